@@ -28,10 +28,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let jira = client.configure(request).await?.jira.unwrap_or_default();
     println!("Tickets go to project {} of {}", jira.project_key, jira.url);
-    let system = v1::TicketSystem::Jira.into();
-    let proof = client.test_connection(v1::TestConnectionRequest { system, ..Default::default() }).await?;
+    let destination = Some(v1::TicketSystem::Jira.into());
+    let proof =
+        client.test_connection(v1::TestConnectionRequest { destination, ..Default::default() }).await?;
     for check in proof.test.unwrap_or_default().checks {
-        println!("{} {} {}", if check.passed { "passed" } else { "FAILED" }, check.name, check.hint);
+        println!("{} {} {}", check.outcome().as_str_name(), check.name, check.hint);
     }
     Ok(())
 }

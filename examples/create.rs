@@ -23,8 +23,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }),
         ..Default::default()
     };
-    let system = v1::TicketSystem::Jira.into();
-    let answer = client.create_ticket(v1::CreateTicketRequest { incident: Some(incident), system }).await?;
+    let destination = Some("jira".into());
+    let answer =
+        client.create_ticket(v1::CreateTicketRequest { incident: Some(incident), destination }).await?;
     // There is none while it waits to be tried again: the message says when and why.
     let ticket = answer.delivery.and_then(|delivery| delivery.ticket).unwrap_or_default();
     println!("{} {}", answer.message, ticket.url);

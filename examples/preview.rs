@@ -23,8 +23,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }),
         ..Default::default()
     };
-    let system = v1::TicketSystem::Jira.into();
-    let answer = client.preview_ticket(v1::PreviewTicketRequest { incident: Some(incident), system }).await?;
+    let destination = Some("jira".into());
+    let answer =
+        client.preview_ticket(v1::PreviewTicketRequest { incident: Some(incident), destination }).await?;
     let ticket = answer.ticket.unwrap_or_default();
     println!("{}\nPriority: {}\n{}", ticket.summary, ticket.priority, ticket.plain_text);
     Ok(())

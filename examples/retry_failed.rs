@@ -1,4 +1,4 @@
-//! Tries every failed delivery once more.
+//! Tries every failed delivery again.
 #![allow(clippy::print_stdout, reason = "a sample says what it did")]
 
 use std::error::Error;
@@ -9,7 +9,8 @@ use rhythmx_ticketing::{Client, v1};
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut client = Client::from_env().await?;
     let states = vec![v1::DeliveryState::Failed.into()];
-    let mut request = v1::ListDeliveriesRequest { states, ..Default::default() };
+    let filter = Some(v1::DeliveryFilter { states, ..Default::default() });
+    let mut request = v1::ListDeliveriesRequest { filter, ..Default::default() };
     loop {
         let page = client.list_deliveries(request.clone()).await?;
         for failed in page.deliveries {

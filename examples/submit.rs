@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     for result in client.submit_incident(incident).await?.results {
         let decision = result.decision.unwrap_or_default();
-        println!("{} {} {}", decision.target, decision.push, decision.explanation);
+        println!("{} {} {}", decision.connection, decision.push, decision.explanation);
     }
     Ok(())
 }

@@ -37,10 +37,10 @@ const PONG: Duration = Duration::from_secs(10);
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What is longer is as good as endless, and what travels with a call has no number for it: ten years.
-const LONGEST_DEADLINE: Duration = Duration::from_secs(10 * 365 * 86_400);
+const MAX_DEADLINE: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// The largest answer in bytes: a page of 500 deliveries with all their attempts fits.
-const LARGEST_ANSWER: usize = 64 << 20;
+const MAX_ANSWER: usize = 64 << 20;
 
 /// How servers' logs and proxies see this client.
 const USER_AGENT: &str = concat!("rhythmx-ticketing-rust/", env!("CARGO_PKG_VERSION"));
@@ -55,8 +55,8 @@ type Stub = TicketingServiceClient<Channel>;
 /// use rhythmx_ticketing::{Client, v1};
 ///
 /// let mut client = Client::connect("http://127.0.0.1:50051").await?;
-/// let system = v1::TicketSystem::Jira.into();
-/// let answer = client.create_ticket(v1::CreateTicketRequest { incident: Some(incident), system }).await?;
+/// let destination = Some("jira".into()); // or Some(v1::TicketSystem::Jira.into())
+/// let answer = client.create_ticket(v1::CreateTicketRequest { incident: Some(incident), destination }).await?;
 /// println!("{}", answer.message);
 /// # Ok(())
 /// # }
@@ -91,7 +91,7 @@ pub struct Client {
     exposed: bool,
 }
 
-/// A client can not be made so.
+/// Why a client cannot be created.
 #[derive(Debug)]
 pub struct ConnectError {
     address: String,
@@ -104,11 +104,11 @@ enum Unusable {
     Address,
     /// TLS was asked for, and not.
     Contradiction,
-    /// What TLS was given can not be read, or the path is none.
+    /// The TLS settings cannot be read, or the path is invalid.
     Transport(tonic::transport::Error),
-    /// The token of the environment can not be sent there.
+    /// The token of the environment cannot be sent there.
     Token(InvalidToken),
-    /// A file that the environment names can not be read.
+    /// A file that the environment names cannot be read.
     #[cfg(feature = "tls")]
     File(&'static str, std::io::Error),
     /// Of a client certificate and its key the environment names only one.
@@ -116,7 +116,7 @@ enum Unusable {
     Pair,
 }
 
-/// The token can not be sent.
+/// The token cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidToken {
@@ -156,7 +156,7 @@ impl Client {
     /// before the first call.
     ///
     /// # Errors
-    /// If `address` is none, or what `tls` was given can not be read.
+    /// If `address` is invalid, or the settings of `tls` cannot be read.
     #[cfg(feature = "tls")]
     #[allow(clippy::unused_async, reason = "a channel is made within a runtime, which this proves")]
     pub async fn connect_tls(address: impl Into<String>, tls: &Tls) -> Result<Client, ConnectError> {
@@ -197,7 +197,7 @@ impl Client {
     /// The same client with another deadline for each call; 30 s when never set. Streams have none. [`Duration::MAX`] is none.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Client {
-        Client { deadline: deadline.min(LONGEST_DEADLINE), ..self }
+        Client { deadline: deadline.min(MAX_DEADLINE), ..self }
     }
 
     /// The same client, which sends a call again at most so often, within its deadline, if it fails with what may pass: 5 when
@@ -210,7 +210,7 @@ impl Client {
     /// The same client with a bearer token that goes with each call: one of `ticketing token create`, or a JSON Web Token.
     ///
     /// # Errors
-    /// If the token is empty or can not stand in a header, or if it would go to another machine without TLS.
+    /// If the token is empty or cannot be sent in a header, or if it would be sent to another machine without TLS.
     pub fn with_token(self, token: &str) -> Result<Client, InvalidToken> {
         if token.is_empty() {
             return Err(InvalidToken::Empty);
@@ -443,7 +443,7 @@ impl Client {
 }
 
 fn stub(channel: Channel) -> Stub {
-    TicketingServiceClient::new(channel).max_decoding_message_size(LARGEST_ANSWER)
+    TicketingServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER)
 }
 
 fn connected_to(

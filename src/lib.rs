@@ -12,7 +12,7 @@
 //! let tls = Tls::trusting(std::fs::read("ca.pem")?); // or Tls::system()
 //! let client = Client::connect_tls("ticketing.your-company.example:50051", &tls).await?;
 //! let mut client = client.with_token(&std::env::var("TICKETING_TOKEN")?)?;
-//! let request = v1::CreateTicketRequest { incident: Some(incident), system: v1::TicketSystem::Jira.into() };
+//! let request = v1::CreateTicketRequest { incident: Some(incident), destination: Some("jira".into()) };
 //! match client.create_ticket(request).await.map_err(Error::from) {
 //!     Ok(answer) => println!("{}", answer.message),
 //!     Err(error) if error.reason == Some(v1::ErrorReason::IncidentInvalid) => println!("{:#?}", error.violations),
@@ -24,6 +24,7 @@
 
 #[cfg(feature = "client")]
 mod client;
+mod destination;
 mod redacted;
 
 #[cfg(feature = "client")]

@@ -34,7 +34,7 @@ impl fmt::Debug for JiraSettings {
             .field("cloud_id", &self.cloud_id)
             .field("gateway_url", &self.gateway_url)
             .field("labels", &self.labels)
-            // Whoever puts a login into an address does so here.
+            // Callers may give an address that contains a login.
             .field("proxy_url", &redacted(&self.proxy_url))
             .field("ca_certificates", &self.ca_certificates)
             .field("proxy_username", &self.proxy_username)

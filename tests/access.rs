@@ -177,7 +177,7 @@ async fn methods_are_open_to_documented_roles_only() {
 async fn only_admins_test_unsaved_settings() {
     let mut world = Plan::new().guarded().start().await;
     let (mut analyst, _) = client_of(&mut world, "ana", Role::Analyst).await;
-    let saved = TestConnectionRequest { system: TicketSystem::Jira.into(), ..Default::default() };
+    let saved = TestConnectionRequest { destination: Some(TicketSystem::Jira.into()), ..Default::default() };
     assert!(analyst.test_connection(saved.clone()).await.unwrap().test.unwrap().passed);
     let settings = v1::test_connection_request::Unsaved::Jira(world.jira_settings());
     let unsaved = TestConnectionRequest { unsaved: Some(settings), ..saved };
@@ -391,7 +391,10 @@ async fn jwt_authenticates_with_its_subject_and_role() {
     let channel = channel(&world).await;
     let client = |token: &str| Client::over(channel.clone()).with_token(token).unwrap();
     let good = signed("analyst", 4_000_000_000);
-    let pushed = CreateTicketRequest { incident: Some(incident("INC-1")), system: TicketSystem::Jira.into() };
+    let pushed = CreateTicketRequest {
+        incident: Some(incident("INC-1")),
+        destination: Some(TicketSystem::Jira.into()),
+    };
     let answer = client(&good).create_ticket(pushed).await.unwrap();
     world.acknowledged.note_push(&answer);
     assert_eq!(answer.delivery.unwrap().requested_by, "jwt:ana");

@@ -36,7 +36,10 @@ fn action_of(method: &str) -> String {
 
 fn unsaved(world: &World, token: &str) -> TestConnectionRequest {
     let settings = rhythmx_ticketing::v1::JiraSettings { api_token: text(token), ..world.jira_settings() };
-    TestConnectionRequest { system: TicketSystem::Jira.into(), unsaved: Some(Unsaved::Jira(settings)) }
+    TestConnectionRequest {
+        destination: Some(TicketSystem::Jira.into()),
+        unsaved: Some(Unsaved::Jira(settings)),
+    }
 }
 
 fn is_forbidden(status: Status) {
@@ -94,7 +97,7 @@ async fn rate_limit_bounds_audit_entries_of_forbidden_changes() {
 async fn audits_test_of_unsaved_credentials_before_and_after() {
     let mut world = Plan::new().in_a_process().guarded().start().await;
     let before = audit(&mut world).await.len();
-    let saved = TestConnectionRequest { system: TicketSystem::Jira.into(), ..Default::default() };
+    let saved = TestConnectionRequest { destination: Some(TicketSystem::Jira.into()), ..Default::default() };
     world.client.test_connection(saved).await.unwrap();
     for token in [ticketing_harness::SECRETS[0], "a-wrong-token"] {
         let request = unsaved(&world, token);

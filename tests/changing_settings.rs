@@ -35,7 +35,8 @@ async fn disabling_stops_a_claimed_delivery_before_its_send() {
         let mut world = Plan::new().with_long_deadlines().in_a_process().start().await;
         world.server.arm(point);
         let mut client = world.client.clone();
-        let request = v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: JIRA.into() };
+        let request =
+            v1::CreateTicketRequest { incident: Some(incident("INC-1")), destination: Some(JIRA.into()) };
         let push = tokio::spawn(async move { client.create_ticket(request).await });
         world.server.until_held(point).await;
         configure(&mut world, JiraSettings { enabled: Some(false), ..Default::default() }).await;

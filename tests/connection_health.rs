@@ -1,8 +1,8 @@
-//! Failing targets: throttled, unavailable, refused login, locked account.
+//! Failing connections: throttled, unavailable, refused login, locked account.
 
 use std::time::Duration;
 
-use rhythmx_ticketing::v1::{self, DeliveryState, TargetConditionKind, TicketEventKind, TicketSystem};
+use rhythmx_ticketing::v1::{self, ConnectionConditionKind, DeliveryState, TicketEventKind, TicketSystem};
 use ticketing_simulator::{Call, Credential, Effect, Profile, Rule, Simulator, Vendor, When};
 
 use ticketing_harness::{Plan, World, creates, retry, state};
@@ -17,7 +17,7 @@ async fn consecutive_failures_open_the_circuit() {
     for n in 1..=3 {
         assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Waiting);
     }
-    world.until_target(JIRA, TargetConditionKind::CircuitOpen).await;
+    world.until_condition(JIRA, ConnectionConditionKind::CircuitOpen).await;
     // No tick uses the fourth as its probe.
     set_ticks(&mut world, Duration::from_secs(3_600), 20).await;
     let fourth = world.push("INC-4", JIRA).await.delivery.unwrap();
@@ -25,7 +25,7 @@ async fn consecutive_failures_open_the_circuit() {
     world.jira.restart().await.unwrap();
     set_ticks(&mut world, TICK, 20).await;
     world.until_all_delivered(4).await;
-    world.until_target(JIRA, TargetConditionKind::Ok).await;
+    world.until_condition(JIRA, ConnectionConditionKind::Ok).await;
     world.finish().await;
 }
 
@@ -36,7 +36,7 @@ async fn open_circuit_is_probed_at_most_once_a_tick() {
     for n in 1..=6 {
         world.push(&format!("INC-{n}"), JIRA).await;
     }
-    world.until_target(JIRA, TargetConditionKind::CircuitOpen).await;
+    world.until_condition(JIRA, ConnectionConditionKind::CircuitOpen).await;
     let before = creates(&world.jira);
     world.wait(TICK * 5).await;
     let probes = creates(&world.jira) - before;
@@ -54,7 +54,7 @@ async fn recovery_redrives_failed_deliveries() {
     for n in 1..=2 {
         assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Failed);
     }
-    world.until_target(JIRA, TargetConditionKind::CircuitOpen).await;
+    world.until_condition(JIRA, ConnectionConditionKind::CircuitOpen).await;
     // It waits, unless a tick uses it as its probe.
     let third = state(&world.push("INC-3", JIRA).await);
     assert!(matches!(third, DeliveryState::Waiting | DeliveryState::Failed), "{third:?}");
@@ -70,12 +70,12 @@ async fn quiet_connection_is_probed_until_it_recovers() {
     world.jira.stop().await;
     let id = world.push("INC-1", JIRA).await.delivery.unwrap().id;
     world.until(&id, DeliveryState::Failed).await;
-    world.until_target(JIRA, TargetConditionKind::CircuitOpen).await;
+    world.until_condition(JIRA, ConnectionConditionKind::CircuitOpen).await;
     world.restart().await;
-    world.until_target(JIRA, TargetConditionKind::CircuitOpen).await;
+    world.until_condition(JIRA, ConnectionConditionKind::CircuitOpen).await;
     world.jira.restart().await.unwrap();
     world.until(&id, DeliveryState::Delivered).await;
-    world.until_target(JIRA, TargetConditionKind::Ok).await;
+    world.until_condition(JIRA, ConnectionConditionKind::Ok).await;
     world.finish().await;
 }
 
@@ -89,7 +89,7 @@ async fn item_failure_delays_no_other_delivery() {
     for n in 1..=5 {
         assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Delivered);
     }
-    world.until_target(JIRA, TargetConditionKind::Ok).await;
+    world.until_condition(JIRA, ConnectionConditionKind::Ok).await;
     world.until_all_delivered(6).await;
     world.finish().await;
 }
@@ -106,10 +106,10 @@ async fn wrong_password_never_locks_the_account() {
         world.client.configure(slow).await.unwrap();
         let ids = (1..=12).map(|n| format!("INC-{n}")).collect();
         world.push_all(ids, system, 12).await;
-        world.until_target(system, TargetConditionKind::Suspended).await;
+        world.until_condition(system, ConnectionConditionKind::Suspended).await;
         let test = v1::PreviewTicketRequest {
             incident: Some(ticketing_harness::incident("INC-1")),
-            system: system.into(),
+            destination: Some(system.into()),
         };
         world.client.preview_ticket(test).await.unwrap();
         world.wait(TICK * 16).await;
@@ -136,7 +136,7 @@ async fn change_with_same_login_lifts_no_suspension() {
     let slow = v1::ConfigureRequest { retry: Some(retry(20, 3_600, tick)), ..Default::default() };
     world.client.configure(slow).await.unwrap();
     world.push("INC-1", system).await;
-    world.until_target(system, TargetConditionKind::Suspended).await;
+    world.until_condition(system, ConnectionConditionKind::Suspended).await;
     world.servicenow.clear_requests();
     for changed in [
         v1::ServiceNowSettings { assignment_group: Some(String::new()), ..Default::default() },
@@ -147,7 +147,7 @@ async fn change_with_same_login_lifts_no_suspension() {
         let request = v1::ConfigureRequest { servicenow: Some(changed), ..Default::default() };
         assert_eq!(world.client.configure(request).await.unwrap().deliveries_made_due, 0);
     }
-    world.until_target(system, TargetConditionKind::Suspended).await;
+    world.until_condition(system, ConnectionConditionKind::Suspended).await;
     world.wait(TICK * 4).await;
     assert_eq!(world.servicenow.requests().len(), 0, "{:#?}", world.servicenow.requests());
     world.client.configure(with_password(&world, PASSWORD)).await.unwrap();
@@ -165,7 +165,7 @@ async fn passed_test_or_a_retry_lifts_a_pause() {
             let answer = world.push(&format!("INC-{}", round + n), JIRA).await;
             assert_eq!(state(&answer), DeliveryState::Waiting);
         }
-        world.until_target(JIRA, TargetConditionKind::Throttled).await;
+        world.until_condition(JIRA, ConnectionConditionKind::Throttled).await;
         if by_test {
             world.test_passes(JIRA).await;
             world.until_all_delivered(3).await;
@@ -175,7 +175,7 @@ async fn passed_test_or_a_retry_lifts_a_pause() {
             assert_eq!(retried.delivery.unwrap().state(), DeliveryState::Delivered);
             world.until_all_delivered(6).await;
         }
-        world.until_target(JIRA, TargetConditionKind::Ok).await;
+        world.until_condition(JIRA, ConnectionConditionKind::Ok).await;
     }
     world.finish().await;
 }
@@ -202,7 +202,7 @@ async fn refused_login_is_probed_once_a_tick() {
     for n in 1..=5 {
         assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Waiting);
     }
-    world.until_target(JIRA, TargetConditionKind::LoginRefused).await;
+    world.until_condition(JIRA, ConnectionConditionKind::LoginRefused).await;
     world.jira.clear_requests();
     world.wait(TICK * 5).await;
     let requests = world.jira.requests();
@@ -227,13 +227,13 @@ async fn nothing_is_sent_to_a_locked_account_until_a_test_passes() {
     for n in 1..=3 {
         assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Waiting);
     }
-    world.until_target(JIRA, TargetConditionKind::Suspended).await;
+    world.until_condition(JIRA, ConnectionConditionKind::Suspended).await;
     world.jira.clear_requests();
     world.wait(TICK * 4).await;
     assert_eq!(world.jira.requests().len(), 0, "{:#?}", world.jira.requests());
-    let test = v1::TestConnectionRequest { system: JIRA.into(), unsaved: None };
+    let test = v1::TestConnectionRequest { destination: Some(JIRA.into()), unsaved: None };
     assert!(!world.client.test_connection(test.clone()).await.unwrap().test.unwrap().passed);
-    world.until_target(JIRA, TargetConditionKind::Suspended).await;
+    world.until_condition(JIRA, ConnectionConditionKind::Suspended).await;
     world.jira.faults().clear();
     assert!(world.client.test_connection(test).await.unwrap().test.unwrap().passed);
     for delivery in world.until_all_delivered(3).await {
@@ -249,7 +249,7 @@ async fn lockout_survives_restart_until_settings_change() {
     let captcha = Effect::captcha(&format!("{}/login.jsp", world.jira.base_url()));
     world.jira.faults().push(Rule::new(Call::Any, When::Always, captcha));
     world.push("INC-1", JIRA).await;
-    world.until_target(JIRA, TargetConditionKind::Suspended).await;
+    world.until_condition(JIRA, ConnectionConditionKind::Suspended).await;
     world.restart().await;
     world.jira.clear_requests();
     assert_eq!(state(&world.push("INC-2", JIRA).await), DeliveryState::Waiting);
@@ -267,7 +267,7 @@ async fn failing_connection_does_not_delay_the_other() {
     let mut world = with_slow_ticks(Plan::new().with_flag("--circuit-threshold=1"), 20).await;
     world.jira.stop().await;
     world.push("INC-1", JIRA).await;
-    world.until_target(JIRA, TargetConditionKind::CircuitOpen).await;
+    world.until_condition(JIRA, ConnectionConditionKind::CircuitOpen).await;
     assert_eq!(state(&world.push("INC-1", TicketSystem::Servicenow).await), DeliveryState::Delivered);
     world.finish().await;
 }
@@ -296,15 +296,16 @@ fn with_password(world: &World, password: &str) -> v1::ConfigureRequest {
 }
 
 /// Ticks long enough to count what happens between them.
-async fn with_slow_ticks(plan: Plan, max_attempts: u32) -> World {
+async fn with_slow_ticks(plan: Plan, max_retry_attempts: u32) -> World {
     let mut world = plan.start().await;
-    set_ticks(&mut world, TICK, max_attempts).await;
+    set_ticks(&mut world, TICK, max_retry_attempts).await;
     world
 }
 
-async fn set_ticks(world: &mut World, tick: Duration, max_attempts: u32) {
+async fn set_ticks(world: &mut World, tick: Duration, max_retry_attempts: u32) {
     let tick = i32::try_from(tick.as_millis()).unwrap();
-    let settings = v1::RetrySettings { max_attempts: Some(max_attempts), ..retry(20, 3_600, tick) };
+    let settings =
+        v1::RetrySettings { max_retry_attempts: Some(max_retry_attempts), ..retry(20, 3_600, tick) };
     let request = v1::ConfigureRequest { retry: Some(settings), ..Default::default() };
     world.client.configure(request).await.unwrap();
 }

@@ -31,7 +31,7 @@ async fn empty_request_changes_nothing_and_returns_settings() {
     assert_eq!(auto_push.minimum_severity(), v1::Severity::Critical);
     assert_eq!(auto_push.systems.unwrap().values, [i32::from(TicketSystem::Jira)]);
     let retry = answer.retry.unwrap();
-    assert_eq!((retry.max_attempts, retry.jitter), (Some(5), Some(0.0)));
+    assert_eq!((retry.max_retry_attempts, retry.jitter), (Some(5), Some(0.0)));
     let seconds = |duration: Option<prost_types::Duration>| duration.unwrap().seconds;
     let delays = [retry.base_delay, retry.max_delay, retry.processor_interval].map(seconds);
     assert_eq!(delays, [60, 3_600, 120]);
@@ -57,7 +57,7 @@ async fn one_invalid_field_changes_nothing() {
         jira: Some(v1::JiraSettings { project_key: text("OPS"), ..Default::default() }),
         servicenow: Some(v1::ServiceNowSettings { table: text("u_Bad Table"), ..Default::default() }),
         auto_push: Some(v1::AutoPushSettings { enabled: Some(true), ..Default::default() }),
-        retry: Some(v1::RetrySettings { max_attempts: Some(3), ..Default::default() }),
+        retry: Some(v1::RetrySettings { max_retry_attempts: Some(3), ..Default::default() }),
     };
     refusal(world.client.configure(request).await).is_invalid("SETTINGS_INVALID", &["servicenow.table"]);
     assert_eq!(world.client.get_status().await.unwrap(), before);
@@ -90,7 +90,7 @@ async fn reports_all_violations_at_once() {
             ..Default::default()
         }),
         retry: Some(v1::RetrySettings {
-            max_attempts: Some(21),
+            max_retry_attempts: Some(21),
             base_delay: Some(prost_types::Duration { seconds: 0, nanos: 0 }),
             processor_interval: Some(prost_types::Duration { seconds: 3_601, nanos: 0 }),
             jitter: Some(1.5),
@@ -110,7 +110,7 @@ async fn reports_all_violations_at_once() {
             "jira.url",
             "retry.base_delay",
             "retry.jitter",
-            "retry.max_attempts",
+            "retry.max_retry_attempts",
             "retry.processor_interval",
             "servicenow.assignment_group",
             "servicenow.priorities.low.impact",
@@ -172,19 +172,19 @@ async fn settings_survive_a_restart() {
 #[tokio::test]
 async fn auto_push_targets_are_replaced_as_a_whole() {
     let mut world = Plan::new().start().await;
-    let targets = |values: &[i32]| v1::ConfigureRequest {
+    let selecting = |values: &[i32]| v1::ConfigureRequest {
         auto_push: Some(v1::AutoPushSettings {
             systems: Some(v1::TicketSystemList { values: values.to_vec() }),
             ..Default::default()
         }),
         ..Default::default()
     };
-    world.configure(targets(&[1, 2])).await;
-    let answer = world.configure(targets(&[2])).await;
+    world.configure(selecting(&[1, 2])).await;
+    let answer = world.configure(selecting(&[2])).await;
     assert_eq!(answer.auto_push.unwrap().systems.unwrap().values, [2]);
-    let refused = refusal(world.client.configure(targets(&[1, 1])).await);
+    let refused = refusal(world.client.configure(selecting(&[1, 1])).await);
     refused.is_invalid("SETTINGS_INVALID", &["auto_push.systems.values"]);
-    let refused = refusal(world.client.configure(targets(&[0])).await);
+    let refused = refusal(world.client.configure(selecting(&[0])).await);
     refused.is_invalid("SETTINGS_INVALID", &["auto_push.systems.values[0]"]);
     world.finish().await;
 }

@@ -76,7 +76,7 @@ async fn reports_all_violations_of_an_incident_at_once() {
     bad.tactics = vec![tactic("0001")];
     bad.techniques = vec![technique("T")];
     bad.firing_rules = vec![v1::FiringRule { name: String::new(), count: 0, severity: 9 }];
-    let mut refused = refusal(world.try_push(bad, 0).await);
+    let mut refused = refusal(world.try_push(bad, v1::create_ticket_request::Destination::System(0)).await);
     refused.fields.sort();
     refused.is_invalid(
         "INCIDENT_INVALID",

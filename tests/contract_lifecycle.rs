@@ -10,16 +10,16 @@ async fn delivery_has_all_documented_fields() {
     let pushed = world.push("INC-1", TicketSystem::Jira).await;
     assert_eq!(pushed.message, "SEC-1 was created in Jira.");
     let delivery = world.delivery(&pushed.delivery.unwrap().id).await;
-    assert_eq!((delivery.incident_id.as_str(), delivery.target.as_str()), ("INC-1", "jira"));
+    assert_eq!((delivery.incident_id.as_str(), delivery.connection.as_str()), ("INC-1", "jira"));
     assert_eq!((delivery.system(), delivery.trigger()), (TicketSystem::Jira, DeliveryTrigger::Manual));
-    assert_eq!((delivery.incident_revision, delivery.failures, delivery.max_attempts), (1, 0, 5));
+    assert_eq!((delivery.incident_revision, delivery.failures, delivery.max_retry_attempts), (1, 0, 5));
     assert!(delivery.created_at.is_some() && delivery.updated_at.is_some());
     assert!(delivery.next_attempt_at.is_none() && delivery.last_error.is_none());
     let ticket = delivery.ticket.unwrap();
     assert_eq!(ticket.url, format!("{}/browse/{}", world.jira.base_url(), ticket.key));
     let [attempt] = delivery.attempts.try_into().unwrap();
-    assert_eq!((attempt.number, attempt.kind()), (1, v1::AttemptKind::Create));
-    assert_eq!(attempt.outcome(), v1::AttemptOutcome::Created);
+    assert_eq!((attempt.number, attempt.kind()), (1, v1::AttemptKind::Send));
+    assert_eq!(attempt.outcome(), v1::AttemptOutcome::Applied);
     assert!(attempt.started_at.is_some() && attempt.finished_at.is_some() && attempt.fault.is_none());
     world.finish().await;
 }
@@ -48,7 +48,8 @@ async fn refuses_retry_for_disabled_connection() {
     let id = waiting(&mut world).await;
     let off = v1::JiraSettings { enabled: Some(false), ..Default::default() };
     world.try_jira(off).await.unwrap();
-    refusal(world.client.retry_delivery(retrying(&id)).await).is_precondition("SYSTEM_NOT_ENABLED", "jira");
+    refusal(world.client.retry_delivery(retrying(&id)).await)
+        .is_precondition("CONNECTION_NOT_ENABLED", "jira");
     world.finish().await;
 }
 

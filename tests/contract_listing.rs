@@ -36,7 +36,7 @@ async fn every_filter_applies_on_every_page() {
     let mut world = with_deliveries(12).await;
     let mut request = v1::ListDeliveriesRequest {
         systems: vec![TicketSystem::Servicenow.into()],
-        states: vec![DeliveryState::Cancelled.into()],
+        filter: of_states(vec![DeliveryState::Cancelled.into()]),
         page_size: 5,
         ..Default::default()
     };
@@ -54,11 +54,15 @@ async fn every_filter_applies_on_every_page() {
         request.page_token = page.next_page_token;
     }
     assert_eq!(found, 12);
-    let request = v1::ListDeliveriesRequest { incident_id: "INC-7".to_owned(), ..Default::default() };
+    let of_incident = |id: &str| {
+        let filter = v1::DeliveryFilter { incident_id: id.to_owned(), ..Default::default() };
+        v1::ListDeliveriesRequest { filter: Some(filter), ..Default::default() }
+    };
+    let request = of_incident("INC-7");
     let page = world.client.list_deliveries(request).await.unwrap();
     assert_eq!(page.deliveries.len(), 2);
     assert!(page.deliveries.iter().all(|delivery| delivery.incident_id == "INC-7"));
-    let none = v1::ListDeliveriesRequest { incident_id: "INC-99".to_owned(), ..Default::default() };
+    let none = of_incident("INC-99");
     assert_eq!(world.client.list_deliveries(none).await.unwrap(), v1::ListDeliveriesResponse::default());
     world.finish().await;
 }
@@ -69,7 +73,7 @@ async fn page_token_belongs_to_its_filters() {
     let request = v1::ListDeliveriesRequest { page_size: 3, ..Default::default() };
     let token = world.client.list_deliveries(request.clone()).await.unwrap().next_page_token;
     let foreign = v1::ListDeliveriesRequest {
-        states: vec![DeliveryState::Cancelled.into()],
+        filter: of_states(vec![DeliveryState::Cancelled.into()]),
         page_token: token.clone(),
         ..Default::default()
     };
@@ -86,14 +90,18 @@ async fn page_token_belongs_to_its_filters() {
 async fn reports_all_invalid_filters_at_once() {
     let mut world = Plan::new().start().await;
     let request = v1::ListDeliveriesRequest {
-        states: vec![0, 99],
         systems: vec![99],
-        incident_id: "two words".to_owned(),
         page_size: -1,
+        filter: Some(v1::DeliveryFilter {
+            states: vec![0, 99],
+            incident_id: "two words".to_owned(),
+            ..Default::default()
+        }),
         ..Default::default()
     };
-    refusal(world.client.list_deliveries(request).await)
-        .is_invalid("REQUEST_INVALID", &["states[0]", "states[1]", "systems[0]", "incident_id", "page_size"]);
+    let filters = ["filter.states[0]", "filter.states[1]", "filter.incident_id"];
+    let fields = [["systems[0]", "page_size"].as_slice(), &filters].concat();
+    refusal(world.client.list_deliveries(request).await).is_invalid("REQUEST_INVALID", &fields);
     world.finish().await;
 }
 
@@ -113,7 +121,7 @@ async fn attempts_are_listed_when_they_are_asked_for() {
     assert_eq!(numbers, (1..=u32::try_from(attempts.len()).unwrap()).collect::<Vec<_>>());
     assert_eq!(attempts[0].outcome(), v1::AttemptOutcome::Failed);
     assert!(attempts[0].fault.is_some());
-    assert_eq!(attempts.last().unwrap().outcome(), v1::AttemptOutcome::Created);
+    assert_eq!(attempts.last().unwrap().outcome(), v1::AttemptOutcome::Applied);
     world.finish().await;
 }
 
@@ -200,4 +208,8 @@ async fn with_deliveries(count: usize) -> World {
         }
     }
     world
+}
+
+fn of_states(states: Vec<i32>) -> Option<v1::DeliveryFilter> {
+    Some(v1::DeliveryFilter { states, ..Default::default() })
 }

@@ -2,19 +2,21 @@
 
 use std::time::Duration;
 
-use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
+use rhythmx_ticketing::v1::{
+    self, DeliveryState, TicketSystem, create_ticket_request, preview_ticket_request, test_connection_request,
+};
 use ticketing_simulator::{Call, Effect, Rule, When};
 use tonic::Code;
 
-use ticketing_harness::{Plan, incident, refusal, retrying, state};
+use ticketing_harness::{Plan, Refused, incident, refusal, retrying, state};
 
 #[tokio::test]
-async fn push_to_unconfigured_system_names_the_setting() {
+async fn push_to_unconfigured_connection_names_the_setting() {
     let mut world = Plan::new().start_unconfigured().await;
     for (system, name) in [(TicketSystem::Jira, "jira"), (TicketSystem::Servicenow, "servicenow")] {
         let refused = refusal(world.try_push(incident("INC-1"), system).await);
-        refused.is_precondition("SYSTEM_NOT_CONFIGURED", name);
-        assert_eq!(refused.metadata["system"], name);
+        refused.is_precondition("CONNECTION_NOT_CONFIGURED", name);
+        assert_eq!(refused.metadata["connection"], name);
         assert!(refused.message.contains("Configure"), "{}", refused.message);
     }
     assert!(world.deliveries().await.is_empty());
@@ -22,12 +24,12 @@ async fn push_to_unconfigured_system_names_the_setting() {
 }
 
 #[tokio::test]
-async fn push_to_disabled_system_says_how_to_enable_it() {
+async fn push_to_disabled_connection_says_how_to_enable_it() {
     let mut world = Plan::new().start().await;
     let off = v1::JiraSettings { enabled: Some(false), ..Default::default() };
     world.try_jira(off).await.unwrap();
     let refused = refusal(world.try_push(incident("INC-1"), TicketSystem::Jira).await);
-    refused.is_precondition("SYSTEM_NOT_ENABLED", "jira");
+    refused.is_precondition("CONNECTION_NOT_ENABLED", "jira");
     assert!(refused.message.contains("jira.enabled"), "{}", refused.message);
     assert!(world.deliveries().await.is_empty());
     world.finish().await;
@@ -37,10 +39,14 @@ async fn push_to_disabled_system_says_how_to_enable_it() {
 async fn every_method_refuses_an_unknown_system() {
     let mut world = Plan::new().start().await;
     for system in [0, 99, -1] {
-        refusal(world.try_push(incident("INC-1"), system).await).is_invalid("INCIDENT_INVALID", &["system"]);
-        let request = v1::PreviewTicketRequest { incident: Some(incident("INC-1")), system };
+        let destination = Some(create_ticket_request::Destination::System(system));
+        let request = v1::CreateTicketRequest { incident: Some(incident("INC-1")), destination };
+        refusal(world.client.create_ticket(request).await).is_invalid("INCIDENT_INVALID", &["system"]);
+        let destination = Some(preview_ticket_request::Destination::System(system));
+        let request = v1::PreviewTicketRequest { incident: Some(incident("INC-1")), destination };
         refusal(world.client.preview_ticket(request).await).is_invalid("INCIDENT_INVALID", &["system"]);
-        let request = v1::TestConnectionRequest { system, unsaved: None };
+        let destination = Some(test_connection_request::Destination::System(system));
+        let request = v1::TestConnectionRequest { destination, unsaved: None };
         refusal(world.client.test_connection(request).await).is_invalid("REQUEST_INVALID", &["system"]);
         let request = v1::ListDeliveriesRequest { systems: vec![1, system], ..Default::default() };
         refusal(world.client.list_deliveries(request).await).is_invalid("REQUEST_INVALID", &["systems[1]"]);
@@ -53,14 +59,48 @@ async fn every_method_refuses_an_unknown_system() {
 }
 
 #[tokio::test]
+async fn refuses_unknown_connection() {
+    let mut world = Plan::new().start().await;
+    let connection = "jira-eu";
+    let refused = |refusal: Refused| {
+        refusal.is(Code::NotFound, "CONNECTION_NOT_FOUND", &["connection"]);
+        assert_eq!(refusal.message, r#"no connection is named "jira-eu": set it to jira or servicenow"#);
+    };
+    let (incident, destination) = (Some(incident("INC-1")), Some(connection.into()));
+    let request = v1::CreateTicketRequest { incident: incident.clone(), destination };
+    refused(refusal(world.client.create_ticket(request).await));
+    let request = v1::PreviewTicketRequest { incident, destination: Some(connection.into()) };
+    refused(refusal(world.client.preview_ticket(request).await));
+    let request = v1::TestConnectionRequest { destination: Some(connection.into()), unsaved: None };
+    refused(refusal(world.client.test_connection(request).await));
+    assert!(world.deliveries().await.is_empty());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn connection_and_system_are_one_destination() {
+    let mut world = Plan::new().start().await;
+    let pushed = world.push("INC-1", TicketSystem::Servicenow).await.delivery.unwrap();
+    let request =
+        v1::CreateTicketRequest { incident: Some(incident("INC-1")), destination: Some("servicenow".into()) };
+    let again = world.client.create_ticket(request).await.unwrap();
+    let delivery = again.delivery.unwrap();
+    assert_eq!(
+        (again.already_existed, delivery.id, delivery.connection.as_str()),
+        (true, pushed.id, "servicenow")
+    );
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn call_without_an_incident_is_refused() {
     let mut world = Plan::new().start().await;
     let request = v1::CreateTicketRequest::default();
     refusal(world.client.create_ticket(request).await)
-        .is_invalid("INCIDENT_INVALID", &["incident", "system"]);
+        .is_invalid("INCIDENT_INVALID", &["incident", "destination"]);
     let request = v1::PreviewTicketRequest::default();
     refusal(world.client.preview_ticket(request).await)
-        .is_invalid("INCIDENT_INVALID", &["incident", "system"]);
+        .is_invalid("INCIDENT_INVALID", &["incident", "destination"]);
     world.finish().await;
 }
 

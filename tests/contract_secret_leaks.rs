@@ -138,7 +138,7 @@ async fn configured() -> World {
 pub async fn everything(world: &mut World, id: &str) -> String {
     let mut told = String::new();
     for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
-        let saved = v1::TestConnectionRequest { system: system.into(), unsaved: None };
+        let saved = v1::TestConnectionRequest { destination: Some(system.into()), unsaved: None };
         told.push_str(&format!("{:?}", world.client.test_connection(saved).await));
         told.push_str(&format!("{:?}", world.preview(incident(id), system).await));
         told.push_str(&format!("{:?}", world.try_push(incident(id), system).await));
@@ -156,8 +156,11 @@ async fn unsaved(world: &mut World) -> String {
     let mut told = String::new();
     let jira = v1::JiraSettings { api_token: text(UNSAVED_SECRET), ..Default::default() };
     let servicenow = v1::ServiceNowSettings { password: text(UNSAVED_SECRET), ..Default::default() };
-    for (system, unsaved) in [(1, Unsaved::Jira(jira)), (2, Unsaved::Servicenow(servicenow))] {
-        let request = v1::TestConnectionRequest { system, unsaved: Some(unsaved) };
+    for (connection, unsaved) in
+        [("jira", Unsaved::Jira(jira)), ("servicenow", Unsaved::Servicenow(servicenow))]
+    {
+        let request =
+            v1::TestConnectionRequest { destination: Some(connection.into()), unsaved: Some(unsaved) };
         told.push_str(&format!("{:?}", world.client.test_connection(request).await));
     }
     told

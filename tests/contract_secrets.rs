@@ -16,11 +16,11 @@ async fn changed_url_needs_the_secret_again() {
     let moved = v1::JiraSettings { url: text(ELSEWHERE), ..Default::default() };
     let refused = refusal(world.try_jira(moved.clone()).await);
     refused.is_invalid("SECRET_REQUIRED", &["jira.api_token"]);
-    assert_eq!(refused.metadata["system"], "jira");
+    assert_eq!(refused.metadata["connection"], "jira");
     let instance = v1::ServiceNowSettings { instance: text(ELSEWHERE), ..Default::default() };
     let refused = refusal(world.try_servicenow(instance.clone()).await);
     refused.is_invalid("SECRET_REQUIRED", &["servicenow.password"]);
-    assert_eq!(refused.metadata["system"], "servicenow");
+    assert_eq!(refused.metadata["connection"], "servicenow");
     assert_eq!(world.client.get_status().await.unwrap(), before);
     let moved = v1::JiraSettings { api_token: text(SECRETS[0]), ..moved };
     assert_eq!(world.try_jira(moved).await.unwrap().jira.unwrap().url, ELSEWHERE);
@@ -67,7 +67,7 @@ async fn stored_secret_is_tested_at_its_own_url_only() {
     let mut world = Plan::new().start().await;
     let unsaved = v1::JiraSettings { url: text(ELSEWHERE), ..Default::default() };
     let request = v1::TestConnectionRequest {
-        system: TicketSystem::Jira.into(),
+        destination: Some(TicketSystem::Jira.into()),
         unsaved: Some(v1::test_connection_request::Unsaved::Jira(unsaved)),
     };
     refusal(world.client.test_connection(request).await).is_invalid("SECRET_REQUIRED", &["jira.api_token"]);
@@ -138,7 +138,7 @@ async fn secret_cannot_be_removed_while_enabled() {
     for (system, name) in [(TicketSystem::Jira, "jira"), (TicketSystem::Servicenow, "servicenow")] {
         assert!(!world.status(system).await.configured);
         refusal(world.try_push(incident("INC-1"), system).await)
-            .is_precondition("SYSTEM_NOT_CONFIGURED", name);
+            .is_precondition("CONNECTION_NOT_CONFIGURED", name);
     }
     world.finish().await;
 }
@@ -171,8 +171,7 @@ async fn everything_told(world: &mut World) -> String {
     let settings = world.settings();
     let configured = world.configure(settings).await;
     let status = world.client.get_status().await;
-    let system = TicketSystem::Jira.into();
-    let test = v1::TestConnectionRequest { system, unsaved: None };
+    let test = v1::TestConnectionRequest { destination: Some(TicketSystem::Jira.into()), unsaved: None };
     let test = world.client.test_connection(test).await;
     let preview = world.preview(incident("INC-1"), TicketSystem::Jira).await;
     let pushed = world.try_push(incident("INC-1"), TicketSystem::Jira).await;

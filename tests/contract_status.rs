@@ -1,7 +1,7 @@
 //! GetStatus: an overview for operators.
 
-use rhythmx_ticketing::v1::system_status::Settings;
-use rhythmx_ticketing::v1::{self, DeliveryState, FaultKind, TargetConditionKind, TicketSystem};
+use rhythmx_ticketing::v1::connection_status::Settings;
+use rhythmx_ticketing::v1::{self, ConnectionConditionKind, DeliveryState, FaultKind, TicketSystem};
 use ticketing_simulator::{Call, Effect, Rule, When};
 
 use ticketing_harness::{PATIENCE, Plan, World};
@@ -12,16 +12,16 @@ async fn new_server_reports_both_systems_and_defaults() {
     let status = world.client.get_status().await.unwrap();
     assert_eq!(status.server_version, env!("CARGO_PKG_VERSION"));
     assert!(status.started_at.is_some());
-    assert_eq!(status.retry.unwrap().max_attempts, Some(5));
+    assert_eq!(status.retry.unwrap().max_retry_attempts, Some(5));
     assert_eq!(status.auto_push.unwrap().enabled, Some(false));
-    let targets: Vec<_> = status.systems.iter().map(|system| system.target.as_str()).collect();
-    assert_eq!(targets, ["jira", "servicenow"]);
-    for system in status.systems {
+    let names: Vec<_> = status.connections.iter().map(|status| status.connection.as_str()).collect();
+    assert_eq!(names, ["jira", "servicenow"]);
+    for system in status.connections {
         assert!(!system.configured && !system.enabled);
         assert_eq!(system.settings, None);
         assert_eq!((system.last_test, system.last_success, system.last_failure), (None, None, None));
         assert_eq!(system.deliveries, Some(v1::DeliveryCounts::default()));
-        assert_eq!(system.condition.unwrap().kind(), TargetConditionKind::Ok);
+        assert_eq!(system.condition.unwrap().kind(), ConnectionConditionKind::Ok);
     }
     world.finish().await;
 }
@@ -75,15 +75,15 @@ async fn refused_login_is_reported_until_it_works_again() {
     let mut world = Plan::new().start().await;
     let credentials = world.jira.edit(|profile| std::mem::take(&mut profile.credentials));
     let answer = world.push("INC-1", TicketSystem::Jira).await;
-    let refused = condition(&mut world, TargetConditionKind::LoginRefused).await;
+    let refused = condition(&mut world, ConnectionConditionKind::LoginRefused).await;
     assert!(refused.since.is_some() && !refused.reason.is_empty(), "{refused:?}");
     assert_eq!(
         world.status(TicketSystem::Servicenow).await.condition.unwrap().kind(),
-        TargetConditionKind::Ok
+        ConnectionConditionKind::Ok
     );
     world.jira.edit(|profile| profile.credentials = credentials);
     world.until(&answer.delivery.unwrap().id, DeliveryState::Delivered).await;
-    condition(&mut world, TargetConditionKind::Ok).await;
+    condition(&mut world, ConnectionConditionKind::Ok).await;
     world.finish().await;
 }
 
@@ -93,13 +93,13 @@ async fn throttled_connection_says_until_when() {
     let throttle = Effect::throttle(ticketing_simulator::RetryAfter::Seconds(600));
     world.jira.faults().push(Rule::new(Call::Create, When::Always, throttle));
     world.push("INC-1", TicketSystem::Jira).await;
-    let throttled = condition(&mut world, TargetConditionKind::Throttled).await;
+    let throttled = condition(&mut world, ConnectionConditionKind::Throttled).await;
     assert!(throttled.until.is_some() && throttled.since.is_none(), "{throttled:?}");
     world.finish().await;
 }
 
 /// Jira's condition once it is of this kind: it follows the delivery shortly.
-async fn condition(world: &mut World, kind: TargetConditionKind) -> v1::TargetCondition {
+async fn condition(world: &mut World, kind: ConnectionConditionKind) -> v1::ConnectionCondition {
     let wait = async {
         loop {
             let condition = world.status(TicketSystem::Jira).await.condition.unwrap();

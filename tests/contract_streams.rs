@@ -19,7 +19,7 @@ async fn events_of_a_push_are_ordered_and_gap_free() {
     );
     assert_eq!(story.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 2, 3]);
     for event in &story {
-        assert_eq!((event.incident_id.as_str(), event.target.as_str()), ("INC-1", "jira"));
+        assert_eq!((event.incident_id.as_str(), event.connection.as_str()), ("INC-1", "jira"));
         assert_eq!(event.system(), TicketSystem::Jira);
         assert!(event.time.is_some() && !event.resume_token.is_empty());
         assert_eq!(event.delivery.as_ref().unwrap().id, delivery.id);

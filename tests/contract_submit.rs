@@ -67,7 +67,7 @@ async fn does_not_push_to_unselected_system() {
     auto_push(&mut world, Severity::Critical, &[TicketSystem::Servicenow]).await;
     let answer = world.client.submit_incident(incident("INC-1")).await.unwrap();
     let decision = answer.results[0].decision.clone().unwrap();
-    assert_eq!((decision.push, decision.skip_reason()), (false, SkipReason::SystemNotSelected));
+    assert_eq!((decision.push, decision.skip_reason()), (false, SkipReason::ConnectionNotSelected));
     assert!(answer.results[0].delivery.is_none());
     assert!(answer.results[1].delivery.is_some());
     world.finish().await;
@@ -96,7 +96,7 @@ async fn does_not_push_to_unconfigured_or_disabled_system() {
     auto_push(&mut world, Severity::Critical, &BOTH).await;
     let off = v1::ServiceNowSettings { enabled: Some(false), ..world.servicenow_settings() };
     world.try_servicenow(off).await.unwrap();
-    skipped(&mut world, [SkipReason::SystemNotConfigured, SkipReason::SystemNotEnabled]).await;
+    skipped(&mut world, [SkipReason::ConnectionNotConfigured, SkipReason::ConnectionNotEnabled]).await;
     world.finish().await;
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::test_connection_request::Unsaved;
-use rhythmx_ticketing::v1::{self, TicketSystem};
+use rhythmx_ticketing::v1::{self, CheckOutcome, TicketSystem};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
 
 use ticketing_harness::{PATIENCE, Plan, World, refusal, text};
@@ -25,7 +25,7 @@ async fn working_settings_pass_every_check_and_write_nothing() {
 async fn visibility_is_unproven_until_a_ticket_is_read_back() {
     let mut world = Plan::new().without_evidence().start().await;
     for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
-        assert!(visibility(&mut world, system).await.starts_with("UNPROVEN: no delivered ticket"));
+        assert!(visibility(&mut world, system).await.starts_with("no delivered ticket"));
         world.simulator(system).edit(|profile| profile.hides_created = true);
         world.push("INC-1", system).await;
         until_visibility(&mut world, system, "the last delivered ticket").await;
@@ -44,7 +44,7 @@ async fn wrong_token_fails_authentication_and_skips_the_rest() {
     fails_at(&test, "authentication");
     let later = test.checks.iter().skip_while(|check| check.name != "authentication").skip(1);
     assert!(later.clone().count() > 0);
-    assert!(later.clone().all(|check| !check.passed && check.detail.contains("not tried")), "{test:#?}");
+    assert!(later.clone().all(|check| check.outcome() == CheckOutcome::Skipped), "{test:#?}");
     let password = v1::ServiceNowSettings { password: text("wrong"), ..Default::default() };
     let test = unsaved(&mut world, Unsaved::Servicenow(password)).await;
     fails_at(&test, "authentication");
@@ -126,13 +126,14 @@ async fn tests_unsaved_settings_without_saving_them() {
 #[tokio::test]
 async fn refuses_settings_that_cannot_be_tested() {
     let mut world = Plan::new().start_unconfigured().await;
-    let request = v1::TestConnectionRequest { system: TicketSystem::Jira.into(), unsaved: None };
-    refusal(world.client.test_connection(request).await).is_precondition("SYSTEM_NOT_CONFIGURED", "jira");
+    let request = v1::TestConnectionRequest { destination: Some(TicketSystem::Jira.into()), unsaved: None };
+    refusal(world.client.test_connection(request).await).is_precondition("CONNECTION_NOT_CONFIGURED", "jira");
     let foreign = Some(Unsaved::Servicenow(v1::ServiceNowSettings::default()));
-    let request = v1::TestConnectionRequest { system: TicketSystem::Jira.into(), unsaved: foreign };
+    let request =
+        v1::TestConnectionRequest { destination: Some(TicketSystem::Jira.into()), unsaved: foreign };
     refusal(world.client.test_connection(request).await).is_invalid("REQUEST_INVALID", &["servicenow"]);
     let part = Some(Unsaved::Jira(v1::JiraSettings { project_key: text("sec"), ..Default::default() }));
-    let request = v1::TestConnectionRequest { system: TicketSystem::Jira.into(), unsaved: part };
+    let request = v1::TestConnectionRequest { destination: Some(TicketSystem::Jira.into()), unsaved: part };
     let mut refused = refusal(world.client.test_connection(request).await);
     refused.fields.sort();
     refused.is_invalid("SETTINGS_INVALID", &["jira.api_token", "jira.project_key", "jira.url"]);
@@ -140,7 +141,7 @@ async fn refuses_settings_that_cannot_be_tested() {
 }
 
 async fn saved(world: &mut World, system: TicketSystem) -> v1::ConnectionTest {
-    let request = v1::TestConnectionRequest { system: system.into(), unsaved: None };
+    let request = v1::TestConnectionRequest { destination: Some(system.into()), unsaved: None };
     world.client.test_connection(request).await.unwrap().test.unwrap()
 }
 
@@ -149,7 +150,7 @@ async fn unsaved(world: &mut World, settings: Unsaved) -> v1::ConnectionTest {
         Unsaved::Jira(_) => TicketSystem::Jira,
         Unsaved::Servicenow(_) => TicketSystem::Servicenow,
     };
-    let request = v1::TestConnectionRequest { system: system.into(), unsaved: Some(settings) };
+    let request = v1::TestConnectionRequest { destination: Some(system.into()), unsaved: Some(settings) };
     world.client.test_connection(request).await.unwrap().test.unwrap()
 }
 
@@ -157,7 +158,8 @@ async fn unsaved(world: &mut World, settings: Unsaved) -> v1::ConnectionTest {
 #[track_caller]
 fn fails_at(test: &v1::ConnectionTest, name: &str) {
     assert!(!test.passed);
-    let failed = test.checks.iter().find(|check| !check.passed).expect("a step failed");
+    let failed =
+        test.checks.iter().find(|check| check.outcome() == CheckOutcome::Failed).expect("a step failed");
     assert_eq!(failed.name, name, "{test:#?}");
     assert!(!failed.hint.is_empty() && !failed.detail.is_empty(), "{failed:#?}");
 }

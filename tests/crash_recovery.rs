@@ -53,7 +53,9 @@ async fn ticket_created_during_the_crash_is_found() {
         simulator.faults().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
         let mut client = world.client.clone().with_deadline(Duration::from_millis(400));
         let incident = Some(ticketing_harness::incident("INC-1"));
-        let _ = client.create_ticket(v1::CreateTicketRequest { incident, system: system.into() }).await;
+        let _ = client
+            .create_ticket(v1::CreateTicketRequest { incident, destination: Some(system.into()) })
+            .await;
         world.crash().await;
         let delivery = world.until_all_delivered(1).await.remove(0);
         assert_eq!(world.jira.tickets().len() + world.servicenow.tickets().len(), 1, "{delivery:#?}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::{
-    self, AttemptKind, DeliveryState, RetryDeliveryRequest, TargetConditionKind, TicketEventKind,
+    self, AttemptKind, ConnectionConditionKind, DeliveryState, RetryDeliveryRequest, TicketEventKind,
     TicketSystem,
 };
 use serde_json::{Map, json};
@@ -39,7 +39,7 @@ async fn scans_and_previews_spare_a_locked_account() {
         Effect::captcha("https://jira.example/login"),
     ));
     world.push("INC-4", JIRA).await;
-    world.until_target(JIRA, TargetConditionKind::Suspended).await;
+    world.until_condition(JIRA, ConnectionConditionKind::Suspended).await;
     world.jira.clear_requests();
     world.preview(incident("INC-5"), JIRA).await;
     world.wait(Duration::from_millis(1_200)).await;

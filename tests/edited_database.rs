@@ -17,7 +17,7 @@ async fn jira_alone_is_lost(mut world: World, edit: Edit) {
     );
     let before = world.jira.requests().len();
     refusal(world.try_push(incident("INC-1"), TicketSystem::Jira).await)
-        .is_precondition("SYSTEM_NOT_CONFIGURED", "jira");
+        .is_precondition("CONNECTION_NOT_CONFIGURED", "jira");
     assert_eq!(state(&world.push("INC-1", TicketSystem::Servicenow).await), DeliveryState::Delivered);
     // Other settings do not make it trusted again, not even after another start.
     let other = v1::JiraSettings { enabled: Some(false), issue_type: text("Bug"), ..Default::default() };

@@ -108,7 +108,8 @@ async fn withdrawn_address_permission_stops_calls_until_restored() {
     let fault = delivery.attempts.last().unwrap().fault.clone().unwrap();
     assert_eq!((fault.kind(), fault.ambiguous), (FaultKind::NotPermitted, false), "{fault:#?}");
     assert!(fault.hint.contains("--allow-target=127.0.0.1:"), "{fault:#?}");
-    let request = v1::TestConnectionRequest { system: TicketSystem::Servicenow.into(), unsaved: None };
+    let request =
+        v1::TestConnectionRequest { destination: Some(TicketSystem::Servicenow.into()), unsaved: None };
     let tested = world.client.test_connection(request).await.unwrap().test.unwrap();
     assert!(!tested.passed && tested.checks[0].detail.contains("may not be called"), "{tested:#?}");
     assert!(world.jira.requests().is_empty() && world.servicenow.requests().is_empty());
@@ -141,7 +142,7 @@ async fn invalid_flag_is_refused_at_start() {
 #[tokio::test]
 async fn connection_tests_are_rate_limited_with_retry_info() {
     let mut world = Plan::new().in_a_process().with_flag("--tests-per-minute=3").start().await;
-    let request = v1::TestConnectionRequest { system: TicketSystem::Jira.into(), unsaved: None };
+    let request = v1::TestConnectionRequest { destination: Some(TicketSystem::Jira.into()), unsaved: None };
     for _ in 0..3 {
         world.client.test_connection(request.clone()).await.unwrap();
     }
@@ -161,7 +162,7 @@ async fn redirect_to_internal_address_reveals_nothing() {
     let location = format!("{}/_simulator/tickets", world.servicenow.base_url());
     let redirect = Effect::Redirect { status: 302, location };
     world.jira.faults().push(Rule::new(Call::Any, When::Always, redirect));
-    let request = v1::TestConnectionRequest { system: TicketSystem::Jira.into(), unsaved: None };
+    let request = v1::TestConnectionRequest { destination: Some(TicketSystem::Jira.into()), unsaved: None };
     let tested = world.client.test_connection(request).await.unwrap().test.unwrap();
     assert!(!tested.passed);
     assert!(world.servicenow.requests().is_empty());
@@ -197,6 +198,6 @@ async fn test(world: &mut World, settings: Unsaved) -> Result<v1::TestConnection
         Unsaved::Jira(_) => TicketSystem::Jira,
         Unsaved::Servicenow(_) => TicketSystem::Servicenow,
     };
-    let request = v1::TestConnectionRequest { system: system.into(), unsaved: Some(settings) };
+    let request = v1::TestConnectionRequest { destination: Some(system.into()), unsaved: Some(settings) };
     world.client.test_connection(request).await
 }

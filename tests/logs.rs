@@ -115,7 +115,7 @@ async fn start(plan: Plan) -> World {
 }
 
 async fn without_retries(world: &mut World) {
-    let retry = v1::RetrySettings { max_attempts: Some(0), ..retry(60, 3_600, 60) };
+    let retry = v1::RetrySettings { max_retry_attempts: Some(0), ..retry(60, 3_600, 60) };
     world.configure(v1::ConfigureRequest { retry: Some(retry), ..Default::default() }).await;
 }
 

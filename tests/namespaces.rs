@@ -88,8 +88,10 @@ async fn analysts_act_on_incidents_of_all_namespaces() {
     let mut eu = member(&mut world, Some("soc-eu"), "eu", Role::Producer).await;
     let mut ana = member(&mut world, Some("soc-us"), "ana", Role::Analyst).await;
     let first = delivery(eu.submit_incident(incident("INC-1")).await.unwrap());
-    let request =
-        CreateTicketRequest { incident: Some(incident("INC-1")), system: TicketSystem::Jira.into() };
+    let request = CreateTicketRequest {
+        incident: Some(incident("INC-1")),
+        destination: Some(TicketSystem::Jira.into()),
+    };
     let pushed = ana.create_ticket(request).await.unwrap();
     world.acknowledged.note_push(&pushed);
     let pushed = pushed.delivery.unwrap();

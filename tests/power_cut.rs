@@ -81,8 +81,10 @@ async fn accept(world: &mut World, server: &Server) -> String {
     let mut client = server.client().await;
     let jira = Some(world.jira_settings());
     client.configure(v1::ConfigureRequest { jira, ..Default::default() }).await.unwrap();
-    let request =
-        v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: TicketSystem::Jira.into() };
+    let request = v1::CreateTicketRequest {
+        incident: Some(incident("INC-1")),
+        destination: Some(TicketSystem::Jira.into()),
+    };
     client.create_ticket(request).await.unwrap().delivery.unwrap().id
 }
 

@@ -45,7 +45,7 @@ fn by_proxy(world: &World, proxy: &Proxy, password: &str) -> v1::JiraSettings {
 
 async fn jira_view(world: &mut World) -> v1::JiraSettingsView {
     match world.status(TicketSystem::Jira).await.settings.unwrap() {
-        v1::system_status::Settings::Jira(view) => view,
+        v1::connection_status::Settings::Jira(view) => view,
         other => panic!("not Jira's settings: {other:?}"),
     }
 }
@@ -94,7 +94,7 @@ async fn changed_proxy_needs_its_password_again() {
     let with_token = v1::JiraSettings { api_token: text(SECRETS[0]), ..moved };
     refusal(world.try_jira(with_token.clone()).await).is_invalid("SECRET_REQUIRED", &both[1..]);
     let request = v1::TestConnectionRequest {
-        system: TicketSystem::Jira.into(),
+        destination: Some(TicketSystem::Jira.into()),
         unsaved: Some(Unsaved::Jira(with_token.clone())),
     };
     refusal(world.client.test_connection(request).await).is_invalid("SECRET_REQUIRED", &both[1..]);
@@ -136,7 +136,7 @@ async fn refused_proxy_login_is_reported_as_such() {
     );
     let unsaved = v1::JiraSettings { proxy_password: text("right"), ..Default::default() };
     let request = v1::TestConnectionRequest {
-        system: TicketSystem::Jira.into(),
+        destination: Some(TicketSystem::Jira.into()),
         unsaved: Some(Unsaved::Jira(unsaved.clone())),
     };
     assert!(world.client.test_connection(request).await.unwrap().test.unwrap().passed);
@@ -160,7 +160,8 @@ async fn proxy_login_comes_from_the_operators_file() {
     assert!(heard.iter().all(|head| head.starts_with(&format!("CONNECT {host} "))), "{heard:?}");
     assert!(proxy.heard_only("bot", PROXY_SECRET), "{heard:?}");
     assert!(!world.server.log().contains(PROXY_SECRET));
-    let v1::system_status::Settings::Jira(view) = world.status(TicketSystem::Jira).await.settings.unwrap()
+    let v1::connection_status::Settings::Jira(view) =
+        world.status(TicketSystem::Jira).await.settings.unwrap()
     else {
         panic!("not Jira's settings")
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prost_types::Timestamp;
 use rhythmx_ticketing::v1::{
-    self, AttemptOutcome, DeliveryState, FaultKind, TargetConditionKind, TicketEventKind, TicketSystem,
+    self, AttemptOutcome, ConnectionConditionKind, DeliveryState, FaultKind, TicketEventKind, TicketSystem,
 };
 use ticketing_simulator::{Call, Effect, Reply, RetryAfter, Rule, When};
 
@@ -19,7 +19,7 @@ async fn backoff_doubles_until_retries_are_exhausted() {
     world.jira.faults().push(Rule::new(Call::Create, When::Always, refusal()));
     let id = pushed(&mut world, "INC-1").await;
     let failed = world.until(&id, DeliveryState::Failed).await;
-    assert_eq!((failed.failures, failed.max_attempts, failed.attempts.len()), (3, 2, 3), "{failed:#?}");
+    assert_eq!((failed.failures, failed.max_retry_attempts, failed.attempts.len()), (3, 2, 3), "{failed:#?}");
     for (attempt, base) in failed.attempts.windows(2).zip([150, 300]) {
         // Counted from the acceptance, or from the tick, shortly before the attempt began.
         let waited = since(attempt[0].started_at, attempt[1].started_at) + Duration::from_millis(50);
@@ -29,7 +29,8 @@ async fn backoff_doubles_until_retries_are_exhausted() {
     }
     assert!(failed.next_attempt_at.is_none(), "{failed:#?}");
     let states = vec![DeliveryState::Failed.into()];
-    let request = v1::ListDeliveriesRequest { states, include_attempts: true, ..Default::default() };
+    let filter = Some(v1::DeliveryFilter { states, ..Default::default() });
+    let request = v1::ListDeliveriesRequest { filter, include_attempts: true, ..Default::default() };
     assert_eq!(world.client.list_deliveries(request).await.unwrap().deliveries, [failed]);
     world.until_event("INC-1", TicketEventKind::Failed).await;
     world.restart().await;
@@ -121,8 +122,10 @@ async fn running_attempt_cannot_be_cancelled_or_resolved() {
         Effect::Delay(Duration::from_millis(600)),
     ));
     let mut client = world.client.clone().with_deadline(Duration::from_millis(150));
-    let request =
-        v1::CreateTicketRequest { incident: Some(ticketing_harness::incident("INC-1")), system: JIRA.into() };
+    let request = v1::CreateTicketRequest {
+        incident: Some(ticketing_harness::incident("INC-1")),
+        destination: Some(JIRA.into()),
+    };
     let _ = client.create_ticket(request).await;
     let id = world.deliveries().await[0].id.clone();
     world.until(&id, DeliveryState::Attempting).await;
@@ -149,7 +152,7 @@ async fn throttling_pauses_the_connection_and_spends_no_retry() {
     ));
     let first = world.push("INC-1", JIRA).await;
     assert_eq!(state(&first), DeliveryState::Waiting);
-    world.until_target(JIRA, TargetConditionKind::Throttled).await;
+    world.until_condition(JIRA, ConnectionConditionKind::Throttled).await;
     let second = world.push("INC-2", JIRA).await;
     assert_eq!(state(&second), DeliveryState::Waiting);
     assert_eq!(creates(&world.jira), 1, "the second was not sent");
@@ -172,7 +175,7 @@ async fn retry_after_of_503_is_respected() {
     let answer = world.push("INC-1", TicketSystem::Servicenow).await;
     let delivery = world.until(&answer.delivery.unwrap().id, DeliveryState::Delivered).await;
     let creates: Vec<_> =
-        delivery.attempts.iter().filter(|attempt| attempt.kind() == v1::AttemptKind::Create).collect();
+        delivery.attempts.iter().filter(|attempt| attempt.kind() == v1::AttemptKind::Send).collect();
     let waited = since(creates[0].finished_at, creates[1].started_at);
     assert!(waited >= Duration::from_millis(990), "{waited:?}: {delivery:#?}");
     world.finish().await;
@@ -190,8 +193,8 @@ async fn retry_after_is_capped_at_an_hour() {
     world.finish().await;
 }
 
-async fn with_retries(world: &mut World, max_attempts: u32, settings: v1::RetrySettings) {
-    let settings = v1::RetrySettings { max_attempts: Some(max_attempts), ..settings };
+async fn with_retries(world: &mut World, max_retry_attempts: u32, settings: v1::RetrySettings) {
+    let settings = v1::RetrySettings { max_retry_attempts: Some(max_retry_attempts), ..settings };
     let request = v1::ConfigureRequest { retry: Some(settings), ..Default::default() };
     world.client.configure(request).await.unwrap();
 }
@@ -202,7 +205,7 @@ async fn pushed(world: &mut World, incident: &str) -> String {
 
 async fn create(world: &mut World, id: &str) -> Result<v1::CreateTicketResponse, tonic::Status> {
     let incident = Some(ticketing_harness::incident(id));
-    world.client.create_ticket(v1::CreateTicketRequest { incident, system: JIRA.into() }).await
+    world.client.create_ticket(v1::CreateTicketRequest { incident, destination: Some(JIRA.into()) }).await
 }
 
 fn resolve(id: &str, key: &str) -> v1::ResolveDeliveryRequest {

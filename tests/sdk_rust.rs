@@ -37,7 +37,7 @@ async fn connect(world: &World, token: &str) -> Client {
 }
 
 pub fn push(id: &str) -> v1::CreateTicketRequest {
-    v1::CreateTicketRequest { incident: Some(incident(id)), system: v1::TicketSystem::Jira.into() }
+    v1::CreateTicketRequest { incident: Some(incident(id)), destination: Some(v1::TicketSystem::Jira.into()) }
 }
 
 pub fn holds(behaviour: &str) {
@@ -92,7 +92,13 @@ async fn line(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
 async fn every_sample_works() {
     let mut world = guarded().await;
     let token = token(&mut world, Role::Admin).await;
-    says(&world, &token, "configure", &["Tickets go to project SEC of http", "passed authentication"]).await;
+    says(
+        &world,
+        &token,
+        "configure",
+        &["Tickets go to project SEC of http", "CHECK_OUTCOME_PASSED authentication"],
+    )
+    .await;
     says(&world, &token, "preview", &["j.doe", "Priority: Highest"]).await;
     says(&world, &token, "create", &["/browse/SEC-"]).await;
     says(&world, &token, "submit", &["jira true", "servicenow false"]).await;
@@ -146,11 +152,12 @@ async fn errors_are_decoded_with_all_details() {
     let servicenow = v1::ServiceNowSettings { enabled: Some(false), ..Default::default() };
     let off = v1::ConfigureRequest { servicenow: Some(servicenow), ..Default::default() };
     client.configure(off).await.unwrap();
-    let elsewhere = v1::CreateTicketRequest { system: v1::TicketSystem::Servicenow.into(), ..push("INC-1") };
+    let elsewhere =
+        v1::CreateTicketRequest { destination: Some(v1::TicketSystem::Servicenow.into()), ..push("INC-1") };
     let error = Error::from(client.create_ticket(elsewhere).await.unwrap_err());
     assert_eq!(
         (error.code, error.reason),
-        (Code::FailedPrecondition, Some(v1::ErrorReason::SystemNotEnabled))
+        (Code::FailedPrecondition, Some(v1::ErrorReason::ConnectionNotEnabled))
     );
     holds("FAILED_PRECONDITION");
 
@@ -186,8 +193,8 @@ async fn sends_unicode_and_large_incidents_and_cancels_calls() {
     let mut client = connect(&world, &token).await;
     let investigation_notes = "λόγος\nZoë 王小明 😀 e\u{301}".to_owned();
     let unicode = v1::Incident { investigation_notes, ..incident("INC-unicode") };
-    let system = v1::TicketSystem::Jira.into();
-    let request = v1::PreviewTicketRequest { incident: Some(unicode), system };
+    let system = v1::TicketSystem::Jira;
+    let request = v1::PreviewTicketRequest { incident: Some(unicode), destination: Some(system.into()) };
     let text = client.preview_ticket(request).await.unwrap().ticket.unwrap().plain_text;
     for part in ["λόγος", "Zoë 王小明 😀", "e\u{301}"] {
         assert!(text.contains(part), "{part} is not in {text}");
@@ -204,7 +211,7 @@ async fn sends_unicode_and_large_incidents_and_cancels_calls() {
         firing_rules: (0..1_000).map(rule).collect(),
         ..incident("INC-large")
     };
-    let request = v1::CreateTicketRequest { incident: Some(large), system };
+    let request = v1::CreateTicketRequest { incident: Some(large), destination: Some(system.into()) };
     assert_eq!(state(&client.create_ticket(request).await.unwrap()), v1::DeliveryState::Delivered);
     holds("large incident");
 

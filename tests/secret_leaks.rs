@@ -79,7 +79,8 @@ async fn proxy_login_never_leaks() {
     of_settings.wants("bot", "another");
     of_operator.wants("ops", "another");
     told.push_str(&everything(&mut world, "INC-407").await);
-    let unsaved = v1::TestConnectionRequest { system: TicketSystem::Jira.into(), unsaved: Some(unsaved) };
+    let unsaved =
+        v1::TestConnectionRequest { destination: Some(TicketSystem::Jira.into()), unsaved: Some(unsaved) };
     told.push_str(&format!("{:?}", world.client.test_connection(unsaved).await));
     assert!(told.contains("refused the login"));
     let moved = v1::JiraSettings { proxy_url: text("http://127.0.0.1:9"), ..Default::default() };
@@ -172,7 +173,7 @@ async fn panic_is_answered_without_secrets_and_server_continues() {
     world.finish_after_panics().await;
 }
 
-async fn settings(world: &mut World) -> Vec<Option<v1::system_status::Settings>> {
+async fn settings(world: &mut World) -> Vec<Option<v1::connection_status::Settings>> {
     let status = world.client.get_status().await.unwrap();
-    status.systems.into_iter().map(|system| system.settings).collect()
+    status.connections.into_iter().map(|system| system.settings).collect()
 }

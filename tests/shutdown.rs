@@ -20,7 +20,7 @@ async fn shutdown_waits_for_a_slow_create() {
     let delivery = world.deliveries().await.remove(0);
     assert_eq!(delivery.state(), DeliveryState::Delivered, "{delivery:#?}");
     assert_eq!((delivery.attempts.len(), creates(&world.jira)), (1, 1));
-    assert_eq!(delivery.attempts[0].outcome(), AttemptOutcome::Created);
+    assert_eq!(delivery.attempts[0].outcome(), AttemptOutcome::Applied);
     world.finish().await;
 }
 
@@ -72,7 +72,10 @@ async fn restart_resumes_waiting_deliveries() {
 }
 
 fn push_in_background(world: &World, id: &str) -> tokio::task::JoinHandle<bool> {
-    let request = v1::CreateTicketRequest { incident: Some(incident(id)), system: TicketSystem::Jira.into() };
+    let request = v1::CreateTicketRequest {
+        incident: Some(incident(id)),
+        destination: Some(TicketSystem::Jira.into()),
+    };
     let mut client = world.client.clone();
     tokio::spawn(async move { client.create_ticket(request).await.is_ok() })
 }

@@ -156,7 +156,7 @@ async fn duplicate_scan_keeps_the_older_ticket() {
 #[tokio::test]
 async fn look_up_takes_the_older_of_two_tickets() {
     let mut world = Plan::new().start().await;
-    let preview = PreviewTicketRequest { incident: Some(incident("INC-1")), system: JIRA.into() };
+    let preview = PreviewTicketRequest { incident: Some(incident("INC-1")), destination: Some(JIRA.into()) };
     let marker = world.client.preview_ticket(preview).await.unwrap().ticket.unwrap().marker;
     let older = add_twin(&world, &marker);
     let id = uncertain(&mut world, Effect::apply_then_gateway_timeout()).await;
@@ -179,9 +179,9 @@ fn add_twin(world: &World, marker: &str) -> String {
 }
 
 async fn until_swept(world: &mut World, id: &str, times: usize) {
-    use rhythmx_ticketing::v1::AttemptKind::Sweep;
+    use rhythmx_ticketing::v1::AttemptKind::DuplicateScan;
     let wait = async {
-        while world.delivery(id).await.attempts.iter().filter(|a| a.kind() == Sweep).count() < times {
+        while world.delivery(id).await.attempts.iter().filter(|a| a.kind() == DuplicateScan).count() < times {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

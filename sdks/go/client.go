@@ -85,8 +85,8 @@ func WithDeadline(deadline time.Duration) Option {
 
 // Connect makes a client of the service at an address: "HOST:PORT", "[IPV6]:PORT", or "unix:/PATH" for a Unix socket;
 // "http://HOST:PORT" is the first, and "https://HOST:PORT" speaks TLS, with the system's authorities unless WithTLS says
-// otherwise. Nothing is sent before the first call. It fails when the address is none, and when the options can not work: files
-// that can not be read, a token that is none, or a token that would travel to another machine without TLS.
+// otherwise. Nothing is sent before the first call. It fails if the address is invalid, and if the options are: files
+// that cannot be read, an invalid token, or a token that would be sent to another machine without TLS.
 func Connect(address string, with ...Option) (*Client, error) {
 	chosen := options{deadline: DefaultDeadline}
 	for _, option := range with {

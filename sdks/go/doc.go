@@ -9,8 +9,8 @@
 //	}
 //	defer client.Close()
 //	answer, err := client.CreateTicket(ctx, &ticketingv1.CreateTicketRequest{
-//		Incident: incident,
-//		System:   ticketingv1.TicketSystem_TICKET_SYSTEM_JIRA,
+//		Incident:    incident,
+//		Destination: &ticketingv1.CreateTicketRequest_Connection{Connection: "jira"},
 //	})
 //
 // A call ends when its context does; one without a deadline gets 30 s, see [WithDeadline]. The deadline travels with the call:
@@ -32,7 +32,7 @@
 //
 // # Repeated calls
 //
-// Every unary call of the service may be repeated: there is one delivery for an incident and a target, and settings merge by
+// Every unary call of the service may be repeated: there is one delivery for an incident and a connection, and settings merge by
 // presence. So a call that fails with UNAVAILABLE, or with RESOURCE_EXHAUSTED and the time to come back, is repeated: up to
 // five times, for about 6 s, and never beyond its deadline. The exception is RetryDelivery with create_anyway, which puts a
 // doubt aside: asked twice, it may make two tickets, so it is sent once.

@@ -2,7 +2,7 @@ package ticketing
 
 import "os"
 
-// DefaultAddress is where a server listens unless it is told otherwise.
+// DefaultAddress is where a server listens by default.
 const DefaultAddress = "127.0.0.1:50051"
 
 // ConnectFromEnv makes a client by the environment, for example in a container: TICKETING_ADDRESS is the address, by default

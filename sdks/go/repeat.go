@@ -47,7 +47,7 @@ func (c *Client) call(
 	}
 }
 
-// What the caller is told: what ended the call while it waited to be sent again, or why it failed.
+// The error of the caller: what ended the call while it waited for its retry, or why it failed.
 func (c *Client) ended(ctx context.Context, failure *Error) *Error {
 	if ctx.Err() == nil {
 		return failure

@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// TLS says whom to trust and what to show. The zero value trusts the system's authorities and shows nothing.
+// TLS has the trusted authorities and the client certificate. The zero value trusts the system's authorities, without a certificate.
 type TLS struct {
 	// CAFile holds the certificates, in PEM, of the authorities that are trusted instead of the system's.
 	CAFile string

@@ -4,7 +4,7 @@ use std::env;
 
 use super::{Client, ConnectError, Unusable};
 
-/// Where a server listens unless it is told otherwise.
+/// Where a server listens by default.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
 const CA: &str = "TICKETING_TLS_CA";
 const CLIENT_CERT: &str = "TICKETING_TLS_CLIENT_CERT";
@@ -17,7 +17,7 @@ impl Client {
     /// which needs the feature `tls`. What is empty or not set is left out. Nothing is sent before the first call.
     ///
     /// # Errors
-    /// If the address is none, a file can not be read, or the token can not be sent there.
+    /// If the address is invalid, a file cannot be read, or the token cannot be sent there.
     pub async fn from_env() -> Result<Client, ConnectError> {
         let address = variable("TICKETING_ADDRESS").unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
         let client = connect(address.clone()).await?;

@@ -144,7 +144,7 @@ pub(super) fn expired() -> Status {
     Status::from_error(Box::new(TimeoutExpired(())))
 }
 
-/// What the caller is told. A deadline that passes here surfaces as CANCELLED; the caller is told what it was. The address is
+/// The status for the caller. A deadline that passes here surfaces as CANCELLED and becomes DEADLINE_EXCEEDED. The address is
 /// named where no server answered; and as what a broken connection is called differs, it is UNAVAILABLE then.
 pub(super) fn told(status: Status, address: Option<&Arc<str>>) -> Status {
     let expired = of::<TimeoutExpired>(&status).is_some();
@@ -190,7 +190,7 @@ mod tests {
     fn a_deadline_that_passes_here_is_told_as_such_and_a_cancelled_call_is_not() {
         assert_eq!(told(expired(), None).code(), Code::DeadlineExceeded);
         assert_eq!(told(expired(), Some(&"here:1".into())).code(), Code::DeadlineExceeded);
-        let cancelled = Status::cancelled("by somebody");
+        let cancelled = Status::cancelled("by the peer");
         assert_eq!(told(cancelled, Some(&"here:1".into())).code(), Code::Cancelled);
     }
 

@@ -10,7 +10,7 @@ use super::error::is_unanswered;
 pub(super) const RETRIES: u32 = 5;
 /// After the first failure; it doubles with each.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long to wait before the same call may succeed; `None` if it will not.
 pub(super) fn pause(status: &Status, failures: u32) -> Option<Duration> {
@@ -29,7 +29,7 @@ pub(super) fn pause(status: &Status, failures: u32) -> Option<Duration> {
 pub(super) fn at_least(asked: Duration, failures: u32) -> Duration {
     let doubled = SHORTEST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10));
     let spread = 80 + u32::try_from(RandomState::new().hash_one(failures) % 41).unwrap_or(0);
-    asked.max(doubled.min(LONGEST_PAUSE) * spread / 100)
+    asked.max(doubled.min(MAX_PAUSE) * spread / 100)
 }
 
 #[cfg(test)]

@@ -72,11 +72,11 @@ impl std::fmt::Display for SkipReason {
             Self::BelowThreshold { severity, minimum } => {
                 write!(f, "severity {} is below the minimum {}", severity.as_str(), minimum.as_str())
             }
-            Self::NotATarget => f.write_str("the system is not among auto_push.systems"),
+            Self::NotATarget => f.write_str("the connection is not among auto_push.systems"),
             Self::NotConfigured => {
-                f.write_str("the system is not configured; send its settings with Configure")
+                f.write_str("the connection is not configured; send its settings with Configure")
             }
-            Self::NotEnabled => f.write_str("the system is not enabled; set enabled with Configure"),
+            Self::NotEnabled => f.write_str("the connection is not enabled; set enabled with Configure"),
         }
     }
 }

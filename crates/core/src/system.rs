@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::clean::clean;
 use crate::fault::{Fault, FaultKind};
@@ -211,15 +211,43 @@ pub struct ReadTicket {
 pub struct Check {
     /// For example `authentication`, `project`, `create_permission`.
     pub name: String,
-    pub passed: bool,
+    #[serde(alias = "passed", deserialize_with = "outcome_or_passed")]
+    pub outcome: CheckOutcome,
     /// The finding.
     pub detail: String,
-    /// How to fix it; empty if the step passed.
+    /// How to fix it; empty if there is nothing to fix.
     pub hint: String,
     pub duration: Duration,
     /// The fault, if a call failed.
     #[serde(default)]
     pub fault_kind: Option<FaultKind>,
+}
+
+/// The result of one step of a connection test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CheckOutcome {
+    Passed,
+    Failed,
+    /// Reading cannot show it.
+    Unproven,
+    /// Not tried, because a step that it depends on failed.
+    Skipped,
+}
+
+/// Rows of earlier versions say only whether the step passed.
+fn outcome_or_passed<'de, D: Deserializer<'de>>(stored: D) -> Result<CheckOutcome, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Stored {
+        Outcome(CheckOutcome),
+        Passed(bool),
+    }
+    Ok(match Stored::deserialize(stored)? {
+        Stored::Outcome(outcome) => outcome,
+        Stored::Passed(true) => CheckOutcome::Passed,
+        Stored::Passed(false) => CheckOutcome::Failed,
+    })
 }
 
 // === impl System ===
@@ -294,12 +322,29 @@ impl Adjustment {
 impl Check {
     pub fn passed(name: &str, detail: impl Into<String>, duration: Duration) -> Self {
         let detail = limits::cut(&clean(&detail.into()).text, MAX_REASON);
-        Self { name: name.to_owned(), passed: true, detail, hint: String::new(), duration, fault_kind: None }
+        let (name, outcome) = (name.to_owned(), CheckOutcome::Passed);
+        Self { name, outcome, detail, hint: String::new(), duration, fault_kind: None }
+    }
+
+    pub fn unproven(name: &str, detail: impl Into<String>, duration: Duration) -> Self {
+        Self { outcome: CheckOutcome::Unproven, ..Self::passed(name, detail, duration) }
+    }
+
+    /// Not tried, because the step `failed` failed.
+    pub fn skipped(name: &str, failed: &str) -> Self {
+        let detail = format!("not tried: {failed} failed");
+        Self { outcome: CheckOutcome::Skipped, ..Self::passed(name, detail, Duration::ZERO) }
     }
 
     pub fn failed(name: &str, fault: &Fault, duration: Duration) -> Self {
         let (detail, hint) = (fault.message.clone(), fault.hint.clone());
-        Self { name: name.to_owned(), passed: false, detail, hint, duration, fault_kind: Some(fault.kind) }
+        let (name, outcome) = (name.to_owned(), CheckOutcome::Failed);
+        Self { name, outcome, detail, hint, duration, fault_kind: Some(fault.kind) }
+    }
+
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.outcome == CheckOutcome::Failed
     }
 
     /// Whether the login was refused.

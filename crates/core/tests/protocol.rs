@@ -188,7 +188,7 @@ impl World {
             || (delivery.state == State::Reconciling && delivery.lease_until.is_none());
         assert_eq!(open, delivery.due_at.is_some(), "{delivery:?}");
         assert!(delivery.state != State::Reconciling || delivery.unknown_outcome.is_some(), "{delivery:?}");
-        assert!(delivery.failures <= self.policy.retry.max_attempts() + 1, "{delivery:?}");
+        assert!(delivery.failures <= self.policy.retry.max_retry_attempts() + 1, "{delivery:?}");
     }
 
     /// No faults, and time.
@@ -330,7 +330,7 @@ fn scans_places_of_former_unknown_outcomes() {
 fn rearms_only_failures_of_the_outage() {
     let mut world = World::new(0);
     let outage_began = world.now;
-    for _ in 0..=world.policy.retry.max_attempts() {
+    for _ in 0..=world.policy.retry.max_retry_attempts() {
         world.now += Duration::from_secs(3_600);
         world.take(&Step::Work(AttemptOutcome::Refuse(FaultKind::Connect)));
     }

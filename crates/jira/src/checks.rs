@@ -22,6 +22,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// The checked fields of the create screen, in order.
 const FIELDS: [&str; 4] = ["priority", "labels", "description", "required_fields"];
 
+/// Where Jira does not show its create screen.
+const UNCHECKED: &str = "could not be checked";
+
 /// The result of a step.
 type Step = Result<String, Fault>;
 
@@ -204,9 +207,8 @@ impl<'a> Tester<'a> {
         if self.checks.iter().any(|check| check.name == name) {
             return false;
         }
-        let Some(failed) = self.checks.iter().find(|check| !check.passed) else { return true };
-        let detail = format!("not tried: {} failed", failed.name);
-        let check = Check { passed: false, ..Check::passed(name, detail, Duration::ZERO) };
+        let Some(failed) = self.checks.iter().find(|check| check.has_failed()) else { return true };
+        let check = Check::skipped(name, &failed.name);
         self.checks.push(check);
         false
     }
@@ -240,33 +242,38 @@ fn field_checks(offer: &Offer) -> [Check; 4] {
         Priorities::OffScreen => {
             "not on the create screen: tickets are created without a priority".to_owned()
         }
-        Priorities::Unknown => "could not be checked".to_owned(),
+        Priorities::Unknown => UNCHECKED.to_owned(),
     };
-    let known = |text: &'static str| if offer.is_known { text } else { "could not be checked" };
-    let labels = known(match offer.labels {
+    let labels = match offer.labels {
         true => "on the create screen: the marker is a label of the ticket",
         false => "not on the create screen: the marker is in the description of the ticket",
-    });
-    let description = known(match offer.description {
+    };
+    let description = match offer.description {
         true => "on the create screen",
         false => {
             "not on the create screen: the text of tickets is sent as a first comment; put the field on the screen to have it \
              in the description"
         }
-    });
-    let passed = |name: &str, detail: &str| Check::passed(name, detail, Duration::ZERO);
+    };
+    let known = |is_known: bool, name: &str, detail: &str| match is_known {
+        true => Check::passed(name, detail, Duration::ZERO),
+        false => Check::unproven(name, UNCHECKED, Duration::ZERO),
+    };
     let description = match offer.labels || offer.description {
-        true => passed(FIELDS[2], description),
+        true => known(offer.is_known, FIELDS[2], description),
         false => Check::failed(FIELDS[2], &ticket::without_marker(), Duration::ZERO),
     };
-    [passed(FIELDS[0], &priority), passed(FIELDS[1], labels), description, required_fields(offer)]
+    let priority = known(!matches!(offer.priorities, Priorities::Unknown), FIELDS[0], &priority);
+    [priority, known(offer.is_known, FIELDS[1], labels), description, required_fields(offer)]
 }
 
 /// A required field that is not sent causes every ticket to be refused.
 fn required_fields(offer: &Offer) -> Check {
     if offer.unfilled.is_empty() {
-        let detail = if offer.is_known { "every required field is filled" } else { "could not be checked" };
-        return Check::passed(FIELDS[3], detail, Duration::ZERO);
+        return match offer.is_known {
+            true => Check::passed(FIELDS[3], "every required field is filled", Duration::ZERO),
+            false => Check::unproven(FIELDS[3], UNCHECKED, Duration::ZERO),
+        };
     }
     let named: Vec<String> = offer.unfilled.iter().map(|(id, name)| format!("\"{name}\" ({id})")).collect();
     let message = format!("the project requires fields that are not sent: {}", named.join(", "));

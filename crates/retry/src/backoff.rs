@@ -1,4 +1,4 @@
-//! Exponential backoff: retry `n` follows failure `n` after `min(max, base * 2^(n-1))`, at most `max_attempts` times.
+//! Exponential backoff: retry `n` follows failure `n` after `min(max, base * 2^(n-1))`, at most `max_retry_attempts` times.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub const MAX_DELAY: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// A retry schedule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Backoff {
-    max_attempts: u32,
+    max_retry_attempts: u32,
     base: Duration,
     max: Duration,
     jitter: f64,
@@ -20,7 +20,7 @@ pub struct Backoff {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBackoff {
     #[error("must be 0 to {MAX_RETRIES}")]
-    MaxAttempts,
+    MaxRetryAttempts,
     #[error("must be more than 0 and at most 7 days")]
     BaseDelay,
     #[error("must be at least base_delay and at most 7 days")]
@@ -32,31 +32,31 @@ pub enum InvalidBackoff {
 // === impl Backoff ===
 
 impl Backoff {
-    /// `max_attempts` retries after the first attempt; `jitter` is the maximum share (0 to 1) by which a delay is
+    /// `max_retry_attempts` retries after the first attempt; `jitter` is the maximum share (0 to 1) by which a delay is
     /// shortened. Jitter never lengthens a delay: one that misses its tick by a moment costs a whole tick.
     ///
     /// # Errors
     /// Every violation.
     pub fn try_new(
-        max_attempts: u32,
+        max_retry_attempts: u32,
         base: Duration,
         max: Duration,
         jitter: f64,
     ) -> Result<Self, Vec<InvalidBackoff>> {
         let checks = [
-            (max_attempts <= MAX_RETRIES, InvalidBackoff::MaxAttempts),
+            (max_retry_attempts <= MAX_RETRIES, InvalidBackoff::MaxRetryAttempts),
             (!base.is_zero() && base <= MAX_DELAY, InvalidBackoff::BaseDelay),
             (max >= base && max <= MAX_DELAY, InvalidBackoff::MaxDelay),
             ((0.0..=1.0).contains(&jitter), InvalidBackoff::Jitter),
         ];
         let wrong: Vec<_> = checks.into_iter().filter(|(holds, _)| !holds).map(|(_, why)| why).collect();
-        if wrong.is_empty() { Ok(Self { max_attempts, base, max, jitter }) } else { Err(wrong) }
+        if wrong.is_empty() { Ok(Self { max_retry_attempts, base, max, jitter }) } else { Err(wrong) }
     }
 
     /// Retries after the first attempt.
     #[must_use]
-    pub fn max_attempts(&self) -> u32 {
-        self.max_attempts
+    pub fn max_retry_attempts(&self) -> u32 {
+        self.max_retry_attempts
     }
 
     #[must_use]
@@ -77,7 +77,7 @@ impl Backoff {
     /// The delay after failure `failures` (1 is the first), or `None` if all retries are spent. `random` is 0 to 1.
     #[must_use]
     pub fn after_failure(&self, failures: u32, random: f64) -> Option<Duration> {
-        (failures <= self.max_attempts).then(|| self.delay(failures, random))
+        (failures <= self.max_retry_attempts).then(|| self.delay(failures, random))
     }
 
     /// The delay before retry `n` (1 is the first), regardless of the maximum.
@@ -91,7 +91,12 @@ impl Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { max_attempts: 5, base: Duration::from_secs(60), max: Duration::from_secs(3_600), jitter: 0.0 }
+        Self {
+            max_retry_attempts: 5,
+            base: Duration::from_secs(60),
+            max: Duration::from_secs(3_600),
+            jitter: 0.0,
+        }
     }
 }
 
@@ -111,8 +116,8 @@ mod tests {
     #[test]
     fn reports_every_violation_of_backoff() {
         let wrong = Backoff::try_new(21, Duration::ZERO, MAX_DELAY * 2, 1.1).unwrap_err();
-        use InvalidBackoff::{BaseDelay, Jitter, MaxAttempts, MaxDelay};
-        assert_eq!(wrong, [MaxAttempts, BaseDelay, MaxDelay, Jitter]);
+        use InvalidBackoff::{BaseDelay, Jitter, MaxDelay, MaxRetryAttempts};
+        assert_eq!(wrong, [MaxRetryAttempts, BaseDelay, MaxDelay, Jitter]);
     }
 
     proptest! {

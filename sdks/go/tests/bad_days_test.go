@@ -65,7 +65,7 @@ func TestWhatDiesWithoutAWordIsReplaced(t *testing.T) {
 			far.push(t, fmt.Sprint("INC-slow-", n))
 		}
 		watch(t, "INC-slow-29")
-		// So it is for whoever does not resume.
+		// The same holds for a subscriber that does not resume.
 		for err == nil {
 			_, err = plain.Recv()
 		}
@@ -141,7 +141,7 @@ func TestAClientThatIsClosedEndsWhatItDoes(t *testing.T) {
 }
 
 func TestACallThatWaitsToBeRepeatedEndsWithItsClient(t *testing.T) {
-	client, err := ticketing.Connect(nobody(t))
+	client, err := ticketing.Connect(unusedAddress(t))
 	check(t, err)
 	time.AfterFunc(500*time.Millisecond, func() { _ = client.Close() })
 	began := time.Now()
@@ -207,8 +207,8 @@ func TestAnAddressSaysWhereAndWhetherUnderTLS(t *testing.T) {
 		if _, err := ticketing.Connect("localhost:1", ticketing.WithToken("")); err == nil {
 			t.Error("the empty token")
 		}
-		// Nobody listens at the proxy.
-		t.Setenv("HTTP_PROXY", "http://"+nobody(t))
+		// No process listens at the proxy.
+		t.Setenv("HTTP_PROXY", "http://"+unusedAddress(t))
 		t.Setenv("HTTPS_PROXY", os.Getenv("HTTP_PROXY"))
 		_, err := client(t).GetStatus(within(t, patience), &ticketingv1.GetStatusRequest{})
 		check(t, err)
@@ -237,7 +237,7 @@ func TestADeadlineMayBeEndlessAndIsNeverCalledACancellation(t *testing.T) {
 }
 
 func TestAnErrorNamesTheRootOfTheTrouble(t *testing.T) {
-	address := nobody(t)
+	address := unusedAddress(t)
 	_, err := connect(t, address).GetStatus(within(t, time.Second), &ticketingv1.GetStatusRequest{})
 	if err == nil || !strings.Contains(err.Error(), "refused") || !strings.Contains(err.Error(), address) {
 		t.Error(err)
@@ -259,8 +259,8 @@ func (f *fixture) connections(t *testing.T) (count int) {
 	return count
 }
 
-// nobody listens at this address.
-func nobody(t *testing.T) string {
+// unusedAddress is an address at which no process listens.
+func unusedAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)

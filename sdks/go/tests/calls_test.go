@@ -16,10 +16,10 @@ func TestGoodCallsAreAnswered(t *testing.T) {
 		client, ctx := client(t), within(t, patience)
 		status, err := client.GetStatus(ctx, &ticketingv1.GetStatusRequest{})
 		check(t, err)
-		if len(status.GetSystems()) != 2 || !status.GetSystems()[0].GetEnabled() {
+		if len(status.GetConnections()) != 2 || !status.GetConnections()[0].GetEnabled() {
 			t.Fatal(status)
 		}
-		tested, err := client.TestConnection(ctx, &ticketingv1.TestConnectionRequest{System: jira})
+		tested, err := client.TestConnection(ctx, &ticketingv1.TestConnectionRequest{Destination: &ticketingv1.TestConnectionRequest_System{System: jira}})
 		check(t, err)
 		if !tested.GetTest().GetPassed() {
 			t.Fatal(tested)
@@ -31,7 +31,7 @@ func TestGoodCallsAreAnswered(t *testing.T) {
 		if !again.GetAlreadyExisted() || again.GetDelivery().GetTicket().GetKey() != first.GetDelivery().GetTicket().GetKey() {
 			t.Fatal(again)
 		}
-		listed, err := client.ListDeliveries(ctx, &ticketingv1.ListDeliveriesRequest{IncidentId: "INC-good"})
+		listed, err := client.ListDeliveries(ctx, &ticketingv1.ListDeliveriesRequest{Filter: &ticketingv1.DeliveryFilter{IncidentId: "INC-good"}})
 		check(t, err)
 		if len(listed.GetDeliveries()) != 1 || listed.GetDeliveries()[0].GetId() != first.GetDelivery().GetId() {
 			t.Fatal(listed)
@@ -39,7 +39,7 @@ func TestGoodCallsAreAnswered(t *testing.T) {
 		audit, err := client.ListAuditEntries(ctx, &ticketingv1.ListAuditEntriesRequest{})
 		check(t, err)
 		if len(audit.GetEntries()) == 0 {
-			t.Fatal("nobody configured it")
+			t.Fatal("no entry of Configure")
 		}
 	})
 }
@@ -49,7 +49,9 @@ func TestTextOfAnyScriptArrivesAsItWasSent(t *testing.T) {
 		name := "Zoë 王小明 😀 \u202eابن e\u0301"
 		asked := incident("INC-unicode")
 		asked.InvestigationNotes = "λόγος\n" + name
-		request := &ticketingv1.PreviewTicketRequest{Incident: asked, System: jira}
+		request := &ticketingv1.PreviewTicketRequest{
+			Incident: asked, Destination: &ticketingv1.PreviewTicketRequest_System{System: jira},
+		}
 		preview, err := client(t).PreviewTicket(within(t, patience), request)
 		check(t, err)
 		for _, part := range []string{"λόγος", "Zoë 王小明 😀", "e\u0301"} {
@@ -57,7 +59,7 @@ func TestTextOfAnyScriptArrivesAsItWasSent(t *testing.T) {
 				t.Errorf("%q is not in %q", part, preview.GetTicket().GetPlainText())
 			}
 		}
-		created, err := client(t).CreateTicket(within(t, patience), &ticketingv1.CreateTicketRequest{Incident: asked, System: jira})
+		created, err := client(t).CreateTicket(within(t, patience), pushOf(asked))
 		check(t, err)
 		if created.GetDelivery().GetTicket().GetKey() == "" {
 			t.Fatal(created)
@@ -78,7 +80,7 @@ func TestAnIncidentNearTheLimitsIsPushed(t *testing.T) {
 			technique := &ticketingv1.Technique{Id: fmt.Sprintf("T%04d", i), Name: strings.Repeat("t", 256)}
 			large.Techniques = append(large.Techniques, technique)
 		}
-		request := &ticketingv1.CreateTicketRequest{Incident: large, System: jira}
+		request := pushOf(large)
 		created, err := client(t).CreateTicket(within(t, patience), request)
 		check(t, err)
 		if created.GetDelivery().GetTicket().GetKey() == "" {

@@ -190,7 +190,13 @@ func incident(id string) *ticketingv1.Incident {
 }
 
 func push(id string) *ticketingv1.CreateTicketRequest {
-	return &ticketingv1.CreateTicketRequest{Incident: incident(id), System: jira}
+	return pushOf(incident(id))
+}
+
+func pushOf(incident *ticketingv1.Incident) *ticketingv1.CreateTicketRequest {
+	return &ticketingv1.CreateTicketRequest{
+		Incident: incident, Destination: &ticketingv1.CreateTicketRequest_System{System: jira},
+	}
 }
 
 func ticketingBinary() string {

@@ -107,7 +107,7 @@ func TestACallIsRepeatedWhenThatMayHelpAndIsSafe(t *testing.T) {
 	}{
 		{"it passes", []error{away, busy, away}, false, 4, codes.OK},
 		{"it stays", slices.Repeat([]error{away}, 9), false, 6, codes.Unavailable},
-		{"nobody says when", []error{told(codes.ResourceExhausted, "BUSY", nil)}, false, 1, codes.ResourceExhausted},
+		{"no retry delay is given", []error{told(codes.ResourceExhausted, "BUSY", nil)}, false, 1, codes.ResourceExhausted},
 		{"it is the request", []error{told(codes.InvalidArgument, "REQUEST_INVALID", nil)}, false, 1, codes.InvalidArgument},
 		{"it may make a second ticket", []error{away}, true, 1, codes.Unavailable},
 		{"later than the deadline", []error{told(codes.Unavailable, "BUSY", nil, later(time.Hour))}, false, 1, codes.Unavailable},

@@ -19,7 +19,7 @@ func TestEverySampleDoesWhatItSays(t *testing.T) {
 		t.Fatalf("%v\n%s", err, built)
 	}
 	behaviour(t, "sample configure", func(t *testing.T) {
-		says(t, folder, "configure", "Tickets go to project SEC of http", "passed authentication")
+		says(t, folder, "configure", "Tickets go to project SEC of http", "CHECK_OUTCOME_PASSED authentication")
 	})
 	behaviour(t, "sample preview", func(t *testing.T) {
 		says(t, folder, "preview", "j.doe", "Priority: Highest")
@@ -46,7 +46,7 @@ func watches(t *testing.T, folder string) {
 	_, err = client(t).CreateTicket(within(t, patience), push("INC-watched"))
 	check(t, err)
 	for _, kind := range []string{"ACCEPTED", "ATTEMPT_STARTED", "DELIVERED"} {
-		// What happens to the incidents of other tests is told as well.
+		// Events of the incidents of other tests arrive as well.
 		for lines.Scan() && !strings.Contains(lines.Text(), "INC-watched") {
 		}
 		if !strings.Contains(lines.Text(), "TICKET_EVENT_KIND_"+kind+" INC-watched") {

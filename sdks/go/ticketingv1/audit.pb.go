@@ -22,12 +22,12 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Which page of the audit.
+// Which page of the audit log to return.
 type ListAuditEntriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Entries on a page. Default 50, at most 500; more is cut to that.
+	// Maximum number of entries to return. 0 means 50; above 500 counts as 500. Negative values are refused.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the page before. Empty: the first page.
+	// `next_page_token` of the previous page. Empty: the first page.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -77,12 +77,12 @@ func (x *ListAuditEntriesRequest) GetPageToken() string {
 	return ""
 }
 
-// A page of the audit.
+// A page of the audit log.
 type ListAuditEntriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The newest first. A page ends early where its message would exceed 1 MiB.
+	// Output only. The newest first. A page ends early if its message would exceed 1 MiB.
 	Entries []*AuditEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
-	// Where the next page begins. Empty on the last one.
+	// Output only. Token of the next page. Empty: this is the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -132,35 +132,36 @@ func (x *ListAuditEntriesResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Something that somebody did, or was refused. Kept for ever, never changed: entries are sealed to each other, and
-// `ticketing audit verify` finds one that was edited or removed.
+// An action that a caller or an operator took, or was refused. Entries are never deleted or changed: they form an HMAC hash
+// chain, and `ticketing audit verify` detects an entry that was edited or removed.
 type AuditEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. Place in the audit: 1 is the first, without gaps.
+	// Output only. Position in the audit log, from 1, without gaps.
 	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// Output only. When it was done.
+	// Output only. Time of the action.
 	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
-	// Output only. Who did it: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" where no credential is asked for, or
-	// "operator" for one who worked on the data folder itself.
+	// Output only. Who acted: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" if the server requires no credential, or
+	// "operator" for a command on the data folder.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
-	// Output only. As what: "admin", "analyst", "producer" or "viewer".
+	// Output only. Role of the actor: "admin", "analyst", "producer" or "viewer".
 	Role string `protobuf:"bytes,4,opt,name=role,proto3" json:"role,omitempty"`
-	// Output only. How the actor was told from others. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
+	// Output only. Credential of the actor. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
 	Credential string `protobuf:"bytes,5,opt,name=credential,proto3" json:"credential,omitempty"`
-	// Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000".
+	// Output only. Origin of the call. Examples: "192.0.2.7:51234", "unix uid 1000".
 	Source string `protobuf:"bytes,6,opt,name=source,proto3" json:"source,omitempty"`
-	// Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
-	// RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
-	// these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
+	// Output only. The action: CONFIGURE, TEST_CONNECTION (of unsaved settings), RETRY_DELIVERY, RETRY_DELIVERIES, CREATE_ANYWAY,
+	// CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; CREATE_TICKET and SUBMIT_INCIDENT only if they
+	// were refused. Clients must accept other values.
 	Action string `protobuf:"bytes,7,opt,name=action,proto3" json:"action,omitempty"`
-	// Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
-	// Empty where a caller's role did not permit the call: then its request was not read.
+	// Output only. Object of the action: the ID of a delivery, a token or an incident, "deliveries", "settings", or for tests the
+	// connection, for example "jira". Empty if the caller's role did not permit the call: its request was not read.
 	Subject string `protobuf:"bytes,8,opt,name=subject,proto3" json:"subject,omitempty"`
-	// Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
-	// changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+	// Output only. Details as JSON; more than 64 KiB becomes `{"cut": "..."}` with the beginning. For settings each changed field
+	// with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: the address that
+	// received the credential, and the proxy.
 	Detail string `protobuf:"bytes,9,opt,name=detail,proto3" json:"detail,omitempty"`
-	// Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
-	// "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
+	// Output only. "OK", or the `ErrorReason` without its prefix if the action was refused. Examples: "SETTINGS_INVALID",
+	// "ROLE_INSUFFICIENT". A test has two entries: "STARTED", durable before anything is sent, then "PASSED" or "FAILED".
 	Outcome       string `protobuf:"bytes,10,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

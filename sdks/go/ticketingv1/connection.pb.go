@@ -23,82 +23,151 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Whether deliveries to a target run.
-type TargetConditionKind int32
+// Result of one check.
+type CheckOutcome int32
 
 const (
 	// Never returned.
-	TargetConditionKind_TARGET_CONDITION_KIND_UNSPECIFIED TargetConditionKind = 0
-	// They run.
-	TargetConditionKind_TARGET_CONDITION_KIND_OK TargetConditionKind = 1
-	// The system asked for a pause (429), believed up to `--max-retry-after` (default 1 h): deliveries wait until it is
-	// over, unspent; then one a tick goes out until one succeeds. RetryDelivery and a passed test end the pause at once.
-	TargetConditionKind_TARGET_CONDITION_KIND_THROTTLED TargetConditionKind = 2
-	// The system failed repeatedly, by default 10 times in a row, or a delivery spent its retries on such failures:
-	// one delivery a tick probes it. Others wait unspent, unless a single delivery alone has failed: they are sent at once.
-	TargetConditionKind_TARGET_CONDITION_KIND_CIRCUIT_OPEN TargetConditionKind = 3
-	// The system refused the login or its rights (401 or 403): one delivery a tick probes it. A login that cannot be locked
-	// is probed ever less often, up to `--max-retry-after`; one that can be locked once, then it is SUSPENDED.
-	TargetConditionKind_TARGET_CONDITION_KIND_LOGIN_REFUSED TargetConditionKind = 4
-	// The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
-	// the login is changed (address, account or secret), a test passes, or RetryDelivery sends one. Deliveries wait unspent.
-	TargetConditionKind_TARGET_CONDITION_KIND_SUSPENDED TargetConditionKind = 5
+	CheckOutcome_CHECK_OUTCOME_UNSPECIFIED CheckOutcome = 0
+	// It is as it must be.
+	CheckOutcome_CHECK_OUTCOME_PASSED CheckOutcome = 1
+	// Tickets cannot be created until it is fixed. `detail` and `hint` say how.
+	CheckOutcome_CHECK_OUTCOME_FAILED CheckOutcome = 2
+	// Reading cannot show it: only a created ticket can, or the account may not read what would show it. Tickets are created all
+	// the same.
+	CheckOutcome_CHECK_OUTCOME_UNPROVEN CheckOutcome = 3
+	// Not tried, because a check that it depends on failed. `detail` names that check.
+	CheckOutcome_CHECK_OUTCOME_SKIPPED CheckOutcome = 4
 )
 
-// Enum value maps for TargetConditionKind.
+// Enum value maps for CheckOutcome.
 var (
-	TargetConditionKind_name = map[int32]string{
-		0: "TARGET_CONDITION_KIND_UNSPECIFIED",
-		1: "TARGET_CONDITION_KIND_OK",
-		2: "TARGET_CONDITION_KIND_THROTTLED",
-		3: "TARGET_CONDITION_KIND_CIRCUIT_OPEN",
-		4: "TARGET_CONDITION_KIND_LOGIN_REFUSED",
-		5: "TARGET_CONDITION_KIND_SUSPENDED",
+	CheckOutcome_name = map[int32]string{
+		0: "CHECK_OUTCOME_UNSPECIFIED",
+		1: "CHECK_OUTCOME_PASSED",
+		2: "CHECK_OUTCOME_FAILED",
+		3: "CHECK_OUTCOME_UNPROVEN",
+		4: "CHECK_OUTCOME_SKIPPED",
 	}
-	TargetConditionKind_value = map[string]int32{
-		"TARGET_CONDITION_KIND_UNSPECIFIED":   0,
-		"TARGET_CONDITION_KIND_OK":            1,
-		"TARGET_CONDITION_KIND_THROTTLED":     2,
-		"TARGET_CONDITION_KIND_CIRCUIT_OPEN":  3,
-		"TARGET_CONDITION_KIND_LOGIN_REFUSED": 4,
-		"TARGET_CONDITION_KIND_SUSPENDED":     5,
+	CheckOutcome_value = map[string]int32{
+		"CHECK_OUTCOME_UNSPECIFIED": 0,
+		"CHECK_OUTCOME_PASSED":      1,
+		"CHECK_OUTCOME_FAILED":      2,
+		"CHECK_OUTCOME_UNPROVEN":    3,
+		"CHECK_OUTCOME_SKIPPED":     4,
 	}
 )
 
-func (x TargetConditionKind) Enum() *TargetConditionKind {
-	p := new(TargetConditionKind)
+func (x CheckOutcome) Enum() *CheckOutcome {
+	p := new(CheckOutcome)
 	*p = x
 	return p
 }
 
-func (x TargetConditionKind) String() string {
+func (x CheckOutcome) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (TargetConditionKind) Descriptor() protoreflect.EnumDescriptor {
+func (CheckOutcome) Descriptor() protoreflect.EnumDescriptor {
 	return file_rhythmx_ticketing_v1_connection_proto_enumTypes[0].Descriptor()
 }
 
-func (TargetConditionKind) Type() protoreflect.EnumType {
+func (CheckOutcome) Type() protoreflect.EnumType {
 	return &file_rhythmx_ticketing_v1_connection_proto_enumTypes[0]
 }
 
-func (x TargetConditionKind) Number() protoreflect.EnumNumber {
+func (x CheckOutcome) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use TargetConditionKind.Descriptor instead.
-func (TargetConditionKind) EnumDescriptor() ([]byte, []int) {
+// Deprecated: Use CheckOutcome.Descriptor instead.
+func (CheckOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_connection_proto_rawDescGZIP(), []int{0}
+}
+
+// Whether deliveries of a connection are sent.
+type ConnectionConditionKind int32
+
+const (
+	// Never returned.
+	ConnectionConditionKind_CONNECTION_CONDITION_KIND_UNSPECIFIED ConnectionConditionKind = 0
+	// They are sent.
+	ConnectionConditionKind_CONNECTION_CONDITION_KIND_OK ConnectionConditionKind = 1
+	// The ticket system asked for a pause (429), honored up to `--max-retry-after` (default 1 h). Deliveries wait until it is over
+	// and lose no retry; then one delivery a tick is sent until one succeeds. RetryDelivery and a passed test end the pause at once.
+	ConnectionConditionKind_CONNECTION_CONDITION_KIND_THROTTLED ConnectionConditionKind = 2
+	// The circuit breaker is open: the ticket system failed repeatedly, by default 10 times in a row, or a delivery spent its
+	// retries on such failures. One delivery a tick probes it. Others wait and lose no retry; if a single delivery alone has
+	// failed, the others are sent at once.
+	ConnectionConditionKind_CONNECTION_CONDITION_KIND_CIRCUIT_OPEN ConnectionConditionKind = 3
+	// The ticket system refused the login or its permissions (401 or 403): one delivery a tick probes it. A login that cannot be
+	// locked is probed with growing intervals, up to `--max-retry-after`; a login that can be locked is probed once and is then
+	// SUSPENDED.
+	ConnectionConditionKind_CONNECTION_CONDITION_KIND_LOGIN_REFUSED ConnectionConditionKind = 4
+	// The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins. Nothing is sent until the login
+	// is changed (address, account or secret), a test passes, or RetryDelivery sends a delivery. Deliveries wait and lose no retry.
+	ConnectionConditionKind_CONNECTION_CONDITION_KIND_SUSPENDED ConnectionConditionKind = 5
+)
+
+// Enum value maps for ConnectionConditionKind.
+var (
+	ConnectionConditionKind_name = map[int32]string{
+		0: "CONNECTION_CONDITION_KIND_UNSPECIFIED",
+		1: "CONNECTION_CONDITION_KIND_OK",
+		2: "CONNECTION_CONDITION_KIND_THROTTLED",
+		3: "CONNECTION_CONDITION_KIND_CIRCUIT_OPEN",
+		4: "CONNECTION_CONDITION_KIND_LOGIN_REFUSED",
+		5: "CONNECTION_CONDITION_KIND_SUSPENDED",
+	}
+	ConnectionConditionKind_value = map[string]int32{
+		"CONNECTION_CONDITION_KIND_UNSPECIFIED":   0,
+		"CONNECTION_CONDITION_KIND_OK":            1,
+		"CONNECTION_CONDITION_KIND_THROTTLED":     2,
+		"CONNECTION_CONDITION_KIND_CIRCUIT_OPEN":  3,
+		"CONNECTION_CONDITION_KIND_LOGIN_REFUSED": 4,
+		"CONNECTION_CONDITION_KIND_SUSPENDED":     5,
+	}
+)
+
+func (x ConnectionConditionKind) Enum() *ConnectionConditionKind {
+	p := new(ConnectionConditionKind)
+	*p = x
+	return p
+}
+
+func (x ConnectionConditionKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ConnectionConditionKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_rhythmx_ticketing_v1_connection_proto_enumTypes[1].Descriptor()
+}
+
+func (ConnectionConditionKind) Type() protoreflect.EnumType {
+	return &file_rhythmx_ticketing_v1_connection_proto_enumTypes[1]
+}
+
+func (x ConnectionConditionKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ConnectionConditionKind.Descriptor instead.
+func (ConnectionConditionKind) EnumDescriptor() ([]byte, []int) {
+	return file_rhythmx_ticketing_v1_connection_proto_rawDescGZIP(), []int{1}
 }
 
 // Which connection to test.
 type TestConnectionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
-	System TicketSystem `protobuf:"varint,1,opt,name=system,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"system,omitempty"`
-	// Settings to try before they are saved, merged over the saved ones by the rules of Configure. Optional; of the
-	// system named above. They are not stored, and neither is the outcome.
+	// The connection to test. Required.
+	//
+	// Types that are valid to be assigned to Destination:
+	//
+	//	*TestConnectionRequest_System
+	//	*TestConnectionRequest_Connection
+	Destination isTestConnectionRequest_Destination `protobuf_oneof:"destination"`
+	// Settings to test before they are saved, merged over the saved ones by the rules of Configure. Optional; they must be of the
+	// ticket system of the connection. Neither they nor the outcome are stored.
 	//
 	// Types that are valid to be assigned to Unsaved:
 	//
@@ -139,11 +208,29 @@ func (*TestConnectionRequest) Descriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_connection_proto_rawDescGZIP(), []int{0}
 }
 
+func (x *TestConnectionRequest) GetDestination() isTestConnectionRequest_Destination {
+	if x != nil {
+		return x.Destination
+	}
+	return nil
+}
+
 func (x *TestConnectionRequest) GetSystem() TicketSystem {
 	if x != nil {
-		return x.System
+		if x, ok := x.Destination.(*TestConnectionRequest_System); ok {
+			return x.System
+		}
 	}
 	return TicketSystem_TICKET_SYSTEM_UNSPECIFIED
+}
+
+func (x *TestConnectionRequest) GetConnection() string {
+	if x != nil {
+		if x, ok := x.Destination.(*TestConnectionRequest_Connection); ok {
+			return x.Connection
+		}
+	}
+	return ""
 }
 
 func (x *TestConnectionRequest) GetUnsaved() isTestConnectionRequest_Unsaved {
@@ -171,6 +258,24 @@ func (x *TestConnectionRequest) GetServicenow() *ServiceNowSettings {
 	return nil
 }
 
+type isTestConnectionRequest_Destination interface {
+	isTestConnectionRequest_Destination()
+}
+
+type TestConnectionRequest_System struct {
+	// The connection that is named after this ticket system.
+	System TicketSystem `protobuf:"varint,1,opt,name=system,proto3,enum=rhythmx.ticketing.v1.TicketSystem,oneof"`
+}
+
+type TestConnectionRequest_Connection struct {
+	// Name of the connection: "jira" or "servicenow".
+	Connection string `protobuf:"bytes,4,opt,name=connection,proto3,oneof"`
+}
+
+func (*TestConnectionRequest_System) isTestConnectionRequest_Destination() {}
+
+func (*TestConnectionRequest_Connection) isTestConnectionRequest_Destination() {}
+
 type isTestConnectionRequest_Unsaved interface {
 	isTestConnectionRequest_Unsaved()
 }
@@ -189,7 +294,7 @@ func (*TestConnectionRequest_Jira) isTestConnectionRequest_Unsaved() {}
 
 func (*TestConnectionRequest_Servicenow) isTestConnectionRequest_Unsaved() {}
 
-// How the test went.
+// The test.
 type TestConnectionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only.
@@ -238,12 +343,12 @@ func (x *TestConnectionResponse) GetTest() *ConnectionTest {
 // The outcome of a connection test.
 type ConnectionTest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. When it began.
+	// Output only. Start of the test.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
-	// Output only. Whether every check passed: a ticket could be created.
+	// Output only. Whether no check is CHECK_OUTCOME_FAILED: as far as reading can tell, a ticket can be created.
 	Passed bool `protobuf:"varint,2,opt,name=passed,proto3" json:"passed,omitempty"`
-	// Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-	// passed, and their detail says that they were not tried.
+	// Output only. In the order in which they were made. After a failed check, those that depend on it are
+	// CHECK_OUTCOME_SKIPPED.
 	Checks        []*ConnectionCheck `protobuf:"bytes,3,rep,name=checks,proto3" json:"checks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -303,17 +408,18 @@ func (x *ConnectionTest) GetChecks() []*ConnectionCheck {
 // One step of a connection test.
 type ConnectionCheck struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-	// "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
-	// A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
+	// Output only. Name of the check. Examples: "reach", "authentication", "project", "create_permission", "issue_type",
+	// "required_fields", "table", "assignment_group". The last one is "own_tickets_visible": whether a search of the account finds
+	// tickets of this service. A test creates nothing, so this check is CHECK_OUTCOME_UNPROVEN until a delivered ticket was read
+	// back.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Output only.
-	Passed bool `protobuf:"varint,2,opt,name=passed,proto3" json:"passed,omitempty"`
-	// Output only. What was found, for people. Example: "Signed in as Ticket Bot (bot@acme.example)."
+	// Output only. Result of the check.
+	Outcome CheckOutcome `protobuf:"varint,6,opt,name=outcome,proto3,enum=rhythmx.ticketing.v1.CheckOutcome" json:"outcome,omitempty"`
+	// Output only. What was found, for people; at most 1,000 characters. Example: "logged in as Ticket Bot".
 	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
-	// Output only. What to mend, for people. Empty where there is nothing.
+	// Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to fix.
 	Hint string `protobuf:"bytes,4,opt,name=hint,proto3" json:"hint,omitempty"`
-	// Output only. How long it took.
+	// Output only. Duration of the check.
 	Duration      *durationpb.Duration `protobuf:"bytes,5,opt,name=duration,proto3" json:"duration,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -356,11 +462,11 @@ func (x *ConnectionCheck) GetName() string {
 	return ""
 }
 
-func (x *ConnectionCheck) GetPassed() bool {
+func (x *ConnectionCheck) GetOutcome() CheckOutcome {
 	if x != nil {
-		return x.Passed
+		return x.Outcome
 	}
-	return false
+	return CheckOutcome_CHECK_OUTCOME_UNSPECIFIED
 }
 
 func (x *ConnectionCheck) GetDetail() string {
@@ -384,7 +490,7 @@ func (x *ConnectionCheck) GetDuration() *durationpb.Duration {
 	return nil
 }
 
-// Asks for the status of every ticket system.
+// Requests the status of every connection.
 type GetStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -421,18 +527,18 @@ func (*GetStatusRequest) Descriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_connection_proto_rawDescGZIP(), []int{4}
 }
 
-// How the service and its ticket systems stand.
+// Status of the service and its connections.
 type GetStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. One for each ticket system that the service knows, configured or not.
-	Systems []*SystemStatus `protobuf:"bytes,1,rep,name=systems,proto3" json:"systems,omitempty"`
+	// Output only. One for each connection, configured or not.
+	Connections []*ConnectionStatus `protobuf:"bytes,1,rep,name=connections,proto3" json:"connections,omitempty"`
 	// Output only. The auto-push settings in force; every field is set.
 	AutoPush *AutoPushSettings `protobuf:"bytes,2,opt,name=auto_push,json=autoPush,proto3" json:"auto_push,omitempty"`
 	// Output only. The retry settings in force; every field is set.
 	Retry *RetrySettings `protobuf:"bytes,3,opt,name=retry,proto3" json:"retry,omitempty"`
 	// Output only. Version of the server. Example: "0.1.0".
 	ServerVersion string `protobuf:"bytes,4,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`
-	// Output only. When the server was started.
+	// Output only. Start of the server.
 	StartedAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -468,9 +574,9 @@ func (*GetStatusResponse) Descriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_connection_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *GetStatusResponse) GetSystems() []*SystemStatus {
+func (x *GetStatusResponse) GetConnections() []*ConnectionStatus {
 	if x != nil {
-		return x.Systems
+		return x.Connections
 	}
 	return nil
 }
@@ -503,24 +609,24 @@ func (x *GetStatusResponse) GetStartedAt() *timestamppb.Timestamp {
 	return nil
 }
 
-// How one ticket system stands.
-type SystemStatus struct {
+// Status of one connection.
+type ConnectionStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only.
+	// Output only. Kind of its ticket system.
 	System TicketSystem `protobuf:"varint,1,opt,name=system,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"system,omitempty"`
-	// Output only. Name of the configured connection: "jira" or "servicenow".
-	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
-	// Output only. Whether all that is needed to create a ticket is set.
+	// Output only. Name of the connection: "jira" or "servicenow".
+	Connection string `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
+	// Output only. Whether all settings that a ticket requires are set.
 	Configured bool `protobuf:"varint,3,opt,name=configured,proto3" json:"configured,omitempty"`
-	// Output only. Whether it is switched on.
+	// Output only. Whether it is enabled.
 	Enabled bool `protobuf:"varint,4,opt,name=enabled,proto3" json:"enabled,omitempty"`
-	// Output only. The stored settings. Absent while nothing was ever stored.
+	// Output only. The stored settings, without secrets. Absent: never stored.
 	//
 	// Types that are valid to be assigned to Settings:
 	//
-	//	*SystemStatus_Jira
-	//	*SystemStatus_Servicenow
-	Settings isSystemStatus_Settings `protobuf_oneof:"settings"`
+	//	*ConnectionStatus_Jira
+	//	*ConnectionStatus_Servicenow
+	Settings isConnectionStatus_Settings `protobuf_oneof:"settings"`
 	// Output only. The last test of saved settings. Absent: never tested.
 	LastTest *ConnectionTest `protobuf:"bytes,7,opt,name=last_test,json=lastTest,proto3" json:"last_test,omitempty"`
 	// Output only. Number of deliveries in each state.
@@ -529,30 +635,30 @@ type SystemStatus struct {
 	LastSuccess *LastSuccess `protobuf:"bytes,9,opt,name=last_success,json=lastSuccess,proto3" json:"last_success,omitempty"`
 	// Output only. The last attempt that failed. Absent: none yet.
 	LastFailure *LastFailure `protobuf:"bytes,10,opt,name=last_failure,json=lastFailure,proto3" json:"last_failure,omitempty"`
-	// Output only. Whether deliveries to it run, and why not.
-	Condition *TargetCondition `protobuf:"bytes,11,opt,name=condition,proto3" json:"condition,omitempty"`
-	// Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
-	// search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
-	// is missing. Alert when this is above 0.
+	// Output only. Whether its deliveries are sent, and if not, why.
+	Condition *ConnectionCondition `protobuf:"bytes,11,opt,name=condition,proto3" json:"condition,omitempty"`
+	// Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only an operator can settle: a ticket may exist, and
+	// the search is not known to show tickets of this service, so that an empty result proves nothing. `last_error` of each says
+	// what is missing. Alert when this is above 0.
 	NeedsAttention uint32 `protobuf:"varint,12,opt,name=needs_attention,json=needsAttention,proto3" json:"needs_attention,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
-func (x *SystemStatus) Reset() {
-	*x = SystemStatus{}
+func (x *ConnectionStatus) Reset() {
+	*x = ConnectionStatus{}
 	mi := &file_rhythmx_ticketing_v1_connection_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *SystemStatus) String() string {
+func (x *ConnectionStatus) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*SystemStatus) ProtoMessage() {}
+func (*ConnectionStatus) ProtoMessage() {}
 
-func (x *SystemStatus) ProtoReflect() protoreflect.Message {
+func (x *ConnectionStatus) ProtoReflect() protoreflect.Message {
 	mi := &file_rhythmx_ticketing_v1_connection_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -564,123 +670,123 @@ func (x *SystemStatus) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use SystemStatus.ProtoReflect.Descriptor instead.
-func (*SystemStatus) Descriptor() ([]byte, []int) {
+// Deprecated: Use ConnectionStatus.ProtoReflect.Descriptor instead.
+func (*ConnectionStatus) Descriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_connection_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *SystemStatus) GetSystem() TicketSystem {
+func (x *ConnectionStatus) GetSystem() TicketSystem {
 	if x != nil {
 		return x.System
 	}
 	return TicketSystem_TICKET_SYSTEM_UNSPECIFIED
 }
 
-func (x *SystemStatus) GetTarget() string {
+func (x *ConnectionStatus) GetConnection() string {
 	if x != nil {
-		return x.Target
+		return x.Connection
 	}
 	return ""
 }
 
-func (x *SystemStatus) GetConfigured() bool {
+func (x *ConnectionStatus) GetConfigured() bool {
 	if x != nil {
 		return x.Configured
 	}
 	return false
 }
 
-func (x *SystemStatus) GetEnabled() bool {
+func (x *ConnectionStatus) GetEnabled() bool {
 	if x != nil {
 		return x.Enabled
 	}
 	return false
 }
 
-func (x *SystemStatus) GetSettings() isSystemStatus_Settings {
+func (x *ConnectionStatus) GetSettings() isConnectionStatus_Settings {
 	if x != nil {
 		return x.Settings
 	}
 	return nil
 }
 
-func (x *SystemStatus) GetJira() *JiraSettingsView {
+func (x *ConnectionStatus) GetJira() *JiraSettingsView {
 	if x != nil {
-		if x, ok := x.Settings.(*SystemStatus_Jira); ok {
+		if x, ok := x.Settings.(*ConnectionStatus_Jira); ok {
 			return x.Jira
 		}
 	}
 	return nil
 }
 
-func (x *SystemStatus) GetServicenow() *ServiceNowSettingsView {
+func (x *ConnectionStatus) GetServicenow() *ServiceNowSettingsView {
 	if x != nil {
-		if x, ok := x.Settings.(*SystemStatus_Servicenow); ok {
+		if x, ok := x.Settings.(*ConnectionStatus_Servicenow); ok {
 			return x.Servicenow
 		}
 	}
 	return nil
 }
 
-func (x *SystemStatus) GetLastTest() *ConnectionTest {
+func (x *ConnectionStatus) GetLastTest() *ConnectionTest {
 	if x != nil {
 		return x.LastTest
 	}
 	return nil
 }
 
-func (x *SystemStatus) GetDeliveries() *DeliveryCounts {
+func (x *ConnectionStatus) GetDeliveries() *DeliveryCounts {
 	if x != nil {
 		return x.Deliveries
 	}
 	return nil
 }
 
-func (x *SystemStatus) GetLastSuccess() *LastSuccess {
+func (x *ConnectionStatus) GetLastSuccess() *LastSuccess {
 	if x != nil {
 		return x.LastSuccess
 	}
 	return nil
 }
 
-func (x *SystemStatus) GetLastFailure() *LastFailure {
+func (x *ConnectionStatus) GetLastFailure() *LastFailure {
 	if x != nil {
 		return x.LastFailure
 	}
 	return nil
 }
 
-func (x *SystemStatus) GetCondition() *TargetCondition {
+func (x *ConnectionStatus) GetCondition() *ConnectionCondition {
 	if x != nil {
 		return x.Condition
 	}
 	return nil
 }
 
-func (x *SystemStatus) GetNeedsAttention() uint32 {
+func (x *ConnectionStatus) GetNeedsAttention() uint32 {
 	if x != nil {
 		return x.NeedsAttention
 	}
 	return 0
 }
 
-type isSystemStatus_Settings interface {
-	isSystemStatus_Settings()
+type isConnectionStatus_Settings interface {
+	isConnectionStatus_Settings()
 }
 
-type SystemStatus_Jira struct {
+type ConnectionStatus_Jira struct {
 	// Output only. For TICKET_SYSTEM_JIRA.
 	Jira *JiraSettingsView `protobuf:"bytes,5,opt,name=jira,proto3,oneof"`
 }
 
-type SystemStatus_Servicenow struct {
+type ConnectionStatus_Servicenow struct {
 	// Output only. For TICKET_SYSTEM_SERVICENOW.
 	Servicenow *ServiceNowSettingsView `protobuf:"bytes,6,opt,name=servicenow,proto3,oneof"`
 }
 
-func (*SystemStatus_Jira) isSystemStatus_Settings() {}
+func (*ConnectionStatus_Jira) isConnectionStatus_Settings() {}
 
-func (*SystemStatus_Servicenow) isSystemStatus_Settings() {}
+func (*ConnectionStatus_Servicenow) isConnectionStatus_Settings() {}
 
 // Number of deliveries in each state.
 type DeliveryCounts struct {
@@ -790,7 +896,7 @@ type LastSuccess struct {
 	// Output only.
 	DeliveryId string `protobuf:"bytes,2,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
 	// Output only.
-	Ticket        *Ticket `protobuf:"bytes,3,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	Ticket        *TicketReference `protobuf:"bytes,3,opt,name=ticket,proto3" json:"ticket,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -839,7 +945,7 @@ func (x *LastSuccess) GetDeliveryId() string {
 	return ""
 }
 
-func (x *LastSuccess) GetTicket() *Ticket {
+func (x *LastSuccess) GetTicket() *TicketReference {
 	if x != nil {
 		return x.Ticket
 	}
@@ -910,36 +1016,36 @@ func (x *LastFailure) GetFault() *Fault {
 	return nil
 }
 
-// Whether deliveries to a target run, and why not.
-type TargetCondition struct {
+// Whether deliveries of a connection are sent, and if not, why.
+type ConnectionCondition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only.
-	Kind TargetConditionKind `protobuf:"varint,1,opt,name=kind,proto3,enum=rhythmx.ticketing.v1.TargetConditionKind" json:"kind,omitempty"`
-	// Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+	Kind ConnectionConditionKind `protobuf:"varint,1,opt,name=kind,proto3,enum=rhythmx.ticketing.v1.ConnectionConditionKind" json:"kind,omitempty"`
+	// Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
 	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
-	// Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+	// Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
 	// is over and no request has succeeded since.
 	Until *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
-	// Output only. Why, and what to do, for people. Empty for TARGET_CONDITION_KIND_OK.
+	// Output only. Cause and remedy, for people. Empty for CONNECTION_CONDITION_KIND_OK.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *TargetCondition) Reset() {
-	*x = TargetCondition{}
+func (x *ConnectionCondition) Reset() {
+	*x = ConnectionCondition{}
 	mi := &file_rhythmx_ticketing_v1_connection_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *TargetCondition) String() string {
+func (x *ConnectionCondition) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*TargetCondition) ProtoMessage() {}
+func (*ConnectionCondition) ProtoMessage() {}
 
-func (x *TargetCondition) ProtoReflect() protoreflect.Message {
+func (x *ConnectionCondition) ProtoReflect() protoreflect.Message {
 	mi := &file_rhythmx_ticketing_v1_connection_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -951,33 +1057,33 @@ func (x *TargetCondition) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use TargetCondition.ProtoReflect.Descriptor instead.
-func (*TargetCondition) Descriptor() ([]byte, []int) {
+// Deprecated: Use ConnectionCondition.ProtoReflect.Descriptor instead.
+func (*ConnectionCondition) Descriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_connection_proto_rawDescGZIP(), []int{10}
 }
 
-func (x *TargetCondition) GetKind() TargetConditionKind {
+func (x *ConnectionCondition) GetKind() ConnectionConditionKind {
 	if x != nil {
 		return x.Kind
 	}
-	return TargetConditionKind_TARGET_CONDITION_KIND_UNSPECIFIED
+	return ConnectionConditionKind_CONNECTION_CONDITION_KIND_UNSPECIFIED
 }
 
-func (x *TargetCondition) GetSince() *timestamppb.Timestamp {
+func (x *ConnectionCondition) GetSince() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Since
 	}
 	return nil
 }
 
-func (x *TargetCondition) GetUntil() *timestamppb.Timestamp {
+func (x *ConnectionCondition) GetUntil() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Until
 	}
 	return nil
 }
 
-func (x *TargetCondition) GetReason() string {
+func (x *ConnectionCondition) GetReason() string {
 	if x != nil {
 		return x.Reason
 	}
@@ -988,37 +1094,43 @@ var File_rhythmx_ticketing_v1_connection_proto protoreflect.FileDescriptor
 
 const file_rhythmx_ticketing_v1_connection_proto_rawDesc = "" +
 	"\n" +
-	"%rhythmx/ticketing/v1/connection.proto\x12\x14rhythmx.ticketing.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#rhythmx/ticketing/v1/delivery.proto\x1a#rhythmx/ticketing/v1/settings.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\xe4\x01\n" +
-	"\x15TestConnectionRequest\x12:\n" +
-	"\x06system\x18\x01 \x01(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\x06system\x128\n" +
-	"\x04jira\x18\x02 \x01(\v2\".rhythmx.ticketing.v1.JiraSettingsH\x00R\x04jira\x12J\n" +
+	"%rhythmx/ticketing/v1/connection.proto\x12\x14rhythmx.ticketing.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#rhythmx/ticketing/v1/delivery.proto\x1a#rhythmx/ticketing/v1/settings.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\x97\x02\n" +
+	"\x15TestConnectionRequest\x12<\n" +
+	"\x06system\x18\x01 \x01(\x0e2\".rhythmx.ticketing.v1.TicketSystemH\x00R\x06system\x12 \n" +
 	"\n" +
-	"servicenow\x18\x03 \x01(\v2(.rhythmx.ticketing.v1.ServiceNowSettingsH\x00R\n" +
-	"servicenowB\t\n" +
+	"connection\x18\x04 \x01(\tH\x00R\n" +
+	"connection\x128\n" +
+	"\x04jira\x18\x02 \x01(\v2\".rhythmx.ticketing.v1.JiraSettingsH\x01R\x04jira\x12J\n" +
+	"\n" +
+	"servicenow\x18\x03 \x01(\v2(.rhythmx.ticketing.v1.ServiceNowSettingsH\x01R\n" +
+	"servicenowB\r\n" +
+	"\vdestinationB\t\n" +
 	"\aunsaved\"R\n" +
 	"\x16TestConnectionResponse\x128\n" +
 	"\x04test\x18\x01 \x01(\v2$.rhythmx.ticketing.v1.ConnectionTestR\x04test\"\x97\x01\n" +
 	"\x0eConnectionTest\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
 	"\x06passed\x18\x02 \x01(\bR\x06passed\x12=\n" +
-	"\x06checks\x18\x03 \x03(\v2%.rhythmx.ticketing.v1.ConnectionCheckR\x06checks\"\xa0\x01\n" +
+	"\x06checks\x18\x03 \x03(\v2%.rhythmx.ticketing.v1.ConnectionCheckR\x06checks\"\xd4\x01\n" +
 	"\x0fConnectionCheck\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06passed\x18\x02 \x01(\bR\x06passed\x12\x16\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12<\n" +
+	"\aoutcome\x18\x06 \x01(\x0e2\".rhythmx.ticketing.v1.CheckOutcomeR\aoutcome\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x12\n" +
 	"\x04hint\x18\x04 \x01(\tR\x04hint\x125\n" +
-	"\bduration\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\bduration\"\x12\n" +
-	"\x10GetStatusRequest\"\xb3\x02\n" +
-	"\x11GetStatusResponse\x12<\n" +
-	"\asystems\x18\x01 \x03(\v2\".rhythmx.ticketing.v1.SystemStatusR\asystems\x12C\n" +
+	"\bduration\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\bdurationJ\x04\b\x02\x10\x03R\x06passed\"\x12\n" +
+	"\x10GetStatusRequest\"\xbf\x02\n" +
+	"\x11GetStatusResponse\x12H\n" +
+	"\vconnections\x18\x01 \x03(\v2&.rhythmx.ticketing.v1.ConnectionStatusR\vconnections\x12C\n" +
 	"\tauto_push\x18\x02 \x01(\v2&.rhythmx.ticketing.v1.AutoPushSettingsR\bautoPush\x129\n" +
 	"\x05retry\x18\x03 \x01(\v2#.rhythmx.ticketing.v1.RetrySettingsR\x05retry\x12%\n" +
 	"\x0eserver_version\x18\x04 \x01(\tR\rserverVersion\x129\n" +
 	"\n" +
-	"started_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\"\xb9\x05\n" +
-	"\fSystemStatus\x12:\n" +
-	"\x06system\x18\x01 \x01(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\x06system\x12\x16\n" +
-	"\x06target\x18\x02 \x01(\tR\x06target\x12\x1e\n" +
+	"started_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\"\xc9\x05\n" +
+	"\x10ConnectionStatus\x12:\n" +
+	"\x06system\x18\x01 \x01(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\x06system\x12\x1e\n" +
+	"\n" +
+	"connection\x18\x02 \x01(\tR\n" +
+	"connection\x12\x1e\n" +
 	"\n" +
 	"configured\x18\x03 \x01(\bR\n" +
 	"configured\x12\x18\n" +
@@ -1033,8 +1145,8 @@ const file_rhythmx_ticketing_v1_connection_proto_rawDesc = "" +
 	"deliveries\x12D\n" +
 	"\flast_success\x18\t \x01(\v2!.rhythmx.ticketing.v1.LastSuccessR\vlastSuccess\x12D\n" +
 	"\flast_failure\x18\n" +
-	" \x01(\v2!.rhythmx.ticketing.v1.LastFailureR\vlastFailure\x12C\n" +
-	"\tcondition\x18\v \x01(\v2%.rhythmx.ticketing.v1.TargetConditionR\tcondition\x12'\n" +
+	" \x01(\v2!.rhythmx.ticketing.v1.LastFailureR\vlastFailure\x12G\n" +
+	"\tcondition\x18\v \x01(\v2).rhythmx.ticketing.v1.ConnectionConditionR\tcondition\x12'\n" +
 	"\x0fneeds_attention\x18\f \x01(\rR\x0eneedsAttentionB\n" +
 	"\n" +
 	"\bsettings\"\xda\x01\n" +
@@ -1047,29 +1159,35 @@ const file_rhythmx_ticketing_v1_connection_proto_rawDesc = "" +
 	"\awaiting\x18\x04 \x01(\x04R\awaiting\x12 \n" +
 	"\vreconciling\x18\x05 \x01(\x04R\vreconciling\x12\x16\n" +
 	"\x06failed\x18\x06 \x01(\x04R\x06failed\x12\x1c\n" +
-	"\tcancelled\x18\a \x01(\x04R\tcancelled\"\x94\x01\n" +
+	"\tcancelled\x18\a \x01(\x04R\tcancelled\"\x9d\x01\n" +
 	"\vLastSuccess\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1f\n" +
 	"\vdelivery_id\x18\x02 \x01(\tR\n" +
-	"deliveryId\x124\n" +
-	"\x06ticket\x18\x03 \x01(\v2\x1c.rhythmx.ticketing.v1.TicketR\x06ticket\"\x91\x01\n" +
+	"deliveryId\x12=\n" +
+	"\x06ticket\x18\x03 \x01(\v2%.rhythmx.ticketing.v1.TicketReferenceR\x06ticket\"\x91\x01\n" +
 	"\vLastFailure\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1f\n" +
 	"\vdelivery_id\x18\x02 \x01(\tR\n" +
 	"deliveryId\x121\n" +
-	"\x05fault\x18\x03 \x01(\v2\x1b.rhythmx.ticketing.v1.FaultR\x05fault\"\xcc\x01\n" +
-	"\x0fTargetCondition\x12=\n" +
-	"\x04kind\x18\x01 \x01(\x0e2).rhythmx.ticketing.v1.TargetConditionKindR\x04kind\x120\n" +
+	"\x05fault\x18\x03 \x01(\v2\x1b.rhythmx.ticketing.v1.FaultR\x05fault\"\xd4\x01\n" +
+	"\x13ConnectionCondition\x12A\n" +
+	"\x04kind\x18\x01 \x01(\x0e2-.rhythmx.ticketing.v1.ConnectionConditionKindR\x04kind\x120\n" +
 	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
 	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason*\xf5\x01\n" +
-	"\x13TargetConditionKind\x12%\n" +
-	"!TARGET_CONDITION_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
-	"\x18TARGET_CONDITION_KIND_OK\x10\x01\x12#\n" +
-	"\x1fTARGET_CONDITION_KIND_THROTTLED\x10\x02\x12&\n" +
-	"\"TARGET_CONDITION_KIND_CIRCUIT_OPEN\x10\x03\x12'\n" +
-	"#TARGET_CONDITION_KIND_LOGIN_REFUSED\x10\x04\x12#\n" +
-	"\x1fTARGET_CONDITION_KIND_SUSPENDED\x10\x05B\xdb\x01\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason*\x98\x01\n" +
+	"\fCheckOutcome\x12\x1d\n" +
+	"\x19CHECK_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14CHECK_OUTCOME_PASSED\x10\x01\x12\x18\n" +
+	"\x14CHECK_OUTCOME_FAILED\x10\x02\x12\x1a\n" +
+	"\x16CHECK_OUTCOME_UNPROVEN\x10\x03\x12\x19\n" +
+	"\x15CHECK_OUTCOME_SKIPPED\x10\x04*\x91\x02\n" +
+	"\x17ConnectionConditionKind\x12)\n" +
+	"%CONNECTION_CONDITION_KIND_UNSPECIFIED\x10\x00\x12 \n" +
+	"\x1cCONNECTION_CONDITION_KIND_OK\x10\x01\x12'\n" +
+	"#CONNECTION_CONDITION_KIND_THROTTLED\x10\x02\x12*\n" +
+	"&CONNECTION_CONDITION_KIND_CIRCUIT_OPEN\x10\x03\x12+\n" +
+	"'CONNECTION_CONDITION_KIND_LOGIN_REFUSED\x10\x04\x12'\n" +
+	"#CONNECTION_CONDITION_KIND_SUSPENDED\x10\x05B\xdb\x01\n" +
 	"\x18com.rhythmx.ticketing.v1B\x0fConnectionProtoP\x01Z<github.com/rhythmx/ticketing/sdks/go/ticketingv1;ticketingv1\xa2\x02\x03RTX\xaa\x02\x14Rhythmx.Ticketing.V1\xca\x02\x14Rhythmx\\Ticketing\\V1\xe2\x02 Rhythmx\\Ticketing\\V1\\GPBMetadata\xea\x02\x16Rhythmx::Ticketing::V1b\x06proto3"
 
 var (
@@ -1084,65 +1202,67 @@ func file_rhythmx_ticketing_v1_connection_proto_rawDescGZIP() []byte {
 	return file_rhythmx_ticketing_v1_connection_proto_rawDescData
 }
 
-var file_rhythmx_ticketing_v1_connection_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_rhythmx_ticketing_v1_connection_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_rhythmx_ticketing_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_rhythmx_ticketing_v1_connection_proto_goTypes = []any{
-	(TargetConditionKind)(0),       // 0: rhythmx.ticketing.v1.TargetConditionKind
-	(*TestConnectionRequest)(nil),  // 1: rhythmx.ticketing.v1.TestConnectionRequest
-	(*TestConnectionResponse)(nil), // 2: rhythmx.ticketing.v1.TestConnectionResponse
-	(*ConnectionTest)(nil),         // 3: rhythmx.ticketing.v1.ConnectionTest
-	(*ConnectionCheck)(nil),        // 4: rhythmx.ticketing.v1.ConnectionCheck
-	(*GetStatusRequest)(nil),       // 5: rhythmx.ticketing.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),      // 6: rhythmx.ticketing.v1.GetStatusResponse
-	(*SystemStatus)(nil),           // 7: rhythmx.ticketing.v1.SystemStatus
-	(*DeliveryCounts)(nil),         // 8: rhythmx.ticketing.v1.DeliveryCounts
-	(*LastSuccess)(nil),            // 9: rhythmx.ticketing.v1.LastSuccess
-	(*LastFailure)(nil),            // 10: rhythmx.ticketing.v1.LastFailure
-	(*TargetCondition)(nil),        // 11: rhythmx.ticketing.v1.TargetCondition
-	(TicketSystem)(0),              // 12: rhythmx.ticketing.v1.TicketSystem
-	(*JiraSettings)(nil),           // 13: rhythmx.ticketing.v1.JiraSettings
-	(*ServiceNowSettings)(nil),     // 14: rhythmx.ticketing.v1.ServiceNowSettings
-	(*timestamppb.Timestamp)(nil),  // 15: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),    // 16: google.protobuf.Duration
-	(*AutoPushSettings)(nil),       // 17: rhythmx.ticketing.v1.AutoPushSettings
-	(*RetrySettings)(nil),          // 18: rhythmx.ticketing.v1.RetrySettings
-	(*JiraSettingsView)(nil),       // 19: rhythmx.ticketing.v1.JiraSettingsView
-	(*ServiceNowSettingsView)(nil), // 20: rhythmx.ticketing.v1.ServiceNowSettingsView
-	(*Ticket)(nil),                 // 21: rhythmx.ticketing.v1.Ticket
-	(*Fault)(nil),                  // 22: rhythmx.ticketing.v1.Fault
+	(CheckOutcome)(0),              // 0: rhythmx.ticketing.v1.CheckOutcome
+	(ConnectionConditionKind)(0),   // 1: rhythmx.ticketing.v1.ConnectionConditionKind
+	(*TestConnectionRequest)(nil),  // 2: rhythmx.ticketing.v1.TestConnectionRequest
+	(*TestConnectionResponse)(nil), // 3: rhythmx.ticketing.v1.TestConnectionResponse
+	(*ConnectionTest)(nil),         // 4: rhythmx.ticketing.v1.ConnectionTest
+	(*ConnectionCheck)(nil),        // 5: rhythmx.ticketing.v1.ConnectionCheck
+	(*GetStatusRequest)(nil),       // 6: rhythmx.ticketing.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),      // 7: rhythmx.ticketing.v1.GetStatusResponse
+	(*ConnectionStatus)(nil),       // 8: rhythmx.ticketing.v1.ConnectionStatus
+	(*DeliveryCounts)(nil),         // 9: rhythmx.ticketing.v1.DeliveryCounts
+	(*LastSuccess)(nil),            // 10: rhythmx.ticketing.v1.LastSuccess
+	(*LastFailure)(nil),            // 11: rhythmx.ticketing.v1.LastFailure
+	(*ConnectionCondition)(nil),    // 12: rhythmx.ticketing.v1.ConnectionCondition
+	(TicketSystem)(0),              // 13: rhythmx.ticketing.v1.TicketSystem
+	(*JiraSettings)(nil),           // 14: rhythmx.ticketing.v1.JiraSettings
+	(*ServiceNowSettings)(nil),     // 15: rhythmx.ticketing.v1.ServiceNowSettings
+	(*timestamppb.Timestamp)(nil),  // 16: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 17: google.protobuf.Duration
+	(*AutoPushSettings)(nil),       // 18: rhythmx.ticketing.v1.AutoPushSettings
+	(*RetrySettings)(nil),          // 19: rhythmx.ticketing.v1.RetrySettings
+	(*JiraSettingsView)(nil),       // 20: rhythmx.ticketing.v1.JiraSettingsView
+	(*ServiceNowSettingsView)(nil), // 21: rhythmx.ticketing.v1.ServiceNowSettingsView
+	(*TicketReference)(nil),        // 22: rhythmx.ticketing.v1.TicketReference
+	(*Fault)(nil),                  // 23: rhythmx.ticketing.v1.Fault
 }
 var file_rhythmx_ticketing_v1_connection_proto_depIdxs = []int32{
-	12, // 0: rhythmx.ticketing.v1.TestConnectionRequest.system:type_name -> rhythmx.ticketing.v1.TicketSystem
-	13, // 1: rhythmx.ticketing.v1.TestConnectionRequest.jira:type_name -> rhythmx.ticketing.v1.JiraSettings
-	14, // 2: rhythmx.ticketing.v1.TestConnectionRequest.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettings
-	3,  // 3: rhythmx.ticketing.v1.TestConnectionResponse.test:type_name -> rhythmx.ticketing.v1.ConnectionTest
-	15, // 4: rhythmx.ticketing.v1.ConnectionTest.time:type_name -> google.protobuf.Timestamp
-	4,  // 5: rhythmx.ticketing.v1.ConnectionTest.checks:type_name -> rhythmx.ticketing.v1.ConnectionCheck
-	16, // 6: rhythmx.ticketing.v1.ConnectionCheck.duration:type_name -> google.protobuf.Duration
-	7,  // 7: rhythmx.ticketing.v1.GetStatusResponse.systems:type_name -> rhythmx.ticketing.v1.SystemStatus
-	17, // 8: rhythmx.ticketing.v1.GetStatusResponse.auto_push:type_name -> rhythmx.ticketing.v1.AutoPushSettings
-	18, // 9: rhythmx.ticketing.v1.GetStatusResponse.retry:type_name -> rhythmx.ticketing.v1.RetrySettings
-	15, // 10: rhythmx.ticketing.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
-	12, // 11: rhythmx.ticketing.v1.SystemStatus.system:type_name -> rhythmx.ticketing.v1.TicketSystem
-	19, // 12: rhythmx.ticketing.v1.SystemStatus.jira:type_name -> rhythmx.ticketing.v1.JiraSettingsView
-	20, // 13: rhythmx.ticketing.v1.SystemStatus.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettingsView
-	3,  // 14: rhythmx.ticketing.v1.SystemStatus.last_test:type_name -> rhythmx.ticketing.v1.ConnectionTest
-	8,  // 15: rhythmx.ticketing.v1.SystemStatus.deliveries:type_name -> rhythmx.ticketing.v1.DeliveryCounts
-	9,  // 16: rhythmx.ticketing.v1.SystemStatus.last_success:type_name -> rhythmx.ticketing.v1.LastSuccess
-	10, // 17: rhythmx.ticketing.v1.SystemStatus.last_failure:type_name -> rhythmx.ticketing.v1.LastFailure
-	11, // 18: rhythmx.ticketing.v1.SystemStatus.condition:type_name -> rhythmx.ticketing.v1.TargetCondition
-	15, // 19: rhythmx.ticketing.v1.LastSuccess.time:type_name -> google.protobuf.Timestamp
-	21, // 20: rhythmx.ticketing.v1.LastSuccess.ticket:type_name -> rhythmx.ticketing.v1.Ticket
-	15, // 21: rhythmx.ticketing.v1.LastFailure.time:type_name -> google.protobuf.Timestamp
-	22, // 22: rhythmx.ticketing.v1.LastFailure.fault:type_name -> rhythmx.ticketing.v1.Fault
-	0,  // 23: rhythmx.ticketing.v1.TargetCondition.kind:type_name -> rhythmx.ticketing.v1.TargetConditionKind
-	15, // 24: rhythmx.ticketing.v1.TargetCondition.since:type_name -> google.protobuf.Timestamp
-	15, // 25: rhythmx.ticketing.v1.TargetCondition.until:type_name -> google.protobuf.Timestamp
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	13, // 0: rhythmx.ticketing.v1.TestConnectionRequest.system:type_name -> rhythmx.ticketing.v1.TicketSystem
+	14, // 1: rhythmx.ticketing.v1.TestConnectionRequest.jira:type_name -> rhythmx.ticketing.v1.JiraSettings
+	15, // 2: rhythmx.ticketing.v1.TestConnectionRequest.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettings
+	4,  // 3: rhythmx.ticketing.v1.TestConnectionResponse.test:type_name -> rhythmx.ticketing.v1.ConnectionTest
+	16, // 4: rhythmx.ticketing.v1.ConnectionTest.time:type_name -> google.protobuf.Timestamp
+	5,  // 5: rhythmx.ticketing.v1.ConnectionTest.checks:type_name -> rhythmx.ticketing.v1.ConnectionCheck
+	0,  // 6: rhythmx.ticketing.v1.ConnectionCheck.outcome:type_name -> rhythmx.ticketing.v1.CheckOutcome
+	17, // 7: rhythmx.ticketing.v1.ConnectionCheck.duration:type_name -> google.protobuf.Duration
+	8,  // 8: rhythmx.ticketing.v1.GetStatusResponse.connections:type_name -> rhythmx.ticketing.v1.ConnectionStatus
+	18, // 9: rhythmx.ticketing.v1.GetStatusResponse.auto_push:type_name -> rhythmx.ticketing.v1.AutoPushSettings
+	19, // 10: rhythmx.ticketing.v1.GetStatusResponse.retry:type_name -> rhythmx.ticketing.v1.RetrySettings
+	16, // 11: rhythmx.ticketing.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	13, // 12: rhythmx.ticketing.v1.ConnectionStatus.system:type_name -> rhythmx.ticketing.v1.TicketSystem
+	20, // 13: rhythmx.ticketing.v1.ConnectionStatus.jira:type_name -> rhythmx.ticketing.v1.JiraSettingsView
+	21, // 14: rhythmx.ticketing.v1.ConnectionStatus.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettingsView
+	4,  // 15: rhythmx.ticketing.v1.ConnectionStatus.last_test:type_name -> rhythmx.ticketing.v1.ConnectionTest
+	9,  // 16: rhythmx.ticketing.v1.ConnectionStatus.deliveries:type_name -> rhythmx.ticketing.v1.DeliveryCounts
+	10, // 17: rhythmx.ticketing.v1.ConnectionStatus.last_success:type_name -> rhythmx.ticketing.v1.LastSuccess
+	11, // 18: rhythmx.ticketing.v1.ConnectionStatus.last_failure:type_name -> rhythmx.ticketing.v1.LastFailure
+	12, // 19: rhythmx.ticketing.v1.ConnectionStatus.condition:type_name -> rhythmx.ticketing.v1.ConnectionCondition
+	16, // 20: rhythmx.ticketing.v1.LastSuccess.time:type_name -> google.protobuf.Timestamp
+	22, // 21: rhythmx.ticketing.v1.LastSuccess.ticket:type_name -> rhythmx.ticketing.v1.TicketReference
+	16, // 22: rhythmx.ticketing.v1.LastFailure.time:type_name -> google.protobuf.Timestamp
+	23, // 23: rhythmx.ticketing.v1.LastFailure.fault:type_name -> rhythmx.ticketing.v1.Fault
+	1,  // 24: rhythmx.ticketing.v1.ConnectionCondition.kind:type_name -> rhythmx.ticketing.v1.ConnectionConditionKind
+	16, // 25: rhythmx.ticketing.v1.ConnectionCondition.since:type_name -> google.protobuf.Timestamp
+	16, // 26: rhythmx.ticketing.v1.ConnectionCondition.until:type_name -> google.protobuf.Timestamp
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_rhythmx_ticketing_v1_connection_proto_init() }
@@ -1154,19 +1274,21 @@ func file_rhythmx_ticketing_v1_connection_proto_init() {
 	file_rhythmx_ticketing_v1_settings_proto_init()
 	file_rhythmx_ticketing_v1_ticket_proto_init()
 	file_rhythmx_ticketing_v1_connection_proto_msgTypes[0].OneofWrappers = []any{
+		(*TestConnectionRequest_System)(nil),
+		(*TestConnectionRequest_Connection)(nil),
 		(*TestConnectionRequest_Jira)(nil),
 		(*TestConnectionRequest_Servicenow)(nil),
 	}
 	file_rhythmx_ticketing_v1_connection_proto_msgTypes[6].OneofWrappers = []any{
-		(*SystemStatus_Jira)(nil),
-		(*SystemStatus_Servicenow)(nil),
+		(*ConnectionStatus_Jira)(nil),
+		(*ConnectionStatus_Servicenow)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rhythmx_ticketing_v1_connection_proto_rawDesc), len(file_rhythmx_ticketing_v1_connection_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -22,7 +22,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What asked for a delivery.
+// What requested a delivery.
 type DeliveryTrigger int32
 
 const (
@@ -75,30 +75,30 @@ func (DeliveryTrigger) EnumDescriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{0}
 }
 
-// Where a delivery stands.
+// State of a delivery.
 type DeliveryState int32
 
 const (
 	// Never returned; refused in a filter.
 	DeliveryState_DELIVERY_STATE_UNSPECIFIED DeliveryState = 0
-	// Accepted and durable, or made due again: the next attempt is about to start.
+	// Accepted and durable, or made due again: the next attempt starts shortly.
 	DeliveryState_DELIVERY_STATE_PENDING DeliveryState = 1
 	// An attempt is running.
 	DeliveryState_DELIVERY_STATE_ATTEMPTING DeliveryState = 2
-	// The ticket exists. Final, but for ResolveDelivery, which can correct a ticket that an operator named.
+	// The ticket exists. Final, except that ResolveDelivery can correct a ticket that an operator named.
 	DeliveryState_DELIVERY_STATE_DELIVERED DeliveryState = 3
-	// The ticket system definitely created nothing; the next attempt is due at `next_attempt_at`.
+	// A definite failure: no ticket was created. The next attempt is due at `next_attempt_at`.
 	DeliveryState_DELIVERY_STATE_WAITING DeliveryState = 4
-	// The ticket may or may not exist: it is looked for before anything is sent again. For example after a time-out; or
-	// before the first attempt, if the database was put back from a copy (`last_error` is of kind RESTORED then).
-	// Where the search is not known to show tickets of this service, not finding one proves nothing: the delivery stays so,
-	// `last_error` says why, and SystemStatus.needs_attention counts it.
+	// An unknown outcome: the ticket may or may not exist. It is looked up before anything is sent again. Examples: after a
+	// time-out; or before the first attempt, if the database was restored from a backup (`last_error` is of kind RESTORED then).
+	// If the search is not known to show tickets of this service, an empty result proves nothing: the delivery stays in this state,
+	// `last_error` says why, and ConnectionStatus.needs_attention counts it.
 	DeliveryState_DELIVERY_STATE_RECONCILING DeliveryState = 5
-	// Retries are spent. Kept; RetryDelivery, ResolveDelivery and CancelDelivery act on it. When it failed because the
-	// target was unavailable, it is tried again by itself: once the target recovers, or to see whether it has.
+	// A dead letter: its retries are spent. It is kept; RetryDelivery, ResolveDelivery and CancelDelivery act on it. If it failed
+	// because the connection was unavailable, it is retried automatically: when the connection recovers, or as its probe.
 	DeliveryState_DELIVERY_STATE_FAILED DeliveryState = 6
-	// An operator gave it up. Only RetryDelivery and ResolveDelivery act on it; but if it was in doubt and its ticket turns
-	// up after all, it is DELIVERED. So is a FAILED one.
+	// An operator cancelled it. Only RetryDelivery and ResolveDelivery act on it. If its outcome was unknown and a later search
+	// finds its ticket, it becomes DELIVERED; the same holds for a FAILED one.
 	DeliveryState_DELIVERY_STATE_CANCELLED DeliveryState = 7
 )
 
@@ -153,7 +153,7 @@ func (DeliveryState) EnumDescriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{1}
 }
 
-// What was observed. The first group is definite: no ticket was made. The second is ambiguous: one may have been.
+// Kind of a failure. Definite: no ticket was created. Ambiguous: one may have been created, the outcome is unknown.
 type FaultKind int32
 
 const (
@@ -161,48 +161,48 @@ const (
 	FaultKind_FAULT_KIND_UNSPECIFIED FaultKind = 0
 	// Definite: the host name did not resolve.
 	FaultKind_FAULT_KIND_DNS FaultKind = 1
-	// Definite: no connection; refused, unreachable, or not made in time.
+	// Definite: no connection; refused, unreachable, or not established in time.
 	FaultKind_FAULT_KIND_CONNECT FaultKind = 2
 	// Definite: no trusted TLS session.
 	FaultKind_FAULT_KIND_TLS FaultKind = 3
-	// Definite: the settings cannot work; no such project, issue type, table or assignment group.
+	// Definite: the settings are wrong; no such project, issue type, table or assignment group.
 	FaultKind_FAULT_KIND_MISCONFIGURED FaultKind = 4
-	// Definite: the request was never begun, its send deadline had passed.
+	// Definite: the request was never started, because its send deadline had passed.
 	FaultKind_FAULT_KIND_TOO_LATE FaultKind = 5
-	// Definite: this ticket alone was refused (400, 422; 403 or 404 while the same login may create others).
+	// Definite: only this ticket was refused (400, 422; 403 or 404 while the same login may create others).
 	FaultKind_FAULT_KIND_REJECTED FaultKind = 6
 	// Definite: the login failed (401).
 	FaultKind_FAULT_KIND_UNAUTHORIZED FaultKind = 7
-	// Definite: the account may not do this, or may do nothing (402, 403; a read is refused, too, or a permission missing).
+	// Definite: the account has no permission (402, 403; a read is refused too, or a permission is missing).
 	FaultKind_FAULT_KIND_FORBIDDEN FaultKind = 8
 	// Definite: the account is locked or has to answer a CAPTCHA.
 	FaultKind_FAULT_KIND_LOCKED_OUT FaultKind = 9
-	// Definite: the address, project or table is not there, or hidden from the account (404, 410).
+	// Definite: the address, project or table does not exist, or is hidden from the account (404, 410).
 	FaultKind_FAULT_KIND_NOT_FOUND FaultKind = 10
-	// Definite: larger than the system takes (413).
+	// Definite: larger than the ticket system accepts (413).
 	FaultKind_FAULT_KIND_TOO_LARGE FaultKind = 11
-	// Definite: the system asks to slow down (429).
+	// Definite: the ticket system throttles (429).
 	FaultKind_FAULT_KIND_RATE_LIMITED FaultKind = 12
-	// Definite: the server may not call this address; its operator has not permitted it. Nothing was sent to anybody.
+	// Definite: the egress policy of the server does not permit this address. Nothing was sent.
 	FaultKind_FAULT_KIND_NOT_PERMITTED FaultKind = 22
-	// Ambiguous: no answer in time after the request had begun.
+	// Ambiguous: no response in time after the request had started.
 	FaultKind_FAULT_KIND_TIMED_OUT FaultKind = 13
-	// Ambiguous: the connection broke after the request had begun.
+	// Ambiguous: the connection broke after the request had started.
 	FaultKind_FAULT_KIND_CONNECTION_LOST FaultKind = 14
-	// Ambiguous: the answer points elsewhere (3xx); it is never followed.
+	// Ambiguous: a redirect (3xx), which is never followed.
 	FaultKind_FAULT_KIND_REDIRECTED FaultKind = 15
 	// Ambiguous: a conflict (409).
 	FaultKind_FAULT_KIND_CONFLICT FaultKind = 16
-	// Ambiguous: the system, or something before it, gave up (408, 5xx).
+	// Ambiguous: the ticket system, or a gateway in front of it, failed (408, 5xx).
 	FaultKind_FAULT_KIND_SERVER_ERROR FaultKind = 17
-	// Ambiguous: the answer cannot be trusted; wrong shape, cut short, too large or of a foreign system.
+	// Ambiguous: the response cannot be read; wrong shape, truncated, too large or from another system.
 	FaultKind_FAULT_KIND_UNREADABLE_REPLY FaultKind = 18
-	// Ambiguous: the instance sleeps or shows a page meant for people.
+	// Ambiguous: the instance hibernates, or returned a page for people.
 	FaultKind_FAULT_KIND_DORMANT FaultKind = 19
-	// Ambiguous: taken, and perhaps dropped (202).
+	// Ambiguous: accepted without a result (202).
 	FaultKind_FAULT_KIND_DROPPED FaultKind = 20
-	// Ambiguous: the database was put back from a copy, or may have been, and the ticket may have been made after the copy.
-	// It is looked for before it is created.
+	// Ambiguous: the database was restored from a backup, or may have been, and the ticket may have been created after the backup.
+	// It is looked up before it is created.
 	FaultKind_FAULT_KIND_RESTORED FaultKind = 21
 )
 
@@ -287,34 +287,34 @@ func (FaultKind) EnumDescriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{2}
 }
 
-// What an attempt does.
+// Kind of an attempt.
 type AttemptKind int32
 
 const (
 	// Never returned.
 	AttemptKind_ATTEMPT_KIND_UNSPECIFIED AttemptKind = 0
-	// Creates the ticket.
-	AttemptKind_ATTEMPT_KIND_CREATE AttemptKind = 1
-	// Looks for a ticket that may exist.
+	// Sends the change to the ticket system: creates the ticket.
+	AttemptKind_ATTEMPT_KIND_SEND AttemptKind = 1
+	// Reconciliation: looks up a ticket that may exist.
 	AttemptKind_ATTEMPT_KIND_LOOK_UP AttemptKind = 2
-	// Looks for a ticket that turned up later, some time after a delivery once in doubt was delivered, failed or was
-	// cancelled.
-	AttemptKind_ATTEMPT_KIND_SWEEP AttemptKind = 3
+	// Looks for further tickets with the same marker, some time after a delivery whose outcome was once unknown was delivered,
+	// failed or was cancelled.
+	AttemptKind_ATTEMPT_KIND_DUPLICATE_SCAN AttemptKind = 3
 )
 
 // Enum value maps for AttemptKind.
 var (
 	AttemptKind_name = map[int32]string{
 		0: "ATTEMPT_KIND_UNSPECIFIED",
-		1: "ATTEMPT_KIND_CREATE",
+		1: "ATTEMPT_KIND_SEND",
 		2: "ATTEMPT_KIND_LOOK_UP",
-		3: "ATTEMPT_KIND_SWEEP",
+		3: "ATTEMPT_KIND_DUPLICATE_SCAN",
 	}
 	AttemptKind_value = map[string]int32{
-		"ATTEMPT_KIND_UNSPECIFIED": 0,
-		"ATTEMPT_KIND_CREATE":      1,
-		"ATTEMPT_KIND_LOOK_UP":     2,
-		"ATTEMPT_KIND_SWEEP":       3,
+		"ATTEMPT_KIND_UNSPECIFIED":    0,
+		"ATTEMPT_KIND_SEND":           1,
+		"ATTEMPT_KIND_LOOK_UP":        2,
+		"ATTEMPT_KIND_DUPLICATE_SCAN": 3,
 	}
 )
 
@@ -345,21 +345,21 @@ func (AttemptKind) EnumDescriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{3}
 }
 
-// How an attempt ended.
+// Outcome of an attempt.
 type AttemptOutcome int32
 
 const (
-	// Never returned: an attempt is listed once it has ended.
+	// Never returned: an attempt is listed after it has ended.
 	AttemptOutcome_ATTEMPT_OUTCOME_UNSPECIFIED AttemptOutcome = 0
-	// The ticket was created.
-	AttemptOutcome_ATTEMPT_OUTCOME_CREATED AttemptOutcome = 1
+	// The change was applied: the ticket was created.
+	AttemptOutcome_ATTEMPT_OUTCOME_APPLIED AttemptOutcome = 1
 	// The ticket was found.
 	AttemptOutcome_ATTEMPT_OUTCOME_FOUND AttemptOutcome = 2
-	// Definitely no ticket was created; or the look-up could not search.
+	// A definite failure: no ticket was created; or the look-up could not search.
 	AttemptOutcome_ATTEMPT_OUTCOME_FAILED AttemptOutcome = 3
-	// A ticket may have been created.
+	// An unknown outcome: a ticket may have been created.
 	AttemptOutcome_ATTEMPT_OUTCOME_AMBIGUOUS AttemptOutcome = 4
-	// The look-up found no ticket, and that is proven.
+	// The look-up found no ticket, which is a proof of absence.
 	AttemptOutcome_ATTEMPT_OUTCOME_ABSENT AttemptOutcome = 5
 	// The look-up found no ticket, which proves nothing yet.
 	AttemptOutcome_ATTEMPT_OUTCOME_UNPROVEN AttemptOutcome = 6
@@ -369,7 +369,7 @@ const (
 var (
 	AttemptOutcome_name = map[int32]string{
 		0: "ATTEMPT_OUTCOME_UNSPECIFIED",
-		1: "ATTEMPT_OUTCOME_CREATED",
+		1: "ATTEMPT_OUTCOME_APPLIED",
 		2: "ATTEMPT_OUTCOME_FOUND",
 		3: "ATTEMPT_OUTCOME_FAILED",
 		4: "ATTEMPT_OUTCOME_AMBIGUOUS",
@@ -378,7 +378,7 @@ var (
 	}
 	AttemptOutcome_value = map[string]int32{
 		"ATTEMPT_OUTCOME_UNSPECIFIED": 0,
-		"ATTEMPT_OUTCOME_CREATED":     1,
+		"ATTEMPT_OUTCOME_APPLIED":     1,
 		"ATTEMPT_OUTCOME_FOUND":       2,
 		"ATTEMPT_OUTCOME_FAILED":      3,
 		"ATTEMPT_OUTCOME_AMBIGUOUS":   4,
@@ -414,60 +414,61 @@ func (AttemptOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{4}
 }
 
-// The durable intent to create one ticket for one incident in one target. There is never a second one for the same
-// incident and target, and it is never deleted.
+// The durable intent to create one ticket for one incident in one connection. There is at most one delivery for an incident and
+// a connection, and deliveries are never deleted.
 type Delivery struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only. Identifies the delivery. Example: "0197a1c6-6d2e-7c3a-9b1f-3f6f1f2a4b5c".
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Output only. The incident that it is for.
+	// Output only. ID of the incident.
 	IncidentId string `protobuf:"bytes,2,opt,name=incident_id,json=incidentId,proto3" json:"incident_id,omitempty"`
-	// Output only. Name of the configured connection: "jira" or "servicenow".
-	Target string `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
-	// Output only.
+	// Output only. Name of the connection: "jira" or "servicenow".
+	Connection string `protobuf:"bytes,3,opt,name=connection,proto3" json:"connection,omitempty"`
+	// Output only. Kind of the ticket system.
 	System TicketSystem `protobuf:"varint,4,opt,name=system,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"system,omitempty"`
-	// Output only. What asked for it first.
+	// Output only. What requested it first.
 	Trigger DeliveryTrigger `protobuf:"varint,5,opt,name=trigger,proto3,enum=rhythmx.ticketing.v1.DeliveryTrigger" json:"trigger,omitempty"`
 	// Output only.
 	State DeliveryState `protobuf:"varint,6,opt,name=state,proto3,enum=rhythmx.ticketing.v1.DeliveryState" json:"state,omitempty"`
-	// Output only. The ticket. Set when the state is DELIVERED.
-	Ticket *Ticket `protobuf:"bytes,7,opt,name=ticket,proto3" json:"ticket,omitempty"`
-	// Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+	// Output only. The ticket. Set if the state is DELIVERED.
+	Ticket *TicketReference `protobuf:"bytes,7,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	// Output only. Client-side idempotency key on the ticket, by which it can be found: a label in Jira, the correlation ID in
+	// ServiceNow.
 	Marker string `protobuf:"bytes,8,opt,name=marker,proto3" json:"marker,omitempty"`
-	// Output only. Which content of the incident was sent or will be: 1 is the first, one more for each change that was
-	// accepted before anything was sent.
+	// Output only. Revision of the incident's content that was sent or will be sent: 1 is the first, and each change that was
+	// accepted before anything was sent adds 1.
 	IncidentRevision uint32 `protobuf:"varint,9,opt,name=incident_revision,json=incidentRevision,proto3" json:"incident_revision,omitempty"`
 	// Output only.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	// Output only. When it last changed.
+	// Output only. Time of the last change.
 	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
-	// Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+	// Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
 	NextAttemptAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=next_attempt_at,json=nextAttemptAt,proto3" json:"next_attempt_at,omitempty"`
-	// Output only. Failed attempts that count: the first and its retries. Look-ups and throttled attempts (429) do not.
+	// Output only. Number of failed attempts, the first included. Look-ups and throttled attempts (429) do not count.
 	Failures uint32 `protobuf:"varint,13,opt,name=failures,proto3" json:"failures,omitempty"`
-	// Output only. Retries allowed after the first attempt, by the retry settings in force. The delivery is FAILED when
+	// Output only. Maximum number of retries after the first attempt, by the retry settings in force. The delivery is FAILED when
 	// `failures` exceeds it.
-	MaxAttempts uint32 `protobuf:"varint,14,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
-	// Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+	MaxRetryAttempts uint32 `protobuf:"varint,14,opt,name=max_retry_attempts,json=maxRetryAttempts,proto3" json:"max_retry_attempts,omitempty"`
+	// Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
 	LastError *Fault `protobuf:"bytes,15,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	// Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+	// Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
 	Adjustments []*Adjustment `protobuf:"bytes,16,rep,name=adjustments,proto3" json:"adjustments,omitempty"`
-	// Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-	// most 50.
-	Duplicates []*Ticket `protobuf:"bytes,17,rep,name=duplicates,proto3" json:"duplicates,omitempty"`
-	// Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-	// lists the newest 20; `attempts_omitted` counts the earlier ones.
+	// Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
+	Duplicates []*TicketReference `protobuf:"bytes,17,rep,name=duplicates,proto3" json:"duplicates,omitempty"`
+	// Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+	// `include_attempts`. `attempts_omitted` counts the earlier ones.
 	Attempts []*Attempt `protobuf:"bytes,18,rep,name=attempts,proto3" json:"attempts,omitempty"`
-	// Output only. Who asked for it first, named as in the audit. Example: "token:soar". Empty for deliveries from before callers
-	// were told apart.
+	// Output only. Caller that requested it first, named as in the audit log. Example: "token:soar". Empty for deliveries that are
+	// older than the authentication of callers.
 	RequestedBy string `protobuf:"bytes,19,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
-	// Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
-	// ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+	// Output only. Whether an operator named `ticket` and it was never read: the ticket system could not be queried, and
+	// ResolveDelivery was called with `allow_unverified`. Call it again without `allow_unverified` to verify or correct the ticket.
 	TicketUnverified bool `protobuf:"varint,29,opt,name=ticket_unverified,json=ticketUnverified,proto3" json:"ticket_unverified,omitempty"`
-	// Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for.
+	// Output only. Number of attempts before the first of `attempts` that are left out for length. 0 if attempts were not
+	// requested.
 	AttemptsOmitted uint32 `protobuf:"varint,30,opt,name=attempts_omitted,json=attemptsOmitted,proto3" json:"attempts_omitted,omitempty"`
-	// Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
-	// letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+	// Output only. Namespace of the incident: that of the credential that pushed it first. 1 to 63 lowercase letters, digits and
+	// hyphens, beginning with a letter; "default" for credentials without a namespace. Example: "soc-eu".
 	Namespace     string `protobuf:"bytes,40,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -517,9 +518,9 @@ func (x *Delivery) GetIncidentId() string {
 	return ""
 }
 
-func (x *Delivery) GetTarget() string {
+func (x *Delivery) GetConnection() string {
 	if x != nil {
-		return x.Target
+		return x.Connection
 	}
 	return ""
 }
@@ -545,7 +546,7 @@ func (x *Delivery) GetState() DeliveryState {
 	return DeliveryState_DELIVERY_STATE_UNSPECIFIED
 }
 
-func (x *Delivery) GetTicket() *Ticket {
+func (x *Delivery) GetTicket() *TicketReference {
 	if x != nil {
 		return x.Ticket
 	}
@@ -594,9 +595,9 @@ func (x *Delivery) GetFailures() uint32 {
 	return 0
 }
 
-func (x *Delivery) GetMaxAttempts() uint32 {
+func (x *Delivery) GetMaxRetryAttempts() uint32 {
 	if x != nil {
-		return x.MaxAttempts
+		return x.MaxRetryAttempts
 	}
 	return 0
 }
@@ -615,7 +616,7 @@ func (x *Delivery) GetAdjustments() []*Adjustment {
 	return nil
 }
 
-func (x *Delivery) GetDuplicates() []*Ticket {
+func (x *Delivery) GetDuplicates() []*TicketReference {
 	if x != nil {
 		return x.Duplicates
 	}
@@ -657,10 +658,10 @@ func (x *Delivery) GetNamespace() string {
 	return ""
 }
 
-// A field of a ticket that is not as it was meant to be.
+// A field of a ticket that differs from what was meant.
 type Adjustment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
+	// Output only. The field, in the ticket system's own words; at most 255 characters. Example: "priority".
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
 	// Output only. Why, for people; at most 1,000 characters. Examples: "the project's screen has no priority field", "was cut by
 	// ServiceNow: 1000 of 3998 characters were stored; the rest was added to the work notes".
@@ -713,18 +714,18 @@ func (x *Adjustment) GetReason() string {
 	return ""
 }
 
-// What went wrong between the service and a ticket system. Never holds a secret.
+// A failure between the service and a ticket system. Never contains a secret.
 type Fault struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only.
 	Kind FaultKind `protobuf:"varint,1,opt,name=kind,proto3,enum=rhythmx.ticketing.v1.FaultKind" json:"kind,omitempty"`
-	// Output only. What happened, for people, with the system's own words where it had any. At most 500 characters.
+	// Output only. What happened, for people, with the ticket system's own words if it sent any. At most 500 characters.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	// Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
+	// Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to do but wait.
 	Hint string `protobuf:"bytes,3,opt,name=hint,proto3" json:"hint,omitempty"`
-	// Output only. HTTP status of the answer; 0 when there was none.
+	// Output only. HTTP status of the response; 0 if there was none.
 	HttpStatus uint32 `protobuf:"varint,4,opt,name=http_status,json=httpStatus,proto3" json:"http_status,omitempty"`
-	// Output only. Whether a ticket may exist all the same. False: definitely none was made.
+	// Output only. Whether the outcome is unknown: a ticket may exist. False: definitely none was created.
 	Ambiguous bool `protobuf:"varint,5,opt,name=ambiguous,proto3" json:"ambiguous,omitempty"`
 	// Output only. When it happened.
 	Time          *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=time,proto3" json:"time,omitempty"`
@@ -807,7 +808,7 @@ func (x *Fault) GetTime() *timestamppb.Timestamp {
 // One try of a delivery.
 type Attempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. Counts from 1 within the delivery.
+	// Output only. Number within the delivery, from 1.
 	Number uint32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	// Output only.
 	Kind AttemptKind `protobuf:"varint,2,opt,name=kind,proto3,enum=rhythmx.ticketing.v1.AttemptKind" json:"kind,omitempty"`
@@ -817,7 +818,7 @@ type Attempt struct {
 	FinishedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
 	// Output only.
 	Outcome AttemptOutcome `protobuf:"varint,5,opt,name=outcome,proto3,enum=rhythmx.ticketing.v1.AttemptOutcome" json:"outcome,omitempty"`
-	// Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+	// Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
 	Fault         *Fault `protobuf:"bytes,6,opt,name=fault,proto3" json:"fault,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -941,7 +942,7 @@ func (x *GetDeliveryRequest) GetDeliveryId() string {
 	return ""
 }
 
-// The delivery.
+// The requested delivery.
 type GetDeliveryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only. With its attempts, the newest 200 at most.
@@ -987,23 +988,20 @@ func (x *GetDeliveryResponse) GetDelivery() *Delivery {
 	return nil
 }
 
-// Which deliveries to list: those that fit every filter that is set.
+// Which deliveries to list: those that match every filter that is set.
 type ListDeliveriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Deliveries in any of these states, at most 100. Empty: in every state.
-	States []DeliveryState `protobuf:"varint,1,rep,packed,name=states,proto3,enum=rhythmx.ticketing.v1.DeliveryState" json:"states,omitempty"`
-	// Deliveries to any of these systems, at most 100. Empty: to every system.
+	// Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+	// `filter.connections`.
 	Systems []TicketSystem `protobuf:"varint,2,rep,packed,name=systems,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"systems,omitempty"`
-	// Deliveries of this incident. Empty: of every incident.
-	IncidentId string `protobuf:"bytes,3,opt,name=incident_id,json=incidentId,proto3" json:"incident_id,omitempty"`
-	// Whether to return the attempts too, of each delivery the newest 20. Default false.
+	// Whether to return the attempts, the newest 20 of each delivery. Default false.
 	IncludeAttempts bool `protobuf:"varint,4,opt,name=include_attempts,json=includeAttempts,proto3" json:"include_attempts,omitempty"`
-	// The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
-	// values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
+	// Maximum number of deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100.
+	// Negative values are refused. A page may contain fewer, or none, though it is not the last: see ListDeliveriesResponse.
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the page before, with the same filters. Empty: the first page.
+	// `next_page_token` of the previous page, with the same filters. Empty: the first page.
 	PageToken string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Further filters. Optional.
+	// Which deliveries to list. Absent: all.
 	Filter        *DeliveryFilter `protobuf:"bytes,7,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1039,25 +1037,11 @@ func (*ListDeliveriesRequest) Descriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *ListDeliveriesRequest) GetStates() []DeliveryState {
-	if x != nil {
-		return x.States
-	}
-	return nil
-}
-
 func (x *ListDeliveriesRequest) GetSystems() []TicketSystem {
 	if x != nil {
 		return x.Systems
 	}
 	return nil
-}
-
-func (x *ListDeliveriesRequest) GetIncidentId() string {
-	if x != nil {
-		return x.IncidentId
-	}
-	return ""
 }
 
 func (x *ListDeliveriesRequest) GetIncludeAttempts() bool {
@@ -1088,22 +1072,22 @@ func (x *ListDeliveriesRequest) GetFilter() *DeliveryFilter {
 	return nil
 }
 
-// Chooses deliveries: those that fit every field that is set.
+// Selects deliveries: those that match every field that is set.
 type DeliveryFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In any of these states, at most 100. Empty: in every state.
 	States []DeliveryState `protobuf:"varint,1,rep,packed,name=states,proto3,enum=rhythmx.ticketing.v1.DeliveryState" json:"states,omitempty"`
-	// To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+	// Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
 	Connections []string `protobuf:"bytes,3,rep,name=connections,proto3" json:"connections,omitempty"`
 	// Of this incident. Empty: of every incident.
 	IncidentId string `protobuf:"bytes,4,opt,name=incident_id,json=incidentId,proto3" json:"incident_id,omitempty"`
 	// With the ticket of exactly this key, at most 255 characters. Empty: with any ticket or none. Example: "SEC-24".
 	TicketKey string `protobuf:"bytes,5,opt,name=ticket_key,json=ticketKey,proto3" json:"ticket_key,omitempty"`
-	// Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+	// With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
 	FaultKinds []FaultKind `protobuf:"varint,6,rep,packed,name=fault_kinds,json=faultKinds,proto3,enum=rhythmx.ticketing.v1.FaultKind" json:"fault_kinds,omitempty"`
-	// Accepted at this time or later. Absent: since ever.
+	// Accepted at this time or later. Absent: no lower limit.
 	CreatedFrom *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created_from,json=createdFrom,proto3" json:"created_from,omitempty"`
-	// Accepted before this time, which must be later than `created_from`. Absent: until now.
+	// Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
 	CreatedUntil  *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_until,json=createdUntil,proto3" json:"created_until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1191,10 +1175,10 @@ func (x *DeliveryFilter) GetCreatedUntil() *timestamppb.Timestamp {
 // A page of deliveries.
 type ListDeliveriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-	// filters fit few of the deliveries that were examined.
+	// Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+	// match few of the deliveries that were examined.
 	Deliveries []*Delivery `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
-	// Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
+	// Output only. Token of the next page. Empty: this is the last page, whatever its size.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1244,14 +1228,14 @@ func (x *ListDeliveriesResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Which delivery to try now.
+// Which delivery to retry now.
 type RetryDeliveryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required. 1 to 64 characters.
 	DeliveryId string `protobuf:"bytes,1,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
-	// Creates the ticket although an earlier send of doubtful outcome may have made it: the way out of a doubt that no
-	// look-up can end. Search the ticket system for the marker first; this is recorded. Default false: the ticket is looked
-	// for again.
+	// Creates the ticket although an earlier send with an unknown outcome may have created it: the way out if no look-up can
+	// settle the outcome. Search the ticket system for the marker first. Audited as CREATE_ANYWAY. Default false: the ticket is
+	// looked up again.
 	CreateAnyway  bool `protobuf:"varint,2,opt,name=create_anyway,json=createAnyway,proto3" json:"create_anyway,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1301,10 +1285,10 @@ func (x *RetryDeliveryRequest) GetCreateAnyway() bool {
 	return false
 }
 
-// How the delivery stands.
+// The retried delivery.
 type RetryDeliveryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. After the attempt, or as it stood when the deadline came first.
+	// Output only. After the attempt, or as it was when the deadline of the call came first.
 	Delivery      *Delivery `protobuf:"bytes,1,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1347,17 +1331,17 @@ func (x *RetryDeliveryResponse) GetDelivery() *Delivery {
 	return nil
 }
 
-// Which deliveries to try now.
+// Which deliveries to retry now.
 type RetryDeliveriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-	// as refused.
+	// Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+	// counted as refused.
 	Filter *DeliveryFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// The most deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
+	// Maximum number of deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the call before, with the same filter. Empty: begins with the newest delivery.
+	// `next_page_token` of the previous call, with the same filter. Empty: begins with the newest delivery.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Why, for the record and the events. Optional; at most 500 characters.
+	// Reason, for the audit log and the events. Optional; at most 500 characters.
 	Note          string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1421,15 +1405,15 @@ func (x *RetryDeliveriesRequest) GetNote() string {
 	return ""
 }
 
-// What became of one page of deliveries.
+// Result for one page of deliveries.
 type RetryDeliveriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. Deliveries that are tried now, or looked for now where the outcome of a send is unknown.
+	// Output only. Number of deliveries that were made due now: for an attempt, or for a look-up if the outcome of a send is unknown.
 	Retried uint32 `protobuf:"varint,1,opt,name=retried,proto3" json:"retried,omitempty"`
-	// Output only. Deliveries that fit the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a connection that
-	// is not configured and enabled, and CANCELLED ones unless `filter.states` names CANCELLED.
+	// Output only. Number of deliveries that match the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a
+	// connection that is not configured and enabled, and CANCELLED ones unless `filter.states` contains CANCELLED.
 	Refused uint32 `protobuf:"varint,2,opt,name=refused,proto3" json:"refused,omitempty"`
-	// Output only. Continues with the next page. Empty: every delivery that fits was reached.
+	// Output only. Token of the next page. Empty: every delivery that matches was reached.
 	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1486,12 +1470,12 @@ func (x *RetryDeliveriesResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Which delivery to give up, and why.
+// Which delivery to cancel, and why.
 type CancelDeliveryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required. 1 to 64 characters.
 	DeliveryId string `protobuf:"bytes,1,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
-	// Why, for the record and the event. Optional; at most 500 characters.
+	// Reason, for the audit log and the event. Optional; at most 500 characters.
 	Note          string `protobuf:"bytes,2,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1587,23 +1571,23 @@ func (x *CancelDeliveryResponse) GetDelivery() *Delivery {
 	return nil
 }
 
-// Which delivery has its ticket, and which.
+// Which ticket a delivery has.
 type ResolveDeliveryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required. 1 to 64 characters.
 	DeliveryId string `protobuf:"bytes,1,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
 	// Key of the ticket, or its ID. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
 	TicketKey string `protobuf:"bytes,2,opt,name=ticket_key,json=ticketKey,proto3" json:"ticket_key,omitempty"`
-	// The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
-	// can be read, it must be the ID of that ticket.
+	// Identifier of the ticket in the ticket system. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. If the ticket can
+	// be read, it must be the ID of that ticket.
 	TicketId string `protobuf:"bytes,3,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
-	// Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
-	// where the ticket cannot be read, and then made from the key if absent and the system allows that.
+	// Web address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Used only
+	// if the ticket cannot be read; if absent then, it is derived from the key where the ticket system allows that.
 	TicketUrl string `protobuf:"bytes,4,opt,name=ticket_url,json=ticketUrl,proto3" json:"ticket_url,omitempty"`
-	// How it was found, for the record and the event. Optional; at most 500 characters.
+	// How the ticket was found, for the audit log and the event. Optional; at most 500 characters.
 	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
-	// Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
-	// that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+	// Accepts the ticket without reading it if the ticket system cannot be queried: the delivery is marked `ticket_unverified`. A
+	// ticket that is known to be absent, in another place or another incident's is refused all the same. Default false.
 	AllowUnverified bool `protobuf:"varint,6,opt,name=allow_unverified,json=allowUnverified,proto3" json:"allow_unverified,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -1731,16 +1715,18 @@ var File_rhythmx_ticketing_v1_delivery_proto protoreflect.FileDescriptor
 
 const file_rhythmx_ticketing_v1_delivery_proto_rawDesc = "" +
 	"\n" +
-	"#rhythmx/ticketing/v1/delivery.proto\x12\x14rhythmx.ticketing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\x91\b\n" +
+	"#rhythmx/ticketing/v1/delivery.proto\x12\x14rhythmx.ticketing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\xb6\b\n" +
 	"\bDelivery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vincident_id\x18\x02 \x01(\tR\n" +
-	"incidentId\x12\x16\n" +
-	"\x06target\x18\x03 \x01(\tR\x06target\x12:\n" +
+	"incidentId\x12\x1e\n" +
+	"\n" +
+	"connection\x18\x03 \x01(\tR\n" +
+	"connection\x12:\n" +
 	"\x06system\x18\x04 \x01(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\x06system\x12?\n" +
 	"\atrigger\x18\x05 \x01(\x0e2%.rhythmx.ticketing.v1.DeliveryTriggerR\atrigger\x129\n" +
-	"\x05state\x18\x06 \x01(\x0e2#.rhythmx.ticketing.v1.DeliveryStateR\x05state\x124\n" +
-	"\x06ticket\x18\a \x01(\v2\x1c.rhythmx.ticketing.v1.TicketR\x06ticket\x12\x16\n" +
+	"\x05state\x18\x06 \x01(\x0e2#.rhythmx.ticketing.v1.DeliveryStateR\x05state\x12=\n" +
+	"\x06ticket\x18\a \x01(\v2%.rhythmx.ticketing.v1.TicketReferenceR\x06ticket\x12\x16\n" +
 	"\x06marker\x18\b \x01(\tR\x06marker\x12+\n" +
 	"\x11incident_revision\x18\t \x01(\rR\x10incidentRevision\x129\n" +
 	"\n" +
@@ -1749,13 +1735,13 @@ const file_rhythmx_ticketing_v1_delivery_proto_rawDesc = "" +
 	"\n" +
 	"updated_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12B\n" +
 	"\x0fnext_attempt_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rnextAttemptAt\x12\x1a\n" +
-	"\bfailures\x18\r \x01(\rR\bfailures\x12!\n" +
-	"\fmax_attempts\x18\x0e \x01(\rR\vmaxAttempts\x12:\n" +
+	"\bfailures\x18\r \x01(\rR\bfailures\x12,\n" +
+	"\x12max_retry_attempts\x18\x0e \x01(\rR\x10maxRetryAttempts\x12:\n" +
 	"\n" +
 	"last_error\x18\x0f \x01(\v2\x1b.rhythmx.ticketing.v1.FaultR\tlastError\x12B\n" +
-	"\vadjustments\x18\x10 \x03(\v2 .rhythmx.ticketing.v1.AdjustmentR\vadjustments\x12<\n" +
+	"\vadjustments\x18\x10 \x03(\v2 .rhythmx.ticketing.v1.AdjustmentR\vadjustments\x12E\n" +
 	"\n" +
-	"duplicates\x18\x11 \x03(\v2\x1c.rhythmx.ticketing.v1.TicketR\n" +
+	"duplicates\x18\x11 \x03(\v2%.rhythmx.ticketing.v1.TicketReferenceR\n" +
 	"duplicates\x129\n" +
 	"\battempts\x18\x12 \x03(\v2\x1d.rhythmx.ticketing.v1.AttemptR\battempts\x12!\n" +
 	"\frequested_by\x18\x13 \x01(\tR\vrequestedBy\x12+\n" +
@@ -1787,17 +1773,14 @@ const file_rhythmx_ticketing_v1_delivery_proto_rawDesc = "" +
 	"\vdelivery_id\x18\x01 \x01(\tR\n" +
 	"deliveryId\"Q\n" +
 	"\x13GetDeliveryResponse\x12:\n" +
-	"\bdelivery\x18\x01 \x01(\v2\x1e.rhythmx.ticketing.v1.DeliveryR\bdelivery\"\xd8\x02\n" +
-	"\x15ListDeliveriesRequest\x12;\n" +
-	"\x06states\x18\x01 \x03(\x0e2#.rhythmx.ticketing.v1.DeliveryStateR\x06states\x12<\n" +
-	"\asystems\x18\x02 \x03(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\asystems\x12\x1f\n" +
-	"\vincident_id\x18\x03 \x01(\tR\n" +
-	"incidentId\x12)\n" +
+	"\bdelivery\x18\x01 \x01(\v2\x1e.rhythmx.ticketing.v1.DeliveryR\bdelivery\"\x9b\x02\n" +
+	"\x15ListDeliveriesRequest\x12<\n" +
+	"\asystems\x18\x02 \x03(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\asystems\x12)\n" +
 	"\x10include_attempts\x18\x04 \x01(\bR\x0fincludeAttempts\x12\x1b\n" +
 	"\tpage_size\x18\x05 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x06 \x01(\tR\tpageToken\x12<\n" +
-	"\x06filter\x18\a \x01(\v2$.rhythmx.ticketing.v1.DeliveryFilterR\x06filter\"\xf1\x02\n" +
+	"\x06filter\x18\a \x01(\v2$.rhythmx.ticketing.v1.DeliveryFilterR\x06filterJ\x04\b\x01\x10\x02J\x04\b\x03\x10\x04R\x06statesR\vincident_id\"\xf1\x02\n" +
 	"\x0eDeliveryFilter\x12;\n" +
 	"\x06states\x18\x01 \x03(\x0e2#.rhythmx.ticketing.v1.DeliveryStateR\x06states\x12 \n" +
 	"\vconnections\x18\x03 \x03(\tR\vconnections\x12\x1f\n" +
@@ -1885,15 +1868,15 @@ const file_rhythmx_ticketing_v1_delivery_proto_rawDesc = "" +
 	"\x1bFAULT_KIND_UNREADABLE_REPLY\x10\x12\x12\x16\n" +
 	"\x12FAULT_KIND_DORMANT\x10\x13\x12\x16\n" +
 	"\x12FAULT_KIND_DROPPED\x10\x14\x12\x17\n" +
-	"\x13FAULT_KIND_RESTORED\x10\x15*v\n" +
+	"\x13FAULT_KIND_RESTORED\x10\x15*}\n" +
 	"\vAttemptKind\x12\x1c\n" +
-	"\x18ATTEMPT_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
-	"\x13ATTEMPT_KIND_CREATE\x10\x01\x12\x18\n" +
-	"\x14ATTEMPT_KIND_LOOK_UP\x10\x02\x12\x16\n" +
-	"\x12ATTEMPT_KIND_SWEEP\x10\x03*\xde\x01\n" +
+	"\x18ATTEMPT_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11ATTEMPT_KIND_SEND\x10\x01\x12\x18\n" +
+	"\x14ATTEMPT_KIND_LOOK_UP\x10\x02\x12\x1f\n" +
+	"\x1bATTEMPT_KIND_DUPLICATE_SCAN\x10\x03*\xde\x01\n" +
 	"\x0eAttemptOutcome\x12\x1f\n" +
 	"\x1bATTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n" +
-	"\x17ATTEMPT_OUTCOME_CREATED\x10\x01\x12\x19\n" +
+	"\x17ATTEMPT_OUTCOME_APPLIED\x10\x01\x12\x19\n" +
 	"\x15ATTEMPT_OUTCOME_FOUND\x10\x02\x12\x1a\n" +
 	"\x16ATTEMPT_OUTCOME_FAILED\x10\x03\x12\x1d\n" +
 	"\x19ATTEMPT_OUTCOME_AMBIGUOUS\x10\x04\x12\x1a\n" +
@@ -1939,20 +1922,20 @@ var file_rhythmx_ticketing_v1_delivery_proto_goTypes = []any{
 	(*ResolveDeliveryRequest)(nil),  // 20: rhythmx.ticketing.v1.ResolveDeliveryRequest
 	(*ResolveDeliveryResponse)(nil), // 21: rhythmx.ticketing.v1.ResolveDeliveryResponse
 	(TicketSystem)(0),               // 22: rhythmx.ticketing.v1.TicketSystem
-	(*Ticket)(nil),                  // 23: rhythmx.ticketing.v1.Ticket
+	(*TicketReference)(nil),         // 23: rhythmx.ticketing.v1.TicketReference
 	(*timestamppb.Timestamp)(nil),   // 24: google.protobuf.Timestamp
 }
 var file_rhythmx_ticketing_v1_delivery_proto_depIdxs = []int32{
 	22, // 0: rhythmx.ticketing.v1.Delivery.system:type_name -> rhythmx.ticketing.v1.TicketSystem
 	0,  // 1: rhythmx.ticketing.v1.Delivery.trigger:type_name -> rhythmx.ticketing.v1.DeliveryTrigger
 	1,  // 2: rhythmx.ticketing.v1.Delivery.state:type_name -> rhythmx.ticketing.v1.DeliveryState
-	23, // 3: rhythmx.ticketing.v1.Delivery.ticket:type_name -> rhythmx.ticketing.v1.Ticket
+	23, // 3: rhythmx.ticketing.v1.Delivery.ticket:type_name -> rhythmx.ticketing.v1.TicketReference
 	24, // 4: rhythmx.ticketing.v1.Delivery.created_at:type_name -> google.protobuf.Timestamp
 	24, // 5: rhythmx.ticketing.v1.Delivery.updated_at:type_name -> google.protobuf.Timestamp
 	24, // 6: rhythmx.ticketing.v1.Delivery.next_attempt_at:type_name -> google.protobuf.Timestamp
 	7,  // 7: rhythmx.ticketing.v1.Delivery.last_error:type_name -> rhythmx.ticketing.v1.Fault
 	6,  // 8: rhythmx.ticketing.v1.Delivery.adjustments:type_name -> rhythmx.ticketing.v1.Adjustment
-	23, // 9: rhythmx.ticketing.v1.Delivery.duplicates:type_name -> rhythmx.ticketing.v1.Ticket
+	23, // 9: rhythmx.ticketing.v1.Delivery.duplicates:type_name -> rhythmx.ticketing.v1.TicketReference
 	8,  // 10: rhythmx.ticketing.v1.Delivery.attempts:type_name -> rhythmx.ticketing.v1.Attempt
 	2,  // 11: rhythmx.ticketing.v1.Fault.kind:type_name -> rhythmx.ticketing.v1.FaultKind
 	24, // 12: rhythmx.ticketing.v1.Fault.time:type_name -> google.protobuf.Timestamp
@@ -1962,23 +1945,22 @@ var file_rhythmx_ticketing_v1_delivery_proto_depIdxs = []int32{
 	4,  // 16: rhythmx.ticketing.v1.Attempt.outcome:type_name -> rhythmx.ticketing.v1.AttemptOutcome
 	7,  // 17: rhythmx.ticketing.v1.Attempt.fault:type_name -> rhythmx.ticketing.v1.Fault
 	5,  // 18: rhythmx.ticketing.v1.GetDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
-	1,  // 19: rhythmx.ticketing.v1.ListDeliveriesRequest.states:type_name -> rhythmx.ticketing.v1.DeliveryState
-	22, // 20: rhythmx.ticketing.v1.ListDeliveriesRequest.systems:type_name -> rhythmx.ticketing.v1.TicketSystem
-	12, // 21: rhythmx.ticketing.v1.ListDeliveriesRequest.filter:type_name -> rhythmx.ticketing.v1.DeliveryFilter
-	1,  // 22: rhythmx.ticketing.v1.DeliveryFilter.states:type_name -> rhythmx.ticketing.v1.DeliveryState
-	2,  // 23: rhythmx.ticketing.v1.DeliveryFilter.fault_kinds:type_name -> rhythmx.ticketing.v1.FaultKind
-	24, // 24: rhythmx.ticketing.v1.DeliveryFilter.created_from:type_name -> google.protobuf.Timestamp
-	24, // 25: rhythmx.ticketing.v1.DeliveryFilter.created_until:type_name -> google.protobuf.Timestamp
-	5,  // 26: rhythmx.ticketing.v1.ListDeliveriesResponse.deliveries:type_name -> rhythmx.ticketing.v1.Delivery
-	5,  // 27: rhythmx.ticketing.v1.RetryDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
-	12, // 28: rhythmx.ticketing.v1.RetryDeliveriesRequest.filter:type_name -> rhythmx.ticketing.v1.DeliveryFilter
-	5,  // 29: rhythmx.ticketing.v1.CancelDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
-	5,  // 30: rhythmx.ticketing.v1.ResolveDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	22, // 19: rhythmx.ticketing.v1.ListDeliveriesRequest.systems:type_name -> rhythmx.ticketing.v1.TicketSystem
+	12, // 20: rhythmx.ticketing.v1.ListDeliveriesRequest.filter:type_name -> rhythmx.ticketing.v1.DeliveryFilter
+	1,  // 21: rhythmx.ticketing.v1.DeliveryFilter.states:type_name -> rhythmx.ticketing.v1.DeliveryState
+	2,  // 22: rhythmx.ticketing.v1.DeliveryFilter.fault_kinds:type_name -> rhythmx.ticketing.v1.FaultKind
+	24, // 23: rhythmx.ticketing.v1.DeliveryFilter.created_from:type_name -> google.protobuf.Timestamp
+	24, // 24: rhythmx.ticketing.v1.DeliveryFilter.created_until:type_name -> google.protobuf.Timestamp
+	5,  // 25: rhythmx.ticketing.v1.ListDeliveriesResponse.deliveries:type_name -> rhythmx.ticketing.v1.Delivery
+	5,  // 26: rhythmx.ticketing.v1.RetryDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
+	12, // 27: rhythmx.ticketing.v1.RetryDeliveriesRequest.filter:type_name -> rhythmx.ticketing.v1.DeliveryFilter
+	5,  // 28: rhythmx.ticketing.v1.CancelDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
+	5,  // 29: rhythmx.ticketing.v1.ResolveDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_rhythmx_ticketing_v1_delivery_proto_init() }

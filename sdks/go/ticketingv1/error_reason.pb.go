@@ -21,14 +21,14 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Why a call was refused. Stands in `google.rpc.ErrorInfo.reason` without the prefix `ERROR_REASON_`, beside the domain
-// "ticketing.rhythmx" and metadata that names what the error is about.
+// Why a call was refused. The value of `google.rpc.ErrorInfo.reason`, without the prefix `ERROR_REASON_`, with the domain
+// "ticketing.rhythmx" and metadata about the object of the error.
 type ErrorReason int32
 
 const (
 	// Never sent.
 	ErrorReason_ERROR_REASON_UNSPECIFIED ErrorReason = 0
-	// The incident, or the system that it is to go to, breaks one or more rules; `BadRequest` lists them all.
+	// The incident, or its destination, breaks one or more rules; `BadRequest` lists them all.
 	//
 	// Example: a score of 120 and a rule without a name. INVALID_ARGUMENT with
 	// `{"reason":"INCIDENT_INVALID","domain":"ticketing.rhythmx","metadata":{}}` and
@@ -40,27 +40,28 @@ const (
 	// Example: retry.jitter is 2. INVALID_ARGUMENT with
 	// `{"reason":"SETTINGS_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
 	ErrorReason_ERROR_REASON_SETTINGS_INVALID ErrorReason = 2
-	// The address of a system was changed without giving its secret again: a stored secret is never sent to a new host.
+	// The address of a connection, or the route to it, was changed without setting its secret again: a stored secret is never sent
+	// to a new host.
 	//
 	// Example: jira.url moved from acme.atlassian.net to evil.example. INVALID_ARGUMENT with
-	// `{"reason":"SECRET_REQUIRED","domain":"ticketing.rhythmx","metadata":{"system":"jira"}}`.
+	// `{"reason":"SECRET_REQUIRED","domain":"ticketing.rhythmx","metadata":{"connection":"jira"}}`.
 	ErrorReason_ERROR_REASON_SECRET_REQUIRED ErrorReason = 3
-	// Settings that are needed to create a ticket are missing. Call Configure.
+	// The connection lacks settings that a ticket requires. Call Configure.
 	//
 	// Example: CreateTicket for ServiceNow, which has no instance. FAILED_PRECONDITION with
-	// `{"reason":"SYSTEM_NOT_CONFIGURED","domain":"ticketing.rhythmx","metadata":{"system":"servicenow"}}`.
-	ErrorReason_ERROR_REASON_SYSTEM_NOT_CONFIGURED ErrorReason = 4
-	// The system is switched off. Call Configure with `enabled` true.
+	// `{"reason":"CONNECTION_NOT_CONFIGURED","domain":"ticketing.rhythmx","metadata":{"connection":"servicenow"}}`.
+	ErrorReason_ERROR_REASON_CONNECTION_NOT_CONFIGURED ErrorReason = 4
+	// The connection is disabled. Call Configure with `enabled` true.
 	//
 	// Example: CreateTicket for Jira, which is configured and not enabled. FAILED_PRECONDITION with
-	// `{"reason":"SYSTEM_NOT_ENABLED","domain":"ticketing.rhythmx","metadata":{"system":"jira"}}`.
-	ErrorReason_ERROR_REASON_SYSTEM_NOT_ENABLED ErrorReason = 5
+	// `{"reason":"CONNECTION_NOT_ENABLED","domain":"ticketing.rhythmx","metadata":{"connection":"jira"}}`.
+	ErrorReason_ERROR_REASON_CONNECTION_NOT_ENABLED ErrorReason = 5
 	// There is no delivery with this ID.
 	//
 	// Example: GetDelivery for a mistyped ID. NOT_FOUND with
 	// `{"reason":"DELIVERY_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197"}}`.
 	ErrorReason_ERROR_REASON_DELIVERY_NOT_FOUND ErrorReason = 6
-	// The operation does not fit the delivery's state.
+	// The state of the delivery does not allow the operation.
 	//
 	// Example: CancelDelivery for a delivery whose ticket exists. FAILED_PRECONDITION with
 	// `{"reason":"DELIVERY_STATE","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","state":"DELIVERED"}}`.
@@ -71,29 +72,29 @@ const (
 	// `{"reason":"REQUEST_INVALID","domain":"ticketing.rhythmx","metadata":{}}` and
 	// `{"fieldViolations":[{"field":"page_size","description":"must not be negative"}]}`.
 	ErrorReason_ERROR_REASON_REQUEST_INVALID ErrorReason = 8
-	// The page token was not made by this service, or for other filters.
+	// The page token is not of this service, or of other filters.
 	//
-	// Example: ListDeliveries with a token of an earlier list and another `states`. INVALID_ARGUMENT with
+	// Example: ListDeliveries with a token of an earlier list and another `filter`. INVALID_ARGUMENT with
 	// `{"reason":"PAGE_TOKEN_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
 	ErrorReason_ERROR_REASON_PAGE_TOKEN_INVALID ErrorReason = 9
-	// The resume token was not made by this service.
+	// The resume token is not of this service.
 	//
 	// Example: StreamTicketEvents with resume_token "yesterday". INVALID_ARGUMENT with
 	// `{"reason":"RESUME_TOKEN_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
 	ErrorReason_ERROR_REASON_RESUME_TOKEN_INVALID ErrorReason = 10
-	// Events after the resume token were already dropped, or were lost when the database was put back from a copy. Start
-	// again from the oldest token, and read with ListDeliveries what may have been missed. After a database was put back, the
-	// oldest token resumes after the last event that is the same as before.
+	// Events after the resume token were deleted by age, or were lost when the database was restored from a backup. Resume from
+	// `oldest_token`, and read with ListDeliveries what may have been missed. After a restore, `oldest_token` resumes after the last
+	// event that the backup contains.
 	//
 	// Example: a subscriber that was away for 31 days. OUT_OF_RANGE with
 	// `{"reason":"RESUME_TOKEN_EXPIRED","domain":"ticketing.rhythmx","metadata":{"oldest_token":"..."}}`.
 	ErrorReason_ERROR_REASON_RESUME_TOKEN_EXPIRED ErrorReason = 11
-	// The subscriber took nothing for 30 s. Reconnect with the last token.
+	// The subscriber received nothing for 30 s. Reconnect with the last token.
 	//
 	// Example: a client that stopped reading its stream. RESOURCE_EXHAUSTED with
 	// `{"reason":"SUBSCRIBER_TOO_SLOW","domain":"ticketing.rhythmx","metadata":{"resume_token":"..."}}`.
 	ErrorReason_ERROR_REASON_SUBSCRIBER_TOO_SLOW ErrorReason = 12
-	// The store cannot be written or read. Nothing was accepted; `RetryInfo` says when to try again.
+	// The store cannot be written or read. Nothing was accepted; `RetryInfo` says when to retry.
 	//
 	// Example: the disk is full. UNAVAILABLE with
 	// `{"reason":"STORE_UNAVAILABLE","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -103,50 +104,55 @@ const (
 	// Example: an upgrade. UNAVAILABLE with
 	// `{"reason":"SHUTTING_DOWN","domain":"ticketing.rhythmx","metadata":{"resume_token":"..."}}`.
 	ErrorReason_ERROR_REASON_SHUTTING_DOWN ErrorReason = 14
-	// The server failed in a way it should not; its log has the details.
+	// An internal error; the log of the server has the details.
 	//
 	// Example: a stored row that cannot be read back. INTERNAL with
 	// `{"reason":"INTERNAL","domain":"ticketing.rhythmx","metadata":{}}`.
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 15
-	// The server asks for a credential, and none came with the call.
+	// The server requires a credential, and the call has none.
 	//
 	// Example: grpcurl without `-H "authorization: Bearer rxt_..."`. UNAUTHENTICATED with
 	// `{"reason":"CREDENTIAL_MISSING","domain":"ticketing.rhythmx","metadata":{}}`.
 	ErrorReason_ERROR_REASON_CREDENTIAL_MISSING ErrorReason = 16
-	// The credential is wrong, has expired or was revoked. Callers are not told which; the server's log tells.
+	// The credential is wrong, has expired or was revoked. Only the log of the server says which.
 	//
-	// Example: a token of last year. UNAUTHENTICATED with
+	// Example: an expired token. UNAUTHENTICATED with
 	// `{"reason":"CREDENTIAL_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
 	ErrorReason_ERROR_REASON_CREDENTIAL_INVALID ErrorReason = 17
-	// The caller's role may not make this call.
+	// The role of the caller does not permit this call.
 	//
 	// Example: a viewer who calls CreateTicket. PERMISSION_DENIED with
 	// `{"reason":"ROLE_INSUFFICIENT","domain":"ticketing.rhythmx","metadata":{"role":"viewer","needed":"admin, analyst"}}`.
 	ErrorReason_ERROR_REASON_ROLE_INSUFFICIENT ErrorReason = 18
-	// The caller makes more calls than it may, or too many calls without a good credential came from its address; `RetryInfo` says
-	// when to try again.
+	// The caller exceeded its call rate, or its address exceeded the rate of calls without a valid credential; `RetryInfo` says when
+	// to retry.
 	//
 	// Example: a loop without a pause, or the 31st TestConnection within a minute. RESOURCE_EXHAUSTED with
 	// `{"reason":"RATE_LIMITED","domain":"ticketing.rhythmx","metadata":{}}`.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 19
-	// The caller has as many streams open as it may: of events, of health, of reflection.
+	// The caller has its maximum number of open streams: of events, health and reflection.
 	//
 	// Example: a client that opens streams and closes none. RESOURCE_EXHAUSTED with
 	// `{"reason":"TOO_MANY_STREAMS","domain":"ticketing.rhythmx","metadata":{"limit":"32"}}`.
 	ErrorReason_ERROR_REASON_TOO_MANY_STREAMS ErrorReason = 20
-	// The connection is as old as it may become: the client connects again. Event streams end with their last token in the
+	// The gRPC connection reached its maximum age: the client connects again. Event streams end with their last token in the
 	// metadata.
 	//
 	// Example: an hour has passed. UNAVAILABLE with
 	// `{"reason":"CONNECTION_ENDING","domain":"ticketing.rhythmx","metadata":{"resume_token":"..."}}`.
 	ErrorReason_ERROR_REASON_CONNECTION_ENDING ErrorReason = 21
-	// The server holds as many bytes of requests as it may. Nothing was accepted; `RetryInfo` says when to try again.
+	// The memory budget of the server for requests is exhausted. Nothing was accepted; `RetryInfo` says when to retry.
 	//
 	// Example: a hundred large incidents at a time. RESOURCE_EXHAUSTED with
 	// `{"reason":"BUSY","domain":"ticketing.rhythmx","metadata":{}}`.
 	ErrorReason_ERROR_REASON_BUSY ErrorReason = 22
-	// The ticket system says that there is no such ticket for its account, or the ticket is elsewhere than where the connection
-	// creates tickets.
+	// No connection has this name. `connections` lists the names that exist.
+	//
+	// Example: CreateTicket with connection "jira-eu". NOT_FOUND with
+	// `{"reason":"CONNECTION_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"connection":"jira-eu","connections":"jira, servicenow"}}`
+	// and `{"fieldViolations":[{"field":"connection","description":"no connection is named \"jira-eu\": set it to jira or servicenow"}]}`.
+	ErrorReason_ERROR_REASON_CONNECTION_NOT_FOUND ErrorReason = 23
+	// The account of the connection sees no such ticket, or the ticket is in another place than the tickets of the connection.
 	//
 	// Example: ResolveDelivery with the mistyped key "SEC-999". FAILED_PRECONDITION with
 	// `{"reason":"TICKET_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-999"}}`
@@ -157,25 +163,25 @@ const (
 	// Example: ResolveDelivery with the ticket of incident INC-7. FAILED_PRECONDITION with
 	// `{"reason":"TICKET_IN_USE","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
 	ErrorReason_ERROR_REASON_TICKET_IN_USE ErrorReason = 26
-	// The ticket system could not be asked whether the ticket exists. Try again, or set `allow_unverified`.
+	// The ticket system could not be queried for the ticket. Retry, or set `allow_unverified`.
 	//
 	// Example: ResolveDelivery while Jira is down. FAILED_PRECONDITION with
 	// `{"reason":"TICKET_UNVERIFIED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
 	ErrorReason_ERROR_REASON_TICKET_UNVERIFIED ErrorReason = 27
-	// The incident belongs to another namespace than the credential of the caller, a producer: it was first handed over with a
-	// credential of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
+	// The incident belongs to another namespace than the credential of the caller, a producer: it was pushed first with a credential
+	// of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
 	//
-	// Example: the producer of namespace "soc-us" submits "INC-1", which the producer of "soc-eu" has submitted before.
+	// Example: a producer of the namespace "soc-us" submits "INC-1", which a producer of "soc-eu" submitted before.
 	// PERMISSION_DENIED with
 	// `{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
 	ErrorReason_ERROR_REASON_INCIDENT_OWNED_BY_OTHER ErrorReason = 40
-	// The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
-	// no `BadRequest`: which field it is cannot be known. UNIMPLEMENTED, for an unknown service or method, has it too.
+	// The request is not a valid message: it is truncated, compressed wrongly, or of another contract. There is no `BadRequest`: the
+	// field is unknown. Also the reason of UNIMPLEMENTED, for an unknown service or method.
 	//
 	// Example: text in place of a protobuf message. INVALID_ARGUMENT with
 	// `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.
 	ErrorReason_ERROR_REASON_REQUEST_MALFORMED ErrorReason = 50
-	// The request has more bytes than the server takes (`limit`), or would take too much memory when it is decoded.
+	// The request has more bytes than the server accepts (`limit`), or requires too much memory when it is decoded.
 	//
 	// Example: an incident with notes of 3 MiB. OUT_OF_RANGE with
 	// `{"reason":"REQUEST_TOO_LARGE","domain":"ticketing.rhythmx","metadata":{"limit":"2097152"}}`.
@@ -189,8 +195,8 @@ var (
 		1:  "ERROR_REASON_INCIDENT_INVALID",
 		2:  "ERROR_REASON_SETTINGS_INVALID",
 		3:  "ERROR_REASON_SECRET_REQUIRED",
-		4:  "ERROR_REASON_SYSTEM_NOT_CONFIGURED",
-		5:  "ERROR_REASON_SYSTEM_NOT_ENABLED",
+		4:  "ERROR_REASON_CONNECTION_NOT_CONFIGURED",
+		5:  "ERROR_REASON_CONNECTION_NOT_ENABLED",
 		6:  "ERROR_REASON_DELIVERY_NOT_FOUND",
 		7:  "ERROR_REASON_DELIVERY_STATE",
 		8:  "ERROR_REASON_REQUEST_INVALID",
@@ -208,6 +214,7 @@ var (
 		20: "ERROR_REASON_TOO_MANY_STREAMS",
 		21: "ERROR_REASON_CONNECTION_ENDING",
 		22: "ERROR_REASON_BUSY",
+		23: "ERROR_REASON_CONNECTION_NOT_FOUND",
 		25: "ERROR_REASON_TICKET_NOT_FOUND",
 		26: "ERROR_REASON_TICKET_IN_USE",
 		27: "ERROR_REASON_TICKET_UNVERIFIED",
@@ -216,35 +223,36 @@ var (
 		51: "ERROR_REASON_REQUEST_TOO_LARGE",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED":             0,
-		"ERROR_REASON_INCIDENT_INVALID":        1,
-		"ERROR_REASON_SETTINGS_INVALID":        2,
-		"ERROR_REASON_SECRET_REQUIRED":         3,
-		"ERROR_REASON_SYSTEM_NOT_CONFIGURED":   4,
-		"ERROR_REASON_SYSTEM_NOT_ENABLED":      5,
-		"ERROR_REASON_DELIVERY_NOT_FOUND":      6,
-		"ERROR_REASON_DELIVERY_STATE":          7,
-		"ERROR_REASON_REQUEST_INVALID":         8,
-		"ERROR_REASON_PAGE_TOKEN_INVALID":      9,
-		"ERROR_REASON_RESUME_TOKEN_INVALID":    10,
-		"ERROR_REASON_RESUME_TOKEN_EXPIRED":    11,
-		"ERROR_REASON_SUBSCRIBER_TOO_SLOW":     12,
-		"ERROR_REASON_STORE_UNAVAILABLE":       13,
-		"ERROR_REASON_SHUTTING_DOWN":           14,
-		"ERROR_REASON_INTERNAL":                15,
-		"ERROR_REASON_CREDENTIAL_MISSING":      16,
-		"ERROR_REASON_CREDENTIAL_INVALID":      17,
-		"ERROR_REASON_ROLE_INSUFFICIENT":       18,
-		"ERROR_REASON_RATE_LIMITED":            19,
-		"ERROR_REASON_TOO_MANY_STREAMS":        20,
-		"ERROR_REASON_CONNECTION_ENDING":       21,
-		"ERROR_REASON_BUSY":                    22,
-		"ERROR_REASON_TICKET_NOT_FOUND":        25,
-		"ERROR_REASON_TICKET_IN_USE":           26,
-		"ERROR_REASON_TICKET_UNVERIFIED":       27,
-		"ERROR_REASON_INCIDENT_OWNED_BY_OTHER": 40,
-		"ERROR_REASON_REQUEST_MALFORMED":       50,
-		"ERROR_REASON_REQUEST_TOO_LARGE":       51,
+		"ERROR_REASON_UNSPECIFIED":               0,
+		"ERROR_REASON_INCIDENT_INVALID":          1,
+		"ERROR_REASON_SETTINGS_INVALID":          2,
+		"ERROR_REASON_SECRET_REQUIRED":           3,
+		"ERROR_REASON_CONNECTION_NOT_CONFIGURED": 4,
+		"ERROR_REASON_CONNECTION_NOT_ENABLED":    5,
+		"ERROR_REASON_DELIVERY_NOT_FOUND":        6,
+		"ERROR_REASON_DELIVERY_STATE":            7,
+		"ERROR_REASON_REQUEST_INVALID":           8,
+		"ERROR_REASON_PAGE_TOKEN_INVALID":        9,
+		"ERROR_REASON_RESUME_TOKEN_INVALID":      10,
+		"ERROR_REASON_RESUME_TOKEN_EXPIRED":      11,
+		"ERROR_REASON_SUBSCRIBER_TOO_SLOW":       12,
+		"ERROR_REASON_STORE_UNAVAILABLE":         13,
+		"ERROR_REASON_SHUTTING_DOWN":             14,
+		"ERROR_REASON_INTERNAL":                  15,
+		"ERROR_REASON_CREDENTIAL_MISSING":        16,
+		"ERROR_REASON_CREDENTIAL_INVALID":        17,
+		"ERROR_REASON_ROLE_INSUFFICIENT":         18,
+		"ERROR_REASON_RATE_LIMITED":              19,
+		"ERROR_REASON_TOO_MANY_STREAMS":          20,
+		"ERROR_REASON_CONNECTION_ENDING":         21,
+		"ERROR_REASON_BUSY":                      22,
+		"ERROR_REASON_CONNECTION_NOT_FOUND":      23,
+		"ERROR_REASON_TICKET_NOT_FOUND":          25,
+		"ERROR_REASON_TICKET_IN_USE":             26,
+		"ERROR_REASON_TICKET_UNVERIFIED":         27,
+		"ERROR_REASON_INCIDENT_OWNED_BY_OTHER":   40,
+		"ERROR_REASON_REQUEST_MALFORMED":         50,
+		"ERROR_REASON_REQUEST_TOO_LARGE":         51,
 	}
 )
 
@@ -279,14 +287,14 @@ var File_rhythmx_ticketing_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_rhythmx_ticketing_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"'rhythmx/ticketing/v1/error_reason.proto\x12\x14rhythmx.ticketing.v1*\x84\b\n" +
+	"'rhythmx/ticketing/v1/error_reason.proto\x12\x14rhythmx.ticketing.v1*\xb3\b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INCIDENT_INVALID\x10\x01\x12!\n" +
 	"\x1dERROR_REASON_SETTINGS_INVALID\x10\x02\x12 \n" +
-	"\x1cERROR_REASON_SECRET_REQUIRED\x10\x03\x12&\n" +
-	"\"ERROR_REASON_SYSTEM_NOT_CONFIGURED\x10\x04\x12#\n" +
-	"\x1fERROR_REASON_SYSTEM_NOT_ENABLED\x10\x05\x12#\n" +
+	"\x1cERROR_REASON_SECRET_REQUIRED\x10\x03\x12*\n" +
+	"&ERROR_REASON_CONNECTION_NOT_CONFIGURED\x10\x04\x12'\n" +
+	"#ERROR_REASON_CONNECTION_NOT_ENABLED\x10\x05\x12#\n" +
 	"\x1fERROR_REASON_DELIVERY_NOT_FOUND\x10\x06\x12\x1f\n" +
 	"\x1bERROR_REASON_DELIVERY_STATE\x10\a\x12 \n" +
 	"\x1cERROR_REASON_REQUEST_INVALID\x10\b\x12#\n" +
@@ -304,7 +312,8 @@ const file_rhythmx_ticketing_v1_error_reason_proto_rawDesc = "" +
 	"\x19ERROR_REASON_RATE_LIMITED\x10\x13\x12!\n" +
 	"\x1dERROR_REASON_TOO_MANY_STREAMS\x10\x14\x12\"\n" +
 	"\x1eERROR_REASON_CONNECTION_ENDING\x10\x15\x12\x15\n" +
-	"\x11ERROR_REASON_BUSY\x10\x16\x12!\n" +
+	"\x11ERROR_REASON_BUSY\x10\x16\x12%\n" +
+	"!ERROR_REASON_CONNECTION_NOT_FOUND\x10\x17\x12!\n" +
 	"\x1dERROR_REASON_TICKET_NOT_FOUND\x10\x19\x12\x1e\n" +
 	"\x1aERROR_REASON_TICKET_IN_USE\x10\x1a\x12\"\n" +
 	"\x1eERROR_REASON_TICKET_UNVERIFIED\x10\x1b\x12(\n" +

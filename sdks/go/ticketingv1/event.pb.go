@@ -23,7 +23,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What happened.
+// Kind of an event.
 type TicketEventKind int32
 
 const (
@@ -33,37 +33,38 @@ const (
 	TicketEventKind_TICKET_EVENT_KIND_ACCEPTED TicketEventKind = 1
 	// The incident's content was replaced before anything was sent.
 	TicketEventKind_TICKET_EVENT_KIND_SNAPSHOT_UPDATED TicketEventKind = 2
-	// An attempt was started: the delivery is ATTEMPTING.
+	// An attempt started: the delivery is ATTEMPTING.
 	TicketEventKind_TICKET_EVENT_KIND_ATTEMPT_STARTED TicketEventKind = 3
-	// The delivery is WAITING: an attempt failed and will be repeated, or its target admits none just now.
+	// The delivery is WAITING: an attempt failed and will be retried, or its connection is not sending.
 	TicketEventKind_TICKET_EVENT_KIND_WAITING TicketEventKind = 4
-	// The outcome of an attempt is unknown: the delivery is RECONCILING. Comes once more if no look-up can settle it, since the
-	// search is not known to show tickets of this service: `last_error` says then what a person has to do.
+	// The outcome of an attempt is unknown: the delivery is RECONCILING. Sent again if no look-up can settle it, because the search
+	// is not known to show tickets of this service: `last_error` says then what an operator has to do.
 	TicketEventKind_TICKET_EVENT_KIND_RECONCILING TicketEventKind = 5
 	// The ticket exists: the delivery is DELIVERED.
 	TicketEventKind_TICKET_EVENT_KIND_DELIVERED TicketEventKind = 6
 	// The delivery is FAILED.
 	TicketEventKind_TICKET_EVENT_KIND_FAILED TicketEventKind = 7
-	// A failed or waiting delivery was made due: by an operator, by changed settings or because the target recovered.
+	// A failed or waiting delivery was made due: by an operator, by changed settings or because the connection recovered.
 	TicketEventKind_TICKET_EVENT_KIND_REARMED TicketEventKind = 8
-	// An operator gave the delivery up: it is CANCELLED.
+	// An operator cancelled the delivery: it is CANCELLED.
 	TicketEventKind_TICKET_EVENT_KIND_CANCELLED TicketEventKind = 9
-	// An operator told which ticket it is, or corrected what an operator had told before: the delivery is DELIVERED.
+	// An operator named the ticket, or corrected a ticket that an operator had named: the delivery is DELIVERED.
 	TicketEventKind_TICKET_EVENT_KIND_RESOLVED TicketEventKind = 10
-	// A later search found a second ticket with the same marker, or that another one of those known is the oldest: it is
-	// the delivery's ticket now.
+	// A duplicate scan found a further ticket with the same marker, or found that another known one is the oldest and became the
+	// delivery's ticket.
 	TicketEventKind_TICKET_EVENT_KIND_DUPLICATE_FOUND TicketEventKind = 11
-	// The target asked for a pause (429): its deliveries wait until it is over.
-	TicketEventKind_TICKET_EVENT_KIND_TARGET_THROTTLED TicketEventKind = 12
-	// The target refused the login (401 or 403): one delivery a tick probes it.
-	TicketEventKind_TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED TicketEventKind = 13
-	// The account at the target is locked or may be soon: nothing is sent until the login is changed (address,
-	// account or secret), a test passes, or RetryDelivery sends one.
-	TicketEventKind_TICKET_EVENT_KIND_TARGET_SUSPENDED TicketEventKind = 14
-	// The target failed repeatedly, or a delivery spent its retries on such failures: one delivery a tick probes it.
-	TicketEventKind_TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED TicketEventKind = 15
-	// Deliveries to the target run again.
-	TicketEventKind_TICKET_EVENT_KIND_TARGET_RECOVERED TicketEventKind = 16
+	// The ticket system asked for a pause (429): deliveries of the connection wait until it is over.
+	TicketEventKind_TICKET_EVENT_KIND_CONNECTION_THROTTLED TicketEventKind = 12
+	// The ticket system refused the login (401 or 403): one delivery a tick probes it.
+	TicketEventKind_TICKET_EVENT_KIND_CONNECTION_LOGIN_REFUSED TicketEventKind = 13
+	// The account is locked or could be locked by further refused logins: nothing is sent until the login is changed (address,
+	// account or secret), a test passes, or RetryDelivery sends a delivery.
+	TicketEventKind_TICKET_EVENT_KIND_CONNECTION_SUSPENDED TicketEventKind = 14
+	// The circuit breaker opened: the ticket system failed repeatedly, or a delivery spent its retries on such failures. One
+	// delivery a tick probes it.
+	TicketEventKind_TICKET_EVENT_KIND_CONNECTION_CIRCUIT_OPENED TicketEventKind = 15
+	// Deliveries of the connection are sent again.
+	TicketEventKind_TICKET_EVENT_KIND_CONNECTION_RECOVERED TicketEventKind = 16
 )
 
 // Enum value maps for TicketEventKind.
@@ -81,30 +82,30 @@ var (
 		9:  "TICKET_EVENT_KIND_CANCELLED",
 		10: "TICKET_EVENT_KIND_RESOLVED",
 		11: "TICKET_EVENT_KIND_DUPLICATE_FOUND",
-		12: "TICKET_EVENT_KIND_TARGET_THROTTLED",
-		13: "TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED",
-		14: "TICKET_EVENT_KIND_TARGET_SUSPENDED",
-		15: "TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED",
-		16: "TICKET_EVENT_KIND_TARGET_RECOVERED",
+		12: "TICKET_EVENT_KIND_CONNECTION_THROTTLED",
+		13: "TICKET_EVENT_KIND_CONNECTION_LOGIN_REFUSED",
+		14: "TICKET_EVENT_KIND_CONNECTION_SUSPENDED",
+		15: "TICKET_EVENT_KIND_CONNECTION_CIRCUIT_OPENED",
+		16: "TICKET_EVENT_KIND_CONNECTION_RECOVERED",
 	}
 	TicketEventKind_value = map[string]int32{
-		"TICKET_EVENT_KIND_UNSPECIFIED":           0,
-		"TICKET_EVENT_KIND_ACCEPTED":              1,
-		"TICKET_EVENT_KIND_SNAPSHOT_UPDATED":      2,
-		"TICKET_EVENT_KIND_ATTEMPT_STARTED":       3,
-		"TICKET_EVENT_KIND_WAITING":               4,
-		"TICKET_EVENT_KIND_RECONCILING":           5,
-		"TICKET_EVENT_KIND_DELIVERED":             6,
-		"TICKET_EVENT_KIND_FAILED":                7,
-		"TICKET_EVENT_KIND_REARMED":               8,
-		"TICKET_EVENT_KIND_CANCELLED":             9,
-		"TICKET_EVENT_KIND_RESOLVED":              10,
-		"TICKET_EVENT_KIND_DUPLICATE_FOUND":       11,
-		"TICKET_EVENT_KIND_TARGET_THROTTLED":      12,
-		"TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED":  13,
-		"TICKET_EVENT_KIND_TARGET_SUSPENDED":      14,
-		"TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED": 15,
-		"TICKET_EVENT_KIND_TARGET_RECOVERED":      16,
+		"TICKET_EVENT_KIND_UNSPECIFIED":               0,
+		"TICKET_EVENT_KIND_ACCEPTED":                  1,
+		"TICKET_EVENT_KIND_SNAPSHOT_UPDATED":          2,
+		"TICKET_EVENT_KIND_ATTEMPT_STARTED":           3,
+		"TICKET_EVENT_KIND_WAITING":                   4,
+		"TICKET_EVENT_KIND_RECONCILING":               5,
+		"TICKET_EVENT_KIND_DELIVERED":                 6,
+		"TICKET_EVENT_KIND_FAILED":                    7,
+		"TICKET_EVENT_KIND_REARMED":                   8,
+		"TICKET_EVENT_KIND_CANCELLED":                 9,
+		"TICKET_EVENT_KIND_RESOLVED":                  10,
+		"TICKET_EVENT_KIND_DUPLICATE_FOUND":           11,
+		"TICKET_EVENT_KIND_CONNECTION_THROTTLED":      12,
+		"TICKET_EVENT_KIND_CONNECTION_LOGIN_REFUSED":  13,
+		"TICKET_EVENT_KIND_CONNECTION_SUSPENDED":      14,
+		"TICKET_EVENT_KIND_CONNECTION_CIRCUIT_OPENED": 15,
+		"TICKET_EVENT_KIND_CONNECTION_RECOVERED":      16,
 	}
 )
 
@@ -135,17 +136,16 @@ func (TicketEventKind) EnumDescriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_event_proto_rawDescGZIP(), []int{0}
 }
 
-// Which events to stream, and from where: those that fit every filter that is set.
+// Which events to stream, and from where: those that match every filter that is set.
 type StreamTicketEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Events of this incident. Empty: of every incident, and of targets.
+	// Events of this incident. Empty: of every incident, and of connections.
 	IncidentId string `protobuf:"bytes,1,opt,name=incident_id,json=incidentId,proto3" json:"incident_id,omitempty"`
-	// Events of any of these systems, at most 100. Empty: of every system.
+	// Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
 	Systems []TicketSystem `protobuf:"varint,2,rep,packed,name=systems,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"systems,omitempty"`
 	// Events of any of these kinds, at most 100. Empty: of every kind.
 	Kinds []TicketEventKind `protobuf:"varint,3,rep,packed,name=kinds,proto3,enum=rhythmx.ticketing.v1.TicketEventKind" json:"kinds,omitempty"`
-	// Where to begin. Absent: with the events after this call. The first message of a stream is a bookmark of its
-	// beginning.
+	// Where to start. Absent: with the events after this call. The first message of a stream is a bookmark of its start.
 	//
 	// Types that are valid to be assigned to Start:
 	//
@@ -237,12 +237,12 @@ type isStreamTicketEventsRequest_Start interface {
 }
 
 type StreamTicketEventsRequest_ResumeToken struct {
-	// After the event or bookmark that bore this token.
+	// After the event or bookmark with this token.
 	ResumeToken string `protobuf:"bytes,4,opt,name=resume_token,json=resumeToken,proto3,oneof"`
 }
 
 type StreamTicketEventsRequest_Oldest struct {
-	// With the oldest event that is kept (30 days by default).
+	// With the oldest event that is retained (30 days by default).
 	Oldest *emptypb.Empty `protobuf:"bytes,5,opt,name=oldest,proto3,oneof"`
 }
 
@@ -324,12 +324,12 @@ type isStreamTicketEventsResponse_Message interface {
 }
 
 type StreamTicketEventsResponse_Event struct {
-	// Output only. Something happened.
+	// Output only. An event that matches the filters.
 	Event *TicketEvent `protobuf:"bytes,1,opt,name=event,proto3,oneof"`
 }
 
 type StreamTicketEventsResponse_Bookmark struct {
-	// Output only. Nothing that fits the filters happened up to here.
+	// Output only. No event that matches the filters happened up to here.
 	Bookmark *Bookmark `protobuf:"bytes,2,opt,name=bookmark,proto3,oneof"`
 }
 
@@ -337,12 +337,12 @@ func (*StreamTicketEventsResponse_Event) isStreamTicketEventsResponse_Message() 
 
 func (*StreamTicketEventsResponse_Bookmark) isStreamTicketEventsResponse_Message() {}
 
-// A place in the stream.
+// A position in the stream.
 type Bookmark struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only. Resumes the stream from here.
 	ResumeToken string `protobuf:"bytes,1,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
-	// Output only. When the bookmark was made.
+	// Output only. Time of the bookmark.
 	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -392,28 +392,28 @@ func (x *Bookmark) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// Something that happened to a delivery or to a target. Stored in the same transaction as the change itself.
+// A change of a delivery or of the condition of a connection. Stored in the same transaction as the change.
 type TicketEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused, with
-	// RESUME_TOKEN_EXPIRED, if the event was lost because the database was put back from a copy.
+	// Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused with
+	// RESUME_TOKEN_EXPIRED if the event was lost because the database was restored from a backup.
 	ResumeToken string `protobuf:"bytes,1,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
-	// Output only. Place of the event among all events: ever growing, gap-free without filters. Example: after event 41
-	// comes event 42. Where a database was put back from a copy, numbers of the events that were lost are given out again.
+	// Output only. Position of the event among all events: strictly increasing, without gaps in a stream without filters. Example:
+	// event 42 follows event 41. After a database was restored from a backup, the numbers of lost events are reused.
 	Sequence uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// Output only. When it happened.
 	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
 	// Output only.
 	Kind TicketEventKind `protobuf:"varint,4,opt,name=kind,proto3,enum=rhythmx.ticketing.v1.TicketEventKind" json:"kind,omitempty"`
-	// Output only. The incident. Empty for TARGET_ kinds.
+	// Output only. ID of the incident. Empty for the CONNECTION_ kinds.
 	IncidentId string `protobuf:"bytes,5,opt,name=incident_id,json=incidentId,proto3" json:"incident_id,omitempty"`
-	// Output only. Name of the configured connection: "jira" or "servicenow".
-	Target string `protobuf:"bytes,6,opt,name=target,proto3" json:"target,omitempty"`
-	// Output only.
+	// Output only. Name of the connection: "jira" or "servicenow".
+	Connection string `protobuf:"bytes,6,opt,name=connection,proto3" json:"connection,omitempty"`
+	// Output only. Kind of the ticket system.
 	System TicketSystem `protobuf:"varint,7,opt,name=system,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"system,omitempty"`
-	// Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+	// Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
 	Delivery *Delivery `protobuf:"bytes,8,opt,name=delivery,proto3" json:"delivery,omitempty"`
-	// Output only. What the operator said who caused it, or what troubles the target. Often empty.
+	// Output only. What happened, for people, with the note of the operator; for the CONNECTION_ kinds the cause. May be empty.
 	Note          string `protobuf:"bytes,9,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -484,9 +484,9 @@ func (x *TicketEvent) GetIncidentId() string {
 	return ""
 }
 
-func (x *TicketEvent) GetTarget() string {
+func (x *TicketEvent) GetConnection() string {
 	if x != nil {
-		return x.Target
+		return x.Connection
 	}
 	return ""
 }
@@ -531,18 +531,20 @@ const file_rhythmx_ticketing_v1_event_proto_rawDesc = "" +
 	"\amessage\"]\n" +
 	"\bBookmark\x12!\n" +
 	"\fresume_token\x18\x01 \x01(\tR\vresumeToken\x12.\n" +
-	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xfc\x02\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x84\x03\n" +
 	"\vTicketEvent\x12!\n" +
 	"\fresume_token\x18\x01 \x01(\tR\vresumeToken\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x129\n" +
 	"\x04kind\x18\x04 \x01(\x0e2%.rhythmx.ticketing.v1.TicketEventKindR\x04kind\x12\x1f\n" +
 	"\vincident_id\x18\x05 \x01(\tR\n" +
-	"incidentId\x12\x16\n" +
-	"\x06target\x18\x06 \x01(\tR\x06target\x12:\n" +
+	"incidentId\x12\x1e\n" +
+	"\n" +
+	"connection\x18\x06 \x01(\tR\n" +
+	"connection\x12:\n" +
 	"\x06system\x18\a \x01(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\x06system\x12:\n" +
 	"\bdelivery\x18\b \x01(\v2\x1e.rhythmx.ticketing.v1.DeliveryR\bdelivery\x12\x12\n" +
-	"\x04note\x18\t \x01(\tR\x04note*\xfc\x04\n" +
+	"\x04note\x18\t \x01(\tR\x04note*\x90\x05\n" +
 	"\x0fTicketEventKind\x12!\n" +
 	"\x1dTICKET_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aTICKET_EVENT_KIND_ACCEPTED\x10\x01\x12&\n" +
@@ -556,12 +558,12 @@ const file_rhythmx_ticketing_v1_event_proto_rawDesc = "" +
 	"\x1bTICKET_EVENT_KIND_CANCELLED\x10\t\x12\x1e\n" +
 	"\x1aTICKET_EVENT_KIND_RESOLVED\x10\n" +
 	"\x12%\n" +
-	"!TICKET_EVENT_KIND_DUPLICATE_FOUND\x10\v\x12&\n" +
-	"\"TICKET_EVENT_KIND_TARGET_THROTTLED\x10\f\x12*\n" +
-	"&TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED\x10\r\x12&\n" +
-	"\"TICKET_EVENT_KIND_TARGET_SUSPENDED\x10\x0e\x12+\n" +
-	"'TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED\x10\x0f\x12&\n" +
-	"\"TICKET_EVENT_KIND_TARGET_RECOVERED\x10\x10B\xd6\x01\n" +
+	"!TICKET_EVENT_KIND_DUPLICATE_FOUND\x10\v\x12*\n" +
+	"&TICKET_EVENT_KIND_CONNECTION_THROTTLED\x10\f\x12.\n" +
+	"*TICKET_EVENT_KIND_CONNECTION_LOGIN_REFUSED\x10\r\x12*\n" +
+	"&TICKET_EVENT_KIND_CONNECTION_SUSPENDED\x10\x0e\x12/\n" +
+	"+TICKET_EVENT_KIND_CONNECTION_CIRCUIT_OPENED\x10\x0f\x12*\n" +
+	"&TICKET_EVENT_KIND_CONNECTION_RECOVERED\x10\x10B\xd6\x01\n" +
 	"\x18com.rhythmx.ticketing.v1B\n" +
 	"EventProtoP\x01Z<github.com/rhythmx/ticketing/sdks/go/ticketingv1;ticketingv1\xa2\x02\x03RTX\xaa\x02\x14Rhythmx.Ticketing.V1\xca\x02\x14Rhythmx\\Ticketing\\V1\xe2\x02 Rhythmx\\Ticketing\\V1\\GPBMetadata\xea\x02\x16Rhythmx::Ticketing::V1b\x06proto3"
 

@@ -23,7 +23,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What sort of actor it is.
+// Kind of an actor.
 type ActorType int32
 
 const (
@@ -80,12 +80,12 @@ func (ActorType) EnumDescriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_incident_proto_rawDescGZIP(), []int{0}
 }
 
-// The risk level that RhythmX gave the incident. It decides the ticket's priority: CRITICAL, HIGH, MEDIUM and LOW become
+// Risk level of an incident. Determines the priority of the ticket: CRITICAL, HIGH, MEDIUM and LOW become
 // Highest, High, Medium and Low in Jira, and priorities 1, 2, 3 and 4 in ServiceNow.
 type RiskLevel int32
 
 const (
-	// Taken from the severity of the score.
+	// Derived from the severity of the score.
 	RiskLevel_RISK_LEVEL_UNSPECIFIED RiskLevel = 0
 	RiskLevel_RISK_LEVEL_LOW         RiskLevel = 1
 	RiskLevel_RISK_LEVEL_MEDIUM      RiskLevel = 2
@@ -138,7 +138,7 @@ func (RiskLevel) EnumDescriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_incident_proto_rawDescGZIP(), []int{1}
 }
 
-// How severe an incident is, by its risk score alone. Auto-push compares it with its threshold.
+// Severity of an incident, derived from its risk score. Auto-push compares it with the minimum severity.
 type Severity int32
 
 const (
@@ -199,13 +199,13 @@ func (Severity) EnumDescriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_incident_proto_rawDescGZIP(), []int{2}
 }
 
-// Whether a service level is kept.
+// State of a service level.
 type SlaStatus int32
 
 const (
 	// Refused.
 	SlaStatus_SLA_STATUS_UNSPECIFIED SlaStatus = 0
-	// It will be kept as things stand.
+	// It is expected to be met.
 	SlaStatus_SLA_STATUS_ON_TRACK SlaStatus = 1
 	// It is about to be missed.
 	SlaStatus_SLA_STATUS_AT_RISK SlaStatus = 2
@@ -256,9 +256,9 @@ func (SlaStatus) EnumDescriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_incident_proto_rawDescGZIP(), []int{3}
 }
 
-// An incident as RhythmX knows it. Its text is data: in a ticket it never becomes markup, a mention, a link or a query.
-// Lengths count Unicode characters. Texts are cleaned on the way into a ticket: bidirectional controls are shown, for example as
-// "[U+202E]", other characters without a glyph are removed, and the ticket's adjustments say so.
+// An incident of RhythmX. Its text is data: in a ticket it never becomes markup, a mention, a link or a query. Lengths count
+// Unicode characters. Texts are cleaned for a ticket: bidirectional controls are made visible, for example as "[U+202E]", other
+// characters without a glyph are removed, and the adjustments of the ticket say so.
 type Incident struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifies the incident. Required; 1 to 128 characters of A-Z, a-z, 0-9, ".", "_", ":" and "-".
@@ -266,24 +266,24 @@ type Incident struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Link back to the incident in RhythmX. Optional; http or https, at most 2,048 characters, without user or password.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
-	// Whom or what the incident is about. Required.
+	// User, machine or address that the incident is about. Required.
 	Actor *Actor `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
-	// How bad it is. Required.
+	// Risk score and level. Required.
 	Risk *Risk `protobuf:"bytes,4,opt,name=risk,proto3" json:"risk,omitempty"`
-	// What led to it. Optional: absent means that nothing was counted.
+	// Alarms and rules behind it. Optional: absent means that nothing was counted.
 	Activity *Activity `protobuf:"bytes,5,opt,name=activity,proto3" json:"activity,omitempty"`
 	// When it happened. Required.
 	Timeline *Timeline `protobuf:"bytes,6,opt,name=timeline,proto3" json:"timeline,omitempty"`
-	// How its service level stands. Optional: absent means that none applies.
+	// Service level. Optional: absent means that none applies.
 	Sla *Sla `protobuf:"bytes,7,opt,name=sla,proto3" json:"sla,omitempty"`
-	// MITRE ATT&CK tactics, in the order in which they are to be shown. At most 50.
+	// MITRE ATT&CK tactics, in display order. At most 50.
 	Tactics []*Tactic `protobuf:"bytes,8,rep,name=tactics,proto3" json:"tactics,omitempty"`
-	// MITRE ATT&CK techniques, in the order in which they are to be shown. At most 200.
+	// MITRE ATT&CK techniques, in display order. At most 200.
 	Techniques []*Technique `protobuf:"bytes,9,rep,name=techniques,proto3" json:"techniques,omitempty"`
 	// The rules that fired. At most 1,000; the ticket shows the 10 with the highest count, the earlier in this list first
 	// when counts are equal, and says how many more there are.
 	FiringRules []*FiringRule `protobuf:"bytes,10,rep,name=firing_rules,json=firingRules,proto3" json:"firing_rules,omitempty"`
-	// What analysts have found so far. Optional; at most 65,536 characters, line breaks are kept.
+	// Findings of analysts. Optional; at most 65,536 characters, line breaks are kept.
 	InvestigationNotes string `protobuf:"bytes,11,opt,name=investigation_notes,json=investigationNotes,proto3" json:"investigation_notes,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
@@ -396,7 +396,7 @@ func (x *Incident) GetInvestigationNotes() string {
 	return ""
 }
 
-// Whom or what an incident is about.
+// User, machine or address that an incident is about.
 type Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required; 1 to 256 characters, one of them visible. Examples: "j.doe", "db-prod-3", "203.0.113.7".
@@ -460,15 +460,15 @@ func (x *Actor) GetEntity() string {
 	return ""
 }
 
-// How bad an incident is.
+// Risk of an incident.
 type Risk struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 0 to 100. Gives the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
+	// 0 to 100. Determines the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
 	// Example: 69.9 is MEDIUM, 70 is HIGH.
 	Score float64 `protobuf:"fixed64,1,opt,name=score,proto3" json:"score,omitempty"`
-	// Gives the ticket's priority. UNSPECIFIED: taken from the severity of the score.
+	// Determines the priority of the ticket. UNSPECIFIED: derived from the severity of the score.
 	Level RiskLevel `protobuf:"varint,2,opt,name=level,proto3,enum=rhythmx.ticketing.v1.RiskLevel" json:"level,omitempty"`
-	// What the score is made of. At most 7, in the order in which they are to be shown.
+	// Components of the score. At most 7, in display order.
 	Factors       []*RiskFactor `protobuf:"bytes,3,rep,name=factors,proto3" json:"factors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -525,14 +525,14 @@ func (x *Risk) GetFactors() []*RiskFactor {
 	return nil
 }
 
-// One part of a risk score.
+// One component of a risk score.
 type RiskFactor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required; 1 to 100 characters, one of them visible. Example: "Asset criticality".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// 0 to 100.
 	Score float64 `protobuf:"fixed64,2,opt,name=score,proto3" json:"score,omitempty"`
-	// Why it scored so. Optional; at most 500 characters.
+	// Reason for the score. Optional; at most 500 characters.
 	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -589,7 +589,7 @@ func (x *RiskFactor) GetDetail() string {
 	return ""
 }
 
-// What led to an incident.
+// Alarms and rules behind an incident.
 type Activity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of alarms.
@@ -598,7 +598,7 @@ type Activity struct {
 	ThreatCaseCount uint32 `protobuf:"varint,2,opt,name=threat_case_count,json=threatCaseCount,proto3" json:"threat_case_count,omitempty"`
 	// Number of distinct rules that fired.
 	UniqueRuleCount uint32 `protobuf:"varint,3,opt,name=unique_rule_count,json=uniqueRuleCount,proto3" json:"unique_rule_count,omitempty"`
-	// The rule that matters most. Optional; at most 256 characters.
+	// Name of the most important rule. Optional; at most 256 characters.
 	PrimaryRule   string `protobuf:"bytes,4,opt,name=primary_rule,json=primaryRule,proto3" json:"primary_rule,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -669,7 +669,7 @@ type Timeline struct {
 	FirstAlert *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=first_alert,json=firstAlert,proto3" json:"first_alert,omitempty"`
 	// Time of the last alert. Required; not before `first_alert`, same range.
 	LastAlert *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=last_alert,json=lastAlert,proto3" json:"last_alert,omitempty"`
-	// For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+	// Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
 	ActiveDuration *durationpb.Duration `protobuf:"bytes,3,opt,name=active_duration,json=activeDuration,proto3" json:"active_duration,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -726,14 +726,14 @@ func (x *Timeline) GetActiveDuration() *durationpb.Duration {
 	return nil
 }
 
-// How the service level of an incident stands.
+// Service level of an incident.
 type Sla struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Time allowed for the response. Required; not negative.
 	Target *durationpb.Duration `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
 	// Required.
 	Status SlaStatus `protobuf:"varint,2,opt,name=status,proto3,enum=rhythmx.ticketing.v1.SlaStatus" json:"status,omitempty"`
-	// Part of the target that is used up, in percent. 0 and above; more than 100 once the target was missed.
+	// Used part of `target`, in percent. 0 and above; more than 100 after it was missed.
 	PercentConsumed float64 `protobuf:"fixed64,3,opt,name=percent_consumed,json=percentConsumed,proto3" json:"percent_consumed,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -905,9 +905,9 @@ type FiringRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required; 1 to 256 characters, one of them visible.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// How often it fired. 1 and above.
+	// Number of times it fired. 1 and above.
 	Count uint32 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
-	// How severe the rule is. Optional.
+	// Severity of the rule. Optional.
 	Severity      Severity `protobuf:"varint,3,opt,name=severity,proto3,enum=rhythmx.ticketing.v1.Severity" json:"severity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

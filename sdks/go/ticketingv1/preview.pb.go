@@ -21,13 +21,18 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What to render, and for which system.
+// Which incident to render, and for which connection.
 type PreviewTicketRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
 	Incident *Incident `protobuf:"bytes,1,opt,name=incident,proto3" json:"incident,omitempty"`
-	// Required.
-	System        TicketSystem `protobuf:"varint,2,opt,name=system,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"system,omitempty"`
+	// The connection to render for. Required.
+	//
+	// Types that are valid to be assigned to Destination:
+	//
+	//	*PreviewTicketRequest_System
+	//	*PreviewTicketRequest_Connection
+	Destination   isPreviewTicketRequest_Destination `protobuf_oneof:"destination"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -69,21 +74,57 @@ func (x *PreviewTicketRequest) GetIncident() *Incident {
 	return nil
 }
 
+func (x *PreviewTicketRequest) GetDestination() isPreviewTicketRequest_Destination {
+	if x != nil {
+		return x.Destination
+	}
+	return nil
+}
+
 func (x *PreviewTicketRequest) GetSystem() TicketSystem {
 	if x != nil {
-		return x.System
+		if x, ok := x.Destination.(*PreviewTicketRequest_System); ok {
+			return x.System
+		}
 	}
 	return TicketSystem_TICKET_SYSTEM_UNSPECIFIED
 }
+
+func (x *PreviewTicketRequest) GetConnection() string {
+	if x != nil {
+		if x, ok := x.Destination.(*PreviewTicketRequest_Connection); ok {
+			return x.Connection
+		}
+	}
+	return ""
+}
+
+type isPreviewTicketRequest_Destination interface {
+	isPreviewTicketRequest_Destination()
+}
+
+type PreviewTicketRequest_System struct {
+	// The connection that is named after this ticket system.
+	System TicketSystem `protobuf:"varint,2,opt,name=system,proto3,enum=rhythmx.ticketing.v1.TicketSystem,oneof"`
+}
+
+type PreviewTicketRequest_Connection struct {
+	// Name of the connection: "jira" or "servicenow".
+	Connection string `protobuf:"bytes,3,opt,name=connection,proto3,oneof"`
+}
+
+func (*PreviewTicketRequest_System) isPreviewTicketRequest_Destination() {}
+
+func (*PreviewTicketRequest_Connection) isPreviewTicketRequest_Destination() {}
 
 // The ticket as it would be pushed.
 type PreviewTicketResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only.
 	Ticket *RenderedTicket `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
-	// Output only. What auto-push would decide about this incident and system.
+	// Output only. Decision of auto-push for this incident and connection.
 	AutoPush *AutoPushDecision `protobuf:"bytes,2,opt,name=auto_push,json=autoPush,proto3" json:"auto_push,omitempty"`
-	// Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+	// Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
 	Existing      *Delivery `protobuf:"bytes,3,opt,name=existing,proto3" json:"existing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -140,27 +181,27 @@ func (x *PreviewTicketResponse) GetExisting() *Delivery {
 	return nil
 }
 
-// A ticket in the form of its system.
+// A ticket in the form of its ticket system.
 type RenderedTicket struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only.
 	System TicketSystem `protobuf:"varint,1,opt,name=system,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"system,omitempty"`
 	// Output only. One line: Jira's summary (at most 255 characters) or ServiceNow's short description (at most 160).
 	Summary string `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
-	// Output only. Priority in the system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
+	// Output only. Priority in the ticket system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
 	Priority string `protobuf:"bytes,3,opt,name=priority,proto3" json:"priority,omitempty"`
-	// Output only. The marker's label included. Empty for ServiceNow.
+	// Output only. Includes the label with the marker. Empty for ServiceNow.
 	Labels []string `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty"`
-	// Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+	// Output only. Client-side idempotency key that identifies the ticket: a label in Jira, the correlation ID in ServiceNow.
 	Marker string `protobuf:"bytes,5,opt,name=marker,proto3" json:"marker,omitempty"`
-	// Output only. The description in the system's own form, to the byte: Atlassian Document Format as JSON for Jira
-	// Cloud, wiki markup for Jira Data Center, plain text for ServiceNow.
+	// Output only. The description exactly as it would be sent: Atlassian Document Format as JSON for Jira Cloud, wiki markup for
+	// Jira Data Center, plain text for ServiceNow.
 	Description string `protobuf:"bytes,6,opt,name=description,proto3" json:"description,omitempty"`
-	// Output only. The description as plain text, for reading it here.
+	// Output only. The description as plain text.
 	PlainText string `protobuf:"bytes,7,opt,name=plain_text,json=plainText,proto3" json:"plain_text,omitempty"`
 	// Output only. What was cut, left out or could not be checked, and why. Empty: nothing.
 	Adjustments []*Adjustment `protobuf:"bytes,8,rep,name=adjustments,proto3" json:"adjustments,omitempty"`
-	// Output only. The body of the create request as JSON, to the byte.
+	// Output only. The body of the create request as JSON, exactly as it would be sent.
 	Body          string `protobuf:"bytes,9,opt,name=body,proto3" json:"body,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -263,10 +304,14 @@ var File_rhythmx_ticketing_v1_preview_proto protoreflect.FileDescriptor
 
 const file_rhythmx_ticketing_v1_preview_proto_rawDesc = "" +
 	"\n" +
-	"\"rhythmx/ticketing/v1/preview.proto\x12\x14rhythmx.ticketing.v1\x1a#rhythmx/ticketing/v1/delivery.proto\x1a#rhythmx/ticketing/v1/incident.proto\x1a\x1frhythmx/ticketing/v1/push.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\x8e\x01\n" +
+	"\"rhythmx/ticketing/v1/preview.proto\x12\x14rhythmx.ticketing.v1\x1a#rhythmx/ticketing/v1/delivery.proto\x1a#rhythmx/ticketing/v1/incident.proto\x1a\x1frhythmx/ticketing/v1/push.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\xc1\x01\n" +
 	"\x14PreviewTicketRequest\x12:\n" +
-	"\bincident\x18\x01 \x01(\v2\x1e.rhythmx.ticketing.v1.IncidentR\bincident\x12:\n" +
-	"\x06system\x18\x02 \x01(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\x06system\"\xd6\x01\n" +
+	"\bincident\x18\x01 \x01(\v2\x1e.rhythmx.ticketing.v1.IncidentR\bincident\x12<\n" +
+	"\x06system\x18\x02 \x01(\x0e2\".rhythmx.ticketing.v1.TicketSystemH\x00R\x06system\x12 \n" +
+	"\n" +
+	"connection\x18\x03 \x01(\tH\x00R\n" +
+	"connectionB\r\n" +
+	"\vdestination\"\xd6\x01\n" +
 	"\x15PreviewTicketResponse\x12<\n" +
 	"\x06ticket\x18\x01 \x01(\v2$.rhythmx.ticketing.v1.RenderedTicketR\x06ticket\x12C\n" +
 	"\tauto_push\x18\x02 \x01(\v2&.rhythmx.ticketing.v1.AutoPushDecisionR\bautoPush\x12:\n" +
@@ -331,6 +376,10 @@ func file_rhythmx_ticketing_v1_preview_proto_init() {
 	file_rhythmx_ticketing_v1_incident_proto_init()
 	file_rhythmx_ticketing_v1_push_proto_init()
 	file_rhythmx_ticketing_v1_ticket_proto_init()
+	file_rhythmx_ticketing_v1_preview_proto_msgTypes[0].OneofWrappers = []any{
+		(*PreviewTicketRequest_System)(nil),
+		(*PreviewTicketRequest_Connection)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

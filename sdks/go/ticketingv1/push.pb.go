@@ -21,22 +21,22 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Why auto-push leaves an incident alone. When several hold, the first of this list is given.
+// Why auto-push does not push an incident. If several reasons hold, the first of this list is given.
 type SkipReason int32
 
 const (
-	// It is not left alone.
+	// It is pushed.
 	SkipReason_SKIP_REASON_UNSPECIFIED SkipReason = 0
-	// Auto-push is switched off.
+	// Auto-push is disabled.
 	SkipReason_SKIP_REASON_AUTO_PUSH_DISABLED SkipReason = 1
-	// The system is not among those of the auto-push settings.
-	SkipReason_SKIP_REASON_SYSTEM_NOT_SELECTED SkipReason = 2
-	// The severity is below the threshold.
+	// The auto-push settings do not select the connection.
+	SkipReason_SKIP_REASON_CONNECTION_NOT_SELECTED SkipReason = 2
+	// The severity is below the minimum.
 	SkipReason_SKIP_REASON_BELOW_THRESHOLD SkipReason = 3
-	// The system lacks settings that are needed to create a ticket.
-	SkipReason_SKIP_REASON_SYSTEM_NOT_CONFIGURED SkipReason = 4
-	// The system is switched off.
-	SkipReason_SKIP_REASON_SYSTEM_NOT_ENABLED SkipReason = 5
+	// The connection lacks settings that a ticket requires.
+	SkipReason_SKIP_REASON_CONNECTION_NOT_CONFIGURED SkipReason = 4
+	// The connection is disabled.
+	SkipReason_SKIP_REASON_CONNECTION_NOT_ENABLED SkipReason = 5
 )
 
 // Enum value maps for SkipReason.
@@ -44,18 +44,18 @@ var (
 	SkipReason_name = map[int32]string{
 		0: "SKIP_REASON_UNSPECIFIED",
 		1: "SKIP_REASON_AUTO_PUSH_DISABLED",
-		2: "SKIP_REASON_SYSTEM_NOT_SELECTED",
+		2: "SKIP_REASON_CONNECTION_NOT_SELECTED",
 		3: "SKIP_REASON_BELOW_THRESHOLD",
-		4: "SKIP_REASON_SYSTEM_NOT_CONFIGURED",
-		5: "SKIP_REASON_SYSTEM_NOT_ENABLED",
+		4: "SKIP_REASON_CONNECTION_NOT_CONFIGURED",
+		5: "SKIP_REASON_CONNECTION_NOT_ENABLED",
 	}
 	SkipReason_value = map[string]int32{
-		"SKIP_REASON_UNSPECIFIED":           0,
-		"SKIP_REASON_AUTO_PUSH_DISABLED":    1,
-		"SKIP_REASON_SYSTEM_NOT_SELECTED":   2,
-		"SKIP_REASON_BELOW_THRESHOLD":       3,
-		"SKIP_REASON_SYSTEM_NOT_CONFIGURED": 4,
-		"SKIP_REASON_SYSTEM_NOT_ENABLED":    5,
+		"SKIP_REASON_UNSPECIFIED":               0,
+		"SKIP_REASON_AUTO_PUSH_DISABLED":        1,
+		"SKIP_REASON_CONNECTION_NOT_SELECTED":   2,
+		"SKIP_REASON_BELOW_THRESHOLD":           3,
+		"SKIP_REASON_CONNECTION_NOT_CONFIGURED": 4,
+		"SKIP_REASON_CONNECTION_NOT_ENABLED":    5,
 	}
 )
 
@@ -86,13 +86,18 @@ func (SkipReason) EnumDescriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_push_proto_rawDescGZIP(), []int{0}
 }
 
-// Which incident to push, and where.
+// Which incident to push, and to which connection.
 type CreateTicketRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
 	Incident *Incident `protobuf:"bytes,1,opt,name=incident,proto3" json:"incident,omitempty"`
-	// Required.
-	System        TicketSystem `protobuf:"varint,2,opt,name=system,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"system,omitempty"`
+	// The connection that gets the ticket. Required.
+	//
+	// Types that are valid to be assigned to Destination:
+	//
+	//	*CreateTicketRequest_System
+	//	*CreateTicketRequest_Connection
+	Destination   isCreateTicketRequest_Destination `protobuf_oneof:"destination"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -134,23 +139,59 @@ func (x *CreateTicketRequest) GetIncident() *Incident {
 	return nil
 }
 
+func (x *CreateTicketRequest) GetDestination() isCreateTicketRequest_Destination {
+	if x != nil {
+		return x.Destination
+	}
+	return nil
+}
+
 func (x *CreateTicketRequest) GetSystem() TicketSystem {
 	if x != nil {
-		return x.System
+		if x, ok := x.Destination.(*CreateTicketRequest_System); ok {
+			return x.System
+		}
 	}
 	return TicketSystem_TICKET_SYSTEM_UNSPECIFIED
 }
 
-// How the push stands.
+func (x *CreateTicketRequest) GetConnection() string {
+	if x != nil {
+		if x, ok := x.Destination.(*CreateTicketRequest_Connection); ok {
+			return x.Connection
+		}
+	}
+	return ""
+}
+
+type isCreateTicketRequest_Destination interface {
+	isCreateTicketRequest_Destination()
+}
+
+type CreateTicketRequest_System struct {
+	// The connection that is named after this ticket system.
+	System TicketSystem `protobuf:"varint,2,opt,name=system,proto3,enum=rhythmx.ticketing.v1.TicketSystem,oneof"`
+}
+
+type CreateTicketRequest_Connection struct {
+	// Name of the connection: "jira" or "servicenow".
+	Connection string `protobuf:"bytes,3,opt,name=connection,proto3,oneof"`
+}
+
+func (*CreateTicketRequest_System) isCreateTicketRequest_Destination() {}
+
+func (*CreateTicketRequest_Connection) isCreateTicketRequest_Destination() {}
+
+// State of the push.
 type CreateTicketResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-	// or PENDING or ATTEMPTING when the deadline came first.
+	// Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+	// or ATTEMPTING if the deadline of the call came first.
 	Delivery *Delivery `protobuf:"bytes,1,opt,name=delivery,proto3" json:"delivery,omitempty"`
-	// Output only. Whether the ticket was there before this call.
+	// Output only. Whether the ticket existed before this call.
 	AlreadyExisted bool `protobuf:"varint,2,opt,name=already_existed,json=alreadyExisted,proto3" json:"already_existed,omitempty"`
-	// Output only. How the push stands, in one sentence for people. Example: "Jira refused the login; it will be tried
-	// again at 2026-03-01T08:15:00Z."
+	// Output only. State of the push in one sentence, for people; at most 2,000 characters. Example: "No ticket yet: Jira refused
+	// the login. It will be tried again at 2026-03-01T08:15:00Z."
 	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -253,14 +294,14 @@ func (x *SubmitIncidentRequest) GetIncident() *Incident {
 	return nil
 }
 
-// What auto-push decided.
+// Decisions of auto-push.
 type SubmitIncidentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only. Severity of the incident, from its risk score.
 	Severity Severity `protobuf:"varint,1,opt,name=severity,proto3,enum=rhythmx.ticketing.v1.Severity" json:"severity,omitempty"`
-	// Output only. The threshold that it was compared with.
+	// Output only. The minimum severity that it was compared with.
 	MinimumSeverity Severity `protobuf:"varint,2,opt,name=minimum_severity,json=minimumSeverity,proto3,enum=rhythmx.ticketing.v1.Severity" json:"minimum_severity,omitempty"`
-	// Output only. The decision for every ticket system that the service knows.
+	// Output only. One for each connection.
 	Results       []*AutoPushResult `protobuf:"bytes,3,rep,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -317,14 +358,14 @@ func (x *SubmitIncidentResponse) GetResults() []*AutoPushResult {
 	return nil
 }
 
-// What auto-push did for one ticket system.
+// What auto-push did for one connection.
 type AutoPushResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only.
 	Decision *AutoPushDecision `protobuf:"bytes,1,opt,name=decision,proto3" json:"decision,omitempty"`
-	// Output only. The delivery, when the incident is pushed. It may be older than this call.
+	// Output only. The delivery, if the incident is pushed. It may be older than this call.
 	Delivery *Delivery `protobuf:"bytes,2,opt,name=delivery,proto3" json:"delivery,omitempty"`
-	// Output only. Whether the delivery was there before this call.
+	// Output only. Whether the delivery existed before this call.
 	AlreadyExisted bool `protobuf:"varint,3,opt,name=already_existed,json=alreadyExisted,proto3" json:"already_existed,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -381,18 +422,18 @@ func (x *AutoPushResult) GetAlreadyExisted() bool {
 	return false
 }
 
-// What auto-push decides for an incident and a ticket system.
+// Decision of auto-push for an incident and a connection.
 type AutoPushDecision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only.
+	// Output only. Kind of the ticket system.
 	System TicketSystem `protobuf:"varint,1,opt,name=system,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"system,omitempty"`
-	// Output only. Name of the configured connection: "jira" or "servicenow".
-	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
-	// Output only. Whether the incident is pushed there.
+	// Output only. Name of the connection: "jira" or "servicenow".
+	Connection string `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
+	// Output only. Whether the incident is pushed to it.
 	Push bool `protobuf:"varint,3,opt,name=push,proto3" json:"push,omitempty"`
-	// Output only. Why it is not pushed. UNSPECIFIED when it is.
+	// Output only. Why it is not pushed. UNSPECIFIED if it is.
 	SkipReason SkipReason `protobuf:"varint,4,opt,name=skip_reason,json=skipReason,proto3,enum=rhythmx.ticketing.v1.SkipReason" json:"skip_reason,omitempty"`
-	// Output only. The decision in one sentence for people. Example: "Severity HIGH is below the threshold CRITICAL."
+	// Output only. The decision in one sentence, for people. Example: "severity HIGH is below the minimum CRITICAL".
 	Explanation   string `protobuf:"bytes,5,opt,name=explanation,proto3" json:"explanation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -435,9 +476,9 @@ func (x *AutoPushDecision) GetSystem() TicketSystem {
 	return TicketSystem_TICKET_SYSTEM_UNSPECIFIED
 }
 
-func (x *AutoPushDecision) GetTarget() string {
+func (x *AutoPushDecision) GetConnection() string {
 	if x != nil {
-		return x.Target
+		return x.Connection
 	}
 	return ""
 }
@@ -467,10 +508,14 @@ var File_rhythmx_ticketing_v1_push_proto protoreflect.FileDescriptor
 
 const file_rhythmx_ticketing_v1_push_proto_rawDesc = "" +
 	"\n" +
-	"\x1frhythmx/ticketing/v1/push.proto\x12\x14rhythmx.ticketing.v1\x1a#rhythmx/ticketing/v1/delivery.proto\x1a#rhythmx/ticketing/v1/incident.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\x8d\x01\n" +
+	"\x1frhythmx/ticketing/v1/push.proto\x12\x14rhythmx.ticketing.v1\x1a#rhythmx/ticketing/v1/delivery.proto\x1a#rhythmx/ticketing/v1/incident.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\xc0\x01\n" +
 	"\x13CreateTicketRequest\x12:\n" +
-	"\bincident\x18\x01 \x01(\v2\x1e.rhythmx.ticketing.v1.IncidentR\bincident\x12:\n" +
-	"\x06system\x18\x02 \x01(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\x06system\"\x95\x01\n" +
+	"\bincident\x18\x01 \x01(\v2\x1e.rhythmx.ticketing.v1.IncidentR\bincident\x12<\n" +
+	"\x06system\x18\x02 \x01(\x0e2\".rhythmx.ticketing.v1.TicketSystemH\x00R\x06system\x12 \n" +
+	"\n" +
+	"connection\x18\x03 \x01(\tH\x00R\n" +
+	"connectionB\r\n" +
+	"\vdestination\"\x95\x01\n" +
 	"\x14CreateTicketResponse\x12:\n" +
 	"\bdelivery\x18\x01 \x01(\v2\x1e.rhythmx.ticketing.v1.DeliveryR\bdelivery\x12'\n" +
 	"\x0falready_existed\x18\x02 \x01(\bR\x0ealreadyExisted\x12\x18\n" +
@@ -484,22 +529,24 @@ const file_rhythmx_ticketing_v1_push_proto_rawDesc = "" +
 	"\x0eAutoPushResult\x12B\n" +
 	"\bdecision\x18\x01 \x01(\v2&.rhythmx.ticketing.v1.AutoPushDecisionR\bdecision\x12:\n" +
 	"\bdelivery\x18\x02 \x01(\v2\x1e.rhythmx.ticketing.v1.DeliveryR\bdelivery\x12'\n" +
-	"\x0falready_existed\x18\x03 \x01(\bR\x0ealreadyExisted\"\xdf\x01\n" +
+	"\x0falready_existed\x18\x03 \x01(\bR\x0ealreadyExisted\"\xe7\x01\n" +
 	"\x10AutoPushDecision\x12:\n" +
-	"\x06system\x18\x01 \x01(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\x06system\x12\x16\n" +
-	"\x06target\x18\x02 \x01(\tR\x06target\x12\x12\n" +
+	"\x06system\x18\x01 \x01(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\x06system\x12\x1e\n" +
+	"\n" +
+	"connection\x18\x02 \x01(\tR\n" +
+	"connection\x12\x12\n" +
 	"\x04push\x18\x03 \x01(\bR\x04push\x12A\n" +
 	"\vskip_reason\x18\x04 \x01(\x0e2 .rhythmx.ticketing.v1.SkipReasonR\n" +
 	"skipReason\x12 \n" +
-	"\vexplanation\x18\x05 \x01(\tR\vexplanation*\xde\x01\n" +
+	"\vexplanation\x18\x05 \x01(\tR\vexplanation*\xea\x01\n" +
 	"\n" +
 	"SkipReason\x12\x1b\n" +
 	"\x17SKIP_REASON_UNSPECIFIED\x10\x00\x12\"\n" +
-	"\x1eSKIP_REASON_AUTO_PUSH_DISABLED\x10\x01\x12#\n" +
-	"\x1fSKIP_REASON_SYSTEM_NOT_SELECTED\x10\x02\x12\x1f\n" +
-	"\x1bSKIP_REASON_BELOW_THRESHOLD\x10\x03\x12%\n" +
-	"!SKIP_REASON_SYSTEM_NOT_CONFIGURED\x10\x04\x12\"\n" +
-	"\x1eSKIP_REASON_SYSTEM_NOT_ENABLED\x10\x05B\xd5\x01\n" +
+	"\x1eSKIP_REASON_AUTO_PUSH_DISABLED\x10\x01\x12'\n" +
+	"#SKIP_REASON_CONNECTION_NOT_SELECTED\x10\x02\x12\x1f\n" +
+	"\x1bSKIP_REASON_BELOW_THRESHOLD\x10\x03\x12)\n" +
+	"%SKIP_REASON_CONNECTION_NOT_CONFIGURED\x10\x04\x12&\n" +
+	"\"SKIP_REASON_CONNECTION_NOT_ENABLED\x10\x05B\xd5\x01\n" +
 	"\x18com.rhythmx.ticketing.v1B\tPushProtoP\x01Z<github.com/rhythmx/ticketing/sdks/go/ticketingv1;ticketingv1\xa2\x02\x03RTX\xaa\x02\x14Rhythmx.Ticketing.V1\xca\x02\x14Rhythmx\\Ticketing\\V1\xe2\x02 Rhythmx\\Ticketing\\V1\\GPBMetadata\xea\x02\x16Rhythmx::Ticketing::V1b\x06proto3"
 
 var (
@@ -556,6 +603,10 @@ func file_rhythmx_ticketing_v1_push_proto_init() {
 	file_rhythmx_ticketing_v1_delivery_proto_init()
 	file_rhythmx_ticketing_v1_incident_proto_init()
 	file_rhythmx_ticketing_v1_ticket_proto_init()
+	file_rhythmx_ticketing_v1_push_proto_msgTypes[0].OneofWrappers = []any{
+		(*CreateTicketRequest_System)(nil),
+		(*CreateTicketRequest_Connection)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -23,13 +23,13 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Which Jira it is: they differ in their API and in their markup.
+// Edition of Jira. Editions differ in their API and their markup.
 type JiraFlavour int32
 
 const (
-	// Refused where it is given; leave the field out to keep what is stored.
+	// Refused. To keep the stored value, leave the field out.
 	JiraFlavour_JIRA_FLAVOUR_UNSPECIFIED JiraFlavour = 0
-	// Asked from the site itself.
+	// Read from the site.
 	JiraFlavour_JIRA_FLAVOUR_AUTO JiraFlavour = 1
 	// Jira Cloud: REST API v3.
 	JiraFlavour_JIRA_FLAVOUR_CLOUD JiraFlavour = 2
@@ -80,16 +80,16 @@ func (JiraFlavour) EnumDescriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{0}
 }
 
-// What to change. A field that is absent stays as it is.
+// Which settings to change. A field that is absent keeps its stored value.
 type ConfigureRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Absent: Jira's settings stay.
+	// Settings of the connection "jira". Absent: kept.
 	Jira *JiraSettings `protobuf:"bytes,1,opt,name=jira,proto3" json:"jira,omitempty"`
-	// Absent: ServiceNow's settings stay.
+	// Settings of the connection "servicenow". Absent: kept.
 	Servicenow *ServiceNowSettings `protobuf:"bytes,2,opt,name=servicenow,proto3" json:"servicenow,omitempty"`
-	// Absent: the auto-push settings stay.
+	// Auto-push settings. Absent: kept.
 	AutoPush *AutoPushSettings `protobuf:"bytes,3,opt,name=auto_push,json=autoPush,proto3" json:"auto_push,omitempty"`
-	// Absent: the retry settings stay.
+	// Retry settings. Absent: kept.
 	Retry         *RetrySettings `protobuf:"bytes,4,opt,name=retry,proto3" json:"retry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -153,12 +153,12 @@ func (x *ConfigureRequest) GetRetry() *RetrySettings {
 	return nil
 }
 
-// The settings in force after the change.
+// Settings in force after the change.
 type ConfigureResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. Absent while Jira was never configured.
+	// Output only. Absent: Jira was never configured.
 	Jira *JiraSettingsView `protobuf:"bytes,1,opt,name=jira,proto3" json:"jira,omitempty"`
-	// Output only. Absent while ServiceNow was never configured.
+	// Output only. Absent: ServiceNow was never configured.
 	Servicenow *ServiceNowSettingsView `protobuf:"bytes,2,opt,name=servicenow,proto3" json:"servicenow,omitempty"`
 	// Output only. Every field is set.
 	AutoPush *AutoPushSettings `protobuf:"bytes,3,opt,name=auto_push,json=autoPush,proto3" json:"auto_push,omitempty"`
@@ -235,69 +235,67 @@ func (x *ConfigureResponse) GetDeliveriesMadeDue() uint32 {
 	return 0
 }
 
-// How to reach and use Jira. `enabled: true` needs a URL, a project key and either email and API token or a personal
-// access token, given now or before.
+// Settings of a Jira connection. `enabled: true` requires a URL, a project key and either email and API token or a personal access
+// token, in this request or stored.
 //
-// A secret is bound to its origin and to the way there: a change of the host in `url` or `gateway_url`, of `cloud_id`,
-// `proxy_url` or `ca_certificates` demands the secret again in the same request (SECRET_REQUIRED). `proxy_password` is
-// bound to the proxy: another host, port or scheme in `proxy_url`, or other `ca_certificates` where the proxy is https,
-// demands it again.
+// A secret is bound to its origin and to the route: a change of the host in `url` or `gateway_url`, of `cloud_id`, `proxy_url` or
+// `ca_certificates` requires the secret again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the proxy:
+// another host, port or scheme in `proxy_url`, or other `ca_certificates` with an https proxy, requires it again.
 //
-// Addresses are https, on port 443 or 8443, and lead to the public Internet. What else is called, the server's operator
-// permits (`ticketing serve --allow-target`), and nobody by a request: other ports, plain http, private networks and the
-// server's own machine. An address that breaks these rules as it is written is refused here (SETTINGS_INVALID); one whose
-// name turns out to lead elsewhere, when it is called (FAULT_KIND_NOT_PERMITTED).
+// Addresses are https, on port 443 or 8443, on the public Internet. Only the operator of the server can permit others (`ticketing
+// serve --allow-target`): other ports, plain http, private networks and the server's own host. An address that breaks these rules
+// as it is written is refused here (SETTINGS_INVALID); an address that resolves to a forbidden one is refused when it is called
+// (FAULT_KIND_NOT_PERMITTED).
 type JiraSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether tickets are created in Jira. Default false.
 	Enabled *bool `protobuf:"varint,1,opt,name=enabled,proto3,oneof" json:"enabled,omitempty"`
-	// Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
-	// that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+	// Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. The address of a
+	// page is reduced to its site, which the response shows. Examples: "https://acme.atlassian.net",
 	// "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
 	Url *string `protobuf:"bytes,2,opt,name=url,proto3,oneof" json:"url,omitempty"`
-	// Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
-	// At most 320 characters; "" removes it.
+	// Account of the API token (on Data Center: the user name, with its password as `api_token`). At most 320 characters; "" removes
+	// it.
 	Email *string `protobuf:"bytes,3,opt,name=email,proto3,oneof" json:"email,omitempty"`
-	// Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored
-	// personal access token, giving both is refused; "" removes whichever is stored.
+	// Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored personal access
+	// token; setting both is refused. "" removes the stored one of either kind.
 	ApiToken *string `protobuf:"bytes,4,opt,name=api_token,json=apiToken,proto3,oneof" json:"api_token,omitempty"`
 	// Write-only. Personal access token of Jira Data Center, sent as Bearer. At most 4,096 characters. Replaces a stored
-	// API token; "" removes whichever is stored.
+	// API token; "" removes the stored one of either kind.
 	PersonalAccessToken *string `protobuf:"bytes,5,opt,name=personal_access_token,json=personalAccessToken,proto3,oneof" json:"personal_access_token,omitempty"`
-	// Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
+	// Key of the project of the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
 	// characters. Example: "SEC".
 	ProjectKey *string `protobuf:"bytes,6,opt,name=project_key,json=projectKey,proto3,oneof" json:"project_key,omitempty"`
 	// Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
 	// Default "Task".
 	IssueType *string `protobuf:"bytes,7,opt,name=issue_type,json=issueType,proto3,oneof" json:"issue_type,omitempty"`
-	// Which Jira it is. Default JIRA_FLAVOUR_AUTO.
+	// Edition of Jira. Default JIRA_FLAVOUR_AUTO.
 	Flavour *JiraFlavour `protobuf:"varint,8,opt,name=flavour,proto3,enum=rhythmx.ticketing.v1.JiraFlavour,oneof" json:"flavour,omitempty"`
-	// Cloud ID of the site, for a scoped API token or a service account: requests then go to
-	// `{gateway_url}/ex/jira/{cloud_id}`, links keep `url`. A UUID; "" removes it.
+	// Cloud ID of the site, for a scoped API token or a service account: requests go to `{gateway_url}/ex/jira/{cloud_id}`, links
+	// keep `url`. A UUID; "" removes it.
 	CloudId *string `protobuf:"bytes,9,opt,name=cloud_id,json=cloudId,proto3,oneof" json:"cloud_id,omitempty"`
 	// Address of Atlassian's gateway. Used only with `cloud_id`. Default "https://api.atlassian.com".
 	GatewayUrl *string `protobuf:"bytes,10,opt,name=gateway_url,json=gatewayUrl,proto3,oneof" json:"gateway_url,omitempty"`
-	// Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+	// Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
 	Labels *JiraLabels `protobuf:"bytes,11,opt,name=labels,proto3" json:"labels,omitempty"`
-	// Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-	// most 2,048 characters, without user, path and query; "" removes it. It is judged like
-	// `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-	// "http://proxy.acme.example:3128".
+	// Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+	// and query; "" removes it. The rules for `url` apply: the operator has to permit a proxy in a private network or with plain
+	// http. Example: "http://proxy.acme.example:3128".
 	ProxyUrl *string `protobuf:"bytes,12,opt,name=proxy_url,json=proxyUrl,proto3,oneof" json:"proxy_url,omitempty"`
-	// Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-	// bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-	// names and as long as it is valid.
+	// Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+	// removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+	// valid.
 	CaCertificates *string `protobuf:"bytes,13,opt,name=ca_certificates,json=caCertificates,proto3,oneof" json:"ca_certificates,omitempty"`
-	// Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-	// removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-	// (`ticketing serve --proxy-logins`), if anything.
+	// User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+	// set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+	// serve --proxy-logins`), if any.
 	ProxyUsername *string `protobuf:"bytes,14,opt,name=proxy_username,json=proxyUsername,proto3,oneof" json:"proxy_username,omitempty"`
-	// Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-	// "" removes it.
+	// Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+	// removes it.
 	ProxyPassword *string `protobuf:"bytes,15,opt,name=proxy_password,json=proxyPassword,proto3,oneof" json:"proxy_password,omitempty"`
-	// Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
-	// characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
-	// for people, else `url`. Example: "https://jira.acme.example".
+	// Address of the site for people, used for links if the service calls another one. http or https, at most 2,048 characters; ""
+	// removes it. It is never called. Absent: the base URL of a Data Center, if people can use it, else `url`. Example:
+	// "https://jira.acme.example".
 	PublicUrl     *string `protobuf:"bytes,16,opt,name=public_url,json=publicUrl,proto3,oneof" json:"public_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -445,7 +443,7 @@ func (x *JiraSettings) GetPublicUrl() string {
 	return ""
 }
 
-// A list of labels that can be present and empty.
+// A list of labels. The message can be present and empty.
 type JiraLabels struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most 10, each of 1 to 255 characters without white space.
@@ -491,18 +489,18 @@ func (x *JiraLabels) GetValues() []string {
 	return nil
 }
 
-// Jira's settings as stored, without secrets.
+// Stored settings of a Jira connection, without secrets.
 type JiraSettingsView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only.
 	Enabled bool `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
-	// Output only. The site as it was understood, without a trailing slash.
+	// Output only. Address of the site, without a trailing slash.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
 	// Output only.
 	Email string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
-	// Output only. When the API token was set. Absent: there is none.
+	// Output only. When the API token was set. Absent: none is stored.
 	ApiTokenSetAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=api_token_set_at,json=apiTokenSetAt,proto3" json:"api_token_set_at,omitempty"`
-	// Output only. When the personal access token was set. Absent: there is none.
+	// Output only. When the personal access token was set. Absent: none is stored.
 	PersonalAccessTokenSetAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=personal_access_token_set_at,json=personalAccessTokenSetAt,proto3" json:"personal_access_token_set_at,omitempty"`
 	// Output only.
 	ProjectKey string `protobuf:"bytes,6,opt,name=project_key,json=projectKey,proto3" json:"project_key,omitempty"`
@@ -510,21 +508,21 @@ type JiraSettingsView struct {
 	IssueType string `protobuf:"bytes,7,opt,name=issue_type,json=issueType,proto3" json:"issue_type,omitempty"`
 	// Output only.
 	Flavour JiraFlavour `protobuf:"varint,8,opt,name=flavour,proto3,enum=rhythmx.ticketing.v1.JiraFlavour" json:"flavour,omitempty"`
-	// Output only. Empty: the site is called directly.
+	// Output only. Empty: the site is called without the gateway.
 	CloudId string `protobuf:"bytes,9,opt,name=cloud_id,json=cloudId,proto3" json:"cloud_id,omitempty"`
 	// Output only.
 	GatewayUrl string `protobuf:"bytes,10,opt,name=gateway_url,json=gatewayUrl,proto3" json:"gateway_url,omitempty"`
 	// Output only.
 	Labels []string `protobuf:"bytes,11,rep,name=labels,proto3" json:"labels,omitempty"`
-	// Output only. Empty: no proxy of its own.
+	// Output only. Empty: no proxy in these settings.
 	ProxyUrl string `protobuf:"bytes,12,opt,name=proxy_url,json=proxyUrl,proto3" json:"proxy_url,omitempty"`
-	// Output only. Empty: the authorities that the server's machine trusts.
+	// Output only. Empty: the authorities that the host of the server trusts.
 	CaCertificates string `protobuf:"bytes,13,opt,name=ca_certificates,json=caCertificates,proto3" json:"ca_certificates,omitempty"`
 	// Output only. Empty: no login in these settings.
 	ProxyUsername string `protobuf:"bytes,14,opt,name=proxy_username,json=proxyUsername,proto3" json:"proxy_username,omitempty"`
-	// Output only. When the password for the proxy was set. Absent: there is none.
+	// Output only. When the password for the proxy was set. Absent: none is stored.
 	ProxyPasswordSetAt *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=proxy_password_set_at,json=proxyPasswordSetAt,proto3" json:"proxy_password_set_at,omitempty"`
-	// Output only. Empty: links lead to what Jira says of itself, or to `url`.
+	// Output only. Empty: links use the base URL of Jira, or `url`.
 	PublicUrl     string `protobuf:"bytes,16,opt,name=public_url,json=publicUrl,proto3" json:"public_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -672,49 +670,47 @@ func (x *JiraSettingsView) GetPublicUrl() string {
 	return ""
 }
 
-// How to reach and use ServiceNow. `enabled: true` needs an instance, a username and a password, given now or before.
+// Settings of a ServiceNow connection. `enabled: true` requires an instance, a username and a password, in this request or stored.
 //
-// A secret is bound to its origin and to the way there: a change of the host in `instance`, of `proxy_url` or
-// `ca_certificates` demands the password again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the
-// proxy, as in Jira's settings.
+// A secret is bound to its origin and to the route: a change of the host in `instance`, of `proxy_url` or `ca_certificates` requires
+// the password again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the proxy, as in JiraSettings.
 //
-// The address keeps the same rules as Jira's.
+// The rules for addresses are those of JiraSettings.
 type ServiceNowSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether tickets are created in ServiceNow. Default false.
 	Enabled *bool `protobuf:"varint,1,opt,name=enabled,proto3,oneof" json:"enabled,omitempty"`
-	// The instance: its name ("acme"), its host ("acme.service-now.com") or an address; of a pasted page the origin is
-	// taken. At most 2,048 characters.
+	// The instance: its name ("acme"), its host ("acme.service-now.com") or an address. The address of a page is reduced to its
+	// origin. At most 2,048 characters.
 	Instance *string `protobuf:"bytes,2,opt,name=instance,proto3,oneof" json:"instance,omitempty"`
 	// Account that creates the tickets. At most 255 characters.
 	Username *string `protobuf:"bytes,3,opt,name=username,proto3,oneof" json:"username,omitempty"`
 	// Write-only. Password of `username`. At most 4,096 characters; "" removes it.
 	Password *string `protobuf:"bytes,4,opt,name=password,proto3,oneof" json:"password,omitempty"`
-	// Group that gets the tickets, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
+	// Group that the tickets are assigned to, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
 	AssignmentGroup *string `protobuf:"bytes,5,opt,name=assignment_group,json=assignmentGroup,proto3,oneof" json:"assignment_group,omitempty"`
-	// Table that gets the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
+	// Table of the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
 	// Default "incident".
 	Table *string `protobuf:"bytes,6,opt,name=table,proto3,oneof" json:"table,omitempty"`
-	// Impact and urgency for each risk level. A level that is absent stays.
+	// Impact and urgency for each risk level. A level that is absent is kept.
 	Priorities *ServiceNowPriorities `protobuf:"bytes,7,opt,name=priorities,proto3" json:"priorities,omitempty"`
-	// Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-	// most 2,048 characters, without user, path and query; "" removes it. It is judged like
-	// `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-	// "http://proxy.acme.example:3128".
+	// Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+	// and query; "" removes it. The rules for `instance` apply: the operator has to permit a proxy in a private network or with plain
+	// http. Example: "http://proxy.acme.example:3128".
 	ProxyUrl *string `protobuf:"bytes,8,opt,name=proxy_url,json=proxyUrl,proto3,oneof" json:"proxy_url,omitempty"`
-	// Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-	// bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-	// names and as long as it is valid.
+	// Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+	// removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+	// valid.
 	CaCertificates *string `protobuf:"bytes,9,opt,name=ca_certificates,json=caCertificates,proto3,oneof" json:"ca_certificates,omitempty"`
-	// Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-	// removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-	// (`ticketing serve --proxy-logins`), if anything.
+	// User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+	// set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+	// serve --proxy-logins`), if any.
 	ProxyUsername *string `protobuf:"bytes,10,opt,name=proxy_username,json=proxyUsername,proto3,oneof" json:"proxy_username,omitempty"`
-	// Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-	// "" removes it.
+	// Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+	// removes it.
 	ProxyPassword *string `protobuf:"bytes,11,opt,name=proxy_password,json=proxyPassword,proto3,oneof" json:"proxy_password,omitempty"`
-	// Address at which people open the instance, for links, where the service calls another one. http or https, at most
-	// 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+	// Address of the instance for people, used for links if the service calls another one. http or https, at most 2,048 characters;
+	// "" removes it. It is never called. Example: "https://acme.service-now.com".
 	PublicUrl     *string `protobuf:"bytes,12,opt,name=public_url,json=publicUrl,proto3,oneof" json:"public_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -907,7 +903,7 @@ func (x *ServiceNowPriorities) GetLow() *ServiceNowPriority {
 	return nil
 }
 
-// What ServiceNow computes a priority from.
+// Impact and urgency, from which ServiceNow computes the priority.
 type ServiceNowPriority struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's.
@@ -962,7 +958,7 @@ func (x *ServiceNowPriority) GetUrgency() uint32 {
 	return 0
 }
 
-// ServiceNow's settings as stored, without secrets.
+// Stored settings of a ServiceNow connection, without secrets.
 type ServiceNowSettingsView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only.
@@ -971,7 +967,7 @@ type ServiceNowSettingsView struct {
 	Instance string `protobuf:"bytes,2,opt,name=instance,proto3" json:"instance,omitempty"`
 	// Output only.
 	Username string `protobuf:"bytes,3,opt,name=username,proto3" json:"username,omitempty"`
-	// Output only. When the password was set. Absent: there is none.
+	// Output only. When the password was set. Absent: none is stored.
 	PasswordSetAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=password_set_at,json=passwordSetAt,proto3" json:"password_set_at,omitempty"`
 	// Output only. Empty: the assignment is left to ServiceNow.
 	AssignmentGroup string `protobuf:"bytes,5,opt,name=assignment_group,json=assignmentGroup,proto3" json:"assignment_group,omitempty"`
@@ -979,15 +975,15 @@ type ServiceNowSettingsView struct {
 	Table string `protobuf:"bytes,6,opt,name=table,proto3" json:"table,omitempty"`
 	// Output only. Every level is set.
 	Priorities *ServiceNowPriorities `protobuf:"bytes,7,opt,name=priorities,proto3" json:"priorities,omitempty"`
-	// Output only. Empty: no proxy of its own.
+	// Output only. Empty: no proxy in these settings.
 	ProxyUrl string `protobuf:"bytes,8,opt,name=proxy_url,json=proxyUrl,proto3" json:"proxy_url,omitempty"`
-	// Output only. Empty: the authorities that the server's machine trusts.
+	// Output only. Empty: the authorities that the host of the server trusts.
 	CaCertificates string `protobuf:"bytes,9,opt,name=ca_certificates,json=caCertificates,proto3" json:"ca_certificates,omitempty"`
 	// Output only. Empty: no login in these settings.
 	ProxyUsername string `protobuf:"bytes,10,opt,name=proxy_username,json=proxyUsername,proto3" json:"proxy_username,omitempty"`
-	// Output only. When the password for the proxy was set. Absent: there is none.
+	// Output only. When the password for the proxy was set. Absent: none is stored.
 	ProxyPasswordSetAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=proxy_password_set_at,json=proxyPasswordSetAt,proto3" json:"proxy_password_set_at,omitempty"`
-	// Output only. Empty: links lead to `instance`.
+	// Output only. Empty: links use `instance`.
 	PublicUrl     string `protobuf:"bytes,12,opt,name=public_url,json=publicUrl,proto3" json:"public_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1107,14 +1103,15 @@ func (x *ServiceNowSettingsView) GetPublicUrl() string {
 	return ""
 }
 
-// Which incidents are pushed by themselves, and where.
+// Which incidents are pushed automatically, and to which connections.
 type AutoPushSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether incidents are pushed by themselves. Default false.
+	// Whether incidents are pushed automatically. Default false.
 	Enabled *bool `protobuf:"varint,1,opt,name=enabled,proto3,oneof" json:"enabled,omitempty"`
 	// The lowest severity that is pushed. Default SEVERITY_CRITICAL. Example: SEVERITY_HIGH pushes scores of 70 and above.
 	MinimumSeverity *Severity `protobuf:"varint,2,opt,name=minimum_severity,json=minimumSeverity,proto3,enum=rhythmx.ticketing.v1.Severity,oneof" json:"minimum_severity,omitempty"`
-	// Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+	// Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+	// TICKET_SYSTEM_JIRA.
 	Systems       *TicketSystemList `protobuf:"bytes,3,opt,name=systems,proto3" json:"systems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1171,7 +1168,7 @@ func (x *AutoPushSettings) GetSystems() *TicketSystemList {
 	return nil
 }
 
-// A list of ticket systems that can be present.
+// A list of ticket systems. The message can be absent.
 type TicketSystemList struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At least one, none twice.
@@ -1217,22 +1214,22 @@ func (x *TicketSystemList) GetValues() []TicketSystem {
 	return nil
 }
 
-// When a failed creation is tried again. Retry n (1 to `max_attempts`) is due `min(max_delay, base_delay * 2^(n-1))`
-// after failure n, counted from the tick at which the attempt was claimed (the first: from acceptance): by default 60,
-// 120, 240, 480 and 960 s, six attempts in all. Due retries go out on the processor's next tick. A longer Retry-After of
-// the ticket system wins, up to `--max-retry-after`.
+// Retry schedule of failed deliveries. Retry n (1 to `max_retry_attempts`) is due `min(max_delay, base_delay * 2^(n-1))` after
+// failure n, counted from the tick at which the attempt was claimed (the first: from acceptance): by default 60, 120, 240, 480 and
+// 960 s, six attempts in total. Due retries start on the next tick of the processor. A longer Retry-After of the ticket system has
+// precedence, up to `--max-retry-after`.
 type RetrySettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
-	MaxAttempts *uint32 `protobuf:"varint,1,opt,name=max_attempts,json=maxAttempts,proto3,oneof" json:"max_attempts,omitempty"`
+	// Maximum number of retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
+	MaxRetryAttempts *uint32 `protobuf:"varint,1,opt,name=max_retry_attempts,json=maxRetryAttempts,proto3,oneof" json:"max_retry_attempts,omitempty"`
 	// Delay before the first retry. More than 0, not above `max_delay`. Default 60 s.
 	BaseDelay *durationpb.Duration `protobuf:"bytes,2,opt,name=base_delay,json=baseDelay,proto3" json:"base_delay,omitempty"`
-	// The longest delay between two attempts. At most 7 days. Default 3,600 s.
+	// Maximum delay between two attempts. At most 7 days. Default 3,600 s.
 	MaxDelay *durationpb.Duration `protobuf:"bytes,3,opt,name=max_delay,json=maxDelay,proto3" json:"max_delay,omitempty"`
 	// How often the processor looks for due deliveries. 10 ms to 1 h. Default 120 s.
 	ProcessorInterval *durationpb.Duration `protobuf:"bytes,4,opt,name=processor_interval,json=processorInterval,proto3" json:"processor_interval,omitempty"`
-	// How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
-	// Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
+	// Maximum share of a delay by which it is shortened at random. 0 to 1. Default 0: not shortened. Example: 0.2 turns 60 s into 48
+	// to 60 s. Delays are never lengthened: a retry would miss its tick.
 	Jitter        *float64 `protobuf:"fixed64,5,opt,name=jitter,proto3,oneof" json:"jitter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1268,9 +1265,9 @@ func (*RetrySettings) Descriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{11}
 }
 
-func (x *RetrySettings) GetMaxAttempts() uint32 {
-	if x != nil && x.MaxAttempts != nil {
-		return *x.MaxAttempts
+func (x *RetrySettings) GetMaxRetryAttempts() uint32 {
+	if x != nil && x.MaxRetryAttempts != nil {
+		return *x.MaxRetryAttempts
 	}
 	return 0
 }
@@ -1454,15 +1451,15 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"\b_enabledB\x13\n" +
 	"\x11_minimum_severity\"N\n" +
 	"\x10TicketSystemList\x12:\n" +
-	"\x06values\x18\x01 \x03(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\x06values\"\xac\x02\n" +
-	"\rRetrySettings\x12&\n" +
-	"\fmax_attempts\x18\x01 \x01(\rH\x00R\vmaxAttempts\x88\x01\x01\x128\n" +
+	"\x06values\x18\x01 \x03(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\x06values\"\xbd\x02\n" +
+	"\rRetrySettings\x121\n" +
+	"\x12max_retry_attempts\x18\x01 \x01(\rH\x00R\x10maxRetryAttempts\x88\x01\x01\x128\n" +
 	"\n" +
 	"base_delay\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\tbaseDelay\x126\n" +
 	"\tmax_delay\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bmaxDelay\x12H\n" +
 	"\x12processor_interval\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x11processorInterval\x12\x1b\n" +
-	"\x06jitter\x18\x05 \x01(\x01H\x01R\x06jitter\x88\x01\x01B\x0f\n" +
-	"\r_max_attemptsB\t\n" +
+	"\x06jitter\x18\x05 \x01(\x01H\x01R\x06jitter\x88\x01\x01B\x15\n" +
+	"\x13_max_retry_attemptsB\t\n" +
 	"\a_jitter*x\n" +
 	"\vJiraFlavour\x12\x1c\n" +
 	"\x18JIRA_FLAVOUR_UNSPECIFIED\x10\x00\x12\x15\n" +

@@ -21,15 +21,15 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// A kind of system that keeps tickets.
+// A kind of ticket system.
 type TicketSystem int32
 
 const (
-	// Not a system: refused wherever a system is required.
+	// Refused wherever a ticket system is required.
 	TicketSystem_TICKET_SYSTEM_UNSPECIFIED TicketSystem = 0
-	// Jira Cloud or Jira Data Center. Its target is "jira".
+	// Jira Cloud or Jira Data Center. The connection that is named by this value is "jira".
 	TicketSystem_TICKET_SYSTEM_JIRA TicketSystem = 1
-	// ServiceNow. Its target is "servicenow".
+	// ServiceNow. The connection that is named by this value is "servicenow".
 	TicketSystem_TICKET_SYSTEM_SERVICENOW TicketSystem = 2
 )
 
@@ -74,34 +74,34 @@ func (TicketSystem) EnumDescriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_ticket_proto_rawDescGZIP(), []int{0}
 }
 
-// A ticket as its system knows it.
-type Ticket struct {
+// How to find a ticket in its ticket system.
+type TicketReference struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The system's own identifier: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits). Empty when
-	// an operator resolved the delivery without it.
+	// Output only. Identifier in the ticket system: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits).
+	// Empty if an operator resolved the delivery without it.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// What people call it: "SEC-24" in Jira, "INC0010002" in ServiceNow.
+	// Output only. Key that people use. Examples: "SEC-24" in Jira, "INC0010002" in ServiceNow.
 	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	// Where to read it in a browser, for example "https://acme.atlassian.net/browse/SEC-24".
+	// Output only. Web address of the ticket. Example: "https://acme.atlassian.net/browse/SEC-24".
 	Url           string `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Ticket) Reset() {
-	*x = Ticket{}
+func (x *TicketReference) Reset() {
+	*x = TicketReference{}
 	mi := &file_rhythmx_ticketing_v1_ticket_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Ticket) String() string {
+func (x *TicketReference) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Ticket) ProtoMessage() {}
+func (*TicketReference) ProtoMessage() {}
 
-func (x *Ticket) ProtoReflect() protoreflect.Message {
+func (x *TicketReference) ProtoReflect() protoreflect.Message {
 	mi := &file_rhythmx_ticketing_v1_ticket_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -113,26 +113,26 @@ func (x *Ticket) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Ticket.ProtoReflect.Descriptor instead.
-func (*Ticket) Descriptor() ([]byte, []int) {
+// Deprecated: Use TicketReference.ProtoReflect.Descriptor instead.
+func (*TicketReference) Descriptor() ([]byte, []int) {
 	return file_rhythmx_ticketing_v1_ticket_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *Ticket) GetId() string {
+func (x *TicketReference) GetId() string {
 	if x != nil {
 		return x.Id
 	}
 	return ""
 }
 
-func (x *Ticket) GetKey() string {
+func (x *TicketReference) GetKey() string {
 	if x != nil {
 		return x.Key
 	}
 	return ""
 }
 
-func (x *Ticket) GetUrl() string {
+func (x *TicketReference) GetUrl() string {
 	if x != nil {
 		return x.Url
 	}
@@ -143,8 +143,8 @@ var File_rhythmx_ticketing_v1_ticket_proto protoreflect.FileDescriptor
 
 const file_rhythmx_ticketing_v1_ticket_proto_rawDesc = "" +
 	"\n" +
-	"!rhythmx/ticketing/v1/ticket.proto\x12\x14rhythmx.ticketing.v1\"<\n" +
-	"\x06Ticket\x12\x0e\n" +
+	"!rhythmx/ticketing/v1/ticket.proto\x12\x14rhythmx.ticketing.v1\"E\n" +
+	"\x0fTicketReference\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x10\n" +
 	"\x03url\x18\x03 \x01(\tR\x03url*c\n" +
@@ -169,8 +169,8 @@ func file_rhythmx_ticketing_v1_ticket_proto_rawDescGZIP() []byte {
 var file_rhythmx_ticketing_v1_ticket_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_rhythmx_ticketing_v1_ticket_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
 var file_rhythmx_ticketing_v1_ticket_proto_goTypes = []any{
-	(TicketSystem)(0), // 0: rhythmx.ticketing.v1.TicketSystem
-	(*Ticket)(nil),    // 1: rhythmx.ticketing.v1.Ticket
+	(TicketSystem)(0),       // 0: rhythmx.ticketing.v1.TicketSystem
+	(*TicketReference)(nil), // 1: rhythmx.ticketing.v1.TicketReference
 }
 var file_rhythmx_ticketing_v1_ticket_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type

@@ -4,7 +4,6 @@ import com.rhythmx.ticketing.v1.ConfigureRequest;
 import com.rhythmx.ticketing.v1.JiraSettings;
 import com.rhythmx.ticketing.v1.Severity;
 import com.rhythmx.ticketing.v1.TestConnectionRequest;
-import com.rhythmx.ticketing.v1.TicketSystem;
 
 /** Connects the service to a Jira, switches auto-push on, and proves that the Jira can be reached. */
 public class Configure {
@@ -22,9 +21,9 @@ public class Configure {
           .build());
       System.out.println("Tickets go to project " + answer.getJira().getProjectKey() + " of " + answer.getJira().getUrl());
       var proof = client.testConnection(
-          TestConnectionRequest.newBuilder().setSystem(TicketSystem.TICKET_SYSTEM_JIRA).build());
+          TestConnectionRequest.newBuilder().setConnection("jira").build());
       for (var check : proof.getTest().getChecksList()) {
-        System.out.println((check.getPassed() ? "passed " : "FAILED ") + check.getName() + " " + check.getHint());
+        System.out.println(check.getOutcome() + " " + check.getName() + " " + check.getHint());
       }
     }
   }

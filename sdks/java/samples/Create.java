@@ -5,7 +5,6 @@ import com.rhythmx.ticketing.v1.ActorType;
 import com.rhythmx.ticketing.v1.CreateTicketRequest;
 import com.rhythmx.ticketing.v1.Incident;
 import com.rhythmx.ticketing.v1.Risk;
-import com.rhythmx.ticketing.v1.TicketSystem;
 import com.rhythmx.ticketing.v1.Timeline;
 import java.time.Instant;
 
@@ -22,7 +21,7 @@ public class Create {
             .setLastAlert(Timestamp.newBuilder().setSeconds(now)))
         .build();
     try (var client = TicketingClient.connectFromEnvironment()) {
-      var request = CreateTicketRequest.newBuilder().setIncident(incident).setSystem(TicketSystem.TICKET_SYSTEM_JIRA).build();
+      var request = CreateTicketRequest.newBuilder().setIncident(incident).setConnection("jira").build();
       var answer = client.createTicket(request);
       // The address is empty while it waits to be tried again: the message says when and why.
       System.out.println(answer.getMessage() + " " + answer.getDelivery().getTicket().getUrl());

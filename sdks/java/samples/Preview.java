@@ -5,7 +5,6 @@ import com.rhythmx.ticketing.v1.ActorType;
 import com.rhythmx.ticketing.v1.Incident;
 import com.rhythmx.ticketing.v1.PreviewTicketRequest;
 import com.rhythmx.ticketing.v1.Risk;
-import com.rhythmx.ticketing.v1.TicketSystem;
 import com.rhythmx.ticketing.v1.Timeline;
 import java.time.Instant;
 
@@ -22,7 +21,7 @@ public class Preview {
             .setLastAlert(Timestamp.newBuilder().setSeconds(now)))
         .build();
     try (var client = TicketingClient.connectFromEnvironment()) {
-      var request = PreviewTicketRequest.newBuilder().setIncident(incident).setSystem(TicketSystem.TICKET_SYSTEM_JIRA).build();
+      var request = PreviewTicketRequest.newBuilder().setIncident(incident).setConnection("jira").build();
       var ticket = client.previewTicket(request).getTicket();
       System.out.println(ticket.getSummary());
       System.out.println("Priority: " + ticket.getPriority());

@@ -1,13 +1,15 @@
 import com.rhythmx.ticketing.TicketingClient;
+import com.rhythmx.ticketing.v1.DeliveryFilter;
 import com.rhythmx.ticketing.v1.DeliveryState;
 import com.rhythmx.ticketing.v1.ListDeliveriesRequest;
 import com.rhythmx.ticketing.v1.RetryDeliveryRequest;
 
-/** Tries every failed delivery once more. */
+/** Tries every failed delivery again. */
 public class RetryFailed {
   public static void main(String[] arguments) {
     try (var client = TicketingClient.connectFromEnvironment()) {
-      var request = ListDeliveriesRequest.newBuilder().addStates(DeliveryState.DELIVERY_STATE_FAILED);
+      var failedOnes = DeliveryFilter.newBuilder().addStates(DeliveryState.DELIVERY_STATE_FAILED);
+      var request = ListDeliveriesRequest.newBuilder().setFilter(failedOnes);
       do {
         var page = client.listDeliveries(request.build());
         for (var failed : page.getDeliveriesList()) {

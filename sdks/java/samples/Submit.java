@@ -24,7 +24,7 @@ public class Submit {
       var request = SubmitIncidentRequest.newBuilder().setIncident(incident).build();
       for (var result : client.submitIncident(request).getResultsList()) {
         var decision = result.getDecision();
-        System.out.println(decision.getTarget() + " " + decision.getPush() + " " + decision.getExplanation());
+        System.out.println(decision.getConnection() + " " + decision.getPush() + " " + decision.getExplanation());
       }
     }
   }

@@ -2,7 +2,7 @@
 
 import os
 
-from rhythmx_ticketing import connect_from_env, v1
+from rhythmx_ticketing import connect_from_env, enum_name, v1
 
 with connect_from_env() as client:
     # What is absent stays as it is.
@@ -16,6 +16,6 @@ with connect_from_env() as client:
     auto_push = v1.AutoPushSettings(enabled=True, minimum_severity=v1.SEVERITY_HIGH)
     saved = client.configure(v1.ConfigureRequest(jira=jira, auto_push=auto_push))
     print("Tickets go to project", saved.jira.project_key, "of", saved.jira.url)
-    test = client.test_connection(v1.TestConnectionRequest(system=v1.TICKET_SYSTEM_JIRA)).test
+    test = client.test_connection(v1.TestConnectionRequest(connection="jira")).test
     for check in test.checks:
-        print("passed" if check.passed else "FAILED", check.name, check.hint)
+        print(enum_name(v1.CheckOutcome, check.outcome), check.name, check.hint)

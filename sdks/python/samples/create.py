@@ -12,7 +12,7 @@ incident = v1.Incident(
 incident.timeline.first_alert.FromDatetime(datetime(2026, 3, 1, 8, 0, tzinfo=timezone.utc))
 incident.timeline.last_alert.FromDatetime(datetime(2026, 3, 1, 8, 15, tzinfo=timezone.utc))
 with connect_from_env() as client:
-    request = v1.CreateTicketRequest(incident=incident, system=v1.TICKET_SYSTEM_JIRA)
+    request = v1.CreateTicketRequest(incident=incident, connection="jira")
     answer = client.create_ticket(request)
     # There is no ticket while it waits to be tried again: the message says when and why.
     print(answer.message, answer.delivery.ticket.url)

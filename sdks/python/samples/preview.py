@@ -12,7 +12,7 @@ incident = v1.Incident(
 incident.timeline.first_alert.FromDatetime(datetime(2026, 3, 1, 8, 0, tzinfo=timezone.utc))
 incident.timeline.last_alert.FromDatetime(datetime(2026, 3, 1, 8, 15, tzinfo=timezone.utc))
 with connect_from_env() as client:
-    request = v1.PreviewTicketRequest(incident=incident, system=v1.TICKET_SYSTEM_JIRA)
+    request = v1.PreviewTicketRequest(incident=incident, connection="jira")
     ticket = client.preview_ticket(request).ticket
     print(ticket.summary)
     print("Priority:", ticket.priority)

@@ -1,9 +1,9 @@
-"""Tries every failed delivery once more."""
+"""Tries every failed delivery again."""
 
 from rhythmx_ticketing import connect_from_env, enum_name, v1
 
 with connect_from_env() as client:
-    request = v1.ListDeliveriesRequest(states=[v1.DELIVERY_STATE_FAILED])
+    request = v1.ListDeliveriesRequest(filter=v1.DeliveryFilter(states=[v1.DELIVERY_STATE_FAILED]))
     while True:
         page = client.list_deliveries(request)
         for failed in page.deliveries:

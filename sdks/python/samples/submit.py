@@ -15,4 +15,4 @@ with connect_from_env() as client:
     answer = client.submit_incident(v1.SubmitIncidentRequest(incident=incident))
     for result in answer.results:
         verdict = "pushed" if result.decision.push else "skipped"
-        print(result.decision.target, verdict, result.decision.explanation)
+        print(result.decision.connection, verdict, result.decision.explanation)

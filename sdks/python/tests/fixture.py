@@ -67,7 +67,7 @@ class Fixture:
 
 
 def an_incident(**fields: Any) -> v1.Incident:
-    """One that nobody has pushed yet, severe enough for auto-push."""
+    """One that was not pushed yet, severe enough for auto-push."""
     made = v1.Incident(
         id=f"INC-{uuid.uuid4()}",
         actor=v1.Actor(name="j.doe", type=v1.ACTOR_TYPE_USER),

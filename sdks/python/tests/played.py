@@ -1,4 +1,4 @@
-"""A server whose streams end in ways that the real one can not be made to end them soon enough."""
+"""A server whose streams end in ways that the real one cannot be made to end them soon enough."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def test_a_push_is_answered_with_its_ticket_and_asking_again_makes_no_second_one
     assert server.order("creates")["jira"] == before + 1
     kept = client.get_delivery(v1.GetDeliveryRequest(delivery_id=first.delivery.id)).delivery
     assert [attempt.number for attempt in kept.attempts] == [1]
-    listed = client.list_deliveries(v1.ListDeliveriesRequest(incident_id=incident.id)).deliveries
+    listed = client.list_deliveries(v1.ListDeliveriesRequest(filter=v1.DeliveryFilter(incident_id=incident.id))).deliveries
     assert [delivery.id for delivery in listed] == [first.delivery.id]
 
 
@@ -47,7 +47,7 @@ def test_the_same_calls_are_there_for_asyncio(server: Fixture) -> None:
             answers = await asyncio.gather(*(client.create_ticket(create_in_jira(one)) for one in incidents))
             assert all(answer.delivery.state == v1.DELIVERY_STATE_DELIVERED for answer in answers)
             assert len({answer.delivery.ticket.key for answer in answers}) == 10
-            assert {system.target for system in (await client.get_status()).systems} == {"jira", "servicenow"}
+            assert {status.connection for status in (await client.get_status()).connections} == {"jira", "servicenow"}
 
     asyncio.run(calls())
 

@@ -101,7 +101,7 @@ def test_a_slow_subscriber_comes_back_at_once_but_not_again_and_again() -> None:
 
 
 def test_calls_and_beginnings_are_attempted_six_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_retry, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(_retry, "MAX_DELAY", 0.01)
     broken: list[list[int | Broken]] = [[Broken(CODE.UNAVAILABLE)] for _ in range(24)]
     with Played(*broken) as server, connect(server.address) as client:
         with pytest.raises(Unavailable):

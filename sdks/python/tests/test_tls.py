@@ -1,4 +1,4 @@
-"""TLS: whom the client trusts, and how it shows who it is."""
+"""TLS: which servers the client trusts, and how it authenticates."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_server_of_an_authority_of_one_s_own_is_trusted_if_that_is_said() -> N
 
 @pytest.fixture
 def certified(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """A server that lets in who shows the certificate in the folder, and nobody else."""
+    """A server that accepts only clients with the certificate in the folder."""
     ticketing = PROGRAM.with_name("ticketing")
     subprocess.run([ticketing, "tls", "dev", f"--out={tmp_path}"], check=True, capture_output=True)
     flags = ["--listen=127.0.0.1:0", f"--data={tmp_path / 'data'}", "--log-format=json", "--auth=certificate"]

@@ -10,8 +10,8 @@ const saved = await client.configure({
   autoPush: { enabled: true, minimumSeverity: v1.Severity.HIGH },
 });
 console.log("Tickets go to project", saved.jira?.projectKey, "of", saved.jira?.url);
-const { test } = await client.testConnection({ system: v1.TicketSystem.JIRA });
+const { test } = await client.testConnection({ destination: { case: "connection", value: "jira" } });
 for (const check of test?.checks ?? []) {
-  console.log(check.passed ? "passed" : "FAILED", check.name, check.hint);
+  console.log(v1.CheckOutcome[check.outcome] ?? check.outcome, check.name, check.hint);
 }
 client.close();

@@ -12,7 +12,10 @@ const incident = {
     lastAlert: timestampFromDate(new Date("2026-03-01T08:15:00Z")),
   },
 };
-const { message, delivery } = await client.createTicket({ incident, system: v1.TicketSystem.JIRA });
+const { message, delivery } = await client.createTicket({
+  incident,
+  destination: { case: "connection", value: "jira" },
+});
 // There is no ticket while it waits to be tried again: the message says when and why.
 console.log(message, delivery?.ticket?.url ?? "");
 client.close();

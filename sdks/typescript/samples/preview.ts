@@ -12,7 +12,10 @@ const incident = {
     lastAlert: timestampFromDate(new Date("2026-03-01T08:15:00Z")),
   },
 };
-const { ticket } = await client.previewTicket({ incident, system: v1.TicketSystem.JIRA });
+const { ticket } = await client.previewTicket({
+  incident,
+  destination: { case: "connection", value: "jira" },
+});
 console.log(ticket?.summary);
 console.log("Priority:", ticket?.priority);
 console.log(ticket?.plainText);

@@ -1,11 +1,11 @@
-// Tries every failed delivery once more.
+// Tries every failed delivery again.
 import { connectFromEnv, v1 } from "@rhythmx/ticketing";
 
 const client = connectFromEnv();
 
 let pageToken = "";
 do {
-  const page = await client.listDeliveries({ states: [v1.DeliveryState.FAILED], pageToken });
+  const page = await client.listDeliveries({ filter: { states: [v1.DeliveryState.FAILED] }, pageToken });
   for (const { id, incidentId } of page.deliveries) {
     const { delivery } = await client.retryDelivery({ deliveryId: id });
     const state = delivery?.state ?? v1.DeliveryState.UNSPECIFIED;

@@ -14,6 +14,6 @@ const incident = {
 };
 const { results } = await client.submitIncident({ incident });
 for (const { decision } of results) {
-  console.log(decision?.target, decision?.push ? "pushed" : "skipped", decision?.explanation);
+  console.log(decision?.connection, decision?.push ? "pushed" : "skipped", decision?.explanation);
 }
 client.close();

@@ -77,7 +77,7 @@ function pem(name: string, source: string | Uint8Array | undefined, mark: string
   if (source === undefined) return null;
   const isPath = typeof source === "string" && !source.includes("-----BEGIN");
   const found = isPath ? readFileSync(source) : Buffer.from(source as string);
-  // Node would take anything for a list of authorities, and trust nobody.
+  // Node would accept any text as a list of authorities, and trust no server.
   if (!found.includes("-----BEGIN ") || !found.includes(mark)) {
     throw new TypeError(`${name}: there is no PEM with ${mark.slice(0, -5)} in ${isPath ? `"${source}"` : "it"}`);
   }

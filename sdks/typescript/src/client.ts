@@ -31,14 +31,14 @@ export interface ConnectOptions {
    */
   readonly token?: string;
   /**
-   * Milliseconds that a call may take, its retries included, unless the call says otherwise. Default 30,000. Infinity: for ever.
+   * Milliseconds that a call may take, its retries included, unless the call says otherwise. Default 30,000. Infinity: no limit.
    */
   readonly deadlineMs?: number;
 }
 
 /** How to make one call. */
 export interface CallOptions {
-  /** Milliseconds that it may take, its retries included. Infinity: for ever. */
+  /** Milliseconds that it may take, its retries included. Infinity: no limit. */
   readonly deadlineMs?: number;
   /** Takes the call back; it then rejects with the reason of the signal. What the server had accepted by then goes on. */
   readonly signal?: AbortSignal;
@@ -46,7 +46,7 @@ export interface CallOptions {
 
 /**
  * A client of the server at `address`, for example "ticketing.acme.example:50051": HOST:PORT, [IPV6]:PORT or unix:/PATH. Before the
- * first two may be https://, which is TLS, or http://. A TypeError says what can not be.
+ * first two may be https://, which is TLS, or http://. A TypeError says what is invalid.
  *
  * It connects when it is first used, and again by itself when the connection is lost; so a server that is away shows as UNAVAILABLE
  * from the first call.
@@ -81,7 +81,7 @@ export function connectFromEnv(options: ConnectOptions = {}): Client {
  * A client of the service. `connect` makes one; closing it ends its calls.
  *
  * A call that meets UNAVAILABLE, or RESOURCE_EXHAUSTED that says when to come back, is made again a few times within its deadline.
- * That is safe: there is one delivery for an incident and a target, and settings merge by presence. The one exception is not
+ * That is safe: there is one delivery for an incident and a connection, and settings merge by presence. The one exception is not
  * retried: `retryDelivery` with `createAnyway`, which made twice may make two tickets. A call that fails rejects with a
  * `TicketingError`.
  */
@@ -117,7 +117,7 @@ export class Client {
     return this.#unary(METHODS.testConnection, request, options);
   }
 
-  /** How every ticket system stands. */
+  /** Returns the status of every connection. */
   getStatus(request: Init<typeof v1.GetStatusRequestSchema> = {}, options?: CallOptions): Promise<v1.GetStatusResponse> {
     return this.#unary(METHODS.getStatus, request, options);
   }
@@ -127,7 +127,7 @@ export class Client {
     return this.#unary(METHODS.previewTicket, request, options);
   }
 
-  /** Pushes an incident to one ticket system and waits for the first attempt, as long as the deadline allows. */
+  /** Pushes an incident to one connection and waits for the first attempt, as long as the deadline allows. */
   createTicket(request: Init<typeof v1.CreateTicketRequestSchema>, options?: CallOptions): Promise<v1.CreateTicketResponse> {
     return this.#unary(METHODS.createTicket, request, options);
   }
@@ -288,7 +288,7 @@ function path(method: string): string {
   return `/${v1.TicketingService.typeName}/${method}`;
 }
 
-// There is one delivery for an incident and a target, and settings merge by presence; only this puts a doubt aside, so that made
+// There is one delivery for an incident and a connection, and settings merge by presence; only this puts a doubt aside, so that made
 // twice it may make two tickets.
 function isIdempotent(request: object): boolean {
   return !("createAnyway" in request && request.createAnyway);

@@ -30,9 +30,9 @@ export class TicketingError extends Error {
    * package: then `reasonName` has it.
    */
   readonly reason: ErrorReason;
-  /** The contract's reason by its name, without the prefix. Example: "SYSTEM_NOT_ENABLED". Empty when there is none. */
+  /** The contract's reason by its name, without the prefix. Example: "CONNECTION_NOT_ENABLED". Empty when there is none. */
   readonly reasonName: string;
-  /** What the error is about. Example: `{ system: "jira" }`. */
+  /** What the error is about. Example: `{ connection: "jira" }`. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Every rule that the request breaks. */
   readonly violations: readonly FieldViolation[];

@@ -33,7 +33,7 @@ export interface Source {
 /**
  * What happens to deliveries: each event once, in order, through restarts of the server and lost connections.
  *
- * Iteration ends when the subscription is closed, by `close` or by leaving the loop. It throws a `TicketingError` when it can not be
+ * Iteration ends when the subscription is closed, by `close` or by leaving the loop. It throws a `TicketingError` when it cannot be
  * resumed: `ResumeTokenExpired`, UNAUTHENTICATED, PERMISSION_DENIED and whatever else the server says that waiting would not mend;
  * CANCELLED when the client is closed; and the reason of its signal when that is aborted.
  */
@@ -99,7 +99,7 @@ export class Events implements AsyncIterableIterator<TicketEvent, undefined> {
         if (left(until) === 0) throw notBegun(this.#source.address);
         const message = await this.#read(until);
         if (message instanceof TicketingError) {
-          // A deadline that passed is told above.
+          // A deadline that passed is reported above.
           if (left(until) > 0) await this.#resume(message, until);
           continue;
         }
@@ -180,7 +180,7 @@ export class Events implements AsyncIterableIterator<TicketEvent, undefined> {
 
   #started(): [Call, AsyncIterator<StreamTicketEventsResponse>] {
     const call = this.#source.start(this.#request);
-    // Who iterates is told; a call that was cancelled after that has nobody to tell.
+    // The iterating caller gets the error; after that, the one of the cancelled call is ignored.
     call.stream.on("error", () => undefined);
     return [call, call.stream[Symbol.asyncIterator]() as AsyncIterator<StreamTicketEventsResponse>];
   }

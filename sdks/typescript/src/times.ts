@@ -13,11 +13,11 @@ export const TIMES = {
 };
 
 /** From here on, in milliseconds (24 days), a deadline is none: no timer takes more. */
-const LONGEST_DEADLINE = 2 ** 31 - 1;
+const MAX_DEADLINE = 2 ** 31 - 1;
 
 /** The moment at which so many milliseconds are over, by the clock of `left`. */
 export function untilThen(milliseconds: number): number {
-  return milliseconds < LONGEST_DEADLINE ? performance.now() + milliseconds : Infinity;
+  return milliseconds < MAX_DEADLINE ? performance.now() + milliseconds : Infinity;
 }
 
 /** Milliseconds until then; none when it is over, Infinity when it never comes. */

@@ -29,7 +29,7 @@ behaviour("good calls", "a push is answered with its ticket, and asking again ma
   assert.equal((await server.order("creates"))["jira"], before + 1);
   const kept = await client.getDelivery({ deliveryId: first.delivery.id });
   assert.deepEqual(kept.delivery?.attempts.map((attempt) => attempt.number), [1]);
-  const listed = await client.listDeliveries({ incidentId: incident.id });
+  const listed = await client.listDeliveries({ filter: { incidentId: incident.id } });
   assert.deepEqual(listed.deliveries.map((delivery) => delivery.id), [first.delivery.id]);
 });
 
@@ -47,7 +47,7 @@ behaviour("good calls", "settings that are absent stay", async () => {
 behaviour("unicode", "text of any script arrives as it was written", async () => {
   const name = "Łukasz 王小明 \u202eرجل\u202c 👩‍💻 e\u0301";
   const incident = anIncident({ actor: { name, type: v1.ActorType.USER }, investigationNotes: "première\nвторая 🚨" });
-  const preview = await client.previewTicket({ incident, system: v1.TicketSystem.SERVICENOW });
+  const preview = await client.previewTicket({ incident, destination: { case: "system", value: v1.TicketSystem.SERVICENOW } });
   assert.match(preview.ticket?.summary ?? "", /王小明/);
   const created = await client.createTicket(createInJira(incident));
   assert.equal(created.delivery?.state, v1.DeliveryState.DELIVERED);

@@ -38,7 +38,7 @@ behaviour("NOT_FOUND", "a delivery that is not there is not found", async () => 
   assert.deepEqual({ ...error.metadata }, { delivery_id: "0197" });
 });
 
-behaviour("FAILED_PRECONDITION", "a delivery whose ticket exists can not be cancelled", async () => {
+behaviour("FAILED_PRECONDITION", "a delivery whose ticket exists cannot be cancelled", async () => {
   const { delivery } = await client.createTicket(createInJira(anIncident()));
   const error = await refused("FAILED_PRECONDITION", client.cancelDelivery({ deliveryId: delivery!.id }));
   assert.equal(error.reason, v1.ErrorReason.DELIVERY_STATE);
@@ -86,7 +86,7 @@ behaviour("UNAVAILABLE retried until the server is back", "a call outlasts a res
 });
 
 // Of this file the last: the server waits for an attempt that hangs before it stops.
-behaviour("DEADLINE_EXCEEDED", "a call that can not be answered in time exceeds its deadline", async () => {
+behaviour("DEADLINE_EXCEEDED", "a call that cannot be answered in time exceeds its deadline", async () => {
   await server.order("jira hangs");
   // Too little for the server to answer by: it would say that the delivery is under way.
   const call = client.createTicket(createInJira(anIncident()), { deadlineMs: 1 });
@@ -98,7 +98,7 @@ behaviour("cancellation", "aborting a signal takes its call back, and closing th
   const signal = AbortSignal.timeout(300);
   await assert.rejects(client.createTicket(createInJira(incident), { signal }), { name: "TimeoutError" });
   // What the server had accepted goes on.
-  assert.equal((await client.listDeliveries({ incidentId: incident.id })).deliveries.length, 1);
+  assert.equal((await client.listDeliveries({ filter: { incidentId: incident.id } })).deliveries.length, 1);
   const other = connect(server.said.address, { token: server.said.tokens.admin });
   setTimeout(() => other.close(), 300);
   const started = performance.now();

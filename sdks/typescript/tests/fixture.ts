@@ -62,7 +62,7 @@ export function behaviour(name: string, title: string, body: () => Promise<void>
   });
 }
 
-/** One that nobody has pushed yet, severe enough for auto-push. */
+/** One that was not pushed yet, severe enough for auto-push. */
 export function anIncident(more: MessageInitShape<typeof v1.IncidentSchema> = {}): v1.Incident {
   return create(v1.IncidentSchema, {
     id: `INC-${randomUUID()}`,
@@ -77,5 +77,5 @@ export function anIncident(more: MessageInitShape<typeof v1.IncidentSchema> = {}
 }
 
 export function createInJira(pushed: v1.Incident): MessageInitShape<typeof v1.CreateTicketRequestSchema> {
-  return { incident: pushed, system: v1.TicketSystem.JIRA };
+  return { incident: pushed, destination: { case: "system", value: v1.TicketSystem.JIRA } };
 }

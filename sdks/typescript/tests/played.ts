@@ -12,7 +12,7 @@ export interface Broken {
 type Stream = ServerWritableStream<v1.StreamTicketEventsRequest, v1.StreamTicketEventsResponse>;
 
 /**
- * A server whose streams end in ways that the real one can not be made to end them soon enough. Each does what the next list says:
+ * A server whose streams end in ways that the real one cannot be made to end them soon enough. Each does what the next list says:
  * 0 is a bookmark, another number an event of that kind. Without a list left it is mute. RetryDelivery is unavailable.
  */
 export class Played {

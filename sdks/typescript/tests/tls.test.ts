@@ -56,9 +56,9 @@ behaviour(BEHAVIOUR, "a client is known by its certificate", async () => {
     const [entry] = (await client.listAuditEntries({})).entries;
     assert.equal(entry?.actor, "certificate:spiffe://ticketing.test/trial");
     client.close();
-    const nobody = connect(address, { tls: { ca: file("ca.pem") } });
-    await assert.rejects(nobody.getStatus({}, { deadlineMs: 2_000 }), { code: "UNAVAILABLE" });
-    nobody.close();
+    const anonymous = connect(address, { tls: { ca: file("ca.pem") } });
+    await assert.rejects(anonymous.getStatus({}, { deadlineMs: 2_000 }), { code: "UNAVAILABLE" });
+    anonymous.close();
   } finally {
     const ended = new Promise((resolve) => server.once("exit", resolve));
     server.kill();

@@ -38,14 +38,12 @@ impl Narrator {
         let lines = [
             format!("grpcurl -plaintext {address} list {service}"),
             format!("grpcurl -plaintext {address} {service}/GetStatus"),
-            format!(
-                "grpcurl -plaintext -d '{{\"system\":\"TICKET_SYSTEM_JIRA\"}}' {address} {service}/TestConnection"
-            ),
+            format!("grpcurl -plaintext -d '{{\"connection\":\"jira\"}}' {address} {service}/TestConnection"),
             format!("grpcurl -plaintext {address} {service}/ListDeliveries"),
             format!("grpcurl -plaintext -d '{{\"oldest\":{{}}}}' {address} {service}/StreamTicketEvents"),
             format!(
-                "grpcurl -plaintext -d \"{{\\\"incident\\\": $(cat examples/incident-medium.json), \\\"system\\\": \
-                 \\\"TICKET_SYSTEM_JIRA\\\"}}\" {address} {service}/CreateTicket"
+                "grpcurl -plaintext -d \"{{\\\"incident\\\": $(cat examples/incident-medium.json), \\\"connection\\\": \
+                 \\\"jira\\\"}}\" {address} {service}/CreateTicket"
             ),
         ];
         for line in lines {

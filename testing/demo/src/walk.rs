@@ -74,12 +74,12 @@ async fn configure(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
 async fn test(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
     say.step("Test both connections, and one with a mistyped token");
     for system in [v1::TicketSystem::Jira, v1::TicketSystem::Servicenow] {
-        let request = v1::TestConnectionRequest { system: system.into(), unsaved: None };
+        let request = v1::TestConnectionRequest { destination: Some(system.into()), unsaved: None };
         let test = stage.client.test_connection(request).await?.test.context("there is no outcome")?;
         for check in &test.checks {
             say.line(&format!(
                 "{} {}: {}",
-                if check.passed { "pass" } else { "FAIL" },
+                check.outcome().as_str_name().trim_start_matches("CHECK_OUTCOME_"),
                 check.name,
                 check.detail
             ));
@@ -88,11 +88,15 @@ async fn test(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
     }
     let typo = v1::JiraSettings { api_token: Some("mistyped".to_owned()), ..Default::default() };
     let request = v1::TestConnectionRequest {
-        system: v1::TicketSystem::Jira.into(),
+        destination: Some(v1::TicketSystem::Jira.into()),
         unsaved: Some(Unsaved::Jira(typo)),
     };
     let test = stage.client.test_connection(request).await?.test.context("there is no outcome")?;
-    let failed = test.checks.iter().find(|check| !check.passed).context("a mistyped token passed")?;
+    let failed = test
+        .checks
+        .iter()
+        .find(|check| check.outcome() == v1::CheckOutcome::Failed)
+        .context("a mistyped token passed")?;
     say.line(&format!("With a mistyped token: {} fails: {} ({})", failed.name, failed.detail, failed.hint));
     Ok(())
 }
@@ -101,7 +105,7 @@ async fn preview(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
     say.step("Preview the ticket for Jira");
     let request = v1::PreviewTicketRequest {
         incident: Some(stage.incident.clone()),
-        system: v1::TicketSystem::Jira.into(),
+        destination: Some(v1::TicketSystem::Jira.into()),
     };
     let ticket = stage.client.preview_ticket(request).await?.ticket.context("nothing was rendered")?;
     ensure!(stage.jira.tickets().is_empty(), "a preview made a ticket");
@@ -147,7 +151,10 @@ async fn auto_push(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
         let decisions: Vec<_> = answer.results.iter().filter_map(|result| result.decision.clone()).collect();
         for decision in &decisions {
             let verdict = if decision.push { "pushed" } else { "skipped" };
-            say.line(&format!("{} -> {}: {verdict}; {}", incident.id, decision.target, decision.explanation));
+            say.line(&format!(
+                "{} -> {}: {verdict}; {}",
+                incident.id, decision.connection, decision.explanation
+            ));
         }
         ensure!(
             decisions.iter().filter(|decision| decision.push).count() == pushes,
@@ -198,12 +205,17 @@ async fn lost_reply(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
 async fn status(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
     say.step("Status");
     let status = stage.client.get_status().await?;
-    for system in &status.systems {
+    for system in &status.connections {
         let counts = system.deliveries.unwrap_or_default();
         let tested = system.last_test.as_ref().is_some_and(|test| test.passed);
         say.line(&format!(
             "{}: configured {}, enabled {}, last test passed {tested}; delivered {}, waiting {}, failed {}",
-            system.target, system.configured, system.enabled, counts.delivered, counts.waiting, counts.failed
+            system.connection,
+            system.configured,
+            system.enabled,
+            counts.delivered,
+            counts.waiting,
+            counts.failed
         ));
         ensure!(counts.waiting + counts.failed + counts.reconciling == 0, "something was left behind");
     }
@@ -223,7 +235,7 @@ async fn events(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
         last = event.sequence;
         delivered += u32::from(event.kind() == v1::TicketEventKind::Delivered);
         let kind = event.kind().as_str_name().trim_start_matches("TICKET_EVENT_KIND_");
-        say.line(&format!("{:>3} {kind:<16} {:<11} {}", event.sequence, event.target, event.note));
+        say.line(&format!("{:>3} {kind:<16} {:<11} {}", event.sequence, event.connection, event.note));
     }
     Ok(())
 }
@@ -233,7 +245,7 @@ async fn push(
     incident: v1::Incident,
     system: v1::TicketSystem,
 ) -> anyhow::Result<v1::CreateTicketResponse> {
-    let request = v1::CreateTicketRequest { incident: Some(incident), system: system.into() };
+    let request = v1::CreateTicketRequest { incident: Some(incident), destination: Some(system.into()) };
     Ok(stage.client.create_ticket(request).await?)
 }
 
@@ -269,7 +281,7 @@ fn state(answer: &v1::CreateTicketResponse) -> v1::DeliveryState {
     answer.delivery.as_ref().map(v1::Delivery::state).unwrap_or_default()
 }
 
-fn ticket(answer: &v1::CreateTicketResponse) -> anyhow::Result<&v1::Ticket> {
+fn ticket(answer: &v1::CreateTicketResponse) -> anyhow::Result<&v1::TicketReference> {
     answer.delivery.as_ref().and_then(|delivery| delivery.ticket.as_ref()).context("there is no ticket")
 }
 

@@ -15,7 +15,7 @@ impl Acknowledged {
     /// A caller received this delivery.
     pub fn note(&self, delivery: &v1::Delivery) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(delivery.id.clone(), format!("{} for {}", delivery.incident_id, delivery.target));
+        known.insert(delivery.id.clone(), format!("{} for {}", delivery.incident_id, delivery.connection));
     }
 
     /// A caller received this answer.
@@ -38,10 +38,10 @@ impl Acknowledged {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Each of them is among `deliveries`, for its incident and its target.
+    /// Each of them is among `deliveries`, for the incident and the connection that it was accepted for.
     pub(crate) fn check(&self, deliveries: &[v1::Delivery]) {
         let kept: BTreeMap<_, _> =
-            deliveries.iter().map(|d| (&d.id, format!("{} for {}", d.incident_id, d.target))).collect();
+            deliveries.iter().map(|d| (&d.id, format!("{} for {}", d.incident_id, d.connection))).collect();
         for (id, what) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             assert_eq!(kept.get(id), Some(what), "what was acknowledged as {id} is gone");
         }

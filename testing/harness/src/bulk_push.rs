@@ -24,7 +24,10 @@ pub async fn push_all(
         crowd.spawn(async move {
             let mut answers = vec![];
             while let Some(id) = ids.get(next.fetch_add(1, Ordering::SeqCst)) {
-                let request = v1::CreateTicketRequest { incident: Some(incident(id)), system: system.into() };
+                let request = v1::CreateTicketRequest {
+                    incident: Some(incident(id)),
+                    destination: Some(system.into()),
+                };
                 answers.push((id.clone(), client.create_ticket(request).await));
             }
             answers

@@ -15,8 +15,8 @@ pub(crate) async fn check(world: &mut World) {
     world.acknowledged.check(&deliveries);
     let mut pairs = HashSet::new();
     for delivery in &deliveries {
-        let pair = (&delivery.incident_id, &delivery.target);
-        assert!(pairs.insert(pair), "two deliveries for one incident and target: {delivery:#?}");
+        let pair = (&delivery.incident_id, &delivery.connection);
+        assert!(pairs.insert(pair), "two deliveries for one incident and connection: {delivery:#?}");
     }
     let tickets = by_marker(world);
     for (marker, keys) in &tickets {
@@ -105,7 +105,7 @@ fn check_ticket(
 
 /// Whether a reference names this ticket, by its current or a former key. The settings determine the URL for
 /// people.
-fn is_it(ticket: &Ticket, reference: &v1::Ticket, system: v1::TicketSystem) -> bool {
+fn is_it(ticket: &Ticket, reference: &v1::TicketReference, system: v1::TicketSystem) -> bool {
     let page = match system {
         v1::TicketSystem::Servicenow => format!("/nav_to.do?uri=incident.do%3Fsys_id%3D{}", ticket.id),
         _ => format!("/browse/{}", reference.key),

@@ -42,7 +42,7 @@ pub use database_copy::{Copy, How};
 pub use hostile::{Answer, Flood, Flooded, Hostile, call_head, flood, frame, head_of};
 pub use incidents::incident;
 pub use proxy::Proxy;
-pub use refusals::refusal;
+pub use refusals::{Refused, refusal};
 pub use relay::Relay;
 pub use secrets::SECRETS;
 pub use server::{Server, Start, free_address};
@@ -297,9 +297,10 @@ impl World {
     pub async fn try_push(
         &mut self,
         incident: v1::Incident,
-        system: impl Into<i32>,
+        destination: impl Into<v1::create_ticket_request::Destination>,
     ) -> Result<v1::CreateTicketResponse, Status> {
-        let request = v1::CreateTicketRequest { incident: Some(incident), system: system.into() };
+        let request =
+            v1::CreateTicketRequest { incident: Some(incident), destination: Some(destination.into()) };
         let answer = self.client.create_ticket(request).await;
         answer.iter().for_each(|answer| self.acknowledged.note_push(answer));
         answer
@@ -326,7 +327,7 @@ impl World {
         incident: v1::Incident,
         system: v1::TicketSystem,
     ) -> v1::PreviewTicketResponse {
-        let request = v1::PreviewTicketRequest { incident: Some(incident), system: system.into() };
+        let request = v1::PreviewTicketRequest { incident: Some(incident), destination: Some(system.into()) };
         self.client.preview_ticket(request).await.unwrap()
     }
 
@@ -443,7 +444,7 @@ impl World {
 
     /// TestConnection of the saved settings, which must pass.
     pub async fn test_passes(&mut self, system: v1::TicketSystem) {
-        let request = v1::TestConnectionRequest { system: system.into(), ..Default::default() };
+        let request = v1::TestConnectionRequest { destination: Some(system.into()), ..Default::default() };
         let tested = self.client.test_connection(request).await.unwrap();
         assert!(tested.test.as_ref().is_some_and(|test| test.passed), "{tested:#?}");
     }
@@ -451,7 +452,8 @@ impl World {
     /// Number of deliveries of both systems by state.
     pub async fn counts(&mut self) -> v1::DeliveryCounts {
         let mut sum = v1::DeliveryCounts::default();
-        for counts in self.client.get_status().await.unwrap().systems.into_iter().filter_map(|s| s.deliveries)
+        for counts in
+            self.client.get_status().await.unwrap().connections.into_iter().filter_map(|s| s.deliveries)
         {
             sum.pending += counts.pending;
             sum.attempting += counts.attempting;
@@ -464,8 +466,8 @@ impl World {
         sum
     }
 
-    /// The state of the target of `system` once it is `kind`.
-    pub async fn until_target(&mut self, system: v1::TicketSystem, kind: v1::TargetConditionKind) {
+    /// Waits until the condition of the connection of `system` is `kind`.
+    pub async fn until_condition(&mut self, system: v1::TicketSystem, kind: v1::ConnectionConditionKind) {
         let wait = async {
             while self.status(system).await.condition.unwrap().kind() != kind {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -501,9 +503,9 @@ impl World {
     }
 
     /// The status of one system.
-    pub async fn status(&mut self, system: v1::TicketSystem) -> v1::SystemStatus {
+    pub async fn status(&mut self, system: v1::TicketSystem) -> v1::ConnectionStatus {
         let status = self.client.get_status().await.unwrap();
-        status.systems.into_iter().find(|status| status.system() == system).unwrap()
+        status.connections.into_iter().find(|status| status.system() == system).unwrap()
     }
 
     /// Kills the server, like a power failure, and restarts it with the same data.

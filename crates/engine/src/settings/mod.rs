@@ -304,7 +304,7 @@ impl From<RetrySchedule> for StoredRetrySchedule {
     fn from(schedule: RetrySchedule) -> Self {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Self {
-            max_attempts: schedule.backoff.max_attempts(),
+            max_attempts: schedule.backoff.max_retry_attempts(),
             base_delay_ms: millis(schedule.backoff.base()),
             max_delay_ms: millis(schedule.backoff.max()),
             processor_interval_ms: millis(schedule.processor_interval),

@@ -35,10 +35,12 @@ pub(crate) enum Refusal {
     RequestInvalid(Violations),
     /// An address was changed without repeating its secret.
     SecretRequired(System, Violations),
+    /// No connection has this name.
+    ConnectionNotFound(String),
     /// Settings required for a ticket are missing.
-    SystemNotConfigured(System),
-    /// The system is disabled.
-    SystemNotEnabled(System),
+    ConnectionNotConfigured(System),
+    /// The connection is disabled.
+    ConnectionNotEnabled(System),
     /// The incident with this ID belongs to another namespace.
     IncidentOwnedByOther(String),
     /// No delivery has this ID.
@@ -125,8 +127,8 @@ impl From<AppError> for Refusal {
         match error {
             AppError::SettingsInvalid(violations) => Self::SettingsInvalid(violations),
             AppError::SecretRequired(system, violations) => Self::SecretRequired(system, violations),
-            AppError::NotConfigured(system) => Self::SystemNotConfigured(system),
-            AppError::NotEnabled(system) => Self::SystemNotEnabled(system),
+            AppError::NotConfigured(system) => Self::ConnectionNotConfigured(system),
+            AppError::NotEnabled(system) => Self::ConnectionNotEnabled(system),
             AppError::OwnedByOther(incident_id) => Self::IncidentOwnedByOther(incident_id),
             AppError::DeliveryNotFound(id) => Self::DeliveryNotFound(id),
             AppError::DeliveryState { delivery_id, state, operation } => {
@@ -160,8 +162,11 @@ impl Refusal {
             Self::SettingsInvalid(_) => (Code::InvalidArgument, ErrorReason::SettingsInvalid),
             Self::RequestInvalid(_) => (Code::InvalidArgument, ErrorReason::RequestInvalid),
             Self::SecretRequired(..) => (Code::InvalidArgument, ErrorReason::SecretRequired),
-            Self::SystemNotConfigured(_) => (Code::FailedPrecondition, ErrorReason::SystemNotConfigured),
-            Self::SystemNotEnabled(_) => (Code::FailedPrecondition, ErrorReason::SystemNotEnabled),
+            Self::ConnectionNotFound(_) => (Code::NotFound, ErrorReason::ConnectionNotFound),
+            Self::ConnectionNotConfigured(_) => {
+                (Code::FailedPrecondition, ErrorReason::ConnectionNotConfigured)
+            }
+            Self::ConnectionNotEnabled(_) => (Code::FailedPrecondition, ErrorReason::ConnectionNotEnabled),
             Self::IncidentOwnedByOther(_) => (Code::PermissionDenied, ErrorReason::IncidentOwnedByOther),
             Self::DeliveryNotFound(_) => (Code::NotFound, ErrorReason::DeliveryNotFound),
             Self::DeliveryState { .. } => (Code::FailedPrecondition, ErrorReason::DeliveryState),
@@ -205,11 +210,12 @@ impl Refusal {
                 let title = system.title();
                 format!("the address of {title}, or the route to it, was changed: give its secret again in the same request")
             }
-            Self::SystemNotConfigured(system) => {
-                format!("{} is not configured: send its settings with Configure", system.title())
+            Self::ConnectionNotFound(name) => no_connection(name),
+            Self::ConnectionNotConfigured(system) => {
+                format!("the connection {system} is not configured: send its settings with Configure")
             }
-            Self::SystemNotEnabled(system) => {
-                format!("{} is not enabled: set {system}.enabled to true with Configure", system.title())
+            Self::ConnectionNotEnabled(system) => {
+                format!("the connection {system} is not enabled: set {system}.enabled to true with Configure")
             }
             Self::IncidentOwnedByOther(_) => {
                 "the incident belongs to another namespace: hand it over with a credential of that namespace, or under \
@@ -267,7 +273,7 @@ impl Refusal {
     }
 
     fn metadata(&self) -> HashMap<String, String> {
-        let (needed, most);
+        let (needed, most, known);
         let pairs = match self {
             Self::RequestTooLarge { limit } => {
                 most = limit.to_string();
@@ -282,8 +288,12 @@ impl Refusal {
                 vec![("limit", most.as_str())]
             }
             Self::SecretRequired(system, _)
-            | Self::SystemNotConfigured(system)
-            | Self::SystemNotEnabled(system) => vec![("system", system.as_str())],
+            | Self::ConnectionNotConfigured(system)
+            | Self::ConnectionNotEnabled(system) => vec![("connection", system.as_str())],
+            Self::ConnectionNotFound(name) => {
+                known = connection_names(", ");
+                vec![("connection", name.as_str()), ("connections", known.as_str())]
+            }
             Self::IncidentOwnedByOther(id) => vec![("incident_id", id.as_str())],
             Self::DeliveryNotFound(id) => vec![("delivery_id", id.as_str())],
             Self::DeliveryState { delivery_id, state, .. } => {
@@ -316,13 +326,16 @@ impl Refusal {
             | Self::SecretRequired(_, violations) => {
                 details.set_bad_request(within_budget(violations));
             }
+            Self::ConnectionNotFound(_) => {
+                details.add_bad_request_violation("connection", message);
+            }
             Self::PageTokenInvalid => {
                 details.add_bad_request_violation("page_token", message);
             }
             Self::ResumeTokenInvalid | Self::ResumeTokenExpired { .. } => {
                 details.add_bad_request_violation("resume_token", message);
             }
-            Self::SystemNotConfigured(system) | Self::SystemNotEnabled(system) => {
+            Self::ConnectionNotConfigured(system) | Self::ConnectionNotEnabled(system) => {
                 details.add_precondition_failure_violation(reason, system.as_str(), message);
             }
             Self::DeliveryState { delivery_id, .. } => {
@@ -354,6 +367,15 @@ impl Refusal {
             | Self::Internal => {}
         }
     }
+}
+
+/// What is wrong with a name that no connection has.
+pub(super) fn no_connection(name: &str) -> String {
+    format!("no connection is named {name:?}: set it to {}", connection_names(" or "))
+}
+
+fn connection_names(between: &str) -> String {
+    System::ALL.map(System::as_str).join(between)
 }
 
 fn names(roles: &[Role], between: &str) -> String {
@@ -427,16 +449,26 @@ mod tests {
     }
 
     #[test]
-    fn disabled_system_is_failed_precondition() {
-        let status = Status::from(Refusal::SystemNotEnabled(System::ServiceNow));
+    fn disabled_connection_is_failed_precondition() {
+        let status = Status::from(Refusal::ConnectionNotEnabled(System::ServiceNow));
         assert_eq!(status.code(), Code::FailedPrecondition);
         assert_eq!(
             status.message(),
-            "ServiceNow is not enabled: set servicenow.enabled to true with Configure"
+            "the connection servicenow is not enabled: set servicenow.enabled to true with Configure"
         );
         let details = status.get_error_details();
-        assert_eq!(details.error_info().unwrap().metadata["system"], "servicenow");
-        assert_eq!(details.precondition_failure().unwrap().violations[0].r#type, "SYSTEM_NOT_ENABLED");
+        assert_eq!(details.error_info().unwrap().metadata["connection"], "servicenow");
+        assert_eq!(details.precondition_failure().unwrap().violations[0].r#type, "CONNECTION_NOT_ENABLED");
+    }
+
+    #[test]
+    fn unknown_connection_is_not_found() {
+        let status = Status::from(Refusal::ConnectionNotFound("jira-eu".to_owned()));
+        let message = r#"no connection is named "jira-eu": set it to jira or servicenow"#;
+        assert_eq!((status.code(), status.message()), (Code::NotFound, message));
+        let details = status.get_error_details();
+        assert_eq!(details.error_info().unwrap().metadata["connections"], "jira, servicenow");
+        assert_eq!(details.bad_request().unwrap().field_violations[0].field, "connection");
     }
 
     #[test]

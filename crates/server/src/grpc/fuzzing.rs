@@ -9,7 +9,8 @@ use rhythmx_ticketing::{FILE_DESCRIPTOR_SET, Method, v1};
 use ticketing_core::incident::Incident;
 use ticketing_core::violation::Violations;
 
-use super::parse::{self, ListFilter};
+use super::errors::no_connection;
+use super::parse::{self, ListFilter, Rejection};
 use super::wire::Schema;
 use super::{deadline, token};
 use ticketing_engine::settings::Rules;
@@ -53,15 +54,15 @@ fn decode(method: Method, request: &[u8]) -> RequestOutcome {
             violations.into_result(change)
         }),
         Method::TestConnection => take(request, |request| {
-            let (_, change, violations) = parse::tested_connection(request)?;
+            let (_, change, violations) = parse::tested_connection(request).map_err(violations_of)?;
             violations.into_result(change)
         }),
         Method::GetStatus => take(request, |_: v1::GetStatusRequest| Ok(())),
         Method::PreviewTicket => take(request, |request: v1::PreviewTicketRequest| {
-            parse::pushed_incident(request.incident, request.system)
+            parse::pushed_incident(request.incident, request.destination).map_err(violations_of)
         }),
         Method::CreateTicket => take(request, |request: v1::CreateTicketRequest| {
-            parse::pushed_incident(request.incident, request.system)
+            parse::pushed_incident(request.incident, request.destination).map_err(violations_of)
         }),
         Method::SubmitIncident => {
             take(request, |request: v1::SubmitIncidentRequest| parse::submitted_incident(request.incident))
@@ -90,6 +91,15 @@ fn decode(method: Method, request: &[u8]) -> RequestOutcome {
             parse::page_size(request.page_size)
         }),
     }
+}
+
+fn violations_of(rejection: Rejection) -> Violations {
+    let mut violations = Violations::default();
+    match rejection {
+        Rejection::Invalid(invalid) => return invalid,
+        Rejection::ConnectionNotFound(name) => violations.add("connection", no_connection(&name)),
+    }
+    violations
 }
 
 fn take<M: Message + Default, T>(

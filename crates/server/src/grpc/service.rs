@@ -76,8 +76,8 @@ impl Service {
         answer
     }
 
-    fn max_attempts(&self) -> u32 {
-        self.app.settings().rules.retry.backoff.max_attempts()
+    fn max_retry_attempts(&self) -> u32 {
+        self.app.settings().rules.retry.backoff.max_retry_attempts()
     }
 }
 
@@ -101,7 +101,8 @@ impl TicketingService for Service {
     ) -> Result<Response<v1::TestConnectionResponse>, Status> {
         let (role, by) = (caller(&request)?.role, caller(&request)?.actor());
         let parsed = parse::tested_connection(request.into_inner());
-        let (system, unsaved, violations) = parsed.map_err(Refusal::RequestInvalid)?;
+        let (system, unsaved, violations) =
+            parsed.map_err(|rejection| rejection.into_refusal(Refusal::RequestInvalid))?;
         let Some(unsaved) = unsaved else {
             let test = self.app.test_connection(system).await.map_err(refused)?;
             return Ok(Response::new(v1::TestConnectionResponse {
@@ -131,10 +132,11 @@ impl TicketingService for Service {
         request: Request<v1::PreviewTicketRequest>,
     ) -> Result<Response<v1::PreviewTicketResponse>, Status> {
         let request = request.into_inner();
-        let parsed = parse::pushed_incident(request.incident, request.system);
-        let (incident, system) = parsed.map_err(Refusal::IncidentInvalid)?;
+        let parsed = parse::pushed_incident(request.incident, request.destination);
+        let (incident, system) =
+            parsed.map_err(|rejection| rejection.into_refusal(Refusal::IncidentInvalid))?;
         let preview = self.app.preview(incident, system).await.map_err(refused)?;
-        Ok(Response::new(present::preview(preview, self.max_attempts())))
+        Ok(Response::new(present::preview(preview, self.max_retry_attempts())))
     }
 
     async fn create_ticket(
@@ -143,12 +145,13 @@ impl TicketingService for Service {
     ) -> Result<Response<v1::CreateTicketResponse>, Status> {
         let (deadline, by) = (answer_by(&request), caller(&request)?.clone());
         let request = request.into_inner();
-        let parsed = parse::pushed_incident(request.incident, request.system);
-        let (incident, system) = parsed.map_err(Refusal::IncidentInvalid)?;
+        let parsed = parse::pushed_incident(request.incident, request.destination);
+        let (incident, system) =
+            parsed.map_err(|rejection| rejection.into_refusal(Refusal::IncidentInvalid))?;
         let id = incident.id.clone();
         let pushed = self.app.create_ticket(incident, system, by.requester(), deadline).await;
         let pushed = self.audited_if_foreign(pushed, &by, AuditAction::CreateTicket, &id).await?;
-        Ok(Response::new(present::pushed(pushed, self.max_attempts())))
+        Ok(Response::new(present::pushed(pushed, self.max_retry_attempts())))
     }
 
     async fn submit_incident(
@@ -161,7 +164,7 @@ impl TicketingService for Service {
         let id = incident.id.clone();
         let submission = self.app.submit(incident, by.requester()).await;
         let submission = self.audited_if_foreign(submission, &by, AuditAction::SubmitIncident, &id).await?;
-        Ok(Response::new(present::submission(submission, self.max_attempts())))
+        Ok(Response::new(present::submission(submission, self.max_retry_attempts())))
     }
 
     type StreamTicketEventsStream =
@@ -187,7 +190,7 @@ impl TicketingService for Service {
     ) -> Result<Response<v1::GetDeliveryResponse>, Status> {
         let id = parse::delivery_id(request.into_inner().delivery_id).map_err(Refusal::RequestInvalid)?;
         let found = self.app.delivery(&id).await.map_err(refused)?;
-        let delivery = present::with_attempts(found, self.max_attempts());
+        let delivery = present::with_attempts(found, self.max_retry_attempts());
         Ok(Response::new(v1::GetDeliveryResponse { delivery: Some(delivery) }))
     }
 
@@ -205,9 +208,9 @@ impl TicketingService for Service {
         };
         let page = self.app.deliveries(&list.deliveries, list.page_size, after, list.include_attempts);
         let page = page.await.map_err(refused)?;
-        let max_attempts = self.max_attempts();
+        let max_retry_attempts = self.max_retry_attempts();
         let keys: Vec<PageKey> = page.deliveries.iter().map(|told| PageKey::of(&told.delivery)).collect();
-        let told = page.deliveries.into_iter().map(|delivery| present::listed(delivery, max_attempts));
+        let told = page.deliveries.into_iter().map(|delivery| present::listed(delivery, max_retry_attempts));
         let (deliveries, is_cut) = size::fitting(told.collect());
         let next = if is_cut { keys.get(deliveries.len() - 1).cloned() } else { page.next };
         let next_page_token = next.map(|key| token::page_token(installation, &key, &list));
@@ -225,7 +228,7 @@ impl TicketingService for Service {
         let tried = self.app.retry(&by, &id, create_anyway, deadline).await.map_err(Refusal::from);
         let action = if create_anyway { AuditAction::CreateAnyway } else { AuditAction::RetryDelivery };
         let tried = self.audited(tried, by, action, &id).await?;
-        let delivery = present::with_attempts(tried, self.max_attempts());
+        let delivery = present::with_attempts(tried, self.max_retry_attempts());
         Ok(Response::new(v1::RetryDeliveryResponse { delivery: Some(delivery) }))
     }
 
@@ -262,7 +265,7 @@ impl TicketingService for Service {
         let parsed = parse::cancel_delivery(request.into_inner()).map_err(Refusal::RequestInvalid)?;
         let cancelled = self.app.cancel(&by, &parsed.delivery_id, &parsed.note).await.map_err(Refusal::from);
         let cancelled = self.audited(cancelled, by, AuditAction::CancelDelivery, &parsed.delivery_id).await?;
-        let delivery = present::delivery(cancelled, self.max_attempts());
+        let delivery = present::delivery(cancelled, self.max_retry_attempts());
         Ok(Response::new(v1::CancelDeliveryResponse { delivery: Some(delivery) }))
     }
 
@@ -281,7 +284,7 @@ impl TicketingService for Service {
         };
         let resolved = self.app.resolve(&by, resolve, deadline).await.map_err(Refusal::from);
         let resolved = self.audited(resolved, by, AuditAction::ResolveDelivery, &id).await?;
-        let delivery = present::delivery(resolved, self.max_attempts());
+        let delivery = present::delivery(resolved, self.max_retry_attempts());
         Ok(Response::new(v1::ResolveDeliveryResponse { delivery: Some(delivery) }))
     }
 

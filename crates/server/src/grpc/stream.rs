@@ -202,8 +202,9 @@ impl EventSender {
     }
 
     async fn send_event(&mut self, event: &Arc<Event>) -> Result<(), End> {
-        let max_attempts = self.app.settings().rules.retry.backoff.max_attempts();
-        let told = present::event(event, &self.app.store().installation().stream.current, max_attempts);
+        let max_retry_attempts = self.app.settings().rules.retry.backoff.max_retry_attempts();
+        let stream_id = &self.app.store().installation().stream.current;
+        let told = present::event(event, stream_id, max_retry_attempts);
         self.send(Message::Event(told)).await?;
         self.position = event.seq;
         Ok(())

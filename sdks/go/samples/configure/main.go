@@ -38,16 +38,12 @@ func main() {
 	}
 	fmt.Println("Tickets go to project", answer.GetJira().GetProjectKey(), "of", answer.GetJira().GetUrl())
 	proof, err := client.TestConnection(context.Background(), &ticketingv1.TestConnectionRequest{
-		System: ticketingv1.TicketSystem_TICKET_SYSTEM_JIRA,
+		Destination: &ticketingv1.TestConnectionRequest_Connection{Connection: "jira"},
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, check := range proof.GetTest().GetChecks() {
-		verdict := "FAILED"
-		if check.GetPassed() {
-			verdict = "passed"
-		}
-		fmt.Println(verdict, check.GetName(), check.GetHint())
+		fmt.Println(check.GetOutcome(), check.GetName(), check.GetHint())
 	}
 }

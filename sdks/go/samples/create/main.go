@@ -27,8 +27,8 @@ func main() {
 		Timeline: &ticketingv1.Timeline{FirstAlert: timestamppb.New(now.Add(-time.Hour)), LastAlert: timestamppb.New(now)},
 	}
 	answer, err := client.CreateTicket(context.Background(), &ticketingv1.CreateTicketRequest{
-		Incident: incident,
-		System:   ticketingv1.TicketSystem_TICKET_SYSTEM_JIRA,
+		Incident:    incident,
+		Destination: &ticketingv1.CreateTicketRequest_Connection{Connection: "jira"},
 	})
 	if err != nil {
 		log.Fatal(err)

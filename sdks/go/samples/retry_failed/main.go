@@ -1,4 +1,4 @@
-// Retry_failed tries every failed delivery once more.
+// Retry_failed tries every failed delivery again.
 package main
 
 import (
@@ -17,7 +17,8 @@ func main() {
 	}
 	defer client.Close()
 	ctx := context.Background()
-	request := &ticketingv1.ListDeliveriesRequest{States: []ticketingv1.DeliveryState{ticketingv1.DeliveryState_DELIVERY_STATE_FAILED}}
+	states := []ticketingv1.DeliveryState{ticketingv1.DeliveryState_DELIVERY_STATE_FAILED}
+	request := &ticketingv1.ListDeliveriesRequest{Filter: &ticketingv1.DeliveryFilter{States: states}}
 	for {
 		page, err := client.ListDeliveries(ctx, request)
 		if err != nil {

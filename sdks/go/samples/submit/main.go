@@ -31,6 +31,6 @@ func main() {
 		log.Fatal(err)
 	}
 	for _, result := range answer.GetResults() {
-		fmt.Println(result.GetDecision().GetTarget(), result.GetDecision().GetPush(), result.GetDecision().GetExplanation())
+		fmt.Println(result.GetDecision().GetConnection(), result.GetDecision().GetPush(), result.GetDecision().GetExplanation())
 	}
 }

@@ -46,8 +46,8 @@ class Source(Protocol):
 class AsyncEvents(AsyncIterator[v1.TicketEvent]):
     """What happens to deliveries: each event once, in order, through restarts of the server and lost connections.
 
-    It ends, and fails, as `rhythmx_ticketing.Events` does. Cancelling who waits for the next event loses none: whoever asks
-    again, for example after a time-out of `asyncio.wait_for`, goes on where that one was.
+    It ends, and fails, as `rhythmx_ticketing.Events` does. Cancelling a wait for the next event loses none: the next wait, for
+    example after a time-out of `asyncio.wait_for`, continues at the same event.
     """
 
     def __init__(self, source: Source, request: v1.StreamTicketEventsRequest | None) -> None:
@@ -187,6 +187,6 @@ class AsyncEvents(AsyncIterator[v1.TicketEvent]):
 
 
 def retrieve(done: asyncio.Future[Any]) -> None:
-    """Takes note of an exception: of one that nobody waits for any more asyncio would complain."""
+    """Retrieves an exception: asyncio would complain about one that no task awaits."""
     if not done.cancelled():
         done.exception()

@@ -15,7 +15,7 @@ from . import _address
 
 DEFAULT_DEADLINE = 30.0
 """Seconds that a call may take, its retries included, unless the caller says otherwise."""
-LONGEST_DEADLINE = 10 * 365 * 86_400.0
+MAX_DEADLINE = 10 * 365 * 86_400.0
 """From here on, in seconds, a deadline is none."""
 
 KEEPALIVE_TIME = 20.0
@@ -79,7 +79,7 @@ def route(address: str, tls: Tls | None, token: str | None) -> Route:
 
 def until(deadline: float) -> float:
     """The moment at which so many seconds are over, by the clock of `left`."""
-    return time.monotonic() + deadline if deadline < LONGEST_DEADLINE else math.inf
+    return time.monotonic() + deadline if deadline < MAX_DEADLINE else math.inf
 
 
 def left(moment: float) -> float | None:
@@ -131,7 +131,7 @@ def _pem(name: str, source: str | os.PathLike[str] | bytes | None, mark: bytes) 
         found, where = source.encode(), "it"
     else:
         found, where = Path(source).read_bytes(), f'"{os.fspath(source)}"'
-    # grpc would say so to nobody but a log, and fail to connect.
+    # grpc would say so only in a log, and fail to connect.
     if b"-----BEGIN " not in found or mark not in found:
         raise ValueError(f"{name}: there is no PEM with {mark.decode().rstrip('-')} in {where}")
     return found

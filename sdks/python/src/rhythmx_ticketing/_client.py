@@ -35,10 +35,10 @@ def connect(
         tls: How to trust the server. None: plaintext, for loopback and Unix sockets; after https://, `Tls()`.
         token: A bearer token that goes with each call: one of `ticketing token create`, or a JSON Web Token. It is not sent
             to another machine without TLS.
-        deadline: Seconds that a call may take, its retries included, unless the call says otherwise. `math.inf`: for ever.
+        deadline: Seconds that a call may take, its retries included, unless the call says otherwise. `math.inf`: no limit.
 
     Raises:
-        ValueError: if one of these can not be, or not with another one.
+        ValueError: if one of these is invalid, or cannot be combined with another one.
     """
     return Client(_channel.route(address, tls, token), deadline)
 
@@ -51,7 +51,7 @@ def connect_from_env(*, deadline: float = DEFAULT_DEADLINE) -> Client:
     any of them means TLS. What is empty or not set is left out.
 
     Raises:
-        ValueError: if one of these can not be, or not with another one.
+        ValueError: if one of these is invalid, or cannot be combined with another one.
     """
     address, tls, token = from_environment()
     return connect(address, tls=tls, token=token, deadline=deadline)
@@ -61,7 +61,7 @@ class Client:
     """A client of the service, for any number of threads. `connect` makes one; closing it ends its calls.
 
     A call that meets UNAVAILABLE, or RESOURCE_EXHAUSTED that says when to come back, is made again a few times within its
-    deadline. That is safe: there is one delivery for an incident and a target, and settings merge by presence. The one
+    deadline. That is safe: there is one delivery for an incident and a connection, and settings merge by presence. The one
     exception is not retried: `retry_delivery` with `create_anyway`, which made twice may make two tickets. A call that fails raises a `TicketingError`.
     """
 
@@ -110,7 +110,7 @@ class Client:
     def get_status(
         self, request: v1.GetStatusRequest | None = None, *, deadline: float | None = None
     ) -> v1.GetStatusResponse:
-        """How every ticket system stands."""
+        """Returns the status of every connection."""
         return self._call(lambda stub: stub.GetStatus, request or v1.GetStatusRequest(), deadline)
 
     def preview_ticket(
@@ -122,7 +122,7 @@ class Client:
     def create_ticket(
         self, request: v1.CreateTicketRequest, *, deadline: float | None = None
     ) -> v1.CreateTicketResponse:
-        """Pushes an incident to one ticket system and waits for the first attempt, as long as the deadline allows."""
+        """Pushes an incident to one connection and waits for the first attempt, as long as the deadline allows."""
         return self._call(lambda stub: stub.CreateTicket, request, deadline)
 
     def submit_incident(

@@ -41,9 +41,9 @@ class TicketingError(Exception):
     """The contract's reason. UNSPECIFIED when the server gave none (it was not reached, say), or one that is newer than
     this package: then `reason_name` has it."""
     reason_name: str
-    """The contract's reason by its name, without the prefix. Example: "SYSTEM_NOT_ENABLED". Empty when there is none."""
+    """The contract's reason by its name, without the prefix. Example: "CONNECTION_NOT_ENABLED". Empty when there is none."""
     metadata: Mapping[str, str]
-    """What the error is about. Example: {"system": "jira"}."""
+    """What the error is about. Example: {"connection": "jira"}."""
     violations: tuple[FieldViolation, ...]
     """Every rule that the request breaks."""
     retry_after: timedelta | None
@@ -114,7 +114,7 @@ class ResourceExhausted(TicketingError):
 
 
 class Unavailable(TicketingError):
-    """The server is away, is stopping, or can not reach its store."""
+    """The server is away, is stopping, or cannot reach its store."""
 
 
 class DeadlineExceeded(TicketingError):

@@ -46,7 +46,7 @@ class Events(Iterator[v1.TicketEvent]):
     """What happens to deliveries: each event once, in order, through restarts of the server and lost connections.
 
     Iteration ends when the subscription is closed, by `close` (from any thread) or the end of its `with`. It raises a
-    `TicketingError` when it can not be resumed: `ResumeTokenExpired`, `Unauthenticated`, `PermissionDenied` and whatever
+    `TicketingError` when it cannot be resumed: `ResumeTokenExpired`, `Unauthenticated`, `PermissionDenied` and whatever
     else the server says that waiting would not mend; and `Cancelled` when the client is closed.
     """
 

@@ -58,7 +58,7 @@ class Lines(Generic[Channel, Stub]):
         self._end_unused(line)
 
     def avoid(self, line: Line[Channel, Stub]) -> None:
-        """Whoever takes a line from now on gets another one."""
+        """Calls that take a line from now on get another one."""
         with self._lock:
             if self._current is line:
                 self._current = None

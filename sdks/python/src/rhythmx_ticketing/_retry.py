@@ -13,7 +13,7 @@ ATTEMPTS = 6
 """Of one unary call, and of beginning a subscription: with the delays below about 6 s, which is longer than a restart takes."""
 FIRST_DELAY = 0.2
 """Before the second attempt, in seconds; before each further one twice as long."""
-LONGEST_DELAY = 5.0
+MAX_DELAY = 5.0
 """Between two attempts, in seconds."""
 
 # What ends a subscription, since waiting would not mend it. Everything else does, and is often of something between.
@@ -55,7 +55,7 @@ def _passes(error: TicketingError) -> bool:
 
 
 def _is_idempotent(request: object) -> bool:
-    # There is one delivery for an incident and a target, and settings merge by presence; only this puts a doubt aside, so
+    # There is one delivery for an incident and a connection, and settings merge by presence; only this puts a doubt aside, so
     # that made twice it may make two tickets.
     return not (isinstance(request, v1.RetryDeliveryRequest) and request.create_anyway)
 
@@ -67,4 +67,4 @@ def _delay(error: TicketingError, failures: int) -> float:
 
 def _backoff(failures: int) -> float:
     # Spread, so that clients that lost one server do not come back as one.
-    return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(failures, 10)) * random.uniform(0.8, 1.2)
+    return min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(failures, 10)) * random.uniform(0.8, 1.2)

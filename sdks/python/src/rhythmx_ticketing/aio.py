@@ -43,10 +43,10 @@ def connect(
         tls: How to trust the server. None: plaintext, for loopback and Unix sockets; after https://, `Tls()`.
         token: A bearer token that goes with each call: one of `ticketing token create`, or a JSON Web Token. It is not sent
             to another machine without TLS.
-        deadline: Seconds that a call may take, its retries included, unless the call says otherwise. `math.inf`: for ever.
+        deadline: Seconds that a call may take, its retries included, unless the call says otherwise. `math.inf`: no limit.
 
     Raises:
-        ValueError: if one of these can not be, or not with another one.
+        ValueError: if one of these is invalid, or cannot be combined with another one.
     """
     return AsyncClient(_channel.route(address, tls, token), deadline)
 
@@ -59,7 +59,7 @@ def connect_from_env(*, deadline: float = DEFAULT_DEADLINE) -> AsyncClient:
     any of them means TLS. What is empty or not set is left out.
 
     Raises:
-        ValueError: if one of these can not be, or not with another one.
+        ValueError: if one of these is invalid, or cannot be combined with another one.
     """
     address, tls, token = from_environment()
     return connect(address, tls=tls, token=token, deadline=deadline)
@@ -80,7 +80,7 @@ class AsyncClient:
         self._lines: AsyncLines = Lines(route.address, lambda: _connected(route), self._end)
         self._closed = asyncio.Event()
         self._subscriptions: weakref.WeakSet[AsyncEvents] = weakref.WeakSet()
-        # Nobody else holds them while they run.
+        # No other reference keeps them alive while they run.
         self._calls: set[asyncio.Future[Any]] = set()
         self._endings: set[asyncio.Future[None]] = set()
 
@@ -120,7 +120,7 @@ class AsyncClient:
     async def get_status(
         self, request: v1.GetStatusRequest | None = None, *, deadline: float | None = None
     ) -> v1.GetStatusResponse:
-        """How every ticket system stands."""
+        """Returns the status of every connection."""
         return await self._call(lambda stub: stub.GetStatus, request or v1.GetStatusRequest(), deadline)
 
     async def preview_ticket(
@@ -132,7 +132,7 @@ class AsyncClient:
     async def create_ticket(
         self, request: v1.CreateTicketRequest, *, deadline: float | None = None
     ) -> v1.CreateTicketResponse:
-        """Pushes an incident to one ticket system and waits for the first attempt, as long as the deadline allows."""
+        """Pushes an incident to one connection and waits for the first attempt, as long as the deadline allows."""
         return await self._call(lambda stub: stub.CreateTicket, request, deadline)
 
     async def submit_incident(

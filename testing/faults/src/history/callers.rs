@@ -131,7 +131,7 @@ impl Caller {
         let mut client = self.client.clone().with_deadline(patience);
         let request = v1::CreateTicketRequest {
             incident: Some(incident_of(order, body)),
-            system: system(target).into(),
+            destination: Some(system(target).into()),
         };
         self.ask(
             operation,

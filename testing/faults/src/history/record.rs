@@ -264,7 +264,7 @@ impl From<&v1::Delivery> for Standing {
         Self {
             delivery: delivery.id.clone(),
             incident: delivery.incident_id.clone(),
-            target: delivery.target.clone(),
+            target: delivery.connection.clone(),
             marker: delivery.marker.clone(),
             state: delivery.state().into(),
             ticket: delivery.ticket.as_ref().map(Reference::from),
@@ -275,8 +275,8 @@ impl From<&v1::Delivery> for Standing {
 
 // === impl Reference ===
 
-impl From<&v1::Ticket> for Reference {
-    fn from(ticket: &v1::Ticket) -> Self {
+impl From<&v1::TicketReference> for Reference {
+    fn from(ticket: &v1::TicketReference) -> Self {
         Self { id: ticket.id.clone(), key: ticket.key.clone() }
     }
 }
@@ -333,11 +333,11 @@ impl From<v1::TicketEventKind> for Kind {
             V1::Resolved => Self::Resolved,
             V1::DuplicateFound => Self::DuplicateFound,
             V1::Unspecified
-            | V1::TargetThrottled
-            | V1::TargetLoginRefused
-            | V1::TargetSuspended
-            | V1::TargetCircuitOpened
-            | V1::TargetRecovered => Self::Target,
+            | V1::ConnectionThrottled
+            | V1::ConnectionLoginRefused
+            | V1::ConnectionSuspended
+            | V1::ConnectionCircuitOpened
+            | V1::ConnectionRecovered => Self::Target,
         }
     }
 }

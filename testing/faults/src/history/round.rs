@@ -142,7 +142,7 @@ impl Round<'_> {
         let mut world = plan.start_unconfigured().await;
         let mut request = world.settings();
         if let Some(retry) = &mut request.retry {
-            retry.max_attempts = Some(RETRIES);
+            retry.max_retry_attempts = Some(RETRIES);
         }
         request.auto_push = Some(v1::AutoPushSettings {
             enabled: Some(true),

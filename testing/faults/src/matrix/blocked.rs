@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rhythmx_ticketing::v1::{DeliveryState, FaultKind, RetryDeliveryRequest, TargetConditionKind};
+use rhythmx_ticketing::v1::{ConnectionConditionKind, DeliveryState, FaultKind, RetryDeliveryRequest};
 use ticketing_harness::PATIENCE;
 use ticketing_simulator::{Call, Effect, Reply, Vendor};
 
@@ -35,7 +35,7 @@ async fn waits_alone(stage: Stage, vendor: Vendor) {
         assert_eq!(delivery.attempts.len(), 1, "it waited: {delivery:#?}");
     }
     let condition = world.status(system(vendor)).await.condition.unwrap();
-    assert_eq!(condition.kind(), TargetConditionKind::Ok, "{condition:?}");
+    assert_eq!(condition.kind(), ConnectionConditionKind::Ok, "{condition:?}");
     assert!(simulator(&world, vendor).faults().struck() > 0, "nothing was blocked");
     simulator(&world, vendor).faults().remove_generator();
     // By hand, should its retries have been spent meanwhile; an attempt that was blocked may still be under way.

@@ -71,7 +71,8 @@ async fn go_away(stage: Stage, gone: Gone, point: Point, system: TicketSystem) {
     let relay = Relay::to(&world.server).await;
     let mut client = gone.patience(relay.client().await);
     world.server.arm(point);
-    let request = v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: system.into() };
+    let request =
+        v1::CreateTicketRequest { incident: Some(incident("INC-1")), destination: Some(system.into()) };
     let call = tokio::spawn(async move { client.create_ticket(request).await });
     world.server.until_held(point).await;
     match gone {
@@ -99,7 +100,8 @@ async fn outlasted_by_a_look_up(stage: Stage, point: Point, system: TicketSystem
     assert_eq!(state(&world.push("INC-1", system).await), DeliveryState::Reconciling);
     world.server.until_held(point).await;
     let mut client = Gone::DeadlinePasses.patience(world.client.clone());
-    let request = v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: system.into() };
+    let request =
+        v1::CreateTicketRequest { incident: Some(incident("INC-1")), destination: Some(system.into()) };
     ends_in_time(&world, client.create_ticket(request).await);
     let struck = Instant::now();
     world.server.release();
@@ -226,7 +228,10 @@ async fn half_and_silent(stage: Stage) {
 /// The n-th incident, to Jira or to ServiceNow.
 fn request_of(n: usize) -> v1::CreateTicketRequest {
     let system = if n.is_multiple_of(2) { TicketSystem::Jira } else { TicketSystem::Servicenow };
-    v1::CreateTicketRequest { incident: Some(incident(&format!("INC-{n}"))), system: system.into() }
+    v1::CreateTicketRequest {
+        incident: Some(incident(&format!("INC-{n}"))),
+        destination: Some(system.into()),
+    }
 }
 
 /// A client that lets a call say anything about its deadline.

@@ -88,7 +88,8 @@ async fn call(mut client: Client, acknowledged: Acknowledged, told: Arc<Observed
         told.under_way.fetch_add(1, Ordering::SeqCst);
         loop {
             let incident = Some(incident(&id));
-            let request = v1::CreateTicketRequest { incident, system: v1::TicketSystem::Jira.into() };
+            let request =
+                v1::CreateTicketRequest { incident, destination: Some(v1::TicketSystem::Jira.into()) };
             match client.create_ticket(request).await {
                 Ok(answer) => break acknowledged.note_push(&answer),
                 Err(_) => told.refused.fetch_add(1, Ordering::SeqCst),

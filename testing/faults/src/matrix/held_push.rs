@@ -45,7 +45,7 @@ pub(crate) async fn hold(world: &World, point: Point, system: TicketSystem) -> P
 /// CreateTicket, not waited for.
 pub(crate) fn begin_push(world: &World, id: &str, system: TicketSystem) -> Push {
     let mut client = world.client.clone();
-    let request = CreateTicketRequest { incident: Some(incident(id)), system: system.into() };
+    let request = CreateTicketRequest { incident: Some(incident(id)), destination: Some(system.into()) };
     tokio::spawn(async move { client.create_ticket(request).await })
 }
 

@@ -171,7 +171,7 @@ async fn older_shows_first(stage: Stage, site: Site) {
 /// Of two tickets the older one is the reference in the end, and the other is reported as a duplicate.
 async fn two_are_reported(mut scene: Scene, id: &str) {
     scene.world.until_event("INC-1", TicketEventKind::DuplicateFound).await;
-    let swept = |delivery: &_| attempts(delivery, AttemptKind::Sweep, AttemptOutcome::Found) >= 3;
+    let swept = |delivery: &_| attempts(delivery, AttemptKind::DuplicateScan, AttemptOutcome::Found) >= 3;
     let delivery = scene.until(id, "the last sweep", swept).await;
     let tickets = scene.simulator().tickets();
     let keys: Vec<_> = tickets.iter().map(|ticket| ticket.key.as_str()).collect();
@@ -189,7 +189,7 @@ async fn permanent(stage: Stage, site: Site) {
     scene.simulator().set_index_lag(FOREVER);
     let id = scene.make_outcome_unknown("INC-1", true).await;
     scene.world.until(&id, DeliveryState::Delivered).await;
-    let swept = |delivery: &_| attempts(delivery, AttemptKind::Sweep, AttemptOutcome::Unproven) >= 3;
+    let swept = |delivery: &_| attempts(delivery, AttemptKind::DuplicateScan, AttemptOutcome::Unproven) >= 3;
     let delivery = scene.until(&id, "the last sweep", swept).await;
     let tickets = scene.simulator().tickets();
     assert_eq!((tickets.len(), scene.creates()), (2, 2), "{delivery:#?}");

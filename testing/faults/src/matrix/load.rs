@@ -145,7 +145,7 @@ async fn call(mut client: Client, n: usize, incident: v1::Incident) -> Result<An
             return Ok(Answer { deliveries, already_existed });
         }
     };
-    let request = v1::CreateTicketRequest { incident: Some(incident), system: system.into() };
+    let request = v1::CreateTicketRequest { incident: Some(incident), destination: Some(system.into()) };
     let v1::CreateTicketResponse { delivery, already_existed, .. } = client.create_ticket(request).await?;
     Ok(Answer { deliveries: delivery.into_iter().collect(), already_existed })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::{
-    ConfigureRequest, PreviewTicketRequest, TargetConditionKind, TestConnectionRequest,
+    ConfigureRequest, ConnectionConditionKind, PreviewTicketRequest, TestConnectionRequest,
 };
 use ticketing_failpoints::Point;
 use ticketing_harness::{World, incident, retry, text};
@@ -39,10 +39,10 @@ pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
     for vendor in VENDORS {
         for (fault, refusal, becomes) in [
-            ("login refused, and many pushes", status(401), TargetConditionKind::LoginRefused),
-            ("account locked, and many pushes", locked(), TargetConditionKind::Suspended),
+            ("login refused, and many pushes", status(401), ConnectionConditionKind::LoginRefused),
+            ("account locked, and many pushes", locked(), ConnectionConditionKind::Suspended),
         ] {
-            if vendor == Vendor::ServiceNow && becomes == TargetConditionKind::Suspended {
+            if vendor == Vendor::ServiceNow && becomes == ConnectionConditionKind::Suspended {
                 let why = "ServiceNow answers a locked account as it answers any refused login";
                 cells.push(Cell::does_not_apply(FAMILY, fault, name(vendor), why));
                 continue;
@@ -85,7 +85,7 @@ async fn wrong_password(stage: Stage, vendor: Vendor, limit: usize, calls: Calls
     let beside = if calls == Calls::All { begin_reads(&world, vendor) } else { JoinSet::new() };
     world.push_all(ids, system(vendor), AT_ONCE).await;
     beside.join_all().await;
-    world.until_target(system(vendor), TargetConditionKind::Suspended).await;
+    world.until_condition(system(vendor), ConnectionConditionKind::Suspended).await;
     world.wait(SOON).await;
     let refused = simulator(&world, vendor).requests().len();
     assert!((1..limit).contains(&refused), "{refused} logins were refused");
@@ -99,17 +99,18 @@ async fn wrong_password(stage: Stage, vendor: Vendor, limit: usize, calls: Calls
 
 /// Previews and connection tests, as many of each as there are pushes.
 fn begin_reads(world: &World, vendor: Vendor) -> JoinSet<()> {
-    let system = system(vendor).into();
+    let system = system(vendor);
     let mut reads = JoinSet::new();
     for n in 0..AT_ONCE {
         let mut client = world.client.clone();
         reads.spawn(async move {
             let incident = Some(incident(&format!("INC-{n}")));
-            client.preview_ticket(PreviewTicketRequest { incident, system }).await.unwrap();
+            let destination = Some(system.into());
+            client.preview_ticket(PreviewTicketRequest { incident, destination }).await.unwrap();
         });
         let mut client = world.client.clone();
         reads.spawn(async move {
-            let request = TestConnectionRequest { system, ..Default::default() };
+            let request = TestConnectionRequest { destination: Some(system.into()), ..Default::default() };
             let test = client.test_connection(request).await.unwrap().test.unwrap();
             assert!(!test.passed, "the password is wrong: {test:#?}");
         });
@@ -151,7 +152,7 @@ async fn not_asked_again(stage: Stage, vendor: Vendor) {
 
 /// After one refusal nothing but a probe a tick is asked any more, however much is pushed, until a person has tested the connection. What was
 /// pushed meanwhile is delivered then.
-async fn left_alone(stage: Stage, vendor: Vendor, refusal: Effect, becomes: TargetConditionKind) {
+async fn left_alone(stage: Stage, vendor: Vendor, refusal: Effect, becomes: ConnectionConditionKind) {
     let mut world = start(plan(&stage, vendor)).await;
     let ticks = ConfigureRequest { retry: Some(retry(60, TICK, TICK)), ..Default::default() };
     world.configure(ticks).await;
@@ -160,7 +161,7 @@ async fn left_alone(stage: Stage, vendor: Vendor, refusal: Effect, becomes: Targ
     // ServiceNow may lock the account, so its next tick may have sent the one further probe already.
     loop {
         let condition = world.status(system(vendor)).await.condition.unwrap().kind();
-        if condition == becomes || condition == TargetConditionKind::Suspended {
+        if condition == becomes || condition == ConnectionConditionKind::Suspended {
             break;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

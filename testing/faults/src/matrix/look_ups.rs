@@ -137,7 +137,7 @@ async fn lied_to(stage: Stage, site: Site, lie: Lie) {
     lie.unfold(&scene);
     if lie.is_of_login() && !site.is_jira() {
         // A password can be locked: after one further probe it is not tried again until an operator tests it.
-        scene.world.until_target(site.system(), v1::TargetConditionKind::Suspended).await;
+        scene.world.until_condition(site.system(), v1::ConnectionConditionKind::Suspended).await;
     } else {
         scene.until_looked_up_or_delivered(&made, 2).await;
         scene.until_looked_up_or_delivered(&not_made, 2).await;
@@ -151,7 +151,8 @@ async fn lied_to(stage: Stage, site: Site, lie: Lie) {
     lie.end(&scene);
     let ended = Instant::now();
     if lie.is_of_login() {
-        let test = v1::TestConnectionRequest { system: site.system().into(), ..Default::default() };
+        let test =
+            v1::TestConnectionRequest { destination: Some(site.system().into()), ..Default::default() };
         scene.world.client.test_connection(test).await.unwrap();
     }
     scene.until_delivered_once(&made).await;
@@ -170,7 +171,8 @@ async fn every_row_twice(stage: Stage, site: Site) {
     let not_made = scene.make_outcome_unknown("INC-2", false).await;
     for id in [made, not_made] {
         let swept = |delivery: &v1::Delivery| {
-            delivery.attempts.iter().filter(|attempt| attempt.kind() == AttemptKind::Sweep).count() == 3
+            delivery.attempts.iter().filter(|attempt| attempt.kind() == AttemptKind::DuplicateScan).count()
+                == 3
         };
         scene.until(&id, "the last sweep", swept).await;
         scene.until_delivered_once(&id).await;

@@ -155,7 +155,7 @@ async fn deleted_afterwards(stage: Stage, site: Site) {
 
 async fn stays_delivered(scene: &mut Scene, delivered: &v1::Delivery) {
     let swept = |delivery: &v1::Delivery| {
-        delivery.attempts.iter().filter(|attempt| attempt.kind() == AttemptKind::Sweep).count() == 3
+        delivery.attempts.iter().filter(|attempt| attempt.kind() == AttemptKind::DuplicateScan).count() == 3
     };
     scene.until(&delivered.id, "the last sweep", swept).await;
     let again = scene.push("INC-1").await;
@@ -207,7 +207,8 @@ async fn resolved_as_found(stage: Stage, site: Site) {
     let resolved = scene.resolve(&delivery.id, &ticket).await.unwrap();
     assert_eq!(resolved.state(), DeliveryState::Delivered, "{resolved:#?}");
     let_it_be_recorded(&mut scene, &delivery.id).await;
-    let swept = |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Sweep, AttemptOutcome::Found) == 3;
+    let swept =
+        |delivery: &v1::Delivery| attempts(delivery, AttemptKind::DuplicateScan, AttemptOutcome::Found) == 3;
     scene.until(&delivery.id, "the last sweep", swept).await;
     scene.until_delivered_once(&delivery.id).await;
     assert_eq!(scene.creates(), 1);

@@ -83,8 +83,8 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> String {
     match at {
         At::Waiting | At::Failed => {
             world.simulator(system).stop().await;
-            let max_attempts = Some(if at == At::Failed { 0 } else { 5 });
-            let retry = v1::RetrySettings { max_attempts, ..retry(60_000, 60_000, 60) };
+            let max_retry_attempts = Some(if at == At::Failed { 0 } else { 5 });
+            let retry = v1::RetrySettings { max_retry_attempts, ..retry(60_000, 60_000, 60) };
             world.configure(v1::ConfigureRequest { retry: Some(retry), ..Default::default() }).await;
         }
         At::CreateHangs { applied } => faults(Effect::Hang { applied }),
@@ -93,7 +93,8 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> String {
     }
     if let At::CreateHangs { .. } = at {
         let mut client = world.client.clone().with_deadline(Duration::from_secs(1));
-        let request = v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: system.into() };
+        let request =
+            v1::CreateTicketRequest { incident: Some(incident("INC-1")), destination: Some(system.into()) };
         tokio::spawn(async move { client.create_ticket(request).await });
         world.until_some(DeliveryState::Attempting).await;
         return world.deliveries().await[0].id.clone();
@@ -123,8 +124,10 @@ async fn lay(
             client.resolve_delivery(request).await.map(drop)
         }
         3 => {
-            let request =
-                v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: system.into() };
+            let request = v1::CreateTicketRequest {
+                incident: Some(incident("INC-1")),
+                destination: Some(system.into()),
+            };
             client.create_ticket(request).await.map(drop)
         }
         _ => client.submit_incident(incident("INC-1")).await.map(drop),
@@ -220,7 +223,8 @@ async fn test_at_once(stage: Stage) {
         let mut client = world.client.clone();
         calls.spawn(async move {
             client.configure(change(n)).await.unwrap();
-            let request = v1::TestConnectionRequest { system: TicketSystem::Jira.into(), unsaved: None };
+            let request =
+                v1::TestConnectionRequest { destination: Some(TicketSystem::Jira.into()), unsaved: None };
             let test = client.test_connection(request).await.unwrap().test.unwrap();
             assert!(test.passed, "{test:#?}");
         });

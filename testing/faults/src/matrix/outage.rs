@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rhythmx_ticketing::v1::{ConfigureRequest, Delivery, DeliveryState, FaultKind, TargetConditionKind};
+use rhythmx_ticketing::v1::{ConfigureRequest, ConnectionConditionKind, Delivery, DeliveryState, FaultKind};
 use ticketing_harness::{Plan, World, creates, text};
 use ticketing_simulator::{Call, Effect, Vendor};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -84,7 +84,7 @@ async fn silent(stage: Stage, outage: Outage, vendor: Vendor, from: From) {
         From::UntilTheEnd | From::QuietUntilTheEnd => {
             let failed = world.until(&pushed.id, DeliveryState::Failed).await;
             assert_eq!(failed.last_error.as_ref().unwrap().kind(), FaultKind::Connect, "{failed:#?}");
-            world.until_target(system(vendor), TargetConditionKind::CircuitOpen).await;
+            world.until_condition(system(vendor), ConnectionConditionKind::CircuitOpen).await;
             failed
         }
         _ => until_refused(&mut world, &pushed.id, FaultKind::Connect).await,

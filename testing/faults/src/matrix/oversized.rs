@@ -101,10 +101,11 @@ async fn named(stage: Stage, vendor: Vendor, thing: Thing) {
     simulator(&world, vendor).edit(|profile| thing.begin(profile));
     let mut stub = limited(&world).await;
     let system = system(vendor);
-    let test = v1::TestConnectionRequest { system: system.into(), ..Default::default() };
+    let test = v1::TestConnectionRequest { destination: Some(system.into()), ..Default::default() };
     // After a test, what the site offers is read anew.
     stub.test_connection(test).await.unwrap();
-    let preview = v1::PreviewTicketRequest { incident: Some(incident("INC-1")), system: system.into() };
+    let preview =
+        v1::PreviewTicketRequest { incident: Some(incident("INC-1")), destination: Some(system.into()) };
     let previewed = stub.preview_ticket(preview).await.unwrap().into_inner();
     if thing != Thing::Group {
         assert!(is_cut(&previewed.ticket.unwrap().adjustments), "the preview does not say it");

@@ -101,7 +101,7 @@ async fn play(stage: Stage, fault: Fault, at: At, system: TicketSystem) {
     if at == At::Suspended {
         // Nothing but a test that passes, or other settings, ends this.
         let condition = world.status(system).await.condition.unwrap();
-        assert_eq!(condition.kind(), v1::TargetConditionKind::Suspended);
+        assert_eq!(condition.kind(), v1::ConnectionConditionKind::Suspended);
         world.test_passes(system).await;
     }
     world.until_all_delivered(1).await;
@@ -189,7 +189,7 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> JoinHandle<
         At::Suspended => {
             faults.push(Rule::new(Call::Any, When::Next(1), lock_out()));
             let push = begin_push(world, system);
-            world.until_target(system, v1::TargetConditionKind::Suspended).await;
+            world.until_condition(system, v1::ConnectionConditionKind::Suspended).await;
             push
         }
     }
@@ -198,7 +198,8 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> JoinHandle<
 pub(super) fn begin_push(world: &World, system: TicketSystem) -> JoinHandle<Option<String>> {
     let mut client = world.client.clone().with_deadline(ATTEMPT_DEADLINE * 4);
     tokio::spawn(async move {
-        let request = v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: system.into() };
+        let request =
+            v1::CreateTicketRequest { incident: Some(incident("INC-1")), destination: Some(system.into()) };
         let answer = client.create_ticket(request).await.ok()?;
         Some(answer.delivery?.id)
     })

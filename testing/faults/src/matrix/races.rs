@@ -91,7 +91,7 @@ async fn stale_claim(stage: Stage, site: Site, stale: Stale) {
     scene.until_creates(2).await;
     scene.world.server.release();
     let outcome = if stale == Stale::Refused { AttemptOutcome::Failed } else { AttemptOutcome::Ambiguous };
-    let recorded = |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Create, outcome) > 0;
+    let recorded = |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Send, outcome) > 0;
     let delivery = scene.until(&id, "what the first attempt has to say", recorded).await;
     let busy = matches!(delivery.state(), DeliveryState::Attempting | DeliveryState::Delivered);
     // On a busy machine the second create may have had its answer too late, and said so itself.
@@ -160,8 +160,7 @@ async fn late_success(stage: Stage, site: Site, meanwhile: Meanwhile) {
     let first = scene.simulator().tickets().remove(0).key;
     let by_hand = meanwhile.play(&mut scene, &id, &first).await;
     scene.world.server.release();
-    let known =
-        |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Create, AttemptOutcome::Created) > 0;
+    let known = |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Send, AttemptOutcome::Applied) > 0;
     scene.until(&id, "the ticket that was made first", known).await;
     scene.simulator().faults().clear();
     match by_hand {
@@ -180,7 +179,8 @@ async fn late_success(stage: Stage, site: Site, meanwhile: Meanwhile) {
 async fn two_are_told_of(mut scene: Scene, id: &str) {
     scene.world.until_event("INC-1", TicketEventKind::DuplicateFound).await;
     scene.simulator().set_index_lag(Duration::ZERO);
-    let swept = |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Sweep, AttemptOutcome::Found) > 0;
+    let swept =
+        |delivery: &v1::Delivery| attempts(delivery, AttemptKind::DuplicateScan, AttemptOutcome::Found) > 0;
     let delivery = scene.until(id, "a sweep that sees both", swept).await;
     let keys: Vec<_> = scene.simulator().tickets().into_iter().map(|ticket| ticket.key).collect();
     assert_eq!((key(&delivery), others(&delivery)), (keys[0].clone(), keys[1..].to_vec()), "{delivery:#?}");
@@ -191,7 +191,7 @@ async fn two_are_told_of(mut scene: Scene, id: &str) {
 }
 
 fn creates_ended(delivery: &v1::Delivery) -> usize {
-    delivery.attempts.iter().filter(|attempt| attempt.kind() == AttemptKind::Create).count()
+    delivery.attempts.iter().filter(|attempt| attempt.kind() == AttemptKind::Send).count()
 }
 
 fn others(delivery: &v1::Delivery) -> Vec<String> {

@@ -101,8 +101,8 @@ async fn refuse_one(world: &mut World, system: TicketSystem, name: &str) {
     let refusing =
         Effect::Answer(Reply::json(400, &serde_json::json!({ "error": { "message": "not now" } })));
     world.simulator(system).faults().push(Rule::new(Call::Create, When::Always, refusing));
-    let attempts = |max_attempts| v1::ConfigureRequest {
-        retry: Some(v1::RetrySettings { max_attempts: Some(max_attempts), ..Default::default() }),
+    let attempts = |max_retry_attempts| v1::ConfigureRequest {
+        retry: Some(v1::RetrySettings { max_retry_attempts: Some(max_retry_attempts), ..Default::default() }),
         ..Default::default()
     };
     world.configure(attempts(if name == "FAILED" { 0 } else { 5 })).await;
@@ -126,7 +126,8 @@ async fn offer_behind_one_that_hangs(world: &mut World, system: TicketSystem, id
     let mut callers = JoinSet::new();
     for id in ids {
         let mut client = world.client.clone();
-        let request = v1::CreateTicketRequest { incident: Some(incident(id)), system: system.into() };
+        let request =
+            v1::CreateTicketRequest { incident: Some(incident(id)), destination: Some(system.into()) };
         callers.spawn(async move { drop(client.create_ticket(request).await) });
         world.until_tickets(system, tickets + 1).await;
     }

@@ -200,8 +200,10 @@ impl Scene {
     /// A push in the background.
     pub(super) fn begin_push(&self, id: &str) -> JoinHandle<()> {
         let mut client = self.world.client.clone();
-        let request =
-            v1::CreateTicketRequest { incident: Some(incident(id)), system: self.site.system().into() };
+        let request = v1::CreateTicketRequest {
+            incident: Some(incident(id)),
+            destination: Some(self.site.system().into()),
+        };
         tokio::spawn(async move { drop(client.create_ticket(request).await) })
     }
 
@@ -210,7 +212,7 @@ impl Scene {
         self.inject(Call::Create, When::Next(1), lost(applied));
         let id = self.push(incident).await.delivery.unwrap().id;
         let doubted =
-            |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Create, AttemptOutcome::Ambiguous) > 0;
+            |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Send, AttemptOutcome::Ambiguous) > 0;
         self.until(&id, "a doubt", doubted).await;
         id
     }
@@ -391,6 +393,6 @@ fn proving(delivery: &v1::Delivery, proof: Duration) -> usize {
         Duration::new(u64::try_from(at.seconds).unwrap(), u32::try_from(at.nanos).unwrap())
     };
     let of_kind = |kind| delivery.attempts.iter().filter(move |attempt| attempt.kind() == kind);
-    let Some(sent) = of_kind(AttemptKind::Create).map(began).max() else { return 0 };
+    let Some(sent) = of_kind(AttemptKind::Send).map(began).max() else { return 0 };
     of_kind(AttemptKind::LookUp).map(began).filter(|at| *at >= sent + proof).count()
 }

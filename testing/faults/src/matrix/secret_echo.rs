@@ -62,7 +62,7 @@ async fn play(stage: Stage, vendor: Vendor, writing: Writing) {
     // Jira is asked who it is, and then who we are; ServiceNow both at once.
     let asked = if vendor == Vendor::ServiceNow { 1 } else { 2 };
     faults.push(Rule::new(Call::Any, When::Next(asked), echo(400)));
-    let request = v1::TestConnectionRequest { system: system.into(), ..Default::default() };
+    let request = v1::TestConnectionRequest { destination: Some(system.into()), ..Default::default() };
     let tested = world.client.test_connection(request).await.unwrap();
     assert!(!tested.test.as_ref().unwrap().passed, "{tested:?}");
     let faults = world.simulator(system).faults();

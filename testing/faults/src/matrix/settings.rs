@@ -116,7 +116,7 @@ async fn play(stage: Stage, change: Change, at: At, sent: Sent) {
             configure(&mut world, sent.system, jira, servicenow).await;
         }
         Change::Retries => {
-            let retry = v1::RetrySettings { max_attempts: Some(0), ..Default::default() };
+            let retry = v1::RetrySettings { max_retry_attempts: Some(0), ..Default::default() };
             world.configure(v1::ConfigureRequest { retry: Some(retry), ..Default::default() }).await;
             world.server.release();
             if at == At::Suspended {
@@ -162,7 +162,7 @@ async fn come_to(world: &mut World, at: At, sent: Sent) -> String {
     begin_push(world, sent.system);
     match at {
         At::Held(point) | At::LookUpHeld(point) => world.server.until_held(point).await,
-        At::Suspended => world.until_target(sent.system, v1::TargetConditionKind::Suspended).await,
+        At::Suspended => world.until_condition(sent.system, v1::ConnectionConditionKind::Suspended).await,
         At::CreateHangs | At::Unknown => {
             let hangs = async {
                 while creates(world.simulator(sent.system)) == 0 {
@@ -179,7 +179,7 @@ async fn come_to(world: &mut World, at: At, sent: Sent) -> String {
 fn begin_push(world: &World, system: TicketSystem) {
     let (mut client, acknowledged) = (world.client.clone(), world.acknowledged.clone());
     let incident = Some(ticketing_harness::incident("INC-1"));
-    let request = v1::CreateTicketRequest { incident, system: system.into() };
+    let request = v1::CreateTicketRequest { incident, destination: Some(system.into()) };
     tokio::spawn(async move { acknowledged.note_push(&client.create_ticket(request).await.unwrap()) });
 }
 

@@ -185,10 +185,13 @@ async fn filtered_page(stage: Stage) {
     push(&mut world, 0..4).await;
     let token = page(&mut world, "", 1).await.next_page_token;
     let same = v1::ListDeliveriesRequest { page_token: token, ..Default::default() };
+    let states = vec![v1::DeliveryState::Delivered.into()];
+    let of_states = v1::DeliveryFilter { states, ..Default::default() };
+    let of_incident = v1::DeliveryFilter { incident_id: "INC-1".to_owned(), ..Default::default() };
     let others = [
-        v1::ListDeliveriesRequest { states: vec![v1::DeliveryState::Delivered.into()], ..same.clone() },
+        v1::ListDeliveriesRequest { filter: Some(of_states), ..same.clone() },
         v1::ListDeliveriesRequest { systems: vec![TicketSystem::Jira.into()], ..same.clone() },
-        v1::ListDeliveriesRequest { incident_id: "INC-1".to_owned(), ..same.clone() },
+        v1::ListDeliveriesRequest { filter: Some(of_incident), ..same.clone() },
     ];
     for other in others {
         refusal(world.client.list_deliveries(other).await).is_invalid("PAGE_TOKEN_INVALID", &["page_token"]);

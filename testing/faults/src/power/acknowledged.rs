@@ -91,7 +91,7 @@ pub(super) async fn look_up(client: &mut Client, id: &str) -> Option<v1::Deliver
 
 fn words(event: &v1::TicketEvent) -> String {
     let delivery = event.delivery.as_ref().map(|delivery| (&delivery.id, delivery.state()));
-    format!("{:?} {} {} {delivery:?} {:?}", event.kind(), event.incident_id, event.target, event.time)
+    format!("{:?} {} {} {delivery:?} {:?}", event.kind(), event.incident_id, event.connection, event.time)
 }
 
 // === impl Acknowledged ===

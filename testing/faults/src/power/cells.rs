@@ -94,7 +94,7 @@ async fn full_before_the_record(stage: Stage) {
     let mut client = world.client.clone().with_deadline(Duration::from_secs(2));
     let push = tokio::spawn(async move {
         let incident = Some(incident("INC-1"));
-        let request = v1::CreateTicketRequest { incident, system: TicketSystem::Jira.into() };
+        let request = v1::CreateTicketRequest { incident, destination: Some(TicketSystem::Jira.into()) };
         client.create_ticket(request).await
     });
     world.until_tickets(TicketSystem::Jira, 1).await;

@@ -41,7 +41,7 @@ async fn play_one(world: &mut World, changes: u64, random: &mut Random, outcome:
     client.configure(world.settings()).await.unwrap();
     let request = v1::CreateTicketRequest {
         incident: Some(incident(&format!("INC-FIRST-{changes}"))),
-        system: v1::TicketSystem::Jira.into(),
+        destination: Some(v1::TicketSystem::Jira.into()),
     };
     let told = client.create_ticket(request).await.unwrap().delivery.unwrap();
     outcome.acknowledged += 1;
@@ -51,7 +51,7 @@ async fn play_one(world: &mut World, changes: u64, random: &mut Random, outcome:
     if look_up(&mut client, &told.id).await.is_none() {
         outcome.gone.push(format!("{} after a first start that was cut at change {changes}", told.id));
     }
-    let systems = client.get_status().await.unwrap().systems;
+    let systems = client.get_status().await.unwrap().connections;
     if !systems.iter().all(|system| system.configured) {
         outcome.gone.push(format!("the settings after a first start that was cut at change {changes}"));
     }

@@ -236,7 +236,8 @@ async fn call(address: String, told: Arc<Observed>, caller: usize) {
             })
         } else {
             let system = if caller % 4 == 1 { TicketSystem::Jira } else { TicketSystem::Servicenow };
-            let request = v1::CreateTicketRequest { incident: Some(incident), system: system.into() };
+            let request =
+                v1::CreateTicketRequest { incident: Some(incident), destination: Some(system.into()) };
             client.create_ticket(request).await.map(|answer| answer.delivery.into_iter().collect())
         };
         let deliveries = match answer {
@@ -288,7 +289,7 @@ fn settings(longest_delay: i64) -> v1::ConfigureRequest {
         systems: Some(v1::TicketSystemList { values: both }),
         ..Default::default()
     };
-    let retry = v1::RetrySettings { max_attempts: Some(20), ..retry(60, longest_delay, 60) };
+    let retry = v1::RetrySettings { max_retry_attempts: Some(20), ..retry(60, longest_delay, 60) };
     v1::ConfigureRequest { auto_push: Some(auto_push), retry: Some(retry), ..Default::default() }
 }
 

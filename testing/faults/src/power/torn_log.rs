@@ -63,8 +63,10 @@ async fn play(stage: Stage, cut: Cut) {
     let before = Log::read(&std::fs::read(mounted.path().join(LOG)).unwrap());
     mounted.disk.stand_still_at(DiskOperation::Sync, LOG_ENDING);
     let mut client = world.client.clone();
-    let request =
-        v1::CreateTicketRequest { incident: Some(incident("INC-TORN")), system: TicketSystem::Jira.into() };
+    let request = v1::CreateTicketRequest {
+        incident: Some(incident("INC-TORN")),
+        destination: Some(TicketSystem::Jira.into()),
+    };
     let push = tokio::spawn(async move { client.create_ticket(request).await });
     mounted.until_held("commit").await;
     world.server.kill_and(|| mounted.disk.go_on()).await;

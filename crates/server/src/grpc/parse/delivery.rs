@@ -102,18 +102,10 @@ pub(crate) fn resolve_delivery(request: v1::ResolveDeliveryRequest) -> Result<Re
 
 pub(crate) fn list_deliveries(request: v1::ListDeliveriesRequest) -> Result<ListFilter, Violations> {
     let mut violations = Violations::default();
-    let states = states("states", &request.states, &mut violations);
     let systems = field::systems("systems", &request.systems, &mut violations);
-    let incident_id = field::incident_filter("incident_id", request.incident_id, &mut violations);
     let page_size = checked_page_size(request.page_size, DEFAULT_PAGE, &mut violations);
-    let mut deliveries = filter(request.filter.unwrap_or_default(), &mut violations);
-    let once = "must not be set both here and outside of the filter";
-    violations.require(states.is_empty() || deliveries.states.is_empty(), "filter.states", once);
-    let is_once = incident_id.is_none() || deliveries.incident_id.is_none();
-    violations.require(is_once, "filter.incident_id", once);
-    deliveries.states.extend(states);
-    deliveries.systems = systems;
-    deliveries.incident_id = deliveries.incident_id.or(incident_id);
+    let filter = filter(request.filter.unwrap_or_default(), &mut violations);
+    let deliveries = DeliveryFilter { systems, ..filter };
     let largest = if request.include_attempts { MAX_PAGE_WITH_ATTEMPTS } else { MAX_PAGE };
     violations.into_result(ListFilter {
         deliveries,
@@ -282,36 +274,28 @@ mod tests {
     }
 
     #[test]
-    fn refuses_states_inside_and_outside_filter() {
-        let states = vec![v1::DeliveryState::Failed.into()];
-        let filter = Some(v1::DeliveryFilter { states: states.clone(), ..Default::default() });
-        let list = v1::ListDeliveriesRequest { states, filter, ..Default::default() };
-        assert_eq!(fields(list_deliveries(list)), ["filter.states"]);
-    }
-
-    #[test]
     fn every_bad_filter_is_reported_at_once() {
         let request = v1::ListDeliveriesRequest {
-            states: vec![v1::DeliveryState::Failed.into(), 0],
             systems: vec![42],
-            incident_id: "no spaces".to_owned(),
             page_size: -1,
+            filter: Some(v1::DeliveryFilter { states: vec![0], ..Default::default() }),
             ..Default::default()
         };
-        assert_eq!(fields(list_deliveries(request)), ["states[1]", "systems[0]", "incident_id", "page_size"]);
+        assert_eq!(fields(list_deliveries(request)), ["systems[0]", "page_size", "filter.states[0]"]);
     }
 
     #[test]
     fn limits_violations_of_long_list() {
+        let of_states = |states| Some(v1::DeliveryFilter { states, ..Default::default() });
         let request = v1::ListDeliveriesRequest {
-            states: vec![-1; 1_000_000],
             systems: vec![-1; 1_000_000],
+            filter: of_states(vec![-1; 1_000_000]),
             ..Default::default()
         };
         let refused = fields(list_deliveries(request));
         assert_eq!(refused.len(), 2 * (1 + 100));
-        assert_eq!((refused[0].as_str(), refused[101].as_str()), ("states", "systems"));
-        let longest = v1::ListDeliveriesRequest { states: vec![1; 100], ..Default::default() };
+        assert_eq!((refused[0].as_str(), refused[101].as_str()), ("systems", "filter.states"));
+        let longest = v1::ListDeliveriesRequest { filter: of_states(vec![1; 100]), ..Default::default() };
         assert_eq!(list_deliveries(longest).unwrap().deliveries.states.len(), 100);
     }
 

@@ -70,11 +70,11 @@ fn kind(kind: v1::TicketEventKind) -> Option<EventKind> {
         Wire::Cancelled => EventKind::Cancelled,
         Wire::Resolved => EventKind::Resolved,
         Wire::DuplicateFound => EventKind::DuplicateFound,
-        Wire::TargetThrottled => EventKind::TargetThrottled,
-        Wire::TargetLoginRefused => EventKind::TargetLoginRefused,
-        Wire::TargetSuspended => EventKind::TargetSuspended,
-        Wire::TargetCircuitOpened => EventKind::TargetCircuitOpened,
-        Wire::TargetRecovered => EventKind::TargetRecovered,
+        Wire::ConnectionThrottled => EventKind::TargetThrottled,
+        Wire::ConnectionLoginRefused => EventKind::TargetLoginRefused,
+        Wire::ConnectionSuspended => EventKind::TargetSuspended,
+        Wire::ConnectionCircuitOpened => EventKind::TargetCircuitOpened,
+        Wire::ConnectionRecovered => EventKind::TargetRecovered,
     })
 }
 

@@ -10,19 +10,22 @@ use ticketing_core::risk::RiskLevel;
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 
+use super::destination::{self, Destination, Rejection};
 use super::field;
 
 const PATH: &str = "incident";
 
-/// An incident and its ticket system.
+/// An incident and the ticket system of its connection.
 pub(crate) fn pushed_incident(
     incident: Option<v1::Incident>,
-    system: i32,
-) -> Result<(Incident, System), Violations> {
+    destination: Option<impl Into<Destination>>,
+) -> Result<(Incident, System), Rejection> {
     let mut violations = Violations::default();
     let incident = checked(incident, &mut violations);
-    let system = field::system("system", system, &mut violations);
-    incident.zip(system).ok_or(violations)
+    match (incident, destination::system(destination.map(Into::into), &mut violations)) {
+        (Some(incident), Ok(system)) => Ok((incident, system)),
+        (_, system) => Err(Rejection::of(system.err(), violations)),
+    }
 }
 
 /// An incident submitted to auto-push.
@@ -233,10 +236,12 @@ mod tests {
     }
 
     #[test]
-    fn reports_absent_incident_and_system() {
-        let violations = pushed_incident(None, 0).unwrap_err();
+    fn reports_absent_incident_and_destination() {
+        let Err(Rejection::Invalid(violations)) = pushed_incident(None, None::<Destination>) else {
+            panic!("not invalid")
+        };
         let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
-        assert_eq!(fields, ["incident", "system"]);
+        assert_eq!(fields, ["incident", "destination"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! field path.
 
 mod delivery;
+mod destination;
 mod event;
 mod field;
 mod incident;
@@ -12,6 +13,7 @@ pub(crate) use delivery::{
     ListFilter, Retries, cancel_delivery, delivery_id, list_deliveries, page_size, resolve_delivery,
     retry_deliveries,
 };
+pub(crate) use destination::Rejection;
 pub(crate) use event::{Start, Subscription, subscription};
 pub(crate) use incident::{pushed_incident, submitted_incident};
 pub(crate) use settings::{change, tested_connection};

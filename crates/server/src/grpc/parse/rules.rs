@@ -53,14 +53,14 @@ pub(super) fn retry(
     let max = delay("max_delay", change.max_delay, before.max());
     let processor_interval =
         delay("processor_interval", change.processor_interval, current.processor_interval);
-    let max_attempts = change.max_attempts.unwrap_or(before.max_attempts());
+    let max_retry_attempts = change.max_retry_attempts.unwrap_or(before.max_retry_attempts());
     let jitter = change.jitter.unwrap_or(before.jitter());
     violations.require(
         (MIN_INTERVAL..=MAX_INTERVAL).contains(&processor_interval),
         "retry.processor_interval",
         "must be 10 ms to 1 h",
     );
-    let backoff = Backoff::try_new(max_attempts, base, max, jitter).unwrap_or_else(|wrong| {
+    let backoff = Backoff::try_new(max_retry_attempts, base, max, jitter).unwrap_or_else(|wrong| {
         for why in wrong {
             violations.add(backoff_field(why), why.to_string());
         }
@@ -84,7 +84,7 @@ fn systems(values: &[i32], violations: &mut Violations) -> Vec<ticketing_core::s
 
 fn backoff_field(why: InvalidBackoff) -> &'static str {
     match why {
-        InvalidBackoff::MaxAttempts => "retry.max_attempts",
+        InvalidBackoff::MaxRetryAttempts => "retry.max_retry_attempts",
         InvalidBackoff::BaseDelay => "retry.base_delay",
         InvalidBackoff::MaxDelay => "retry.max_delay",
         InvalidBackoff::Jitter => "retry.jitter",
@@ -122,8 +122,8 @@ mod tests {
     #[test]
     fn zero_retries_is_not_absent() {
         let mut violations = Violations::default();
-        let change = v1::RetrySettings { max_attempts: Some(0), ..Default::default() };
-        assert_eq!(retry(change, &RetrySchedule::default(), &mut violations).backoff.max_attempts(), 0);
+        let change = v1::RetrySettings { max_retry_attempts: Some(0), ..Default::default() };
+        assert_eq!(retry(change, &RetrySchedule::default(), &mut violations).backoff.max_retry_attempts(), 0);
         assert!(violations.is_empty());
     }
 
@@ -148,7 +148,7 @@ mod tests {
     fn reports_every_violation_of_schedule() {
         let mut violations = Violations::default();
         let change = v1::RetrySettings {
-            max_attempts: Some(21),
+            max_retry_attempts: Some(21),
             base_delay: seconds(-1),
             max_delay: seconds(30),
             processor_interval: seconds(0),
@@ -158,7 +158,7 @@ mod tests {
         let expected = [
             "retry.base_delay",
             "retry.processor_interval",
-            "retry.max_attempts",
+            "retry.max_retry_attempts",
             "retry.max_delay",
             "retry.jitter",
         ];

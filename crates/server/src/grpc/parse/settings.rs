@@ -11,7 +11,8 @@ use ticketing_egress::RouteDraft;
 use ticketing_jira::Flavour;
 use ticketing_servicenow::{ImpactUrgencyDraft, PrioritiesDraft};
 
-use super::{field, rules};
+use super::destination::{self, Rejection};
+use super::rules;
 use ticketing_engine::app::Change;
 use ticketing_engine::settings::{Draft, Rules, Secret, SecretChange, SecretKind, SecretUse, SystemChange};
 
@@ -34,23 +35,23 @@ pub(crate) fn change(request: v1::ConfigureRequest, current: &Rules, violations:
 /// merged settings may find others.
 pub(crate) fn tested_connection(
     request: v1::TestConnectionRequest,
-) -> Result<(System, Option<SystemChange>, Violations), Violations> {
+) -> Result<(System, Option<SystemChange>, Violations), Rejection> {
     let (mut wrong, mut unsaved) = (Violations::default(), Violations::default());
-    let system = field::system("system", request.system, &mut wrong);
+    let system = destination::system(request.destination.map(Into::into), &mut wrong);
     let change = match request.unsaved {
         Some(Unsaved::Jira(settings)) => Some(jira(settings, &mut unsaved)),
         Some(Unsaved::Servicenow(settings)) => Some(servicenow(settings)),
         None => None,
     };
-    if let (Some(system), Some(change)) = (system, &change) {
+    if let (Ok(system), Some(change)) = (&system, &change) {
         let given = change.draft.system();
         let description =
             format!("are settings of {}, but the test is for {}", given.title(), system.title());
-        wrong.require(given == system, given.as_str(), &description);
+        wrong.require(given == *system, given.as_str(), &description);
     }
-    match system.filter(|_| wrong.is_empty()) {
-        Some(system) => Ok((system, change, unsaved)),
-        None => Err(wrong),
+    match system {
+        Ok(system) if wrong.is_empty() => Ok((system, change, unsaved)),
+        system => Err(Rejection::of(system.err(), wrong)),
     }
 }
 
@@ -213,10 +214,10 @@ mod tests {
     #[test]
     fn refuses_test_with_settings_of_other_system() {
         let request = v1::TestConnectionRequest {
-            system: v1::TicketSystem::Jira.into(),
+            destination: Some(v1::TicketSystem::Jira.into()),
             unsaved: Some(Unsaved::Servicenow(v1::ServiceNowSettings::default())),
         };
-        let wrong = tested_connection(request).unwrap_err();
+        let Err(Rejection::Invalid(wrong)) = tested_connection(request) else { panic!("not invalid") };
         assert_eq!(
             wrong.iter().map(|violation| violation.field.as_str()).collect::<Vec<_>>(),
             ["servicenow"]

@@ -14,12 +14,12 @@ const ATTEMPTS_OF_ONE: usize = 512 * 1024;
 /// Maximum size of the attempts of each delivery in a list, in bytes.
 const ATTEMPTS_IN_LIST: usize = 32 * 1024;
 
-/// A delivery without its attempts; `max_attempts` is from the retry settings.
-pub(crate) fn delivery(delivery: Delivery, max_attempts: u32) -> v1::Delivery {
+/// A delivery without its attempts; `max_retry_attempts` is from the retry settings.
+pub(crate) fn delivery(delivery: Delivery, max_retry_attempts: u32) -> v1::Delivery {
     v1::Delivery {
         id: delivery.id,
         incident_id: delivery.incident_id,
-        target: delivery.target,
+        connection: delivery.target,
         system: field::system(delivery.system).into(),
         trigger: trigger(delivery.trigger).into(),
         state: state(delivery.state).into(),
@@ -30,7 +30,7 @@ pub(crate) fn delivery(delivery: Delivery, max_attempts: u32) -> v1::Delivery {
         updated_at: Some(field::timestamp(delivery.updated_at)),
         next_attempt_at: delivery.due_at.map(field::timestamp),
         failures: delivery.failures,
-        max_attempts,
+        max_retry_attempts,
         last_error: delivery.last_error.map(ticket::last_error),
         adjustments: ticket::adjustments(delivery.adjustments),
         duplicates: delivery.duplicates.into_iter().take(MAX_DUPLICATES).map(ticket::ticket).collect(),
@@ -43,16 +43,20 @@ pub(crate) fn delivery(delivery: Delivery, max_attempts: u32) -> v1::Delivery {
 }
 
 /// A delivery with its newest attempts, as many as fit in a response about it alone.
-pub(crate) fn with_attempts(presented: DeliveryWithAttempts, max_attempts: u32) -> v1::Delivery {
-    with_some_attempts(presented, max_attempts, ATTEMPTS_OF_ONE)
+pub(crate) fn with_attempts(presented: DeliveryWithAttempts, max_retry_attempts: u32) -> v1::Delivery {
+    with_some_attempts(presented, max_retry_attempts, ATTEMPTS_OF_ONE)
 }
 
 /// The same in a list.
-pub(crate) fn listed(presented: DeliveryWithAttempts, max_attempts: u32) -> v1::Delivery {
-    with_some_attempts(presented, max_attempts, ATTEMPTS_IN_LIST)
+pub(crate) fn listed(presented: DeliveryWithAttempts, max_retry_attempts: u32) -> v1::Delivery {
+    with_some_attempts(presented, max_retry_attempts, ATTEMPTS_IN_LIST)
 }
 
-fn with_some_attempts(presented: DeliveryWithAttempts, max_attempts: u32, mut room: usize) -> v1::Delivery {
+fn with_some_attempts(
+    presented: DeliveryWithAttempts,
+    max_retry_attempts: u32,
+    mut room: usize,
+) -> v1::Delivery {
     let mut attempts = vec![];
     for presented in presented.attempts.into_iter().rev().map(attempt) {
         let Some(left) = room.checked_sub(presented.encoded_len()) else { break };
@@ -62,7 +66,7 @@ fn with_some_attempts(presented: DeliveryWithAttempts, max_attempts: u32, mut ro
     attempts.reverse();
     // Attempts are numbered from 1 without gaps.
     let attempts_omitted = attempts.first().map_or(0, |first| first.number.saturating_sub(1));
-    v1::Delivery { attempts, attempts_omitted, ..delivery(presented.delivery, max_attempts) }
+    v1::Delivery { attempts, attempts_omitted, ..delivery(presented.delivery, max_retry_attempts) }
 }
 
 fn attempt(attempt: Attempt) -> v1::Attempt {
@@ -80,15 +84,15 @@ fn attempt(attempt: Attempt) -> v1::Attempt {
 
 fn attempt_kind(kind: AttemptKind) -> v1::AttemptKind {
     match kind {
-        AttemptKind::Create => v1::AttemptKind::Create,
+        AttemptKind::Create => v1::AttemptKind::Send,
         AttemptKind::LookUp => v1::AttemptKind::LookUp,
-        AttemptKind::DuplicateScan => v1::AttemptKind::Sweep,
+        AttemptKind::DuplicateScan => v1::AttemptKind::DuplicateScan,
     }
 }
 
 fn attempt_outcome(outcome: AttemptOutcome) -> v1::AttemptOutcome {
     match outcome {
-        AttemptOutcome::Created => v1::AttemptOutcome::Created,
+        AttemptOutcome::Created => v1::AttemptOutcome::Applied,
         AttemptOutcome::Found => v1::AttemptOutcome::Found,
         AttemptOutcome::Failed => v1::AttemptOutcome::Failed,
         AttemptOutcome::Ambiguous => v1::AttemptOutcome::Ambiguous,
@@ -156,7 +160,7 @@ mod tests {
     fn presents_new_delivery_as_pending() {
         let presented = delivery(accepted(), 5);
         assert_eq!(presented.state(), v1::DeliveryState::Pending);
-        assert_eq!((presented.ticket, presented.last_error, presented.max_attempts), (None, None, 5));
+        assert_eq!((presented.ticket, presented.last_error, presented.max_retry_attempts), (None, None, 5));
         assert_eq!(presented.next_attempt_at, Some(prost_types::Timestamp::default()));
     }
 

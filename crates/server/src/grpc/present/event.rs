@@ -7,12 +7,12 @@ use super::{delivery, field, message};
 use crate::grpc::token;
 use ticketing_store::{Event, Subject};
 
-/// An event of the stream `stream_id`; `max_attempts` is from the retry settings.
-pub(crate) fn event(event: &Event, stream_id: &str, max_attempts: u32) -> v1::TicketEvent {
+/// An event of the stream `stream_id`; `max_retry_attempts` is from the retry settings.
+pub(crate) fn event(event: &Event, stream_id: &str, max_retry_attempts: u32) -> v1::TicketEvent {
     let (delivery, note) = match &event.subject {
         Subject::Delivery(delivery) => {
             let note = message::event_note(event.kind, delivery, &event.note);
-            (Some(delivery::delivery((**delivery).clone(), max_attempts)), note)
+            (Some(delivery::delivery((**delivery).clone(), max_retry_attempts)), note)
         }
         Subject::Target(health) => {
             let trouble = health.cause.as_ref().map(ToString::to_string);
@@ -25,7 +25,7 @@ pub(crate) fn event(event: &Event, stream_id: &str, max_attempts: u32) -> v1::Ti
         time: Some(field::timestamp(event.at)),
         kind: event_kind(event.kind).into(),
         incident_id: event.incident_id().unwrap_or_default().to_owned(),
-        target: event.target.clone(),
+        connection: event.target.clone(),
         system: field::system(event.system).into(),
         delivery,
         note,
@@ -45,10 +45,10 @@ pub(crate) fn event_kind(kind: EventKind) -> v1::TicketEventKind {
         EventKind::Resolved => v1::TicketEventKind::Resolved,
         EventKind::Cancelled => v1::TicketEventKind::Cancelled,
         EventKind::DuplicateFound => v1::TicketEventKind::DuplicateFound,
-        EventKind::TargetThrottled => v1::TicketEventKind::TargetThrottled,
-        EventKind::TargetLoginRefused => v1::TicketEventKind::TargetLoginRefused,
-        EventKind::TargetSuspended => v1::TicketEventKind::TargetSuspended,
-        EventKind::TargetCircuitOpened => v1::TicketEventKind::TargetCircuitOpened,
-        EventKind::TargetRecovered => v1::TicketEventKind::TargetRecovered,
+        EventKind::TargetThrottled => v1::TicketEventKind::ConnectionThrottled,
+        EventKind::TargetLoginRefused => v1::TicketEventKind::ConnectionLoginRefused,
+        EventKind::TargetSuspended => v1::TicketEventKind::ConnectionSuspended,
+        EventKind::TargetCircuitOpened => v1::TicketEventKind::ConnectionCircuitOpened,
+        EventKind::TargetRecovered => v1::TicketEventKind::ConnectionRecovered,
     }
 }

@@ -5,30 +5,30 @@ use rhythmx_ticketing::v1;
 use super::{delivery, field, message, target, ticket};
 use ticketing_engine::app::{Preview, Pushed, Submission};
 
-pub(crate) fn preview(preview: Preview, max_attempts: u32) -> v1::PreviewTicketResponse {
+pub(crate) fn preview(preview: Preview, max_retry_attempts: u32) -> v1::PreviewTicketResponse {
     let Preview { system, marker, rendered, severity, auto_push, verdict, existing } = preview;
     v1::PreviewTicketResponse {
         ticket: Some(ticket::rendered(system, &marker, rendered)),
         auto_push: Some(target::decision(system, &verdict, severity, &auto_push)),
-        existing: existing.map(|existing| delivery::delivery(existing, max_attempts)),
+        existing: existing.map(|existing| delivery::delivery(existing, max_retry_attempts)),
     }
 }
 
-pub(crate) fn pushed(pushed: Pushed, max_attempts: u32) -> v1::CreateTicketResponse {
+pub(crate) fn pushed(pushed: Pushed, max_retry_attempts: u32) -> v1::CreateTicketResponse {
     let message = message::push_message(&pushed.delivery, pushed.already_existed);
     v1::CreateTicketResponse {
-        delivery: Some(delivery::delivery(pushed.delivery, max_attempts)),
+        delivery: Some(delivery::delivery(pushed.delivery, max_retry_attempts)),
         already_existed: pushed.already_existed,
         message,
     }
 }
 
-pub(crate) fn submission(submission: Submission, max_attempts: u32) -> v1::SubmitIncidentResponse {
+pub(crate) fn submission(submission: Submission, max_retry_attempts: u32) -> v1::SubmitIncidentResponse {
     let Submission { severity, auto_push, decisions } = submission;
     let results = decisions.into_iter().map(|decision| {
         let presented = target::decision(decision.system, &decision.verdict, severity, &auto_push);
         let already_existed = decision.pushed.as_ref().is_some_and(|(_, existed)| *existed);
-        let delivery = decision.pushed.map(|(pushed, _)| delivery::delivery(pushed, max_attempts));
+        let delivery = decision.pushed.map(|(pushed, _)| delivery::delivery(pushed, max_retry_attempts));
         v1::AutoPushResult { decision: Some(presented), delivery, already_existed }
     });
     v1::SubmitIncidentResponse {

@@ -34,7 +34,7 @@ pub(crate) fn auto_push(rule: &AutoPush) -> v1::AutoPushSettings {
 pub(crate) fn retry(schedule: &RetrySchedule) -> v1::RetrySettings {
     let backoff = &schedule.backoff;
     v1::RetrySettings {
-        max_attempts: Some(backoff.max_attempts()),
+        max_retry_attempts: Some(backoff.max_retry_attempts()),
         base_delay: Some(field::duration(backoff.base())),
         max_delay: Some(field::duration(backoff.max())),
         processor_interval: Some(field::duration(schedule.processor_interval)),
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn default_retry_settings_match_contract() {
         let presented = retry(&RetrySchedule::default());
-        assert_eq!((presented.max_attempts, presented.jitter), (Some(5), Some(0.0)));
+        assert_eq!((presented.max_retry_attempts, presented.jitter), (Some(5), Some(0.0)));
         let seconds = |duration: Option<prost_types::Duration>| duration.unwrap().seconds;
         let durations = (presented.base_delay, presented.max_delay, presented.processor_interval);
         assert_eq!((seconds(durations.0), seconds(durations.1), seconds(durations.2)), (60, 3_600, 120));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rhythmx_ticketing::v1;
-use rhythmx_ticketing::v1::system_status::Settings as SettingsView;
+use rhythmx_ticketing::v1::connection_status::Settings as SettingsView;
 use ticketing_core::delivery::{Delivery, State};
 
 use super::settings::{self, View};
@@ -16,7 +16,7 @@ use ticketing_store::LastFailure;
 pub(crate) fn status(status: Status) -> v1::GetStatusResponse {
     let Status { started_at, now, settings, systems } = status;
     v1::GetStatusResponse {
-        systems: systems.into_iter().map(|system| system_status(system, &settings, now)).collect(),
+        connections: systems.into_iter().map(|system| connection_status(system, &settings, now)).collect(),
         auto_push: Some(settings::auto_push(&settings.rules.auto_push)),
         retry: Some(settings::retry(&settings.rules.retry)),
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -49,9 +49,9 @@ pub(crate) fn connection_test(test: ConnectionTest) -> v1::ConnectionTest {
     }
 }
 
-fn system_status(status: SystemStatus, all: &Settings, now: Timestamp) -> v1::SystemStatus {
+fn connection_status(status: SystemStatus, all: &Settings, now: Timestamp) -> v1::ConnectionStatus {
     let view = all.systems.get(&status.target).map(settings::system_settings);
-    v1::SystemStatus {
+    v1::ConnectionStatus {
         system: field::system(status.system).into(),
         configured: status.configured,
         enabled: status.enabled,
@@ -65,7 +65,7 @@ fn system_status(status: SystemStatus, all: &Settings, now: Timestamp) -> v1::Sy
         last_failure: status.last_failure.map(last_failure),
         condition: Some(target::condition(&status.health, now)),
         needs_attention: u32::try_from(status.needs_attention).unwrap_or(u32::MAX),
-        target: status.target,
+        connection: status.target,
     }
 }
 

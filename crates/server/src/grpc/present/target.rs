@@ -1,4 +1,4 @@
-//! Targets: their condition, and auto-push decisions.
+//! Connections: their condition, and auto-push decisions.
 
 use jiff::Timestamp;
 use rhythmx_ticketing::v1;
@@ -13,8 +13,8 @@ use super::field;
 /// Maximum length of a condition's reason in characters: a message and its hint.
 const MAX_CAUSE: usize = 1_600;
 
-pub(crate) fn condition(health: &Health, now: Timestamp) -> v1::TargetCondition {
-    use v1::TargetConditionKind as Kind;
+pub(crate) fn condition(health: &Health, now: Timestamp) -> v1::ConnectionCondition {
+    use v1::ConnectionConditionKind as Kind;
     let until = health.throttled_until.filter(|until| now < *until);
     let kind = match (health.condition, health.throttled_until) {
         (Condition::Suspended, _) => Kind::Suspended,
@@ -27,15 +27,15 @@ pub(crate) fn condition(health: &Health, now: Timestamp) -> v1::TargetCondition 
     let until = until.filter(|_| kind == Kind::Throttled);
     let reason = match (kind, &health.cause) {
         (Kind::Throttled, _) if until.is_none() => {
-            "the pause that the system asked for is over; one request a tick is sent until one succeeds"
+            "the pause that the ticket system asked for is over; one request a tick is sent until one succeeds"
                 .to_owned()
         }
-        (Kind::Throttled, _) => "the system asked for a pause; nothing is lost".to_owned(),
+        (Kind::Throttled, _) => "the ticket system asked for a pause; nothing is lost".to_owned(),
         (_, Some(cause)) => limits::cut(&cause.to_string(), MAX_CAUSE),
         (_, None) => String::new(),
     };
     let since = health.since.filter(|_| kind != Kind::Throttled);
-    v1::TargetCondition {
+    v1::ConnectionCondition {
         kind: kind.into(),
         since: since.map(field::timestamp),
         until: until.map(field::timestamp),
@@ -60,7 +60,7 @@ pub(crate) fn decision(
     };
     v1::AutoPushDecision {
         system: field::system(system).into(),
-        target: system.to_string(),
+        connection: system.to_string(),
         push: *verdict == Verdict::Push,
         skip_reason: skip_reason.into(),
         explanation,
@@ -70,10 +70,10 @@ pub(crate) fn decision(
 fn skip_reason(reason: SkipReason) -> v1::SkipReason {
     match reason {
         SkipReason::Disabled => v1::SkipReason::AutoPushDisabled,
-        SkipReason::NotATarget => v1::SkipReason::SystemNotSelected,
+        SkipReason::NotATarget => v1::SkipReason::ConnectionNotSelected,
         SkipReason::BelowThreshold { .. } => v1::SkipReason::BelowThreshold,
-        SkipReason::NotConfigured => v1::SkipReason::SystemNotConfigured,
-        SkipReason::NotEnabled => v1::SkipReason::SystemNotEnabled,
+        SkipReason::NotConfigured => v1::SkipReason::ConnectionNotConfigured,
+        SkipReason::NotEnabled => v1::SkipReason::ConnectionNotEnabled,
     }
 }
 
@@ -88,25 +88,26 @@ mod tests {
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     #[test]
-    fn presents_healthy_target_without_reason() {
+    fn presents_healthy_connection_without_reason() {
         let presented = condition(&Health::default(), NOW);
-        let expected = v1::TargetCondition { kind: v1::TargetConditionKind::Ok.into(), ..Default::default() };
+        let expected =
+            v1::ConnectionCondition { kind: v1::ConnectionConditionKind::Ok.into(), ..Default::default() };
         assert_eq!(presented, expected);
     }
 
     #[test]
-    fn presents_throttled_target_until_end() {
+    fn presents_throttled_connection_until_end() {
         let until = NOW + Duration::from_secs(90);
         let health = Health { throttled_until: Some(until), ..Health::default() };
         let presented = condition(&health, NOW);
-        assert_eq!(presented.kind(), v1::TargetConditionKind::Throttled);
+        assert_eq!(presented.kind(), v1::ConnectionConditionKind::Throttled);
         assert_eq!(presented.until.map(|time| time.seconds), Some(90));
         let presented = condition(&health, until);
-        assert_eq!((presented.kind(), presented.until), (v1::TargetConditionKind::Throttled, None));
+        assert_eq!((presented.kind(), presented.until), (v1::ConnectionConditionKind::Throttled, None));
     }
 
     #[test]
-    fn presents_suspended_target_with_cause() {
+    fn presents_suspended_connection_with_cause() {
         let cause = Fault::new(FaultKind::LockedOut, "CAPTCHA_CHALLENGE").with_hint("sign in by hand once");
         let health = Health {
             condition: Condition::Suspended,
@@ -116,7 +117,7 @@ mod tests {
             ..Health::default()
         };
         let presented = condition(&health, NOW);
-        assert_eq!(presented.kind(), v1::TargetConditionKind::Suspended);
+        assert_eq!(presented.kind(), v1::ConnectionConditionKind::Suspended);
         assert_eq!((presented.since.is_some(), presented.until), (true, None));
         assert_eq!(presented.reason, "CAPTCHA_CHALLENGE (sign in by hand once)");
     }
@@ -132,6 +133,6 @@ mod tests {
         assert_eq!((below.push, below.skip_reason()), (false, v1::SkipReason::BelowThreshold));
         assert_eq!(below.explanation, "severity HIGH is below the minimum CRITICAL");
         let other = presented(Severity::Critical, System::ServiceNow);
-        assert_eq!(other.skip_reason(), v1::SkipReason::SystemNotSelected);
+        assert_eq!(other.skip_reason(), v1::SkipReason::ConnectionNotSelected);
     }
 }

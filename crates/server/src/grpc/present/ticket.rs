@@ -5,7 +5,9 @@ use ticketing_core::delivery::LastError;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::limits::{self, MAX_NAME, MAX_REASON};
 use ticketing_core::marker::Marker;
-use ticketing_core::system::{Adjustment, Check, Rendered, System, TicketRef, bounded_adjustments};
+use ticketing_core::system::{
+    Adjustment, Check, CheckOutcome, Rendered, System, TicketRef, bounded_adjustments,
+};
 
 use super::field;
 
@@ -15,9 +17,9 @@ const MAX_FAULT: usize = 500;
 const MAX_CHECKS: usize = 50;
 
 /// A ticket within its limits, which rows of former versions may exceed.
-pub(crate) fn ticket(ticket: TicketRef) -> v1::Ticket {
+pub(crate) fn ticket(ticket: TicketRef) -> v1::TicketReference {
     let ticket = ticket.bounded();
-    v1::Ticket { id: ticket.id, key: ticket.key, url: ticket.url }
+    v1::TicketReference { id: ticket.id, key: ticket.key, url: ticket.url }
 }
 
 /// Adjustments within their limits, as above.
@@ -62,10 +64,19 @@ pub(crate) fn checks(checks: Vec<Check>) -> Vec<v1::ConnectionCheck> {
 fn check(check: Check) -> v1::ConnectionCheck {
     v1::ConnectionCheck {
         name: check.name,
-        passed: check.passed,
+        outcome: check_outcome(check.outcome).into(),
         detail: limits::cut(&check.detail, MAX_REASON),
         hint: limits::cut(&check.hint, MAX_REASON),
         duration: Some(field::duration(check.duration)),
+    }
+}
+
+fn check_outcome(outcome: CheckOutcome) -> v1::CheckOutcome {
+    match outcome {
+        CheckOutcome::Passed => v1::CheckOutcome::Passed,
+        CheckOutcome::Failed => v1::CheckOutcome::Failed,
+        CheckOutcome::Unproven => v1::CheckOutcome::Unproven,
+        CheckOutcome::Skipped => v1::CheckOutcome::Skipped,
     }
 }
 
@@ -99,6 +110,18 @@ fn fault_kind(kind: FaultKind) -> v1::FaultKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn presents_stored_checks_of_earlier_versions() {
+        let presented = |field: &str, value: serde_json::Value| {
+            let duration = serde_json::json!({ "secs": 0, "nanos": 0 });
+            let row = serde_json::json!({ "name": "reach", field: value, "detail": "", "hint": "", "duration": duration });
+            check(serde_json::from_value(row).unwrap()).outcome()
+        };
+        assert_eq!(presented("passed", true.into()), v1::CheckOutcome::Passed);
+        assert_eq!(presented("passed", false.into()), v1::CheckOutcome::Failed);
+        assert_eq!(presented("outcome", "UNPROVEN".into()), v1::CheckOutcome::Unproven);
+    }
 
     #[test]
     fn fault_kinds_match_domain() {

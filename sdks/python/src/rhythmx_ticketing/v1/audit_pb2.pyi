@@ -21,16 +21,16 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ListAuditEntriesRequest(_message.Message):
-    """Which page of the audit."""
+    """Which page of the audit log to return."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Entries on a page. Default 50, at most 500; more is cut to that."""
+    """Maximum number of entries to return. 0 means 50; above 500 counts as 500. Negative values are refused."""
     page_token: _builtins.str
-    """`next_page_token` of the page before. Empty: the first page."""
+    """`next_page_token` of the previous page. Empty: the first page."""
     def __init__(
         self,
         *,
@@ -47,17 +47,17 @@ Global___ListAuditEntriesRequest: _TypeAlias = ListAuditEntriesRequest  # noqa: 
 
 @_typing.final
 class ListAuditEntriesResponse(_message.Message):
-    """A page of the audit."""
+    """A page of the audit log."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ENTRIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Where the next page begins. Empty on the last one."""
+    """Output only. Token of the next page. Empty: this is the last page."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEntry]:
-        """The newest first. A page ends early where its message would exceed 1 MiB."""
+        """Output only. The newest first. A page ends early if its message would exceed 1 MiB."""
 
     def __init__(
         self,
@@ -75,8 +75,8 @@ Global___ListAuditEntriesResponse: _TypeAlias = ListAuditEntriesResponse  # noqa
 
 @_typing.final
 class AuditEntry(_message.Message):
-    """Something that somebody did, or was refused. Kept for ever, never changed: entries are sealed to each other, and
-    `ticketing audit verify` finds one that was edited or removed.
+    """An action that a caller or an operator took, or was refused. Entries are never deleted or changed: they form an HMAC hash
+    chain, and `ticketing audit verify` detects an entry that was edited or removed.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -92,37 +92,38 @@ class AuditEntry(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """Output only. Place in the audit: 1 is the first, without gaps."""
+    """Output only. Position in the audit log, from 1, without gaps."""
     actor: _builtins.str
-    """Output only. Who did it: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" where no credential is asked for, or
-    "operator" for one who worked on the data folder itself.
+    """Output only. Who acted: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" if the server requires no credential, or
+    "operator" for a command on the data folder.
     """
     role: _builtins.str
-    """Output only. As what: "admin", "analyst", "producer" or "viewer"."""
+    """Output only. Role of the actor: "admin", "analyst", "producer" or "viewer"."""
     credential: _builtins.str
-    """Output only. How the actor was told from others. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none"."""
+    """Output only. Credential of the actor. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none"."""
     source: _builtins.str
-    """Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000"."""
+    """Output only. Origin of the call. Examples: "192.0.2.7:51234", "unix uid 1000"."""
     action: _builtins.str
-    """Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
-    RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
-    these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
+    """Output only. The action: CONFIGURE, TEST_CONNECTION (of unsaved settings), RETRY_DELIVERY, RETRY_DELIVERIES, CREATE_ANYWAY,
+    CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; CREATE_TICKET and SUBMIT_INCIDENT only if they
+    were refused. Clients must accept other values.
     """
     subject: _builtins.str
-    """Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
-    Empty where a caller's role did not permit the call: then its request was not read.
+    """Output only. Object of the action: the ID of a delivery, a token or an incident, "deliveries", "settings", or for tests the
+    connection, for example "jira". Empty if the caller's role did not permit the call: its request was not read.
     """
     detail: _builtins.str
-    """Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
-    changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+    """Output only. Details as JSON; more than 64 KiB becomes `{"cut": "..."}` with the beginning. For settings each changed field
+    with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: the address that
+    received the credential, and the proxy.
     """
     outcome: _builtins.str
-    """Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
-    "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
+    """Output only. "OK", or the `ErrorReason` without its prefix if the action was refused. Examples: "SETTINGS_INVALID",
+    "ROLE_INSUFFICIENT". A test has two entries: "STARTED", durable before anything is sent, then "PASSED" or "FAILED".
     """
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When it was done."""
+        """Output only. Time of the action."""
 
     def __init__(
         self,

@@ -24,57 +24,97 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class _TargetConditionKind:
+class _CheckOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _TargetConditionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TargetConditionKind.ValueType], _builtins.type):
+class _CheckOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CheckOutcome.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    TARGET_CONDITION_KIND_UNSPECIFIED: _TargetConditionKind.ValueType  # 0
+    CHECK_OUTCOME_UNSPECIFIED: _CheckOutcome.ValueType  # 0
     """Never returned."""
-    TARGET_CONDITION_KIND_OK: _TargetConditionKind.ValueType  # 1
-    """They run."""
-    TARGET_CONDITION_KIND_THROTTLED: _TargetConditionKind.ValueType  # 2
-    """The system asked for a pause (429), believed up to `--max-retry-after` (default 1 h): deliveries wait until it is
-    over, unspent; then one a tick goes out until one succeeds. RetryDelivery and a passed test end the pause at once.
+    CHECK_OUTCOME_PASSED: _CheckOutcome.ValueType  # 1
+    """It is as it must be."""
+    CHECK_OUTCOME_FAILED: _CheckOutcome.ValueType  # 2
+    """Tickets cannot be created until it is fixed. `detail` and `hint` say how."""
+    CHECK_OUTCOME_UNPROVEN: _CheckOutcome.ValueType  # 3
+    """Reading cannot show it: only a created ticket can, or the account may not read what would show it. Tickets are created all
+    the same.
     """
-    TARGET_CONDITION_KIND_CIRCUIT_OPEN: _TargetConditionKind.ValueType  # 3
-    """The system failed repeatedly, by default 10 times in a row, or a delivery spent its retries on such failures:
-    one delivery a tick probes it. Others wait unspent, unless a single delivery alone has failed: they are sent at once.
-    """
-    TARGET_CONDITION_KIND_LOGIN_REFUSED: _TargetConditionKind.ValueType  # 4
-    """The system refused the login or its rights (401 or 403): one delivery a tick probes it. A login that cannot be locked
-    is probed ever less often, up to `--max-retry-after`; one that can be locked once, then it is SUSPENDED.
-    """
-    TARGET_CONDITION_KIND_SUSPENDED: _TargetConditionKind.ValueType  # 5
-    """The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
-    the login is changed (address, account or secret), a test passes, or RetryDelivery sends one. Deliveries wait unspent.
-    """
+    CHECK_OUTCOME_SKIPPED: _CheckOutcome.ValueType  # 4
+    """Not tried, because a check that it depends on failed. `detail` names that check."""
 
-class TargetConditionKind(_TargetConditionKind, metaclass=_TargetConditionKindEnumTypeWrapper):
-    """Whether deliveries to a target run."""
+class CheckOutcome(_CheckOutcome, metaclass=_CheckOutcomeEnumTypeWrapper):
+    """Result of one check."""
 
-TARGET_CONDITION_KIND_UNSPECIFIED: TargetConditionKind.ValueType  # 0
+CHECK_OUTCOME_UNSPECIFIED: CheckOutcome.ValueType  # 0
 """Never returned."""
-TARGET_CONDITION_KIND_OK: TargetConditionKind.ValueType  # 1
-"""They run."""
-TARGET_CONDITION_KIND_THROTTLED: TargetConditionKind.ValueType  # 2
-"""The system asked for a pause (429), believed up to `--max-retry-after` (default 1 h): deliveries wait until it is
-over, unspent; then one a tick goes out until one succeeds. RetryDelivery and a passed test end the pause at once.
+CHECK_OUTCOME_PASSED: CheckOutcome.ValueType  # 1
+"""It is as it must be."""
+CHECK_OUTCOME_FAILED: CheckOutcome.ValueType  # 2
+"""Tickets cannot be created until it is fixed. `detail` and `hint` say how."""
+CHECK_OUTCOME_UNPROVEN: CheckOutcome.ValueType  # 3
+"""Reading cannot show it: only a created ticket can, or the account may not read what would show it. Tickets are created all
+the same.
 """
-TARGET_CONDITION_KIND_CIRCUIT_OPEN: TargetConditionKind.ValueType  # 3
-"""The system failed repeatedly, by default 10 times in a row, or a delivery spent its retries on such failures:
-one delivery a tick probes it. Others wait unspent, unless a single delivery alone has failed: they are sent at once.
+CHECK_OUTCOME_SKIPPED: CheckOutcome.ValueType  # 4
+"""Not tried, because a check that it depends on failed. `detail` names that check."""
+Global___CheckOutcome: _TypeAlias = CheckOutcome  # noqa: Y015
+
+class _ConnectionConditionKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ConnectionConditionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConnectionConditionKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONNECTION_CONDITION_KIND_UNSPECIFIED: _ConnectionConditionKind.ValueType  # 0
+    """Never returned."""
+    CONNECTION_CONDITION_KIND_OK: _ConnectionConditionKind.ValueType  # 1
+    """They are sent."""
+    CONNECTION_CONDITION_KIND_THROTTLED: _ConnectionConditionKind.ValueType  # 2
+    """The ticket system asked for a pause (429), honored up to `--max-retry-after` (default 1 h). Deliveries wait until it is over
+    and lose no retry; then one delivery a tick is sent until one succeeds. RetryDelivery and a passed test end the pause at once.
+    """
+    CONNECTION_CONDITION_KIND_CIRCUIT_OPEN: _ConnectionConditionKind.ValueType  # 3
+    """The circuit breaker is open: the ticket system failed repeatedly, by default 10 times in a row, or a delivery spent its
+    retries on such failures. One delivery a tick probes it. Others wait and lose no retry; if a single delivery alone has
+    failed, the others are sent at once.
+    """
+    CONNECTION_CONDITION_KIND_LOGIN_REFUSED: _ConnectionConditionKind.ValueType  # 4
+    """The ticket system refused the login or its permissions (401 or 403): one delivery a tick probes it. A login that cannot be
+    locked is probed with growing intervals, up to `--max-retry-after`; a login that can be locked is probed once and is then
+    SUSPENDED.
+    """
+    CONNECTION_CONDITION_KIND_SUSPENDED: _ConnectionConditionKind.ValueType  # 5
+    """The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins. Nothing is sent until the login
+    is changed (address, account or secret), a test passes, or RetryDelivery sends a delivery. Deliveries wait and lose no retry.
+    """
+
+class ConnectionConditionKind(_ConnectionConditionKind, metaclass=_ConnectionConditionKindEnumTypeWrapper):
+    """Whether deliveries of a connection are sent."""
+
+CONNECTION_CONDITION_KIND_UNSPECIFIED: ConnectionConditionKind.ValueType  # 0
+"""Never returned."""
+CONNECTION_CONDITION_KIND_OK: ConnectionConditionKind.ValueType  # 1
+"""They are sent."""
+CONNECTION_CONDITION_KIND_THROTTLED: ConnectionConditionKind.ValueType  # 2
+"""The ticket system asked for a pause (429), honored up to `--max-retry-after` (default 1 h). Deliveries wait until it is over
+and lose no retry; then one delivery a tick is sent until one succeeds. RetryDelivery and a passed test end the pause at once.
 """
-TARGET_CONDITION_KIND_LOGIN_REFUSED: TargetConditionKind.ValueType  # 4
-"""The system refused the login or its rights (401 or 403): one delivery a tick probes it. A login that cannot be locked
-is probed ever less often, up to `--max-retry-after`; one that can be locked once, then it is SUSPENDED.
+CONNECTION_CONDITION_KIND_CIRCUIT_OPEN: ConnectionConditionKind.ValueType  # 3
+"""The circuit breaker is open: the ticket system failed repeatedly, by default 10 times in a row, or a delivery spent its
+retries on such failures. One delivery a tick probes it. Others wait and lose no retry; if a single delivery alone has
+failed, the others are sent at once.
 """
-TARGET_CONDITION_KIND_SUSPENDED: TargetConditionKind.ValueType  # 5
-"""The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
-the login is changed (address, account or secret), a test passes, or RetryDelivery sends one. Deliveries wait unspent.
+CONNECTION_CONDITION_KIND_LOGIN_REFUSED: ConnectionConditionKind.ValueType  # 4
+"""The ticket system refused the login or its permissions (401 or 403): one delivery a tick probes it. A login that cannot be
+locked is probed with growing intervals, up to `--max-retry-after`; a login that can be locked is probed once and is then
+SUSPENDED.
 """
-Global___TargetConditionKind: _TypeAlias = TargetConditionKind  # noqa: Y015
+CONNECTION_CONDITION_KIND_SUSPENDED: ConnectionConditionKind.ValueType  # 5
+"""The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins. Nothing is sent until the login
+is changed (address, account or secret), a test passes, or RetryDelivery sends a delivery. Deliveries wait and lose no retry.
+"""
+Global___ConnectionConditionKind: _TypeAlias = ConnectionConditionKind  # noqa: Y015
 
 @_typing.final
 class TestConnectionRequest(_message.Message):
@@ -83,10 +123,13 @@ class TestConnectionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SYSTEM_FIELD_NUMBER: _builtins.int
+    CONNECTION_FIELD_NUMBER: _builtins.int
     JIRA_FIELD_NUMBER: _builtins.int
     SERVICENOW_FIELD_NUMBER: _builtins.int
     system: _ticket_pb2.TicketSystem.ValueType
-    """Required."""
+    """The connection that is named after this ticket system."""
+    connection: _builtins.str
+    """Name of the connection: "jira" or "servicenow"."""
     @_builtins.property
     def jira(self) -> _settings_pb2.JiraSettings:
         """Unsaved settings of Jira."""
@@ -99,22 +142,28 @@ class TestConnectionRequest(_message.Message):
         self,
         *,
         system: _ticket_pb2.TicketSystem.ValueType = ...,
+        connection: _builtins.str = ...,
         jira: _settings_pb2.JiraSettings | None = ...,
         servicenow: _settings_pb2.ServiceNowSettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["jira", b"jira", "servicenow", b"servicenow", "unsaved", b"unsaved"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "destination", b"destination", "jira", b"jira", "servicenow", b"servicenow", "system", b"system", "unsaved", b"unsaved"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["jira", b"jira", "servicenow", b"servicenow", "system", b"system", "unsaved", b"unsaved"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "destination", b"destination", "jira", b"jira", "servicenow", b"servicenow", "system", b"system", "unsaved", b"unsaved"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_destination: _TypeAlias = _typing.Literal["system", "connection"]  # noqa: Y015
+    _WhichOneofArgType_destination: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
     _WhichOneofReturnType_unsaved: _TypeAlias = _typing.Literal["jira", "servicenow"]  # noqa: Y015
     _WhichOneofArgType_unsaved: _TypeAlias = _typing.Literal["unsaved", b"unsaved"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_destination) -> _WhichOneofReturnType_destination | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_unsaved) -> _WhichOneofReturnType_unsaved | None: ...
 
 Global___TestConnectionRequest: _TypeAlias = TestConnectionRequest  # noqa: Y015
 
 @_typing.final
 class TestConnectionResponse(_message.Message):
-    """How the test went."""
+    """The test."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -146,15 +195,15 @@ class ConnectionTest(_message.Message):
     PASSED_FIELD_NUMBER: _builtins.int
     CHECKS_FIELD_NUMBER: _builtins.int
     passed: _builtins.bool
-    """Output only. Whether every check passed: a ticket could be created."""
+    """Output only. Whether no check is CHECK_OUTCOME_FAILED: as far as reading can tell, a ticket can be created."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When it began."""
+        """Output only. Start of the test."""
 
     @_builtins.property
     def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConnectionCheck]:
-        """Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-        passed, and their detail says that they were not tried.
+        """Output only. In the order in which they were made. After a failed check, those that depend on it are
+        CHECK_OUTCOME_SKIPPED.
         """
 
     def __init__(
@@ -179,37 +228,38 @@ class ConnectionCheck(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
-    PASSED_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     HINT_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-    "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
-    A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
+    """Output only. Name of the check. Examples: "reach", "authentication", "project", "create_permission", "issue_type",
+    "required_fields", "table", "assignment_group". The last one is "own_tickets_visible": whether a search of the account finds
+    tickets of this service. A test creates nothing, so this check is CHECK_OUTCOME_UNPROVEN until a delivered ticket was read
+    back.
     """
-    passed: _builtins.bool
-    """Output only."""
+    outcome: Global___CheckOutcome.ValueType
+    """Output only. Result of the check."""
     detail: _builtins.str
-    """Output only. What was found, for people. Example: "Signed in as Ticket Bot (bot@acme.example)." """
+    """Output only. What was found, for people; at most 1,000 characters. Example: "logged in as Ticket Bot"."""
     hint: _builtins.str
-    """Output only. What to mend, for people. Empty where there is nothing."""
+    """Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to fix."""
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
-        """Output only. How long it took."""
+        """Output only. Duration of the check."""
 
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
-        passed: _builtins.bool = ...,
+        outcome: Global___CheckOutcome.ValueType = ...,
         detail: _builtins.str = ...,
         hint: _builtins.str = ...,
         duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "duration", b"duration", "hint", b"hint", "name", b"name", "passed", b"passed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "duration", b"duration", "hint", b"hint", "name", b"name", "outcome", b"outcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -217,7 +267,7 @@ Global___ConnectionCheck: _TypeAlias = ConnectionCheck  # noqa: Y015
 
 @_typing.final
 class GetStatusRequest(_message.Message):
-    """Asks for the status of every ticket system."""
+    """Requests the status of every connection."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -234,11 +284,11 @@ Global___GetStatusRequest: _TypeAlias = GetStatusRequest  # noqa: Y015
 
 @_typing.final
 class GetStatusResponse(_message.Message):
-    """How the service and its ticket systems stand."""
+    """Status of the service and its connections."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    SYSTEMS_FIELD_NUMBER: _builtins.int
+    CONNECTIONS_FIELD_NUMBER: _builtins.int
     AUTO_PUSH_FIELD_NUMBER: _builtins.int
     RETRY_FIELD_NUMBER: _builtins.int
     SERVER_VERSION_FIELD_NUMBER: _builtins.int
@@ -246,8 +296,8 @@ class GetStatusResponse(_message.Message):
     server_version: _builtins.str
     """Output only. Version of the server. Example: "0.1.0"."""
     @_builtins.property
-    def systems(self) -> _containers.RepeatedCompositeFieldContainer[Global___SystemStatus]:
-        """Output only. One for each ticket system that the service knows, configured or not."""
+    def connections(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConnectionStatus]:
+        """Output only. One for each connection, configured or not."""
 
     @_builtins.property
     def auto_push(self) -> _settings_pb2.AutoPushSettings:
@@ -259,12 +309,12 @@ class GetStatusResponse(_message.Message):
 
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When the server was started."""
+        """Output only. Start of the server."""
 
     def __init__(
         self,
         *,
-        systems: _abc.Iterable[Global___SystemStatus] | None = ...,
+        connections: _abc.Iterable[Global___ConnectionStatus] | None = ...,
         auto_push: _settings_pb2.AutoPushSettings | None = ...,
         retry: _settings_pb2.RetrySettings | None = ...,
         server_version: _builtins.str = ...,
@@ -272,20 +322,20 @@ class GetStatusResponse(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "retry", b"retry", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "retry", b"retry", "server_version", b"server_version", "started_at", b"started_at", "systems", b"systems"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "connections", b"connections", "retry", b"retry", "server_version", b"server_version", "started_at", b"started_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
 
 @_typing.final
-class SystemStatus(_message.Message):
-    """How one ticket system stands."""
+class ConnectionStatus(_message.Message):
+    """Status of one connection."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SYSTEM_FIELD_NUMBER: _builtins.int
-    TARGET_FIELD_NUMBER: _builtins.int
+    CONNECTION_FIELD_NUMBER: _builtins.int
     CONFIGURED_FIELD_NUMBER: _builtins.int
     ENABLED_FIELD_NUMBER: _builtins.int
     JIRA_FIELD_NUMBER: _builtins.int
@@ -297,17 +347,17 @@ class SystemStatus(_message.Message):
     CONDITION_FIELD_NUMBER: _builtins.int
     NEEDS_ATTENTION_FIELD_NUMBER: _builtins.int
     system: _ticket_pb2.TicketSystem.ValueType
-    """Output only."""
-    target: _builtins.str
-    """Output only. Name of the configured connection: "jira" or "servicenow"."""
+    """Output only. Kind of its ticket system."""
+    connection: _builtins.str
+    """Output only. Name of the connection: "jira" or "servicenow"."""
     configured: _builtins.bool
-    """Output only. Whether all that is needed to create a ticket is set."""
+    """Output only. Whether all settings that a ticket requires are set."""
     enabled: _builtins.bool
-    """Output only. Whether it is switched on."""
+    """Output only. Whether it is enabled."""
     needs_attention: _builtins.int
-    """Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
-    search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
-    is missing. Alert when this is above 0.
+    """Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only an operator can settle: a ticket may exist, and
+    the search is not known to show tickets of this service, so that an empty result proves nothing. `last_error` of each says
+    what is missing. Alert when this is above 0.
     """
     @_builtins.property
     def jira(self) -> _settings_pb2.JiraSettingsView:
@@ -334,14 +384,14 @@ class SystemStatus(_message.Message):
         """Output only. The last attempt that failed. Absent: none yet."""
 
     @_builtins.property
-    def condition(self) -> Global___TargetCondition:
-        """Output only. Whether deliveries to it run, and why not."""
+    def condition(self) -> Global___ConnectionCondition:
+        """Output only. Whether its deliveries are sent, and if not, why."""
 
     def __init__(
         self,
         *,
         system: _ticket_pb2.TicketSystem.ValueType = ...,
-        target: _builtins.str = ...,
+        connection: _builtins.str = ...,
         configured: _builtins.bool = ...,
         enabled: _builtins.bool = ...,
         jira: _settings_pb2.JiraSettingsView | None = ...,
@@ -350,18 +400,18 @@ class SystemStatus(_message.Message):
         deliveries: Global___DeliveryCounts | None = ...,
         last_success: Global___LastSuccess | None = ...,
         last_failure: Global___LastFailure | None = ...,
-        condition: Global___TargetCondition | None = ...,
+        condition: Global___ConnectionCondition | None = ...,
         needs_attention: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "deliveries", b"deliveries", "jira", b"jira", "last_failure", b"last_failure", "last_success", b"last_success", "last_test", b"last_test", "servicenow", b"servicenow", "settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "configured", b"configured", "deliveries", b"deliveries", "enabled", b"enabled", "jira", b"jira", "last_failure", b"last_failure", "last_success", b"last_success", "last_test", b"last_test", "needs_attention", b"needs_attention", "servicenow", b"servicenow", "settings", b"settings", "system", b"system", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "configured", b"configured", "connection", b"connection", "deliveries", b"deliveries", "enabled", b"enabled", "jira", b"jira", "last_failure", b"last_failure", "last_success", b"last_success", "last_test", b"last_test", "needs_attention", b"needs_attention", "servicenow", b"servicenow", "settings", b"settings", "system", b"system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_settings: _TypeAlias = _typing.Literal["jira", "servicenow"]  # noqa: Y015
     _WhichOneofArgType_settings: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_settings) -> _WhichOneofReturnType_settings | None: ...
 
-Global___SystemStatus: _TypeAlias = SystemStatus  # noqa: Y015
+Global___ConnectionStatus: _TypeAlias = ConnectionStatus  # noqa: Y015
 
 @_typing.final
 class DeliveryCounts(_message.Message):
@@ -425,7 +475,7 @@ class LastSuccess(_message.Message):
         """Output only."""
 
     @_builtins.property
-    def ticket(self) -> _ticket_pb2.Ticket:
+    def ticket(self) -> _ticket_pb2.TicketReference:
         """Output only."""
 
     def __init__(
@@ -433,7 +483,7 @@ class LastSuccess(_message.Message):
         *,
         time: _timestamp_pb2.Timestamp | None = ...,
         delivery_id: _builtins.str = ...,
-        ticket: _ticket_pb2.Ticket | None = ...,
+        ticket: _ticket_pb2.TicketReference | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ticket", b"ticket", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -478,8 +528,8 @@ class LastFailure(_message.Message):
 Global___LastFailure: _TypeAlias = LastFailure  # noqa: Y015
 
 @_typing.final
-class TargetCondition(_message.Message):
-    """Whether deliveries to a target run, and why not."""
+class ConnectionCondition(_message.Message):
+    """Whether deliveries of a connection are sent, and if not, why."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -487,24 +537,24 @@ class TargetCondition(_message.Message):
     SINCE_FIELD_NUMBER: _builtins.int
     UNTIL_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
-    kind: Global___TargetConditionKind.ValueType
+    kind: Global___ConnectionConditionKind.ValueType
     """Output only."""
     reason: _builtins.str
-    """Output only. Why, and what to do, for people. Empty for TARGET_CONDITION_KIND_OK."""
+    """Output only. Cause and remedy, for people. Empty for CONNECTION_CONDITION_KIND_OK."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
-        """Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED."""
+        """Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED."""
 
     @_builtins.property
     def until(self) -> _timestamp_pb2.Timestamp:
-        """Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+        """Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
         is over and no request has succeeded since.
         """
 
     def __init__(
         self,
         *,
-        kind: Global___TargetConditionKind.ValueType = ...,
+        kind: Global___ConnectionConditionKind.ValueType = ...,
         since: _timestamp_pb2.Timestamp | None = ...,
         until: _timestamp_pb2.Timestamp | None = ...,
         reason: _builtins.str = ...,
@@ -515,4 +565,4 @@ class TargetCondition(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TargetCondition: _TypeAlias = TargetCondition  # noqa: Y015
+Global___ConnectionCondition: _TypeAlias = ConnectionCondition  # noqa: Y015

@@ -35,7 +35,7 @@ class _DeliveryTriggerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deliv
     """SubmitIncident."""
 
 class DeliveryTrigger(_DeliveryTrigger, metaclass=_DeliveryTriggerEnumTypeWrapper):
-    """What asked for a delivery."""
+    """What requested a delivery."""
 
 DELIVERY_TRIGGER_UNSPECIFIED: DeliveryTrigger.ValueType  # 0
 """Never returned."""
@@ -54,54 +54,54 @@ class _DeliveryStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deliver
     DELIVERY_STATE_UNSPECIFIED: _DeliveryState.ValueType  # 0
     """Never returned; refused in a filter."""
     DELIVERY_STATE_PENDING: _DeliveryState.ValueType  # 1
-    """Accepted and durable, or made due again: the next attempt is about to start."""
+    """Accepted and durable, or made due again: the next attempt starts shortly."""
     DELIVERY_STATE_ATTEMPTING: _DeliveryState.ValueType  # 2
     """An attempt is running."""
     DELIVERY_STATE_DELIVERED: _DeliveryState.ValueType  # 3
-    """The ticket exists. Final, but for ResolveDelivery, which can correct a ticket that an operator named."""
+    """The ticket exists. Final, except that ResolveDelivery can correct a ticket that an operator named."""
     DELIVERY_STATE_WAITING: _DeliveryState.ValueType  # 4
-    """The ticket system definitely created nothing; the next attempt is due at `next_attempt_at`."""
+    """A definite failure: no ticket was created. The next attempt is due at `next_attempt_at`."""
     DELIVERY_STATE_RECONCILING: _DeliveryState.ValueType  # 5
-    """The ticket may or may not exist: it is looked for before anything is sent again. For example after a time-out; or
-    before the first attempt, if the database was put back from a copy (`last_error` is of kind RESTORED then).
-    Where the search is not known to show tickets of this service, not finding one proves nothing: the delivery stays so,
-    `last_error` says why, and SystemStatus.needs_attention counts it.
+    """An unknown outcome: the ticket may or may not exist. It is looked up before anything is sent again. Examples: after a
+    time-out; or before the first attempt, if the database was restored from a backup (`last_error` is of kind RESTORED then).
+    If the search is not known to show tickets of this service, an empty result proves nothing: the delivery stays in this state,
+    `last_error` says why, and ConnectionStatus.needs_attention counts it.
     """
     DELIVERY_STATE_FAILED: _DeliveryState.ValueType  # 6
-    """Retries are spent. Kept; RetryDelivery, ResolveDelivery and CancelDelivery act on it. When it failed because the
-    target was unavailable, it is tried again by itself: once the target recovers, or to see whether it has.
+    """A dead letter: its retries are spent. It is kept; RetryDelivery, ResolveDelivery and CancelDelivery act on it. If it failed
+    because the connection was unavailable, it is retried automatically: when the connection recovers, or as its probe.
     """
     DELIVERY_STATE_CANCELLED: _DeliveryState.ValueType  # 7
-    """An operator gave it up. Only RetryDelivery and ResolveDelivery act on it; but if it was in doubt and its ticket turns
-    up after all, it is DELIVERED. So is a FAILED one.
+    """An operator cancelled it. Only RetryDelivery and ResolveDelivery act on it. If its outcome was unknown and a later search
+    finds its ticket, it becomes DELIVERED; the same holds for a FAILED one.
     """
 
 class DeliveryState(_DeliveryState, metaclass=_DeliveryStateEnumTypeWrapper):
-    """Where a delivery stands."""
+    """State of a delivery."""
 
 DELIVERY_STATE_UNSPECIFIED: DeliveryState.ValueType  # 0
 """Never returned; refused in a filter."""
 DELIVERY_STATE_PENDING: DeliveryState.ValueType  # 1
-"""Accepted and durable, or made due again: the next attempt is about to start."""
+"""Accepted and durable, or made due again: the next attempt starts shortly."""
 DELIVERY_STATE_ATTEMPTING: DeliveryState.ValueType  # 2
 """An attempt is running."""
 DELIVERY_STATE_DELIVERED: DeliveryState.ValueType  # 3
-"""The ticket exists. Final, but for ResolveDelivery, which can correct a ticket that an operator named."""
+"""The ticket exists. Final, except that ResolveDelivery can correct a ticket that an operator named."""
 DELIVERY_STATE_WAITING: DeliveryState.ValueType  # 4
-"""The ticket system definitely created nothing; the next attempt is due at `next_attempt_at`."""
+"""A definite failure: no ticket was created. The next attempt is due at `next_attempt_at`."""
 DELIVERY_STATE_RECONCILING: DeliveryState.ValueType  # 5
-"""The ticket may or may not exist: it is looked for before anything is sent again. For example after a time-out; or
-before the first attempt, if the database was put back from a copy (`last_error` is of kind RESTORED then).
-Where the search is not known to show tickets of this service, not finding one proves nothing: the delivery stays so,
-`last_error` says why, and SystemStatus.needs_attention counts it.
+"""An unknown outcome: the ticket may or may not exist. It is looked up before anything is sent again. Examples: after a
+time-out; or before the first attempt, if the database was restored from a backup (`last_error` is of kind RESTORED then).
+If the search is not known to show tickets of this service, an empty result proves nothing: the delivery stays in this state,
+`last_error` says why, and ConnectionStatus.needs_attention counts it.
 """
 DELIVERY_STATE_FAILED: DeliveryState.ValueType  # 6
-"""Retries are spent. Kept; RetryDelivery, ResolveDelivery and CancelDelivery act on it. When it failed because the
-target was unavailable, it is tried again by itself: once the target recovers, or to see whether it has.
+"""A dead letter: its retries are spent. It is kept; RetryDelivery, ResolveDelivery and CancelDelivery act on it. If it failed
+because the connection was unavailable, it is retried automatically: when the connection recovers, or as its probe.
 """
 DELIVERY_STATE_CANCELLED: DeliveryState.ValueType  # 7
-"""An operator gave it up. Only RetryDelivery and ResolveDelivery act on it; but if it was in doubt and its ticket turns
-up after all, it is DELIVERED. So is a FAILED one.
+"""An operator cancelled it. Only RetryDelivery and ResolveDelivery act on it. If its outcome was unknown and a later search
+finds its ticket, it becomes DELIVERED; the same holds for a FAILED one.
 """
 Global___DeliveryState: _TypeAlias = DeliveryState  # noqa: Y015
 
@@ -116,100 +116,100 @@ class _FaultKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FaultKind.V
     FAULT_KIND_DNS: _FaultKind.ValueType  # 1
     """Definite: the host name did not resolve."""
     FAULT_KIND_CONNECT: _FaultKind.ValueType  # 2
-    """Definite: no connection; refused, unreachable, or not made in time."""
+    """Definite: no connection; refused, unreachable, or not established in time."""
     FAULT_KIND_TLS: _FaultKind.ValueType  # 3
     """Definite: no trusted TLS session."""
     FAULT_KIND_MISCONFIGURED: _FaultKind.ValueType  # 4
-    """Definite: the settings cannot work; no such project, issue type, table or assignment group."""
+    """Definite: the settings are wrong; no such project, issue type, table or assignment group."""
     FAULT_KIND_TOO_LATE: _FaultKind.ValueType  # 5
-    """Definite: the request was never begun, its send deadline had passed."""
+    """Definite: the request was never started, because its send deadline had passed."""
     FAULT_KIND_REJECTED: _FaultKind.ValueType  # 6
-    """Definite: this ticket alone was refused (400, 422; 403 or 404 while the same login may create others)."""
+    """Definite: only this ticket was refused (400, 422; 403 or 404 while the same login may create others)."""
     FAULT_KIND_UNAUTHORIZED: _FaultKind.ValueType  # 7
     """Definite: the login failed (401)."""
     FAULT_KIND_FORBIDDEN: _FaultKind.ValueType  # 8
-    """Definite: the account may not do this, or may do nothing (402, 403; a read is refused, too, or a permission missing)."""
+    """Definite: the account has no permission (402, 403; a read is refused too, or a permission is missing)."""
     FAULT_KIND_LOCKED_OUT: _FaultKind.ValueType  # 9
     """Definite: the account is locked or has to answer a CAPTCHA."""
     FAULT_KIND_NOT_FOUND: _FaultKind.ValueType  # 10
-    """Definite: the address, project or table is not there, or hidden from the account (404, 410)."""
+    """Definite: the address, project or table does not exist, or is hidden from the account (404, 410)."""
     FAULT_KIND_TOO_LARGE: _FaultKind.ValueType  # 11
-    """Definite: larger than the system takes (413)."""
+    """Definite: larger than the ticket system accepts (413)."""
     FAULT_KIND_RATE_LIMITED: _FaultKind.ValueType  # 12
-    """Definite: the system asks to slow down (429)."""
+    """Definite: the ticket system throttles (429)."""
     FAULT_KIND_NOT_PERMITTED: _FaultKind.ValueType  # 22
-    """Definite: the server may not call this address; its operator has not permitted it. Nothing was sent to anybody."""
+    """Definite: the egress policy of the server does not permit this address. Nothing was sent."""
     FAULT_KIND_TIMED_OUT: _FaultKind.ValueType  # 13
-    """Ambiguous: no answer in time after the request had begun."""
+    """Ambiguous: no response in time after the request had started."""
     FAULT_KIND_CONNECTION_LOST: _FaultKind.ValueType  # 14
-    """Ambiguous: the connection broke after the request had begun."""
+    """Ambiguous: the connection broke after the request had started."""
     FAULT_KIND_REDIRECTED: _FaultKind.ValueType  # 15
-    """Ambiguous: the answer points elsewhere (3xx); it is never followed."""
+    """Ambiguous: a redirect (3xx), which is never followed."""
     FAULT_KIND_CONFLICT: _FaultKind.ValueType  # 16
     """Ambiguous: a conflict (409)."""
     FAULT_KIND_SERVER_ERROR: _FaultKind.ValueType  # 17
-    """Ambiguous: the system, or something before it, gave up (408, 5xx)."""
+    """Ambiguous: the ticket system, or a gateway in front of it, failed (408, 5xx)."""
     FAULT_KIND_UNREADABLE_REPLY: _FaultKind.ValueType  # 18
-    """Ambiguous: the answer cannot be trusted; wrong shape, cut short, too large or of a foreign system."""
+    """Ambiguous: the response cannot be read; wrong shape, truncated, too large or from another system."""
     FAULT_KIND_DORMANT: _FaultKind.ValueType  # 19
-    """Ambiguous: the instance sleeps or shows a page meant for people."""
+    """Ambiguous: the instance hibernates, or returned a page for people."""
     FAULT_KIND_DROPPED: _FaultKind.ValueType  # 20
-    """Ambiguous: taken, and perhaps dropped (202)."""
+    """Ambiguous: accepted without a result (202)."""
     FAULT_KIND_RESTORED: _FaultKind.ValueType  # 21
-    """Ambiguous: the database was put back from a copy, or may have been, and the ticket may have been made after the copy.
-    It is looked for before it is created.
+    """Ambiguous: the database was restored from a backup, or may have been, and the ticket may have been created after the backup.
+    It is looked up before it is created.
     """
 
 class FaultKind(_FaultKind, metaclass=_FaultKindEnumTypeWrapper):
-    """What was observed. The first group is definite: no ticket was made. The second is ambiguous: one may have been."""
+    """Kind of a failure. Definite: no ticket was created. Ambiguous: one may have been created, the outcome is unknown."""
 
 FAULT_KIND_UNSPECIFIED: FaultKind.ValueType  # 0
 """Never returned."""
 FAULT_KIND_DNS: FaultKind.ValueType  # 1
 """Definite: the host name did not resolve."""
 FAULT_KIND_CONNECT: FaultKind.ValueType  # 2
-"""Definite: no connection; refused, unreachable, or not made in time."""
+"""Definite: no connection; refused, unreachable, or not established in time."""
 FAULT_KIND_TLS: FaultKind.ValueType  # 3
 """Definite: no trusted TLS session."""
 FAULT_KIND_MISCONFIGURED: FaultKind.ValueType  # 4
-"""Definite: the settings cannot work; no such project, issue type, table or assignment group."""
+"""Definite: the settings are wrong; no such project, issue type, table or assignment group."""
 FAULT_KIND_TOO_LATE: FaultKind.ValueType  # 5
-"""Definite: the request was never begun, its send deadline had passed."""
+"""Definite: the request was never started, because its send deadline had passed."""
 FAULT_KIND_REJECTED: FaultKind.ValueType  # 6
-"""Definite: this ticket alone was refused (400, 422; 403 or 404 while the same login may create others)."""
+"""Definite: only this ticket was refused (400, 422; 403 or 404 while the same login may create others)."""
 FAULT_KIND_UNAUTHORIZED: FaultKind.ValueType  # 7
 """Definite: the login failed (401)."""
 FAULT_KIND_FORBIDDEN: FaultKind.ValueType  # 8
-"""Definite: the account may not do this, or may do nothing (402, 403; a read is refused, too, or a permission missing)."""
+"""Definite: the account has no permission (402, 403; a read is refused too, or a permission is missing)."""
 FAULT_KIND_LOCKED_OUT: FaultKind.ValueType  # 9
 """Definite: the account is locked or has to answer a CAPTCHA."""
 FAULT_KIND_NOT_FOUND: FaultKind.ValueType  # 10
-"""Definite: the address, project or table is not there, or hidden from the account (404, 410)."""
+"""Definite: the address, project or table does not exist, or is hidden from the account (404, 410)."""
 FAULT_KIND_TOO_LARGE: FaultKind.ValueType  # 11
-"""Definite: larger than the system takes (413)."""
+"""Definite: larger than the ticket system accepts (413)."""
 FAULT_KIND_RATE_LIMITED: FaultKind.ValueType  # 12
-"""Definite: the system asks to slow down (429)."""
+"""Definite: the ticket system throttles (429)."""
 FAULT_KIND_NOT_PERMITTED: FaultKind.ValueType  # 22
-"""Definite: the server may not call this address; its operator has not permitted it. Nothing was sent to anybody."""
+"""Definite: the egress policy of the server does not permit this address. Nothing was sent."""
 FAULT_KIND_TIMED_OUT: FaultKind.ValueType  # 13
-"""Ambiguous: no answer in time after the request had begun."""
+"""Ambiguous: no response in time after the request had started."""
 FAULT_KIND_CONNECTION_LOST: FaultKind.ValueType  # 14
-"""Ambiguous: the connection broke after the request had begun."""
+"""Ambiguous: the connection broke after the request had started."""
 FAULT_KIND_REDIRECTED: FaultKind.ValueType  # 15
-"""Ambiguous: the answer points elsewhere (3xx); it is never followed."""
+"""Ambiguous: a redirect (3xx), which is never followed."""
 FAULT_KIND_CONFLICT: FaultKind.ValueType  # 16
 """Ambiguous: a conflict (409)."""
 FAULT_KIND_SERVER_ERROR: FaultKind.ValueType  # 17
-"""Ambiguous: the system, or something before it, gave up (408, 5xx)."""
+"""Ambiguous: the ticket system, or a gateway in front of it, failed (408, 5xx)."""
 FAULT_KIND_UNREADABLE_REPLY: FaultKind.ValueType  # 18
-"""Ambiguous: the answer cannot be trusted; wrong shape, cut short, too large or of a foreign system."""
+"""Ambiguous: the response cannot be read; wrong shape, truncated, too large or from another system."""
 FAULT_KIND_DORMANT: FaultKind.ValueType  # 19
-"""Ambiguous: the instance sleeps or shows a page meant for people."""
+"""Ambiguous: the instance hibernates, or returned a page for people."""
 FAULT_KIND_DROPPED: FaultKind.ValueType  # 20
-"""Ambiguous: taken, and perhaps dropped (202)."""
+"""Ambiguous: accepted without a result (202)."""
 FAULT_KIND_RESTORED: FaultKind.ValueType  # 21
-"""Ambiguous: the database was put back from a copy, or may have been, and the ticket may have been made after the copy.
-It is looked for before it is created.
+"""Ambiguous: the database was restored from a backup, or may have been, and the ticket may have been created after the backup.
+It is looked up before it is created.
 """
 Global___FaultKind: _TypeAlias = FaultKind  # noqa: Y015
 
@@ -221,27 +221,27 @@ class _AttemptKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AttemptKi
     DESCRIPTOR: _descriptor.EnumDescriptor
     ATTEMPT_KIND_UNSPECIFIED: _AttemptKind.ValueType  # 0
     """Never returned."""
-    ATTEMPT_KIND_CREATE: _AttemptKind.ValueType  # 1
-    """Creates the ticket."""
+    ATTEMPT_KIND_SEND: _AttemptKind.ValueType  # 1
+    """Sends the change to the ticket system: creates the ticket."""
     ATTEMPT_KIND_LOOK_UP: _AttemptKind.ValueType  # 2
-    """Looks for a ticket that may exist."""
-    ATTEMPT_KIND_SWEEP: _AttemptKind.ValueType  # 3
-    """Looks for a ticket that turned up later, some time after a delivery once in doubt was delivered, failed or was
-    cancelled.
+    """Reconciliation: looks up a ticket that may exist."""
+    ATTEMPT_KIND_DUPLICATE_SCAN: _AttemptKind.ValueType  # 3
+    """Looks for further tickets with the same marker, some time after a delivery whose outcome was once unknown was delivered,
+    failed or was cancelled.
     """
 
 class AttemptKind(_AttemptKind, metaclass=_AttemptKindEnumTypeWrapper):
-    """What an attempt does."""
+    """Kind of an attempt."""
 
 ATTEMPT_KIND_UNSPECIFIED: AttemptKind.ValueType  # 0
 """Never returned."""
-ATTEMPT_KIND_CREATE: AttemptKind.ValueType  # 1
-"""Creates the ticket."""
+ATTEMPT_KIND_SEND: AttemptKind.ValueType  # 1
+"""Sends the change to the ticket system: creates the ticket."""
 ATTEMPT_KIND_LOOK_UP: AttemptKind.ValueType  # 2
-"""Looks for a ticket that may exist."""
-ATTEMPT_KIND_SWEEP: AttemptKind.ValueType  # 3
-"""Looks for a ticket that turned up later, some time after a delivery once in doubt was delivered, failed or was
-cancelled.
+"""Reconciliation: looks up a ticket that may exist."""
+ATTEMPT_KIND_DUPLICATE_SCAN: AttemptKind.ValueType  # 3
+"""Looks for further tickets with the same marker, some time after a delivery whose outcome was once unknown was delivered,
+failed or was cancelled.
 """
 Global___AttemptKind: _TypeAlias = AttemptKind  # noqa: Y015
 
@@ -252,50 +252,50 @@ class _AttemptOutcome:
 class _AttemptOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AttemptOutcome.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ATTEMPT_OUTCOME_UNSPECIFIED: _AttemptOutcome.ValueType  # 0
-    """Never returned: an attempt is listed once it has ended."""
-    ATTEMPT_OUTCOME_CREATED: _AttemptOutcome.ValueType  # 1
-    """The ticket was created."""
+    """Never returned: an attempt is listed after it has ended."""
+    ATTEMPT_OUTCOME_APPLIED: _AttemptOutcome.ValueType  # 1
+    """The change was applied: the ticket was created."""
     ATTEMPT_OUTCOME_FOUND: _AttemptOutcome.ValueType  # 2
     """The ticket was found."""
     ATTEMPT_OUTCOME_FAILED: _AttemptOutcome.ValueType  # 3
-    """Definitely no ticket was created; or the look-up could not search."""
+    """A definite failure: no ticket was created; or the look-up could not search."""
     ATTEMPT_OUTCOME_AMBIGUOUS: _AttemptOutcome.ValueType  # 4
-    """A ticket may have been created."""
+    """An unknown outcome: a ticket may have been created."""
     ATTEMPT_OUTCOME_ABSENT: _AttemptOutcome.ValueType  # 5
-    """The look-up found no ticket, and that is proven."""
+    """The look-up found no ticket, which is a proof of absence."""
     ATTEMPT_OUTCOME_UNPROVEN: _AttemptOutcome.ValueType  # 6
     """The look-up found no ticket, which proves nothing yet."""
 
 class AttemptOutcome(_AttemptOutcome, metaclass=_AttemptOutcomeEnumTypeWrapper):
-    """How an attempt ended."""
+    """Outcome of an attempt."""
 
 ATTEMPT_OUTCOME_UNSPECIFIED: AttemptOutcome.ValueType  # 0
-"""Never returned: an attempt is listed once it has ended."""
-ATTEMPT_OUTCOME_CREATED: AttemptOutcome.ValueType  # 1
-"""The ticket was created."""
+"""Never returned: an attempt is listed after it has ended."""
+ATTEMPT_OUTCOME_APPLIED: AttemptOutcome.ValueType  # 1
+"""The change was applied: the ticket was created."""
 ATTEMPT_OUTCOME_FOUND: AttemptOutcome.ValueType  # 2
 """The ticket was found."""
 ATTEMPT_OUTCOME_FAILED: AttemptOutcome.ValueType  # 3
-"""Definitely no ticket was created; or the look-up could not search."""
+"""A definite failure: no ticket was created; or the look-up could not search."""
 ATTEMPT_OUTCOME_AMBIGUOUS: AttemptOutcome.ValueType  # 4
-"""A ticket may have been created."""
+"""An unknown outcome: a ticket may have been created."""
 ATTEMPT_OUTCOME_ABSENT: AttemptOutcome.ValueType  # 5
-"""The look-up found no ticket, and that is proven."""
+"""The look-up found no ticket, which is a proof of absence."""
 ATTEMPT_OUTCOME_UNPROVEN: AttemptOutcome.ValueType  # 6
 """The look-up found no ticket, which proves nothing yet."""
 Global___AttemptOutcome: _TypeAlias = AttemptOutcome  # noqa: Y015
 
 @_typing.final
 class Delivery(_message.Message):
-    """The durable intent to create one ticket for one incident in one target. There is never a second one for the same
-    incident and target, and it is never deleted.
+    """The durable intent to create one ticket for one incident in one connection. There is at most one delivery for an incident and
+    a connection, and deliveries are never deleted.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     INCIDENT_ID_FIELD_NUMBER: _builtins.int
-    TARGET_FIELD_NUMBER: _builtins.int
+    CONNECTION_FIELD_NUMBER: _builtins.int
     SYSTEM_FIELD_NUMBER: _builtins.int
     TRIGGER_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
@@ -306,7 +306,7 @@ class Delivery(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     NEXT_ATTEMPT_AT_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
-    MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
+    MAX_RETRY_ATTEMPTS_FIELD_NUMBER: _builtins.int
     LAST_ERROR_FIELD_NUMBER: _builtins.int
     ADJUSTMENTS_FIELD_NUMBER: _builtins.int
     DUPLICATES_FIELD_NUMBER: _builtins.int
@@ -318,44 +318,48 @@ class Delivery(_message.Message):
     id: _builtins.str
     """Output only. Identifies the delivery. Example: "0197a1c6-6d2e-7c3a-9b1f-3f6f1f2a4b5c"."""
     incident_id: _builtins.str
-    """Output only. The incident that it is for."""
-    target: _builtins.str
-    """Output only. Name of the configured connection: "jira" or "servicenow"."""
+    """Output only. ID of the incident."""
+    connection: _builtins.str
+    """Output only. Name of the connection: "jira" or "servicenow"."""
     system: _ticket_pb2.TicketSystem.ValueType
-    """Output only."""
+    """Output only. Kind of the ticket system."""
     trigger: Global___DeliveryTrigger.ValueType
-    """Output only. What asked for it first."""
+    """Output only. What requested it first."""
     state: Global___DeliveryState.ValueType
     """Output only."""
     marker: _builtins.str
-    """Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID."""
+    """Output only. Client-side idempotency key on the ticket, by which it can be found: a label in Jira, the correlation ID in
+    ServiceNow.
+    """
     incident_revision: _builtins.int
-    """Output only. Which content of the incident was sent or will be: 1 is the first, one more for each change that was
-    accepted before anything was sent.
+    """Output only. Revision of the incident's content that was sent or will be sent: 1 is the first, and each change that was
+    accepted before anything was sent adds 1.
     """
     failures: _builtins.int
-    """Output only. Failed attempts that count: the first and its retries. Look-ups and throttled attempts (429) do not."""
-    max_attempts: _builtins.int
-    """Output only. Retries allowed after the first attempt, by the retry settings in force. The delivery is FAILED when
+    """Output only. Number of failed attempts, the first included. Look-ups and throttled attempts (429) do not count."""
+    max_retry_attempts: _builtins.int
+    """Output only. Maximum number of retries after the first attempt, by the retry settings in force. The delivery is FAILED when
     `failures` exceeds it.
     """
     requested_by: _builtins.str
-    """Output only. Who asked for it first, named as in the audit. Example: "token:soar". Empty for deliveries from before callers
-    were told apart.
+    """Output only. Caller that requested it first, named as in the audit log. Example: "token:soar". Empty for deliveries that are
+    older than the authentication of callers.
     """
     ticket_unverified: _builtins.bool
-    """Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
-    ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+    """Output only. Whether an operator named `ticket` and it was never read: the ticket system could not be queried, and
+    ResolveDelivery was called with `allow_unverified`. Call it again without `allow_unverified` to verify or correct the ticket.
     """
     attempts_omitted: _builtins.int
-    """Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for."""
+    """Output only. Number of attempts before the first of `attempts` that are left out for length. 0 if attempts were not
+    requested.
+    """
     namespace: _builtins.str
-    """Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
-    letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+    """Output only. Namespace of the incident: that of the credential that pushed it first. 1 to 63 lowercase letters, digits and
+    hyphens, beginning with a letter; "default" for credentials without a namespace. Example: "soc-eu".
     """
     @_builtins.property
-    def ticket(self) -> _ticket_pb2.Ticket:
-        """Output only. The ticket. Set when the state is DELIVERED."""
+    def ticket(self) -> _ticket_pb2.TicketReference:
+        """Output only. The ticket. Set if the state is DELIVERED."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
@@ -363,30 +367,28 @@ class Delivery(_message.Message):
 
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When it last changed."""
+        """Output only. Time of the last change."""
 
     @_builtins.property
     def next_attempt_at(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is."""
+        """Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due."""
 
     @_builtins.property
     def last_error(self) -> Global___Fault:
-        """Output only. Why the last attempt failed. Kept after a later success; absent when none failed."""
+        """Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed."""
 
     @_builtins.property
     def adjustments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Adjustment]:
-        """Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50."""
+        """Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50."""
 
     @_builtins.property
-    def duplicates(self) -> _containers.RepeatedCompositeFieldContainer[_ticket_pb2.Ticket]:
-        """Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-        most 50.
-        """
+    def duplicates(self) -> _containers.RepeatedCompositeFieldContainer[_ticket_pb2.TicketReference]:
+        """Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50."""
 
     @_builtins.property
     def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attempt]:
-        """Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-        lists the newest 20; `attempts_omitted` counts the earlier ones.
+        """Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+        `include_attempts`. `attempts_omitted` counts the earlier ones.
         """
 
     def __init__(
@@ -394,21 +396,21 @@ class Delivery(_message.Message):
         *,
         id: _builtins.str = ...,
         incident_id: _builtins.str = ...,
-        target: _builtins.str = ...,
+        connection: _builtins.str = ...,
         system: _ticket_pb2.TicketSystem.ValueType = ...,
         trigger: Global___DeliveryTrigger.ValueType = ...,
         state: Global___DeliveryState.ValueType = ...,
-        ticket: _ticket_pb2.Ticket | None = ...,
+        ticket: _ticket_pb2.TicketReference | None = ...,
         marker: _builtins.str = ...,
         incident_revision: _builtins.int = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         next_attempt_at: _timestamp_pb2.Timestamp | None = ...,
         failures: _builtins.int = ...,
-        max_attempts: _builtins.int = ...,
+        max_retry_attempts: _builtins.int = ...,
         last_error: Global___Fault | None = ...,
         adjustments: _abc.Iterable[Global___Adjustment] | None = ...,
-        duplicates: _abc.Iterable[_ticket_pb2.Ticket] | None = ...,
+        duplicates: _abc.Iterable[_ticket_pb2.TicketReference] | None = ...,
         attempts: _abc.Iterable[Global___Attempt] | None = ...,
         requested_by: _builtins.str = ...,
         ticket_unverified: _builtins.bool = ...,
@@ -417,7 +419,7 @@ class Delivery(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "last_error", b"last_error", "next_attempt_at", b"next_attempt_at", "ticket", b"ticket", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "attempts", b"attempts", "attempts_omitted", b"attempts_omitted", "created_at", b"created_at", "duplicates", b"duplicates", "failures", b"failures", "id", b"id", "incident_id", b"incident_id", "incident_revision", b"incident_revision", "last_error", b"last_error", "marker", b"marker", "max_attempts", b"max_attempts", "namespace", b"namespace", "next_attempt_at", b"next_attempt_at", "requested_by", b"requested_by", "state", b"state", "system", b"system", "target", b"target", "ticket", b"ticket", "ticket_unverified", b"ticket_unverified", "trigger", b"trigger", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "attempts", b"attempts", "attempts_omitted", b"attempts_omitted", "connection", b"connection", "created_at", b"created_at", "duplicates", b"duplicates", "failures", b"failures", "id", b"id", "incident_id", b"incident_id", "incident_revision", b"incident_revision", "last_error", b"last_error", "marker", b"marker", "max_retry_attempts", b"max_retry_attempts", "namespace", b"namespace", "next_attempt_at", b"next_attempt_at", "requested_by", b"requested_by", "state", b"state", "system", b"system", "ticket", b"ticket", "ticket_unverified", b"ticket_unverified", "trigger", b"trigger", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -425,14 +427,14 @@ Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
 
 @_typing.final
 class Adjustment(_message.Message):
-    """A field of a ticket that is not as it was meant to be."""
+    """A field of a ticket that differs from what was meant."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FIELD_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     field: _builtins.str
-    """Output only. The field, in the system's own words; at most 255 characters. Example: "priority"."""
+    """Output only. The field, in the ticket system's own words; at most 255 characters. Example: "priority"."""
     reason: _builtins.str
     """Output only. Why, for people; at most 1,000 characters. Examples: "the project's screen has no priority field", "was cut by
     ServiceNow: 1000 of 3998 characters were stored; the rest was added to the work notes".
@@ -453,7 +455,7 @@ Global___Adjustment: _TypeAlias = Adjustment  # noqa: Y015
 
 @_typing.final
 class Fault(_message.Message):
-    """What went wrong between the service and a ticket system. Never holds a secret."""
+    """A failure between the service and a ticket system. Never contains a secret."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -466,13 +468,13 @@ class Fault(_message.Message):
     kind: Global___FaultKind.ValueType
     """Output only."""
     message: _builtins.str
-    """Output only. What happened, for people, with the system's own words where it had any. At most 500 characters."""
+    """Output only. What happened, for people, with the ticket system's own words if it sent any. At most 500 characters."""
     hint: _builtins.str
-    """Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait."""
+    """Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to do but wait."""
     http_status: _builtins.int
-    """Output only. HTTP status of the answer; 0 when there was none."""
+    """Output only. HTTP status of the response; 0 if there was none."""
     ambiguous: _builtins.bool
-    """Output only. Whether a ticket may exist all the same. False: definitely none was made."""
+    """Output only. Whether the outcome is unknown: a ticket may exist. False: definitely none was created."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it happened."""
@@ -508,7 +510,7 @@ class Attempt(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     FAULT_FIELD_NUMBER: _builtins.int
     number: _builtins.int
-    """Output only. Counts from 1 within the delivery."""
+    """Output only. Number within the delivery, from 1."""
     kind: Global___AttemptKind.ValueType
     """Output only."""
     outcome: Global___AttemptOutcome.ValueType
@@ -523,7 +525,7 @@ class Attempt(_message.Message):
 
     @_builtins.property
     def fault(self) -> Global___Fault:
-        """Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search."""
+        """Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search."""
 
     def __init__(
         self,
@@ -567,7 +569,7 @@ Global___GetDeliveryRequest: _TypeAlias = GetDeliveryRequest  # noqa: Y015
 
 @_typing.final
 class GetDeliveryResponse(_message.Message):
-    """The delivery."""
+    """The requested delivery."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -591,45 +593,37 @@ Global___GetDeliveryResponse: _TypeAlias = GetDeliveryResponse  # noqa: Y015
 
 @_typing.final
 class ListDeliveriesRequest(_message.Message):
-    """Which deliveries to list: those that fit every filter that is set."""
+    """Which deliveries to list: those that match every filter that is set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    STATES_FIELD_NUMBER: _builtins.int
     SYSTEMS_FIELD_NUMBER: _builtins.int
-    INCIDENT_ID_FIELD_NUMBER: _builtins.int
     INCLUDE_ATTEMPTS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
-    incident_id: _builtins.str
-    """Deliveries of this incident. Empty: of every incident."""
     include_attempts: _builtins.bool
-    """Whether to return the attempts too, of each delivery the newest 20. Default false."""
+    """Whether to return the attempts, the newest 20 of each delivery. Default false."""
     page_size: _builtins.int
-    """The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
-    values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
+    """Maximum number of deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100.
+    Negative values are refused. A page may contain fewer, or none, though it is not the last: see ListDeliveriesResponse.
     """
     page_token: _builtins.str
-    """`next_page_token` of the page before, with the same filters. Empty: the first page."""
-    @_builtins.property
-    def states(self) -> _containers.RepeatedScalarFieldContainer[Global___DeliveryState.ValueType]:
-        """Deliveries in any of these states, at most 100. Empty: in every state."""
-
+    """`next_page_token` of the previous page, with the same filters. Empty: the first page."""
     @_builtins.property
     def systems(self) -> _containers.RepeatedScalarFieldContainer[_ticket_pb2.TicketSystem.ValueType]:
-        """Deliveries to any of these systems, at most 100. Empty: to every system."""
+        """Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+        `filter.connections`.
+        """
 
     @_builtins.property
     def filter(self) -> Global___DeliveryFilter:
-        """Further filters. Optional."""
+        """Which deliveries to list. Absent: all."""
 
     def __init__(
         self,
         *,
-        states: _abc.Iterable[Global___DeliveryState.ValueType] | None = ...,
         systems: _abc.Iterable[_ticket_pb2.TicketSystem.ValueType] | None = ...,
-        incident_id: _builtins.str = ...,
         include_attempts: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
@@ -637,7 +631,7 @@ class ListDeliveriesRequest(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "incident_id", b"incident_id", "include_attempts", b"include_attempts", "page_size", b"page_size", "page_token", b"page_token", "states", b"states", "systems", b"systems"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "include_attempts", b"include_attempts", "page_size", b"page_size", "page_token", b"page_token", "systems", b"systems"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -645,7 +639,7 @@ Global___ListDeliveriesRequest: _TypeAlias = ListDeliveriesRequest  # noqa: Y015
 
 @_typing.final
 class DeliveryFilter(_message.Message):
-    """Chooses deliveries: those that fit every field that is set."""
+    """Selects deliveries: those that match every field that is set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -666,19 +660,19 @@ class DeliveryFilter(_message.Message):
 
     @_builtins.property
     def connections(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira"."""
+        """Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira"."""
 
     @_builtins.property
     def fault_kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___FaultKind.ValueType]:
-        """Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none."""
+        """With a `last_error` of any of these kinds, at most 100. Empty: with any or none."""
 
     @_builtins.property
     def created_from(self) -> _timestamp_pb2.Timestamp:
-        """Accepted at this time or later. Absent: since ever."""
+        """Accepted at this time or later. Absent: no lower limit."""
 
     @_builtins.property
     def created_until(self) -> _timestamp_pb2.Timestamp:
-        """Accepted before this time, which must be later than `created_from`. Absent: until now."""
+        """Accepted before this time, which must be later than `created_from`. Absent: no upper limit."""
 
     def __init__(
         self,
@@ -708,11 +702,11 @@ class ListDeliveriesResponse(_message.Message):
     DELIVERIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page."""
+    """Output only. Token of the next page. Empty: this is the last page, whatever its size."""
     @_builtins.property
     def deliveries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Delivery]:
-        """Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-        filters fit few of the deliveries that were examined.
+        """Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+        match few of the deliveries that were examined.
         """
 
     def __init__(
@@ -731,7 +725,7 @@ Global___ListDeliveriesResponse: _TypeAlias = ListDeliveriesResponse  # noqa: Y0
 
 @_typing.final
 class RetryDeliveryRequest(_message.Message):
-    """Which delivery to try now."""
+    """Which delivery to retry now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -740,9 +734,9 @@ class RetryDeliveryRequest(_message.Message):
     delivery_id: _builtins.str
     """Required. 1 to 64 characters."""
     create_anyway: _builtins.bool
-    """Creates the ticket although an earlier send of doubtful outcome may have made it: the way out of a doubt that no
-    look-up can end. Search the ticket system for the marker first; this is recorded. Default false: the ticket is looked
-    for again.
+    """Creates the ticket although an earlier send with an unknown outcome may have created it: the way out if no look-up can
+    settle the outcome. Search the ticket system for the marker first. Audited as CREATE_ANYWAY. Default false: the ticket is
+    looked up again.
     """
     def __init__(
         self,
@@ -760,14 +754,14 @@ Global___RetryDeliveryRequest: _TypeAlias = RetryDeliveryRequest  # noqa: Y015
 
 @_typing.final
 class RetryDeliveryResponse(_message.Message):
-    """How the delivery stands."""
+    """The retried delivery."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DELIVERY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def delivery(self) -> Global___Delivery:
-        """Output only. After the attempt, or as it stood when the deadline came first."""
+        """Output only. After the attempt, or as it was when the deadline of the call came first."""
 
     def __init__(
         self,
@@ -784,7 +778,7 @@ Global___RetryDeliveryResponse: _TypeAlias = RetryDeliveryResponse  # noqa: Y015
 
 @_typing.final
 class RetryDeliveriesRequest(_message.Message):
-    """Which deliveries to try now."""
+    """Which deliveries to retry now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -793,15 +787,15 @@ class RetryDeliveriesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """The most deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused."""
+    """Maximum number of deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused."""
     page_token: _builtins.str
-    """`next_page_token` of the call before, with the same filter. Empty: begins with the newest delivery."""
+    """`next_page_token` of the previous call, with the same filter. Empty: begins with the newest delivery."""
     note: _builtins.str
-    """Why, for the record and the events. Optional; at most 500 characters."""
+    """Reason, for the audit log and the events. Optional; at most 500 characters."""
     @_builtins.property
     def filter(self) -> Global___DeliveryFilter:
-        """Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-        as refused.
+        """Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+        counted as refused.
         """
 
     def __init__(
@@ -822,7 +816,7 @@ Global___RetryDeliveriesRequest: _TypeAlias = RetryDeliveriesRequest  # noqa: Y0
 
 @_typing.final
 class RetryDeliveriesResponse(_message.Message):
-    """What became of one page of deliveries."""
+    """Result for one page of deliveries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -830,13 +824,13 @@ class RetryDeliveriesResponse(_message.Message):
     REFUSED_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     retried: _builtins.int
-    """Output only. Deliveries that are tried now, or looked for now where the outcome of a send is unknown."""
+    """Output only. Number of deliveries that were made due now: for an attempt, or for a look-up if the outcome of a send is unknown."""
     refused: _builtins.int
-    """Output only. Deliveries that fit the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a connection that
-    is not configured and enabled, and CANCELLED ones unless `filter.states` names CANCELLED.
+    """Output only. Number of deliveries that match the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a
+    connection that is not configured and enabled, and CANCELLED ones unless `filter.states` contains CANCELLED.
     """
     next_page_token: _builtins.str
-    """Output only. Continues with the next page. Empty: every delivery that fits was reached."""
+    """Output only. Token of the next page. Empty: every delivery that matches was reached."""
     def __init__(
         self,
         *,
@@ -854,7 +848,7 @@ Global___RetryDeliveriesResponse: _TypeAlias = RetryDeliveriesResponse  # noqa: 
 
 @_typing.final
 class CancelDeliveryRequest(_message.Message):
-    """Which delivery to give up, and why."""
+    """Which delivery to cancel, and why."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -863,7 +857,7 @@ class CancelDeliveryRequest(_message.Message):
     delivery_id: _builtins.str
     """Required. 1 to 64 characters."""
     note: _builtins.str
-    """Why, for the record and the event. Optional; at most 500 characters."""
+    """Reason, for the audit log and the event. Optional; at most 500 characters."""
     def __init__(
         self,
         *,
@@ -904,7 +898,7 @@ Global___CancelDeliveryResponse: _TypeAlias = CancelDeliveryResponse  # noqa: Y0
 
 @_typing.final
 class ResolveDeliveryRequest(_message.Message):
-    """Which delivery has its ticket, and which."""
+    """Which ticket a delivery has."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -919,18 +913,18 @@ class ResolveDeliveryRequest(_message.Message):
     ticket_key: _builtins.str
     """Key of the ticket, or its ID. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24"."""
     ticket_id: _builtins.str
-    """The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
-    can be read, it must be the ID of that ticket.
+    """Identifier of the ticket in the ticket system. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. If the ticket can
+    be read, it must be the ID of that ticket.
     """
     ticket_url: _builtins.str
-    """Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
-    where the ticket cannot be read, and then made from the key if absent and the system allows that.
+    """Web address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Used only
+    if the ticket cannot be read; if absent then, it is derived from the key where the ticket system allows that.
     """
     note: _builtins.str
-    """How it was found, for the record and the event. Optional; at most 500 characters."""
+    """How the ticket was found, for the audit log and the event. Optional; at most 500 characters."""
     allow_unverified: _builtins.bool
-    """Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
-    that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+    """Accepts the ticket without reading it if the ticket system cannot be queried: the delivery is marked `ticket_unverified`. A
+    ticket that is known to be absent, in another place or another incident's is refused all the same. Default false.
     """
     def __init__(
         self,

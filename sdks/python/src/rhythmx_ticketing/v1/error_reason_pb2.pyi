@@ -25,7 +25,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_INCIDENT_INVALID: _ErrorReason.ValueType  # 1
-    """The incident, or the system that it is to go to, breaks one or more rules; `BadRequest` lists them all.
+    """The incident, or its destination, breaks one or more rules; `BadRequest` lists them all.
 
     Example: a score of 120 and a rule without a name. INVALID_ARGUMENT with
     `{"reason":"INCIDENT_INVALID","domain":"ticketing.rhythmx","metadata":{}}` and
@@ -39,22 +39,23 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `{"reason":"SETTINGS_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
     """
     ERROR_REASON_SECRET_REQUIRED: _ErrorReason.ValueType  # 3
-    """The address of a system was changed without giving its secret again: a stored secret is never sent to a new host.
+    """The address of a connection, or the route to it, was changed without setting its secret again: a stored secret is never sent
+    to a new host.
 
     Example: jira.url moved from acme.atlassian.net to evil.example. INVALID_ARGUMENT with
-    `{"reason":"SECRET_REQUIRED","domain":"ticketing.rhythmx","metadata":{"system":"jira"}}`.
+    `{"reason":"SECRET_REQUIRED","domain":"ticketing.rhythmx","metadata":{"connection":"jira"}}`.
     """
-    ERROR_REASON_SYSTEM_NOT_CONFIGURED: _ErrorReason.ValueType  # 4
-    """Settings that are needed to create a ticket are missing. Call Configure.
+    ERROR_REASON_CONNECTION_NOT_CONFIGURED: _ErrorReason.ValueType  # 4
+    """The connection lacks settings that a ticket requires. Call Configure.
 
     Example: CreateTicket for ServiceNow, which has no instance. FAILED_PRECONDITION with
-    `{"reason":"SYSTEM_NOT_CONFIGURED","domain":"ticketing.rhythmx","metadata":{"system":"servicenow"}}`.
+    `{"reason":"CONNECTION_NOT_CONFIGURED","domain":"ticketing.rhythmx","metadata":{"connection":"servicenow"}}`.
     """
-    ERROR_REASON_SYSTEM_NOT_ENABLED: _ErrorReason.ValueType  # 5
-    """The system is switched off. Call Configure with `enabled` true.
+    ERROR_REASON_CONNECTION_NOT_ENABLED: _ErrorReason.ValueType  # 5
+    """The connection is disabled. Call Configure with `enabled` true.
 
     Example: CreateTicket for Jira, which is configured and not enabled. FAILED_PRECONDITION with
-    `{"reason":"SYSTEM_NOT_ENABLED","domain":"ticketing.rhythmx","metadata":{"system":"jira"}}`.
+    `{"reason":"CONNECTION_NOT_ENABLED","domain":"ticketing.rhythmx","metadata":{"connection":"jira"}}`.
     """
     ERROR_REASON_DELIVERY_NOT_FOUND: _ErrorReason.ValueType  # 6
     """There is no delivery with this ID.
@@ -63,7 +64,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `{"reason":"DELIVERY_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197"}}`.
     """
     ERROR_REASON_DELIVERY_STATE: _ErrorReason.ValueType  # 7
-    """The operation does not fit the delivery's state.
+    """The state of the delivery does not allow the operation.
 
     Example: CancelDelivery for a delivery whose ticket exists. FAILED_PRECONDITION with
     `{"reason":"DELIVERY_STATE","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","state":"DELIVERED"}}`.
@@ -76,33 +77,33 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `{"fieldViolations":[{"field":"page_size","description":"must not be negative"}]}`.
     """
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 9
-    """The page token was not made by this service, or for other filters.
+    """The page token is not of this service, or of other filters.
 
-    Example: ListDeliveries with a token of an earlier list and another `states`. INVALID_ARGUMENT with
+    Example: ListDeliveries with a token of an earlier list and another `filter`. INVALID_ARGUMENT with
     `{"reason":"PAGE_TOKEN_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
     """
     ERROR_REASON_RESUME_TOKEN_INVALID: _ErrorReason.ValueType  # 10
-    """The resume token was not made by this service.
+    """The resume token is not of this service.
 
     Example: StreamTicketEvents with resume_token "yesterday". INVALID_ARGUMENT with
     `{"reason":"RESUME_TOKEN_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
     """
     ERROR_REASON_RESUME_TOKEN_EXPIRED: _ErrorReason.ValueType  # 11
-    """Events after the resume token were already dropped, or were lost when the database was put back from a copy. Start
-    again from the oldest token, and read with ListDeliveries what may have been missed. After a database was put back, the
-    oldest token resumes after the last event that is the same as before.
+    """Events after the resume token were deleted by age, or were lost when the database was restored from a backup. Resume from
+    `oldest_token`, and read with ListDeliveries what may have been missed. After a restore, `oldest_token` resumes after the last
+    event that the backup contains.
 
     Example: a subscriber that was away for 31 days. OUT_OF_RANGE with
     `{"reason":"RESUME_TOKEN_EXPIRED","domain":"ticketing.rhythmx","metadata":{"oldest_token":"..."}}`.
     """
     ERROR_REASON_SUBSCRIBER_TOO_SLOW: _ErrorReason.ValueType  # 12
-    """The subscriber took nothing for 30 s. Reconnect with the last token.
+    """The subscriber received nothing for 30 s. Reconnect with the last token.
 
     Example: a client that stopped reading its stream. RESOURCE_EXHAUSTED with
     `{"reason":"SUBSCRIBER_TOO_SLOW","domain":"ticketing.rhythmx","metadata":{"resume_token":"..."}}`.
     """
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 13
-    """The store cannot be written or read. Nothing was accepted; `RetryInfo` says when to try again.
+    """The store cannot be written or read. Nothing was accepted; `RetryInfo` says when to retry.
 
     Example: the disk is full. UNAVAILABLE with
     `{"reason":"STORE_UNAVAILABLE","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -114,58 +115,64 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `{"reason":"SHUTTING_DOWN","domain":"ticketing.rhythmx","metadata":{"resume_token":"..."}}`.
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 15
-    """The server failed in a way it should not; its log has the details.
+    """An internal error; the log of the server has the details.
 
     Example: a stored row that cannot be read back. INTERNAL with
     `{"reason":"INTERNAL","domain":"ticketing.rhythmx","metadata":{}}`.
     """
     ERROR_REASON_CREDENTIAL_MISSING: _ErrorReason.ValueType  # 16
-    """The server asks for a credential, and none came with the call.
+    """The server requires a credential, and the call has none.
 
     Example: grpcurl without `-H "authorization: Bearer rxt_..."`. UNAUTHENTICATED with
     `{"reason":"CREDENTIAL_MISSING","domain":"ticketing.rhythmx","metadata":{}}`.
     """
     ERROR_REASON_CREDENTIAL_INVALID: _ErrorReason.ValueType  # 17
-    """The credential is wrong, has expired or was revoked. Callers are not told which; the server's log tells.
+    """The credential is wrong, has expired or was revoked. Only the log of the server says which.
 
-    Example: a token of last year. UNAUTHENTICATED with
+    Example: an expired token. UNAUTHENTICATED with
     `{"reason":"CREDENTIAL_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
     """
     ERROR_REASON_ROLE_INSUFFICIENT: _ErrorReason.ValueType  # 18
-    """The caller's role may not make this call.
+    """The role of the caller does not permit this call.
 
     Example: a viewer who calls CreateTicket. PERMISSION_DENIED with
     `{"reason":"ROLE_INSUFFICIENT","domain":"ticketing.rhythmx","metadata":{"role":"viewer","needed":"admin, analyst"}}`.
     """
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 19
-    """The caller makes more calls than it may, or too many calls without a good credential came from its address; `RetryInfo` says
-    when to try again.
+    """The caller exceeded its call rate, or its address exceeded the rate of calls without a valid credential; `RetryInfo` says when
+    to retry.
 
     Example: a loop without a pause, or the 31st TestConnection within a minute. RESOURCE_EXHAUSTED with
     `{"reason":"RATE_LIMITED","domain":"ticketing.rhythmx","metadata":{}}`.
     """
     ERROR_REASON_TOO_MANY_STREAMS: _ErrorReason.ValueType  # 20
-    """The caller has as many streams open as it may: of events, of health, of reflection.
+    """The caller has its maximum number of open streams: of events, health and reflection.
 
     Example: a client that opens streams and closes none. RESOURCE_EXHAUSTED with
     `{"reason":"TOO_MANY_STREAMS","domain":"ticketing.rhythmx","metadata":{"limit":"32"}}`.
     """
     ERROR_REASON_CONNECTION_ENDING: _ErrorReason.ValueType  # 21
-    """The connection is as old as it may become: the client connects again. Event streams end with their last token in the
+    """The gRPC connection reached its maximum age: the client connects again. Event streams end with their last token in the
     metadata.
 
     Example: an hour has passed. UNAVAILABLE with
     `{"reason":"CONNECTION_ENDING","domain":"ticketing.rhythmx","metadata":{"resume_token":"..."}}`.
     """
     ERROR_REASON_BUSY: _ErrorReason.ValueType  # 22
-    """The server holds as many bytes of requests as it may. Nothing was accepted; `RetryInfo` says when to try again.
+    """The memory budget of the server for requests is exhausted. Nothing was accepted; `RetryInfo` says when to retry.
 
     Example: a hundred large incidents at a time. RESOURCE_EXHAUSTED with
     `{"reason":"BUSY","domain":"ticketing.rhythmx","metadata":{}}`.
     """
+    ERROR_REASON_CONNECTION_NOT_FOUND: _ErrorReason.ValueType  # 23
+    """No connection has this name. `connections` lists the names that exist.
+
+    Example: CreateTicket with connection "jira-eu". NOT_FOUND with
+    `{"reason":"CONNECTION_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"connection":"jira-eu","connections":"jira, servicenow"}}`
+    and `{"fieldViolations":[{"field":"connection","description":"no connection is named \\"jira-eu\\": set it to jira or servicenow"}]}`.
+    """
     ERROR_REASON_TICKET_NOT_FOUND: _ErrorReason.ValueType  # 25
-    """The ticket system says that there is no such ticket for its account, or the ticket is elsewhere than where the connection
-    creates tickets.
+    """The account of the connection sees no such ticket, or the ticket is in another place than the tickets of the connection.
 
     Example: ResolveDelivery with the mistyped key "SEC-999". FAILED_PRECONDITION with
     `{"reason":"TICKET_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-999"}}`
@@ -178,42 +185,42 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `{"reason":"TICKET_IN_USE","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
     """
     ERROR_REASON_TICKET_UNVERIFIED: _ErrorReason.ValueType  # 27
-    """The ticket system could not be asked whether the ticket exists. Try again, or set `allow_unverified`.
+    """The ticket system could not be queried for the ticket. Retry, or set `allow_unverified`.
 
     Example: ResolveDelivery while Jira is down. FAILED_PRECONDITION with
     `{"reason":"TICKET_UNVERIFIED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
     """
     ERROR_REASON_INCIDENT_OWNED_BY_OTHER: _ErrorReason.ValueType  # 40
-    """The incident belongs to another namespace than the credential of the caller, a producer: it was first handed over with a
-    credential of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
+    """The incident belongs to another namespace than the credential of the caller, a producer: it was pushed first with a credential
+    of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
 
-    Example: the producer of namespace "soc-us" submits "INC-1", which the producer of "soc-eu" has submitted before.
+    Example: a producer of the namespace "soc-us" submits "INC-1", which a producer of "soc-eu" submitted before.
     PERMISSION_DENIED with
     `{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
     """
     ERROR_REASON_REQUEST_MALFORMED: _ErrorReason.ValueType  # 50
-    """The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
-    no `BadRequest`: which field it is cannot be known. UNIMPLEMENTED, for an unknown service or method, has it too.
+    """The request is not a valid message: it is truncated, compressed wrongly, or of another contract. There is no `BadRequest`: the
+    field is unknown. Also the reason of UNIMPLEMENTED, for an unknown service or method.
 
     Example: text in place of a protobuf message. INVALID_ARGUMENT with
     `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.
     """
     ERROR_REASON_REQUEST_TOO_LARGE: _ErrorReason.ValueType  # 51
-    """The request has more bytes than the server takes (`limit`), or would take too much memory when it is decoded.
+    """The request has more bytes than the server accepts (`limit`), or requires too much memory when it is decoded.
 
     Example: an incident with notes of 3 MiB. OUT_OF_RANGE with
     `{"reason":"REQUEST_TOO_LARGE","domain":"ticketing.rhythmx","metadata":{"limit":"2097152"}}`.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why a call was refused. Stands in `google.rpc.ErrorInfo.reason` without the prefix `ERROR_REASON_`, beside the domain
-    "ticketing.rhythmx" and metadata that names what the error is about.
+    """Why a call was refused. The value of `google.rpc.ErrorInfo.reason`, without the prefix `ERROR_REASON_`, with the domain
+    "ticketing.rhythmx" and metadata about the object of the error.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INCIDENT_INVALID: ErrorReason.ValueType  # 1
-"""The incident, or the system that it is to go to, breaks one or more rules; `BadRequest` lists them all.
+"""The incident, or its destination, breaks one or more rules; `BadRequest` lists them all.
 
 Example: a score of 120 and a rule without a name. INVALID_ARGUMENT with
 `{"reason":"INCIDENT_INVALID","domain":"ticketing.rhythmx","metadata":{}}` and
@@ -227,22 +234,23 @@ Example: retry.jitter is 2. INVALID_ARGUMENT with
 `{"reason":"SETTINGS_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
 """
 ERROR_REASON_SECRET_REQUIRED: ErrorReason.ValueType  # 3
-"""The address of a system was changed without giving its secret again: a stored secret is never sent to a new host.
+"""The address of a connection, or the route to it, was changed without setting its secret again: a stored secret is never sent
+to a new host.
 
 Example: jira.url moved from acme.atlassian.net to evil.example. INVALID_ARGUMENT with
-`{"reason":"SECRET_REQUIRED","domain":"ticketing.rhythmx","metadata":{"system":"jira"}}`.
+`{"reason":"SECRET_REQUIRED","domain":"ticketing.rhythmx","metadata":{"connection":"jira"}}`.
 """
-ERROR_REASON_SYSTEM_NOT_CONFIGURED: ErrorReason.ValueType  # 4
-"""Settings that are needed to create a ticket are missing. Call Configure.
+ERROR_REASON_CONNECTION_NOT_CONFIGURED: ErrorReason.ValueType  # 4
+"""The connection lacks settings that a ticket requires. Call Configure.
 
 Example: CreateTicket for ServiceNow, which has no instance. FAILED_PRECONDITION with
-`{"reason":"SYSTEM_NOT_CONFIGURED","domain":"ticketing.rhythmx","metadata":{"system":"servicenow"}}`.
+`{"reason":"CONNECTION_NOT_CONFIGURED","domain":"ticketing.rhythmx","metadata":{"connection":"servicenow"}}`.
 """
-ERROR_REASON_SYSTEM_NOT_ENABLED: ErrorReason.ValueType  # 5
-"""The system is switched off. Call Configure with `enabled` true.
+ERROR_REASON_CONNECTION_NOT_ENABLED: ErrorReason.ValueType  # 5
+"""The connection is disabled. Call Configure with `enabled` true.
 
 Example: CreateTicket for Jira, which is configured and not enabled. FAILED_PRECONDITION with
-`{"reason":"SYSTEM_NOT_ENABLED","domain":"ticketing.rhythmx","metadata":{"system":"jira"}}`.
+`{"reason":"CONNECTION_NOT_ENABLED","domain":"ticketing.rhythmx","metadata":{"connection":"jira"}}`.
 """
 ERROR_REASON_DELIVERY_NOT_FOUND: ErrorReason.ValueType  # 6
 """There is no delivery with this ID.
@@ -251,7 +259,7 @@ Example: GetDelivery for a mistyped ID. NOT_FOUND with
 `{"reason":"DELIVERY_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197"}}`.
 """
 ERROR_REASON_DELIVERY_STATE: ErrorReason.ValueType  # 7
-"""The operation does not fit the delivery's state.
+"""The state of the delivery does not allow the operation.
 
 Example: CancelDelivery for a delivery whose ticket exists. FAILED_PRECONDITION with
 `{"reason":"DELIVERY_STATE","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","state":"DELIVERED"}}`.
@@ -264,33 +272,33 @@ Example: ListDeliveries with page_size -1. INVALID_ARGUMENT with
 `{"fieldViolations":[{"field":"page_size","description":"must not be negative"}]}`.
 """
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 9
-"""The page token was not made by this service, or for other filters.
+"""The page token is not of this service, or of other filters.
 
-Example: ListDeliveries with a token of an earlier list and another `states`. INVALID_ARGUMENT with
+Example: ListDeliveries with a token of an earlier list and another `filter`. INVALID_ARGUMENT with
 `{"reason":"PAGE_TOKEN_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
 """
 ERROR_REASON_RESUME_TOKEN_INVALID: ErrorReason.ValueType  # 10
-"""The resume token was not made by this service.
+"""The resume token is not of this service.
 
 Example: StreamTicketEvents with resume_token "yesterday". INVALID_ARGUMENT with
 `{"reason":"RESUME_TOKEN_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
 """
 ERROR_REASON_RESUME_TOKEN_EXPIRED: ErrorReason.ValueType  # 11
-"""Events after the resume token were already dropped, or were lost when the database was put back from a copy. Start
-again from the oldest token, and read with ListDeliveries what may have been missed. After a database was put back, the
-oldest token resumes after the last event that is the same as before.
+"""Events after the resume token were deleted by age, or were lost when the database was restored from a backup. Resume from
+`oldest_token`, and read with ListDeliveries what may have been missed. After a restore, `oldest_token` resumes after the last
+event that the backup contains.
 
 Example: a subscriber that was away for 31 days. OUT_OF_RANGE with
 `{"reason":"RESUME_TOKEN_EXPIRED","domain":"ticketing.rhythmx","metadata":{"oldest_token":"..."}}`.
 """
 ERROR_REASON_SUBSCRIBER_TOO_SLOW: ErrorReason.ValueType  # 12
-"""The subscriber took nothing for 30 s. Reconnect with the last token.
+"""The subscriber received nothing for 30 s. Reconnect with the last token.
 
 Example: a client that stopped reading its stream. RESOURCE_EXHAUSTED with
 `{"reason":"SUBSCRIBER_TOO_SLOW","domain":"ticketing.rhythmx","metadata":{"resume_token":"..."}}`.
 """
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 13
-"""The store cannot be written or read. Nothing was accepted; `RetryInfo` says when to try again.
+"""The store cannot be written or read. Nothing was accepted; `RetryInfo` says when to retry.
 
 Example: the disk is full. UNAVAILABLE with
 `{"reason":"STORE_UNAVAILABLE","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -302,58 +310,64 @@ Example: an upgrade. UNAVAILABLE with
 `{"reason":"SHUTTING_DOWN","domain":"ticketing.rhythmx","metadata":{"resume_token":"..."}}`.
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 15
-"""The server failed in a way it should not; its log has the details.
+"""An internal error; the log of the server has the details.
 
 Example: a stored row that cannot be read back. INTERNAL with
 `{"reason":"INTERNAL","domain":"ticketing.rhythmx","metadata":{}}`.
 """
 ERROR_REASON_CREDENTIAL_MISSING: ErrorReason.ValueType  # 16
-"""The server asks for a credential, and none came with the call.
+"""The server requires a credential, and the call has none.
 
 Example: grpcurl without `-H "authorization: Bearer rxt_..."`. UNAUTHENTICATED with
 `{"reason":"CREDENTIAL_MISSING","domain":"ticketing.rhythmx","metadata":{}}`.
 """
 ERROR_REASON_CREDENTIAL_INVALID: ErrorReason.ValueType  # 17
-"""The credential is wrong, has expired or was revoked. Callers are not told which; the server's log tells.
+"""The credential is wrong, has expired or was revoked. Only the log of the server says which.
 
-Example: a token of last year. UNAUTHENTICATED with
+Example: an expired token. UNAUTHENTICATED with
 `{"reason":"CREDENTIAL_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
 """
 ERROR_REASON_ROLE_INSUFFICIENT: ErrorReason.ValueType  # 18
-"""The caller's role may not make this call.
+"""The role of the caller does not permit this call.
 
 Example: a viewer who calls CreateTicket. PERMISSION_DENIED with
 `{"reason":"ROLE_INSUFFICIENT","domain":"ticketing.rhythmx","metadata":{"role":"viewer","needed":"admin, analyst"}}`.
 """
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 19
-"""The caller makes more calls than it may, or too many calls without a good credential came from its address; `RetryInfo` says
-when to try again.
+"""The caller exceeded its call rate, or its address exceeded the rate of calls without a valid credential; `RetryInfo` says when
+to retry.
 
 Example: a loop without a pause, or the 31st TestConnection within a minute. RESOURCE_EXHAUSTED with
 `{"reason":"RATE_LIMITED","domain":"ticketing.rhythmx","metadata":{}}`.
 """
 ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 20
-"""The caller has as many streams open as it may: of events, of health, of reflection.
+"""The caller has its maximum number of open streams: of events, health and reflection.
 
 Example: a client that opens streams and closes none. RESOURCE_EXHAUSTED with
 `{"reason":"TOO_MANY_STREAMS","domain":"ticketing.rhythmx","metadata":{"limit":"32"}}`.
 """
 ERROR_REASON_CONNECTION_ENDING: ErrorReason.ValueType  # 21
-"""The connection is as old as it may become: the client connects again. Event streams end with their last token in the
+"""The gRPC connection reached its maximum age: the client connects again. Event streams end with their last token in the
 metadata.
 
 Example: an hour has passed. UNAVAILABLE with
 `{"reason":"CONNECTION_ENDING","domain":"ticketing.rhythmx","metadata":{"resume_token":"..."}}`.
 """
 ERROR_REASON_BUSY: ErrorReason.ValueType  # 22
-"""The server holds as many bytes of requests as it may. Nothing was accepted; `RetryInfo` says when to try again.
+"""The memory budget of the server for requests is exhausted. Nothing was accepted; `RetryInfo` says when to retry.
 
 Example: a hundred large incidents at a time. RESOURCE_EXHAUSTED with
 `{"reason":"BUSY","domain":"ticketing.rhythmx","metadata":{}}`.
 """
+ERROR_REASON_CONNECTION_NOT_FOUND: ErrorReason.ValueType  # 23
+"""No connection has this name. `connections` lists the names that exist.
+
+Example: CreateTicket with connection "jira-eu". NOT_FOUND with
+`{"reason":"CONNECTION_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"connection":"jira-eu","connections":"jira, servicenow"}}`
+and `{"fieldViolations":[{"field":"connection","description":"no connection is named \\"jira-eu\\": set it to jira or servicenow"}]}`.
+"""
 ERROR_REASON_TICKET_NOT_FOUND: ErrorReason.ValueType  # 25
-"""The ticket system says that there is no such ticket for its account, or the ticket is elsewhere than where the connection
-creates tickets.
+"""The account of the connection sees no such ticket, or the ticket is in another place than the tickets of the connection.
 
 Example: ResolveDelivery with the mistyped key "SEC-999". FAILED_PRECONDITION with
 `{"reason":"TICKET_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-999"}}`
@@ -366,28 +380,28 @@ Example: ResolveDelivery with the ticket of incident INC-7. FAILED_PRECONDITION 
 `{"reason":"TICKET_IN_USE","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
 """
 ERROR_REASON_TICKET_UNVERIFIED: ErrorReason.ValueType  # 27
-"""The ticket system could not be asked whether the ticket exists. Try again, or set `allow_unverified`.
+"""The ticket system could not be queried for the ticket. Retry, or set `allow_unverified`.
 
 Example: ResolveDelivery while Jira is down. FAILED_PRECONDITION with
 `{"reason":"TICKET_UNVERIFIED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
 """
 ERROR_REASON_INCIDENT_OWNED_BY_OTHER: ErrorReason.ValueType  # 40
-"""The incident belongs to another namespace than the credential of the caller, a producer: it was first handed over with a
-credential of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
+"""The incident belongs to another namespace than the credential of the caller, a producer: it was pushed first with a credential
+of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
 
-Example: the producer of namespace "soc-us" submits "INC-1", which the producer of "soc-eu" has submitted before.
+Example: a producer of the namespace "soc-us" submits "INC-1", which a producer of "soc-eu" submitted before.
 PERMISSION_DENIED with
 `{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
 """
 ERROR_REASON_REQUEST_MALFORMED: ErrorReason.ValueType  # 50
-"""The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
-no `BadRequest`: which field it is cannot be known. UNIMPLEMENTED, for an unknown service or method, has it too.
+"""The request is not a valid message: it is truncated, compressed wrongly, or of another contract. There is no `BadRequest`: the
+field is unknown. Also the reason of UNIMPLEMENTED, for an unknown service or method.
 
 Example: text in place of a protobuf message. INVALID_ARGUMENT with
 `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.
 """
 ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 51
-"""The request has more bytes than the server takes (`limit`), or would take too much memory when it is decoded.
+"""The request has more bytes than the server accepts (`limit`), or requires too much memory when it is decoded.
 
 Example: an incident with notes of 3 MiB. OUT_OF_RANGE with
 `{"reason":"REQUEST_TOO_LARGE","domain":"ticketing.rhythmx","metadata":{"limit":"2097152"}}`.

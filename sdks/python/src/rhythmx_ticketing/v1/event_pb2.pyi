@@ -36,42 +36,44 @@ class _TicketEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ticke
     TICKET_EVENT_KIND_SNAPSHOT_UPDATED: _TicketEventKind.ValueType  # 2
     """The incident's content was replaced before anything was sent."""
     TICKET_EVENT_KIND_ATTEMPT_STARTED: _TicketEventKind.ValueType  # 3
-    """An attempt was started: the delivery is ATTEMPTING."""
+    """An attempt started: the delivery is ATTEMPTING."""
     TICKET_EVENT_KIND_WAITING: _TicketEventKind.ValueType  # 4
-    """The delivery is WAITING: an attempt failed and will be repeated, or its target admits none just now."""
+    """The delivery is WAITING: an attempt failed and will be retried, or its connection is not sending."""
     TICKET_EVENT_KIND_RECONCILING: _TicketEventKind.ValueType  # 5
-    """The outcome of an attempt is unknown: the delivery is RECONCILING. Comes once more if no look-up can settle it, since the
-    search is not known to show tickets of this service: `last_error` says then what a person has to do.
+    """The outcome of an attempt is unknown: the delivery is RECONCILING. Sent again if no look-up can settle it, because the search
+    is not known to show tickets of this service: `last_error` says then what an operator has to do.
     """
     TICKET_EVENT_KIND_DELIVERED: _TicketEventKind.ValueType  # 6
     """The ticket exists: the delivery is DELIVERED."""
     TICKET_EVENT_KIND_FAILED: _TicketEventKind.ValueType  # 7
     """The delivery is FAILED."""
     TICKET_EVENT_KIND_REARMED: _TicketEventKind.ValueType  # 8
-    """A failed or waiting delivery was made due: by an operator, by changed settings or because the target recovered."""
+    """A failed or waiting delivery was made due: by an operator, by changed settings or because the connection recovered."""
     TICKET_EVENT_KIND_CANCELLED: _TicketEventKind.ValueType  # 9
-    """An operator gave the delivery up: it is CANCELLED."""
+    """An operator cancelled the delivery: it is CANCELLED."""
     TICKET_EVENT_KIND_RESOLVED: _TicketEventKind.ValueType  # 10
-    """An operator told which ticket it is, or corrected what an operator had told before: the delivery is DELIVERED."""
+    """An operator named the ticket, or corrected a ticket that an operator had named: the delivery is DELIVERED."""
     TICKET_EVENT_KIND_DUPLICATE_FOUND: _TicketEventKind.ValueType  # 11
-    """A later search found a second ticket with the same marker, or that another one of those known is the oldest: it is
-    the delivery's ticket now.
+    """A duplicate scan found a further ticket with the same marker, or found that another known one is the oldest and became the
+    delivery's ticket.
     """
-    TICKET_EVENT_KIND_TARGET_THROTTLED: _TicketEventKind.ValueType  # 12
-    """The target asked for a pause (429): its deliveries wait until it is over."""
-    TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED: _TicketEventKind.ValueType  # 13
-    """The target refused the login (401 or 403): one delivery a tick probes it."""
-    TICKET_EVENT_KIND_TARGET_SUSPENDED: _TicketEventKind.ValueType  # 14
-    """The account at the target is locked or may be soon: nothing is sent until the login is changed (address,
-    account or secret), a test passes, or RetryDelivery sends one.
+    TICKET_EVENT_KIND_CONNECTION_THROTTLED: _TicketEventKind.ValueType  # 12
+    """The ticket system asked for a pause (429): deliveries of the connection wait until it is over."""
+    TICKET_EVENT_KIND_CONNECTION_LOGIN_REFUSED: _TicketEventKind.ValueType  # 13
+    """The ticket system refused the login (401 or 403): one delivery a tick probes it."""
+    TICKET_EVENT_KIND_CONNECTION_SUSPENDED: _TicketEventKind.ValueType  # 14
+    """The account is locked or could be locked by further refused logins: nothing is sent until the login is changed (address,
+    account or secret), a test passes, or RetryDelivery sends a delivery.
     """
-    TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED: _TicketEventKind.ValueType  # 15
-    """The target failed repeatedly, or a delivery spent its retries on such failures: one delivery a tick probes it."""
-    TICKET_EVENT_KIND_TARGET_RECOVERED: _TicketEventKind.ValueType  # 16
-    """Deliveries to the target run again."""
+    TICKET_EVENT_KIND_CONNECTION_CIRCUIT_OPENED: _TicketEventKind.ValueType  # 15
+    """The circuit breaker opened: the ticket system failed repeatedly, or a delivery spent its retries on such failures. One
+    delivery a tick probes it.
+    """
+    TICKET_EVENT_KIND_CONNECTION_RECOVERED: _TicketEventKind.ValueType  # 16
+    """Deliveries of the connection are sent again."""
 
 class TicketEventKind(_TicketEventKind, metaclass=_TicketEventKindEnumTypeWrapper):
-    """What happened."""
+    """Kind of an event."""
 
 TICKET_EVENT_KIND_UNSPECIFIED: TicketEventKind.ValueType  # 0
 """Never returned; refused in a filter."""
@@ -80,44 +82,46 @@ TICKET_EVENT_KIND_ACCEPTED: TicketEventKind.ValueType  # 1
 TICKET_EVENT_KIND_SNAPSHOT_UPDATED: TicketEventKind.ValueType  # 2
 """The incident's content was replaced before anything was sent."""
 TICKET_EVENT_KIND_ATTEMPT_STARTED: TicketEventKind.ValueType  # 3
-"""An attempt was started: the delivery is ATTEMPTING."""
+"""An attempt started: the delivery is ATTEMPTING."""
 TICKET_EVENT_KIND_WAITING: TicketEventKind.ValueType  # 4
-"""The delivery is WAITING: an attempt failed and will be repeated, or its target admits none just now."""
+"""The delivery is WAITING: an attempt failed and will be retried, or its connection is not sending."""
 TICKET_EVENT_KIND_RECONCILING: TicketEventKind.ValueType  # 5
-"""The outcome of an attempt is unknown: the delivery is RECONCILING. Comes once more if no look-up can settle it, since the
-search is not known to show tickets of this service: `last_error` says then what a person has to do.
+"""The outcome of an attempt is unknown: the delivery is RECONCILING. Sent again if no look-up can settle it, because the search
+is not known to show tickets of this service: `last_error` says then what an operator has to do.
 """
 TICKET_EVENT_KIND_DELIVERED: TicketEventKind.ValueType  # 6
 """The ticket exists: the delivery is DELIVERED."""
 TICKET_EVENT_KIND_FAILED: TicketEventKind.ValueType  # 7
 """The delivery is FAILED."""
 TICKET_EVENT_KIND_REARMED: TicketEventKind.ValueType  # 8
-"""A failed or waiting delivery was made due: by an operator, by changed settings or because the target recovered."""
+"""A failed or waiting delivery was made due: by an operator, by changed settings or because the connection recovered."""
 TICKET_EVENT_KIND_CANCELLED: TicketEventKind.ValueType  # 9
-"""An operator gave the delivery up: it is CANCELLED."""
+"""An operator cancelled the delivery: it is CANCELLED."""
 TICKET_EVENT_KIND_RESOLVED: TicketEventKind.ValueType  # 10
-"""An operator told which ticket it is, or corrected what an operator had told before: the delivery is DELIVERED."""
+"""An operator named the ticket, or corrected a ticket that an operator had named: the delivery is DELIVERED."""
 TICKET_EVENT_KIND_DUPLICATE_FOUND: TicketEventKind.ValueType  # 11
-"""A later search found a second ticket with the same marker, or that another one of those known is the oldest: it is
-the delivery's ticket now.
+"""A duplicate scan found a further ticket with the same marker, or found that another known one is the oldest and became the
+delivery's ticket.
 """
-TICKET_EVENT_KIND_TARGET_THROTTLED: TicketEventKind.ValueType  # 12
-"""The target asked for a pause (429): its deliveries wait until it is over."""
-TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED: TicketEventKind.ValueType  # 13
-"""The target refused the login (401 or 403): one delivery a tick probes it."""
-TICKET_EVENT_KIND_TARGET_SUSPENDED: TicketEventKind.ValueType  # 14
-"""The account at the target is locked or may be soon: nothing is sent until the login is changed (address,
-account or secret), a test passes, or RetryDelivery sends one.
+TICKET_EVENT_KIND_CONNECTION_THROTTLED: TicketEventKind.ValueType  # 12
+"""The ticket system asked for a pause (429): deliveries of the connection wait until it is over."""
+TICKET_EVENT_KIND_CONNECTION_LOGIN_REFUSED: TicketEventKind.ValueType  # 13
+"""The ticket system refused the login (401 or 403): one delivery a tick probes it."""
+TICKET_EVENT_KIND_CONNECTION_SUSPENDED: TicketEventKind.ValueType  # 14
+"""The account is locked or could be locked by further refused logins: nothing is sent until the login is changed (address,
+account or secret), a test passes, or RetryDelivery sends a delivery.
 """
-TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED: TicketEventKind.ValueType  # 15
-"""The target failed repeatedly, or a delivery spent its retries on such failures: one delivery a tick probes it."""
-TICKET_EVENT_KIND_TARGET_RECOVERED: TicketEventKind.ValueType  # 16
-"""Deliveries to the target run again."""
+TICKET_EVENT_KIND_CONNECTION_CIRCUIT_OPENED: TicketEventKind.ValueType  # 15
+"""The circuit breaker opened: the ticket system failed repeatedly, or a delivery spent its retries on such failures. One
+delivery a tick probes it.
+"""
+TICKET_EVENT_KIND_CONNECTION_RECOVERED: TicketEventKind.ValueType  # 16
+"""Deliveries of the connection are sent again."""
 Global___TicketEventKind: _TypeAlias = TicketEventKind  # noqa: Y015
 
 @_typing.final
 class StreamTicketEventsRequest(_message.Message):
-    """Which events to stream, and from where: those that fit every filter that is set."""
+    """Which events to stream, and from where: those that match every filter that is set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -127,12 +131,12 @@ class StreamTicketEventsRequest(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     OLDEST_FIELD_NUMBER: _builtins.int
     incident_id: _builtins.str
-    """Events of this incident. Empty: of every incident, and of targets."""
+    """Events of this incident. Empty: of every incident, and of connections."""
     resume_token: _builtins.str
-    """After the event or bookmark that bore this token."""
+    """After the event or bookmark with this token."""
     @_builtins.property
     def systems(self) -> _containers.RepeatedScalarFieldContainer[_ticket_pb2.TicketSystem.ValueType]:
-        """Events of any of these systems, at most 100. Empty: of every system."""
+        """Events of ticket systems of any of these kinds, at most 100. Empty: of every kind."""
 
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___TicketEventKind.ValueType]:
@@ -140,7 +144,7 @@ class StreamTicketEventsRequest(_message.Message):
 
     @_builtins.property
     def oldest(self) -> _empty_pb2.Empty:
-        """With the oldest event that is kept (30 days by default)."""
+        """With the oldest event that is retained (30 days by default)."""
 
     def __init__(
         self,
@@ -171,11 +175,11 @@ class StreamTicketEventsResponse(_message.Message):
     BOOKMARK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def event(self) -> Global___TicketEvent:
-        """Output only. Something happened."""
+        """Output only. An event that matches the filters."""
 
     @_builtins.property
     def bookmark(self) -> Global___Bookmark:
-        """Output only. Nothing that fits the filters happened up to here."""
+        """Output only. No event that matches the filters happened up to here."""
 
     def __init__(
         self,
@@ -195,7 +199,7 @@ Global___StreamTicketEventsResponse: _TypeAlias = StreamTicketEventsResponse  # 
 
 @_typing.final
 class Bookmark(_message.Message):
-    """A place in the stream."""
+    """A position in the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -205,7 +209,7 @@ class Bookmark(_message.Message):
     """Output only. Resumes the stream from here."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When the bookmark was made."""
+        """Output only. Time of the bookmark."""
 
     def __init__(
         self,
@@ -223,7 +227,7 @@ Global___Bookmark: _TypeAlias = Bookmark  # noqa: Y015
 
 @_typing.final
 class TicketEvent(_message.Message):
-    """Something that happened to a delivery or to a target. Stored in the same transaction as the change itself."""
+    """A change of a delivery or of the condition of a connection. Stored in the same transaction as the change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -232,35 +236,35 @@ class TicketEvent(_message.Message):
     TIME_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     INCIDENT_ID_FIELD_NUMBER: _builtins.int
-    TARGET_FIELD_NUMBER: _builtins.int
+    CONNECTION_FIELD_NUMBER: _builtins.int
     SYSTEM_FIELD_NUMBER: _builtins.int
     DELIVERY_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused, with
-    RESUME_TOKEN_EXPIRED, if the event was lost because the database was put back from a copy.
+    """Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused with
+    RESUME_TOKEN_EXPIRED if the event was lost because the database was restored from a backup.
     """
     sequence: _builtins.int
-    """Output only. Place of the event among all events: ever growing, gap-free without filters. Example: after event 41
-    comes event 42. Where a database was put back from a copy, numbers of the events that were lost are given out again.
+    """Output only. Position of the event among all events: strictly increasing, without gaps in a stream without filters. Example:
+    event 42 follows event 41. After a database was restored from a backup, the numbers of lost events are reused.
     """
     kind: Global___TicketEventKind.ValueType
     """Output only."""
     incident_id: _builtins.str
-    """Output only. The incident. Empty for TARGET_ kinds."""
-    target: _builtins.str
-    """Output only. Name of the configured connection: "jira" or "servicenow"."""
+    """Output only. ID of the incident. Empty for the CONNECTION_ kinds."""
+    connection: _builtins.str
+    """Output only. Name of the connection: "jira" or "servicenow"."""
     system: _ticket_pb2.TicketSystem.ValueType
-    """Output only."""
+    """Output only. Kind of the ticket system."""
     note: _builtins.str
-    """Output only. What the operator said who caused it, or what troubles the target. Often empty."""
+    """Output only. What happened, for people, with the note of the operator; for the CONNECTION_ kinds the cause. May be empty."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it happened."""
 
     @_builtins.property
     def delivery(self) -> _delivery_pb2.Delivery:
-        """Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds."""
+        """Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds."""
 
     def __init__(
         self,
@@ -270,14 +274,14 @@ class TicketEvent(_message.Message):
         time: _timestamp_pb2.Timestamp | None = ...,
         kind: Global___TicketEventKind.ValueType = ...,
         incident_id: _builtins.str = ...,
-        target: _builtins.str = ...,
+        connection: _builtins.str = ...,
         system: _ticket_pb2.TicketSystem.ValueType = ...,
         delivery: _delivery_pb2.Delivery | None = ...,
         note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery", "incident_id", b"incident_id", "kind", b"kind", "note", b"note", "resume_token", b"resume_token", "sequence", b"sequence", "system", b"system", "target", b"target", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "delivery", b"delivery", "incident_id", b"incident_id", "kind", b"kind", "note", b"note", "resume_token", b"resume_token", "sequence", b"sequence", "system", b"system", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -37,7 +37,7 @@ class _ActorTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ActorType.V
     """An IP address."""
 
 class ActorType(_ActorType, metaclass=_ActorTypeEnumTypeWrapper):
-    """What sort of actor it is."""
+    """Kind of an actor."""
 
 ACTOR_TYPE_UNSPECIFIED: ActorType.ValueType  # 0
 """Refused."""
@@ -56,19 +56,19 @@ class _RiskLevel:
 class _RiskLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RiskLevel.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     RISK_LEVEL_UNSPECIFIED: _RiskLevel.ValueType  # 0
-    """Taken from the severity of the score."""
+    """Derived from the severity of the score."""
     RISK_LEVEL_LOW: _RiskLevel.ValueType  # 1
     RISK_LEVEL_MEDIUM: _RiskLevel.ValueType  # 2
     RISK_LEVEL_HIGH: _RiskLevel.ValueType  # 3
     RISK_LEVEL_CRITICAL: _RiskLevel.ValueType  # 4
 
 class RiskLevel(_RiskLevel, metaclass=_RiskLevelEnumTypeWrapper):
-    """The risk level that RhythmX gave the incident. It decides the ticket's priority: CRITICAL, HIGH, MEDIUM and LOW become
+    """Risk level of an incident. Determines the priority of the ticket: CRITICAL, HIGH, MEDIUM and LOW become
     Highest, High, Medium and Low in Jira, and priorities 1, 2, 3 and 4 in ServiceNow.
     """
 
 RISK_LEVEL_UNSPECIFIED: RiskLevel.ValueType  # 0
-"""Taken from the severity of the score."""
+"""Derived from the severity of the score."""
 RISK_LEVEL_LOW: RiskLevel.ValueType  # 1
 RISK_LEVEL_MEDIUM: RiskLevel.ValueType  # 2
 RISK_LEVEL_HIGH: RiskLevel.ValueType  # 3
@@ -93,7 +93,7 @@ class _SeverityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Severity.Val
     """A score of 85 and above."""
 
 class Severity(_Severity, metaclass=_SeverityEnumTypeWrapper):
-    """How severe an incident is, by its risk score alone. Auto-push compares it with its threshold."""
+    """Severity of an incident, derived from its risk score. Auto-push compares it with the minimum severity."""
 
 SEVERITY_UNSPECIFIED: Severity.ValueType  # 0
 """No severity given."""
@@ -116,19 +116,19 @@ class _SlaStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SlaStatus.V
     SLA_STATUS_UNSPECIFIED: _SlaStatus.ValueType  # 0
     """Refused."""
     SLA_STATUS_ON_TRACK: _SlaStatus.ValueType  # 1
-    """It will be kept as things stand."""
+    """It is expected to be met."""
     SLA_STATUS_AT_RISK: _SlaStatus.ValueType  # 2
     """It is about to be missed."""
     SLA_STATUS_BREACHED: _SlaStatus.ValueType  # 3
     """It was missed."""
 
 class SlaStatus(_SlaStatus, metaclass=_SlaStatusEnumTypeWrapper):
-    """Whether a service level is kept."""
+    """State of a service level."""
 
 SLA_STATUS_UNSPECIFIED: SlaStatus.ValueType  # 0
 """Refused."""
 SLA_STATUS_ON_TRACK: SlaStatus.ValueType  # 1
-"""It will be kept as things stand."""
+"""It is expected to be met."""
 SLA_STATUS_AT_RISK: SlaStatus.ValueType  # 2
 """It is about to be missed."""
 SLA_STATUS_BREACHED: SlaStatus.ValueType  # 3
@@ -137,9 +137,9 @@ Global___SlaStatus: _TypeAlias = SlaStatus  # noqa: Y015
 
 @_typing.final
 class Incident(_message.Message):
-    """An incident as RhythmX knows it. Its text is data: in a ticket it never becomes markup, a mention, a link or a query.
-    Lengths count Unicode characters. Texts are cleaned on the way into a ticket: bidirectional controls are shown, for example as
-    "[U+202E]", other characters without a glyph are removed, and the ticket's adjustments say so.
+    """An incident of RhythmX. Its text is data: in a ticket it never becomes markup, a mention, a link or a query. Lengths count
+    Unicode characters. Texts are cleaned for a ticket: bidirectional controls are made visible, for example as "[U+202E]", other
+    characters without a glyph are removed, and the adjustments of the ticket say so.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -162,18 +162,18 @@ class Incident(_message.Message):
     url: _builtins.str
     """Link back to the incident in RhythmX. Optional; http or https, at most 2,048 characters, without user or password."""
     investigation_notes: _builtins.str
-    """What analysts have found so far. Optional; at most 65,536 characters, line breaks are kept."""
+    """Findings of analysts. Optional; at most 65,536 characters, line breaks are kept."""
     @_builtins.property
     def actor(self) -> Global___Actor:
-        """Whom or what the incident is about. Required."""
+        """User, machine or address that the incident is about. Required."""
 
     @_builtins.property
     def risk(self) -> Global___Risk:
-        """How bad it is. Required."""
+        """Risk score and level. Required."""
 
     @_builtins.property
     def activity(self) -> Global___Activity:
-        """What led to it. Optional: absent means that nothing was counted."""
+        """Alarms and rules behind it. Optional: absent means that nothing was counted."""
 
     @_builtins.property
     def timeline(self) -> Global___Timeline:
@@ -181,15 +181,15 @@ class Incident(_message.Message):
 
     @_builtins.property
     def sla(self) -> Global___Sla:
-        """How its service level stands. Optional: absent means that none applies."""
+        """Service level. Optional: absent means that none applies."""
 
     @_builtins.property
     def tactics(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tactic]:
-        """MITRE ATT&CK tactics, in the order in which they are to be shown. At most 50."""
+        """MITRE ATT&CK tactics, in display order. At most 50."""
 
     @_builtins.property
     def techniques(self) -> _containers.RepeatedCompositeFieldContainer[Global___Technique]:
-        """MITRE ATT&CK techniques, in the order in which they are to be shown. At most 200."""
+        """MITRE ATT&CK techniques, in display order. At most 200."""
 
     @_builtins.property
     def firing_rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___FiringRule]:
@@ -222,7 +222,7 @@ Global___Incident: _TypeAlias = Incident  # noqa: Y015
 
 @_typing.final
 class Actor(_message.Message):
-    """Whom or what an incident is about."""
+    """User, machine or address that an incident is about."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -252,7 +252,7 @@ Global___Actor: _TypeAlias = Actor  # noqa: Y015
 
 @_typing.final
 class Risk(_message.Message):
-    """How bad an incident is."""
+    """Risk of an incident."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -260,14 +260,14 @@ class Risk(_message.Message):
     LEVEL_FIELD_NUMBER: _builtins.int
     FACTORS_FIELD_NUMBER: _builtins.int
     score: _builtins.float
-    """0 to 100. Gives the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
+    """0 to 100. Determines the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
     Example: 69.9 is MEDIUM, 70 is HIGH.
     """
     level: Global___RiskLevel.ValueType
-    """Gives the ticket's priority. UNSPECIFIED: taken from the severity of the score."""
+    """Determines the priority of the ticket. UNSPECIFIED: derived from the severity of the score."""
     @_builtins.property
     def factors(self) -> _containers.RepeatedCompositeFieldContainer[Global___RiskFactor]:
-        """What the score is made of. At most 7, in the order in which they are to be shown."""
+        """Components of the score. At most 7, in display order."""
 
     def __init__(
         self,
@@ -286,7 +286,7 @@ Global___Risk: _TypeAlias = Risk  # noqa: Y015
 
 @_typing.final
 class RiskFactor(_message.Message):
-    """One part of a risk score."""
+    """One component of a risk score."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -298,7 +298,7 @@ class RiskFactor(_message.Message):
     score: _builtins.float
     """0 to 100."""
     detail: _builtins.str
-    """Why it scored so. Optional; at most 500 characters."""
+    """Reason for the score. Optional; at most 500 characters."""
     def __init__(
         self,
         *,
@@ -316,7 +316,7 @@ Global___RiskFactor: _TypeAlias = RiskFactor  # noqa: Y015
 
 @_typing.final
 class Activity(_message.Message):
-    """What led to an incident."""
+    """Alarms and rules behind an incident."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -331,7 +331,7 @@ class Activity(_message.Message):
     unique_rule_count: _builtins.int
     """Number of distinct rules that fired."""
     primary_rule: _builtins.str
-    """The rule that matters most. Optional; at most 256 characters."""
+    """Name of the most important rule. Optional; at most 256 characters."""
     def __init__(
         self,
         *,
@@ -367,7 +367,7 @@ class Timeline(_message.Message):
 
     @_builtins.property
     def active_duration(self) -> _duration_pb2.Duration:
-        """For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`."""
+        """Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`."""
 
     def __init__(
         self,
@@ -386,7 +386,7 @@ Global___Timeline: _TypeAlias = Timeline  # noqa: Y015
 
 @_typing.final
 class Sla(_message.Message):
-    """How the service level of an incident stands."""
+    """Service level of an incident."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -396,7 +396,7 @@ class Sla(_message.Message):
     status: Global___SlaStatus.ValueType
     """Required."""
     percent_consumed: _builtins.float
-    """Part of the target that is used up, in percent. 0 and above; more than 100 once the target was missed."""
+    """Used part of `target`, in percent. 0 and above; more than 100 after it was missed."""
     @_builtins.property
     def target(self) -> _duration_pb2.Duration:
         """Time allowed for the response. Required; not negative."""
@@ -480,9 +480,9 @@ class FiringRule(_message.Message):
     name: _builtins.str
     """Required; 1 to 256 characters, one of them visible."""
     count: _builtins.int
-    """How often it fired. 1 and above."""
+    """Number of times it fired. 1 and above."""
     severity: Global___Severity.ValueType
-    """How severe the rule is. Optional."""
+    """Severity of the rule. Optional."""
     def __init__(
         self,
         *,

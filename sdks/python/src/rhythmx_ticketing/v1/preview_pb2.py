@@ -28,7 +28,7 @@ from . import push_pb2 as rhythmx_dot_ticketing_dot_v1_dot_push__pb2
 from . import ticket_pb2 as rhythmx_dot_ticketing_dot_v1_dot_ticket__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rhythmx/ticketing/v1/preview.proto\x12\x14rhythmx.ticketing.v1\x1a#rhythmx/ticketing/v1/delivery.proto\x1a#rhythmx/ticketing/v1/incident.proto\x1a\x1frhythmx/ticketing/v1/push.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\x8e\x01\n\x14PreviewTicketRequest\x12:\n\x08incident\x18\x01 \x01(\x0b\x32\x1e.rhythmx.ticketing.v1.IncidentR\x08incident\x12:\n\x06system\x18\x02 \x01(\x0e\x32\".rhythmx.ticketing.v1.TicketSystemR\x06system\"\xd6\x01\n\x15PreviewTicketResponse\x12<\n\x06ticket\x18\x01 \x01(\x0b\x32$.rhythmx.ticketing.v1.RenderedTicketR\x06ticket\x12\x43\n\tauto_push\x18\x02 \x01(\x0b\x32&.rhythmx.ticketing.v1.AutoPushDecisionR\x08\x61utoPush\x12:\n\x08\x65xisting\x18\x03 \x01(\x0b\x32\x1e.rhythmx.ticketing.v1.DeliveryR\x08\x65xisting\"\xcb\x02\n\x0eRenderedTicket\x12:\n\x06system\x18\x01 \x01(\x0e\x32\".rhythmx.ticketing.v1.TicketSystemR\x06system\x12\x18\n\x07summary\x18\x02 \x01(\tR\x07summary\x12\x1a\n\x08priority\x18\x03 \x01(\tR\x08priority\x12\x16\n\x06labels\x18\x04 \x03(\tR\x06labels\x12\x16\n\x06marker\x18\x05 \x01(\tR\x06marker\x12 \n\x0b\x64\x65scription\x18\x06 \x01(\tR\x0b\x64\x65scription\x12\x1d\n\nplain_text\x18\x07 \x01(\tR\tplainText\x12\x42\n\x0b\x61\x64justments\x18\x08 \x03(\x0b\x32 .rhythmx.ticketing.v1.AdjustmentR\x0b\x61\x64justments\x12\x12\n\x04\x62ody\x18\t \x01(\tR\x04\x62odyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rhythmx/ticketing/v1/preview.proto\x12\x14rhythmx.ticketing.v1\x1a#rhythmx/ticketing/v1/delivery.proto\x1a#rhythmx/ticketing/v1/incident.proto\x1a\x1frhythmx/ticketing/v1/push.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\xc1\x01\n\x14PreviewTicketRequest\x12:\n\x08incident\x18\x01 \x01(\x0b\x32\x1e.rhythmx.ticketing.v1.IncidentR\x08incident\x12<\n\x06system\x18\x02 \x01(\x0e\x32\".rhythmx.ticketing.v1.TicketSystemH\x00R\x06system\x12 \n\nconnection\x18\x03 \x01(\tH\x00R\nconnectionB\r\n\x0b\x64\x65stination\"\xd6\x01\n\x15PreviewTicketResponse\x12<\n\x06ticket\x18\x01 \x01(\x0b\x32$.rhythmx.ticketing.v1.RenderedTicketR\x06ticket\x12\x43\n\tauto_push\x18\x02 \x01(\x0b\x32&.rhythmx.ticketing.v1.AutoPushDecisionR\x08\x61utoPush\x12:\n\x08\x65xisting\x18\x03 \x01(\x0b\x32\x1e.rhythmx.ticketing.v1.DeliveryR\x08\x65xisting\"\xcb\x02\n\x0eRenderedTicket\x12:\n\x06system\x18\x01 \x01(\x0e\x32\".rhythmx.ticketing.v1.TicketSystemR\x06system\x12\x18\n\x07summary\x18\x02 \x01(\tR\x07summary\x12\x1a\n\x08priority\x18\x03 \x01(\tR\x08priority\x12\x16\n\x06labels\x18\x04 \x03(\tR\x06labels\x12\x16\n\x06marker\x18\x05 \x01(\tR\x06marker\x12 \n\x0b\x64\x65scription\x18\x06 \x01(\tR\x0b\x64\x65scription\x12\x1d\n\nplain_text\x18\x07 \x01(\tR\tplainText\x12\x42\n\x0b\x61\x64justments\x18\x08 \x03(\x0b\x32 .rhythmx.ticketing.v1.AdjustmentR\x0b\x61\x64justments\x12\x12\n\x04\x62ody\x18\t \x01(\tR\x04\x62odyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,9 +36,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rhythmx_ticketing.v1.previe
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PREVIEWTICKETREQUEST']._serialized_start=203
-  _globals['_PREVIEWTICKETREQUEST']._serialized_end=345
-  _globals['_PREVIEWTICKETRESPONSE']._serialized_start=348
-  _globals['_PREVIEWTICKETRESPONSE']._serialized_end=562
-  _globals['_RENDEREDTICKET']._serialized_start=565
-  _globals['_RENDEREDTICKET']._serialized_end=896
+  _globals['_PREVIEWTICKETREQUEST']._serialized_end=396
+  _globals['_PREVIEWTICKETRESPONSE']._serialized_start=399
+  _globals['_PREVIEWTICKETRESPONSE']._serialized_end=613
+  _globals['_RENDEREDTICKET']._serialized_start=616
+  _globals['_RENDEREDTICKET']._serialized_end=947
 # @@protoc_insertion_point(module_scope)

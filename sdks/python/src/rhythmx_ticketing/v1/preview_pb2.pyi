@@ -24,14 +24,17 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class PreviewTicketRequest(_message.Message):
-    """What to render, and for which system."""
+    """Which incident to render, and for which connection."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     INCIDENT_FIELD_NUMBER: _builtins.int
     SYSTEM_FIELD_NUMBER: _builtins.int
+    CONNECTION_FIELD_NUMBER: _builtins.int
     system: _ticket_pb2.TicketSystem.ValueType
-    """Required."""
+    """The connection that is named after this ticket system."""
+    connection: _builtins.str
+    """Name of the connection: "jira" or "servicenow"."""
     @_builtins.property
     def incident(self) -> _incident_pb2.Incident:
         """Required."""
@@ -41,12 +44,15 @@ class PreviewTicketRequest(_message.Message):
         *,
         incident: _incident_pb2.Incident | None = ...,
         system: _ticket_pb2.TicketSystem.ValueType = ...,
+        connection: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["incident", b"incident"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "destination", b"destination", "incident", b"incident", "system", b"system"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["incident", b"incident", "system", b"system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "destination", b"destination", "incident", b"incident", "system", b"system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_destination: _TypeAlias = _typing.Literal["system", "connection"]  # noqa: Y015
+    _WhichOneofArgType_destination: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_destination) -> _WhichOneofReturnType_destination | None: ...
 
 Global___PreviewTicketRequest: _TypeAlias = PreviewTicketRequest  # noqa: Y015
 
@@ -65,11 +71,11 @@ class PreviewTicketResponse(_message.Message):
 
     @_builtins.property
     def auto_push(self) -> _push_pb2.AutoPushDecision:
-        """Output only. What auto-push would decide about this incident and system."""
+        """Output only. Decision of auto-push for this incident and connection."""
 
     @_builtins.property
     def existing(self) -> _delivery_pb2.Delivery:
-        """Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none."""
+        """Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none."""
 
     def __init__(
         self,
@@ -88,7 +94,7 @@ Global___PreviewTicketResponse: _TypeAlias = PreviewTicketResponse  # noqa: Y015
 
 @_typing.final
 class RenderedTicket(_message.Message):
-    """A ticket in the form of its system."""
+    """A ticket in the form of its ticket system."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -106,20 +112,20 @@ class RenderedTicket(_message.Message):
     summary: _builtins.str
     """Output only. One line: Jira's summary (at most 255 characters) or ServiceNow's short description (at most 160)."""
     priority: _builtins.str
-    """Output only. Priority in the system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent."""
+    """Output only. Priority in the ticket system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent."""
     marker: _builtins.str
-    """Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID."""
+    """Output only. Client-side idempotency key that identifies the ticket: a label in Jira, the correlation ID in ServiceNow."""
     description: _builtins.str
-    """Output only. The description in the system's own form, to the byte: Atlassian Document Format as JSON for Jira
-    Cloud, wiki markup for Jira Data Center, plain text for ServiceNow.
+    """Output only. The description exactly as it would be sent: Atlassian Document Format as JSON for Jira Cloud, wiki markup for
+    Jira Data Center, plain text for ServiceNow.
     """
     plain_text: _builtins.str
-    """Output only. The description as plain text, for reading it here."""
+    """Output only. The description as plain text."""
     body: _builtins.str
-    """Output only. The body of the create request as JSON, to the byte."""
+    """Output only. The body of the create request as JSON, exactly as it would be sent."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Output only. The marker's label included. Empty for ServiceNow."""
+        """Output only. Includes the label with the marker. Empty for ServiceNow."""
 
     @_builtins.property
     def adjustments(self) -> _containers.RepeatedCompositeFieldContainer[_delivery_pb2.Adjustment]:

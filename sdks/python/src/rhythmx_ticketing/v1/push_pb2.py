@@ -27,25 +27,25 @@ from . import incident_pb2 as rhythmx_dot_ticketing_dot_v1_dot_incident__pb2
 from . import ticket_pb2 as rhythmx_dot_ticketing_dot_v1_dot_ticket__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1frhythmx/ticketing/v1/push.proto\x12\x14rhythmx.ticketing.v1\x1a#rhythmx/ticketing/v1/delivery.proto\x1a#rhythmx/ticketing/v1/incident.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\x8d\x01\n\x13\x43reateTicketRequest\x12:\n\x08incident\x18\x01 \x01(\x0b\x32\x1e.rhythmx.ticketing.v1.IncidentR\x08incident\x12:\n\x06system\x18\x02 \x01(\x0e\x32\".rhythmx.ticketing.v1.TicketSystemR\x06system\"\x95\x01\n\x14\x43reateTicketResponse\x12:\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x1e.rhythmx.ticketing.v1.DeliveryR\x08\x64\x65livery\x12\'\n\x0f\x61lready_existed\x18\x02 \x01(\x08R\x0e\x61lreadyExisted\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\"S\n\x15SubmitIncidentRequest\x12:\n\x08incident\x18\x01 \x01(\x0b\x32\x1e.rhythmx.ticketing.v1.IncidentR\x08incident\"\xdf\x01\n\x16SubmitIncidentResponse\x12:\n\x08severity\x18\x01 \x01(\x0e\x32\x1e.rhythmx.ticketing.v1.SeverityR\x08severity\x12I\n\x10minimum_severity\x18\x02 \x01(\x0e\x32\x1e.rhythmx.ticketing.v1.SeverityR\x0fminimumSeverity\x12>\n\x07results\x18\x03 \x03(\x0b\x32$.rhythmx.ticketing.v1.AutoPushResultR\x07results\"\xb9\x01\n\x0e\x41utoPushResult\x12\x42\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32&.rhythmx.ticketing.v1.AutoPushDecisionR\x08\x64\x65\x63ision\x12:\n\x08\x64\x65livery\x18\x02 \x01(\x0b\x32\x1e.rhythmx.ticketing.v1.DeliveryR\x08\x64\x65livery\x12\'\n\x0f\x61lready_existed\x18\x03 \x01(\x08R\x0e\x61lreadyExisted\"\xdf\x01\n\x10\x41utoPushDecision\x12:\n\x06system\x18\x01 \x01(\x0e\x32\".rhythmx.ticketing.v1.TicketSystemR\x06system\x12\x16\n\x06target\x18\x02 \x01(\tR\x06target\x12\x12\n\x04push\x18\x03 \x01(\x08R\x04push\x12\x41\n\x0bskip_reason\x18\x04 \x01(\x0e\x32 .rhythmx.ticketing.v1.SkipReasonR\nskipReason\x12 \n\x0b\x65xplanation\x18\x05 \x01(\tR\x0b\x65xplanation*\xde\x01\n\nSkipReason\x12\x1b\n\x17SKIP_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1eSKIP_REASON_AUTO_PUSH_DISABLED\x10\x01\x12#\n\x1fSKIP_REASON_SYSTEM_NOT_SELECTED\x10\x02\x12\x1f\n\x1bSKIP_REASON_BELOW_THRESHOLD\x10\x03\x12%\n!SKIP_REASON_SYSTEM_NOT_CONFIGURED\x10\x04\x12\"\n\x1eSKIP_REASON_SYSTEM_NOT_ENABLED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1frhythmx/ticketing/v1/push.proto\x12\x14rhythmx.ticketing.v1\x1a#rhythmx/ticketing/v1/delivery.proto\x1a#rhythmx/ticketing/v1/incident.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\xc0\x01\n\x13\x43reateTicketRequest\x12:\n\x08incident\x18\x01 \x01(\x0b\x32\x1e.rhythmx.ticketing.v1.IncidentR\x08incident\x12<\n\x06system\x18\x02 \x01(\x0e\x32\".rhythmx.ticketing.v1.TicketSystemH\x00R\x06system\x12 \n\nconnection\x18\x03 \x01(\tH\x00R\nconnectionB\r\n\x0b\x64\x65stination\"\x95\x01\n\x14\x43reateTicketResponse\x12:\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x1e.rhythmx.ticketing.v1.DeliveryR\x08\x64\x65livery\x12\'\n\x0f\x61lready_existed\x18\x02 \x01(\x08R\x0e\x61lreadyExisted\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\"S\n\x15SubmitIncidentRequest\x12:\n\x08incident\x18\x01 \x01(\x0b\x32\x1e.rhythmx.ticketing.v1.IncidentR\x08incident\"\xdf\x01\n\x16SubmitIncidentResponse\x12:\n\x08severity\x18\x01 \x01(\x0e\x32\x1e.rhythmx.ticketing.v1.SeverityR\x08severity\x12I\n\x10minimum_severity\x18\x02 \x01(\x0e\x32\x1e.rhythmx.ticketing.v1.SeverityR\x0fminimumSeverity\x12>\n\x07results\x18\x03 \x03(\x0b\x32$.rhythmx.ticketing.v1.AutoPushResultR\x07results\"\xb9\x01\n\x0e\x41utoPushResult\x12\x42\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32&.rhythmx.ticketing.v1.AutoPushDecisionR\x08\x64\x65\x63ision\x12:\n\x08\x64\x65livery\x18\x02 \x01(\x0b\x32\x1e.rhythmx.ticketing.v1.DeliveryR\x08\x64\x65livery\x12\'\n\x0f\x61lready_existed\x18\x03 \x01(\x08R\x0e\x61lreadyExisted\"\xe7\x01\n\x10\x41utoPushDecision\x12:\n\x06system\x18\x01 \x01(\x0e\x32\".rhythmx.ticketing.v1.TicketSystemR\x06system\x12\x1e\n\nconnection\x18\x02 \x01(\tR\nconnection\x12\x12\n\x04push\x18\x03 \x01(\x08R\x04push\x12\x41\n\x0bskip_reason\x18\x04 \x01(\x0e\x32 .rhythmx.ticketing.v1.SkipReasonR\nskipReason\x12 \n\x0b\x65xplanation\x18\x05 \x01(\tR\x0b\x65xplanation*\xea\x01\n\nSkipReason\x12\x1b\n\x17SKIP_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1eSKIP_REASON_AUTO_PUSH_DISABLED\x10\x01\x12\'\n#SKIP_REASON_CONNECTION_NOT_SELECTED\x10\x02\x12\x1f\n\x1bSKIP_REASON_BELOW_THRESHOLD\x10\x03\x12)\n%SKIP_REASON_CONNECTION_NOT_CONFIGURED\x10\x04\x12&\n\"SKIP_REASON_CONNECTION_NOT_ENABLED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rhythmx_ticketing.v1.push_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SKIPREASON']._serialized_start=1188
-  _globals['_SKIPREASON']._serialized_end=1410
+  _globals['_SKIPREASON']._serialized_start=1247
+  _globals['_SKIPREASON']._serialized_end=1481
   _globals['_CREATETICKETREQUEST']._serialized_start=167
-  _globals['_CREATETICKETREQUEST']._serialized_end=308
-  _globals['_CREATETICKETRESPONSE']._serialized_start=311
-  _globals['_CREATETICKETRESPONSE']._serialized_end=460
-  _globals['_SUBMITINCIDENTREQUEST']._serialized_start=462
-  _globals['_SUBMITINCIDENTREQUEST']._serialized_end=545
-  _globals['_SUBMITINCIDENTRESPONSE']._serialized_start=548
-  _globals['_SUBMITINCIDENTRESPONSE']._serialized_end=771
-  _globals['_AUTOPUSHRESULT']._serialized_start=774
-  _globals['_AUTOPUSHRESULT']._serialized_end=959
-  _globals['_AUTOPUSHDECISION']._serialized_start=962
-  _globals['_AUTOPUSHDECISION']._serialized_end=1185
+  _globals['_CREATETICKETREQUEST']._serialized_end=359
+  _globals['_CREATETICKETRESPONSE']._serialized_start=362
+  _globals['_CREATETICKETRESPONSE']._serialized_end=511
+  _globals['_SUBMITINCIDENTREQUEST']._serialized_start=513
+  _globals['_SUBMITINCIDENTREQUEST']._serialized_end=596
+  _globals['_SUBMITINCIDENTRESPONSE']._serialized_start=599
+  _globals['_SUBMITINCIDENTRESPONSE']._serialized_end=822
+  _globals['_AUTOPUSHRESULT']._serialized_start=825
+  _globals['_AUTOPUSHRESULT']._serialized_end=1010
+  _globals['_AUTOPUSHDECISION']._serialized_start=1013
+  _globals['_AUTOPUSHDECISION']._serialized_end=1244
 # @@protoc_insertion_point(module_scope)

@@ -29,45 +29,48 @@ class _SkipReason:
 class _SkipReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SkipReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SKIP_REASON_UNSPECIFIED: _SkipReason.ValueType  # 0
-    """It is not left alone."""
+    """It is pushed."""
     SKIP_REASON_AUTO_PUSH_DISABLED: _SkipReason.ValueType  # 1
-    """Auto-push is switched off."""
-    SKIP_REASON_SYSTEM_NOT_SELECTED: _SkipReason.ValueType  # 2
-    """The system is not among those of the auto-push settings."""
+    """Auto-push is disabled."""
+    SKIP_REASON_CONNECTION_NOT_SELECTED: _SkipReason.ValueType  # 2
+    """The auto-push settings do not select the connection."""
     SKIP_REASON_BELOW_THRESHOLD: _SkipReason.ValueType  # 3
-    """The severity is below the threshold."""
-    SKIP_REASON_SYSTEM_NOT_CONFIGURED: _SkipReason.ValueType  # 4
-    """The system lacks settings that are needed to create a ticket."""
-    SKIP_REASON_SYSTEM_NOT_ENABLED: _SkipReason.ValueType  # 5
-    """The system is switched off."""
+    """The severity is below the minimum."""
+    SKIP_REASON_CONNECTION_NOT_CONFIGURED: _SkipReason.ValueType  # 4
+    """The connection lacks settings that a ticket requires."""
+    SKIP_REASON_CONNECTION_NOT_ENABLED: _SkipReason.ValueType  # 5
+    """The connection is disabled."""
 
 class SkipReason(_SkipReason, metaclass=_SkipReasonEnumTypeWrapper):
-    """Why auto-push leaves an incident alone. When several hold, the first of this list is given."""
+    """Why auto-push does not push an incident. If several reasons hold, the first of this list is given."""
 
 SKIP_REASON_UNSPECIFIED: SkipReason.ValueType  # 0
-"""It is not left alone."""
+"""It is pushed."""
 SKIP_REASON_AUTO_PUSH_DISABLED: SkipReason.ValueType  # 1
-"""Auto-push is switched off."""
-SKIP_REASON_SYSTEM_NOT_SELECTED: SkipReason.ValueType  # 2
-"""The system is not among those of the auto-push settings."""
+"""Auto-push is disabled."""
+SKIP_REASON_CONNECTION_NOT_SELECTED: SkipReason.ValueType  # 2
+"""The auto-push settings do not select the connection."""
 SKIP_REASON_BELOW_THRESHOLD: SkipReason.ValueType  # 3
-"""The severity is below the threshold."""
-SKIP_REASON_SYSTEM_NOT_CONFIGURED: SkipReason.ValueType  # 4
-"""The system lacks settings that are needed to create a ticket."""
-SKIP_REASON_SYSTEM_NOT_ENABLED: SkipReason.ValueType  # 5
-"""The system is switched off."""
+"""The severity is below the minimum."""
+SKIP_REASON_CONNECTION_NOT_CONFIGURED: SkipReason.ValueType  # 4
+"""The connection lacks settings that a ticket requires."""
+SKIP_REASON_CONNECTION_NOT_ENABLED: SkipReason.ValueType  # 5
+"""The connection is disabled."""
 Global___SkipReason: _TypeAlias = SkipReason  # noqa: Y015
 
 @_typing.final
 class CreateTicketRequest(_message.Message):
-    """Which incident to push, and where."""
+    """Which incident to push, and to which connection."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     INCIDENT_FIELD_NUMBER: _builtins.int
     SYSTEM_FIELD_NUMBER: _builtins.int
+    CONNECTION_FIELD_NUMBER: _builtins.int
     system: _ticket_pb2.TicketSystem.ValueType
-    """Required."""
+    """The connection that is named after this ticket system."""
+    connection: _builtins.str
+    """Name of the connection: "jira" or "servicenow"."""
     @_builtins.property
     def incident(self) -> _incident_pb2.Incident:
         """Required."""
@@ -77,18 +80,21 @@ class CreateTicketRequest(_message.Message):
         *,
         incident: _incident_pb2.Incident | None = ...,
         system: _ticket_pb2.TicketSystem.ValueType = ...,
+        connection: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["incident", b"incident"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "destination", b"destination", "incident", b"incident", "system", b"system"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["incident", b"incident", "system", b"system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "destination", b"destination", "incident", b"incident", "system", b"system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_destination: _TypeAlias = _typing.Literal["system", "connection"]  # noqa: Y015
+    _WhichOneofArgType_destination: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_destination) -> _WhichOneofReturnType_destination | None: ...
 
 Global___CreateTicketRequest: _TypeAlias = CreateTicketRequest  # noqa: Y015
 
 @_typing.final
 class CreateTicketResponse(_message.Message):
-    """How the push stands."""
+    """State of the push."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -96,15 +102,15 @@ class CreateTicketResponse(_message.Message):
     ALREADY_EXISTED_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     already_existed: _builtins.bool
-    """Output only. Whether the ticket was there before this call."""
+    """Output only. Whether the ticket existed before this call."""
     message: _builtins.str
-    """Output only. How the push stands, in one sentence for people. Example: "Jira refused the login; it will be tried
-    again at 2026-03-01T08:15:00Z."
+    """Output only. State of the push in one sentence, for people; at most 2,000 characters. Example: "No ticket yet: Jira refused
+    the login. It will be tried again at 2026-03-01T08:15:00Z."
     """
     @_builtins.property
     def delivery(self) -> _delivery_pb2.Delivery:
-        """Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-        or PENDING or ATTEMPTING when the deadline came first.
+        """Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+        or ATTEMPTING if the deadline of the call came first.
         """
 
     def __init__(
@@ -148,7 +154,7 @@ Global___SubmitIncidentRequest: _TypeAlias = SubmitIncidentRequest  # noqa: Y015
 
 @_typing.final
 class SubmitIncidentResponse(_message.Message):
-    """What auto-push decided."""
+    """Decisions of auto-push."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -158,10 +164,10 @@ class SubmitIncidentResponse(_message.Message):
     severity: _incident_pb2.Severity.ValueType
     """Output only. Severity of the incident, from its risk score."""
     minimum_severity: _incident_pb2.Severity.ValueType
-    """Output only. The threshold that it was compared with."""
+    """Output only. The minimum severity that it was compared with."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___AutoPushResult]:
-        """Output only. The decision for every ticket system that the service knows."""
+        """Output only. One for each connection."""
 
     def __init__(
         self,
@@ -180,7 +186,7 @@ Global___SubmitIncidentResponse: _TypeAlias = SubmitIncidentResponse  # noqa: Y0
 
 @_typing.final
 class AutoPushResult(_message.Message):
-    """What auto-push did for one ticket system."""
+    """What auto-push did for one connection."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -188,14 +194,14 @@ class AutoPushResult(_message.Message):
     DELIVERY_FIELD_NUMBER: _builtins.int
     ALREADY_EXISTED_FIELD_NUMBER: _builtins.int
     already_existed: _builtins.bool
-    """Output only. Whether the delivery was there before this call."""
+    """Output only. Whether the delivery existed before this call."""
     @_builtins.property
     def decision(self) -> Global___AutoPushDecision:
         """Output only."""
 
     @_builtins.property
     def delivery(self) -> _delivery_pb2.Delivery:
-        """Output only. The delivery, when the incident is pushed. It may be older than this call."""
+        """Output only. The delivery, if the incident is pushed. It may be older than this call."""
 
     def __init__(
         self,
@@ -214,37 +220,37 @@ Global___AutoPushResult: _TypeAlias = AutoPushResult  # noqa: Y015
 
 @_typing.final
 class AutoPushDecision(_message.Message):
-    """What auto-push decides for an incident and a ticket system."""
+    """Decision of auto-push for an incident and a connection."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SYSTEM_FIELD_NUMBER: _builtins.int
-    TARGET_FIELD_NUMBER: _builtins.int
+    CONNECTION_FIELD_NUMBER: _builtins.int
     PUSH_FIELD_NUMBER: _builtins.int
     SKIP_REASON_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
     system: _ticket_pb2.TicketSystem.ValueType
-    """Output only."""
-    target: _builtins.str
-    """Output only. Name of the configured connection: "jira" or "servicenow"."""
+    """Output only. Kind of the ticket system."""
+    connection: _builtins.str
+    """Output only. Name of the connection: "jira" or "servicenow"."""
     push: _builtins.bool
-    """Output only. Whether the incident is pushed there."""
+    """Output only. Whether the incident is pushed to it."""
     skip_reason: Global___SkipReason.ValueType
-    """Output only. Why it is not pushed. UNSPECIFIED when it is."""
+    """Output only. Why it is not pushed. UNSPECIFIED if it is."""
     explanation: _builtins.str
-    """Output only. The decision in one sentence for people. Example: "Severity HIGH is below the threshold CRITICAL." """
+    """Output only. The decision in one sentence, for people. Example: "severity HIGH is below the minimum CRITICAL"."""
     def __init__(
         self,
         *,
         system: _ticket_pb2.TicketSystem.ValueType = ...,
-        target: _builtins.str = ...,
+        connection: _builtins.str = ...,
         push: _builtins.bool = ...,
         skip_reason: Global___SkipReason.ValueType = ...,
         explanation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "push", b"push", "skip_reason", b"skip_reason", "system", b"system", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "explanation", b"explanation", "push", b"push", "skip_reason", b"skip_reason", "system", b"system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -32,27 +32,30 @@ if _version_not_supported:
 
 
 class TicketingServiceStub(object):
-    """Turns RhythmX incidents into tickets in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted
-    push is never lost, and asking twice never makes a second ticket.
+    """Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
+    never lost, and a repeated call never creates a second ticket.
 
-    Errors carry `google.rpc` details. Every refusal has an `ErrorInfo` whose `domain` is "ticketing.rhythmx" and whose
-    `reason` is a value of `ErrorReason` without its prefix, for example "SYSTEM_NOT_ENABLED". INVALID_ARGUMENT has a
-    `BadRequest` with every violation at once, each under its field path, for example `incident.firing_rules[3].name`
-    (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
+    A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
+    name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
+    which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
 
-    A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-    more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
-    (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
-    digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
+    Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
+    a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
+    every violation at once, each under its field path, for example `incident.firing_rules[3].name` (indices count from 0). A
+    failed delivery is not an RPC error: the push was accepted, and `Delivery` says what happened.
 
-    Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
-    ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
-    CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
-    "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
-    credential is revoked or runs out.
+    A call that exceeds its deadline gets DEADLINE_EXCEEDED; what it had accepted by then continues. A request of more than 2 MiB
+    gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and a request that cannot be decoded gets INVALID_ARGUMENT (REQUEST_MALFORMED). A caller
+    may name its request in the metadata `x-request-id` (at most 64 letters, digits and "-_.:"); the response and every log line of
+    the server about it have that ID, or one that the server generated.
 
-    Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
+    If the server requires credentials, every call has one: a bearer token in the metadata `authorization` ("Bearer rxt_..."), or a
+    client certificate. Without a valid one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING, CREDENTIAL_INVALID); a call that the
+    caller's role does not permit gets PERMISSION_DENIED (ROLE_INSUFFICIENT); a call over a limit gets RESOURCE_EXHAUSTED
+    (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential has a namespace, by default "default": producers act only on
+    incidents of their own namespace. A stream ends with UNAUTHENTICATED when its credential is revoked or expires.
+
+    Times are UTC. Clients must accept enum values that they do not know.
     """
 
     def __init__(self, channel):
@@ -134,33 +137,36 @@ class TicketingServiceStub(object):
 
 
 class TicketingServiceServicer(object):
-    """Turns RhythmX incidents into tickets in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted
-    push is never lost, and asking twice never makes a second ticket.
+    """Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
+    never lost, and a repeated call never creates a second ticket.
 
-    Errors carry `google.rpc` details. Every refusal has an `ErrorInfo` whose `domain` is "ticketing.rhythmx" and whose
-    `reason` is a value of `ErrorReason` without its prefix, for example "SYSTEM_NOT_ENABLED". INVALID_ARGUMENT has a
-    `BadRequest` with every violation at once, each under its field path, for example `incident.firing_rules[3].name`
-    (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
+    A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
+    name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
+    which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
 
-    A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-    more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
-    (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
-    digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
+    Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
+    a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
+    every violation at once, each under its field path, for example `incident.firing_rules[3].name` (indices count from 0). A
+    failed delivery is not an RPC error: the push was accepted, and `Delivery` says what happened.
 
-    Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
-    ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
-    CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
-    "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
-    credential is revoked or runs out.
+    A call that exceeds its deadline gets DEADLINE_EXCEEDED; what it had accepted by then continues. A request of more than 2 MiB
+    gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and a request that cannot be decoded gets INVALID_ARGUMENT (REQUEST_MALFORMED). A caller
+    may name its request in the metadata `x-request-id` (at most 64 letters, digits and "-_.:"); the response and every log line of
+    the server about it have that ID, or one that the server generated.
 
-    Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
+    If the server requires credentials, every call has one: a bearer token in the metadata `authorization` ("Bearer rxt_..."), or a
+    client certificate. Without a valid one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING, CREDENTIAL_INVALID); a call that the
+    caller's role does not permit gets PERMISSION_DENIED (ROLE_INSUFFICIENT); a call over a limit gets RESOURCE_EXHAUSTED
+    (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential has a namespace, by default "default": producers act only on
+    incidents of their own namespace. A stream ends with UNAUTHENTICATED when its credential is revoked or expires.
+
+    Times are UTC. Clients must accept enum values that they do not know.
     """
 
     def Configure(self, request, context):
-        """Changes settings. A field that is set replaces the stored one, a field that is absent stays, so
-        `{"jira":{"enabled":true}}` is a toggle. Everything is validated first and either all of it is stored or none.
-        When the settings of a system changed, its waiting deliveries become due at once.
+        """Changes settings. A field that is set replaces the stored value, a field that is absent keeps it: `{"jira":{"enabled":true}}`
+        is a toggle. The whole request is validated, and either all of it is stored or nothing. When the settings of a connection
+        change, its waiting deliveries become due at once.
 
         Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED).
         """
@@ -169,57 +175,59 @@ class TicketingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def TestConnection(self, request, context):
-        """Makes a few real calls that prove authentication and access (project, issue type and create permission; table and
-        assignment group) and create nothing. Takes settings that are not saved yet, merged over the saved ones.
-        A check that fails is an answer and not an error. Time and outcome of a test of saved settings are kept.
+        """Makes a few calls to the ticket system that prove authentication and access (project, issue type and create permission; table
+        and assignment group) and create nothing. Accepts unsaved settings, which are merged over the saved ones. A failed check is
+        part of the response and not an error. Time and outcome of a test of saved settings are stored.
 
-        Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED), FAILED_PRECONDITION (SYSTEM_NOT_CONFIGURED),
-        RESOURCE_EXHAUSTED (RATE_LIMITED; by default after 30 tests a minute, of all callers together).
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, SETTINGS_INVALID, SECRET_REQUIRED), NOT_FOUND (CONNECTION_NOT_FOUND),
+        FAILED_PRECONDITION (CONNECTION_NOT_CONFIGURED), RESOURCE_EXHAUSTED (RATE_LIMITED; by default after 30 tests a minute, of all
+        callers together).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetStatus(self, request, context):
-        """Tells, for each ticket system, whether it is configured and enabled, how its last test went, how its deliveries
-        stand and whether it is paused; and the auto-push and retry settings in force.
+        """Returns for each connection whether it is configured and enabled, its last test, the number of its deliveries in each state
+        and its condition; and the auto-push and retry settings in force.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PreviewTicket(self, request, context):
-        """Renders the ticket exactly as it would be pushed, and says what was cut or left out. Stores nothing and creates
-        nothing. What the system offers (its issue types and priorities, its groups) is asked of it; when it is not
-        configured or cannot be asked, `adjustments` tells what could not be checked.
+        """Renders the ticket exactly as it would be pushed, and lists what was cut or left out. Stores nothing and creates nothing. Reads
+        from the ticket system what it offers (issue types, priorities, groups); if the connection is not configured or cannot be
+        queried, `adjustments` lists what could not be checked.
 
-        Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+        Errors: INVALID_ARGUMENT (INCIDENT_INVALID), NOT_FOUND (CONNECTION_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateTicket(self, request, context):
-        """Pushes an incident to one ticket system. The push is durable before the first byte is sent to that system; the
-        call then waits for the first attempt, as long as its deadline allows (30 s when it has none), and answers with
-        the ticket, or with when and why it will be tried again. There is one delivery for an incident and a target:
-        when the ticket exists the call returns it and says so; when the delivery waits or failed it is tried now.
-        The same incident ID with a different content updates what the next attempt will send while nothing was sent.
+        """Pushes an incident to one connection. The push is durable before the first byte is sent to the ticket system. The call then
+        waits for the first attempt until its deadline (30 s if it has none), and returns the ticket, or when and why the push will be
+        retried. There is one delivery for an incident and a connection: if the ticket exists, the call returns it with
+        `already_existed`; if the delivery waits or failed, it is tried now. The same incident ID with different content replaces the
+        content of the next attempt, as long as nothing was sent.
 
-        Errors: INVALID_ARGUMENT (INCIDENT_INVALID), FAILED_PRECONDITION (SYSTEM_NOT_CONFIGURED, SYSTEM_NOT_ENABLED,
-        DELIVERY_STATE for a delivery that an operator cancelled: RetryDelivery takes it up again).
+        Errors: INVALID_ARGUMENT (INCIDENT_INVALID), NOT_FOUND (CONNECTION_NOT_FOUND), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER),
+        FAILED_PRECONDITION (CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED, DELIVERY_STATE for a cancelled delivery:
+        RetryDelivery retries it).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SubmitIncident(self, request, context):
-        """Offers a new incident to auto-push: its severity is compared with the threshold, and it is pushed to each selected
-        ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
-        waiting for the systems. Offering the same incident again is safe.
+        """Submits a new incident to auto-push: its severity is compared with the minimum severity, and it is pushed to each selected
+        connection at once. Returns the decision for every connection as soon as the deliveries are durable, without waiting for the
+        ticket systems. Submitting the same incident again is safe.
 
-        An incident belongs to the namespace of the credential that first pushed it. A producer whose credential has another
-        namespace is refused and learns nothing of it.
+        An incident belongs to the namespace of the credential that pushed it first. A producer with a credential of another namespace
+        is refused, and the refusal says nothing about the incident.
 
         Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
         """
@@ -228,10 +236,10 @@ class TicketingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def StreamTicketEvents(self, request, context):
-        """Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
-        event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-        10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
-        of incidents of its namespace that it asked for first, and no others.
+        """Streams the events of deliveries and connections. Within a stream events are ordered, unique and gap-free; across reconnects
+        every event is received at least once if the client resumes with the last token that it has processed. Bookmarks arrive every
+        10 s, so that the token of a filtered stream advances too. The stream does not end by itself. A producer receives only the
+        events of incidents of its namespace that it requested first.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
         RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
@@ -250,8 +258,8 @@ class TicketingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListDeliveries(self, request, context):
-        """Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
-        most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
+        """Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and returns at most 1 MiB,
+        so a page may be short or empty though it is not the last: continue until `next_page_token` is empty.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
         """
@@ -260,21 +268,20 @@ class TicketingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RetryDelivery(self, request, context):
-        """Tries a WAITING, FAILED or CANCELLED delivery now, and makes the look-up of a RECONCILING one due now; a PENDING one
-        is about to be tried anyway. A FAILED or CANCELLED delivery gets its retries back. Waits for the attempt like
-        CreateTicket.
+        """Tries a WAITING, FAILED or CANCELLED delivery now, and makes the look-up of a RECONCILING one due now; a PENDING one is tried
+        shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-        SYSTEM_NOT_CONFIGURED, SYSTEM_NOT_ENABLED).
+        CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RetryDeliveries(self, request, context):
-        """Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
-        bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
-        whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+        """Retries the deliveries that match a filter, like RetryDelivery and without waiting for their attempts, one bounded page a call.
+        Call again with `next_page_token` until it is empty; the same page may be requested twice. If the outcome of an earlier send is
+        unknown, the ticket is looked up, never created anyway. Each call adds one audit entry.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
         """
@@ -283,9 +290,8 @@ class TicketingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelDelivery(self, request, context):
-        """Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
-        what may have been sent stays known, so that a later RetryDelivery looks for it first.
-        Cancelling a cancelled delivery returns it unchanged.
+        """Cancels a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept and not retried automatically; sends with an unknown
+        outcome are kept too, so that a later RetryDelivery looks for their ticket first. A cancelled delivery is returned unchanged.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
         """
@@ -294,22 +300,22 @@ class TicketingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ResolveDelivery(self, request, context):
-        """Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
-        tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
-        DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
-        or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
+        """Names the ticket of a delivery. The ticket is read first: it must exist in the place where the connection creates tickets, and
+        must not be another incident's. Key, ID and address are taken from the ticket. The delivery becomes DELIVERED. A later call
+        with another ticket corrects a ticket that an operator named; a ticket that the service created or found stays. Earlier sends
+        with an unknown outcome are kept, and duplicate scans search for them later.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-        TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
-        not set).
+        TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED if the ticket system could not be queried and `allow_unverified` is not
+        set).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAuditEntries(self, request, context):
-        """Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
-        first, page by page.
+        """Lists the audit log, the newest entry first, page by page: changes of settings, deliveries and tokens, tests of unsaved
+        credentials, and refused changes.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
         """
@@ -399,27 +405,30 @@ def add_TicketingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TicketingService(object):
-    """Turns RhythmX incidents into tickets in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted
-    push is never lost, and asking twice never makes a second ticket.
+    """Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
+    never lost, and a repeated call never creates a second ticket.
 
-    Errors carry `google.rpc` details. Every refusal has an `ErrorInfo` whose `domain` is "ticketing.rhythmx" and whose
-    `reason` is a value of `ErrorReason` without its prefix, for example "SYSTEM_NOT_ENABLED". INVALID_ARGUMENT has a
-    `BadRequest` with every violation at once, each under its field path, for example `incident.firing_rules[3].name`
-    (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
+    A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
+    name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
+    which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
 
-    A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-    more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
-    (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
-    digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
+    Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
+    a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
+    every violation at once, each under its field path, for example `incident.firing_rules[3].name` (indices count from 0). A
+    failed delivery is not an RPC error: the push was accepted, and `Delivery` says what happened.
 
-    Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
-    ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
-    CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
-    "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
-    credential is revoked or runs out.
+    A call that exceeds its deadline gets DEADLINE_EXCEEDED; what it had accepted by then continues. A request of more than 2 MiB
+    gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and a request that cannot be decoded gets INVALID_ARGUMENT (REQUEST_MALFORMED). A caller
+    may name its request in the metadata `x-request-id` (at most 64 letters, digits and "-_.:"); the response and every log line of
+    the server about it have that ID, or one that the server generated.
 
-    Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
+    If the server requires credentials, every call has one: a bearer token in the metadata `authorization` ("Bearer rxt_..."), or a
+    client certificate. Without a valid one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING, CREDENTIAL_INVALID); a call that the
+    caller's role does not permit gets PERMISSION_DENIED (ROLE_INSUFFICIENT); a call over a limit gets RESOURCE_EXHAUSTED
+    (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential has a namespace, by default "default": producers act only on
+    incidents of their own namespace. A stream ends with UNAUTHENTICATED when its credential is revoked or expires.
+
+    Times are UTC. Clients must accept enum values that they do not know.
     """
 
     @staticmethod

@@ -33,27 +33,30 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TicketingServiceStub:
-    """Turns RhythmX incidents into tickets in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted
-    push is never lost, and asking twice never makes a second ticket.
+    """Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
+    never lost, and a repeated call never creates a second ticket.
 
-    Errors carry `google.rpc` details. Every refusal has an `ErrorInfo` whose `domain` is "ticketing.rhythmx" and whose
-    `reason` is a value of `ErrorReason` without its prefix, for example "SYSTEM_NOT_ENABLED". INVALID_ARGUMENT has a
-    `BadRequest` with every violation at once, each under its field path, for example `incident.firing_rules[3].name`
-    (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
+    A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
+    name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
+    which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
 
-    A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-    more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
-    (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
-    digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
+    Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
+    a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
+    every violation at once, each under its field path, for example `incident.firing_rules[3].name` (indices count from 0). A
+    failed delivery is not an RPC error: the push was accepted, and `Delivery` says what happened.
 
-    Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
-    ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
-    CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
-    "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
-    credential is revoked or runs out.
+    A call that exceeds its deadline gets DEADLINE_EXCEEDED; what it had accepted by then continues. A request of more than 2 MiB
+    gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and a request that cannot be decoded gets INVALID_ARGUMENT (REQUEST_MALFORMED). A caller
+    may name its request in the metadata `x-request-id` (at most 64 letters, digits and "-_.:"); the response and every log line of
+    the server about it have that ID, or one that the server generated.
 
-    Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
+    If the server requires credentials, every call has one: a bearer token in the metadata `authorization` ("Bearer rxt_..."), or a
+    client certificate. Without a valid one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING, CREDENTIAL_INVALID); a call that the
+    caller's role does not permit gets PERMISSION_DENIED (ROLE_INSUFFICIENT); a call over a limit gets RESOURCE_EXHAUSTED
+    (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential has a namespace, by default "default": producers act only on
+    incidents of their own namespace. A stream ends with UNAUTHENTICATED when its credential is revoked or expires.
+
+    Times are UTC. Clients must accept enum values that they do not know.
     """
 
     @_typing.overload
@@ -61,56 +64,58 @@ class TicketingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TicketingServiceAsyncStub: ...
     Configure: _grpc.UnaryUnaryMultiCallable[_settings_pb2.ConfigureRequest, _settings_pb2.ConfigureResponse]
-    """Changes settings. A field that is set replaces the stored one, a field that is absent stays, so
-    `{"jira":{"enabled":true}}` is a toggle. Everything is validated first and either all of it is stored or none.
-    When the settings of a system changed, its waiting deliveries become due at once.
+    """Changes settings. A field that is set replaces the stored value, a field that is absent keeps it: `{"jira":{"enabled":true}}`
+    is a toggle. The whole request is validated, and either all of it is stored or nothing. When the settings of a connection
+    change, its waiting deliveries become due at once.
 
     Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED).
     """
     TestConnection: _grpc.UnaryUnaryMultiCallable[_connection_pb2.TestConnectionRequest, _connection_pb2.TestConnectionResponse]
-    """Makes a few real calls that prove authentication and access (project, issue type and create permission; table and
-    assignment group) and create nothing. Takes settings that are not saved yet, merged over the saved ones.
-    A check that fails is an answer and not an error. Time and outcome of a test of saved settings are kept.
+    """Makes a few calls to the ticket system that prove authentication and access (project, issue type and create permission; table
+    and assignment group) and create nothing. Accepts unsaved settings, which are merged over the saved ones. A failed check is
+    part of the response and not an error. Time and outcome of a test of saved settings are stored.
 
-    Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED), FAILED_PRECONDITION (SYSTEM_NOT_CONFIGURED),
-    RESOURCE_EXHAUSTED (RATE_LIMITED; by default after 30 tests a minute, of all callers together).
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, SETTINGS_INVALID, SECRET_REQUIRED), NOT_FOUND (CONNECTION_NOT_FOUND),
+    FAILED_PRECONDITION (CONNECTION_NOT_CONFIGURED), RESOURCE_EXHAUSTED (RATE_LIMITED; by default after 30 tests a minute, of all
+    callers together).
     """
     GetStatus: _grpc.UnaryUnaryMultiCallable[_connection_pb2.GetStatusRequest, _connection_pb2.GetStatusResponse]
-    """Tells, for each ticket system, whether it is configured and enabled, how its last test went, how its deliveries
-    stand and whether it is paused; and the auto-push and retry settings in force.
+    """Returns for each connection whether it is configured and enabled, its last test, the number of its deliveries in each state
+    and its condition; and the auto-push and retry settings in force.
     """
     PreviewTicket: _grpc.UnaryUnaryMultiCallable[_preview_pb2.PreviewTicketRequest, _preview_pb2.PreviewTicketResponse]
-    """Renders the ticket exactly as it would be pushed, and says what was cut or left out. Stores nothing and creates
-    nothing. What the system offers (its issue types and priorities, its groups) is asked of it; when it is not
-    configured or cannot be asked, `adjustments` tells what could not be checked.
+    """Renders the ticket exactly as it would be pushed, and lists what was cut or left out. Stores nothing and creates nothing. Reads
+    from the ticket system what it offers (issue types, priorities, groups); if the connection is not configured or cannot be
+    queried, `adjustments` lists what could not be checked.
 
-    Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+    Errors: INVALID_ARGUMENT (INCIDENT_INVALID), NOT_FOUND (CONNECTION_NOT_FOUND).
     """
     CreateTicket: _grpc.UnaryUnaryMultiCallable[_push_pb2.CreateTicketRequest, _push_pb2.CreateTicketResponse]
-    """Pushes an incident to one ticket system. The push is durable before the first byte is sent to that system; the
-    call then waits for the first attempt, as long as its deadline allows (30 s when it has none), and answers with
-    the ticket, or with when and why it will be tried again. There is one delivery for an incident and a target:
-    when the ticket exists the call returns it and says so; when the delivery waits or failed it is tried now.
-    The same incident ID with a different content updates what the next attempt will send while nothing was sent.
+    """Pushes an incident to one connection. The push is durable before the first byte is sent to the ticket system. The call then
+    waits for the first attempt until its deadline (30 s if it has none), and returns the ticket, or when and why the push will be
+    retried. There is one delivery for an incident and a connection: if the ticket exists, the call returns it with
+    `already_existed`; if the delivery waits or failed, it is tried now. The same incident ID with different content replaces the
+    content of the next attempt, as long as nothing was sent.
 
-    Errors: INVALID_ARGUMENT (INCIDENT_INVALID), FAILED_PRECONDITION (SYSTEM_NOT_CONFIGURED, SYSTEM_NOT_ENABLED,
-    DELIVERY_STATE for a delivery that an operator cancelled: RetryDelivery takes it up again).
+    Errors: INVALID_ARGUMENT (INCIDENT_INVALID), NOT_FOUND (CONNECTION_NOT_FOUND), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER),
+    FAILED_PRECONDITION (CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED, DELIVERY_STATE for a cancelled delivery:
+    RetryDelivery retries it).
     """
     SubmitIncident: _grpc.UnaryUnaryMultiCallable[_push_pb2.SubmitIncidentRequest, _push_pb2.SubmitIncidentResponse]
-    """Offers a new incident to auto-push: its severity is compared with the threshold, and it is pushed to each selected
-    ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
-    waiting for the systems. Offering the same incident again is safe.
+    """Submits a new incident to auto-push: its severity is compared with the minimum severity, and it is pushed to each selected
+    connection at once. Returns the decision for every connection as soon as the deliveries are durable, without waiting for the
+    ticket systems. Submitting the same incident again is safe.
 
-    An incident belongs to the namespace of the credential that first pushed it. A producer whose credential has another
-    namespace is refused and learns nothing of it.
+    An incident belongs to the namespace of the credential that pushed it first. A producer with a credential of another namespace
+    is refused, and the refusal says nothing about the incident.
 
     Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
     """
     StreamTicketEvents: _grpc.UnaryStreamMultiCallable[_event_pb2.StreamTicketEventsRequest, _event_pb2.StreamTicketEventsResponse]
-    """Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
-    event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-    10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
-    of incidents of its namespace that it asked for first, and no others.
+    """Streams the events of deliveries and connections. Within a stream events are ordered, unique and gap-free; across reconnects
+    every event is received at least once if the client resumes with the last token that it has processed. Bookmarks arrive every
+    10 s, so that the token of a filtered stream advances too. The stream does not end by itself. A producer receives only the
+    events of incidents of its namespace that it requested first.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
     RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
@@ -121,127 +126,130 @@ class TicketingServiceStub:
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND).
     """
     ListDeliveries: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.ListDeliveriesRequest, _delivery_pb2.ListDeliveriesResponse]
-    """Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
-    most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
+    """Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and returns at most 1 MiB,
+    so a page may be short or empty though it is not the last: continue until `next_page_token` is empty.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
     """
     RetryDelivery: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.RetryDeliveryRequest, _delivery_pb2.RetryDeliveryResponse]
-    """Tries a WAITING, FAILED or CANCELLED delivery now, and makes the look-up of a RECONCILING one due now; a PENDING one
-    is about to be tried anyway. A FAILED or CANCELLED delivery gets its retries back. Waits for the attempt like
-    CreateTicket.
+    """Tries a WAITING, FAILED or CANCELLED delivery now, and makes the look-up of a RECONCILING one due now; a PENDING one is tried
+    shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-    SYSTEM_NOT_CONFIGURED, SYSTEM_NOT_ENABLED).
+    CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
     """
     RetryDeliveries: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.RetryDeliveriesRequest, _delivery_pb2.RetryDeliveriesResponse]
-    """Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
-    bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
-    whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+    """Retries the deliveries that match a filter, like RetryDelivery and without waiting for their attempts, one bounded page a call.
+    Call again with `next_page_token` until it is empty; the same page may be requested twice. If the outcome of an earlier send is
+    unknown, the ticket is looked up, never created anyway. Each call adds one audit entry.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
     """
     CancelDelivery: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.CancelDeliveryRequest, _delivery_pb2.CancelDeliveryResponse]
-    """Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
-    what may have been sent stays known, so that a later RetryDelivery looks for it first.
-    Cancelling a cancelled delivery returns it unchanged.
+    """Cancels a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept and not retried automatically; sends with an unknown
+    outcome are kept too, so that a later RetryDelivery looks for their ticket first. A cancelled delivery is returned unchanged.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
     """
     ResolveDelivery: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.ResolveDeliveryRequest, _delivery_pb2.ResolveDeliveryResponse]
-    """Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
-    tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
-    DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
-    or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
+    """Names the ticket of a delivery. The ticket is read first: it must exist in the place where the connection creates tickets, and
+    must not be another incident's. Key, ID and address are taken from the ticket. The delivery becomes DELIVERED. A later call
+    with another ticket corrects a ticket that an operator named; a ticket that the service created or found stays. Earlier sends
+    with an unknown outcome are kept, and duplicate scans search for them later.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-    TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
-    not set).
+    TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED if the ticket system could not be queried and `allow_unverified` is not
+    set).
     """
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEntriesRequest, _audit_pb2.ListAuditEntriesResponse]
-    """Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
-    first, page by page.
+    """Lists the audit log, the newest entry first, page by page: changes of settings, deliveries and tokens, tests of unsaved
+    credentials, and refused changes.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
     """
 
 @_typing.type_check_only
 class TicketingServiceAsyncStub(TicketingServiceStub):
-    """Turns RhythmX incidents into tickets in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted
-    push is never lost, and asking twice never makes a second ticket.
+    """Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
+    never lost, and a repeated call never creates a second ticket.
 
-    Errors carry `google.rpc` details. Every refusal has an `ErrorInfo` whose `domain` is "ticketing.rhythmx" and whose
-    `reason` is a value of `ErrorReason` without its prefix, for example "SYSTEM_NOT_ENABLED". INVALID_ARGUMENT has a
-    `BadRequest` with every violation at once, each under its field path, for example `incident.firing_rules[3].name`
-    (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
+    A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
+    name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
+    which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
 
-    A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-    more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
-    (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
-    digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
+    Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
+    a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
+    every violation at once, each under its field path, for example `incident.firing_rules[3].name` (indices count from 0). A
+    failed delivery is not an RPC error: the push was accepted, and `Delivery` says what happened.
 
-    Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
-    ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
-    CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
-    "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
-    credential is revoked or runs out.
+    A call that exceeds its deadline gets DEADLINE_EXCEEDED; what it had accepted by then continues. A request of more than 2 MiB
+    gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and a request that cannot be decoded gets INVALID_ARGUMENT (REQUEST_MALFORMED). A caller
+    may name its request in the metadata `x-request-id` (at most 64 letters, digits and "-_.:"); the response and every log line of
+    the server about it have that ID, or one that the server generated.
 
-    Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
+    If the server requires credentials, every call has one: a bearer token in the metadata `authorization` ("Bearer rxt_..."), or a
+    client certificate. Without a valid one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING, CREDENTIAL_INVALID); a call that the
+    caller's role does not permit gets PERMISSION_DENIED (ROLE_INSUFFICIENT); a call over a limit gets RESOURCE_EXHAUSTED
+    (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential has a namespace, by default "default": producers act only on
+    incidents of their own namespace. A stream ends with UNAUTHENTICATED when its credential is revoked or expires.
+
+    Times are UTC. Clients must accept enum values that they do not know.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Configure: _aio.UnaryUnaryMultiCallable[_settings_pb2.ConfigureRequest, _settings_pb2.ConfigureResponse]  # type: ignore[assignment]
-    """Changes settings. A field that is set replaces the stored one, a field that is absent stays, so
-    `{"jira":{"enabled":true}}` is a toggle. Everything is validated first and either all of it is stored or none.
-    When the settings of a system changed, its waiting deliveries become due at once.
+    """Changes settings. A field that is set replaces the stored value, a field that is absent keeps it: `{"jira":{"enabled":true}}`
+    is a toggle. The whole request is validated, and either all of it is stored or nothing. When the settings of a connection
+    change, its waiting deliveries become due at once.
 
     Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED).
     """
     TestConnection: _aio.UnaryUnaryMultiCallable[_connection_pb2.TestConnectionRequest, _connection_pb2.TestConnectionResponse]  # type: ignore[assignment]
-    """Makes a few real calls that prove authentication and access (project, issue type and create permission; table and
-    assignment group) and create nothing. Takes settings that are not saved yet, merged over the saved ones.
-    A check that fails is an answer and not an error. Time and outcome of a test of saved settings are kept.
+    """Makes a few calls to the ticket system that prove authentication and access (project, issue type and create permission; table
+    and assignment group) and create nothing. Accepts unsaved settings, which are merged over the saved ones. A failed check is
+    part of the response and not an error. Time and outcome of a test of saved settings are stored.
 
-    Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED), FAILED_PRECONDITION (SYSTEM_NOT_CONFIGURED),
-    RESOURCE_EXHAUSTED (RATE_LIMITED; by default after 30 tests a minute, of all callers together).
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, SETTINGS_INVALID, SECRET_REQUIRED), NOT_FOUND (CONNECTION_NOT_FOUND),
+    FAILED_PRECONDITION (CONNECTION_NOT_CONFIGURED), RESOURCE_EXHAUSTED (RATE_LIMITED; by default after 30 tests a minute, of all
+    callers together).
     """
     GetStatus: _aio.UnaryUnaryMultiCallable[_connection_pb2.GetStatusRequest, _connection_pb2.GetStatusResponse]  # type: ignore[assignment]
-    """Tells, for each ticket system, whether it is configured and enabled, how its last test went, how its deliveries
-    stand and whether it is paused; and the auto-push and retry settings in force.
+    """Returns for each connection whether it is configured and enabled, its last test, the number of its deliveries in each state
+    and its condition; and the auto-push and retry settings in force.
     """
     PreviewTicket: _aio.UnaryUnaryMultiCallable[_preview_pb2.PreviewTicketRequest, _preview_pb2.PreviewTicketResponse]  # type: ignore[assignment]
-    """Renders the ticket exactly as it would be pushed, and says what was cut or left out. Stores nothing and creates
-    nothing. What the system offers (its issue types and priorities, its groups) is asked of it; when it is not
-    configured or cannot be asked, `adjustments` tells what could not be checked.
+    """Renders the ticket exactly as it would be pushed, and lists what was cut or left out. Stores nothing and creates nothing. Reads
+    from the ticket system what it offers (issue types, priorities, groups); if the connection is not configured or cannot be
+    queried, `adjustments` lists what could not be checked.
 
-    Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+    Errors: INVALID_ARGUMENT (INCIDENT_INVALID), NOT_FOUND (CONNECTION_NOT_FOUND).
     """
     CreateTicket: _aio.UnaryUnaryMultiCallable[_push_pb2.CreateTicketRequest, _push_pb2.CreateTicketResponse]  # type: ignore[assignment]
-    """Pushes an incident to one ticket system. The push is durable before the first byte is sent to that system; the
-    call then waits for the first attempt, as long as its deadline allows (30 s when it has none), and answers with
-    the ticket, or with when and why it will be tried again. There is one delivery for an incident and a target:
-    when the ticket exists the call returns it and says so; when the delivery waits or failed it is tried now.
-    The same incident ID with a different content updates what the next attempt will send while nothing was sent.
+    """Pushes an incident to one connection. The push is durable before the first byte is sent to the ticket system. The call then
+    waits for the first attempt until its deadline (30 s if it has none), and returns the ticket, or when and why the push will be
+    retried. There is one delivery for an incident and a connection: if the ticket exists, the call returns it with
+    `already_existed`; if the delivery waits or failed, it is tried now. The same incident ID with different content replaces the
+    content of the next attempt, as long as nothing was sent.
 
-    Errors: INVALID_ARGUMENT (INCIDENT_INVALID), FAILED_PRECONDITION (SYSTEM_NOT_CONFIGURED, SYSTEM_NOT_ENABLED,
-    DELIVERY_STATE for a delivery that an operator cancelled: RetryDelivery takes it up again).
+    Errors: INVALID_ARGUMENT (INCIDENT_INVALID), NOT_FOUND (CONNECTION_NOT_FOUND), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER),
+    FAILED_PRECONDITION (CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED, DELIVERY_STATE for a cancelled delivery:
+    RetryDelivery retries it).
     """
     SubmitIncident: _aio.UnaryUnaryMultiCallable[_push_pb2.SubmitIncidentRequest, _push_pb2.SubmitIncidentResponse]  # type: ignore[assignment]
-    """Offers a new incident to auto-push: its severity is compared with the threshold, and it is pushed to each selected
-    ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
-    waiting for the systems. Offering the same incident again is safe.
+    """Submits a new incident to auto-push: its severity is compared with the minimum severity, and it is pushed to each selected
+    connection at once. Returns the decision for every connection as soon as the deliveries are durable, without waiting for the
+    ticket systems. Submitting the same incident again is safe.
 
-    An incident belongs to the namespace of the credential that first pushed it. A producer whose credential has another
-    namespace is refused and learns nothing of it.
+    An incident belongs to the namespace of the credential that pushed it first. A producer with a credential of another namespace
+    is refused, and the refusal says nothing about the incident.
 
     Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
     """
     StreamTicketEvents: _aio.UnaryStreamMultiCallable[_event_pb2.StreamTicketEventsRequest, _event_pb2.StreamTicketEventsResponse]  # type: ignore[assignment]
-    """Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
-    event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-    10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
-    of incidents of its namespace that it asked for first, and no others.
+    """Streams the events of deliveries and connections. Within a stream events are ordered, unique and gap-free; across reconnects
+    every event is received at least once if the client resumes with the last token that it has processed. Bookmarks arrive every
+    10 s, so that the token of a filtered stream advances too. The stream does not end by itself. A producer receives only the
+    events of incidents of its namespace that it requested first.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
     RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
@@ -252,72 +260,73 @@ class TicketingServiceAsyncStub(TicketingServiceStub):
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND).
     """
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_pb2.ListDeliveriesRequest, _delivery_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
-    """Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
-    most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
+    """Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and returns at most 1 MiB,
+    so a page may be short or empty though it is not the last: continue until `next_page_token` is empty.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
     """
     RetryDelivery: _aio.UnaryUnaryMultiCallable[_delivery_pb2.RetryDeliveryRequest, _delivery_pb2.RetryDeliveryResponse]  # type: ignore[assignment]
-    """Tries a WAITING, FAILED or CANCELLED delivery now, and makes the look-up of a RECONCILING one due now; a PENDING one
-    is about to be tried anyway. A FAILED or CANCELLED delivery gets its retries back. Waits for the attempt like
-    CreateTicket.
+    """Tries a WAITING, FAILED or CANCELLED delivery now, and makes the look-up of a RECONCILING one due now; a PENDING one is tried
+    shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-    SYSTEM_NOT_CONFIGURED, SYSTEM_NOT_ENABLED).
+    CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
     """
     RetryDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_pb2.RetryDeliveriesRequest, _delivery_pb2.RetryDeliveriesResponse]  # type: ignore[assignment]
-    """Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
-    bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
-    whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+    """Retries the deliveries that match a filter, like RetryDelivery and without waiting for their attempts, one bounded page a call.
+    Call again with `next_page_token` until it is empty; the same page may be requested twice. If the outcome of an earlier send is
+    unknown, the ticket is looked up, never created anyway. Each call adds one audit entry.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
     """
     CancelDelivery: _aio.UnaryUnaryMultiCallable[_delivery_pb2.CancelDeliveryRequest, _delivery_pb2.CancelDeliveryResponse]  # type: ignore[assignment]
-    """Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
-    what may have been sent stays known, so that a later RetryDelivery looks for it first.
-    Cancelling a cancelled delivery returns it unchanged.
+    """Cancels a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept and not retried automatically; sends with an unknown
+    outcome are kept too, so that a later RetryDelivery looks for their ticket first. A cancelled delivery is returned unchanged.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
     """
     ResolveDelivery: _aio.UnaryUnaryMultiCallable[_delivery_pb2.ResolveDeliveryRequest, _delivery_pb2.ResolveDeliveryResponse]  # type: ignore[assignment]
-    """Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
-    tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
-    DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
-    or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
+    """Names the ticket of a delivery. The ticket is read first: it must exist in the place where the connection creates tickets, and
+    must not be another incident's. Key, ID and address are taken from the ticket. The delivery becomes DELIVERED. A later call
+    with another ticket corrects a ticket that an operator named; a ticket that the service created or found stays. Earlier sends
+    with an unknown outcome are kept, and duplicate scans search for them later.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-    TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
-    not set).
+    TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED if the ticket system could not be queried and `allow_unverified` is not
+    set).
     """
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEntriesRequest, _audit_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
-    """Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
-    first, page by page.
+    """Lists the audit log, the newest entry first, page by page: changes of settings, deliveries and tokens, tests of unsaved
+    credentials, and refused changes.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
     """
 
 class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Turns RhythmX incidents into tickets in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted
-    push is never lost, and asking twice never makes a second ticket.
+    """Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
+    never lost, and a repeated call never creates a second ticket.
 
-    Errors carry `google.rpc` details. Every refusal has an `ErrorInfo` whose `domain` is "ticketing.rhythmx" and whose
-    `reason` is a value of `ErrorReason` without its prefix, for example "SYSTEM_NOT_ENABLED". INVALID_ARGUMENT has a
-    `BadRequest` with every violation at once, each under its field path, for example `incident.firing_rules[3].name`
-    (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
+    A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
+    name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
+    which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
 
-    A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-    more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
-    (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
-    digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
+    Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
+    a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
+    every violation at once, each under its field path, for example `incident.firing_rules[3].name` (indices count from 0). A
+    failed delivery is not an RPC error: the push was accepted, and `Delivery` says what happened.
 
-    Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
-    ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
-    CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
-    "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
-    credential is revoked or runs out.
+    A call that exceeds its deadline gets DEADLINE_EXCEEDED; what it had accepted by then continues. A request of more than 2 MiB
+    gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and a request that cannot be decoded gets INVALID_ARGUMENT (REQUEST_MALFORMED). A caller
+    may name its request in the metadata `x-request-id` (at most 64 letters, digits and "-_.:"); the response and every log line of
+    the server about it have that ID, or one that the server generated.
 
-    Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
+    If the server requires credentials, every call has one: a bearer token in the metadata `authorization` ("Bearer rxt_..."), or a
+    client certificate. Without a valid one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING, CREDENTIAL_INVALID); a call that the
+    caller's role does not permit gets PERMISSION_DENIED (ROLE_INSUFFICIENT); a call over a limit gets RESOURCE_EXHAUSTED
+    (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential has a namespace, by default "default": producers act only on
+    incidents of their own namespace. A stream ends with UNAUTHENTICATED when its credential is revoked or expires.
+
+    Times are UTC. Clients must accept enum values that they do not know.
     """
 
     @_abc_1.abstractmethod
@@ -326,9 +335,9 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _settings_pb2.ConfigureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_settings_pb2.ConfigureResponse, _abc.Awaitable[_settings_pb2.ConfigureResponse]]:
-        """Changes settings. A field that is set replaces the stored one, a field that is absent stays, so
-        `{"jira":{"enabled":true}}` is a toggle. Everything is validated first and either all of it is stored or none.
-        When the settings of a system changed, its waiting deliveries become due at once.
+        """Changes settings. A field that is set replaces the stored value, a field that is absent keeps it: `{"jira":{"enabled":true}}`
+        is a toggle. The whole request is validated, and either all of it is stored or nothing. When the settings of a connection
+        change, its waiting deliveries become due at once.
 
         Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED).
         """
@@ -339,12 +348,13 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _connection_pb2.TestConnectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_connection_pb2.TestConnectionResponse, _abc.Awaitable[_connection_pb2.TestConnectionResponse]]:
-        """Makes a few real calls that prove authentication and access (project, issue type and create permission; table and
-        assignment group) and create nothing. Takes settings that are not saved yet, merged over the saved ones.
-        A check that fails is an answer and not an error. Time and outcome of a test of saved settings are kept.
+        """Makes a few calls to the ticket system that prove authentication and access (project, issue type and create permission; table
+        and assignment group) and create nothing. Accepts unsaved settings, which are merged over the saved ones. A failed check is
+        part of the response and not an error. Time and outcome of a test of saved settings are stored.
 
-        Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED), FAILED_PRECONDITION (SYSTEM_NOT_CONFIGURED),
-        RESOURCE_EXHAUSTED (RATE_LIMITED; by default after 30 tests a minute, of all callers together).
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, SETTINGS_INVALID, SECRET_REQUIRED), NOT_FOUND (CONNECTION_NOT_FOUND),
+        FAILED_PRECONDITION (CONNECTION_NOT_CONFIGURED), RESOURCE_EXHAUSTED (RATE_LIMITED; by default after 30 tests a minute, of all
+        callers together).
         """
 
     @_abc_1.abstractmethod
@@ -353,8 +363,8 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _connection_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_connection_pb2.GetStatusResponse, _abc.Awaitable[_connection_pb2.GetStatusResponse]]:
-        """Tells, for each ticket system, whether it is configured and enabled, how its last test went, how its deliveries
-        stand and whether it is paused; and the auto-push and retry settings in force.
+        """Returns for each connection whether it is configured and enabled, its last test, the number of its deliveries in each state
+        and its condition; and the auto-push and retry settings in force.
         """
 
     @_abc_1.abstractmethod
@@ -363,11 +373,11 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _preview_pb2.PreviewTicketRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_preview_pb2.PreviewTicketResponse, _abc.Awaitable[_preview_pb2.PreviewTicketResponse]]:
-        """Renders the ticket exactly as it would be pushed, and says what was cut or left out. Stores nothing and creates
-        nothing. What the system offers (its issue types and priorities, its groups) is asked of it; when it is not
-        configured or cannot be asked, `adjustments` tells what could not be checked.
+        """Renders the ticket exactly as it would be pushed, and lists what was cut or left out. Stores nothing and creates nothing. Reads
+        from the ticket system what it offers (issue types, priorities, groups); if the connection is not configured or cannot be
+        queried, `adjustments` lists what could not be checked.
 
-        Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+        Errors: INVALID_ARGUMENT (INCIDENT_INVALID), NOT_FOUND (CONNECTION_NOT_FOUND).
         """
 
     @_abc_1.abstractmethod
@@ -376,14 +386,15 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _push_pb2.CreateTicketRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_push_pb2.CreateTicketResponse, _abc.Awaitable[_push_pb2.CreateTicketResponse]]:
-        """Pushes an incident to one ticket system. The push is durable before the first byte is sent to that system; the
-        call then waits for the first attempt, as long as its deadline allows (30 s when it has none), and answers with
-        the ticket, or with when and why it will be tried again. There is one delivery for an incident and a target:
-        when the ticket exists the call returns it and says so; when the delivery waits or failed it is tried now.
-        The same incident ID with a different content updates what the next attempt will send while nothing was sent.
+        """Pushes an incident to one connection. The push is durable before the first byte is sent to the ticket system. The call then
+        waits for the first attempt until its deadline (30 s if it has none), and returns the ticket, or when and why the push will be
+        retried. There is one delivery for an incident and a connection: if the ticket exists, the call returns it with
+        `already_existed`; if the delivery waits or failed, it is tried now. The same incident ID with different content replaces the
+        content of the next attempt, as long as nothing was sent.
 
-        Errors: INVALID_ARGUMENT (INCIDENT_INVALID), FAILED_PRECONDITION (SYSTEM_NOT_CONFIGURED, SYSTEM_NOT_ENABLED,
-        DELIVERY_STATE for a delivery that an operator cancelled: RetryDelivery takes it up again).
+        Errors: INVALID_ARGUMENT (INCIDENT_INVALID), NOT_FOUND (CONNECTION_NOT_FOUND), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER),
+        FAILED_PRECONDITION (CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED, DELIVERY_STATE for a cancelled delivery:
+        RetryDelivery retries it).
         """
 
     @_abc_1.abstractmethod
@@ -392,12 +403,12 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _push_pb2.SubmitIncidentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_push_pb2.SubmitIncidentResponse, _abc.Awaitable[_push_pb2.SubmitIncidentResponse]]:
-        """Offers a new incident to auto-push: its severity is compared with the threshold, and it is pushed to each selected
-        ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
-        waiting for the systems. Offering the same incident again is safe.
+        """Submits a new incident to auto-push: its severity is compared with the minimum severity, and it is pushed to each selected
+        connection at once. Returns the decision for every connection as soon as the deliveries are durable, without waiting for the
+        ticket systems. Submitting the same incident again is safe.
 
-        An incident belongs to the namespace of the credential that first pushed it. A producer whose credential has another
-        namespace is refused and learns nothing of it.
+        An incident belongs to the namespace of the credential that pushed it first. A producer with a credential of another namespace
+        is refused, and the refusal says nothing about the incident.
 
         Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
         """
@@ -408,10 +419,10 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_pb2.StreamTicketEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_event_pb2.StreamTicketEventsResponse], _abc.AsyncIterator[_event_pb2.StreamTicketEventsResponse]]:
-        """Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
-        event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-        10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
-        of incidents of its namespace that it asked for first, and no others.
+        """Streams the events of deliveries and connections. Within a stream events are ordered, unique and gap-free; across reconnects
+        every event is received at least once if the client resumes with the last token that it has processed. Bookmarks arrive every
+        10 s, so that the token of a filtered stream advances too. The stream does not end by itself. A producer receives only the
+        events of incidents of its namespace that it requested first.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
         RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
@@ -434,8 +445,8 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _delivery_pb2.ListDeliveriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_pb2.ListDeliveriesResponse, _abc.Awaitable[_delivery_pb2.ListDeliveriesResponse]]:
-        """Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
-        most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
+        """Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and returns at most 1 MiB,
+        so a page may be short or empty though it is not the last: continue until `next_page_token` is empty.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
         """
@@ -446,12 +457,11 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _delivery_pb2.RetryDeliveryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_pb2.RetryDeliveryResponse, _abc.Awaitable[_delivery_pb2.RetryDeliveryResponse]]:
-        """Tries a WAITING, FAILED or CANCELLED delivery now, and makes the look-up of a RECONCILING one due now; a PENDING one
-        is about to be tried anyway. A FAILED or CANCELLED delivery gets its retries back. Waits for the attempt like
-        CreateTicket.
+        """Tries a WAITING, FAILED or CANCELLED delivery now, and makes the look-up of a RECONCILING one due now; a PENDING one is tried
+        shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-        SYSTEM_NOT_CONFIGURED, SYSTEM_NOT_ENABLED).
+        CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
         """
 
     @_abc_1.abstractmethod
@@ -460,9 +470,9 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _delivery_pb2.RetryDeliveriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_pb2.RetryDeliveriesResponse, _abc.Awaitable[_delivery_pb2.RetryDeliveriesResponse]]:
-        """Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
-        bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
-        whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+        """Retries the deliveries that match a filter, like RetryDelivery and without waiting for their attempts, one bounded page a call.
+        Call again with `next_page_token` until it is empty; the same page may be requested twice. If the outcome of an earlier send is
+        unknown, the ticket is looked up, never created anyway. Each call adds one audit entry.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
         """
@@ -473,9 +483,8 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _delivery_pb2.CancelDeliveryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_pb2.CancelDeliveryResponse, _abc.Awaitable[_delivery_pb2.CancelDeliveryResponse]]:
-        """Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
-        what may have been sent stays known, so that a later RetryDelivery looks for it first.
-        Cancelling a cancelled delivery returns it unchanged.
+        """Cancels a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept and not retried automatically; sends with an unknown
+        outcome are kept too, so that a later RetryDelivery looks for their ticket first. A cancelled delivery is returned unchanged.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
         """
@@ -486,14 +495,14 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _delivery_pb2.ResolveDeliveryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_pb2.ResolveDeliveryResponse, _abc.Awaitable[_delivery_pb2.ResolveDeliveryResponse]]:
-        """Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
-        tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
-        DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
-        or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
+        """Names the ticket of a delivery. The ticket is read first: it must exist in the place where the connection creates tickets, and
+        must not be another incident's. Key, ID and address are taken from the ticket. The delivery becomes DELIVERED. A later call
+        with another ticket corrects a ticket that an operator named; a ticket that the service created or found stays. Earlier sends
+        with an unknown outcome are kept, and duplicate scans search for them later.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-        TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
-        not set).
+        TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED if the ticket system could not be queried and `allow_unverified` is not
+        set).
         """
 
     @_abc_1.abstractmethod
@@ -502,8 +511,8 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.ListAuditEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.ListAuditEntriesResponse, _abc.Awaitable[_audit_pb2.ListAuditEntriesResponse]]:
-        """Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
-        first, page by page.
+        """Lists the audit log, the newest entry first, page by page: changes of settings, deliveries and tokens, tests of unsaved
+        credentials, and refused changes.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
         """

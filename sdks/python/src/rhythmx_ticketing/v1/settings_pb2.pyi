@@ -30,21 +30,21 @@ class _JiraFlavour:
 class _JiraFlavourEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JiraFlavour.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     JIRA_FLAVOUR_UNSPECIFIED: _JiraFlavour.ValueType  # 0
-    """Refused where it is given; leave the field out to keep what is stored."""
+    """Refused. To keep the stored value, leave the field out."""
     JIRA_FLAVOUR_AUTO: _JiraFlavour.ValueType  # 1
-    """Asked from the site itself."""
+    """Read from the site."""
     JIRA_FLAVOUR_CLOUD: _JiraFlavour.ValueType  # 2
     """Jira Cloud: REST API v3."""
     JIRA_FLAVOUR_DATA_CENTER: _JiraFlavour.ValueType  # 3
     """Jira Data Center or Server: REST API v2."""
 
 class JiraFlavour(_JiraFlavour, metaclass=_JiraFlavourEnumTypeWrapper):
-    """Which Jira it is: they differ in their API and in their markup."""
+    """Edition of Jira. Editions differ in their API and their markup."""
 
 JIRA_FLAVOUR_UNSPECIFIED: JiraFlavour.ValueType  # 0
-"""Refused where it is given; leave the field out to keep what is stored."""
+"""Refused. To keep the stored value, leave the field out."""
 JIRA_FLAVOUR_AUTO: JiraFlavour.ValueType  # 1
-"""Asked from the site itself."""
+"""Read from the site."""
 JIRA_FLAVOUR_CLOUD: JiraFlavour.ValueType  # 2
 """Jira Cloud: REST API v3."""
 JIRA_FLAVOUR_DATA_CENTER: JiraFlavour.ValueType  # 3
@@ -53,7 +53,7 @@ Global___JiraFlavour: _TypeAlias = JiraFlavour  # noqa: Y015
 
 @_typing.final
 class ConfigureRequest(_message.Message):
-    """What to change. A field that is absent stays as it is."""
+    """Which settings to change. A field that is absent keeps its stored value."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -63,19 +63,19 @@ class ConfigureRequest(_message.Message):
     RETRY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def jira(self) -> Global___JiraSettings:
-        """Absent: Jira's settings stay."""
+        """Settings of the connection "jira". Absent: kept."""
 
     @_builtins.property
     def servicenow(self) -> Global___ServiceNowSettings:
-        """Absent: ServiceNow's settings stay."""
+        """Settings of the connection "servicenow". Absent: kept."""
 
     @_builtins.property
     def auto_push(self) -> Global___AutoPushSettings:
-        """Absent: the auto-push settings stay."""
+        """Auto-push settings. Absent: kept."""
 
     @_builtins.property
     def retry(self) -> Global___RetrySettings:
-        """Absent: the retry settings stay."""
+        """Retry settings. Absent: kept."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ Global___ConfigureRequest: _TypeAlias = ConfigureRequest  # noqa: Y015
 
 @_typing.final
 class ConfigureResponse(_message.Message):
-    """The settings in force after the change."""
+    """Settings in force after the change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -108,11 +108,11 @@ class ConfigureResponse(_message.Message):
     """Output only. Number of waiting deliveries that the change made due at once."""
     @_builtins.property
     def jira(self) -> Global___JiraSettingsView:
-        """Output only. Absent while Jira was never configured."""
+        """Output only. Absent: Jira was never configured."""
 
     @_builtins.property
     def servicenow(self) -> Global___ServiceNowSettingsView:
-        """Output only. Absent while ServiceNow was never configured."""
+        """Output only. Absent: ServiceNow was never configured."""
 
     @_builtins.property
     def auto_push(self) -> Global___AutoPushSettings:
@@ -141,18 +141,17 @@ Global___ConfigureResponse: _TypeAlias = ConfigureResponse  # noqa: Y015
 
 @_typing.final
 class JiraSettings(_message.Message):
-    """How to reach and use Jira. `enabled: true` needs a URL, a project key and either email and API token or a personal
-    access token, given now or before.
+    """Settings of a Jira connection. `enabled: true` requires a URL, a project key and either email and API token or a personal access
+    token, in this request or stored.
 
-    A secret is bound to its origin and to the way there: a change of the host in `url` or `gateway_url`, of `cloud_id`,
-    `proxy_url` or `ca_certificates` demands the secret again in the same request (SECRET_REQUIRED). `proxy_password` is
-    bound to the proxy: another host, port or scheme in `proxy_url`, or other `ca_certificates` where the proxy is https,
-    demands it again.
+    A secret is bound to its origin and to the route: a change of the host in `url` or `gateway_url`, of `cloud_id`, `proxy_url` or
+    `ca_certificates` requires the secret again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the proxy:
+    another host, port or scheme in `proxy_url`, or other `ca_certificates` with an https proxy, requires it again.
 
-    Addresses are https, on port 443 or 8443, and lead to the public Internet. What else is called, the server's operator
-    permits (`ticketing serve --allow-target`), and nobody by a request: other ports, plain http, private networks and the
-    server's own machine. An address that breaks these rules as it is written is refused here (SETTINGS_INVALID); one whose
-    name turns out to lead elsewhere, when it is called (FAULT_KIND_NOT_PERMITTED).
+    Addresses are https, on port 443 or 8443, on the public Internet. Only the operator of the server can permit others (`ticketing
+    serve --allow-target`): other ports, plain http, private networks and the server's own host. An address that breaks these rules
+    as it is written is refused here (SETTINGS_INVALID); an address that resolves to a forbidden one is refused when it is called
+    (FAULT_KIND_NOT_PERMITTED).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -176,24 +175,24 @@ class JiraSettings(_message.Message):
     enabled: _builtins.bool
     """Whether tickets are created in Jira. Default false."""
     url: _builtins.str
-    """Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
-    that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+    """Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. The address of a
+    page is reduced to its site, which the response shows. Examples: "https://acme.atlassian.net",
     "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
     """
     email: _builtins.str
-    """Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
-    At most 320 characters; "" removes it.
+    """Account of the API token (on Data Center: the user name, with its password as `api_token`). At most 320 characters; "" removes
+    it.
     """
     api_token: _builtins.str
-    """Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored
-    personal access token, giving both is refused; "" removes whichever is stored.
+    """Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored personal access
+    token; setting both is refused. "" removes the stored one of either kind.
     """
     personal_access_token: _builtins.str
     """Write-only. Personal access token of Jira Data Center, sent as Bearer. At most 4,096 characters. Replaces a stored
-    API token; "" removes whichever is stored.
+    API token; "" removes the stored one of either kind.
     """
     project_key: _builtins.str
-    """Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
+    """Key of the project of the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
     characters. Example: "SEC".
     """
     issue_type: _builtins.str
@@ -201,41 +200,40 @@ class JiraSettings(_message.Message):
     Default "Task".
     """
     flavour: Global___JiraFlavour.ValueType
-    """Which Jira it is. Default JIRA_FLAVOUR_AUTO."""
+    """Edition of Jira. Default JIRA_FLAVOUR_AUTO."""
     cloud_id: _builtins.str
-    """Cloud ID of the site, for a scoped API token or a service account: requests then go to
-    `{gateway_url}/ex/jira/{cloud_id}`, links keep `url`. A UUID; "" removes it.
+    """Cloud ID of the site, for a scoped API token or a service account: requests go to `{gateway_url}/ex/jira/{cloud_id}`, links
+    keep `url`. A UUID; "" removes it.
     """
     gateway_url: _builtins.str
     """Address of Atlassian's gateway. Used only with `cloud_id`. Default "https://api.atlassian.com"."""
     proxy_url: _builtins.str
-    """Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-    most 2,048 characters, without user, path and query; "" removes it. It is judged like
-    `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-    "http://proxy.acme.example:3128".
+    """Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+    and query; "" removes it. The rules for `url` apply: the operator has to permit a proxy in a private network or with plain
+    http. Example: "http://proxy.acme.example:3128".
     """
     ca_certificates: _builtins.str
-    """Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-    bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-    names and as long as it is valid.
+    """Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+    removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+    valid.
     """
     proxy_username: _builtins.str
-    """Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-    removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-    (`ticketing serve --proxy-logins`), if anything.
+    """User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+    set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+    serve --proxy-logins`), if any.
     """
     proxy_password: _builtins.str
-    """Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-    "" removes it.
+    """Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+    removes it.
     """
     public_url: _builtins.str
-    """Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
-    characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
-    for people, else `url`. Example: "https://jira.acme.example".
+    """Address of the site for people, used for links if the service calls another one. http or https, at most 2,048 characters; ""
+    removes it. It is never called. Absent: the base URL of a Data Center, if people can use it, else `url`. Example:
+    "https://jira.acme.example".
     """
     @_builtins.property
     def labels(self) -> Global___JiraLabels:
-        """Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them."""
+        """Labels for every ticket, besides the marker. Absent: kept; an empty list removes them."""
 
     def __init__(
         self,
@@ -326,7 +324,7 @@ Global___JiraSettings: _TypeAlias = JiraSettings  # noqa: Y015
 
 @_typing.final
 class JiraLabels(_message.Message):
-    """A list of labels that can be present and empty."""
+    """A list of labels. The message can be present and empty."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -350,7 +348,7 @@ Global___JiraLabels: _TypeAlias = JiraLabels  # noqa: Y015
 
 @_typing.final
 class JiraSettingsView(_message.Message):
-    """Jira's settings as stored, without secrets."""
+    """Stored settings of a Jira connection, without secrets."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -373,7 +371,7 @@ class JiraSettingsView(_message.Message):
     enabled: _builtins.bool
     """Output only."""
     url: _builtins.str
-    """Output only. The site as it was understood, without a trailing slash."""
+    """Output only. Address of the site, without a trailing slash."""
     email: _builtins.str
     """Output only."""
     project_key: _builtins.str
@@ -383,24 +381,24 @@ class JiraSettingsView(_message.Message):
     flavour: Global___JiraFlavour.ValueType
     """Output only."""
     cloud_id: _builtins.str
-    """Output only. Empty: the site is called directly."""
+    """Output only. Empty: the site is called without the gateway."""
     gateway_url: _builtins.str
     """Output only."""
     proxy_url: _builtins.str
-    """Output only. Empty: no proxy of its own."""
+    """Output only. Empty: no proxy in these settings."""
     ca_certificates: _builtins.str
-    """Output only. Empty: the authorities that the server's machine trusts."""
+    """Output only. Empty: the authorities that the host of the server trusts."""
     proxy_username: _builtins.str
     """Output only. Empty: no login in these settings."""
     public_url: _builtins.str
-    """Output only. Empty: links lead to what Jira says of itself, or to `url`."""
+    """Output only. Empty: links use the base URL of Jira, or `url`."""
     @_builtins.property
     def api_token_set_at(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When the API token was set. Absent: there is none."""
+        """Output only. When the API token was set. Absent: none is stored."""
 
     @_builtins.property
     def personal_access_token_set_at(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When the personal access token was set. Absent: there is none."""
+        """Output only. When the personal access token was set. Absent: none is stored."""
 
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -408,7 +406,7 @@ class JiraSettingsView(_message.Message):
 
     @_builtins.property
     def proxy_password_set_at(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When the password for the proxy was set. Absent: there is none."""
+        """Output only. When the password for the proxy was set. Absent: none is stored."""
 
     def __init__(
         self,
@@ -440,13 +438,12 @@ Global___JiraSettingsView: _TypeAlias = JiraSettingsView  # noqa: Y015
 
 @_typing.final
 class ServiceNowSettings(_message.Message):
-    """How to reach and use ServiceNow. `enabled: true` needs an instance, a username and a password, given now or before.
+    """Settings of a ServiceNow connection. `enabled: true` requires an instance, a username and a password, in this request or stored.
 
-    A secret is bound to its origin and to the way there: a change of the host in `instance`, of `proxy_url` or
-    `ca_certificates` demands the password again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the
-    proxy, as in Jira's settings.
+    A secret is bound to its origin and to the route: a change of the host in `instance`, of `proxy_url` or `ca_certificates` requires
+    the password again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the proxy, as in JiraSettings.
 
-    The address keeps the same rules as Jira's.
+    The rules for addresses are those of JiraSettings.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -466,46 +463,45 @@ class ServiceNowSettings(_message.Message):
     enabled: _builtins.bool
     """Whether tickets are created in ServiceNow. Default false."""
     instance: _builtins.str
-    """The instance: its name ("acme"), its host ("acme.service-now.com") or an address; of a pasted page the origin is
-    taken. At most 2,048 characters.
+    """The instance: its name ("acme"), its host ("acme.service-now.com") or an address. The address of a page is reduced to its
+    origin. At most 2,048 characters.
     """
     username: _builtins.str
     """Account that creates the tickets. At most 255 characters."""
     password: _builtins.str
     """Write-only. Password of `username`. At most 4,096 characters; "" removes it."""
     assignment_group: _builtins.str
-    """Group that gets the tickets, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow."""
+    """Group that the tickets are assigned to, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow."""
     table: _builtins.str
-    """Table that gets the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
+    """Table of the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
     Default "incident".
     """
     proxy_url: _builtins.str
-    """Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-    most 2,048 characters, without user, path and query; "" removes it. It is judged like
-    `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-    "http://proxy.acme.example:3128".
+    """Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+    and query; "" removes it. The rules for `instance` apply: the operator has to permit a proxy in a private network or with plain
+    http. Example: "http://proxy.acme.example:3128".
     """
     ca_certificates: _builtins.str
-    """Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-    bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-    names and as long as it is valid.
+    """Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+    removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+    valid.
     """
     proxy_username: _builtins.str
-    """Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-    removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-    (`ticketing serve --proxy-logins`), if anything.
+    """User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+    set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+    serve --proxy-logins`), if any.
     """
     proxy_password: _builtins.str
-    """Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-    "" removes it.
+    """Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+    removes it.
     """
     public_url: _builtins.str
-    """Address at which people open the instance, for links, where the service calls another one. http or https, at most
-    2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+    """Address of the instance for people, used for links if the service calls another one. http or https, at most 2,048 characters;
+    "" removes it. It is never called. Example: "https://acme.service-now.com".
     """
     @_builtins.property
     def priorities(self) -> Global___ServiceNowPriorities:
-        """Impact and urgency for each risk level. A level that is absent stays."""
+        """Impact and urgency for each risk level. A level that is absent is kept."""
 
     def __init__(
         self,
@@ -618,7 +614,7 @@ Global___ServiceNowPriorities: _TypeAlias = ServiceNowPriorities  # noqa: Y015
 
 @_typing.final
 class ServiceNowPriority(_message.Message):
-    """What ServiceNow computes a priority from."""
+    """Impact and urgency, from which ServiceNow computes the priority."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -644,7 +640,7 @@ Global___ServiceNowPriority: _TypeAlias = ServiceNowPriority  # noqa: Y015
 
 @_typing.final
 class ServiceNowSettingsView(_message.Message):
-    """ServiceNow's settings as stored, without secrets."""
+    """Stored settings of a ServiceNow connection, without secrets."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -671,16 +667,16 @@ class ServiceNowSettingsView(_message.Message):
     table: _builtins.str
     """Output only."""
     proxy_url: _builtins.str
-    """Output only. Empty: no proxy of its own."""
+    """Output only. Empty: no proxy in these settings."""
     ca_certificates: _builtins.str
-    """Output only. Empty: the authorities that the server's machine trusts."""
+    """Output only. Empty: the authorities that the host of the server trusts."""
     proxy_username: _builtins.str
     """Output only. Empty: no login in these settings."""
     public_url: _builtins.str
-    """Output only. Empty: links lead to `instance`."""
+    """Output only. Empty: links use `instance`."""
     @_builtins.property
     def password_set_at(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When the password was set. Absent: there is none."""
+        """Output only. When the password was set. Absent: none is stored."""
 
     @_builtins.property
     def priorities(self) -> Global___ServiceNowPriorities:
@@ -688,7 +684,7 @@ class ServiceNowSettingsView(_message.Message):
 
     @_builtins.property
     def proxy_password_set_at(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When the password for the proxy was set. Absent: there is none."""
+        """Output only. When the password for the proxy was set. Absent: none is stored."""
 
     def __init__(
         self,
@@ -716,7 +712,7 @@ Global___ServiceNowSettingsView: _TypeAlias = ServiceNowSettingsView  # noqa: Y0
 
 @_typing.final
 class AutoPushSettings(_message.Message):
-    """Which incidents are pushed by themselves, and where."""
+    """Which incidents are pushed automatically, and to which connections."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -724,12 +720,14 @@ class AutoPushSettings(_message.Message):
     MINIMUM_SEVERITY_FIELD_NUMBER: _builtins.int
     SYSTEMS_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
-    """Whether incidents are pushed by themselves. Default false."""
+    """Whether incidents are pushed automatically. Default false."""
     minimum_severity: _incident_pb2.Severity.ValueType
     """The lowest severity that is pushed. Default SEVERITY_CRITICAL. Example: SEVERITY_HIGH pushes scores of 70 and above."""
     @_builtins.property
     def systems(self) -> Global___TicketSystemList:
-        """Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA."""
+        """Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+        TICKET_SYSTEM_JIRA.
+        """
 
     def __init__(
         self,
@@ -755,7 +753,7 @@ Global___AutoPushSettings: _TypeAlias = AutoPushSettings  # noqa: Y015
 
 @_typing.final
 class TicketSystemList(_message.Message):
-    """A list of ticket systems that can be present."""
+    """A list of ticket systems. The message can be absent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -779,24 +777,24 @@ Global___TicketSystemList: _TypeAlias = TicketSystemList  # noqa: Y015
 
 @_typing.final
 class RetrySettings(_message.Message):
-    """When a failed creation is tried again. Retry n (1 to `max_attempts`) is due `min(max_delay, base_delay * 2^(n-1))`
-    after failure n, counted from the tick at which the attempt was claimed (the first: from acceptance): by default 60,
-    120, 240, 480 and 960 s, six attempts in all. Due retries go out on the processor's next tick. A longer Retry-After of
-    the ticket system wins, up to `--max-retry-after`.
+    """Retry schedule of failed deliveries. Retry n (1 to `max_retry_attempts`) is due `min(max_delay, base_delay * 2^(n-1))` after
+    failure n, counted from the tick at which the attempt was claimed (the first: from acceptance): by default 60, 120, 240, 480 and
+    960 s, six attempts in total. Due retries start on the next tick of the processor. A longer Retry-After of the ticket system has
+    precedence, up to `--max-retry-after`.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
+    MAX_RETRY_ATTEMPTS_FIELD_NUMBER: _builtins.int
     BASE_DELAY_FIELD_NUMBER: _builtins.int
     MAX_DELAY_FIELD_NUMBER: _builtins.int
     PROCESSOR_INTERVAL_FIELD_NUMBER: _builtins.int
     JITTER_FIELD_NUMBER: _builtins.int
-    max_attempts: _builtins.int
-    """Retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5."""
+    max_retry_attempts: _builtins.int
+    """Maximum number of retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5."""
     jitter: _builtins.float
-    """How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
-    Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
+    """Maximum share of a delay by which it is shortened at random. 0 to 1. Default 0: not shortened. Example: 0.2 turns 60 s into 48
+    to 60 s. Delays are never lengthened: a retry would miss its tick.
     """
     @_builtins.property
     def base_delay(self) -> _duration_pb2.Duration:
@@ -804,7 +802,7 @@ class RetrySettings(_message.Message):
 
     @_builtins.property
     def max_delay(self) -> _duration_pb2.Duration:
-        """The longest delay between two attempts. At most 7 days. Default 3,600 s."""
+        """Maximum delay between two attempts. At most 7 days. Default 3,600 s."""
 
     @_builtins.property
     def processor_interval(self) -> _duration_pb2.Duration:
@@ -813,23 +811,23 @@ class RetrySettings(_message.Message):
     def __init__(
         self,
         *,
-        max_attempts: _builtins.int | None = ...,
+        max_retry_attempts: _builtins.int | None = ...,
         base_delay: _duration_pb2.Duration | None = ...,
         max_delay: _duration_pb2.Duration | None = ...,
         processor_interval: _duration_pb2.Duration | None = ...,
         jitter: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_jitter", b"_jitter", "_max_attempts", b"_max_attempts", "base_delay", b"base_delay", "jitter", b"jitter", "max_attempts", b"max_attempts", "max_delay", b"max_delay", "processor_interval", b"processor_interval"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_jitter", b"_jitter", "_max_retry_attempts", b"_max_retry_attempts", "base_delay", b"base_delay", "jitter", b"jitter", "max_delay", b"max_delay", "max_retry_attempts", b"max_retry_attempts", "processor_interval", b"processor_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_jitter", b"_jitter", "_max_attempts", b"_max_attempts", "base_delay", b"base_delay", "jitter", b"jitter", "max_attempts", b"max_attempts", "max_delay", b"max_delay", "processor_interval", b"processor_interval"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_jitter", b"_jitter", "_max_retry_attempts", b"_max_retry_attempts", "base_delay", b"base_delay", "jitter", b"jitter", "max_delay", b"max_delay", "max_retry_attempts", b"max_retry_attempts", "processor_interval", b"processor_interval"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__jitter: _TypeAlias = _typing.Literal["jitter"]  # noqa: Y015
     _WhichOneofArgType__jitter: _TypeAlias = _typing.Literal["_jitter", b"_jitter"]  # noqa: Y015
-    _WhichOneofReturnType__max_attempts: _TypeAlias = _typing.Literal["max_attempts"]  # noqa: Y015
-    _WhichOneofArgType__max_attempts: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts"]  # noqa: Y015
+    _WhichOneofReturnType__max_retry_attempts: _TypeAlias = _typing.Literal["max_retry_attempts"]  # noqa: Y015
+    _WhichOneofArgType__max_retry_attempts: _TypeAlias = _typing.Literal["_max_retry_attempts", b"_max_retry_attempts"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__jitter) -> _WhichOneofReturnType__jitter | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_attempts) -> _WhichOneofReturnType__max_attempts | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_retry_attempts) -> _WhichOneofReturnType__max_retry_attempts | None: ...
 
 Global___RetrySettings: _TypeAlias = RetrySettings  # noqa: Y015

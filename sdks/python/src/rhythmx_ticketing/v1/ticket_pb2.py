@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rhythmx/ticketing/v1/ticket.proto\x12\x14rhythmx.ticketing.v1\"<\n\x06Ticket\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n\x03key\x18\x02 \x01(\tR\x03key\x12\x10\n\x03url\x18\x03 \x01(\tR\x03url*c\n\x0cTicketSystem\x12\x1d\n\x19TICKET_SYSTEM_UNSPECIFIED\x10\x00\x12\x16\n\x12TICKET_SYSTEM_JIRA\x10\x01\x12\x1c\n\x18TICKET_SYSTEM_SERVICENOW\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rhythmx/ticketing/v1/ticket.proto\x12\x14rhythmx.ticketing.v1\"E\n\x0fTicketReference\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n\x03key\x18\x02 \x01(\tR\x03key\x12\x10\n\x03url\x18\x03 \x01(\tR\x03url*c\n\x0cTicketSystem\x12\x1d\n\x19TICKET_SYSTEM_UNSPECIFIED\x10\x00\x12\x16\n\x12TICKET_SYSTEM_JIRA\x10\x01\x12\x1c\n\x18TICKET_SYSTEM_SERVICENOW\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rhythmx_ticketing.v1.ticket_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TICKETSYSTEM']._serialized_start=121
-  _globals['_TICKETSYSTEM']._serialized_end=220
-  _globals['_TICKET']._serialized_start=59
-  _globals['_TICKET']._serialized_end=119
+  _globals['_TICKETSYSTEM']._serialized_start=130
+  _globals['_TICKETSYSTEM']._serialized_end=229
+  _globals['_TICKETREFERENCE']._serialized_start=59
+  _globals['_TICKETREFERENCE']._serialized_end=128
 # @@protoc_insertion_point(module_scope)

@@ -24,26 +24,26 @@ class _TicketSystem:
 class _TicketSystemEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TicketSystem.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     TICKET_SYSTEM_UNSPECIFIED: _TicketSystem.ValueType  # 0
-    """Not a system: refused wherever a system is required."""
+    """Refused wherever a ticket system is required."""
     TICKET_SYSTEM_JIRA: _TicketSystem.ValueType  # 1
-    """Jira Cloud or Jira Data Center. Its target is "jira"."""
+    """Jira Cloud or Jira Data Center. The connection that is named by this value is "jira"."""
     TICKET_SYSTEM_SERVICENOW: _TicketSystem.ValueType  # 2
-    """ServiceNow. Its target is "servicenow"."""
+    """ServiceNow. The connection that is named by this value is "servicenow"."""
 
 class TicketSystem(_TicketSystem, metaclass=_TicketSystemEnumTypeWrapper):
-    """A kind of system that keeps tickets."""
+    """A kind of ticket system."""
 
 TICKET_SYSTEM_UNSPECIFIED: TicketSystem.ValueType  # 0
-"""Not a system: refused wherever a system is required."""
+"""Refused wherever a ticket system is required."""
 TICKET_SYSTEM_JIRA: TicketSystem.ValueType  # 1
-"""Jira Cloud or Jira Data Center. Its target is "jira"."""
+"""Jira Cloud or Jira Data Center. The connection that is named by this value is "jira"."""
 TICKET_SYSTEM_SERVICENOW: TicketSystem.ValueType  # 2
-"""ServiceNow. Its target is "servicenow"."""
+"""ServiceNow. The connection that is named by this value is "servicenow"."""
 Global___TicketSystem: _TypeAlias = TicketSystem  # noqa: Y015
 
 @_typing.final
-class Ticket(_message.Message):
-    """A ticket as its system knows it."""
+class TicketReference(_message.Message):
+    """How to find a ticket in its ticket system."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -51,13 +51,13 @@ class Ticket(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The system's own identifier: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits). Empty when
-    an operator resolved the delivery without it.
+    """Output only. Identifier in the ticket system: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits).
+    Empty if an operator resolved the delivery without it.
     """
     key: _builtins.str
-    """What people call it: "SEC-24" in Jira, "INC0010002" in ServiceNow."""
+    """Output only. Key that people use. Examples: "SEC-24" in Jira, "INC0010002" in ServiceNow."""
     url: _builtins.str
-    """Where to read it in a browser, for example "https://acme.atlassian.net/browse/SEC-24"."""
+    """Output only. Web address of the ticket. Example: "https://acme.atlassian.net/browse/SEC-24"."""
     def __init__(
         self,
         *,
@@ -71,4 +71,4 @@ class Ticket(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Ticket: _TypeAlias = Ticket  # noqa: Y015
+Global___TicketReference: _TypeAlias = TicketReference  # noqa: Y015

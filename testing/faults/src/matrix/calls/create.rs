@@ -38,19 +38,19 @@ pub(super) async fn pass(storm: &Storm, verdict: Verdict, stage: &Stage, world: 
 impl Verdict {
     /// The one delivery of this world was delivered as its first create had to be taken.
     pub(in crate::matrix) fn check(self, world: &World, vendor: Vendor, delivery: &Delivery) {
-        use AttemptKind::{Create, LookUp};
-        use AttemptOutcome::{Ambiguous, Created, Failed, Found};
+        use AttemptKind::{LookUp, Send};
+        use AttemptOutcome::{Ambiguous, Applied, Failed, Found};
         assert_eq!(simulator(world, vendor).tickets().len(), 1, "so many tickets: {delivery:#?}");
         let told = told(delivery);
         let first: &[_] = match self {
-            Self::Refused => &[(Create, Failed), (Create, Created)],
+            Self::Refused => &[(Send, Failed), (Send, Applied)],
             Self::DoubtfulAndAbsent | Self::DoubtfulAndUnread | Self::DoubtfulAndThere => {
-                &[(Create, Ambiguous)]
+                &[(Send, Ambiguous)]
             }
-            Self::Found | Self::Created => &[(Create, Created)],
+            Self::Found | Self::Created => &[(Send, Applied)],
         };
         assert!(told.starts_with(first), "it began otherwise: {delivery:#?}");
-        let last = if self == Self::DoubtfulAndThere { (LookUp, Found) } else { (Create, Created) };
+        let last = if self == Self::DoubtfulAndThere { (LookUp, Found) } else { (Send, Applied) };
         assert_eq!(told.last(), Some(&last), "it ended otherwise: {delivery:#?}");
         let sent = if matches!(self, Self::Refused | Self::DoubtfulAndAbsent) { 2 } else { 1 };
         assert_eq!(creates(simulator(world, vendor)), sent, "so many creates: {delivery:#?}");

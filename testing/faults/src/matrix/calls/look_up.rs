@@ -25,10 +25,10 @@ pub(super) async fn pass(storm: &Storm, ticket: Ticket, stage: &Stage, world: &m
     stage.recovered(began.elapsed(), storm.limit());
     assert_eq!(simulator(world, vendor).tickets().len(), 2, "so many tickets: {delivery:#?}");
     let told = told(&delivery);
-    assert_eq!(told.first(), Some(&(AttemptKind::Create, AttemptOutcome::Ambiguous)), "{delivery:#?}");
+    assert_eq!(told.first(), Some(&(AttemptKind::Send, AttemptOutcome::Ambiguous)), "{delivery:#?}");
     let (last, sent) = match ticket {
         Ticket::There => ((AttemptKind::LookUp, AttemptOutcome::Found), 1),
-        Ticket::NotThere => ((AttemptKind::Create, AttemptOutcome::Created), 2),
+        Ticket::NotThere => ((AttemptKind::Send, AttemptOutcome::Applied), 2),
     };
     assert_eq!(told.last(), Some(&last), "it ended otherwise: {delivery:#?}");
     assert_eq!(creates(simulator(world, vendor)), 1 + sent, "so many creates: {delivery:#?}");

@@ -16,8 +16,8 @@ pub(super) async fn pass(storm: &Storm, stage: &Stage, world: &mut World) {
     assert_eq!(simulator(world, vendor).tickets().len(), 1, "so many tickets: {delivery:#?}");
     let told = told(&delivery);
     let (last, before) = told.split_last().unwrap();
-    assert_eq!(*last, (AttemptKind::Create, AttemptOutcome::Created), "{delivery:#?}");
-    let refused = (AttemptKind::Create, AttemptOutcome::Failed);
+    assert_eq!(*last, (AttemptKind::Send, AttemptOutcome::Applied), "{delivery:#?}");
+    let refused = (AttemptKind::Send, AttemptOutcome::Failed);
     assert!(before.iter().all(|attempt| *attempt == refused), "nothing was sent before: {delivery:#?}");
     assert_eq!(creates(simulator(world, vendor)), 1, "so many creates: {delivery:#?}");
 }

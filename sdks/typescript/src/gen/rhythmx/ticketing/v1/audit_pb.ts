@@ -15,20 +15,20 @@ export const file_rhythmx_ticketing_v1_audit: GenFile = /*@__PURE__*/
   fileDesc("CiByaHl0aG14L3RpY2tldGluZy92MS9hdWRpdC5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEiQAoXTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiZgoYTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlEjEKB2VudHJpZXMYASADKAsyIC5yaHl0aG14LnRpY2tldGluZy52MS5BdWRpdEVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLLAQoKQXVkaXRFbnRyeRIQCghzZXF1ZW5jZRgBIAEoBBIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhY3RvchgDIAEoCRIMCgRyb2xlGAQgASgJEhIKCmNyZWRlbnRpYWwYBSABKAkSDgoGc291cmNlGAYgASgJEg4KBmFjdGlvbhgHIAEoCRIPCgdzdWJqZWN0GAggASgJEg4KBmRldGFpbBgJIAEoCRIPCgdvdXRjb21lGAogASgJYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
- * Which page of the audit.
+ * Which page of the audit log to return.
  *
  * @generated from message rhythmx.ticketing.v1.ListAuditEntriesRequest
  */
 export type ListAuditEntriesRequest = Message<"rhythmx.ticketing.v1.ListAuditEntriesRequest"> & {
   /**
-   * Entries on a page. Default 50, at most 500; more is cut to that.
+   * Maximum number of entries to return. 0 means 50; above 500 counts as 500. Negative values are refused.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before. Empty: the first page.
+   * `next_page_token` of the previous page. Empty: the first page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -43,20 +43,20 @@ export const ListAuditEntriesRequestSchema: GenMessage<ListAuditEntriesRequest> 
   messageDesc(file_rhythmx_ticketing_v1_audit, 0);
 
 /**
- * A page of the audit.
+ * A page of the audit log.
  *
  * @generated from message rhythmx.ticketing.v1.ListAuditEntriesResponse
  */
 export type ListAuditEntriesResponse = Message<"rhythmx.ticketing.v1.ListAuditEntriesResponse"> & {
   /**
-   * The newest first. A page ends early where its message would exceed 1 MiB.
+   * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.AuditEntry entries = 1;
    */
   entries: AuditEntry[];
 
   /**
-   * Where the next page begins. Empty on the last one.
+   * Output only. Token of the next page. Empty: this is the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -71,83 +71,84 @@ export const ListAuditEntriesResponseSchema: GenMessage<ListAuditEntriesResponse
   messageDesc(file_rhythmx_ticketing_v1_audit, 1);
 
 /**
- * Something that somebody did, or was refused. Kept for ever, never changed: entries are sealed to each other, and
- * `ticketing audit verify` finds one that was edited or removed.
+ * An action that a caller or an operator took, or was refused. Entries are never deleted or changed: they form an HMAC hash
+ * chain, and `ticketing audit verify` detects an entry that was edited or removed.
  *
  * @generated from message rhythmx.ticketing.v1.AuditEntry
  */
 export type AuditEntry = Message<"rhythmx.ticketing.v1.AuditEntry"> & {
   /**
-   * Output only. Place in the audit: 1 is the first, without gaps.
+   * Output only. Position in the audit log, from 1, without gaps.
    *
    * @generated from field: uint64 sequence = 1;
    */
   sequence: bigint;
 
   /**
-   * Output only. When it was done.
+   * Output only. Time of the action.
    *
    * @generated from field: google.protobuf.Timestamp time = 2;
    */
   time?: Timestamp | undefined;
 
   /**
-   * Output only. Who did it: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" where no credential is asked for, or
-   * "operator" for one who worked on the data folder itself.
+   * Output only. Who acted: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" if the server requires no credential, or
+   * "operator" for a command on the data folder.
    *
    * @generated from field: string actor = 3;
    */
   actor: string;
 
   /**
-   * Output only. As what: "admin", "analyst", "producer" or "viewer".
+   * Output only. Role of the actor: "admin", "analyst", "producer" or "viewer".
    *
    * @generated from field: string role = 4;
    */
   role: string;
 
   /**
-   * Output only. How the actor was told from others. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
+   * Output only. Credential of the actor. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
    *
    * @generated from field: string credential = 5;
    */
   credential: string;
 
   /**
-   * Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000".
+   * Output only. Origin of the call. Examples: "192.0.2.7:51234", "unix uid 1000".
    *
    * @generated from field: string source = 6;
    */
   source: string;
 
   /**
-   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
-   * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
-   * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
+   * Output only. The action: CONFIGURE, TEST_CONNECTION (of unsaved settings), RETRY_DELIVERY, RETRY_DELIVERIES, CREATE_ANYWAY,
+   * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; CREATE_TICKET and SUBMIT_INCIDENT only if they
+   * were refused. Clients must accept other values.
    *
    * @generated from field: string action = 7;
    */
   action: string;
 
   /**
-   * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
-   * Empty where a caller's role did not permit the call: then its request was not read.
+   * Output only. Object of the action: the ID of a delivery, a token or an incident, "deliveries", "settings", or for tests the
+   * connection, for example "jira". Empty if the caller's role did not permit the call: its request was not read.
    *
    * @generated from field: string subject = 8;
    */
   subject: string;
 
   /**
-   * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
-   * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+   * Output only. Details as JSON; more than 64 KiB becomes `{"cut": "..."}` with the beginning. For settings each changed field
+   * with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: the address that
+   * received the credential, and the proxy.
    *
    * @generated from field: string detail = 9;
    */
   detail: string;
 
   /**
-   * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
-   * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
+   * Output only. "OK", or the `ErrorReason` without its prefix if the action was refused. Examples: "SETTINGS_INVALID",
+   * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", durable before anything is sent, then "PASSED" or "FAILED".
    *
    * @generated from field: string outcome = 10;
    */

@@ -10,7 +10,7 @@ import type { Fault } from "./delivery_pb.js";
 import { file_rhythmx_ticketing_v1_delivery } from "./delivery_pb.js";
 import type { AutoPushSettings, JiraSettings, JiraSettingsView, RetrySettings, ServiceNowSettings, ServiceNowSettingsView } from "./settings_pb.js";
 import { file_rhythmx_ticketing_v1_settings } from "./settings_pb.js";
-import type { Ticket, TicketSystem } from "./ticket_pb.js";
+import type { TicketReference, TicketSystem } from "./ticket_pb.js";
 import { file_rhythmx_ticketing_v1_ticket } from "./ticket_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rhythmx/ticketing/v1/connection.proto.
  */
 export const file_rhythmx_ticketing_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("CiVyaHl0aG14L3RpY2tldGluZy92MS9jb25uZWN0aW9uLnByb3RvEhRyaHl0aG14LnRpY2tldGluZy52MSLKAQoVVGVzdENvbm5lY3Rpb25SZXF1ZXN0EjIKBnN5c3RlbRgBIAEoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbRIyCgRqaXJhGAIgASgLMiIucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzSAASPgoKc2VydmljZW5vdxgDIAEoCzIoLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dTZXR0aW5nc0gAQgkKB3Vuc2F2ZWQiTAoWVGVzdENvbm5lY3Rpb25SZXNwb25zZRIyCgR0ZXN0GAEgASgLMiQucmh5dGhteC50aWNrZXRpbmcudjEuQ29ubmVjdGlvblRlc3QigQEKDkNvbm5lY3Rpb25UZXN0EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnBhc3NlZBgCIAEoCBI1CgZjaGVja3MYAyADKAsyJS5yaHl0aG14LnRpY2tldGluZy52MS5Db25uZWN0aW9uQ2hlY2siegoPQ29ubmVjdGlvbkNoZWNrEgwKBG5hbWUYASABKAkSDgoGcGFzc2VkGAIgASgIEg4KBmRldGFpbBgDIAEoCRIMCgRoaW50GAQgASgJEisKCGR1cmF0aW9uGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIhIKEEdldFN0YXR1c1JlcXVlc3Qi/wEKEUdldFN0YXR1c1Jlc3BvbnNlEjMKB3N5c3RlbXMYASADKAsyIi5yaHl0aG14LnRpY2tldGluZy52MS5TeXN0ZW1TdGF0dXMSOQoJYXV0b19wdXNoGAIgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuQXV0b1B1c2hTZXR0aW5ncxIyCgVyZXRyeRgDIAEoCzIjLnJoeXRobXgudGlja2V0aW5nLnYxLlJldHJ5U2V0dGluZ3MSFgoOc2VydmVyX3ZlcnNpb24YBCABKAkSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAitwQKDFN5c3RlbVN0YXR1cxIyCgZzeXN0ZW0YASABKA4yIi5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRTeXN0ZW0SDgoGdGFyZ2V0GAIgASgJEhIKCmNvbmZpZ3VyZWQYAyABKAgSDwoHZW5hYmxlZBgEIAEoCBI2CgRqaXJhGAUgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzVmlld0gAEkIKCnNlcnZpY2Vub3cYBiABKAsyLC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93U2V0dGluZ3NWaWV3SAASNwoJbGFzdF90ZXN0GAcgASgLMiQucmh5dGhteC50aWNrZXRpbmcudjEuQ29ubmVjdGlvblRlc3QSOAoKZGVsaXZlcmllcxgIIAEoCzIkLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5Q291bnRzEjcKDGxhc3Rfc3VjY2VzcxgJIAEoCzIhLnJoeXRobXgudGlja2V0aW5nLnYxLkxhc3RTdWNjZXNzEjcKDGxhc3RfZmFpbHVyZRgKIAEoCzIhLnJoeXRobXgudGlja2V0aW5nLnYxLkxhc3RGYWlsdXJlEjgKCWNvbmRpdGlvbhgLIAEoCzIlLnJoeXRobXgudGlja2V0aW5nLnYxLlRhcmdldENvbmRpdGlvbhIXCg9uZWVkc19hdHRlbnRpb24YDCABKA1CCgoIc2V0dGluZ3MikQEKDkRlbGl2ZXJ5Q291bnRzEg8KB3BlbmRpbmcYASABKAQSEgoKYXR0ZW1wdGluZxgCIAEoBBIRCglkZWxpdmVyZWQYAyABKAQSDwoHd2FpdGluZxgEIAEoBBITCgtyZWNvbmNpbGluZxgFIAEoBBIOCgZmYWlsZWQYBiABKAQSEQoJY2FuY2VsbGVkGAcgASgEInoKC0xhc3RTdWNjZXNzEigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2RlbGl2ZXJ5X2lkGAIgASgJEiwKBnRpY2tldBgDIAEoCzIcLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldCJ4CgtMYXN0RmFpbHVyZRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZWxpdmVyeV9pZBgCIAEoCRIqCgVmYXVsdBgDIAEoCzIbLnJoeXRobXgudGlja2V0aW5nLnYxLkZhdWx0IrABCg9UYXJnZXRDb25kaXRpb24SNwoEa2luZBgBIAEoDjIpLnJoeXRobXgudGlja2V0aW5nLnYxLlRhcmdldENvbmRpdGlvbktpbmQSKQoFc2luY2UYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YBCABKAkq9QEKE1RhcmdldENvbmRpdGlvbktpbmQSJQohVEFSR0VUX0NPTkRJVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYVEFSR0VUX0NPTkRJVElPTl9LSU5EX09LEAESIwofVEFSR0VUX0NPTkRJVElPTl9LSU5EX1RIUk9UVExFRBACEiYKIlRBUkdFVF9DT05ESVRJT05fS0lORF9DSVJDVUlUX09QRU4QAxInCiNUQVJHRVRfQ09ORElUSU9OX0tJTkRfTE9HSU5fUkVGVVNFRBAEEiMKH1RBUkdFVF9DT05ESVRJT05fS0lORF9TVVNQRU5ERUQQBWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_delivery, file_rhythmx_ticketing_v1_settings, file_rhythmx_ticketing_v1_ticket]);
+  fileDesc("CiVyaHl0aG14L3RpY2tldGluZy92MS9jb25uZWN0aW9uLnByb3RvEhRyaHl0aG14LnRpY2tldGluZy52MSLxAQoVVGVzdENvbm5lY3Rpb25SZXF1ZXN0EjQKBnN5c3RlbRgBIAEoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbUgAEhQKCmNvbm5lY3Rpb24YBCABKAlIABIyCgRqaXJhGAIgASgLMiIucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzSAESPgoKc2VydmljZW5vdxgDIAEoCzIoLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dTZXR0aW5nc0gBQg0KC2Rlc3RpbmF0aW9uQgkKB3Vuc2F2ZWQiTAoWVGVzdENvbm5lY3Rpb25SZXNwb25zZRIyCgR0ZXN0GAEgASgLMiQucmh5dGhteC50aWNrZXRpbmcudjEuQ29ubmVjdGlvblRlc3QigQEKDkNvbm5lY3Rpb25UZXN0EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnBhc3NlZBgCIAEoCBI1CgZjaGVja3MYAyADKAsyJS5yaHl0aG14LnRpY2tldGluZy52MS5Db25uZWN0aW9uQ2hlY2sirQEKD0Nvbm5lY3Rpb25DaGVjaxIMCgRuYW1lGAEgASgJEjMKB291dGNvbWUYBiABKA4yIi5yaHl0aG14LnRpY2tldGluZy52MS5DaGVja091dGNvbWUSDgoGZGV0YWlsGAMgASgJEgwKBGhpbnQYBCABKAkSKwoIZHVyYXRpb24YBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25KBAgCEANSBnBhc3NlZCISChBHZXRTdGF0dXNSZXF1ZXN0IocCChFHZXRTdGF0dXNSZXNwb25zZRI7Cgtjb25uZWN0aW9ucxgBIAMoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkNvbm5lY3Rpb25TdGF0dXMSOQoJYXV0b19wdXNoGAIgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuQXV0b1B1c2hTZXR0aW5ncxIyCgVyZXRyeRgDIAEoCzIjLnJoeXRobXgudGlja2V0aW5nLnYxLlJldHJ5U2V0dGluZ3MSFgoOc2VydmVyX3ZlcnNpb24YBCABKAkSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiwwQKEENvbm5lY3Rpb25TdGF0dXMSMgoGc3lzdGVtGAEgASgOMiIucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0U3lzdGVtEhIKCmNvbm5lY3Rpb24YAiABKAkSEgoKY29uZmlndXJlZBgDIAEoCBIPCgdlbmFibGVkGAQgASgIEjYKBGppcmEYBSABKAsyJi5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhU2V0dGluZ3NWaWV3SAASQgoKc2VydmljZW5vdxgGIAEoCzIsLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dTZXR0aW5nc1ZpZXdIABI3CglsYXN0X3Rlc3QYByABKAsyJC5yaHl0aG14LnRpY2tldGluZy52MS5Db25uZWN0aW9uVGVzdBI4CgpkZWxpdmVyaWVzGAggASgLMiQucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnlDb3VudHMSNwoMbGFzdF9zdWNjZXNzGAkgASgLMiEucmh5dGhteC50aWNrZXRpbmcudjEuTGFzdFN1Y2Nlc3MSNwoMbGFzdF9mYWlsdXJlGAogASgLMiEucmh5dGhteC50aWNrZXRpbmcudjEuTGFzdEZhaWx1cmUSPAoJY29uZGl0aW9uGAsgASgLMikucmh5dGhteC50aWNrZXRpbmcudjEuQ29ubmVjdGlvbkNvbmRpdGlvbhIXCg9uZWVkc19hdHRlbnRpb24YDCABKA1CCgoIc2V0dGluZ3MikQEKDkRlbGl2ZXJ5Q291bnRzEg8KB3BlbmRpbmcYASABKAQSEgoKYXR0ZW1wdGluZxgCIAEoBBIRCglkZWxpdmVyZWQYAyABKAQSDwoHd2FpdGluZxgEIAEoBBITCgtyZWNvbmNpbGluZxgFIAEoBBIOCgZmYWlsZWQYBiABKAQSEQoJY2FuY2VsbGVkGAcgASgEIoMBCgtMYXN0U3VjY2VzcxIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZWxpdmVyeV9pZBgCIAEoCRI1CgZ0aWNrZXQYAyABKAsyJS5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRSZWZlcmVuY2UieAoLTGFzdEZhaWx1cmUSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLZGVsaXZlcnlfaWQYAiABKAkSKgoFZmF1bHQYAyABKAsyGy5yaHl0aG14LnRpY2tldGluZy52MS5GYXVsdCK4AQoTQ29ubmVjdGlvbkNvbmRpdGlvbhI7CgRraW5kGAEgASgOMi0ucmh5dGhteC50aWNrZXRpbmcudjEuQ29ubmVjdGlvbkNvbmRpdGlvbktpbmQSKQoFc2luY2UYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YBCABKAkqmAEKDENoZWNrT3V0Y29tZRIdChlDSEVDS19PVVRDT01FX1VOU1BFQ0lGSUVEEAASGAoUQ0hFQ0tfT1VUQ09NRV9QQVNTRUQQARIYChRDSEVDS19PVVRDT01FX0ZBSUxFRBACEhoKFkNIRUNLX09VVENPTUVfVU5QUk9WRU4QAxIZChVDSEVDS19PVVRDT01FX1NLSVBQRUQQBCqRAgoXQ29ubmVjdGlvbkNvbmRpdGlvbktpbmQSKQolQ09OTkVDVElPTl9DT05ESVRJT05fS0lORF9VTlNQRUNJRklFRBAAEiAKHENPTk5FQ1RJT05fQ09ORElUSU9OX0tJTkRfT0sQARInCiNDT05ORUNUSU9OX0NPTkRJVElPTl9LSU5EX1RIUk9UVExFRBACEioKJkNPTk5FQ1RJT05fQ09ORElUSU9OX0tJTkRfQ0lSQ1VJVF9PUEVOEAMSKwonQ09OTkVDVElPTl9DT05ESVRJT05fS0lORF9MT0dJTl9SRUZVU0VEEAQSJwojQ09OTkVDVElPTl9DT05ESVRJT05fS0lORF9TVVNQRU5ERUQQBWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_delivery, file_rhythmx_ticketing_v1_settings, file_rhythmx_ticketing_v1_ticket]);
 
 /**
  * Which connection to test.
@@ -27,15 +27,31 @@ export const file_rhythmx_ticketing_v1_connection: GenFile = /*@__PURE__*/
  */
 export type TestConnectionRequest = Message<"rhythmx.ticketing.v1.TestConnectionRequest"> & {
   /**
-   * Required.
+   * The connection to test. Required.
    *
-   * @generated from field: rhythmx.ticketing.v1.TicketSystem system = 1;
+   * @generated from oneof rhythmx.ticketing.v1.TestConnectionRequest.destination
    */
-  system: TicketSystem;
+  destination: {
+    /**
+     * The connection that is named after this ticket system.
+     *
+     * @generated from field: rhythmx.ticketing.v1.TicketSystem system = 1;
+     */
+    value: TicketSystem;
+    case: "system";
+  } | {
+    /**
+     * Name of the connection: "jira" or "servicenow".
+     *
+     * @generated from field: string connection = 4;
+     */
+    value: string;
+    case: "connection";
+  } | { case: undefined; value?: undefined };
 
   /**
-   * Settings to try before they are saved, merged over the saved ones by the rules of Configure. Optional; of the
-   * system named above. They are not stored, and neither is the outcome.
+   * Settings to test before they are saved, merged over the saved ones by the rules of Configure. Optional; they must be of the
+   * ticket system of the connection. Neither they nor the outcome are stored.
    *
    * @generated from oneof rhythmx.ticketing.v1.TestConnectionRequest.unsaved
    */
@@ -66,7 +82,7 @@ export const TestConnectionRequestSchema: GenMessage<TestConnectionRequest> = /*
   messageDesc(file_rhythmx_ticketing_v1_connection, 0);
 
 /**
- * How the test went.
+ * The test.
  *
  * @generated from message rhythmx.ticketing.v1.TestConnectionResponse
  */
@@ -93,22 +109,22 @@ export const TestConnectionResponseSchema: GenMessage<TestConnectionResponse> = 
  */
 export type ConnectionTest = Message<"rhythmx.ticketing.v1.ConnectionTest"> & {
   /**
-   * Output only. When it began.
+   * Output only. Start of the test.
    *
    * @generated from field: google.protobuf.Timestamp time = 1;
    */
   time?: Timestamp | undefined;
 
   /**
-   * Output only. Whether every check passed: a ticket could be created.
+   * Output only. Whether no check is CHECK_OUTCOME_FAILED: as far as reading can tell, a ticket can be created.
    *
    * @generated from field: bool passed = 2;
    */
   passed: boolean;
 
   /**
-   * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-   * passed, and their detail says that they were not tried.
+   * Output only. In the order in which they were made. After a failed check, those that depend on it are
+   * CHECK_OUTCOME_SKIPPED.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.ConnectionCheck checks = 3;
    */
@@ -129,37 +145,38 @@ export const ConnectionTestSchema: GenMessage<ConnectionTest> = /*@__PURE__*/
  */
 export type ConnectionCheck = Message<"rhythmx.ticketing.v1.ConnectionCheck"> & {
   /**
-   * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-   * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
-   * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
+   * Output only. Name of the check. Examples: "reach", "authentication", "project", "create_permission", "issue_type",
+   * "required_fields", "table", "assignment_group". The last one is "own_tickets_visible": whether a search of the account finds
+   * tickets of this service. A test creates nothing, so this check is CHECK_OUTCOME_UNPROVEN until a delivered ticket was read
+   * back.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * Output only.
+   * Output only. Result of the check.
    *
-   * @generated from field: bool passed = 2;
+   * @generated from field: rhythmx.ticketing.v1.CheckOutcome outcome = 6;
    */
-  passed: boolean;
+  outcome: CheckOutcome;
 
   /**
-   * Output only. What was found, for people. Example: "Signed in as Ticket Bot (bot@acme.example)."
+   * Output only. What was found, for people; at most 1,000 characters. Example: "logged in as Ticket Bot".
    *
    * @generated from field: string detail = 3;
    */
   detail: string;
 
   /**
-   * Output only. What to mend, for people. Empty where there is nothing.
+   * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to fix.
    *
    * @generated from field: string hint = 4;
    */
   hint: string;
 
   /**
-   * Output only. How long it took.
+   * Output only. Duration of the check.
    *
    * @generated from field: google.protobuf.Duration duration = 5;
    */
@@ -174,7 +191,7 @@ export const ConnectionCheckSchema: GenMessage<ConnectionCheck> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_connection, 3);
 
 /**
- * Asks for the status of every ticket system.
+ * Requests the status of every connection.
  *
  * @generated from message rhythmx.ticketing.v1.GetStatusRequest
  */
@@ -189,17 +206,17 @@ export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*
   messageDesc(file_rhythmx_ticketing_v1_connection, 4);
 
 /**
- * How the service and its ticket systems stand.
+ * Status of the service and its connections.
  *
  * @generated from message rhythmx.ticketing.v1.GetStatusResponse
  */
 export type GetStatusResponse = Message<"rhythmx.ticketing.v1.GetStatusResponse"> & {
   /**
-   * Output only. One for each ticket system that the service knows, configured or not.
+   * Output only. One for each connection, configured or not.
    *
-   * @generated from field: repeated rhythmx.ticketing.v1.SystemStatus systems = 1;
+   * @generated from field: repeated rhythmx.ticketing.v1.ConnectionStatus connections = 1;
    */
-  systems: SystemStatus[];
+  connections: ConnectionStatus[];
 
   /**
    * Output only. The auto-push settings in force; every field is set.
@@ -223,7 +240,7 @@ export type GetStatusResponse = Message<"rhythmx.ticketing.v1.GetStatusResponse"
   serverVersion: string;
 
   /**
-   * Output only. When the server was started.
+   * Output only. Start of the server.
    *
    * @generated from field: google.protobuf.Timestamp started_at = 5;
    */
@@ -238,43 +255,43 @@ export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE_
   messageDesc(file_rhythmx_ticketing_v1_connection, 5);
 
 /**
- * How one ticket system stands.
+ * Status of one connection.
  *
- * @generated from message rhythmx.ticketing.v1.SystemStatus
+ * @generated from message rhythmx.ticketing.v1.ConnectionStatus
  */
-export type SystemStatus = Message<"rhythmx.ticketing.v1.SystemStatus"> & {
+export type ConnectionStatus = Message<"rhythmx.ticketing.v1.ConnectionStatus"> & {
   /**
-   * Output only.
+   * Output only. Kind of its ticket system.
    *
    * @generated from field: rhythmx.ticketing.v1.TicketSystem system = 1;
    */
   system: TicketSystem;
 
   /**
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    *
-   * @generated from field: string target = 2;
+   * @generated from field: string connection = 2;
    */
-  target: string;
+  connection: string;
 
   /**
-   * Output only. Whether all that is needed to create a ticket is set.
+   * Output only. Whether all settings that a ticket requires are set.
    *
    * @generated from field: bool configured = 3;
    */
   configured: boolean;
 
   /**
-   * Output only. Whether it is switched on.
+   * Output only. Whether it is enabled.
    *
    * @generated from field: bool enabled = 4;
    */
   enabled: boolean;
 
   /**
-   * Output only. The stored settings. Absent while nothing was ever stored.
+   * Output only. The stored settings, without secrets. Absent: never stored.
    *
-   * @generated from oneof rhythmx.ticketing.v1.SystemStatus.settings
+   * @generated from oneof rhythmx.ticketing.v1.ConnectionStatus.settings
    */
   settings: {
     /**
@@ -323,16 +340,16 @@ export type SystemStatus = Message<"rhythmx.ticketing.v1.SystemStatus"> & {
   lastFailure?: LastFailure | undefined;
 
   /**
-   * Output only. Whether deliveries to it run, and why not.
+   * Output only. Whether its deliveries are sent, and if not, why.
    *
-   * @generated from field: rhythmx.ticketing.v1.TargetCondition condition = 11;
+   * @generated from field: rhythmx.ticketing.v1.ConnectionCondition condition = 11;
    */
-  condition?: TargetCondition | undefined;
+  condition?: ConnectionCondition | undefined;
 
   /**
-   * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
-   * search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
-   * is missing. Alert when this is above 0.
+   * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only an operator can settle: a ticket may exist, and
+   * the search is not known to show tickets of this service, so that an empty result proves nothing. `last_error` of each says
+   * what is missing. Alert when this is above 0.
    *
    * @generated from field: uint32 needs_attention = 12;
    */
@@ -340,10 +357,10 @@ export type SystemStatus = Message<"rhythmx.ticketing.v1.SystemStatus"> & {
 };
 
 /**
- * Describes the message rhythmx.ticketing.v1.SystemStatus.
- * Use `create(SystemStatusSchema)` to create a new message.
+ * Describes the message rhythmx.ticketing.v1.ConnectionStatus.
+ * Use `create(ConnectionStatusSchema)` to create a new message.
  */
-export const SystemStatusSchema: GenMessage<SystemStatus> = /*@__PURE__*/
+export const ConnectionStatusSchema: GenMessage<ConnectionStatus> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_connection, 6);
 
 /**
@@ -432,9 +449,9 @@ export type LastSuccess = Message<"rhythmx.ticketing.v1.LastSuccess"> & {
   /**
    * Output only.
    *
-   * @generated from field: rhythmx.ticketing.v1.Ticket ticket = 3;
+   * @generated from field: rhythmx.ticketing.v1.TicketReference ticket = 3;
    */
-  ticket?: Ticket | undefined;
+  ticket?: TicketReference | undefined;
 };
 
 /**
@@ -480,27 +497,27 @@ export const LastFailureSchema: GenMessage<LastFailure> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_connection, 9);
 
 /**
- * Whether deliveries to a target run, and why not.
+ * Whether deliveries of a connection are sent, and if not, why.
  *
- * @generated from message rhythmx.ticketing.v1.TargetCondition
+ * @generated from message rhythmx.ticketing.v1.ConnectionCondition
  */
-export type TargetCondition = Message<"rhythmx.ticketing.v1.TargetCondition"> & {
+export type ConnectionCondition = Message<"rhythmx.ticketing.v1.ConnectionCondition"> & {
   /**
    * Output only.
    *
-   * @generated from field: rhythmx.ticketing.v1.TargetConditionKind kind = 1;
+   * @generated from field: rhythmx.ticketing.v1.ConnectionConditionKind kind = 1;
    */
-  kind: TargetConditionKind;
+  kind: ConnectionConditionKind;
 
   /**
-   * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+   * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
    *
    * @generated from field: google.protobuf.Timestamp since = 2;
    */
   since?: Timestamp | undefined;
 
   /**
-   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+   * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
    * is over and no request has succeeded since.
    *
    * @generated from field: google.protobuf.Timestamp until = 3;
@@ -508,7 +525,7 @@ export type TargetCondition = Message<"rhythmx.ticketing.v1.TargetCondition"> & 
   until?: Timestamp | undefined;
 
   /**
-   * Output only. Why, and what to do, for people. Empty for TARGET_CONDITION_KIND_OK.
+   * Output only. Cause and remedy, for people. Empty for CONNECTION_CONDITION_KIND_OK.
    *
    * @generated from field: string reason = 4;
    */
@@ -516,68 +533,119 @@ export type TargetCondition = Message<"rhythmx.ticketing.v1.TargetCondition"> & 
 };
 
 /**
- * Describes the message rhythmx.ticketing.v1.TargetCondition.
- * Use `create(TargetConditionSchema)` to create a new message.
+ * Describes the message rhythmx.ticketing.v1.ConnectionCondition.
+ * Use `create(ConnectionConditionSchema)` to create a new message.
  */
-export const TargetConditionSchema: GenMessage<TargetCondition> = /*@__PURE__*/
+export const ConnectionConditionSchema: GenMessage<ConnectionCondition> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_connection, 10);
 
 /**
- * Whether deliveries to a target run.
+ * Result of one check.
  *
- * @generated from enum rhythmx.ticketing.v1.TargetConditionKind
+ * @generated from enum rhythmx.ticketing.v1.CheckOutcome
  */
-export enum TargetConditionKind {
+export enum CheckOutcome {
   /**
    * Never returned.
    *
-   * @generated from enum value: TARGET_CONDITION_KIND_UNSPECIFIED = 0;
+   * @generated from enum value: CHECK_OUTCOME_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * They run.
+   * It is as it must be.
    *
-   * @generated from enum value: TARGET_CONDITION_KIND_OK = 1;
+   * @generated from enum value: CHECK_OUTCOME_PASSED = 1;
+   */
+  PASSED = 1,
+
+  /**
+   * Tickets cannot be created until it is fixed. `detail` and `hint` say how.
+   *
+   * @generated from enum value: CHECK_OUTCOME_FAILED = 2;
+   */
+  FAILED = 2,
+
+  /**
+   * Reading cannot show it: only a created ticket can, or the account may not read what would show it. Tickets are created all
+   * the same.
+   *
+   * @generated from enum value: CHECK_OUTCOME_UNPROVEN = 3;
+   */
+  UNPROVEN = 3,
+
+  /**
+   * Not tried, because a check that it depends on failed. `detail` names that check.
+   *
+   * @generated from enum value: CHECK_OUTCOME_SKIPPED = 4;
+   */
+  SKIPPED = 4,
+}
+
+/**
+ * Describes the enum rhythmx.ticketing.v1.CheckOutcome.
+ */
+export const CheckOutcomeSchema: GenEnum<CheckOutcome> = /*@__PURE__*/
+  enumDesc(file_rhythmx_ticketing_v1_connection, 0);
+
+/**
+ * Whether deliveries of a connection are sent.
+ *
+ * @generated from enum rhythmx.ticketing.v1.ConnectionConditionKind
+ */
+export enum ConnectionConditionKind {
+  /**
+   * Never returned.
+   *
+   * @generated from enum value: CONNECTION_CONDITION_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * They are sent.
+   *
+   * @generated from enum value: CONNECTION_CONDITION_KIND_OK = 1;
    */
   OK = 1,
 
   /**
-   * The system asked for a pause (429), believed up to `--max-retry-after` (default 1 h): deliveries wait until it is
-   * over, unspent; then one a tick goes out until one succeeds. RetryDelivery and a passed test end the pause at once.
+   * The ticket system asked for a pause (429), honored up to `--max-retry-after` (default 1 h). Deliveries wait until it is over
+   * and lose no retry; then one delivery a tick is sent until one succeeds. RetryDelivery and a passed test end the pause at once.
    *
-   * @generated from enum value: TARGET_CONDITION_KIND_THROTTLED = 2;
+   * @generated from enum value: CONNECTION_CONDITION_KIND_THROTTLED = 2;
    */
   THROTTLED = 2,
 
   /**
-   * The system failed repeatedly, by default 10 times in a row, or a delivery spent its retries on such failures:
-   * one delivery a tick probes it. Others wait unspent, unless a single delivery alone has failed: they are sent at once.
+   * The circuit breaker is open: the ticket system failed repeatedly, by default 10 times in a row, or a delivery spent its
+   * retries on such failures. One delivery a tick probes it. Others wait and lose no retry; if a single delivery alone has
+   * failed, the others are sent at once.
    *
-   * @generated from enum value: TARGET_CONDITION_KIND_CIRCUIT_OPEN = 3;
+   * @generated from enum value: CONNECTION_CONDITION_KIND_CIRCUIT_OPEN = 3;
    */
   CIRCUIT_OPEN = 3,
 
   /**
-   * The system refused the login or its rights (401 or 403): one delivery a tick probes it. A login that cannot be locked
-   * is probed ever less often, up to `--max-retry-after`; one that can be locked once, then it is SUSPENDED.
+   * The ticket system refused the login or its permissions (401 or 403): one delivery a tick probes it. A login that cannot be
+   * locked is probed with growing intervals, up to `--max-retry-after`; a login that can be locked is probed once and is then
+   * SUSPENDED.
    *
-   * @generated from enum value: TARGET_CONDITION_KIND_LOGIN_REFUSED = 4;
+   * @generated from enum value: CONNECTION_CONDITION_KIND_LOGIN_REFUSED = 4;
    */
   LOGIN_REFUSED = 4,
 
   /**
-   * The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
-   * the login is changed (address, account or secret), a test passes, or RetryDelivery sends one. Deliveries wait unspent.
+   * The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins. Nothing is sent until the login
+   * is changed (address, account or secret), a test passes, or RetryDelivery sends a delivery. Deliveries wait and lose no retry.
    *
-   * @generated from enum value: TARGET_CONDITION_KIND_SUSPENDED = 5;
+   * @generated from enum value: CONNECTION_CONDITION_KIND_SUSPENDED = 5;
    */
   SUSPENDED = 5,
 }
 
 /**
- * Describes the enum rhythmx.ticketing.v1.TargetConditionKind.
+ * Describes the enum rhythmx.ticketing.v1.ConnectionConditionKind.
  */
-export const TargetConditionKindSchema: GenEnum<TargetConditionKind> = /*@__PURE__*/
-  enumDesc(file_rhythmx_ticketing_v1_connection, 0);
+export const ConnectionConditionKindSchema: GenEnum<ConnectionConditionKind> = /*@__PURE__*/
+  enumDesc(file_rhythmx_ticketing_v1_connection, 1);
 

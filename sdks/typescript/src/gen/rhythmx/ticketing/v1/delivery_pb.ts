@@ -6,7 +6,7 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Ticket, TicketSystem } from "./ticket_pb.js";
+import type { TicketReference, TicketSystem } from "./ticket_pb.js";
 import { file_rhythmx_ticketing_v1_ticket } from "./ticket_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,11 +14,11 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rhythmx/ticketing/v1/delivery.proto.
  */
 export const file_rhythmx_ticketing_v1_delivery: GenFile = /*@__PURE__*/
-  fileDesc("CiNyaHl0aG14L3RpY2tldGluZy92MS9kZWxpdmVyeS5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEimgYKCERlbGl2ZXJ5EgoKAmlkGAEgASgJEhMKC2luY2lkZW50X2lkGAIgASgJEg4KBnRhcmdldBgDIAEoCRIyCgZzeXN0ZW0YBCABKA4yIi5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRTeXN0ZW0SNgoHdHJpZ2dlchgFIAEoDjIlLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5VHJpZ2dlchIyCgVzdGF0ZRgGIAEoDjIjLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5U3RhdGUSLAoGdGlja2V0GAcgASgLMhwucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0Eg4KBm1hcmtlchgIIAEoCRIZChFpbmNpZGVudF9yZXZpc2lvbhgJIAEoDRIuCgpjcmVhdGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9uZXh0X2F0dGVtcHRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGZhaWx1cmVzGA0gASgNEhQKDG1heF9hdHRlbXB0cxgOIAEoDRIvCgpsYXN0X2Vycm9yGA8gASgLMhsucmh5dGhteC50aWNrZXRpbmcudjEuRmF1bHQSNQoLYWRqdXN0bWVudHMYECADKAsyIC5yaHl0aG14LnRpY2tldGluZy52MS5BZGp1c3RtZW50EjAKCmR1cGxpY2F0ZXMYESADKAsyHC5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXQSLwoIYXR0ZW1wdHMYEiADKAsyHS5yaHl0aG14LnRpY2tldGluZy52MS5BdHRlbXB0EhQKDHJlcXVlc3RlZF9ieRgTIAEoCRIZChF0aWNrZXRfdW52ZXJpZmllZBgdIAEoCBIYChBhdHRlbXB0c19vbWl0dGVkGB4gASgNEhEKCW5hbWVzcGFjZRgoIAEoCSIrCgpBZGp1c3RtZW50Eg0KBWZpZWxkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSKnAQoFRmF1bHQSLQoEa2luZBgBIAEoDjIfLnJoeXRobXgudGlja2V0aW5nLnYxLkZhdWx0S2luZBIPCgdtZXNzYWdlGAIgASgJEgwKBGhpbnQYAyABKAkSEwoLaHR0cF9zdGF0dXMYBCABKA0SEQoJYW1iaWd1b3VzGAUgASgIEigKBHRpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIo4CCgdBdHRlbXB0Eg4KBm51bWJlchgBIAEoDRIvCgRraW5kGAIgASgOMiEucmh5dGhteC50aWNrZXRpbmcudjEuQXR0ZW1wdEtpbmQSLgoKc3RhcnRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjUKB291dGNvbWUYBSABKA4yJC5yaHl0aG14LnRpY2tldGluZy52MS5BdHRlbXB0T3V0Y29tZRIqCgVmYXVsdBgGIAEoCzIbLnJoeXRobXgudGlja2V0aW5nLnYxLkZhdWx0IikKEkdldERlbGl2ZXJ5UmVxdWVzdBITCgtkZWxpdmVyeV9pZBgBIAEoCSJHChNHZXREZWxpdmVyeVJlc3BvbnNlEjAKCGRlbGl2ZXJ5GAEgASgLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnkijQIKFUxpc3REZWxpdmVyaWVzUmVxdWVzdBIzCgZzdGF0ZXMYASADKA4yIy5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeVN0YXRlEjMKB3N5c3RlbXMYAiADKA4yIi5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRTeXN0ZW0SEwoLaW5jaWRlbnRfaWQYAyABKAkSGAoQaW5jbHVkZV9hdHRlbXB0cxgEIAEoCBIRCglwYWdlX3NpemUYBSABKAUSEgoKcGFnZV90b2tlbhgGIAEoCRI0CgZmaWx0ZXIYByABKAsyJC5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeUZpbHRlciKeAgoORGVsaXZlcnlGaWx0ZXISMwoGc3RhdGVzGAEgAygOMiMucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnlTdGF0ZRITCgtjb25uZWN0aW9ucxgDIAMoCRITCgtpbmNpZGVudF9pZBgEIAEoCRISCgp0aWNrZXRfa2V5GAUgASgJEjQKC2ZhdWx0X2tpbmRzGAYgAygOMh8ucmh5dGhteC50aWNrZXRpbmcudjEuRmF1bHRLaW5kEjAKDGNyZWF0ZWRfZnJvbRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNY3JlYXRlZF91bnRpbBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZQoWTGlzdERlbGl2ZXJpZXNSZXNwb25zZRIyCgpkZWxpdmVyaWVzGAEgAygLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkIKFFJldHJ5RGVsaXZlcnlSZXF1ZXN0EhMKC2RlbGl2ZXJ5X2lkGAEgASgJEhUKDWNyZWF0ZV9hbnl3YXkYAiABKAgiSQoVUmV0cnlEZWxpdmVyeVJlc3BvbnNlEjAKCGRlbGl2ZXJ5GAEgASgLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnkigwEKFlJldHJ5RGVsaXZlcmllc1JlcXVlc3QSNAoGZmlsdGVyGAEgASgLMiQucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnlGaWx0ZXISEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkSDAoEbm90ZRgEIAEoCSJUChdSZXRyeURlbGl2ZXJpZXNSZXNwb25zZRIPCgdyZXRyaWVkGAEgASgNEg8KB3JlZnVzZWQYAiABKA0SFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJIjoKFUNhbmNlbERlbGl2ZXJ5UmVxdWVzdBITCgtkZWxpdmVyeV9pZBgBIAEoCRIMCgRub3RlGAIgASgJIkoKFkNhbmNlbERlbGl2ZXJ5UmVzcG9uc2USMAoIZGVsaXZlcnkYASABKAsyHi5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeSKQAQoWUmVzb2x2ZURlbGl2ZXJ5UmVxdWVzdBITCgtkZWxpdmVyeV9pZBgBIAEoCRISCgp0aWNrZXRfa2V5GAIgASgJEhEKCXRpY2tldF9pZBgDIAEoCRISCgp0aWNrZXRfdXJsGAQgASgJEgwKBG5vdGUYBSABKAkSGAoQYWxsb3dfdW52ZXJpZmllZBgGIAEoCCJLChdSZXNvbHZlRGVsaXZlcnlSZXNwb25zZRIwCghkZWxpdmVyeRgBIAEoCzIeLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5KnAKD0RlbGl2ZXJ5VHJpZ2dlchIgChxERUxJVkVSWV9UUklHR0VSX1VOU1BFQ0lGSUVEEAASGwoXREVMSVZFUllfVFJJR0dFUl9NQU5VQUwQARIeChpERUxJVkVSWV9UUklHR0VSX0FVVE9fUFVTSBACKv0BCg1EZWxpdmVyeVN0YXRlEh4KGkRFTElWRVJZX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWREVMSVZFUllfU1RBVEVfUEVORElORxABEh0KGURFTElWRVJZX1NUQVRFX0FUVEVNUFRJTkcQAhIcChhERUxJVkVSWV9TVEFURV9ERUxJVkVSRUQQAxIaChZERUxJVkVSWV9TVEFURV9XQUlUSU5HEAQSHgoaREVMSVZFUllfU1RBVEVfUkVDT05DSUxJTkcQBRIZChVERUxJVkVSWV9TVEFURV9GQUlMRUQQBhIcChhERUxJVkVSWV9TVEFURV9DQU5DRUxMRUQQByrtBAoJRmF1bHRLaW5kEhoKFkZBVUxUX0tJTkRfVU5TUEVDSUZJRUQQABISCg5GQVVMVF9LSU5EX0ROUxABEhYKEkZBVUxUX0tJTkRfQ09OTkVDVBACEhIKDkZBVUxUX0tJTkRfVExTEAMSHAoYRkFVTFRfS0lORF9NSVNDT05GSUdVUkVEEAQSFwoTRkFVTFRfS0lORF9UT09fTEFURRAFEhcKE0ZBVUxUX0tJTkRfUkVKRUNURUQQBhIbChdGQVVMVF9LSU5EX1VOQVVUSE9SSVpFRBAHEhgKFEZBVUxUX0tJTkRfRk9SQklEREVOEAgSGQoVRkFVTFRfS0lORF9MT0NLRURfT1VUEAkSGAoURkFVTFRfS0lORF9OT1RfRk9VTkQQChIYChRGQVVMVF9LSU5EX1RPT19MQVJHRRALEhsKF0ZBVUxUX0tJTkRfUkFURV9MSU1JVEVEEAwSHAoYRkFVTFRfS0lORF9OT1RfUEVSTUlUVEVEEBYSGAoURkFVTFRfS0lORF9USU1FRF9PVVQQDRIeChpGQVVMVF9LSU5EX0NPTk5FQ1RJT05fTE9TVBAOEhkKFUZBVUxUX0tJTkRfUkVESVJFQ1RFRBAPEhcKE0ZBVUxUX0tJTkRfQ09ORkxJQ1QQEBIbChdGQVVMVF9LSU5EX1NFUlZFUl9FUlJPUhAREh8KG0ZBVUxUX0tJTkRfVU5SRUFEQUJMRV9SRVBMWRASEhYKEkZBVUxUX0tJTkRfRE9STUFOVBATEhYKEkZBVUxUX0tJTkRfRFJPUFBFRBAUEhcKE0ZBVUxUX0tJTkRfUkVTVE9SRUQQFSp2CgtBdHRlbXB0S2luZBIcChhBVFRFTVBUX0tJTkRfVU5TUEVDSUZJRUQQABIXChNBVFRFTVBUX0tJTkRfQ1JFQVRFEAESGAoUQVRURU1QVF9LSU5EX0xPT0tfVVAQAhIWChJBVFRFTVBUX0tJTkRfU1dFRVAQAyreAQoOQXR0ZW1wdE91dGNvbWUSHwobQVRURU1QVF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASGwoXQVRURU1QVF9PVVRDT01FX0NSRUFURUQQARIZChVBVFRFTVBUX09VVENPTUVfRk9VTkQQAhIaChZBVFRFTVBUX09VVENPTUVfRkFJTEVEEAMSHQoZQVRURU1QVF9PVVRDT01FX0FNQklHVU9VUxAEEhoKFkFUVEVNUFRfT1VUQ09NRV9BQlNFTlQQBRIcChhBVFRFTVBUX09VVENPTUVfVU5QUk9WRU4QBmIGcHJvdG8z", [file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_ticket]);
+  fileDesc("CiNyaHl0aG14L3RpY2tldGluZy92MS9kZWxpdmVyeS5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEitgYKCERlbGl2ZXJ5EgoKAmlkGAEgASgJEhMKC2luY2lkZW50X2lkGAIgASgJEhIKCmNvbm5lY3Rpb24YAyABKAkSMgoGc3lzdGVtGAQgASgOMiIucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0U3lzdGVtEjYKB3RyaWdnZXIYBSABKA4yJS5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeVRyaWdnZXISMgoFc3RhdGUYBiABKA4yIy5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeVN0YXRlEjUKBnRpY2tldBgHIAEoCzIlLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFJlZmVyZW5jZRIOCgZtYXJrZXIYCCABKAkSGQoRaW5jaWRlbnRfcmV2aXNpb24YCSABKA0SLgoKY3JlYXRlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPbmV4dF9hdHRlbXB0X2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghmYWlsdXJlcxgNIAEoDRIaChJtYXhfcmV0cnlfYXR0ZW1wdHMYDiABKA0SLwoKbGFzdF9lcnJvchgPIAEoCzIbLnJoeXRobXgudGlja2V0aW5nLnYxLkZhdWx0EjUKC2FkanVzdG1lbnRzGBAgAygLMiAucmh5dGhteC50aWNrZXRpbmcudjEuQWRqdXN0bWVudBI5CgpkdXBsaWNhdGVzGBEgAygLMiUucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0UmVmZXJlbmNlEi8KCGF0dGVtcHRzGBIgAygLMh0ucmh5dGhteC50aWNrZXRpbmcudjEuQXR0ZW1wdBIUCgxyZXF1ZXN0ZWRfYnkYEyABKAkSGQoRdGlja2V0X3VudmVyaWZpZWQYHSABKAgSGAoQYXR0ZW1wdHNfb21pdHRlZBgeIAEoDRIRCgluYW1lc3BhY2UYKCABKAkiKwoKQWRqdXN0bWVudBINCgVmaWVsZBgBIAEoCRIOCgZyZWFzb24YAiABKAkipwEKBUZhdWx0Ei0KBGtpbmQYASABKA4yHy5yaHl0aG14LnRpY2tldGluZy52MS5GYXVsdEtpbmQSDwoHbWVzc2FnZRgCIAEoCRIMCgRoaW50GAMgASgJEhMKC2h0dHBfc3RhdHVzGAQgASgNEhEKCWFtYmlndW91cxgFIAEoCBIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKOAgoHQXR0ZW1wdBIOCgZudW1iZXIYASABKA0SLwoEa2luZBgCIAEoDjIhLnJoeXRobXgudGlja2V0aW5nLnYxLkF0dGVtcHRLaW5kEi4KCnN0YXJ0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1CgdvdXRjb21lGAUgASgOMiQucmh5dGhteC50aWNrZXRpbmcudjEuQXR0ZW1wdE91dGNvbWUSKgoFZmF1bHQYBiABKAsyGy5yaHl0aG14LnRpY2tldGluZy52MS5GYXVsdCIpChJHZXREZWxpdmVyeVJlcXVlc3QSEwoLZGVsaXZlcnlfaWQYASABKAkiRwoTR2V0RGVsaXZlcnlSZXNwb25zZRIwCghkZWxpdmVyeRgBIAEoCzIeLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5IuQBChVMaXN0RGVsaXZlcmllc1JlcXVlc3QSMwoHc3lzdGVtcxgCIAMoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbRIYChBpbmNsdWRlX2F0dGVtcHRzGAQgASgIEhEKCXBhZ2Vfc2l6ZRgFIAEoBRISCgpwYWdlX3Rva2VuGAYgASgJEjQKBmZpbHRlchgHIAEoCzIkLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5RmlsdGVySgQIARACSgQIAxAEUgZzdGF0ZXNSC2luY2lkZW50X2lkIp4CCg5EZWxpdmVyeUZpbHRlchIzCgZzdGF0ZXMYASADKA4yIy5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeVN0YXRlEhMKC2Nvbm5lY3Rpb25zGAMgAygJEhMKC2luY2lkZW50X2lkGAQgASgJEhIKCnRpY2tldF9rZXkYBSABKAkSNAoLZmF1bHRfa2luZHMYBiADKA4yHy5yaHl0aG14LnRpY2tldGluZy52MS5GYXVsdEtpbmQSMAoMY3JlYXRlZF9mcm9tGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1jcmVhdGVkX3VudGlsGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJlChZMaXN0RGVsaXZlcmllc1Jlc3BvbnNlEjIKCmRlbGl2ZXJpZXMYASADKAsyHi5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiQgoUUmV0cnlEZWxpdmVyeVJlcXVlc3QSEwoLZGVsaXZlcnlfaWQYASABKAkSFQoNY3JlYXRlX2FueXdheRgCIAEoCCJJChVSZXRyeURlbGl2ZXJ5UmVzcG9uc2USMAoIZGVsaXZlcnkYASABKAsyHi5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeSKDAQoWUmV0cnlEZWxpdmVyaWVzUmVxdWVzdBI0CgZmaWx0ZXIYASABKAsyJC5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeUZpbHRlchIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCRIMCgRub3RlGAQgASgJIlQKF1JldHJ5RGVsaXZlcmllc1Jlc3BvbnNlEg8KB3JldHJpZWQYASABKA0SDwoHcmVmdXNlZBgCIAEoDRIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkiOgoVQ2FuY2VsRGVsaXZlcnlSZXF1ZXN0EhMKC2RlbGl2ZXJ5X2lkGAEgASgJEgwKBG5vdGUYAiABKAkiSgoWQ2FuY2VsRGVsaXZlcnlSZXNwb25zZRIwCghkZWxpdmVyeRgBIAEoCzIeLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5IpABChZSZXNvbHZlRGVsaXZlcnlSZXF1ZXN0EhMKC2RlbGl2ZXJ5X2lkGAEgASgJEhIKCnRpY2tldF9rZXkYAiABKAkSEQoJdGlja2V0X2lkGAMgASgJEhIKCnRpY2tldF91cmwYBCABKAkSDAoEbm90ZRgFIAEoCRIYChBhbGxvd191bnZlcmlmaWVkGAYgASgIIksKF1Jlc29sdmVEZWxpdmVyeVJlc3BvbnNlEjAKCGRlbGl2ZXJ5GAEgASgLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnkqcAoPRGVsaXZlcnlUcmlnZ2VyEiAKHERFTElWRVJZX1RSSUdHRVJfVU5TUEVDSUZJRUQQABIbChdERUxJVkVSWV9UUklHR0VSX01BTlVBTBABEh4KGkRFTElWRVJZX1RSSUdHRVJfQVVUT19QVVNIEAIq/QEKDURlbGl2ZXJ5U3RhdGUSHgoaREVMSVZFUllfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZERUxJVkVSWV9TVEFURV9QRU5ESU5HEAESHQoZREVMSVZFUllfU1RBVEVfQVRURU1QVElORxACEhwKGERFTElWRVJZX1NUQVRFX0RFTElWRVJFRBADEhoKFkRFTElWRVJZX1NUQVRFX1dBSVRJTkcQBBIeChpERUxJVkVSWV9TVEFURV9SRUNPTkNJTElORxAFEhkKFURFTElWRVJZX1NUQVRFX0ZBSUxFRBAGEhwKGERFTElWRVJZX1NUQVRFX0NBTkNFTExFRBAHKu0ECglGYXVsdEtpbmQSGgoWRkFVTFRfS0lORF9VTlNQRUNJRklFRBAAEhIKDkZBVUxUX0tJTkRfRE5TEAESFgoSRkFVTFRfS0lORF9DT05ORUNUEAISEgoORkFVTFRfS0lORF9UTFMQAxIcChhGQVVMVF9LSU5EX01JU0NPTkZJR1VSRUQQBBIXChNGQVVMVF9LSU5EX1RPT19MQVRFEAUSFwoTRkFVTFRfS0lORF9SRUpFQ1RFRBAGEhsKF0ZBVUxUX0tJTkRfVU5BVVRIT1JJWkVEEAcSGAoURkFVTFRfS0lORF9GT1JCSURERU4QCBIZChVGQVVMVF9LSU5EX0xPQ0tFRF9PVVQQCRIYChRGQVVMVF9LSU5EX05PVF9GT1VORBAKEhgKFEZBVUxUX0tJTkRfVE9PX0xBUkdFEAsSGwoXRkFVTFRfS0lORF9SQVRFX0xJTUlURUQQDBIcChhGQVVMVF9LSU5EX05PVF9QRVJNSVRURUQQFhIYChRGQVVMVF9LSU5EX1RJTUVEX09VVBANEh4KGkZBVUxUX0tJTkRfQ09OTkVDVElPTl9MT1NUEA4SGQoVRkFVTFRfS0lORF9SRURJUkVDVEVEEA8SFwoTRkFVTFRfS0lORF9DT05GTElDVBAQEhsKF0ZBVUxUX0tJTkRfU0VSVkVSX0VSUk9SEBESHwobRkFVTFRfS0lORF9VTlJFQURBQkxFX1JFUExZEBISFgoSRkFVTFRfS0lORF9ET1JNQU5UEBMSFgoSRkFVTFRfS0lORF9EUk9QUEVEEBQSFwoTRkFVTFRfS0lORF9SRVNUT1JFRBAVKn0KC0F0dGVtcHRLaW5kEhwKGEFUVEVNUFRfS0lORF9VTlNQRUNJRklFRBAAEhUKEUFUVEVNUFRfS0lORF9TRU5EEAESGAoUQVRURU1QVF9LSU5EX0xPT0tfVVAQAhIfChtBVFRFTVBUX0tJTkRfRFVQTElDQVRFX1NDQU4QAyreAQoOQXR0ZW1wdE91dGNvbWUSHwobQVRURU1QVF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASGwoXQVRURU1QVF9PVVRDT01FX0FQUExJRUQQARIZChVBVFRFTVBUX09VVENPTUVfRk9VTkQQAhIaChZBVFRFTVBUX09VVENPTUVfRkFJTEVEEAMSHQoZQVRURU1QVF9PVVRDT01FX0FNQklHVU9VUxAEEhoKFkFUVEVNUFRfT1VUQ09NRV9BQlNFTlQQBRIcChhBVFRFTVBUX09VVENPTUVfVU5QUk9WRU4QBmIGcHJvdG8z", [file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_ticket]);
 
 /**
- * The durable intent to create one ticket for one incident in one target. There is never a second one for the same
- * incident and target, and it is never deleted.
+ * The durable intent to create one ticket for one incident in one connection. There is at most one delivery for an incident and
+ * a connection, and deliveries are never deleted.
  *
  * @generated from message rhythmx.ticketing.v1.Delivery
  */
@@ -31,28 +31,28 @@ export type Delivery = Message<"rhythmx.ticketing.v1.Delivery"> & {
   id: string;
 
   /**
-   * Output only. The incident that it is for.
+   * Output only. ID of the incident.
    *
    * @generated from field: string incident_id = 2;
    */
   incidentId: string;
 
   /**
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    *
-   * @generated from field: string target = 3;
+   * @generated from field: string connection = 3;
    */
-  target: string;
+  connection: string;
 
   /**
-   * Output only.
+   * Output only. Kind of the ticket system.
    *
    * @generated from field: rhythmx.ticketing.v1.TicketSystem system = 4;
    */
   system: TicketSystem;
 
   /**
-   * Output only. What asked for it first.
+   * Output only. What requested it first.
    *
    * @generated from field: rhythmx.ticketing.v1.DeliveryTrigger trigger = 5;
    */
@@ -66,22 +66,23 @@ export type Delivery = Message<"rhythmx.ticketing.v1.Delivery"> & {
   state: DeliveryState;
 
   /**
-   * Output only. The ticket. Set when the state is DELIVERED.
+   * Output only. The ticket. Set if the state is DELIVERED.
    *
-   * @generated from field: rhythmx.ticketing.v1.Ticket ticket = 7;
+   * @generated from field: rhythmx.ticketing.v1.TicketReference ticket = 7;
    */
-  ticket?: Ticket | undefined;
+  ticket?: TicketReference | undefined;
 
   /**
-   * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+   * Output only. Client-side idempotency key on the ticket, by which it can be found: a label in Jira, the correlation ID in
+   * ServiceNow.
    *
    * @generated from field: string marker = 8;
    */
   marker: string;
 
   /**
-   * Output only. Which content of the incident was sent or will be: 1 is the first, one more for each change that was
-   * accepted before anything was sent.
+   * Output only. Revision of the incident's content that was sent or will be sent: 1 is the first, and each change that was
+   * accepted before anything was sent adds 1.
    *
    * @generated from field: uint32 incident_revision = 9;
    */
@@ -95,90 +96,90 @@ export type Delivery = Message<"rhythmx.ticketing.v1.Delivery"> & {
   createdAt?: Timestamp | undefined;
 
   /**
-   * Output only. When it last changed.
+   * Output only. Time of the last change.
    *
    * @generated from field: google.protobuf.Timestamp updated_at = 11;
    */
   updatedAt?: Timestamp | undefined;
 
   /**
-   * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+   * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
    *
    * @generated from field: google.protobuf.Timestamp next_attempt_at = 12;
    */
   nextAttemptAt?: Timestamp | undefined;
 
   /**
-   * Output only. Failed attempts that count: the first and its retries. Look-ups and throttled attempts (429) do not.
+   * Output only. Number of failed attempts, the first included. Look-ups and throttled attempts (429) do not count.
    *
    * @generated from field: uint32 failures = 13;
    */
   failures: number;
 
   /**
-   * Output only. Retries allowed after the first attempt, by the retry settings in force. The delivery is FAILED when
+   * Output only. Maximum number of retries after the first attempt, by the retry settings in force. The delivery is FAILED when
    * `failures` exceeds it.
    *
-   * @generated from field: uint32 max_attempts = 14;
+   * @generated from field: uint32 max_retry_attempts = 14;
    */
-  maxAttempts: number;
+  maxRetryAttempts: number;
 
   /**
-   * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+   * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
    *
    * @generated from field: rhythmx.ticketing.v1.Fault last_error = 15;
    */
   lastError?: Fault | undefined;
 
   /**
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+   * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.Adjustment adjustments = 16;
    */
   adjustments: Adjustment[];
 
   /**
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-   * most 50.
+   * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
    *
-   * @generated from field: repeated rhythmx.ticketing.v1.Ticket duplicates = 17;
+   * @generated from field: repeated rhythmx.ticketing.v1.TicketReference duplicates = 17;
    */
-  duplicates: Ticket[];
+  duplicates: TicketReference[];
 
   /**
-   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-   * lists the newest 20; `attempts_omitted` counts the earlier ones.
+   * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+   * `include_attempts`. `attempts_omitted` counts the earlier ones.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.Attempt attempts = 18;
    */
   attempts: Attempt[];
 
   /**
-   * Output only. Who asked for it first, named as in the audit. Example: "token:soar". Empty for deliveries from before callers
-   * were told apart.
+   * Output only. Caller that requested it first, named as in the audit log. Example: "token:soar". Empty for deliveries that are
+   * older than the authentication of callers.
    *
    * @generated from field: string requested_by = 19;
    */
   requestedBy: string;
 
   /**
-   * Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
-   * ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+   * Output only. Whether an operator named `ticket` and it was never read: the ticket system could not be queried, and
+   * ResolveDelivery was called with `allow_unverified`. Call it again without `allow_unverified` to verify or correct the ticket.
    *
    * @generated from field: bool ticket_unverified = 29;
    */
   ticketUnverified: boolean;
 
   /**
-   * Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for.
+   * Output only. Number of attempts before the first of `attempts` that are left out for length. 0 if attempts were not
+   * requested.
    *
    * @generated from field: uint32 attempts_omitted = 30;
    */
   attemptsOmitted: number;
 
   /**
-   * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
-   * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+   * Output only. Namespace of the incident: that of the credential that pushed it first. 1 to 63 lowercase letters, digits and
+   * hyphens, beginning with a letter; "default" for credentials without a namespace. Example: "soc-eu".
    *
    * @generated from field: string namespace = 40;
    */
@@ -193,13 +194,13 @@ export const DeliverySchema: GenMessage<Delivery> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_delivery, 0);
 
 /**
- * A field of a ticket that is not as it was meant to be.
+ * A field of a ticket that differs from what was meant.
  *
  * @generated from message rhythmx.ticketing.v1.Adjustment
  */
 export type Adjustment = Message<"rhythmx.ticketing.v1.Adjustment"> & {
   /**
-   * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
+   * Output only. The field, in the ticket system's own words; at most 255 characters. Example: "priority".
    *
    * @generated from field: string field = 1;
    */
@@ -222,7 +223,7 @@ export const AdjustmentSchema: GenMessage<Adjustment> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_delivery, 1);
 
 /**
- * What went wrong between the service and a ticket system. Never holds a secret.
+ * A failure between the service and a ticket system. Never contains a secret.
  *
  * @generated from message rhythmx.ticketing.v1.Fault
  */
@@ -235,28 +236,28 @@ export type Fault = Message<"rhythmx.ticketing.v1.Fault"> & {
   kind: FaultKind;
 
   /**
-   * Output only. What happened, for people, with the system's own words where it had any. At most 500 characters.
+   * Output only. What happened, for people, with the ticket system's own words if it sent any. At most 500 characters.
    *
    * @generated from field: string message = 2;
    */
   message: string;
 
   /**
-   * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
+   * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to do but wait.
    *
    * @generated from field: string hint = 3;
    */
   hint: string;
 
   /**
-   * Output only. HTTP status of the answer; 0 when there was none.
+   * Output only. HTTP status of the response; 0 if there was none.
    *
    * @generated from field: uint32 http_status = 4;
    */
   httpStatus: number;
 
   /**
-   * Output only. Whether a ticket may exist all the same. False: definitely none was made.
+   * Output only. Whether the outcome is unknown: a ticket may exist. False: definitely none was created.
    *
    * @generated from field: bool ambiguous = 5;
    */
@@ -284,7 +285,7 @@ export const FaultSchema: GenMessage<Fault> = /*@__PURE__*/
  */
 export type Attempt = Message<"rhythmx.ticketing.v1.Attempt"> & {
   /**
-   * Output only. Counts from 1 within the delivery.
+   * Output only. Number within the delivery, from 1.
    *
    * @generated from field: uint32 number = 1;
    */
@@ -319,7 +320,7 @@ export type Attempt = Message<"rhythmx.ticketing.v1.Attempt"> & {
   outcome: AttemptOutcome;
 
   /**
-   * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+   * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
    *
    * @generated from field: rhythmx.ticketing.v1.Fault fault = 6;
    */
@@ -355,7 +356,7 @@ export const GetDeliveryRequestSchema: GenMessage<GetDeliveryRequest> = /*@__PUR
   messageDesc(file_rhythmx_ticketing_v1_delivery, 4);
 
 /**
- * The delivery.
+ * The requested delivery.
  *
  * @generated from message rhythmx.ticketing.v1.GetDeliveryResponse
  */
@@ -376,56 +377,43 @@ export const GetDeliveryResponseSchema: GenMessage<GetDeliveryResponse> = /*@__P
   messageDesc(file_rhythmx_ticketing_v1_delivery, 5);
 
 /**
- * Which deliveries to list: those that fit every filter that is set.
+ * Which deliveries to list: those that match every filter that is set.
  *
  * @generated from message rhythmx.ticketing.v1.ListDeliveriesRequest
  */
 export type ListDeliveriesRequest = Message<"rhythmx.ticketing.v1.ListDeliveriesRequest"> & {
   /**
-   * Deliveries in any of these states, at most 100. Empty: in every state.
-   *
-   * @generated from field: repeated rhythmx.ticketing.v1.DeliveryState states = 1;
-   */
-  states: DeliveryState[];
-
-  /**
-   * Deliveries to any of these systems, at most 100. Empty: to every system.
+   * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+   * `filter.connections`.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.TicketSystem systems = 2;
    */
   systems: TicketSystem[];
 
   /**
-   * Deliveries of this incident. Empty: of every incident.
-   *
-   * @generated from field: string incident_id = 3;
-   */
-  incidentId: string;
-
-  /**
-   * Whether to return the attempts too, of each delivery the newest 20. Default false.
+   * Whether to return the attempts, the newest 20 of each delivery. Default false.
    *
    * @generated from field: bool include_attempts = 4;
    */
   includeAttempts: boolean;
 
   /**
-   * The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
-   * values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
+   * Maximum number of deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100.
+   * Negative values are refused. A page may contain fewer, or none, though it is not the last: see ListDeliveriesResponse.
    *
    * @generated from field: int32 page_size = 5;
    */
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before, with the same filters. Empty: the first page.
+   * `next_page_token` of the previous page, with the same filters. Empty: the first page.
    *
    * @generated from field: string page_token = 6;
    */
   pageToken: string;
 
   /**
-   * Further filters. Optional.
+   * Which deliveries to list. Absent: all.
    *
    * @generated from field: rhythmx.ticketing.v1.DeliveryFilter filter = 7;
    */
@@ -440,7 +428,7 @@ export const ListDeliveriesRequestSchema: GenMessage<ListDeliveriesRequest> = /*
   messageDesc(file_rhythmx_ticketing_v1_delivery, 6);
 
 /**
- * Chooses deliveries: those that fit every field that is set.
+ * Selects deliveries: those that match every field that is set.
  *
  * @generated from message rhythmx.ticketing.v1.DeliveryFilter
  */
@@ -453,7 +441,7 @@ export type DeliveryFilter = Message<"rhythmx.ticketing.v1.DeliveryFilter"> & {
   states: DeliveryState[];
 
   /**
-   * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+   * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
    *
    * @generated from field: repeated string connections = 3;
    */
@@ -474,21 +462,21 @@ export type DeliveryFilter = Message<"rhythmx.ticketing.v1.DeliveryFilter"> & {
   ticketKey: string;
 
   /**
-   * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+   * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.FaultKind fault_kinds = 6;
    */
   faultKinds: FaultKind[];
 
   /**
-   * Accepted at this time or later. Absent: since ever.
+   * Accepted at this time or later. Absent: no lower limit.
    *
    * @generated from field: google.protobuf.Timestamp created_from = 7;
    */
   createdFrom?: Timestamp | undefined;
 
   /**
-   * Accepted before this time, which must be later than `created_from`. Absent: until now.
+   * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
    *
    * @generated from field: google.protobuf.Timestamp created_until = 8;
    */
@@ -509,15 +497,15 @@ export const DeliveryFilterSchema: GenMessage<DeliveryFilter> = /*@__PURE__*/
  */
 export type ListDeliveriesResponse = Message<"rhythmx.ticketing.v1.ListDeliveriesResponse"> & {
   /**
-   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-   * filters fit few of the deliveries that were examined.
+   * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+   * match few of the deliveries that were examined.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.Delivery deliveries = 1;
    */
   deliveries: Delivery[];
 
   /**
-   * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
+   * Output only. Token of the next page. Empty: this is the last page, whatever its size.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -532,7 +520,7 @@ export const ListDeliveriesResponseSchema: GenMessage<ListDeliveriesResponse> = 
   messageDesc(file_rhythmx_ticketing_v1_delivery, 8);
 
 /**
- * Which delivery to try now.
+ * Which delivery to retry now.
  *
  * @generated from message rhythmx.ticketing.v1.RetryDeliveryRequest
  */
@@ -545,9 +533,9 @@ export type RetryDeliveryRequest = Message<"rhythmx.ticketing.v1.RetryDeliveryRe
   deliveryId: string;
 
   /**
-   * Creates the ticket although an earlier send of doubtful outcome may have made it: the way out of a doubt that no
-   * look-up can end. Search the ticket system for the marker first; this is recorded. Default false: the ticket is looked
-   * for again.
+   * Creates the ticket although an earlier send with an unknown outcome may have created it: the way out if no look-up can
+   * settle the outcome. Search the ticket system for the marker first. Audited as CREATE_ANYWAY. Default false: the ticket is
+   * looked up again.
    *
    * @generated from field: bool create_anyway = 2;
    */
@@ -562,13 +550,13 @@ export const RetryDeliveryRequestSchema: GenMessage<RetryDeliveryRequest> = /*@_
   messageDesc(file_rhythmx_ticketing_v1_delivery, 9);
 
 /**
- * How the delivery stands.
+ * The retried delivery.
  *
  * @generated from message rhythmx.ticketing.v1.RetryDeliveryResponse
  */
 export type RetryDeliveryResponse = Message<"rhythmx.ticketing.v1.RetryDeliveryResponse"> & {
   /**
-   * Output only. After the attempt, or as it stood when the deadline came first.
+   * Output only. After the attempt, or as it was when the deadline of the call came first.
    *
    * @generated from field: rhythmx.ticketing.v1.Delivery delivery = 1;
    */
@@ -583,35 +571,35 @@ export const RetryDeliveryResponseSchema: GenMessage<RetryDeliveryResponse> = /*
   messageDesc(file_rhythmx_ticketing_v1_delivery, 10);
 
 /**
- * Which deliveries to try now.
+ * Which deliveries to retry now.
  *
  * @generated from message rhythmx.ticketing.v1.RetryDeliveriesRequest
  */
 export type RetryDeliveriesRequest = Message<"rhythmx.ticketing.v1.RetryDeliveriesRequest"> & {
   /**
-   * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-   * as refused.
+   * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+   * counted as refused.
    *
    * @generated from field: rhythmx.ticketing.v1.DeliveryFilter filter = 1;
    */
   filter?: DeliveryFilter | undefined;
 
   /**
-   * The most deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
+   * Maximum number of deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
-   * `next_page_token` of the call before, with the same filter. Empty: begins with the newest delivery.
+   * `next_page_token` of the previous call, with the same filter. Empty: begins with the newest delivery.
    *
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
 
   /**
-   * Why, for the record and the events. Optional; at most 500 characters.
+   * Reason, for the audit log and the events. Optional; at most 500 characters.
    *
    * @generated from field: string note = 4;
    */
@@ -626,28 +614,28 @@ export const RetryDeliveriesRequestSchema: GenMessage<RetryDeliveriesRequest> = 
   messageDesc(file_rhythmx_ticketing_v1_delivery, 11);
 
 /**
- * What became of one page of deliveries.
+ * Result for one page of deliveries.
  *
  * @generated from message rhythmx.ticketing.v1.RetryDeliveriesResponse
  */
 export type RetryDeliveriesResponse = Message<"rhythmx.ticketing.v1.RetryDeliveriesResponse"> & {
   /**
-   * Output only. Deliveries that are tried now, or looked for now where the outcome of a send is unknown.
+   * Output only. Number of deliveries that were made due now: for an attempt, or for a look-up if the outcome of a send is unknown.
    *
    * @generated from field: uint32 retried = 1;
    */
   retried: number;
 
   /**
-   * Output only. Deliveries that fit the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a connection that
-   * is not configured and enabled, and CANCELLED ones unless `filter.states` names CANCELLED.
+   * Output only. Number of deliveries that match the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a
+   * connection that is not configured and enabled, and CANCELLED ones unless `filter.states` contains CANCELLED.
    *
    * @generated from field: uint32 refused = 2;
    */
   refused: number;
 
   /**
-   * Output only. Continues with the next page. Empty: every delivery that fits was reached.
+   * Output only. Token of the next page. Empty: every delivery that matches was reached.
    *
    * @generated from field: string next_page_token = 3;
    */
@@ -662,7 +650,7 @@ export const RetryDeliveriesResponseSchema: GenMessage<RetryDeliveriesResponse> 
   messageDesc(file_rhythmx_ticketing_v1_delivery, 12);
 
 /**
- * Which delivery to give up, and why.
+ * Which delivery to cancel, and why.
  *
  * @generated from message rhythmx.ticketing.v1.CancelDeliveryRequest
  */
@@ -675,7 +663,7 @@ export type CancelDeliveryRequest = Message<"rhythmx.ticketing.v1.CancelDelivery
   deliveryId: string;
 
   /**
-   * Why, for the record and the event. Optional; at most 500 characters.
+   * Reason, for the audit log and the event. Optional; at most 500 characters.
    *
    * @generated from field: string note = 2;
    */
@@ -711,7 +699,7 @@ export const CancelDeliveryResponseSchema: GenMessage<CancelDeliveryResponse> = 
   messageDesc(file_rhythmx_ticketing_v1_delivery, 14);
 
 /**
- * Which delivery has its ticket, and which.
+ * Which ticket a delivery has.
  *
  * @generated from message rhythmx.ticketing.v1.ResolveDeliveryRequest
  */
@@ -731,31 +719,31 @@ export type ResolveDeliveryRequest = Message<"rhythmx.ticketing.v1.ResolveDelive
   ticketKey: string;
 
   /**
-   * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
-   * can be read, it must be the ID of that ticket.
+   * Identifier of the ticket in the ticket system. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. If the ticket can
+   * be read, it must be the ID of that ticket.
    *
    * @generated from field: string ticket_id = 3;
    */
   ticketId: string;
 
   /**
-   * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
-   * where the ticket cannot be read, and then made from the key if absent and the system allows that.
+   * Web address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Used only
+   * if the ticket cannot be read; if absent then, it is derived from the key where the ticket system allows that.
    *
    * @generated from field: string ticket_url = 4;
    */
   ticketUrl: string;
 
   /**
-   * How it was found, for the record and the event. Optional; at most 500 characters.
+   * How the ticket was found, for the audit log and the event. Optional; at most 500 characters.
    *
    * @generated from field: string note = 5;
    */
   note: string;
 
   /**
-   * Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
-   * that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+   * Accepts the ticket without reading it if the ticket system cannot be queried: the delivery is marked `ticket_unverified`. A
+   * ticket that is known to be absent, in another place or another incident's is refused all the same. Default false.
    *
    * @generated from field: bool allow_unverified = 6;
    */
@@ -791,7 +779,7 @@ export const ResolveDeliveryResponseSchema: GenMessage<ResolveDeliveryResponse> 
   messageDesc(file_rhythmx_ticketing_v1_delivery, 16);
 
 /**
- * What asked for a delivery.
+ * What requested a delivery.
  *
  * @generated from enum rhythmx.ticketing.v1.DeliveryTrigger
  */
@@ -825,7 +813,7 @@ export const DeliveryTriggerSchema: GenEnum<DeliveryTrigger> = /*@__PURE__*/
   enumDesc(file_rhythmx_ticketing_v1_delivery, 0);
 
 /**
- * Where a delivery stands.
+ * State of a delivery.
  *
  * @generated from enum rhythmx.ticketing.v1.DeliveryState
  */
@@ -838,7 +826,7 @@ export enum DeliveryState {
   UNSPECIFIED = 0,
 
   /**
-   * Accepted and durable, or made due again: the next attempt is about to start.
+   * Accepted and durable, or made due again: the next attempt starts shortly.
    *
    * @generated from enum value: DELIVERY_STATE_PENDING = 1;
    */
@@ -852,40 +840,40 @@ export enum DeliveryState {
   ATTEMPTING = 2,
 
   /**
-   * The ticket exists. Final, but for ResolveDelivery, which can correct a ticket that an operator named.
+   * The ticket exists. Final, except that ResolveDelivery can correct a ticket that an operator named.
    *
    * @generated from enum value: DELIVERY_STATE_DELIVERED = 3;
    */
   DELIVERED = 3,
 
   /**
-   * The ticket system definitely created nothing; the next attempt is due at `next_attempt_at`.
+   * A definite failure: no ticket was created. The next attempt is due at `next_attempt_at`.
    *
    * @generated from enum value: DELIVERY_STATE_WAITING = 4;
    */
   WAITING = 4,
 
   /**
-   * The ticket may or may not exist: it is looked for before anything is sent again. For example after a time-out; or
-   * before the first attempt, if the database was put back from a copy (`last_error` is of kind RESTORED then).
-   * Where the search is not known to show tickets of this service, not finding one proves nothing: the delivery stays so,
-   * `last_error` says why, and SystemStatus.needs_attention counts it.
+   * An unknown outcome: the ticket may or may not exist. It is looked up before anything is sent again. Examples: after a
+   * time-out; or before the first attempt, if the database was restored from a backup (`last_error` is of kind RESTORED then).
+   * If the search is not known to show tickets of this service, an empty result proves nothing: the delivery stays in this state,
+   * `last_error` says why, and ConnectionStatus.needs_attention counts it.
    *
    * @generated from enum value: DELIVERY_STATE_RECONCILING = 5;
    */
   RECONCILING = 5,
 
   /**
-   * Retries are spent. Kept; RetryDelivery, ResolveDelivery and CancelDelivery act on it. When it failed because the
-   * target was unavailable, it is tried again by itself: once the target recovers, or to see whether it has.
+   * A dead letter: its retries are spent. It is kept; RetryDelivery, ResolveDelivery and CancelDelivery act on it. If it failed
+   * because the connection was unavailable, it is retried automatically: when the connection recovers, or as its probe.
    *
    * @generated from enum value: DELIVERY_STATE_FAILED = 6;
    */
   FAILED = 6,
 
   /**
-   * An operator gave it up. Only RetryDelivery and ResolveDelivery act on it; but if it was in doubt and its ticket turns
-   * up after all, it is DELIVERED. So is a FAILED one.
+   * An operator cancelled it. Only RetryDelivery and ResolveDelivery act on it. If its outcome was unknown and a later search
+   * finds its ticket, it becomes DELIVERED; the same holds for a FAILED one.
    *
    * @generated from enum value: DELIVERY_STATE_CANCELLED = 7;
    */
@@ -899,7 +887,7 @@ export const DeliveryStateSchema: GenEnum<DeliveryState> = /*@__PURE__*/
   enumDesc(file_rhythmx_ticketing_v1_delivery, 1);
 
 /**
- * What was observed. The first group is definite: no ticket was made. The second is ambiguous: one may have been.
+ * Kind of a failure. Definite: no ticket was created. Ambiguous: one may have been created, the outcome is unknown.
  *
  * @generated from enum rhythmx.ticketing.v1.FaultKind
  */
@@ -919,7 +907,7 @@ export enum FaultKind {
   DNS = 1,
 
   /**
-   * Definite: no connection; refused, unreachable, or not made in time.
+   * Definite: no connection; refused, unreachable, or not established in time.
    *
    * @generated from enum value: FAULT_KIND_CONNECT = 2;
    */
@@ -933,21 +921,21 @@ export enum FaultKind {
   TLS = 3,
 
   /**
-   * Definite: the settings cannot work; no such project, issue type, table or assignment group.
+   * Definite: the settings are wrong; no such project, issue type, table or assignment group.
    *
    * @generated from enum value: FAULT_KIND_MISCONFIGURED = 4;
    */
   MISCONFIGURED = 4,
 
   /**
-   * Definite: the request was never begun, its send deadline had passed.
+   * Definite: the request was never started, because its send deadline had passed.
    *
    * @generated from enum value: FAULT_KIND_TOO_LATE = 5;
    */
   TOO_LATE = 5,
 
   /**
-   * Definite: this ticket alone was refused (400, 422; 403 or 404 while the same login may create others).
+   * Definite: only this ticket was refused (400, 422; 403 or 404 while the same login may create others).
    *
    * @generated from enum value: FAULT_KIND_REJECTED = 6;
    */
@@ -961,7 +949,7 @@ export enum FaultKind {
   UNAUTHORIZED = 7,
 
   /**
-   * Definite: the account may not do this, or may do nothing (402, 403; a read is refused, too, or a permission missing).
+   * Definite: the account has no permission (402, 403; a read is refused too, or a permission is missing).
    *
    * @generated from enum value: FAULT_KIND_FORBIDDEN = 8;
    */
@@ -975,49 +963,49 @@ export enum FaultKind {
   LOCKED_OUT = 9,
 
   /**
-   * Definite: the address, project or table is not there, or hidden from the account (404, 410).
+   * Definite: the address, project or table does not exist, or is hidden from the account (404, 410).
    *
    * @generated from enum value: FAULT_KIND_NOT_FOUND = 10;
    */
   NOT_FOUND = 10,
 
   /**
-   * Definite: larger than the system takes (413).
+   * Definite: larger than the ticket system accepts (413).
    *
    * @generated from enum value: FAULT_KIND_TOO_LARGE = 11;
    */
   TOO_LARGE = 11,
 
   /**
-   * Definite: the system asks to slow down (429).
+   * Definite: the ticket system throttles (429).
    *
    * @generated from enum value: FAULT_KIND_RATE_LIMITED = 12;
    */
   RATE_LIMITED = 12,
 
   /**
-   * Definite: the server may not call this address; its operator has not permitted it. Nothing was sent to anybody.
+   * Definite: the egress policy of the server does not permit this address. Nothing was sent.
    *
    * @generated from enum value: FAULT_KIND_NOT_PERMITTED = 22;
    */
   NOT_PERMITTED = 22,
 
   /**
-   * Ambiguous: no answer in time after the request had begun.
+   * Ambiguous: no response in time after the request had started.
    *
    * @generated from enum value: FAULT_KIND_TIMED_OUT = 13;
    */
   TIMED_OUT = 13,
 
   /**
-   * Ambiguous: the connection broke after the request had begun.
+   * Ambiguous: the connection broke after the request had started.
    *
    * @generated from enum value: FAULT_KIND_CONNECTION_LOST = 14;
    */
   CONNECTION_LOST = 14,
 
   /**
-   * Ambiguous: the answer points elsewhere (3xx); it is never followed.
+   * Ambiguous: a redirect (3xx), which is never followed.
    *
    * @generated from enum value: FAULT_KIND_REDIRECTED = 15;
    */
@@ -1031,36 +1019,36 @@ export enum FaultKind {
   CONFLICT = 16,
 
   /**
-   * Ambiguous: the system, or something before it, gave up (408, 5xx).
+   * Ambiguous: the ticket system, or a gateway in front of it, failed (408, 5xx).
    *
    * @generated from enum value: FAULT_KIND_SERVER_ERROR = 17;
    */
   SERVER_ERROR = 17,
 
   /**
-   * Ambiguous: the answer cannot be trusted; wrong shape, cut short, too large or of a foreign system.
+   * Ambiguous: the response cannot be read; wrong shape, truncated, too large or from another system.
    *
    * @generated from enum value: FAULT_KIND_UNREADABLE_REPLY = 18;
    */
   UNREADABLE_REPLY = 18,
 
   /**
-   * Ambiguous: the instance sleeps or shows a page meant for people.
+   * Ambiguous: the instance hibernates, or returned a page for people.
    *
    * @generated from enum value: FAULT_KIND_DORMANT = 19;
    */
   DORMANT = 19,
 
   /**
-   * Ambiguous: taken, and perhaps dropped (202).
+   * Ambiguous: accepted without a result (202).
    *
    * @generated from enum value: FAULT_KIND_DROPPED = 20;
    */
   DROPPED = 20,
 
   /**
-   * Ambiguous: the database was put back from a copy, or may have been, and the ticket may have been made after the copy.
-   * It is looked for before it is created.
+   * Ambiguous: the database was restored from a backup, or may have been, and the ticket may have been created after the backup.
+   * It is looked up before it is created.
    *
    * @generated from enum value: FAULT_KIND_RESTORED = 21;
    */
@@ -1074,7 +1062,7 @@ export const FaultKindSchema: GenEnum<FaultKind> = /*@__PURE__*/
   enumDesc(file_rhythmx_ticketing_v1_delivery, 2);
 
 /**
- * What an attempt does.
+ * Kind of an attempt.
  *
  * @generated from enum rhythmx.ticketing.v1.AttemptKind
  */
@@ -1087,26 +1075,26 @@ export enum AttemptKind {
   UNSPECIFIED = 0,
 
   /**
-   * Creates the ticket.
+   * Sends the change to the ticket system: creates the ticket.
    *
-   * @generated from enum value: ATTEMPT_KIND_CREATE = 1;
+   * @generated from enum value: ATTEMPT_KIND_SEND = 1;
    */
-  CREATE = 1,
+  SEND = 1,
 
   /**
-   * Looks for a ticket that may exist.
+   * Reconciliation: looks up a ticket that may exist.
    *
    * @generated from enum value: ATTEMPT_KIND_LOOK_UP = 2;
    */
   LOOK_UP = 2,
 
   /**
-   * Looks for a ticket that turned up later, some time after a delivery once in doubt was delivered, failed or was
-   * cancelled.
+   * Looks for further tickets with the same marker, some time after a delivery whose outcome was once unknown was delivered,
+   * failed or was cancelled.
    *
-   * @generated from enum value: ATTEMPT_KIND_SWEEP = 3;
+   * @generated from enum value: ATTEMPT_KIND_DUPLICATE_SCAN = 3;
    */
-  SWEEP = 3,
+  DUPLICATE_SCAN = 3,
 }
 
 /**
@@ -1116,24 +1104,24 @@ export const AttemptKindSchema: GenEnum<AttemptKind> = /*@__PURE__*/
   enumDesc(file_rhythmx_ticketing_v1_delivery, 3);
 
 /**
- * How an attempt ended.
+ * Outcome of an attempt.
  *
  * @generated from enum rhythmx.ticketing.v1.AttemptOutcome
  */
 export enum AttemptOutcome {
   /**
-   * Never returned: an attempt is listed once it has ended.
+   * Never returned: an attempt is listed after it has ended.
    *
    * @generated from enum value: ATTEMPT_OUTCOME_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * The ticket was created.
+   * The change was applied: the ticket was created.
    *
-   * @generated from enum value: ATTEMPT_OUTCOME_CREATED = 1;
+   * @generated from enum value: ATTEMPT_OUTCOME_APPLIED = 1;
    */
-  CREATED = 1,
+  APPLIED = 1,
 
   /**
    * The ticket was found.
@@ -1143,21 +1131,21 @@ export enum AttemptOutcome {
   FOUND = 2,
 
   /**
-   * Definitely no ticket was created; or the look-up could not search.
+   * A definite failure: no ticket was created; or the look-up could not search.
    *
    * @generated from enum value: ATTEMPT_OUTCOME_FAILED = 3;
    */
   FAILED = 3,
 
   /**
-   * A ticket may have been created.
+   * An unknown outcome: a ticket may have been created.
    *
    * @generated from enum value: ATTEMPT_OUTCOME_AMBIGUOUS = 4;
    */
   AMBIGUOUS = 4,
 
   /**
-   * The look-up found no ticket, and that is proven.
+   * The look-up found no ticket, which is a proof of absence.
    *
    * @generated from enum value: ATTEMPT_OUTCOME_ABSENT = 5;
    */

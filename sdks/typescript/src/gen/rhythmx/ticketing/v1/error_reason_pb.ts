@@ -9,11 +9,11 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file rhythmx/ticketing/v1/error_reason.proto.
  */
 export const file_rhythmx_ticketing_v1_error_reason: GenFile = /*@__PURE__*/
-  fileDesc("CidyaHl0aG14L3RpY2tldGluZy92MS9lcnJvcl9yZWFzb24ucHJvdG8SFHJoeXRobXgudGlja2V0aW5nLnYxKoQICgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIhCh1FUlJPUl9SRUFTT05fSU5DSURFTlRfSU5WQUxJRBABEiEKHUVSUk9SX1JFQVNPTl9TRVRUSU5HU19JTlZBTElEEAISIAocRVJST1JfUkVBU09OX1NFQ1JFVF9SRVFVSVJFRBADEiYKIkVSUk9SX1JFQVNPTl9TWVNURU1fTk9UX0NPTkZJR1VSRUQQBBIjCh9FUlJPUl9SRUFTT05fU1lTVEVNX05PVF9FTkFCTEVEEAUSIwofRVJST1JfUkVBU09OX0RFTElWRVJZX05PVF9GT1VORBAGEh8KG0VSUk9SX1JFQVNPTl9ERUxJVkVSWV9TVEFURRAHEiAKHEVSUk9SX1JFQVNPTl9SRVFVRVNUX0lOVkFMSUQQCBIjCh9FUlJPUl9SRUFTT05fUEFHRV9UT0tFTl9JTlZBTElEEAkSJQohRVJST1JfUkVBU09OX1JFU1VNRV9UT0tFTl9JTlZBTElEEAoSJQohRVJST1JfUkVBU09OX1JFU1VNRV9UT0tFTl9FWFBJUkVEEAsSJAogRVJST1JfUkVBU09OX1NVQlNDUklCRVJfVE9PX1NMT1cQDBIiCh5FUlJPUl9SRUFTT05fU1RPUkVfVU5BVkFJTEFCTEUQDRIeChpFUlJPUl9SRUFTT05fU0hVVFRJTkdfRE9XThAOEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBAPEiMKH0VSUk9SX1JFQVNPTl9DUkVERU5USUFMX01JU1NJTkcQEBIjCh9FUlJPUl9SRUFTT05fQ1JFREVOVElBTF9JTlZBTElEEBESIgoeRVJST1JfUkVBU09OX1JPTEVfSU5TVUZGSUNJRU5UEBISHQoZRVJST1JfUkVBU09OX1JBVEVfTElNSVRFRBATEiEKHUVSUk9SX1JFQVNPTl9UT09fTUFOWV9TVFJFQU1TEBQSIgoeRVJST1JfUkVBU09OX0NPTk5FQ1RJT05fRU5ESU5HEBUSFQoRRVJST1JfUkVBU09OX0JVU1kQFhIhCh1FUlJPUl9SRUFTT05fVElDS0VUX05PVF9GT1VORBAZEh4KGkVSUk9SX1JFQVNPTl9USUNLRVRfSU5fVVNFEBoSIgoeRVJST1JfUkVBU09OX1RJQ0tFVF9VTlZFUklGSUVEEBsSKAokRVJST1JfUkVBU09OX0lOQ0lERU5UX09XTkVEX0JZX09USEVSECgSIgoeRVJST1JfUkVBU09OX1JFUVVFU1RfTUFMRk9STUVEEDISIgoeRVJST1JfUkVBU09OX1JFUVVFU1RfVE9PX0xBUkdFEDNiBnByb3RvMw");
+  fileDesc("CidyaHl0aG14L3RpY2tldGluZy92MS9lcnJvcl9yZWFzb24ucHJvdG8SFHJoeXRobXgudGlja2V0aW5nLnYxKrMICgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIhCh1FUlJPUl9SRUFTT05fSU5DSURFTlRfSU5WQUxJRBABEiEKHUVSUk9SX1JFQVNPTl9TRVRUSU5HU19JTlZBTElEEAISIAocRVJST1JfUkVBU09OX1NFQ1JFVF9SRVFVSVJFRBADEioKJkVSUk9SX1JFQVNPTl9DT05ORUNUSU9OX05PVF9DT05GSUdVUkVEEAQSJwojRVJST1JfUkVBU09OX0NPTk5FQ1RJT05fTk9UX0VOQUJMRUQQBRIjCh9FUlJPUl9SRUFTT05fREVMSVZFUllfTk9UX0ZPVU5EEAYSHwobRVJST1JfUkVBU09OX0RFTElWRVJZX1NUQVRFEAcSIAocRVJST1JfUkVBU09OX1JFUVVFU1RfSU5WQUxJRBAIEiMKH0VSUk9SX1JFQVNPTl9QQUdFX1RPS0VOX0lOVkFMSUQQCRIlCiFFUlJPUl9SRUFTT05fUkVTVU1FX1RPS0VOX0lOVkFMSUQQChIlCiFFUlJPUl9SRUFTT05fUkVTVU1FX1RPS0VOX0VYUElSRUQQCxIkCiBFUlJPUl9SRUFTT05fU1VCU0NSSUJFUl9UT09fU0xPVxAMEiIKHkVSUk9SX1JFQVNPTl9TVE9SRV9VTkFWQUlMQUJMRRANEh4KGkVSUk9SX1JFQVNPTl9TSFVUVElOR19ET1dOEA4SGQoVRVJST1JfUkVBU09OX0lOVEVSTkFMEA8SIwofRVJST1JfUkVBU09OX0NSRURFTlRJQUxfTUlTU0lORxAQEiMKH0VSUk9SX1JFQVNPTl9DUkVERU5USUFMX0lOVkFMSUQQERIiCh5FUlJPUl9SRUFTT05fUk9MRV9JTlNVRkZJQ0lFTlQQEhIdChlFUlJPUl9SRUFTT05fUkFURV9MSU1JVEVEEBMSIQodRVJST1JfUkVBU09OX1RPT19NQU5ZX1NUUkVBTVMQFBIiCh5FUlJPUl9SRUFTT05fQ09OTkVDVElPTl9FTkRJTkcQFRIVChFFUlJPUl9SRUFTT05fQlVTWRAWEiUKIUVSUk9SX1JFQVNPTl9DT05ORUNUSU9OX05PVF9GT1VORBAXEiEKHUVSUk9SX1JFQVNPTl9USUNLRVRfTk9UX0ZPVU5EEBkSHgoaRVJST1JfUkVBU09OX1RJQ0tFVF9JTl9VU0UQGhIiCh5FUlJPUl9SRUFTT05fVElDS0VUX1VOVkVSSUZJRUQQGxIoCiRFUlJPUl9SRUFTT05fSU5DSURFTlRfT1dORURfQllfT1RIRVIQKBIiCh5FUlJPUl9SRUFTT05fUkVRVUVTVF9NQUxGT1JNRUQQMhIiCh5FUlJPUl9SRUFTT05fUkVRVUVTVF9UT09fTEFSR0UQM2IGcHJvdG8z");
 
 /**
- * Why a call was refused. Stands in `google.rpc.ErrorInfo.reason` without the prefix `ERROR_REASON_`, beside the domain
- * "ticketing.rhythmx" and metadata that names what the error is about.
+ * Why a call was refused. The value of `google.rpc.ErrorInfo.reason`, without the prefix `ERROR_REASON_`, with the domain
+ * "ticketing.rhythmx" and metadata about the object of the error.
  *
  * @generated from enum rhythmx.ticketing.v1.ErrorReason
  */
@@ -26,7 +26,7 @@ export enum ErrorReason {
   UNSPECIFIED = 0,
 
   /**
-   * The incident, or the system that it is to go to, breaks one or more rules; `BadRequest` lists them all.
+   * The incident, or its destination, breaks one or more rules; `BadRequest` lists them all.
    *
    * Example: a score of 120 and a rule without a name. INVALID_ARGUMENT with
    * `{"reason":"INCIDENT_INVALID","domain":"ticketing.rhythmx","metadata":{}}` and
@@ -48,34 +48,35 @@ export enum ErrorReason {
   SETTINGS_INVALID = 2,
 
   /**
-   * The address of a system was changed without giving its secret again: a stored secret is never sent to a new host.
+   * The address of a connection, or the route to it, was changed without setting its secret again: a stored secret is never sent
+   * to a new host.
    *
    * Example: jira.url moved from acme.atlassian.net to evil.example. INVALID_ARGUMENT with
-   * `{"reason":"SECRET_REQUIRED","domain":"ticketing.rhythmx","metadata":{"system":"jira"}}`.
+   * `{"reason":"SECRET_REQUIRED","domain":"ticketing.rhythmx","metadata":{"connection":"jira"}}`.
    *
    * @generated from enum value: ERROR_REASON_SECRET_REQUIRED = 3;
    */
   SECRET_REQUIRED = 3,
 
   /**
-   * Settings that are needed to create a ticket are missing. Call Configure.
+   * The connection lacks settings that a ticket requires. Call Configure.
    *
    * Example: CreateTicket for ServiceNow, which has no instance. FAILED_PRECONDITION with
-   * `{"reason":"SYSTEM_NOT_CONFIGURED","domain":"ticketing.rhythmx","metadata":{"system":"servicenow"}}`.
+   * `{"reason":"CONNECTION_NOT_CONFIGURED","domain":"ticketing.rhythmx","metadata":{"connection":"servicenow"}}`.
    *
-   * @generated from enum value: ERROR_REASON_SYSTEM_NOT_CONFIGURED = 4;
+   * @generated from enum value: ERROR_REASON_CONNECTION_NOT_CONFIGURED = 4;
    */
-  SYSTEM_NOT_CONFIGURED = 4,
+  CONNECTION_NOT_CONFIGURED = 4,
 
   /**
-   * The system is switched off. Call Configure with `enabled` true.
+   * The connection is disabled. Call Configure with `enabled` true.
    *
    * Example: CreateTicket for Jira, which is configured and not enabled. FAILED_PRECONDITION with
-   * `{"reason":"SYSTEM_NOT_ENABLED","domain":"ticketing.rhythmx","metadata":{"system":"jira"}}`.
+   * `{"reason":"CONNECTION_NOT_ENABLED","domain":"ticketing.rhythmx","metadata":{"connection":"jira"}}`.
    *
-   * @generated from enum value: ERROR_REASON_SYSTEM_NOT_ENABLED = 5;
+   * @generated from enum value: ERROR_REASON_CONNECTION_NOT_ENABLED = 5;
    */
-  SYSTEM_NOT_ENABLED = 5,
+  CONNECTION_NOT_ENABLED = 5,
 
   /**
    * There is no delivery with this ID.
@@ -88,7 +89,7 @@ export enum ErrorReason {
   DELIVERY_NOT_FOUND = 6,
 
   /**
-   * The operation does not fit the delivery's state.
+   * The state of the delivery does not allow the operation.
    *
    * Example: CancelDelivery for a delivery whose ticket exists. FAILED_PRECONDITION with
    * `{"reason":"DELIVERY_STATE","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","state":"DELIVERED"}}`.
@@ -109,9 +110,9 @@ export enum ErrorReason {
   REQUEST_INVALID = 8,
 
   /**
-   * The page token was not made by this service, or for other filters.
+   * The page token is not of this service, or of other filters.
    *
-   * Example: ListDeliveries with a token of an earlier list and another `states`. INVALID_ARGUMENT with
+   * Example: ListDeliveries with a token of an earlier list and another `filter`. INVALID_ARGUMENT with
    * `{"reason":"PAGE_TOKEN_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
    *
    * @generated from enum value: ERROR_REASON_PAGE_TOKEN_INVALID = 9;
@@ -119,7 +120,7 @@ export enum ErrorReason {
   PAGE_TOKEN_INVALID = 9,
 
   /**
-   * The resume token was not made by this service.
+   * The resume token is not of this service.
    *
    * Example: StreamTicketEvents with resume_token "yesterday". INVALID_ARGUMENT with
    * `{"reason":"RESUME_TOKEN_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -129,9 +130,9 @@ export enum ErrorReason {
   RESUME_TOKEN_INVALID = 10,
 
   /**
-   * Events after the resume token were already dropped, or were lost when the database was put back from a copy. Start
-   * again from the oldest token, and read with ListDeliveries what may have been missed. After a database was put back, the
-   * oldest token resumes after the last event that is the same as before.
+   * Events after the resume token were deleted by age, or were lost when the database was restored from a backup. Resume from
+   * `oldest_token`, and read with ListDeliveries what may have been missed. After a restore, `oldest_token` resumes after the last
+   * event that the backup contains.
    *
    * Example: a subscriber that was away for 31 days. OUT_OF_RANGE with
    * `{"reason":"RESUME_TOKEN_EXPIRED","domain":"ticketing.rhythmx","metadata":{"oldest_token":"..."}}`.
@@ -141,7 +142,7 @@ export enum ErrorReason {
   RESUME_TOKEN_EXPIRED = 11,
 
   /**
-   * The subscriber took nothing for 30 s. Reconnect with the last token.
+   * The subscriber received nothing for 30 s. Reconnect with the last token.
    *
    * Example: a client that stopped reading its stream. RESOURCE_EXHAUSTED with
    * `{"reason":"SUBSCRIBER_TOO_SLOW","domain":"ticketing.rhythmx","metadata":{"resume_token":"..."}}`.
@@ -151,7 +152,7 @@ export enum ErrorReason {
   SUBSCRIBER_TOO_SLOW = 12,
 
   /**
-   * The store cannot be written or read. Nothing was accepted; `RetryInfo` says when to try again.
+   * The store cannot be written or read. Nothing was accepted; `RetryInfo` says when to retry.
    *
    * Example: the disk is full. UNAVAILABLE with
    * `{"reason":"STORE_UNAVAILABLE","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -171,7 +172,7 @@ export enum ErrorReason {
   SHUTTING_DOWN = 14,
 
   /**
-   * The server failed in a way it should not; its log has the details.
+   * An internal error; the log of the server has the details.
    *
    * Example: a stored row that cannot be read back. INTERNAL with
    * `{"reason":"INTERNAL","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -181,7 +182,7 @@ export enum ErrorReason {
   INTERNAL = 15,
 
   /**
-   * The server asks for a credential, and none came with the call.
+   * The server requires a credential, and the call has none.
    *
    * Example: grpcurl without `-H "authorization: Bearer rxt_..."`. UNAUTHENTICATED with
    * `{"reason":"CREDENTIAL_MISSING","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -191,9 +192,9 @@ export enum ErrorReason {
   CREDENTIAL_MISSING = 16,
 
   /**
-   * The credential is wrong, has expired or was revoked. Callers are not told which; the server's log tells.
+   * The credential is wrong, has expired or was revoked. Only the log of the server says which.
    *
-   * Example: a token of last year. UNAUTHENTICATED with
+   * Example: an expired token. UNAUTHENTICATED with
    * `{"reason":"CREDENTIAL_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
    *
    * @generated from enum value: ERROR_REASON_CREDENTIAL_INVALID = 17;
@@ -201,7 +202,7 @@ export enum ErrorReason {
   CREDENTIAL_INVALID = 17,
 
   /**
-   * The caller's role may not make this call.
+   * The role of the caller does not permit this call.
    *
    * Example: a viewer who calls CreateTicket. PERMISSION_DENIED with
    * `{"reason":"ROLE_INSUFFICIENT","domain":"ticketing.rhythmx","metadata":{"role":"viewer","needed":"admin, analyst"}}`.
@@ -211,8 +212,8 @@ export enum ErrorReason {
   ROLE_INSUFFICIENT = 18,
 
   /**
-   * The caller makes more calls than it may, or too many calls without a good credential came from its address; `RetryInfo` says
-   * when to try again.
+   * The caller exceeded its call rate, or its address exceeded the rate of calls without a valid credential; `RetryInfo` says when
+   * to retry.
    *
    * Example: a loop without a pause, or the 31st TestConnection within a minute. RESOURCE_EXHAUSTED with
    * `{"reason":"RATE_LIMITED","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -222,7 +223,7 @@ export enum ErrorReason {
   RATE_LIMITED = 19,
 
   /**
-   * The caller has as many streams open as it may: of events, of health, of reflection.
+   * The caller has its maximum number of open streams: of events, health and reflection.
    *
    * Example: a client that opens streams and closes none. RESOURCE_EXHAUSTED with
    * `{"reason":"TOO_MANY_STREAMS","domain":"ticketing.rhythmx","metadata":{"limit":"32"}}`.
@@ -232,7 +233,7 @@ export enum ErrorReason {
   TOO_MANY_STREAMS = 20,
 
   /**
-   * The connection is as old as it may become: the client connects again. Event streams end with their last token in the
+   * The gRPC connection reached its maximum age: the client connects again. Event streams end with their last token in the
    * metadata.
    *
    * Example: an hour has passed. UNAVAILABLE with
@@ -243,7 +244,7 @@ export enum ErrorReason {
   CONNECTION_ENDING = 21,
 
   /**
-   * The server holds as many bytes of requests as it may. Nothing was accepted; `RetryInfo` says when to try again.
+   * The memory budget of the server for requests is exhausted. Nothing was accepted; `RetryInfo` says when to retry.
    *
    * Example: a hundred large incidents at a time. RESOURCE_EXHAUSTED with
    * `{"reason":"BUSY","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -253,8 +254,18 @@ export enum ErrorReason {
   BUSY = 22,
 
   /**
-   * The ticket system says that there is no such ticket for its account, or the ticket is elsewhere than where the connection
-   * creates tickets.
+   * No connection has this name. `connections` lists the names that exist.
+   *
+   * Example: CreateTicket with connection "jira-eu". NOT_FOUND with
+   * `{"reason":"CONNECTION_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"connection":"jira-eu","connections":"jira, servicenow"}}`
+   * and `{"fieldViolations":[{"field":"connection","description":"no connection is named \"jira-eu\": set it to jira or servicenow"}]}`.
+   *
+   * @generated from enum value: ERROR_REASON_CONNECTION_NOT_FOUND = 23;
+   */
+  CONNECTION_NOT_FOUND = 23,
+
+  /**
+   * The account of the connection sees no such ticket, or the ticket is in another place than the tickets of the connection.
    *
    * Example: ResolveDelivery with the mistyped key "SEC-999". FAILED_PRECONDITION with
    * `{"reason":"TICKET_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-999"}}`
@@ -275,7 +286,7 @@ export enum ErrorReason {
   TICKET_IN_USE = 26,
 
   /**
-   * The ticket system could not be asked whether the ticket exists. Try again, or set `allow_unverified`.
+   * The ticket system could not be queried for the ticket. Retry, or set `allow_unverified`.
    *
    * Example: ResolveDelivery while Jira is down. FAILED_PRECONDITION with
    * `{"reason":"TICKET_UNVERIFIED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
@@ -285,10 +296,10 @@ export enum ErrorReason {
   TICKET_UNVERIFIED = 27,
 
   /**
-   * The incident belongs to another namespace than the credential of the caller, a producer: it was first handed over with a
-   * credential of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
+   * The incident belongs to another namespace than the credential of the caller, a producer: it was pushed first with a credential
+   * of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
    *
-   * Example: the producer of namespace "soc-us" submits "INC-1", which the producer of "soc-eu" has submitted before.
+   * Example: a producer of the namespace "soc-us" submits "INC-1", which a producer of "soc-eu" submitted before.
    * PERMISSION_DENIED with
    * `{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
    *
@@ -297,8 +308,8 @@ export enum ErrorReason {
   INCIDENT_OWNED_BY_OTHER = 40,
 
   /**
-   * The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
-   * no `BadRequest`: which field it is cannot be known. UNIMPLEMENTED, for an unknown service or method, has it too.
+   * The request is not a valid message: it is truncated, compressed wrongly, or of another contract. There is no `BadRequest`: the
+   * field is unknown. Also the reason of UNIMPLEMENTED, for an unknown service or method.
    *
    * Example: text in place of a protobuf message. INVALID_ARGUMENT with
    * `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -308,7 +319,7 @@ export enum ErrorReason {
   REQUEST_MALFORMED = 50,
 
   /**
-   * The request has more bytes than the server takes (`limit`), or would take too much memory when it is decoded.
+   * The request has more bytes than the server accepts (`limit`), or requires too much memory when it is decoded.
    *
    * Example: an incident with notes of 3 MiB. OUT_OF_RANGE with
    * `{"reason":"REQUEST_TOO_LARGE","domain":"ticketing.rhythmx","metadata":{"limit":"2097152"}}`.

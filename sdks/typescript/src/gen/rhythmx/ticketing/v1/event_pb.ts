@@ -16,23 +16,23 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rhythmx/ticketing/v1/event.proto.
  */
 export const file_rhythmx_ticketing_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("CiByaHl0aG14L3RpY2tldGluZy92MS9ldmVudC5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEi5gEKGVN0cmVhbVRpY2tldEV2ZW50c1JlcXVlc3QSEwoLaW5jaWRlbnRfaWQYASABKAkSMwoHc3lzdGVtcxgCIAMoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbRI0CgVraW5kcxgDIAMoDjIlLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldEV2ZW50S2luZBIWCgxyZXN1bWVfdG9rZW4YBCABKAlIABIoCgZvbGRlc3QYBSABKAsyFi5nb29nbGUucHJvdG9idWYuRW1wdHlIAEIHCgVzdGFydCKPAQoaU3RyZWFtVGlja2V0RXZlbnRzUmVzcG9uc2USMgoFZXZlbnQYASABKAsyIS5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRFdmVudEgAEjIKCGJvb2ttYXJrGAIgASgLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuQm9va21hcmtIAEIJCgdtZXNzYWdlIkoKCEJvb2ttYXJrEhQKDHJlc3VtZV90b2tlbhgBIAEoCRIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKtAgoLVGlja2V0RXZlbnQSFAoMcmVzdW1lX3Rva2VuGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEigKBHRpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKBGtpbmQYBCABKA4yJS5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRFdmVudEtpbmQSEwoLaW5jaWRlbnRfaWQYBSABKAkSDgoGdGFyZ2V0GAYgASgJEjIKBnN5c3RlbRgHIAEoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbRIwCghkZWxpdmVyeRgIIAEoCzIeLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5EgwKBG5vdGUYCSABKAkq/AQKD1RpY2tldEV2ZW50S2luZBIhCh1USUNLRVRfRVZFTlRfS0lORF9VTlNQRUNJRklFRBAAEh4KGlRJQ0tFVF9FVkVOVF9LSU5EX0FDQ0VQVEVEEAESJgoiVElDS0VUX0VWRU5UX0tJTkRfU05BUFNIT1RfVVBEQVRFRBACEiUKIVRJQ0tFVF9FVkVOVF9LSU5EX0FUVEVNUFRfU1RBUlRFRBADEh0KGVRJQ0tFVF9FVkVOVF9LSU5EX1dBSVRJTkcQBBIhCh1USUNLRVRfRVZFTlRfS0lORF9SRUNPTkNJTElORxAFEh8KG1RJQ0tFVF9FVkVOVF9LSU5EX0RFTElWRVJFRBAGEhwKGFRJQ0tFVF9FVkVOVF9LSU5EX0ZBSUxFRBAHEh0KGVRJQ0tFVF9FVkVOVF9LSU5EX1JFQVJNRUQQCBIfChtUSUNLRVRfRVZFTlRfS0lORF9DQU5DRUxMRUQQCRIeChpUSUNLRVRfRVZFTlRfS0lORF9SRVNPTFZFRBAKEiUKIVRJQ0tFVF9FVkVOVF9LSU5EX0RVUExJQ0FURV9GT1VORBALEiYKIlRJQ0tFVF9FVkVOVF9LSU5EX1RBUkdFVF9USFJPVFRMRUQQDBIqCiZUSUNLRVRfRVZFTlRfS0lORF9UQVJHRVRfTE9HSU5fUkVGVVNFRBANEiYKIlRJQ0tFVF9FVkVOVF9LSU5EX1RBUkdFVF9TVVNQRU5ERUQQDhIrCidUSUNLRVRfRVZFTlRfS0lORF9UQVJHRVRfQ0lSQ1VJVF9PUEVORUQQDxImCiJUSUNLRVRfRVZFTlRfS0lORF9UQVJHRVRfUkVDT1ZFUkVEEBBiBnByb3RvMw", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_delivery, file_rhythmx_ticketing_v1_ticket]);
+  fileDesc("CiByaHl0aG14L3RpY2tldGluZy92MS9ldmVudC5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEi5gEKGVN0cmVhbVRpY2tldEV2ZW50c1JlcXVlc3QSEwoLaW5jaWRlbnRfaWQYASABKAkSMwoHc3lzdGVtcxgCIAMoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbRI0CgVraW5kcxgDIAMoDjIlLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldEV2ZW50S2luZBIWCgxyZXN1bWVfdG9rZW4YBCABKAlIABIoCgZvbGRlc3QYBSABKAsyFi5nb29nbGUucHJvdG9idWYuRW1wdHlIAEIHCgVzdGFydCKPAQoaU3RyZWFtVGlja2V0RXZlbnRzUmVzcG9uc2USMgoFZXZlbnQYASABKAsyIS5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRFdmVudEgAEjIKCGJvb2ttYXJrGAIgASgLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuQm9va21hcmtIAEIJCgdtZXNzYWdlIkoKCEJvb2ttYXJrEhQKDHJlc3VtZV90b2tlbhgBIAEoCRIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKxAgoLVGlja2V0RXZlbnQSFAoMcmVzdW1lX3Rva2VuGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEigKBHRpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKBGtpbmQYBCABKA4yJS5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRFdmVudEtpbmQSEwoLaW5jaWRlbnRfaWQYBSABKAkSEgoKY29ubmVjdGlvbhgGIAEoCRIyCgZzeXN0ZW0YByABKA4yIi5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRTeXN0ZW0SMAoIZGVsaXZlcnkYCCABKAsyHi5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeRIMCgRub3RlGAkgASgJKpAFCg9UaWNrZXRFdmVudEtpbmQSIQodVElDS0VUX0VWRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIeChpUSUNLRVRfRVZFTlRfS0lORF9BQ0NFUFRFRBABEiYKIlRJQ0tFVF9FVkVOVF9LSU5EX1NOQVBTSE9UX1VQREFURUQQAhIlCiFUSUNLRVRfRVZFTlRfS0lORF9BVFRFTVBUX1NUQVJURUQQAxIdChlUSUNLRVRfRVZFTlRfS0lORF9XQUlUSU5HEAQSIQodVElDS0VUX0VWRU5UX0tJTkRfUkVDT05DSUxJTkcQBRIfChtUSUNLRVRfRVZFTlRfS0lORF9ERUxJVkVSRUQQBhIcChhUSUNLRVRfRVZFTlRfS0lORF9GQUlMRUQQBxIdChlUSUNLRVRfRVZFTlRfS0lORF9SRUFSTUVEEAgSHwobVElDS0VUX0VWRU5UX0tJTkRfQ0FOQ0VMTEVEEAkSHgoaVElDS0VUX0VWRU5UX0tJTkRfUkVTT0xWRUQQChIlCiFUSUNLRVRfRVZFTlRfS0lORF9EVVBMSUNBVEVfRk9VTkQQCxIqCiZUSUNLRVRfRVZFTlRfS0lORF9DT05ORUNUSU9OX1RIUk9UVExFRBAMEi4KKlRJQ0tFVF9FVkVOVF9LSU5EX0NPTk5FQ1RJT05fTE9HSU5fUkVGVVNFRBANEioKJlRJQ0tFVF9FVkVOVF9LSU5EX0NPTk5FQ1RJT05fU1VTUEVOREVEEA4SLworVElDS0VUX0VWRU5UX0tJTkRfQ09OTkVDVElPTl9DSVJDVUlUX09QRU5FRBAPEioKJlRJQ0tFVF9FVkVOVF9LSU5EX0NPTk5FQ1RJT05fUkVDT1ZFUkVEEBBiBnByb3RvMw", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_delivery, file_rhythmx_ticketing_v1_ticket]);
 
 /**
- * Which events to stream, and from where: those that fit every filter that is set.
+ * Which events to stream, and from where: those that match every filter that is set.
  *
  * @generated from message rhythmx.ticketing.v1.StreamTicketEventsRequest
  */
 export type StreamTicketEventsRequest = Message<"rhythmx.ticketing.v1.StreamTicketEventsRequest"> & {
   /**
-   * Events of this incident. Empty: of every incident, and of targets.
+   * Events of this incident. Empty: of every incident, and of connections.
    *
    * @generated from field: string incident_id = 1;
    */
   incidentId: string;
 
   /**
-   * Events of any of these systems, at most 100. Empty: of every system.
+   * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.TicketSystem systems = 2;
    */
@@ -46,14 +46,13 @@ export type StreamTicketEventsRequest = Message<"rhythmx.ticketing.v1.StreamTick
   kinds: TicketEventKind[];
 
   /**
-   * Where to begin. Absent: with the events after this call. The first message of a stream is a bookmark of its
-   * beginning.
+   * Where to start. Absent: with the events after this call. The first message of a stream is a bookmark of its start.
    *
    * @generated from oneof rhythmx.ticketing.v1.StreamTicketEventsRequest.start
    */
   start: {
     /**
-     * After the event or bookmark that bore this token.
+     * After the event or bookmark with this token.
      *
      * @generated from field: string resume_token = 4;
      */
@@ -61,7 +60,7 @@ export type StreamTicketEventsRequest = Message<"rhythmx.ticketing.v1.StreamTick
     case: "resumeToken";
   } | {
     /**
-     * With the oldest event that is kept (30 days by default).
+     * With the oldest event that is retained (30 days by default).
      *
      * @generated from field: google.protobuf.Empty oldest = 5;
      */
@@ -90,7 +89,7 @@ export type StreamTicketEventsResponse = Message<"rhythmx.ticketing.v1.StreamTic
    */
   message: {
     /**
-     * Output only. Something happened.
+     * Output only. An event that matches the filters.
      *
      * @generated from field: rhythmx.ticketing.v1.TicketEvent event = 1;
      */
@@ -98,7 +97,7 @@ export type StreamTicketEventsResponse = Message<"rhythmx.ticketing.v1.StreamTic
     case: "event";
   } | {
     /**
-     * Output only. Nothing that fits the filters happened up to here.
+     * Output only. No event that matches the filters happened up to here.
      *
      * @generated from field: rhythmx.ticketing.v1.Bookmark bookmark = 2;
      */
@@ -115,7 +114,7 @@ export const StreamTicketEventsResponseSchema: GenMessage<StreamTicketEventsResp
   messageDesc(file_rhythmx_ticketing_v1_event, 1);
 
 /**
- * A place in the stream.
+ * A position in the stream.
  *
  * @generated from message rhythmx.ticketing.v1.Bookmark
  */
@@ -128,7 +127,7 @@ export type Bookmark = Message<"rhythmx.ticketing.v1.Bookmark"> & {
   resumeToken: string;
 
   /**
-   * Output only. When the bookmark was made.
+   * Output only. Time of the bookmark.
    *
    * @generated from field: google.protobuf.Timestamp time = 2;
    */
@@ -143,22 +142,22 @@ export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_event, 2);
 
 /**
- * Something that happened to a delivery or to a target. Stored in the same transaction as the change itself.
+ * A change of a delivery or of the condition of a connection. Stored in the same transaction as the change.
  *
  * @generated from message rhythmx.ticketing.v1.TicketEvent
  */
 export type TicketEvent = Message<"rhythmx.ticketing.v1.TicketEvent"> & {
   /**
-   * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused, with
-   * RESUME_TOKEN_EXPIRED, if the event was lost because the database was put back from a copy.
+   * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused with
+   * RESUME_TOKEN_EXPIRED if the event was lost because the database was restored from a backup.
    *
    * @generated from field: string resume_token = 1;
    */
   resumeToken: string;
 
   /**
-   * Output only. Place of the event among all events: ever growing, gap-free without filters. Example: after event 41
-   * comes event 42. Where a database was put back from a copy, numbers of the events that were lost are given out again.
+   * Output only. Position of the event among all events: strictly increasing, without gaps in a stream without filters. Example:
+   * event 42 follows event 41. After a database was restored from a backup, the numbers of lost events are reused.
    *
    * @generated from field: uint64 sequence = 2;
    */
@@ -179,35 +178,35 @@ export type TicketEvent = Message<"rhythmx.ticketing.v1.TicketEvent"> & {
   kind: TicketEventKind;
 
   /**
-   * Output only. The incident. Empty for TARGET_ kinds.
+   * Output only. ID of the incident. Empty for the CONNECTION_ kinds.
    *
    * @generated from field: string incident_id = 5;
    */
   incidentId: string;
 
   /**
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    *
-   * @generated from field: string target = 6;
+   * @generated from field: string connection = 6;
    */
-  target: string;
+  connection: string;
 
   /**
-   * Output only.
+   * Output only. Kind of the ticket system.
    *
    * @generated from field: rhythmx.ticketing.v1.TicketSystem system = 7;
    */
   system: TicketSystem;
 
   /**
-   * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+   * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
    *
    * @generated from field: rhythmx.ticketing.v1.Delivery delivery = 8;
    */
   delivery?: Delivery | undefined;
 
   /**
-   * Output only. What the operator said who caused it, or what troubles the target. Often empty.
+   * Output only. What happened, for people, with the note of the operator; for the CONNECTION_ kinds the cause. May be empty.
    *
    * @generated from field: string note = 9;
    */
@@ -222,7 +221,7 @@ export const TicketEventSchema: GenMessage<TicketEvent> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_event, 3);
 
 /**
- * What happened.
+ * Kind of an event.
  *
  * @generated from enum rhythmx.ticketing.v1.TicketEventKind
  */
@@ -249,22 +248,22 @@ export enum TicketEventKind {
   SNAPSHOT_UPDATED = 2,
 
   /**
-   * An attempt was started: the delivery is ATTEMPTING.
+   * An attempt started: the delivery is ATTEMPTING.
    *
    * @generated from enum value: TICKET_EVENT_KIND_ATTEMPT_STARTED = 3;
    */
   ATTEMPT_STARTED = 3,
 
   /**
-   * The delivery is WAITING: an attempt failed and will be repeated, or its target admits none just now.
+   * The delivery is WAITING: an attempt failed and will be retried, or its connection is not sending.
    *
    * @generated from enum value: TICKET_EVENT_KIND_WAITING = 4;
    */
   WAITING = 4,
 
   /**
-   * The outcome of an attempt is unknown: the delivery is RECONCILING. Comes once more if no look-up can settle it, since the
-   * search is not known to show tickets of this service: `last_error` says then what a person has to do.
+   * The outcome of an attempt is unknown: the delivery is RECONCILING. Sent again if no look-up can settle it, because the search
+   * is not known to show tickets of this service: `last_error` says then what an operator has to do.
    *
    * @generated from enum value: TICKET_EVENT_KIND_RECONCILING = 5;
    */
@@ -285,69 +284,70 @@ export enum TicketEventKind {
   FAILED = 7,
 
   /**
-   * A failed or waiting delivery was made due: by an operator, by changed settings or because the target recovered.
+   * A failed or waiting delivery was made due: by an operator, by changed settings or because the connection recovered.
    *
    * @generated from enum value: TICKET_EVENT_KIND_REARMED = 8;
    */
   REARMED = 8,
 
   /**
-   * An operator gave the delivery up: it is CANCELLED.
+   * An operator cancelled the delivery: it is CANCELLED.
    *
    * @generated from enum value: TICKET_EVENT_KIND_CANCELLED = 9;
    */
   CANCELLED = 9,
 
   /**
-   * An operator told which ticket it is, or corrected what an operator had told before: the delivery is DELIVERED.
+   * An operator named the ticket, or corrected a ticket that an operator had named: the delivery is DELIVERED.
    *
    * @generated from enum value: TICKET_EVENT_KIND_RESOLVED = 10;
    */
   RESOLVED = 10,
 
   /**
-   * A later search found a second ticket with the same marker, or that another one of those known is the oldest: it is
-   * the delivery's ticket now.
+   * A duplicate scan found a further ticket with the same marker, or found that another known one is the oldest and became the
+   * delivery's ticket.
    *
    * @generated from enum value: TICKET_EVENT_KIND_DUPLICATE_FOUND = 11;
    */
   DUPLICATE_FOUND = 11,
 
   /**
-   * The target asked for a pause (429): its deliveries wait until it is over.
+   * The ticket system asked for a pause (429): deliveries of the connection wait until it is over.
    *
-   * @generated from enum value: TICKET_EVENT_KIND_TARGET_THROTTLED = 12;
+   * @generated from enum value: TICKET_EVENT_KIND_CONNECTION_THROTTLED = 12;
    */
-  TARGET_THROTTLED = 12,
+  CONNECTION_THROTTLED = 12,
 
   /**
-   * The target refused the login (401 or 403): one delivery a tick probes it.
+   * The ticket system refused the login (401 or 403): one delivery a tick probes it.
    *
-   * @generated from enum value: TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED = 13;
+   * @generated from enum value: TICKET_EVENT_KIND_CONNECTION_LOGIN_REFUSED = 13;
    */
-  TARGET_LOGIN_REFUSED = 13,
+  CONNECTION_LOGIN_REFUSED = 13,
 
   /**
-   * The account at the target is locked or may be soon: nothing is sent until the login is changed (address,
-   * account or secret), a test passes, or RetryDelivery sends one.
+   * The account is locked or could be locked by further refused logins: nothing is sent until the login is changed (address,
+   * account or secret), a test passes, or RetryDelivery sends a delivery.
    *
-   * @generated from enum value: TICKET_EVENT_KIND_TARGET_SUSPENDED = 14;
+   * @generated from enum value: TICKET_EVENT_KIND_CONNECTION_SUSPENDED = 14;
    */
-  TARGET_SUSPENDED = 14,
+  CONNECTION_SUSPENDED = 14,
 
   /**
-   * The target failed repeatedly, or a delivery spent its retries on such failures: one delivery a tick probes it.
+   * The circuit breaker opened: the ticket system failed repeatedly, or a delivery spent its retries on such failures. One
+   * delivery a tick probes it.
    *
-   * @generated from enum value: TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED = 15;
+   * @generated from enum value: TICKET_EVENT_KIND_CONNECTION_CIRCUIT_OPENED = 15;
    */
-  TARGET_CIRCUIT_OPENED = 15,
+  CONNECTION_CIRCUIT_OPENED = 15,
 
   /**
-   * Deliveries to the target run again.
+   * Deliveries of the connection are sent again.
    *
-   * @generated from enum value: TICKET_EVENT_KIND_TARGET_RECOVERED = 16;
+   * @generated from enum value: TICKET_EVENT_KIND_CONNECTION_RECOVERED = 16;
    */
-  TARGET_RECOVERED = 16,
+  CONNECTION_RECOVERED = 16,
 }
 
 /**

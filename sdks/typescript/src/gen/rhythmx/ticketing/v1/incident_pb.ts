@@ -15,9 +15,9 @@ export const file_rhythmx_ticketing_v1_incident: GenFile = /*@__PURE__*/
   fileDesc("CiNyaHl0aG14L3RpY2tldGluZy92MS9pbmNpZGVudC5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEivgMKCEluY2lkZW50EgoKAmlkGAEgASgJEgsKA3VybBgCIAEoCRIqCgVhY3RvchgDIAEoCzIbLnJoeXRobXgudGlja2V0aW5nLnYxLkFjdG9yEigKBHJpc2sYBCABKAsyGi5yaHl0aG14LnRpY2tldGluZy52MS5SaXNrEjAKCGFjdGl2aXR5GAUgASgLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuQWN0aXZpdHkSMAoIdGltZWxpbmUYBiABKAsyHi5yaHl0aG14LnRpY2tldGluZy52MS5UaW1lbGluZRImCgNzbGEYByABKAsyGS5yaHl0aG14LnRpY2tldGluZy52MS5TbGESLQoHdGFjdGljcxgIIAMoCzIcLnJoeXRobXgudGlja2V0aW5nLnYxLlRhY3RpYxIzCgp0ZWNobmlxdWVzGAkgAygLMh8ucmh5dGhteC50aWNrZXRpbmcudjEuVGVjaG5pcXVlEjYKDGZpcmluZ19ydWxlcxgKIAMoCzIgLnJoeXRobXgudGlja2V0aW5nLnYxLkZpcmluZ1J1bGUSGwoTaW52ZXN0aWdhdGlvbl9ub3RlcxgLIAEoCSJUCgVBY3RvchIMCgRuYW1lGAEgASgJEi0KBHR5cGUYAiABKA4yHy5yaHl0aG14LnRpY2tldGluZy52MS5BY3RvclR5cGUSDgoGZW50aXR5GAMgASgJIngKBFJpc2sSDQoFc2NvcmUYASABKAESLgoFbGV2ZWwYAiABKA4yHy5yaHl0aG14LnRpY2tldGluZy52MS5SaXNrTGV2ZWwSMQoHZmFjdG9ycxgDIAMoCzIgLnJoeXRobXgudGlja2V0aW5nLnYxLlJpc2tGYWN0b3IiOQoKUmlza0ZhY3RvchIMCgRuYW1lGAEgASgJEg0KBXNjb3JlGAIgASgBEg4KBmRldGFpbBgDIAEoCSJrCghBY3Rpdml0eRITCgthbGFybV9jb3VudBgBIAEoDRIZChF0aHJlYXRfY2FzZV9jb3VudBgCIAEoDRIZChF1bmlxdWVfcnVsZV9jb3VudBgDIAEoDRIUCgxwcmltYXJ5X3J1bGUYBCABKAkinwEKCFRpbWVsaW5lEi8KC2ZpcnN0X2FsZXJ0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpsYXN0X2FsZXJ0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg9hY3RpdmVfZHVyYXRpb24YAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iewoDU2xhEikKBnRhcmdldBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgZzdGF0dXMYAiABKA4yHy5yaHl0aG14LnRpY2tldGluZy52MS5TbGFTdGF0dXMSGAoQcGVyY2VudF9jb25zdW1lZBgDIAEoASIiCgZUYWN0aWMSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCSIlCglUZWNobmlxdWUSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCSJbCgpGaXJpbmdSdWxlEgwKBG5hbWUYASABKAkSDQoFY291bnQYAiABKA0SMAoIc2V2ZXJpdHkYAyABKA4yHi5yaHl0aG14LnRpY2tldGluZy52MS5TZXZlcml0eSpkCglBY3RvclR5cGUSGgoWQUNUT1JfVFlQRV9VTlNQRUNJRklFRBAAEhMKD0FDVE9SX1RZUEVfVVNFUhABEhMKD0FDVE9SX1RZUEVfSE9TVBACEhEKDUFDVE9SX1RZUEVfSVAQAyqAAQoJUmlza0xldmVsEhoKFlJJU0tfTEVWRUxfVU5TUEVDSUZJRUQQABISCg5SSVNLX0xFVkVMX0xPVxABEhUKEVJJU0tfTEVWRUxfTUVESVVNEAISEwoPUklTS19MRVZFTF9ISUdIEAMSFwoTUklTS19MRVZFTF9DUklUSUNBTBAEKnUKCFNldmVyaXR5EhgKFFNFVkVSSVRZX1VOU1BFQ0lGSUVEEAASEAoMU0VWRVJJVFlfTE9XEAESEwoPU0VWRVJJVFlfTUVESVVNEAISEQoNU0VWRVJJVFlfSElHSBADEhUKEVNFVkVSSVRZX0NSSVRJQ0FMEAQqcQoJU2xhU3RhdHVzEhoKFlNMQV9TVEFUVVNfVU5TUEVDSUZJRUQQABIXChNTTEFfU1RBVFVTX09OX1RSQUNLEAESFgoSU0xBX1NUQVRVU19BVF9SSVNLEAISFwoTU0xBX1NUQVRVU19CUkVBQ0hFRBADYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * An incident as RhythmX knows it. Its text is data: in a ticket it never becomes markup, a mention, a link or a query.
- * Lengths count Unicode characters. Texts are cleaned on the way into a ticket: bidirectional controls are shown, for example as
- * "[U+202E]", other characters without a glyph are removed, and the ticket's adjustments say so.
+ * An incident of RhythmX. Its text is data: in a ticket it never becomes markup, a mention, a link or a query. Lengths count
+ * Unicode characters. Texts are cleaned for a ticket: bidirectional controls are made visible, for example as "[U+202E]", other
+ * characters without a glyph are removed, and the adjustments of the ticket say so.
  *
  * @generated from message rhythmx.ticketing.v1.Incident
  */
@@ -38,21 +38,21 @@ export type Incident = Message<"rhythmx.ticketing.v1.Incident"> & {
   url: string;
 
   /**
-   * Whom or what the incident is about. Required.
+   * User, machine or address that the incident is about. Required.
    *
    * @generated from field: rhythmx.ticketing.v1.Actor actor = 3;
    */
   actor?: Actor | undefined;
 
   /**
-   * How bad it is. Required.
+   * Risk score and level. Required.
    *
    * @generated from field: rhythmx.ticketing.v1.Risk risk = 4;
    */
   risk?: Risk | undefined;
 
   /**
-   * What led to it. Optional: absent means that nothing was counted.
+   * Alarms and rules behind it. Optional: absent means that nothing was counted.
    *
    * @generated from field: rhythmx.ticketing.v1.Activity activity = 5;
    */
@@ -66,21 +66,21 @@ export type Incident = Message<"rhythmx.ticketing.v1.Incident"> & {
   timeline?: Timeline | undefined;
 
   /**
-   * How its service level stands. Optional: absent means that none applies.
+   * Service level. Optional: absent means that none applies.
    *
    * @generated from field: rhythmx.ticketing.v1.Sla sla = 7;
    */
   sla?: Sla | undefined;
 
   /**
-   * MITRE ATT&CK tactics, in the order in which they are to be shown. At most 50.
+   * MITRE ATT&CK tactics, in display order. At most 50.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.Tactic tactics = 8;
    */
   tactics: Tactic[];
 
   /**
-   * MITRE ATT&CK techniques, in the order in which they are to be shown. At most 200.
+   * MITRE ATT&CK techniques, in display order. At most 200.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.Technique techniques = 9;
    */
@@ -95,7 +95,7 @@ export type Incident = Message<"rhythmx.ticketing.v1.Incident"> & {
   firingRules: FiringRule[];
 
   /**
-   * What analysts have found so far. Optional; at most 65,536 characters, line breaks are kept.
+   * Findings of analysts. Optional; at most 65,536 characters, line breaks are kept.
    *
    * @generated from field: string investigation_notes = 11;
    */
@@ -110,7 +110,7 @@ export const IncidentSchema: GenMessage<Incident> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_incident, 0);
 
 /**
- * Whom or what an incident is about.
+ * User, machine or address that an incident is about.
  *
  * @generated from message rhythmx.ticketing.v1.Actor
  */
@@ -145,13 +145,13 @@ export const ActorSchema: GenMessage<Actor> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_incident, 1);
 
 /**
- * How bad an incident is.
+ * Risk of an incident.
  *
  * @generated from message rhythmx.ticketing.v1.Risk
  */
 export type Risk = Message<"rhythmx.ticketing.v1.Risk"> & {
   /**
-   * 0 to 100. Gives the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
+   * 0 to 100. Determines the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
    * Example: 69.9 is MEDIUM, 70 is HIGH.
    *
    * @generated from field: double score = 1;
@@ -159,14 +159,14 @@ export type Risk = Message<"rhythmx.ticketing.v1.Risk"> & {
   score: number;
 
   /**
-   * Gives the ticket's priority. UNSPECIFIED: taken from the severity of the score.
+   * Determines the priority of the ticket. UNSPECIFIED: derived from the severity of the score.
    *
    * @generated from field: rhythmx.ticketing.v1.RiskLevel level = 2;
    */
   level: RiskLevel;
 
   /**
-   * What the score is made of. At most 7, in the order in which they are to be shown.
+   * Components of the score. At most 7, in display order.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.RiskFactor factors = 3;
    */
@@ -181,7 +181,7 @@ export const RiskSchema: GenMessage<Risk> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_incident, 2);
 
 /**
- * One part of a risk score.
+ * One component of a risk score.
  *
  * @generated from message rhythmx.ticketing.v1.RiskFactor
  */
@@ -201,7 +201,7 @@ export type RiskFactor = Message<"rhythmx.ticketing.v1.RiskFactor"> & {
   score: number;
 
   /**
-   * Why it scored so. Optional; at most 500 characters.
+   * Reason for the score. Optional; at most 500 characters.
    *
    * @generated from field: string detail = 3;
    */
@@ -216,7 +216,7 @@ export const RiskFactorSchema: GenMessage<RiskFactor> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_incident, 3);
 
 /**
- * What led to an incident.
+ * Alarms and rules behind an incident.
  *
  * @generated from message rhythmx.ticketing.v1.Activity
  */
@@ -243,7 +243,7 @@ export type Activity = Message<"rhythmx.ticketing.v1.Activity"> & {
   uniqueRuleCount: number;
 
   /**
-   * The rule that matters most. Optional; at most 256 characters.
+   * Name of the most important rule. Optional; at most 256 characters.
    *
    * @generated from field: string primary_rule = 4;
    */
@@ -278,7 +278,7 @@ export type Timeline = Message<"rhythmx.ticketing.v1.Timeline"> & {
   lastAlert?: Timestamp | undefined;
 
   /**
-   * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+   * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
    *
    * @generated from field: google.protobuf.Duration active_duration = 3;
    */
@@ -293,7 +293,7 @@ export const TimelineSchema: GenMessage<Timeline> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_incident, 5);
 
 /**
- * How the service level of an incident stands.
+ * Service level of an incident.
  *
  * @generated from message rhythmx.ticketing.v1.Sla
  */
@@ -313,7 +313,7 @@ export type Sla = Message<"rhythmx.ticketing.v1.Sla"> & {
   status: SlaStatus;
 
   /**
-   * Part of the target that is used up, in percent. 0 and above; more than 100 once the target was missed.
+   * Used part of `target`, in percent. 0 and above; more than 100 after it was missed.
    *
    * @generated from field: double percent_consumed = 3;
    */
@@ -397,14 +397,14 @@ export type FiringRule = Message<"rhythmx.ticketing.v1.FiringRule"> & {
   name: string;
 
   /**
-   * How often it fired. 1 and above.
+   * Number of times it fired. 1 and above.
    *
    * @generated from field: uint32 count = 2;
    */
   count: number;
 
   /**
-   * How severe the rule is. Optional.
+   * Severity of the rule. Optional.
    *
    * @generated from field: rhythmx.ticketing.v1.Severity severity = 3;
    */
@@ -419,7 +419,7 @@ export const FiringRuleSchema: GenMessage<FiringRule> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_incident, 9);
 
 /**
- * What sort of actor it is.
+ * Kind of an actor.
  *
  * @generated from enum rhythmx.ticketing.v1.ActorType
  */
@@ -460,14 +460,14 @@ export const ActorTypeSchema: GenEnum<ActorType> = /*@__PURE__*/
   enumDesc(file_rhythmx_ticketing_v1_incident, 0);
 
 /**
- * The risk level that RhythmX gave the incident. It decides the ticket's priority: CRITICAL, HIGH, MEDIUM and LOW become
+ * Risk level of an incident. Determines the priority of the ticket: CRITICAL, HIGH, MEDIUM and LOW become
  * Highest, High, Medium and Low in Jira, and priorities 1, 2, 3 and 4 in ServiceNow.
  *
  * @generated from enum rhythmx.ticketing.v1.RiskLevel
  */
 export enum RiskLevel {
   /**
-   * Taken from the severity of the score.
+   * Derived from the severity of the score.
    *
    * @generated from enum value: RISK_LEVEL_UNSPECIFIED = 0;
    */
@@ -501,7 +501,7 @@ export const RiskLevelSchema: GenEnum<RiskLevel> = /*@__PURE__*/
   enumDesc(file_rhythmx_ticketing_v1_incident, 1);
 
 /**
- * How severe an incident is, by its risk score alone. Auto-push compares it with its threshold.
+ * Severity of an incident, derived from its risk score. Auto-push compares it with the minimum severity.
  *
  * @generated from enum rhythmx.ticketing.v1.Severity
  */
@@ -549,7 +549,7 @@ export const SeveritySchema: GenEnum<Severity> = /*@__PURE__*/
   enumDesc(file_rhythmx_ticketing_v1_incident, 2);
 
 /**
- * Whether a service level is kept.
+ * State of a service level.
  *
  * @generated from enum rhythmx.ticketing.v1.SlaStatus
  */
@@ -562,7 +562,7 @@ export enum SlaStatus {
   UNSPECIFIED = 0,
 
   /**
-   * It will be kept as things stand.
+   * It is expected to be met.
    *
    * @generated from enum value: SLA_STATUS_ON_TRACK = 1;
    */

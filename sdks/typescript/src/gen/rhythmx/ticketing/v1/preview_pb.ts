@@ -18,10 +18,10 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rhythmx/ticketing/v1/preview.proto.
  */
 export const file_rhythmx_ticketing_v1_preview: GenFile = /*@__PURE__*/
-  fileDesc("CiJyaHl0aG14L3RpY2tldGluZy92MS9wcmV2aWV3LnByb3RvEhRyaHl0aG14LnRpY2tldGluZy52MSJ8ChRQcmV2aWV3VGlja2V0UmVxdWVzdBIwCghpbmNpZGVudBgBIAEoCzIeLnJoeXRobXgudGlja2V0aW5nLnYxLkluY2lkZW50EjIKBnN5c3RlbRgCIAEoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbSK6AQoVUHJldmlld1RpY2tldFJlc3BvbnNlEjQKBnRpY2tldBgBIAEoCzIkLnJoeXRobXgudGlja2V0aW5nLnYxLlJlbmRlcmVkVGlja2V0EjkKCWF1dG9fcHVzaBgCIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoRGVjaXNpb24SMAoIZXhpc3RpbmcYAyABKAsyHi5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeSL1AQoOUmVuZGVyZWRUaWNrZXQSMgoGc3lzdGVtGAEgASgOMiIucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0U3lzdGVtEg8KB3N1bW1hcnkYAiABKAkSEAoIcHJpb3JpdHkYAyABKAkSDgoGbGFiZWxzGAQgAygJEg4KBm1hcmtlchgFIAEoCRITCgtkZXNjcmlwdGlvbhgGIAEoCRISCgpwbGFpbl90ZXh0GAcgASgJEjUKC2FkanVzdG1lbnRzGAggAygLMiAucmh5dGhteC50aWNrZXRpbmcudjEuQWRqdXN0bWVudBIMCgRib2R5GAkgASgJYgZwcm90bzM", [file_rhythmx_ticketing_v1_delivery, file_rhythmx_ticketing_v1_incident, file_rhythmx_ticketing_v1_push, file_rhythmx_ticketing_v1_ticket]);
+  fileDesc("CiJyaHl0aG14L3RpY2tldGluZy92MS9wcmV2aWV3LnByb3RvEhRyaHl0aG14LnRpY2tldGluZy52MSKjAQoUUHJldmlld1RpY2tldFJlcXVlc3QSMAoIaW5jaWRlbnQYASABKAsyHi5yaHl0aG14LnRpY2tldGluZy52MS5JbmNpZGVudBI0CgZzeXN0ZW0YAiABKA4yIi5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRTeXN0ZW1IABIUCgpjb25uZWN0aW9uGAMgASgJSABCDQoLZGVzdGluYXRpb24iugEKFVByZXZpZXdUaWNrZXRSZXNwb25zZRI0CgZ0aWNrZXQYASABKAsyJC5yaHl0aG14LnRpY2tldGluZy52MS5SZW5kZXJlZFRpY2tldBI5CglhdXRvX3B1c2gYAiABKAsyJi5yaHl0aG14LnRpY2tldGluZy52MS5BdXRvUHVzaERlY2lzaW9uEjAKCGV4aXN0aW5nGAMgASgLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnki9QEKDlJlbmRlcmVkVGlja2V0EjIKBnN5c3RlbRgBIAEoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbRIPCgdzdW1tYXJ5GAIgASgJEhAKCHByaW9yaXR5GAMgASgJEg4KBmxhYmVscxgEIAMoCRIOCgZtYXJrZXIYBSABKAkSEwoLZGVzY3JpcHRpb24YBiABKAkSEgoKcGxhaW5fdGV4dBgHIAEoCRI1CgthZGp1c3RtZW50cxgIIAMoCzIgLnJoeXRobXgudGlja2V0aW5nLnYxLkFkanVzdG1lbnQSDAoEYm9keRgJIAEoCWIGcHJvdG8z", [file_rhythmx_ticketing_v1_delivery, file_rhythmx_ticketing_v1_incident, file_rhythmx_ticketing_v1_push, file_rhythmx_ticketing_v1_ticket]);
 
 /**
- * What to render, and for which system.
+ * Which incident to render, and for which connection.
  *
  * @generated from message rhythmx.ticketing.v1.PreviewTicketRequest
  */
@@ -34,11 +34,27 @@ export type PreviewTicketRequest = Message<"rhythmx.ticketing.v1.PreviewTicketRe
   incident?: Incident | undefined;
 
   /**
-   * Required.
+   * The connection to render for. Required.
    *
-   * @generated from field: rhythmx.ticketing.v1.TicketSystem system = 2;
+   * @generated from oneof rhythmx.ticketing.v1.PreviewTicketRequest.destination
    */
-  system: TicketSystem;
+  destination: {
+    /**
+     * The connection that is named after this ticket system.
+     *
+     * @generated from field: rhythmx.ticketing.v1.TicketSystem system = 2;
+     */
+    value: TicketSystem;
+    case: "system";
+  } | {
+    /**
+     * Name of the connection: "jira" or "servicenow".
+     *
+     * @generated from field: string connection = 3;
+     */
+    value: string;
+    case: "connection";
+  } | { case: undefined; value?: undefined };
 };
 
 /**
@@ -62,14 +78,14 @@ export type PreviewTicketResponse = Message<"rhythmx.ticketing.v1.PreviewTicketR
   ticket?: RenderedTicket | undefined;
 
   /**
-   * Output only. What auto-push would decide about this incident and system.
+   * Output only. Decision of auto-push for this incident and connection.
    *
    * @generated from field: rhythmx.ticketing.v1.AutoPushDecision auto_push = 2;
    */
   autoPush?: AutoPushDecision | undefined;
 
   /**
-   * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+   * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
    *
    * @generated from field: rhythmx.ticketing.v1.Delivery existing = 3;
    */
@@ -84,7 +100,7 @@ export const PreviewTicketResponseSchema: GenMessage<PreviewTicketResponse> = /*
   messageDesc(file_rhythmx_ticketing_v1_preview, 1);
 
 /**
- * A ticket in the form of its system.
+ * A ticket in the form of its ticket system.
  *
  * @generated from message rhythmx.ticketing.v1.RenderedTicket
  */
@@ -104,36 +120,36 @@ export type RenderedTicket = Message<"rhythmx.ticketing.v1.RenderedTicket"> & {
   summary: string;
 
   /**
-   * Output only. Priority in the system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
+   * Output only. Priority in the ticket system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
    *
    * @generated from field: string priority = 3;
    */
   priority: string;
 
   /**
-   * Output only. The marker's label included. Empty for ServiceNow.
+   * Output only. Includes the label with the marker. Empty for ServiceNow.
    *
    * @generated from field: repeated string labels = 4;
    */
   labels: string[];
 
   /**
-   * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+   * Output only. Client-side idempotency key that identifies the ticket: a label in Jira, the correlation ID in ServiceNow.
    *
    * @generated from field: string marker = 5;
    */
   marker: string;
 
   /**
-   * Output only. The description in the system's own form, to the byte: Atlassian Document Format as JSON for Jira
-   * Cloud, wiki markup for Jira Data Center, plain text for ServiceNow.
+   * Output only. The description exactly as it would be sent: Atlassian Document Format as JSON for Jira Cloud, wiki markup for
+   * Jira Data Center, plain text for ServiceNow.
    *
    * @generated from field: string description = 6;
    */
   description: string;
 
   /**
-   * Output only. The description as plain text, for reading it here.
+   * Output only. The description as plain text.
    *
    * @generated from field: string plain_text = 7;
    */
@@ -147,7 +163,7 @@ export type RenderedTicket = Message<"rhythmx.ticketing.v1.RenderedTicket"> & {
   adjustments: Adjustment[];
 
   /**
-   * Output only. The body of the create request as JSON, to the byte.
+   * Output only. The body of the create request as JSON, exactly as it would be sent.
    *
    * @generated from field: string body = 9;
    */

@@ -16,10 +16,10 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rhythmx/ticketing/v1/push.proto.
  */
 export const file_rhythmx_ticketing_v1_push: GenFile = /*@__PURE__*/
-  fileDesc("Ch9yaHl0aG14L3RpY2tldGluZy92MS9wdXNoLnByb3RvEhRyaHl0aG14LnRpY2tldGluZy52MSJ7ChNDcmVhdGVUaWNrZXRSZXF1ZXN0EjAKCGluY2lkZW50GAEgASgLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuSW5jaWRlbnQSMgoGc3lzdGVtGAIgASgOMiIucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0U3lzdGVtInIKFENyZWF0ZVRpY2tldFJlc3BvbnNlEjAKCGRlbGl2ZXJ5GAEgASgLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnkSFwoPYWxyZWFkeV9leGlzdGVkGAIgASgIEg8KB21lc3NhZ2UYAyABKAkiSQoVU3VibWl0SW5jaWRlbnRSZXF1ZXN0EjAKCGluY2lkZW50GAEgASgLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuSW5jaWRlbnQiuwEKFlN1Ym1pdEluY2lkZW50UmVzcG9uc2USMAoIc2V2ZXJpdHkYASABKA4yHi5yaHl0aG14LnRpY2tldGluZy52MS5TZXZlcml0eRI4ChBtaW5pbXVtX3NldmVyaXR5GAIgASgOMh4ucmh5dGhteC50aWNrZXRpbmcudjEuU2V2ZXJpdHkSNQoHcmVzdWx0cxgDIAMoCzIkLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoUmVzdWx0IpUBCg5BdXRvUHVzaFJlc3VsdBI4CghkZWNpc2lvbhgBIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoRGVjaXNpb24SMAoIZGVsaXZlcnkYAiABKAsyHi5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeRIXCg9hbHJlYWR5X2V4aXN0ZWQYAyABKAgisAEKEEF1dG9QdXNoRGVjaXNpb24SMgoGc3lzdGVtGAEgASgOMiIucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0U3lzdGVtEg4KBnRhcmdldBgCIAEoCRIMCgRwdXNoGAMgASgIEjUKC3NraXBfcmVhc29uGAQgASgOMiAucmh5dGhteC50aWNrZXRpbmcudjEuU2tpcFJlYXNvbhITCgtleHBsYW5hdGlvbhgFIAEoCSreAQoKU2tpcFJlYXNvbhIbChdTS0lQX1JFQVNPTl9VTlNQRUNJRklFRBAAEiIKHlNLSVBfUkVBU09OX0FVVE9fUFVTSF9ESVNBQkxFRBABEiMKH1NLSVBfUkVBU09OX1NZU1RFTV9OT1RfU0VMRUNURUQQAhIfChtTS0lQX1JFQVNPTl9CRUxPV19USFJFU0hPTEQQAxIlCiFTS0lQX1JFQVNPTl9TWVNURU1fTk9UX0NPTkZJR1VSRUQQBBIiCh5TS0lQX1JFQVNPTl9TWVNURU1fTk9UX0VOQUJMRUQQBWIGcHJvdG8z", [file_rhythmx_ticketing_v1_delivery, file_rhythmx_ticketing_v1_incident, file_rhythmx_ticketing_v1_ticket]);
+  fileDesc("Ch9yaHl0aG14L3RpY2tldGluZy92MS9wdXNoLnByb3RvEhRyaHl0aG14LnRpY2tldGluZy52MSKiAQoTQ3JlYXRlVGlja2V0UmVxdWVzdBIwCghpbmNpZGVudBgBIAEoCzIeLnJoeXRobXgudGlja2V0aW5nLnYxLkluY2lkZW50EjQKBnN5c3RlbRgCIAEoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbUgAEhQKCmNvbm5lY3Rpb24YAyABKAlIAEINCgtkZXN0aW5hdGlvbiJyChRDcmVhdGVUaWNrZXRSZXNwb25zZRIwCghkZWxpdmVyeRgBIAEoCzIeLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5EhcKD2FscmVhZHlfZXhpc3RlZBgCIAEoCBIPCgdtZXNzYWdlGAMgASgJIkkKFVN1Ym1pdEluY2lkZW50UmVxdWVzdBIwCghpbmNpZGVudBgBIAEoCzIeLnJoeXRobXgudGlja2V0aW5nLnYxLkluY2lkZW50IrsBChZTdWJtaXRJbmNpZGVudFJlc3BvbnNlEjAKCHNldmVyaXR5GAEgASgOMh4ucmh5dGhteC50aWNrZXRpbmcudjEuU2V2ZXJpdHkSOAoQbWluaW11bV9zZXZlcml0eRgCIAEoDjIeLnJoeXRobXgudGlja2V0aW5nLnYxLlNldmVyaXR5EjUKB3Jlc3VsdHMYAyADKAsyJC5yaHl0aG14LnRpY2tldGluZy52MS5BdXRvUHVzaFJlc3VsdCKVAQoOQXV0b1B1c2hSZXN1bHQSOAoIZGVjaXNpb24YASABKAsyJi5yaHl0aG14LnRpY2tldGluZy52MS5BdXRvUHVzaERlY2lzaW9uEjAKCGRlbGl2ZXJ5GAIgASgLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnkSFwoPYWxyZWFkeV9leGlzdGVkGAMgASgIIrQBChBBdXRvUHVzaERlY2lzaW9uEjIKBnN5c3RlbRgBIAEoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbRISCgpjb25uZWN0aW9uGAIgASgJEgwKBHB1c2gYAyABKAgSNQoLc2tpcF9yZWFzb24YBCABKA4yIC5yaHl0aG14LnRpY2tldGluZy52MS5Ta2lwUmVhc29uEhMKC2V4cGxhbmF0aW9uGAUgASgJKuoBCgpTa2lwUmVhc29uEhsKF1NLSVBfUkVBU09OX1VOU1BFQ0lGSUVEEAASIgoeU0tJUF9SRUFTT05fQVVUT19QVVNIX0RJU0FCTEVEEAESJwojU0tJUF9SRUFTT05fQ09OTkVDVElPTl9OT1RfU0VMRUNURUQQAhIfChtTS0lQX1JFQVNPTl9CRUxPV19USFJFU0hPTEQQAxIpCiVTS0lQX1JFQVNPTl9DT05ORUNUSU9OX05PVF9DT05GSUdVUkVEEAQSJgoiU0tJUF9SRUFTT05fQ09OTkVDVElPTl9OT1RfRU5BQkxFRBAFYgZwcm90bzM", [file_rhythmx_ticketing_v1_delivery, file_rhythmx_ticketing_v1_incident, file_rhythmx_ticketing_v1_ticket]);
 
 /**
- * Which incident to push, and where.
+ * Which incident to push, and to which connection.
  *
  * @generated from message rhythmx.ticketing.v1.CreateTicketRequest
  */
@@ -32,11 +32,27 @@ export type CreateTicketRequest = Message<"rhythmx.ticketing.v1.CreateTicketRequ
   incident?: Incident | undefined;
 
   /**
-   * Required.
+   * The connection that gets the ticket. Required.
    *
-   * @generated from field: rhythmx.ticketing.v1.TicketSystem system = 2;
+   * @generated from oneof rhythmx.ticketing.v1.CreateTicketRequest.destination
    */
-  system: TicketSystem;
+  destination: {
+    /**
+     * The connection that is named after this ticket system.
+     *
+     * @generated from field: rhythmx.ticketing.v1.TicketSystem system = 2;
+     */
+    value: TicketSystem;
+    case: "system";
+  } | {
+    /**
+     * Name of the connection: "jira" or "servicenow".
+     *
+     * @generated from field: string connection = 3;
+     */
+    value: string;
+    case: "connection";
+  } | { case: undefined; value?: undefined };
 };
 
 /**
@@ -47,29 +63,29 @@ export const CreateTicketRequestSchema: GenMessage<CreateTicketRequest> = /*@__P
   messageDesc(file_rhythmx_ticketing_v1_push, 0);
 
 /**
- * How the push stands.
+ * State of the push.
  *
  * @generated from message rhythmx.ticketing.v1.CreateTicketResponse
  */
 export type CreateTicketResponse = Message<"rhythmx.ticketing.v1.CreateTicketResponse"> & {
   /**
-   * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-   * or PENDING or ATTEMPTING when the deadline came first.
+   * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+   * or ATTEMPTING if the deadline of the call came first.
    *
    * @generated from field: rhythmx.ticketing.v1.Delivery delivery = 1;
    */
   delivery?: Delivery | undefined;
 
   /**
-   * Output only. Whether the ticket was there before this call.
+   * Output only. Whether the ticket existed before this call.
    *
    * @generated from field: bool already_existed = 2;
    */
   alreadyExisted: boolean;
 
   /**
-   * Output only. How the push stands, in one sentence for people. Example: "Jira refused the login; it will be tried
-   * again at 2026-03-01T08:15:00Z."
+   * Output only. State of the push in one sentence, for people; at most 2,000 characters. Example: "No ticket yet: Jira refused
+   * the login. It will be tried again at 2026-03-01T08:15:00Z."
    *
    * @generated from field: string message = 3;
    */
@@ -105,7 +121,7 @@ export const SubmitIncidentRequestSchema: GenMessage<SubmitIncidentRequest> = /*
   messageDesc(file_rhythmx_ticketing_v1_push, 2);
 
 /**
- * What auto-push decided.
+ * Decisions of auto-push.
  *
  * @generated from message rhythmx.ticketing.v1.SubmitIncidentResponse
  */
@@ -118,14 +134,14 @@ export type SubmitIncidentResponse = Message<"rhythmx.ticketing.v1.SubmitInciden
   severity: Severity;
 
   /**
-   * Output only. The threshold that it was compared with.
+   * Output only. The minimum severity that it was compared with.
    *
    * @generated from field: rhythmx.ticketing.v1.Severity minimum_severity = 2;
    */
   minimumSeverity: Severity;
 
   /**
-   * Output only. The decision for every ticket system that the service knows.
+   * Output only. One for each connection.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.AutoPushResult results = 3;
    */
@@ -140,7 +156,7 @@ export const SubmitIncidentResponseSchema: GenMessage<SubmitIncidentResponse> = 
   messageDesc(file_rhythmx_ticketing_v1_push, 3);
 
 /**
- * What auto-push did for one ticket system.
+ * What auto-push did for one connection.
  *
  * @generated from message rhythmx.ticketing.v1.AutoPushResult
  */
@@ -153,14 +169,14 @@ export type AutoPushResult = Message<"rhythmx.ticketing.v1.AutoPushResult"> & {
   decision?: AutoPushDecision | undefined;
 
   /**
-   * Output only. The delivery, when the incident is pushed. It may be older than this call.
+   * Output only. The delivery, if the incident is pushed. It may be older than this call.
    *
    * @generated from field: rhythmx.ticketing.v1.Delivery delivery = 2;
    */
   delivery?: Delivery | undefined;
 
   /**
-   * Output only. Whether the delivery was there before this call.
+   * Output only. Whether the delivery existed before this call.
    *
    * @generated from field: bool already_existed = 3;
    */
@@ -175,41 +191,41 @@ export const AutoPushResultSchema: GenMessage<AutoPushResult> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_push, 4);
 
 /**
- * What auto-push decides for an incident and a ticket system.
+ * Decision of auto-push for an incident and a connection.
  *
  * @generated from message rhythmx.ticketing.v1.AutoPushDecision
  */
 export type AutoPushDecision = Message<"rhythmx.ticketing.v1.AutoPushDecision"> & {
   /**
-   * Output only.
+   * Output only. Kind of the ticket system.
    *
    * @generated from field: rhythmx.ticketing.v1.TicketSystem system = 1;
    */
   system: TicketSystem;
 
   /**
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    *
-   * @generated from field: string target = 2;
+   * @generated from field: string connection = 2;
    */
-  target: string;
+  connection: string;
 
   /**
-   * Output only. Whether the incident is pushed there.
+   * Output only. Whether the incident is pushed to it.
    *
    * @generated from field: bool push = 3;
    */
   push: boolean;
 
   /**
-   * Output only. Why it is not pushed. UNSPECIFIED when it is.
+   * Output only. Why it is not pushed. UNSPECIFIED if it is.
    *
    * @generated from field: rhythmx.ticketing.v1.SkipReason skip_reason = 4;
    */
   skipReason: SkipReason;
 
   /**
-   * Output only. The decision in one sentence for people. Example: "Severity HIGH is below the threshold CRITICAL."
+   * Output only. The decision in one sentence, for people. Example: "severity HIGH is below the minimum CRITICAL".
    *
    * @generated from field: string explanation = 5;
    */
@@ -224,52 +240,52 @@ export const AutoPushDecisionSchema: GenMessage<AutoPushDecision> = /*@__PURE__*
   messageDesc(file_rhythmx_ticketing_v1_push, 5);
 
 /**
- * Why auto-push leaves an incident alone. When several hold, the first of this list is given.
+ * Why auto-push does not push an incident. If several reasons hold, the first of this list is given.
  *
  * @generated from enum rhythmx.ticketing.v1.SkipReason
  */
 export enum SkipReason {
   /**
-   * It is not left alone.
+   * It is pushed.
    *
    * @generated from enum value: SKIP_REASON_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * Auto-push is switched off.
+   * Auto-push is disabled.
    *
    * @generated from enum value: SKIP_REASON_AUTO_PUSH_DISABLED = 1;
    */
   AUTO_PUSH_DISABLED = 1,
 
   /**
-   * The system is not among those of the auto-push settings.
+   * The auto-push settings do not select the connection.
    *
-   * @generated from enum value: SKIP_REASON_SYSTEM_NOT_SELECTED = 2;
+   * @generated from enum value: SKIP_REASON_CONNECTION_NOT_SELECTED = 2;
    */
-  SYSTEM_NOT_SELECTED = 2,
+  CONNECTION_NOT_SELECTED = 2,
 
   /**
-   * The severity is below the threshold.
+   * The severity is below the minimum.
    *
    * @generated from enum value: SKIP_REASON_BELOW_THRESHOLD = 3;
    */
   BELOW_THRESHOLD = 3,
 
   /**
-   * The system lacks settings that are needed to create a ticket.
+   * The connection lacks settings that a ticket requires.
    *
-   * @generated from enum value: SKIP_REASON_SYSTEM_NOT_CONFIGURED = 4;
+   * @generated from enum value: SKIP_REASON_CONNECTION_NOT_CONFIGURED = 4;
    */
-  SYSTEM_NOT_CONFIGURED = 4,
+  CONNECTION_NOT_CONFIGURED = 4,
 
   /**
-   * The system is switched off.
+   * The connection is disabled.
    *
-   * @generated from enum value: SKIP_REASON_SYSTEM_NOT_ENABLED = 5;
+   * @generated from enum value: SKIP_REASON_CONNECTION_NOT_ENABLED = 5;
    */
-  SYSTEM_NOT_ENABLED = 5,
+  CONNECTION_NOT_ENABLED = 5,
 }
 
 /**

@@ -26,35 +26,38 @@ export const file_rhythmx_ticketing_v1_service: GenFile = /*@__PURE__*/
   fileDesc("CiJyaHl0aG14L3RpY2tldGluZy92MS9zZXJ2aWNlLnByb3RvEhRyaHl0aG14LnRpY2tldGluZy52MTLvCwoQVGlja2V0aW5nU2VydmljZRJcCglDb25maWd1cmUSJi5yaHl0aG14LnRpY2tldGluZy52MS5Db25maWd1cmVSZXF1ZXN0Gicucmh5dGhteC50aWNrZXRpbmcudjEuQ29uZmlndXJlUmVzcG9uc2USawoOVGVzdENvbm5lY3Rpb24SKy5yaHl0aG14LnRpY2tldGluZy52MS5UZXN0Q29ubmVjdGlvblJlcXVlc3QaLC5yaHl0aG14LnRpY2tldGluZy52MS5UZXN0Q29ubmVjdGlvblJlc3BvbnNlElwKCUdldFN0YXR1cxImLnJoeXRobXgudGlja2V0aW5nLnYxLkdldFN0YXR1c1JlcXVlc3QaJy5yaHl0aG14LnRpY2tldGluZy52MS5HZXRTdGF0dXNSZXNwb25zZRJoCg1QcmV2aWV3VGlja2V0Eioucmh5dGhteC50aWNrZXRpbmcudjEuUHJldmlld1RpY2tldFJlcXVlc3QaKy5yaHl0aG14LnRpY2tldGluZy52MS5QcmV2aWV3VGlja2V0UmVzcG9uc2USZQoMQ3JlYXRlVGlja2V0Eikucmh5dGhteC50aWNrZXRpbmcudjEuQ3JlYXRlVGlja2V0UmVxdWVzdBoqLnJoeXRobXgudGlja2V0aW5nLnYxLkNyZWF0ZVRpY2tldFJlc3BvbnNlEmsKDlN1Ym1pdEluY2lkZW50Eisucmh5dGhteC50aWNrZXRpbmcudjEuU3VibWl0SW5jaWRlbnRSZXF1ZXN0Giwucmh5dGhteC50aWNrZXRpbmcudjEuU3VibWl0SW5jaWRlbnRSZXNwb25zZRJ5ChJTdHJlYW1UaWNrZXRFdmVudHMSLy5yaHl0aG14LnRpY2tldGluZy52MS5TdHJlYW1UaWNrZXRFdmVudHNSZXF1ZXN0GjAucmh5dGhteC50aWNrZXRpbmcudjEuU3RyZWFtVGlja2V0RXZlbnRzUmVzcG9uc2UwARJiCgtHZXREZWxpdmVyeRIoLnJoeXRobXgudGlja2V0aW5nLnYxLkdldERlbGl2ZXJ5UmVxdWVzdBopLnJoeXRobXgudGlja2V0aW5nLnYxLkdldERlbGl2ZXJ5UmVzcG9uc2USawoOTGlzdERlbGl2ZXJpZXMSKy5yaHl0aG14LnRpY2tldGluZy52MS5MaXN0RGVsaXZlcmllc1JlcXVlc3QaLC5yaHl0aG14LnRpY2tldGluZy52MS5MaXN0RGVsaXZlcmllc1Jlc3BvbnNlEmgKDVJldHJ5RGVsaXZlcnkSKi5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeURlbGl2ZXJ5UmVxdWVzdBorLnJoeXRobXgudGlja2V0aW5nLnYxLlJldHJ5RGVsaXZlcnlSZXNwb25zZRJuCg9SZXRyeURlbGl2ZXJpZXMSLC5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeURlbGl2ZXJpZXNSZXF1ZXN0Gi0ucmh5dGhteC50aWNrZXRpbmcudjEuUmV0cnlEZWxpdmVyaWVzUmVzcG9uc2USawoOQ2FuY2VsRGVsaXZlcnkSKy5yaHl0aG14LnRpY2tldGluZy52MS5DYW5jZWxEZWxpdmVyeVJlcXVlc3QaLC5yaHl0aG14LnRpY2tldGluZy52MS5DYW5jZWxEZWxpdmVyeVJlc3BvbnNlEm4KD1Jlc29sdmVEZWxpdmVyeRIsLnJoeXRobXgudGlja2V0aW5nLnYxLlJlc29sdmVEZWxpdmVyeVJlcXVlc3QaLS5yaHl0aG14LnRpY2tldGluZy52MS5SZXNvbHZlRGVsaXZlcnlSZXNwb25zZRJxChBMaXN0QXVkaXRFbnRyaWVzEi0ucmh5dGhteC50aWNrZXRpbmcudjEuTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QaLi5yaHl0aG14LnRpY2tldGluZy52MS5MaXN0QXVkaXRFbnRyaWVzUmVzcG9uc2ViBnByb3RvMw", [file_rhythmx_ticketing_v1_audit, file_rhythmx_ticketing_v1_connection, file_rhythmx_ticketing_v1_delivery, file_rhythmx_ticketing_v1_event, file_rhythmx_ticketing_v1_preview, file_rhythmx_ticketing_v1_push, file_rhythmx_ticketing_v1_settings]);
 
 /**
- * Turns RhythmX incidents into tickets in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted
- * push is never lost, and asking twice never makes a second ticket.
+ * Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
+ * never lost, and a repeated call never creates a second ticket.
  *
- * Errors carry `google.rpc` details. Every refusal has an `ErrorInfo` whose `domain` is "ticketing.rhythmx" and whose
- * `reason` is a value of `ErrorReason` without its prefix, for example "SYSTEM_NOT_ENABLED". INVALID_ARGUMENT has a
- * `BadRequest` with every violation at once, each under its field path, for example `incident.firing_rules[3].name`
- * (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
+ * A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
+ * name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
+ * which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
  *
- * A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
- * more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
- * (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
- * digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
+ * Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
+ * a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
+ * every violation at once, each under its field path, for example `incident.firing_rules[3].name` (indices count from 0). A
+ * failed delivery is not an RPC error: the push was accepted, and `Delivery` says what happened.
  *
- * Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
- * ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
- * CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
- * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
- * "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
- * credential is revoked or runs out.
+ * A call that exceeds its deadline gets DEADLINE_EXCEEDED; what it had accepted by then continues. A request of more than 2 MiB
+ * gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and a request that cannot be decoded gets INVALID_ARGUMENT (REQUEST_MALFORMED). A caller
+ * may name its request in the metadata `x-request-id` (at most 64 letters, digits and "-_.:"); the response and every log line of
+ * the server about it have that ID, or one that the server generated.
  *
- * Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
+ * If the server requires credentials, every call has one: a bearer token in the metadata `authorization` ("Bearer rxt_..."), or a
+ * client certificate. Without a valid one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING, CREDENTIAL_INVALID); a call that the
+ * caller's role does not permit gets PERMISSION_DENIED (ROLE_INSUFFICIENT); a call over a limit gets RESOURCE_EXHAUSTED
+ * (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential has a namespace, by default "default": producers act only on
+ * incidents of their own namespace. A stream ends with UNAUTHENTICATED when its credential is revoked or expires.
+ *
+ * Times are UTC. Clients must accept enum values that they do not know.
  *
  * @generated from service rhythmx.ticketing.v1.TicketingService
  */
 export const TicketingService: GenService<{
   /**
-   * Changes settings. A field that is set replaces the stored one, a field that is absent stays, so
-   * `{"jira":{"enabled":true}}` is a toggle. Everything is validated first and either all of it is stored or none.
-   * When the settings of a system changed, its waiting deliveries become due at once.
+   * Changes settings. A field that is set replaces the stored value, a field that is absent keeps it: `{"jira":{"enabled":true}}`
+   * is a toggle. The whole request is validated, and either all of it is stored or nothing. When the settings of a connection
+   * change, its waiting deliveries become due at once.
    *
    * Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED).
    *
@@ -66,12 +69,13 @@ export const TicketingService: GenService<{
     output: typeof ConfigureResponseSchema;
   },
   /**
-   * Makes a few real calls that prove authentication and access (project, issue type and create permission; table and
-   * assignment group) and create nothing. Takes settings that are not saved yet, merged over the saved ones.
-   * A check that fails is an answer and not an error. Time and outcome of a test of saved settings are kept.
+   * Makes a few calls to the ticket system that prove authentication and access (project, issue type and create permission; table
+   * and assignment group) and create nothing. Accepts unsaved settings, which are merged over the saved ones. A failed check is
+   * part of the response and not an error. Time and outcome of a test of saved settings are stored.
    *
-   * Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED), FAILED_PRECONDITION (SYSTEM_NOT_CONFIGURED),
-   * RESOURCE_EXHAUSTED (RATE_LIMITED; by default after 30 tests a minute, of all callers together).
+   * Errors: INVALID_ARGUMENT (REQUEST_INVALID, SETTINGS_INVALID, SECRET_REQUIRED), NOT_FOUND (CONNECTION_NOT_FOUND),
+   * FAILED_PRECONDITION (CONNECTION_NOT_CONFIGURED), RESOURCE_EXHAUSTED (RATE_LIMITED; by default after 30 tests a minute, of all
+   * callers together).
    *
    * @generated from rpc rhythmx.ticketing.v1.TicketingService.TestConnection
    */
@@ -81,8 +85,8 @@ export const TicketingService: GenService<{
     output: typeof TestConnectionResponseSchema;
   },
   /**
-   * Tells, for each ticket system, whether it is configured and enabled, how its last test went, how its deliveries
-   * stand and whether it is paused; and the auto-push and retry settings in force.
+   * Returns for each connection whether it is configured and enabled, its last test, the number of its deliveries in each state
+   * and its condition; and the auto-push and retry settings in force.
    *
    * @generated from rpc rhythmx.ticketing.v1.TicketingService.GetStatus
    */
@@ -92,11 +96,11 @@ export const TicketingService: GenService<{
     output: typeof GetStatusResponseSchema;
   },
   /**
-   * Renders the ticket exactly as it would be pushed, and says what was cut or left out. Stores nothing and creates
-   * nothing. What the system offers (its issue types and priorities, its groups) is asked of it; when it is not
-   * configured or cannot be asked, `adjustments` tells what could not be checked.
+   * Renders the ticket exactly as it would be pushed, and lists what was cut or left out. Stores nothing and creates nothing. Reads
+   * from the ticket system what it offers (issue types, priorities, groups); if the connection is not configured or cannot be
+   * queried, `adjustments` lists what could not be checked.
    *
-   * Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+   * Errors: INVALID_ARGUMENT (INCIDENT_INVALID), NOT_FOUND (CONNECTION_NOT_FOUND).
    *
    * @generated from rpc rhythmx.ticketing.v1.TicketingService.PreviewTicket
    */
@@ -106,14 +110,15 @@ export const TicketingService: GenService<{
     output: typeof PreviewTicketResponseSchema;
   },
   /**
-   * Pushes an incident to one ticket system. The push is durable before the first byte is sent to that system; the
-   * call then waits for the first attempt, as long as its deadline allows (30 s when it has none), and answers with
-   * the ticket, or with when and why it will be tried again. There is one delivery for an incident and a target:
-   * when the ticket exists the call returns it and says so; when the delivery waits or failed it is tried now.
-   * The same incident ID with a different content updates what the next attempt will send while nothing was sent.
+   * Pushes an incident to one connection. The push is durable before the first byte is sent to the ticket system. The call then
+   * waits for the first attempt until its deadline (30 s if it has none), and returns the ticket, or when and why the push will be
+   * retried. There is one delivery for an incident and a connection: if the ticket exists, the call returns it with
+   * `already_existed`; if the delivery waits or failed, it is tried now. The same incident ID with different content replaces the
+   * content of the next attempt, as long as nothing was sent.
    *
-   * Errors: INVALID_ARGUMENT (INCIDENT_INVALID), FAILED_PRECONDITION (SYSTEM_NOT_CONFIGURED, SYSTEM_NOT_ENABLED,
-   * DELIVERY_STATE for a delivery that an operator cancelled: RetryDelivery takes it up again).
+   * Errors: INVALID_ARGUMENT (INCIDENT_INVALID), NOT_FOUND (CONNECTION_NOT_FOUND), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER),
+   * FAILED_PRECONDITION (CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED, DELIVERY_STATE for a cancelled delivery:
+   * RetryDelivery retries it).
    *
    * @generated from rpc rhythmx.ticketing.v1.TicketingService.CreateTicket
    */
@@ -123,12 +128,12 @@ export const TicketingService: GenService<{
     output: typeof CreateTicketResponseSchema;
   },
   /**
-   * Offers a new incident to auto-push: its severity is compared with the threshold, and it is pushed to each selected
-   * ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
-   * waiting for the systems. Offering the same incident again is safe.
+   * Submits a new incident to auto-push: its severity is compared with the minimum severity, and it is pushed to each selected
+   * connection at once. Returns the decision for every connection as soon as the deliveries are durable, without waiting for the
+   * ticket systems. Submitting the same incident again is safe.
    *
-   * An incident belongs to the namespace of the credential that first pushed it. A producer whose credential has another
-   * namespace is refused and learns nothing of it.
+   * An incident belongs to the namespace of the credential that pushed it first. A producer with a credential of another namespace
+   * is refused, and the refusal says nothing about the incident.
    *
    * Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
    *
@@ -140,10 +145,10 @@ export const TicketingService: GenService<{
     output: typeof SubmitIncidentResponseSchema;
   },
   /**
-   * Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
-   * event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-   * 10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
-   * of incidents of its namespace that it asked for first, and no others.
+   * Streams the events of deliveries and connections. Within a stream events are ordered, unique and gap-free; across reconnects
+   * every event is received at least once if the client resumes with the last token that it has processed. Bookmarks arrive every
+   * 10 s, so that the token of a filtered stream advances too. The stream does not end by itself. A producer receives only the
+   * events of incidents of its namespace that it requested first.
    *
    * Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
    * RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
@@ -168,8 +173,8 @@ export const TicketingService: GenService<{
     output: typeof GetDeliveryResponseSchema;
   },
   /**
-   * Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
-   * most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
+   * Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and returns at most 1 MiB,
+   * so a page may be short or empty though it is not the last: continue until `next_page_token` is empty.
    *
    * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
    *
@@ -181,12 +186,11 @@ export const TicketingService: GenService<{
     output: typeof ListDeliveriesResponseSchema;
   },
   /**
-   * Tries a WAITING, FAILED or CANCELLED delivery now, and makes the look-up of a RECONCILING one due now; a PENDING one
-   * is about to be tried anyway. A FAILED or CANCELLED delivery gets its retries back. Waits for the attempt like
-   * CreateTicket.
+   * Tries a WAITING, FAILED or CANCELLED delivery now, and makes the look-up of a RECONCILING one due now; a PENDING one is tried
+   * shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
    *
    * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-   * SYSTEM_NOT_CONFIGURED, SYSTEM_NOT_ENABLED).
+   * CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
    *
    * @generated from rpc rhythmx.ticketing.v1.TicketingService.RetryDelivery
    */
@@ -196,9 +200,9 @@ export const TicketingService: GenService<{
     output: typeof RetryDeliveryResponseSchema;
   },
   /**
-   * Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
-   * bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
-   * whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+   * Retries the deliveries that match a filter, like RetryDelivery and without waiting for their attempts, one bounded page a call.
+   * Call again with `next_page_token` until it is empty; the same page may be requested twice. If the outcome of an earlier send is
+   * unknown, the ticket is looked up, never created anyway. Each call adds one audit entry.
    *
    * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
    *
@@ -210,9 +214,8 @@ export const TicketingService: GenService<{
     output: typeof RetryDeliveriesResponseSchema;
   },
   /**
-   * Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
-   * what may have been sent stays known, so that a later RetryDelivery looks for it first.
-   * Cancelling a cancelled delivery returns it unchanged.
+   * Cancels a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept and not retried automatically; sends with an unknown
+   * outcome are kept too, so that a later RetryDelivery looks for their ticket first. A cancelled delivery is returned unchanged.
    *
    * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
    *
@@ -224,14 +227,14 @@ export const TicketingService: GenService<{
     output: typeof CancelDeliveryResponseSchema;
   },
   /**
-   * Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
-   * tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
-   * DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
-   * or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
+   * Names the ticket of a delivery. The ticket is read first: it must exist in the place where the connection creates tickets, and
+   * must not be another incident's. Key, ID and address are taken from the ticket. The delivery becomes DELIVERED. A later call
+   * with another ticket corrects a ticket that an operator named; a ticket that the service created or found stays. Earlier sends
+   * with an unknown outcome are kept, and duplicate scans search for them later.
    *
    * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-   * TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
-   * not set).
+   * TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED if the ticket system could not be queried and `allow_unverified` is not
+   * set).
    *
    * @generated from rpc rhythmx.ticketing.v1.TicketingService.ResolveDelivery
    */
@@ -241,8 +244,8 @@ export const TicketingService: GenService<{
     output: typeof ResolveDeliveryResponseSchema;
   },
   /**
-   * Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
-   * first, page by page.
+   * Lists the audit log, the newest entry first, page by page: changes of settings, deliveries and tokens, tests of unsaved
+   * credentials, and refused changes.
    *
    * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
    *

@@ -16,37 +16,37 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rhythmx/ticketing/v1/settings.proto.
  */
 export const file_rhythmx_ticketing_v1_settings: GenFile = /*@__PURE__*/
-  fileDesc("CiNyaHl0aG14L3RpY2tldGluZy92MS9zZXR0aW5ncy5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEi8QEKEENvbmZpZ3VyZVJlcXVlc3QSMAoEamlyYRgBIAEoCzIiLnJoeXRobXgudGlja2V0aW5nLnYxLkppcmFTZXR0aW5ncxI8CgpzZXJ2aWNlbm93GAIgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzEjkKCWF1dG9fcHVzaBgDIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoU2V0dGluZ3MSMgoFcmV0cnkYBCABKAsyIy5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeVNldHRpbmdzIpcCChFDb25maWd1cmVSZXNwb25zZRI0CgRqaXJhGAEgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzVmlldxJACgpzZXJ2aWNlbm93GAIgASgLMiwucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzVmlldxI5CglhdXRvX3B1c2gYAyABKAsyJi5yaHl0aG14LnRpY2tldGluZy52MS5BdXRvUHVzaFNldHRpbmdzEjIKBXJldHJ5GAQgASgLMiMucmh5dGhteC50aWNrZXRpbmcudjEuUmV0cnlTZXR0aW5ncxIbChNkZWxpdmVyaWVzX21hZGVfZHVlGAUgASgNItIFCgxKaXJhU2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEhAKA3VybBgCIAEoCUgBiAEBEhIKBWVtYWlsGAMgASgJSAKIAQESGwoJYXBpX3Rva2VuGAQgASgJQgOAAQFIA4gBARInChVwZXJzb25hbF9hY2Nlc3NfdG9rZW4YBSABKAlCA4ABAUgEiAEBEhgKC3Byb2plY3Rfa2V5GAYgASgJSAWIAQESFwoKaXNzdWVfdHlwZRgHIAEoCUgGiAEBEjcKB2ZsYXZvdXIYCCABKA4yIS5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhRmxhdm91ckgHiAEBEhUKCGNsb3VkX2lkGAkgASgJSAiIAQESGAoLZ2F0ZXdheV91cmwYCiABKAlICYgBARIwCgZsYWJlbHMYCyABKAsyIC5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhTGFiZWxzEhYKCXByb3h5X3VybBgMIAEoCUgKiAEBEhwKD2NhX2NlcnRpZmljYXRlcxgNIAEoCUgLiAEBEhsKDnByb3h5X3VzZXJuYW1lGA4gASgJSAyIAQESIAoOcHJveHlfcGFzc3dvcmQYDyABKAlCA4ABAUgNiAEBEhcKCnB1YmxpY191cmwYECABKAlIDogBAUIKCghfZW5hYmxlZEIGCgRfdXJsQggKBl9lbWFpbEIMCgpfYXBpX3Rva2VuQhgKFl9wZXJzb25hbF9hY2Nlc3NfdG9rZW5CDgoMX3Byb2plY3Rfa2V5Qg0KC19pc3N1ZV90eXBlQgoKCF9mbGF2b3VyQgsKCV9jbG91ZF9pZEIOCgxfZ2F0ZXdheV91cmxCDAoKX3Byb3h5X3VybEISChBfY2FfY2VydGlmaWNhdGVzQhEKD19wcm94eV91c2VybmFtZUIRCg9fcHJveHlfcGFzc3dvcmRCDQoLX3B1YmxpY191cmwiHAoKSmlyYUxhYmVscxIOCgZ2YWx1ZXMYASADKAki3gMKEEppcmFTZXR0aW5nc1ZpZXcSDwoHZW5hYmxlZBgBIAEoCBILCgN1cmwYAiABKAkSDQoFZW1haWwYAyABKAkSNAoQYXBpX3Rva2VuX3NldF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASQAoccGVyc29uYWxfYWNjZXNzX3Rva2VuX3NldF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcHJvamVjdF9rZXkYBiABKAkSEgoKaXNzdWVfdHlwZRgHIAEoCRIyCgdmbGF2b3VyGAggASgOMiEucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYUZsYXZvdXISEAoIY2xvdWRfaWQYCSABKAkSEwoLZ2F0ZXdheV91cmwYCiABKAkSDgoGbGFiZWxzGAsgAygJEhEKCXByb3h5X3VybBgMIAEoCRIXCg9jYV9jZXJ0aWZpY2F0ZXMYDSABKAkSFgoOcHJveHlfdXNlcm5hbWUYDiABKAkSOQoVcHJveHlfcGFzc3dvcmRfc2V0X2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpwdWJsaWNfdXJsGBAgASgJIp4EChJTZXJ2aWNlTm93U2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEhUKCGluc3RhbmNlGAIgASgJSAGIAQESFQoIdXNlcm5hbWUYAyABKAlIAogBARIaCghwYXNzd29yZBgEIAEoCUIDgAEBSAOIAQESHQoQYXNzaWdubWVudF9ncm91cBgFIAEoCUgEiAEBEhIKBXRhYmxlGAYgASgJSAWIAQESPgoKcHJpb3JpdGllcxgHIAEoCzIqLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0aWVzEhYKCXByb3h5X3VybBgIIAEoCUgGiAEBEhwKD2NhX2NlcnRpZmljYXRlcxgJIAEoCUgHiAEBEhsKDnByb3h5X3VzZXJuYW1lGAogASgJSAiIAQESIAoOcHJveHlfcGFzc3dvcmQYCyABKAlCA4ABAUgJiAEBEhcKCnB1YmxpY191cmwYDCABKAlICogBAUIKCghfZW5hYmxlZEILCglfaW5zdGFuY2VCCwoJX3VzZXJuYW1lQgsKCV9wYXNzd29yZEITChFfYXNzaWdubWVudF9ncm91cEIICgZfdGFibGVCDAoKX3Byb3h5X3VybEISChBfY2FfY2VydGlmaWNhdGVzQhEKD19wcm94eV91c2VybmFtZUIRCg9fcHJveHlfcGFzc3dvcmRCDQoLX3B1YmxpY191cmwi+wEKFFNlcnZpY2VOb3dQcmlvcml0aWVzEjoKCGNyaXRpY2FsGAEgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXR5EjYKBGhpZ2gYAiABKAsyKC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93UHJpb3JpdHkSOAoGbWVkaXVtGAMgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXR5EjUKA2xvdxgEIAEoCzIoLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0eSI1ChJTZXJ2aWNlTm93UHJpb3JpdHkSDgoGaW1wYWN0GAEgASgNEg8KB3VyZ2VuY3kYAiABKA0i/gIKFlNlcnZpY2VOb3dTZXR0aW5nc1ZpZXcSDwoHZW5hYmxlZBgBIAEoCBIQCghpbnN0YW5jZRgCIAEoCRIQCgh1c2VybmFtZRgDIAEoCRIzCg9wYXNzd29yZF9zZXRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKEGFzc2lnbm1lbnRfZ3JvdXAYBSABKAkSDQoFdGFibGUYBiABKAkSPgoKcHJpb3JpdGllcxgHIAEoCzIqLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0aWVzEhEKCXByb3h5X3VybBgIIAEoCRIXCg9jYV9jZXJ0aWZpY2F0ZXMYCSABKAkSFgoOcHJveHlfdXNlcm5hbWUYCiABKAkSOQoVcHJveHlfcGFzc3dvcmRfc2V0X2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpwdWJsaWNfdXJsGAwgASgJIsEBChBBdXRvUHVzaFNldHRpbmdzEhQKB2VuYWJsZWQYASABKAhIAIgBARI9ChBtaW5pbXVtX3NldmVyaXR5GAIgASgOMh4ucmh5dGhteC50aWNrZXRpbmcudjEuU2V2ZXJpdHlIAYgBARI3CgdzeXN0ZW1zGAMgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0U3lzdGVtTGlzdEIKCghfZW5hYmxlZEITChFfbWluaW11bV9zZXZlcml0eSJGChBUaWNrZXRTeXN0ZW1MaXN0EjIKBnZhbHVlcxgBIAMoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbSLvAQoNUmV0cnlTZXR0aW5ncxIZCgxtYXhfYXR0ZW1wdHMYASABKA1IAIgBARItCgpiYXNlX2RlbGF5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiwKCW1heF9kZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI1ChJwcm9jZXNzb3JfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoGaml0dGVyGAUgASgBSAGIAQFCDwoNX21heF9hdHRlbXB0c0IJCgdfaml0dGVyKngKC0ppcmFGbGF2b3VyEhwKGEpJUkFfRkxBVk9VUl9VTlNQRUNJRklFRBAAEhUKEUpJUkFfRkxBVk9VUl9BVVRPEAESFgoSSklSQV9GTEFWT1VSX0NMT1VEEAISHAoYSklSQV9GTEFWT1VSX0RBVEFfQ0VOVEVSEANiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_incident, file_rhythmx_ticketing_v1_ticket]);
+  fileDesc("CiNyaHl0aG14L3RpY2tldGluZy92MS9zZXR0aW5ncy5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEi8QEKEENvbmZpZ3VyZVJlcXVlc3QSMAoEamlyYRgBIAEoCzIiLnJoeXRobXgudGlja2V0aW5nLnYxLkppcmFTZXR0aW5ncxI8CgpzZXJ2aWNlbm93GAIgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzEjkKCWF1dG9fcHVzaBgDIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoU2V0dGluZ3MSMgoFcmV0cnkYBCABKAsyIy5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeVNldHRpbmdzIpcCChFDb25maWd1cmVSZXNwb25zZRI0CgRqaXJhGAEgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzVmlldxJACgpzZXJ2aWNlbm93GAIgASgLMiwucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzVmlldxI5CglhdXRvX3B1c2gYAyABKAsyJi5yaHl0aG14LnRpY2tldGluZy52MS5BdXRvUHVzaFNldHRpbmdzEjIKBXJldHJ5GAQgASgLMiMucmh5dGhteC50aWNrZXRpbmcudjEuUmV0cnlTZXR0aW5ncxIbChNkZWxpdmVyaWVzX21hZGVfZHVlGAUgASgNItIFCgxKaXJhU2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEhAKA3VybBgCIAEoCUgBiAEBEhIKBWVtYWlsGAMgASgJSAKIAQESGwoJYXBpX3Rva2VuGAQgASgJQgOAAQFIA4gBARInChVwZXJzb25hbF9hY2Nlc3NfdG9rZW4YBSABKAlCA4ABAUgEiAEBEhgKC3Byb2plY3Rfa2V5GAYgASgJSAWIAQESFwoKaXNzdWVfdHlwZRgHIAEoCUgGiAEBEjcKB2ZsYXZvdXIYCCABKA4yIS5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhRmxhdm91ckgHiAEBEhUKCGNsb3VkX2lkGAkgASgJSAiIAQESGAoLZ2F0ZXdheV91cmwYCiABKAlICYgBARIwCgZsYWJlbHMYCyABKAsyIC5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhTGFiZWxzEhYKCXByb3h5X3VybBgMIAEoCUgKiAEBEhwKD2NhX2NlcnRpZmljYXRlcxgNIAEoCUgLiAEBEhsKDnByb3h5X3VzZXJuYW1lGA4gASgJSAyIAQESIAoOcHJveHlfcGFzc3dvcmQYDyABKAlCA4ABAUgNiAEBEhcKCnB1YmxpY191cmwYECABKAlIDogBAUIKCghfZW5hYmxlZEIGCgRfdXJsQggKBl9lbWFpbEIMCgpfYXBpX3Rva2VuQhgKFl9wZXJzb25hbF9hY2Nlc3NfdG9rZW5CDgoMX3Byb2plY3Rfa2V5Qg0KC19pc3N1ZV90eXBlQgoKCF9mbGF2b3VyQgsKCV9jbG91ZF9pZEIOCgxfZ2F0ZXdheV91cmxCDAoKX3Byb3h5X3VybEISChBfY2FfY2VydGlmaWNhdGVzQhEKD19wcm94eV91c2VybmFtZUIRCg9fcHJveHlfcGFzc3dvcmRCDQoLX3B1YmxpY191cmwiHAoKSmlyYUxhYmVscxIOCgZ2YWx1ZXMYASADKAki3gMKEEppcmFTZXR0aW5nc1ZpZXcSDwoHZW5hYmxlZBgBIAEoCBILCgN1cmwYAiABKAkSDQoFZW1haWwYAyABKAkSNAoQYXBpX3Rva2VuX3NldF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASQAoccGVyc29uYWxfYWNjZXNzX3Rva2VuX3NldF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcHJvamVjdF9rZXkYBiABKAkSEgoKaXNzdWVfdHlwZRgHIAEoCRIyCgdmbGF2b3VyGAggASgOMiEucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYUZsYXZvdXISEAoIY2xvdWRfaWQYCSABKAkSEwoLZ2F0ZXdheV91cmwYCiABKAkSDgoGbGFiZWxzGAsgAygJEhEKCXByb3h5X3VybBgMIAEoCRIXCg9jYV9jZXJ0aWZpY2F0ZXMYDSABKAkSFgoOcHJveHlfdXNlcm5hbWUYDiABKAkSOQoVcHJveHlfcGFzc3dvcmRfc2V0X2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpwdWJsaWNfdXJsGBAgASgJIp4EChJTZXJ2aWNlTm93U2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEhUKCGluc3RhbmNlGAIgASgJSAGIAQESFQoIdXNlcm5hbWUYAyABKAlIAogBARIaCghwYXNzd29yZBgEIAEoCUIDgAEBSAOIAQESHQoQYXNzaWdubWVudF9ncm91cBgFIAEoCUgEiAEBEhIKBXRhYmxlGAYgASgJSAWIAQESPgoKcHJpb3JpdGllcxgHIAEoCzIqLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0aWVzEhYKCXByb3h5X3VybBgIIAEoCUgGiAEBEhwKD2NhX2NlcnRpZmljYXRlcxgJIAEoCUgHiAEBEhsKDnByb3h5X3VzZXJuYW1lGAogASgJSAiIAQESIAoOcHJveHlfcGFzc3dvcmQYCyABKAlCA4ABAUgJiAEBEhcKCnB1YmxpY191cmwYDCABKAlICogBAUIKCghfZW5hYmxlZEILCglfaW5zdGFuY2VCCwoJX3VzZXJuYW1lQgsKCV9wYXNzd29yZEITChFfYXNzaWdubWVudF9ncm91cEIICgZfdGFibGVCDAoKX3Byb3h5X3VybEISChBfY2FfY2VydGlmaWNhdGVzQhEKD19wcm94eV91c2VybmFtZUIRCg9fcHJveHlfcGFzc3dvcmRCDQoLX3B1YmxpY191cmwi+wEKFFNlcnZpY2VOb3dQcmlvcml0aWVzEjoKCGNyaXRpY2FsGAEgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXR5EjYKBGhpZ2gYAiABKAsyKC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93UHJpb3JpdHkSOAoGbWVkaXVtGAMgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXR5EjUKA2xvdxgEIAEoCzIoLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0eSI1ChJTZXJ2aWNlTm93UHJpb3JpdHkSDgoGaW1wYWN0GAEgASgNEg8KB3VyZ2VuY3kYAiABKA0i/gIKFlNlcnZpY2VOb3dTZXR0aW5nc1ZpZXcSDwoHZW5hYmxlZBgBIAEoCBIQCghpbnN0YW5jZRgCIAEoCRIQCgh1c2VybmFtZRgDIAEoCRIzCg9wYXNzd29yZF9zZXRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKEGFzc2lnbm1lbnRfZ3JvdXAYBSABKAkSDQoFdGFibGUYBiABKAkSPgoKcHJpb3JpdGllcxgHIAEoCzIqLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0aWVzEhEKCXByb3h5X3VybBgIIAEoCRIXCg9jYV9jZXJ0aWZpY2F0ZXMYCSABKAkSFgoOcHJveHlfdXNlcm5hbWUYCiABKAkSOQoVcHJveHlfcGFzc3dvcmRfc2V0X2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpwdWJsaWNfdXJsGAwgASgJIsEBChBBdXRvUHVzaFNldHRpbmdzEhQKB2VuYWJsZWQYASABKAhIAIgBARI9ChBtaW5pbXVtX3NldmVyaXR5GAIgASgOMh4ucmh5dGhteC50aWNrZXRpbmcudjEuU2V2ZXJpdHlIAYgBARI3CgdzeXN0ZW1zGAMgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0U3lzdGVtTGlzdEIKCghfZW5hYmxlZEITChFfbWluaW11bV9zZXZlcml0eSJGChBUaWNrZXRTeXN0ZW1MaXN0EjIKBnZhbHVlcxgBIAMoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbSL7AQoNUmV0cnlTZXR0aW5ncxIfChJtYXhfcmV0cnlfYXR0ZW1wdHMYASABKA1IAIgBARItCgpiYXNlX2RlbGF5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiwKCW1heF9kZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI1ChJwcm9jZXNzb3JfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoGaml0dGVyGAUgASgBSAGIAQFCFQoTX21heF9yZXRyeV9hdHRlbXB0c0IJCgdfaml0dGVyKngKC0ppcmFGbGF2b3VyEhwKGEpJUkFfRkxBVk9VUl9VTlNQRUNJRklFRBAAEhUKEUpJUkFfRkxBVk9VUl9BVVRPEAESFgoSSklSQV9GTEFWT1VSX0NMT1VEEAISHAoYSklSQV9GTEFWT1VSX0RBVEFfQ0VOVEVSEANiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_incident, file_rhythmx_ticketing_v1_ticket]);
 
 /**
- * What to change. A field that is absent stays as it is.
+ * Which settings to change. A field that is absent keeps its stored value.
  *
  * @generated from message rhythmx.ticketing.v1.ConfigureRequest
  */
 export type ConfigureRequest = Message<"rhythmx.ticketing.v1.ConfigureRequest"> & {
   /**
-   * Absent: Jira's settings stay.
+   * Settings of the connection "jira". Absent: kept.
    *
    * @generated from field: rhythmx.ticketing.v1.JiraSettings jira = 1;
    */
   jira?: JiraSettings | undefined;
 
   /**
-   * Absent: ServiceNow's settings stay.
+   * Settings of the connection "servicenow". Absent: kept.
    *
    * @generated from field: rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2;
    */
   servicenow?: ServiceNowSettings | undefined;
 
   /**
-   * Absent: the auto-push settings stay.
+   * Auto-push settings. Absent: kept.
    *
    * @generated from field: rhythmx.ticketing.v1.AutoPushSettings auto_push = 3;
    */
   autoPush?: AutoPushSettings | undefined;
 
   /**
-   * Absent: the retry settings stay.
+   * Retry settings. Absent: kept.
    *
    * @generated from field: rhythmx.ticketing.v1.RetrySettings retry = 4;
    */
@@ -61,20 +61,20 @@ export const ConfigureRequestSchema: GenMessage<ConfigureRequest> = /*@__PURE__*
   messageDesc(file_rhythmx_ticketing_v1_settings, 0);
 
 /**
- * The settings in force after the change.
+ * Settings in force after the change.
  *
  * @generated from message rhythmx.ticketing.v1.ConfigureResponse
  */
 export type ConfigureResponse = Message<"rhythmx.ticketing.v1.ConfigureResponse"> & {
   /**
-   * Output only. Absent while Jira was never configured.
+   * Output only. Absent: Jira was never configured.
    *
    * @generated from field: rhythmx.ticketing.v1.JiraSettingsView jira = 1;
    */
   jira?: JiraSettingsView | undefined;
 
   /**
-   * Output only. Absent while ServiceNow was never configured.
+   * Output only. Absent: ServiceNow was never configured.
    *
    * @generated from field: rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2;
    */
@@ -110,18 +110,17 @@ export const ConfigureResponseSchema: GenMessage<ConfigureResponse> = /*@__PURE_
   messageDesc(file_rhythmx_ticketing_v1_settings, 1);
 
 /**
- * How to reach and use Jira. `enabled: true` needs a URL, a project key and either email and API token or a personal
- * access token, given now or before.
+ * Settings of a Jira connection. `enabled: true` requires a URL, a project key and either email and API token or a personal access
+ * token, in this request or stored.
  *
- * A secret is bound to its origin and to the way there: a change of the host in `url` or `gateway_url`, of `cloud_id`,
- * `proxy_url` or `ca_certificates` demands the secret again in the same request (SECRET_REQUIRED). `proxy_password` is
- * bound to the proxy: another host, port or scheme in `proxy_url`, or other `ca_certificates` where the proxy is https,
- * demands it again.
+ * A secret is bound to its origin and to the route: a change of the host in `url` or `gateway_url`, of `cloud_id`, `proxy_url` or
+ * `ca_certificates` requires the secret again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the proxy:
+ * another host, port or scheme in `proxy_url`, or other `ca_certificates` with an https proxy, requires it again.
  *
- * Addresses are https, on port 443 or 8443, and lead to the public Internet. What else is called, the server's operator
- * permits (`ticketing serve --allow-target`), and nobody by a request: other ports, plain http, private networks and the
- * server's own machine. An address that breaks these rules as it is written is refused here (SETTINGS_INVALID); one whose
- * name turns out to lead elsewhere, when it is called (FAULT_KIND_NOT_PERMITTED).
+ * Addresses are https, on port 443 or 8443, on the public Internet. Only the operator of the server can permit others (`ticketing
+ * serve --allow-target`): other ports, plain http, private networks and the server's own host. An address that breaks these rules
+ * as it is written is refused here (SETTINGS_INVALID); an address that resolves to a forbidden one is refused when it is called
+ * (FAULT_KIND_NOT_PERMITTED).
  *
  * @generated from message rhythmx.ticketing.v1.JiraSettings
  */
@@ -134,8 +133,8 @@ export type JiraSettings = Message<"rhythmx.ticketing.v1.JiraSettings"> & {
   enabled?: boolean | undefined;
 
   /**
-   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
-   * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. The address of a
+   * page is reduced to its site, which the response shows. Examples: "https://acme.atlassian.net",
    * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
    *
    * @generated from field: optional string url = 2;
@@ -143,16 +142,16 @@ export type JiraSettings = Message<"rhythmx.ticketing.v1.JiraSettings"> & {
   url?: string | undefined;
 
   /**
-   * Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
-   * At most 320 characters; "" removes it.
+   * Account of the API token (on Data Center: the user name, with its password as `api_token`). At most 320 characters; "" removes
+   * it.
    *
    * @generated from field: optional string email = 3;
    */
   email?: string | undefined;
 
   /**
-   * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored
-   * personal access token, giving both is refused; "" removes whichever is stored.
+   * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored personal access
+   * token; setting both is refused. "" removes the stored one of either kind.
    *
    * @generated from field: optional string api_token = 4;
    */
@@ -160,14 +159,14 @@ export type JiraSettings = Message<"rhythmx.ticketing.v1.JiraSettings"> & {
 
   /**
    * Write-only. Personal access token of Jira Data Center, sent as Bearer. At most 4,096 characters. Replaces a stored
-   * API token; "" removes whichever is stored.
+   * API token; "" removes the stored one of either kind.
    *
    * @generated from field: optional string personal_access_token = 5;
    */
   personalAccessToken?: string | undefined;
 
   /**
-   * Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
+   * Key of the project of the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
    * characters. Example: "SEC".
    *
    * @generated from field: optional string project_key = 6;
@@ -183,15 +182,15 @@ export type JiraSettings = Message<"rhythmx.ticketing.v1.JiraSettings"> & {
   issueType?: string | undefined;
 
   /**
-   * Which Jira it is. Default JIRA_FLAVOUR_AUTO.
+   * Edition of Jira. Default JIRA_FLAVOUR_AUTO.
    *
    * @generated from field: optional rhythmx.ticketing.v1.JiraFlavour flavour = 8;
    */
   flavour?: JiraFlavour | undefined;
 
   /**
-   * Cloud ID of the site, for a scoped API token or a service account: requests then go to
-   * `{gateway_url}/ex/jira/{cloud_id}`, links keep `url`. A UUID; "" removes it.
+   * Cloud ID of the site, for a scoped API token or a service account: requests go to `{gateway_url}/ex/jira/{cloud_id}`, links
+   * keep `url`. A UUID; "" removes it.
    *
    * @generated from field: optional string cloud_id = 9;
    */
@@ -205,52 +204,51 @@ export type JiraSettings = Message<"rhythmx.ticketing.v1.JiraSettings"> & {
   gatewayUrl?: string | undefined;
 
   /**
-   * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+   * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
    *
    * @generated from field: rhythmx.ticketing.v1.JiraLabels labels = 11;
    */
   labels?: JiraLabels | undefined;
 
   /**
-   * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-   * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-   * "http://proxy.acme.example:3128".
+   * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+   * and query; "" removes it. The rules for `url` apply: the operator has to permit a proxy in a private network or with plain
+   * http. Example: "http://proxy.acme.example:3128".
    *
    * @generated from field: optional string proxy_url = 12;
    */
   proxyUrl?: string | undefined;
 
   /**
-   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-   * names and as long as it is valid.
+   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+   * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+   * valid.
    *
    * @generated from field: optional string ca_certificates = 13;
    */
   caCertificates?: string | undefined;
 
   /**
-   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-   * (`ticketing serve --proxy-logins`), if anything.
+   * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+   * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+   * serve --proxy-logins`), if any.
    *
    * @generated from field: optional string proxy_username = 14;
    */
   proxyUsername?: string | undefined;
 
   /**
-   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-   * "" removes it.
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+   * removes it.
    *
    * @generated from field: optional string proxy_password = 15;
    */
   proxyPassword?: string | undefined;
 
   /**
-   * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
-   * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
-   * for people, else `url`. Example: "https://jira.acme.example".
+   * Address of the site for people, used for links if the service calls another one. http or https, at most 2,048 characters; ""
+   * removes it. It is never called. Absent: the base URL of a Data Center, if people can use it, else `url`. Example:
+   * "https://jira.acme.example".
    *
    * @generated from field: optional string public_url = 16;
    */
@@ -265,7 +263,7 @@ export const JiraSettingsSchema: GenMessage<JiraSettings> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_settings, 2);
 
 /**
- * A list of labels that can be present and empty.
+ * A list of labels. The message can be present and empty.
  *
  * @generated from message rhythmx.ticketing.v1.JiraLabels
  */
@@ -286,7 +284,7 @@ export const JiraLabelsSchema: GenMessage<JiraLabels> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_settings, 3);
 
 /**
- * Jira's settings as stored, without secrets.
+ * Stored settings of a Jira connection, without secrets.
  *
  * @generated from message rhythmx.ticketing.v1.JiraSettingsView
  */
@@ -299,7 +297,7 @@ export type JiraSettingsView = Message<"rhythmx.ticketing.v1.JiraSettingsView"> 
   enabled: boolean;
 
   /**
-   * Output only. The site as it was understood, without a trailing slash.
+   * Output only. Address of the site, without a trailing slash.
    *
    * @generated from field: string url = 2;
    */
@@ -313,14 +311,14 @@ export type JiraSettingsView = Message<"rhythmx.ticketing.v1.JiraSettingsView"> 
   email: string;
 
   /**
-   * Output only. When the API token was set. Absent: there is none.
+   * Output only. When the API token was set. Absent: none is stored.
    *
    * @generated from field: google.protobuf.Timestamp api_token_set_at = 4;
    */
   apiTokenSetAt?: Timestamp | undefined;
 
   /**
-   * Output only. When the personal access token was set. Absent: there is none.
+   * Output only. When the personal access token was set. Absent: none is stored.
    *
    * @generated from field: google.protobuf.Timestamp personal_access_token_set_at = 5;
    */
@@ -348,7 +346,7 @@ export type JiraSettingsView = Message<"rhythmx.ticketing.v1.JiraSettingsView"> 
   flavour: JiraFlavour;
 
   /**
-   * Output only. Empty: the site is called directly.
+   * Output only. Empty: the site is called without the gateway.
    *
    * @generated from field: string cloud_id = 9;
    */
@@ -369,14 +367,14 @@ export type JiraSettingsView = Message<"rhythmx.ticketing.v1.JiraSettingsView"> 
   labels: string[];
 
   /**
-   * Output only. Empty: no proxy of its own.
+   * Output only. Empty: no proxy in these settings.
    *
    * @generated from field: string proxy_url = 12;
    */
   proxyUrl: string;
 
   /**
-   * Output only. Empty: the authorities that the server's machine trusts.
+   * Output only. Empty: the authorities that the host of the server trusts.
    *
    * @generated from field: string ca_certificates = 13;
    */
@@ -390,14 +388,14 @@ export type JiraSettingsView = Message<"rhythmx.ticketing.v1.JiraSettingsView"> 
   proxyUsername: string;
 
   /**
-   * Output only. When the password for the proxy was set. Absent: there is none.
+   * Output only. When the password for the proxy was set. Absent: none is stored.
    *
    * @generated from field: google.protobuf.Timestamp proxy_password_set_at = 15;
    */
   proxyPasswordSetAt?: Timestamp | undefined;
 
   /**
-   * Output only. Empty: links lead to what Jira says of itself, or to `url`.
+   * Output only. Empty: links use the base URL of Jira, or `url`.
    *
    * @generated from field: string public_url = 16;
    */
@@ -412,13 +410,12 @@ export const JiraSettingsViewSchema: GenMessage<JiraSettingsView> = /*@__PURE__*
   messageDesc(file_rhythmx_ticketing_v1_settings, 4);
 
 /**
- * How to reach and use ServiceNow. `enabled: true` needs an instance, a username and a password, given now or before.
+ * Settings of a ServiceNow connection. `enabled: true` requires an instance, a username and a password, in this request or stored.
  *
- * A secret is bound to its origin and to the way there: a change of the host in `instance`, of `proxy_url` or
- * `ca_certificates` demands the password again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the
- * proxy, as in Jira's settings.
+ * A secret is bound to its origin and to the route: a change of the host in `instance`, of `proxy_url` or `ca_certificates` requires
+ * the password again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the proxy, as in JiraSettings.
  *
- * The address keeps the same rules as Jira's.
+ * The rules for addresses are those of JiraSettings.
  *
  * @generated from message rhythmx.ticketing.v1.ServiceNowSettings
  */
@@ -431,8 +428,8 @@ export type ServiceNowSettings = Message<"rhythmx.ticketing.v1.ServiceNowSetting
   enabled?: boolean | undefined;
 
   /**
-   * The instance: its name ("acme"), its host ("acme.service-now.com") or an address; of a pasted page the origin is
-   * taken. At most 2,048 characters.
+   * The instance: its name ("acme"), its host ("acme.service-now.com") or an address. The address of a page is reduced to its
+   * origin. At most 2,048 characters.
    *
    * @generated from field: optional string instance = 2;
    */
@@ -453,14 +450,14 @@ export type ServiceNowSettings = Message<"rhythmx.ticketing.v1.ServiceNowSetting
   password?: string | undefined;
 
   /**
-   * Group that gets the tickets, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
+   * Group that the tickets are assigned to, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
    *
    * @generated from field: optional string assignment_group = 5;
    */
   assignmentGroup?: string | undefined;
 
   /**
-   * Table that gets the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
+   * Table of the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
    * Default "incident".
    *
    * @generated from field: optional string table = 6;
@@ -468,51 +465,50 @@ export type ServiceNowSettings = Message<"rhythmx.ticketing.v1.ServiceNowSetting
   table?: string | undefined;
 
   /**
-   * Impact and urgency for each risk level. A level that is absent stays.
+   * Impact and urgency for each risk level. A level that is absent is kept.
    *
    * @generated from field: rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7;
    */
   priorities?: ServiceNowPriorities | undefined;
 
   /**
-   * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-   * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-   * "http://proxy.acme.example:3128".
+   * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+   * and query; "" removes it. The rules for `instance` apply: the operator has to permit a proxy in a private network or with plain
+   * http. Example: "http://proxy.acme.example:3128".
    *
    * @generated from field: optional string proxy_url = 8;
    */
   proxyUrl?: string | undefined;
 
   /**
-   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-   * names and as long as it is valid.
+   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+   * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+   * valid.
    *
    * @generated from field: optional string ca_certificates = 9;
    */
   caCertificates?: string | undefined;
 
   /**
-   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-   * (`ticketing serve --proxy-logins`), if anything.
+   * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+   * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+   * serve --proxy-logins`), if any.
    *
    * @generated from field: optional string proxy_username = 10;
    */
   proxyUsername?: string | undefined;
 
   /**
-   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-   * "" removes it.
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+   * removes it.
    *
    * @generated from field: optional string proxy_password = 11;
    */
   proxyPassword?: string | undefined;
 
   /**
-   * Address at which people open the instance, for links, where the service calls another one. http or https, at most
-   * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+   * Address of the instance for people, used for links if the service calls another one. http or https, at most 2,048 characters;
+   * "" removes it. It is never called. Example: "https://acme.service-now.com".
    *
    * @generated from field: optional string public_url = 12;
    */
@@ -569,7 +565,7 @@ export const ServiceNowPrioritiesSchema: GenMessage<ServiceNowPriorities> = /*@_
   messageDesc(file_rhythmx_ticketing_v1_settings, 6);
 
 /**
- * What ServiceNow computes a priority from.
+ * Impact and urgency, from which ServiceNow computes the priority.
  *
  * @generated from message rhythmx.ticketing.v1.ServiceNowPriority
  */
@@ -597,7 +593,7 @@ export const ServiceNowPrioritySchema: GenMessage<ServiceNowPriority> = /*@__PUR
   messageDesc(file_rhythmx_ticketing_v1_settings, 7);
 
 /**
- * ServiceNow's settings as stored, without secrets.
+ * Stored settings of a ServiceNow connection, without secrets.
  *
  * @generated from message rhythmx.ticketing.v1.ServiceNowSettingsView
  */
@@ -624,7 +620,7 @@ export type ServiceNowSettingsView = Message<"rhythmx.ticketing.v1.ServiceNowSet
   username: string;
 
   /**
-   * Output only. When the password was set. Absent: there is none.
+   * Output only. When the password was set. Absent: none is stored.
    *
    * @generated from field: google.protobuf.Timestamp password_set_at = 4;
    */
@@ -652,14 +648,14 @@ export type ServiceNowSettingsView = Message<"rhythmx.ticketing.v1.ServiceNowSet
   priorities?: ServiceNowPriorities | undefined;
 
   /**
-   * Output only. Empty: no proxy of its own.
+   * Output only. Empty: no proxy in these settings.
    *
    * @generated from field: string proxy_url = 8;
    */
   proxyUrl: string;
 
   /**
-   * Output only. Empty: the authorities that the server's machine trusts.
+   * Output only. Empty: the authorities that the host of the server trusts.
    *
    * @generated from field: string ca_certificates = 9;
    */
@@ -673,14 +669,14 @@ export type ServiceNowSettingsView = Message<"rhythmx.ticketing.v1.ServiceNowSet
   proxyUsername: string;
 
   /**
-   * Output only. When the password for the proxy was set. Absent: there is none.
+   * Output only. When the password for the proxy was set. Absent: none is stored.
    *
    * @generated from field: google.protobuf.Timestamp proxy_password_set_at = 11;
    */
   proxyPasswordSetAt?: Timestamp | undefined;
 
   /**
-   * Output only. Empty: links lead to `instance`.
+   * Output only. Empty: links use `instance`.
    *
    * @generated from field: string public_url = 12;
    */
@@ -695,13 +691,13 @@ export const ServiceNowSettingsViewSchema: GenMessage<ServiceNowSettingsView> = 
   messageDesc(file_rhythmx_ticketing_v1_settings, 8);
 
 /**
- * Which incidents are pushed by themselves, and where.
+ * Which incidents are pushed automatically, and to which connections.
  *
  * @generated from message rhythmx.ticketing.v1.AutoPushSettings
  */
 export type AutoPushSettings = Message<"rhythmx.ticketing.v1.AutoPushSettings"> & {
   /**
-   * Whether incidents are pushed by themselves. Default false.
+   * Whether incidents are pushed automatically. Default false.
    *
    * @generated from field: optional bool enabled = 1;
    */
@@ -715,7 +711,8 @@ export type AutoPushSettings = Message<"rhythmx.ticketing.v1.AutoPushSettings"> 
   minimumSeverity?: Severity | undefined;
 
   /**
-   * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+   * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+   * TICKET_SYSTEM_JIRA.
    *
    * @generated from field: rhythmx.ticketing.v1.TicketSystemList systems = 3;
    */
@@ -730,7 +727,7 @@ export const AutoPushSettingsSchema: GenMessage<AutoPushSettings> = /*@__PURE__*
   messageDesc(file_rhythmx_ticketing_v1_settings, 9);
 
 /**
- * A list of ticket systems that can be present.
+ * A list of ticket systems. The message can be absent.
  *
  * @generated from message rhythmx.ticketing.v1.TicketSystemList
  */
@@ -751,20 +748,20 @@ export const TicketSystemListSchema: GenMessage<TicketSystemList> = /*@__PURE__*
   messageDesc(file_rhythmx_ticketing_v1_settings, 10);
 
 /**
- * When a failed creation is tried again. Retry n (1 to `max_attempts`) is due `min(max_delay, base_delay * 2^(n-1))`
- * after failure n, counted from the tick at which the attempt was claimed (the first: from acceptance): by default 60,
- * 120, 240, 480 and 960 s, six attempts in all. Due retries go out on the processor's next tick. A longer Retry-After of
- * the ticket system wins, up to `--max-retry-after`.
+ * Retry schedule of failed deliveries. Retry n (1 to `max_retry_attempts`) is due `min(max_delay, base_delay * 2^(n-1))` after
+ * failure n, counted from the tick at which the attempt was claimed (the first: from acceptance): by default 60, 120, 240, 480 and
+ * 960 s, six attempts in total. Due retries start on the next tick of the processor. A longer Retry-After of the ticket system has
+ * precedence, up to `--max-retry-after`.
  *
  * @generated from message rhythmx.ticketing.v1.RetrySettings
  */
 export type RetrySettings = Message<"rhythmx.ticketing.v1.RetrySettings"> & {
   /**
-   * Retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
+   * Maximum number of retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
    *
-   * @generated from field: optional uint32 max_attempts = 1;
+   * @generated from field: optional uint32 max_retry_attempts = 1;
    */
-  maxAttempts?: number | undefined;
+  maxRetryAttempts?: number | undefined;
 
   /**
    * Delay before the first retry. More than 0, not above `max_delay`. Default 60 s.
@@ -774,7 +771,7 @@ export type RetrySettings = Message<"rhythmx.ticketing.v1.RetrySettings"> & {
   baseDelay?: Duration | undefined;
 
   /**
-   * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+   * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
    *
    * @generated from field: google.protobuf.Duration max_delay = 3;
    */
@@ -788,8 +785,8 @@ export type RetrySettings = Message<"rhythmx.ticketing.v1.RetrySettings"> & {
   processorInterval?: Duration | undefined;
 
   /**
-   * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
-   * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
+   * Maximum share of a delay by which it is shortened at random. 0 to 1. Default 0: not shortened. Example: 0.2 turns 60 s into 48
+   * to 60 s. Delays are never lengthened: a retry would miss its tick.
    *
    * @generated from field: optional double jitter = 5;
    */
@@ -804,20 +801,20 @@ export const RetrySettingsSchema: GenMessage<RetrySettings> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_settings, 11);
 
 /**
- * Which Jira it is: they differ in their API and in their markup.
+ * Edition of Jira. Editions differ in their API and their markup.
  *
  * @generated from enum rhythmx.ticketing.v1.JiraFlavour
  */
 export enum JiraFlavour {
   /**
-   * Refused where it is given; leave the field out to keep what is stored.
+   * Refused. To keep the stored value, leave the field out.
    *
    * @generated from enum value: JIRA_FLAVOUR_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * Asked from the site itself.
+   * Read from the site.
    *
    * @generated from enum value: JIRA_FLAVOUR_AUTO = 1;
    */

@@ -10,31 +10,31 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rhythmx/ticketing/v1/ticket.proto.
  */
 export const file_rhythmx_ticketing_v1_ticket: GenFile = /*@__PURE__*/
-  fileDesc("CiFyaHl0aG14L3RpY2tldGluZy92MS90aWNrZXQucHJvdG8SFHJoeXRobXgudGlja2V0aW5nLnYxIi4KBlRpY2tldBIKCgJpZBgBIAEoCRILCgNrZXkYAiABKAkSCwoDdXJsGAMgASgJKmMKDFRpY2tldFN5c3RlbRIdChlUSUNLRVRfU1lTVEVNX1VOU1BFQ0lGSUVEEAASFgoSVElDS0VUX1NZU1RFTV9KSVJBEAESHAoYVElDS0VUX1NZU1RFTV9TRVJWSUNFTk9XEAJiBnByb3RvMw");
+  fileDesc("CiFyaHl0aG14L3RpY2tldGluZy92MS90aWNrZXQucHJvdG8SFHJoeXRobXgudGlja2V0aW5nLnYxIjcKD1RpY2tldFJlZmVyZW5jZRIKCgJpZBgBIAEoCRILCgNrZXkYAiABKAkSCwoDdXJsGAMgASgJKmMKDFRpY2tldFN5c3RlbRIdChlUSUNLRVRfU1lTVEVNX1VOU1BFQ0lGSUVEEAASFgoSVElDS0VUX1NZU1RFTV9KSVJBEAESHAoYVElDS0VUX1NZU1RFTV9TRVJWSUNFTk9XEAJiBnByb3RvMw");
 
 /**
- * A ticket as its system knows it.
+ * How to find a ticket in its ticket system.
  *
- * @generated from message rhythmx.ticketing.v1.Ticket
+ * @generated from message rhythmx.ticketing.v1.TicketReference
  */
-export type Ticket = Message<"rhythmx.ticketing.v1.Ticket"> & {
+export type TicketReference = Message<"rhythmx.ticketing.v1.TicketReference"> & {
   /**
-   * The system's own identifier: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits). Empty when
-   * an operator resolved the delivery without it.
+   * Output only. Identifier in the ticket system: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits).
+   * Empty if an operator resolved the delivery without it.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * What people call it: "SEC-24" in Jira, "INC0010002" in ServiceNow.
+   * Output only. Key that people use. Examples: "SEC-24" in Jira, "INC0010002" in ServiceNow.
    *
    * @generated from field: string key = 2;
    */
   key: string;
 
   /**
-   * Where to read it in a browser, for example "https://acme.atlassian.net/browse/SEC-24".
+   * Output only. Web address of the ticket. Example: "https://acme.atlassian.net/browse/SEC-24".
    *
    * @generated from field: string url = 3;
    */
@@ -42,34 +42,34 @@ export type Ticket = Message<"rhythmx.ticketing.v1.Ticket"> & {
 };
 
 /**
- * Describes the message rhythmx.ticketing.v1.Ticket.
- * Use `create(TicketSchema)` to create a new message.
+ * Describes the message rhythmx.ticketing.v1.TicketReference.
+ * Use `create(TicketReferenceSchema)` to create a new message.
  */
-export const TicketSchema: GenMessage<Ticket> = /*@__PURE__*/
+export const TicketReferenceSchema: GenMessage<TicketReference> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_ticket, 0);
 
 /**
- * A kind of system that keeps tickets.
+ * A kind of ticket system.
  *
  * @generated from enum rhythmx.ticketing.v1.TicketSystem
  */
 export enum TicketSystem {
   /**
-   * Not a system: refused wherever a system is required.
+   * Refused wherever a ticket system is required.
    *
    * @generated from enum value: TICKET_SYSTEM_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * Jira Cloud or Jira Data Center. Its target is "jira".
+   * Jira Cloud or Jira Data Center. The connection that is named by this value is "jira".
    *
    * @generated from enum value: TICKET_SYSTEM_JIRA = 1;
    */
   JIRA = 1,
 
   /**
-   * ServiceNow. Its target is "servicenow".
+   * ServiceNow. The connection that is named by this value is "servicenow".
    *
    * @generated from enum value: TICKET_SYSTEM_SERVICENOW = 2;
    */

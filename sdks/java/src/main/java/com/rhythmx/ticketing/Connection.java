@@ -40,7 +40,7 @@ final class Connection {
     return channel;
   }
 
-  /** Another channel, for whom the shared one fell silent. Whoever takes it ends it. */
+  /** Another channel, for a call for which the shared one fell silent. Its user ends it. */
   ManagedChannel another() {
     return dial.get();
   }

@@ -61,7 +61,7 @@ final class EventStream {
     return (StreamTicketEventsResponse) arrived;
   }
 
-  /** Whoever waits is told so. */
+  /** Notifies the waiting thread. */
   void cancel() {
     taker.call.cancel("no longer wanted", null);
   }

@@ -44,7 +44,7 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
   private volatile StreamTicketEventsRequest request;
   private volatile boolean closed;
 
-  /** Counted down when nobody wants to go on. */
+  /** Counted down when the subscription ends. */
   private final CountDownLatch over = new CountDownLatch(1);
 
   /** What is open; guarded by this. */
@@ -118,7 +118,7 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
     wake();
   }
 
-  /** It ends, and whoever waits is told so. */
+  /** Ends it, and notifies the waiting thread. */
   void wake() {
     over.countDown();
     connection.remove(this);

@@ -17,7 +17,7 @@ final class Repeat {
   /** The pause after the first send; it doubles with each. */
   private static final long SHORTEST_MILLIS = 200;
 
-  private static final long LONGEST_MILLIS = 5_000;
+  private static final long MAX_MILLIS = 5_000;
 
   private Repeat() {}
 
@@ -41,7 +41,7 @@ final class Repeat {
    * server do not come back as one.
    */
   static Duration pause(TicketingException failure, int failures) {
-    long millis = Math.min(LONGEST_MILLIS, SHORTEST_MILLIS << Math.min(failures - 1, 10));
+    long millis = Math.min(MAX_MILLIS, SHORTEST_MILLIS << Math.min(failures - 1, 10));
     Duration spread = Duration.ofMillis((long) (millis * ThreadLocalRandom.current().nextDouble(0.8, 1.2)));
     Duration asked = failure.retryAfter().orElse(Duration.ZERO);
     return spread.compareTo(asked) < 0 ? asked : spread;
@@ -52,7 +52,7 @@ final class Repeat {
    * then there is nothing to wait for.
    *
    * @param end null: there is none
-   * @param over counted down when nobody wants to go on
+   * @param over counted down when the caller gives up
    */
   static boolean rest(Duration pause, Deadline end, CountDownLatch over) {
     Deadline outer = Context.current().getDeadline();

@@ -41,7 +41,7 @@ import java.time.Duration;
  *
  * <pre>{@code
  * try (var client = TicketingClient.connect("127.0.0.1:50051", "rxt_...")) {
- *   var request = CreateTicketRequest.newBuilder().setIncident(incident).setSystem(TicketSystem.TICKET_SYSTEM_JIRA).build();
+ *   var request = CreateTicketRequest.newBuilder().setIncident(incident).setConnection("jira").build();
  *   System.out.println(client.createTicket(request).getMessage());
  * }
  * }</pre>
@@ -53,7 +53,7 @@ import java.time.Duration;
  * <p><b>Errors.</b> A call that fails throws a {@link TicketingException}. A failed delivery is no error: the push was accepted,
  * and the delivery tells its story.
  *
- * <p><b>Repeated calls.</b> Every unary call of the service may be repeated: there is one delivery for an incident and a target,
+ * <p><b>Repeated calls.</b> Every unary call of the service may be repeated: there is one delivery for an incident and a connection,
  * and settings merge by presence. So a call that fails with UNAVAILABLE, or with RESOURCE_EXHAUSTED and the time to come back,
  * is repeated: up to five times, for about 6 s, and never beyond its deadline. The exception is {@link #retryDelivery} with
  * {@code create_anyway}, which puts a doubt aside: asked twice, it may make two tickets, so it is sent once.
@@ -104,7 +104,7 @@ public final class TicketingClient implements AutoCloseable {
    * What is set before connecting: TLS, token, deadline.
    *
    * @param address "HOST:PORT", "[IPV6]:PORT", or "unix:/PATH" for a Unix socket; "http://HOST:PORT" is the first, and
-   *     "https://HOST:PORT" speaks TLS, with the system's authorities unless the builder is told otherwise
+   *     "https://HOST:PORT" speaks TLS, with the system's authorities unless the builder has others
    */
   public static TicketingClientBuilder builder(String address) {
     return new TicketingClientBuilder(address);
@@ -125,7 +125,7 @@ public final class TicketingClient implements AutoCloseable {
     return call(TicketingServiceGrpc.getTestConnectionMethod(), request);
   }
 
-  /** How every ticket system stands. */
+  /** Returns the status of every connection. */
   public GetStatusResponse getStatus() {
     return call(TicketingServiceGrpc.getGetStatusMethod(), GetStatusRequest.getDefaultInstance());
   }
@@ -135,7 +135,7 @@ public final class TicketingClient implements AutoCloseable {
     return call(TicketingServiceGrpc.getPreviewTicketMethod(), request);
   }
 
-  /** Pushes an incident to one ticket system and waits for the first attempt. */
+  /** Pushes an incident to one connection and waits for the first attempt. */
   public CreateTicketResponse createTicket(CreateTicketRequest request) {
     return call(TicketingServiceGrpc.getCreateTicketMethod(), request);
   }
@@ -189,7 +189,7 @@ public final class TicketingClient implements AutoCloseable {
    * Opens a stream of events, and returns once the server has begun it: what happens from then on is handed over, whenever the
    * loop begins.
    *
-   * @throws TicketingException if it can not be opened within the deadline of this client, or is refused
+   * @throws TicketingException if it cannot be opened within the deadline of this client, or is refused
    */
   public Events subscribe(StreamTicketEventsRequest request) {
     return subscribe(request, Events.SILENCE);

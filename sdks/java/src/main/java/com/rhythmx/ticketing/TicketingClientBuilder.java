@@ -26,7 +26,7 @@ import java.util.function.Function;
 /** What is set before connecting. Made by {@link TicketingClient#builder}. */
 public final class TicketingClientBuilder {
   /** The largest answer in bytes: a page of 500 deliveries with all their attempts fits. */
-  private static final int LARGEST_ANSWER = 64 << 20;
+  private static final int MAX_ANSWER = 64 << 20;
 
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
@@ -116,7 +116,7 @@ public final class TicketingClientBuilder {
    *
    * @throws IllegalArgumentException if the address is none, a file holds no certificate, or if the token is none, or would travel
    *     to another machine without TLS
-   * @throws UncheckedIOException if a file can not be read
+   * @throws UncheckedIOException if a file cannot be read
    */
   public TicketingClient build() {
     Place place = Place.of(address);
@@ -142,7 +142,7 @@ public final class TicketingClientBuilder {
     ManagedChannelBuilder<?> builder =
         Grpc.newChannelBuilder(place.target(), credentials)
             .userAgent("rhythmx-ticketing-java/" + version())
-            .maxInboundMessageSize(LARGEST_ANSWER)
+            .maxInboundMessageSize(MAX_ANSWER)
             // A connection that died without a word is noticed by its silence.
             .keepAliveTime(ping.toNanos(), TimeUnit.NANOSECONDS)
             .keepAliveTimeout(pong.toNanos(), TimeUnit.NANOSECONDS)

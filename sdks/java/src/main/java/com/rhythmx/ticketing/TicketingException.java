@@ -116,7 +116,7 @@ public final class TicketingException extends RuntimeException {
     return new TicketingException(details(told, words), code(status), method, connection.address, told);
   }
 
-  /** A connection that breaks while it is written to is UNKNOWN to gRPC at times: nobody said so but the connection. */
+  /** A connection that breaks during a write is sometimes UNKNOWN to gRPC: the status is not from the server. */
   private static Status.Code code(Status status) {
     boolean broke = status.getCode() == Status.Code.UNKNOWN && status.getCause() instanceof IOException;
     return broke ? Status.Code.UNAVAILABLE : status.getCode();

@@ -56,7 +56,7 @@ class BadDaysTest {
       far.order("relay swallows");
       pushed("INC-swallowed");
       watch.until("INC-swallowed");
-      assertEquals(2, client.getStatus().getSystemsCount());
+      assertEquals(2, client.getStatus().getConnectionsCount());
     }
   }
 
@@ -77,7 +77,7 @@ class BadDaysTest {
     far.order("relay narrows");
     try (TicketingClient client = impatient();
         Watch watch = new Watch(client)) {
-      // So it is for whoever does not resume.
+      // The same holds for a subscriber that does not resume.
       var plain = CompletableFuture.supplyAsync(BadDaysTest::untilItEnds);
       for (int n = 0; n < 60; n++) {
         pushed("INC-slow-" + n);
@@ -104,7 +104,7 @@ class BadDaysTest {
     TicketingClient client = Fixture.shared().client();
     Events read = client.subscribe();
     Events unread = client.subscribe();
-    TicketingClient lost = TicketingClient.connect(nobody());
+    TicketingClient lost = TicketingClient.connect(unusedAddress());
     var reading = CompletableFuture.supplyAsync(() -> closed(() -> read.iterator().hasNext()));
     var calling = CompletableFuture.supplyAsync(() -> closed(lost::getStatus));
     Thread.sleep(300);
@@ -149,9 +149,9 @@ class BadDaysTest {
       TicketingClient.connect(address, "rxt_1").close();
     }
     assertThrows(IllegalArgumentException.class, () -> TicketingClient.connect("localhost:1", ""));
-    String nobody = nobody();
+    String unused = unusedAddress();
     System.setProperty("https.proxyHost", "127.0.0.1");
-    System.setProperty("https.proxyPort", nobody.substring(nobody.indexOf(':') + 1));
+    System.setProperty("https.proxyPort", unused.substring(unused.indexOf(':') + 1));
     System.setProperty("http.nonProxyHosts", "");
     try (TicketingClient client = Fixture.shared().client()) {
       client.getStatus();
@@ -183,10 +183,10 @@ class BadDaysTest {
 
   @Test
   void anErrorNamesTheRootOfTheTrouble() throws Exception {
-    String nobody = nobody();
-    try (TicketingClient client = TicketingClient.builder(nobody).deadline(Duration.ofSeconds(1)).build()) {
+    String unused = unusedAddress();
+    try (TicketingClient client = TicketingClient.builder(unused).deadline(Duration.ofSeconds(1)).build()) {
       String told = failed(Code.UNAVAILABLE, client::getStatus).getMessage();
-      assertTrue(told.contains("refused") && told.contains(nobody), told);
+      assertTrue(told.contains("refused") && told.contains(unused), told);
     }
     try (TicketingClient client =
         TicketingClient.builder(Fixture.shared().address()).tls().deadline(Duration.ofSeconds(1)).build()) {
@@ -246,8 +246,8 @@ class BadDaysTest {
     return true;
   }
 
-  /** An address that nobody listens on. */
-  private static String nobody() throws Exception {
+  /** An address at which no process listens. */
+  private static String unusedAddress() throws Exception {
     try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       return "127.0.0.1:" + free.getLocalPort();
     }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.rhythmx.ticketing.v1.DeliveryFilter;
 import com.rhythmx.ticketing.v1.FiringRule;
 import com.rhythmx.ticketing.v1.Incident;
 import com.rhythmx.ticketing.v1.ListAuditEntriesRequest;
@@ -20,14 +21,14 @@ class CallsTest {
   @Behaviour("good calls")
   void goodCallsAreAnswered() throws Exception {
     try (TicketingClient client = Fixture.shared().client()) {
-      assertEquals(2, client.getStatus().getSystemsCount());
+      assertEquals(2, client.getStatus().getConnectionsCount());
       TestConnectionRequest test = TestConnectionRequest.newBuilder().setSystem(TicketSystem.TICKET_SYSTEM_JIRA).build();
       assertTrue(client.testConnection(test).getTest().getPassed());
       var first = client.createTicket(push("INC-good")).getDelivery();
       var again = client.createTicket(push("INC-good"));
       assertTrue(again.getAlreadyExisted());
       assertEquals(first.getTicket(), again.getDelivery().getTicket());
-      var listed = client.listDeliveries(ListDeliveriesRequest.newBuilder().setIncidentId("INC-good").build());
+      var listed = client.listDeliveries(ListDeliveriesRequest.newBuilder().setFilter(DeliveryFilter.newBuilder().setIncidentId("INC-good")).build());
       assertEquals(1, listed.getDeliveriesCount());
       assertEquals(first.getId(), listed.getDeliveries(0).getId());
       assertTrue(client.listAuditEntries(ListAuditEntriesRequest.getDefaultInstance()).getEntriesCount() > 0);

@@ -105,7 +105,7 @@ class ErrorsTest {
       server.order("away");
       var answer = CompletableFuture.supplyAsync(client::getStatus);
       server.order("back");
-      assertEquals(2, answer.get(30, TimeUnit.SECONDS).getSystemsCount());
+      assertEquals(2, answer.get(30, TimeUnit.SECONDS).getConnectionsCount());
     }
   }
 

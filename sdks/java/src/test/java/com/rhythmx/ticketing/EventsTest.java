@@ -66,7 +66,7 @@ class EventsTest {
     try (TicketingClient client = server.client();
         Events events = client.subscribe()) {
       var pushed = CompletableFuture.runAsync(() -> pushAll(client, order));
-      // What went wrong there is told, rather than waited for.
+      // Failures there are reported, rather than waited for.
       pushed.exceptionally(
           failed -> {
             events.close();

@@ -42,7 +42,7 @@ final class Fixture implements AutoCloseable {
     return shared;
   }
 
-  /** Tests are skipped where there is none and none was named: then this is somebody who installs the package. */
+  /** Tests are skipped if there is none and none was named: then a user is installing the package. */
   static Fixture start(String... flags) throws IOException {
     boolean named = System.getenv("TICKETING_FIXTURE") != null;
     Assumptions.assumeTrue(named || Files.isExecutable(binary()), "there is no " + binary());

@@ -26,7 +26,7 @@ class SamplesTest {
   @Order(1)
   @Behaviour("sample configure")
   void configure() throws Exception {
-    says("Configure", "Tickets go to project SEC of http", "passed authentication");
+    says("Configure", "Tickets go to project SEC of http", "CHECK_OUTCOME_PASSED authentication");
   }
 
   @Order(2)
@@ -57,7 +57,7 @@ class SamplesTest {
       client.createTicket(push("INC-watched"));
       for (String kind : List.of("ACCEPTED", "ATTEMPT_STARTED", "DELIVERED")) {
         String line = lines.readLine();
-        // What happens to the incidents of other tests is told as well.
+        // Events of the incidents of other tests arrive as well.
         while (line != null && !line.contains("INC-watched")) {
           line = lines.readLine();
         }

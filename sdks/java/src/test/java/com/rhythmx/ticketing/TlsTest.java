@@ -24,7 +24,7 @@ class TlsTest {
       try (TicketingClient trusting =
               TicketingClient.builder(secure.address()).tls(authorities).token(secure.token("viewer")).build();
           TicketingClient stranger = TicketingClient.builder(secure.address()).tls().deadline(SOON).build()) {
-        assertEquals(2, trusting.getStatus().getSystemsCount());
+        assertEquals(2, trusting.getStatus().getConnectionsCount());
         failed(Code.UNAVAILABLE, stranger::getStatus);
       }
       certificateIsShown(secure, authorities);
@@ -41,7 +41,7 @@ class TlsTest {
             TicketingClient.builder(address).tls(authorities).clientCertificate(certificate, key).build();
         TicketingClient bare = TicketingClient.builder(address).tls(authorities).deadline(SOON).build()) {
       // It takes a while to start, which the client waits out.
-      assertEquals(2, certified.getStatus().getSystemsCount());
+      assertEquals(2, certified.getStatus().getConnectionsCount());
       failed(Code.UNAVAILABLE, bare::getStatus);
     } finally {
       server.destroy();

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * What led to an incident.
+ * Alarms and rules behind an incident.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.Activity}
@@ -103,7 +103,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object primaryRule_ = "";
   /**
    * <pre>
-   * The rule that matters most. Optional; at most 256 characters.
+   * Name of the most important rule. Optional; at most 256 characters.
    * </pre>
    *
    * <code>string primary_rule = 4 [json_name = "primaryRule"];</code>
@@ -124,7 +124,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The rule that matters most. Optional; at most 256 characters.
+   * Name of the most important rule. Optional; at most 256 characters.
    * </pre>
    *
    * <code>string primary_rule = 4 [json_name = "primaryRule"];</code>
@@ -340,7 +340,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What led to an incident.
+   * Alarms and rules behind an incident.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.Activity}
@@ -649,7 +649,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object primaryRule_ = "";
     /**
      * <pre>
-     * The rule that matters most. Optional; at most 256 characters.
+     * Name of the most important rule. Optional; at most 256 characters.
      * </pre>
      *
      * <code>string primary_rule = 4 [json_name = "primaryRule"];</code>
@@ -669,7 +669,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rule that matters most. Optional; at most 256 characters.
+     * Name of the most important rule. Optional; at most 256 characters.
      * </pre>
      *
      * <code>string primary_rule = 4 [json_name = "primaryRule"];</code>
@@ -690,7 +690,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rule that matters most. Optional; at most 256 characters.
+     * Name of the most important rule. Optional; at most 256 characters.
      * </pre>
      *
      * <code>string primary_rule = 4 [json_name = "primaryRule"];</code>
@@ -707,7 +707,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rule that matters most. Optional; at most 256 characters.
+     * Name of the most important rule. Optional; at most 256 characters.
      * </pre>
      *
      * <code>string primary_rule = 4 [json_name = "primaryRule"];</code>
@@ -721,7 +721,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rule that matters most. Optional; at most 256 characters.
+     * Name of the most important rule. Optional; at most 256 characters.
      * </pre>
      *
      * <code>string primary_rule = 4 [json_name = "primaryRule"];</code>

@@ -42,7 +42,7 @@ public interface ActivityOrBuilder extends
 
   /**
    * <pre>
-   * The rule that matters most. Optional; at most 256 characters.
+   * Name of the most important rule. Optional; at most 256 characters.
    * </pre>
    *
    * <code>string primary_rule = 4 [json_name = "primaryRule"];</code>
@@ -51,7 +51,7 @@ public interface ActivityOrBuilder extends
   java.lang.String getPrimaryRule();
   /**
    * <pre>
-   * The rule that matters most. Optional; at most 256 characters.
+   * Name of the most important rule. Optional; at most 256 characters.
    * </pre>
    *
    * <code>string primary_rule = 4 [json_name = "primaryRule"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Whom or what an incident is about.
+ * User, machine or address that an incident is about.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.Actor}
@@ -357,7 +357,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whom or what an incident is about.
+   * User, machine or address that an incident is about.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.Actor}

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * What sort of actor it is.
+ * Kind of an actor.
  * </pre>
  *
  * Protobuf enum {@code rhythmx.ticketing.v1.ActorType}

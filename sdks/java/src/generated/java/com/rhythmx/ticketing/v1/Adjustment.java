@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * A field of a ticket that is not as it was meant to be.
+ * A field of a ticket that differs from what was meant.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.Adjustment}
@@ -59,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object field_ = "";
   /**
    * <pre>
-   * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
+   * Output only. The field, in the ticket system's own words; at most 255 characters. Example: "priority".
    * </pre>
    *
    * <code>string field = 1 [json_name = "field"];</code>
@@ -80,7 +80,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
+   * Output only. The field, in the ticket system's own words; at most 255 characters. Example: "priority".
    * </pre>
    *
    * <code>string field = 1 [json_name = "field"];</code>
@@ -322,7 +322,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A field of a ticket that is not as it was meant to be.
+   * A field of a ticket that differs from what was meant.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.Adjustment}
@@ -477,7 +477,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object field_ = "";
     /**
      * <pre>
-     * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
+     * Output only. The field, in the ticket system's own words; at most 255 characters. Example: "priority".
      * </pre>
      *
      * <code>string field = 1 [json_name = "field"];</code>
@@ -497,7 +497,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
+     * Output only. The field, in the ticket system's own words; at most 255 characters. Example: "priority".
      * </pre>
      *
      * <code>string field = 1 [json_name = "field"];</code>
@@ -518,7 +518,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
+     * Output only. The field, in the ticket system's own words; at most 255 characters. Example: "priority".
      * </pre>
      *
      * <code>string field = 1 [json_name = "field"];</code>
@@ -535,7 +535,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
+     * Output only. The field, in the ticket system's own words; at most 255 characters. Example: "priority".
      * </pre>
      *
      * <code>string field = 1 [json_name = "field"];</code>
@@ -549,7 +549,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
+     * Output only. The field, in the ticket system's own words; at most 255 characters. Example: "priority".
      * </pre>
      *
      * <code>string field = 1 [json_name = "field"];</code>

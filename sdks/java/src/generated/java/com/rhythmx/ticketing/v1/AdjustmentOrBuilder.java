@@ -12,7 +12,7 @@ public interface AdjustmentOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
+   * Output only. The field, in the ticket system's own words; at most 255 characters. Example: "priority".
    * </pre>
    *
    * <code>string field = 1 [json_name = "field"];</code>
@@ -21,7 +21,7 @@ public interface AdjustmentOrBuilder extends
   java.lang.String getField();
   /**
    * <pre>
-   * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
+   * Output only. The field, in the ticket system's own words; at most 255 characters. Example: "priority".
    * </pre>
    *
    * <code>string field = 1 [json_name = "field"];</code>

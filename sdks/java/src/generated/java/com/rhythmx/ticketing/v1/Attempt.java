@@ -59,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private int number_ = 0;
   /**
    * <pre>
-   * Output only. Counts from 1 within the delivery.
+   * Output only. Number within the delivery, from 1.
    * </pre>
    *
    * <code>uint32 number = 1 [json_name = "number"];</code>
@@ -202,7 +202,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.Fault fault_;
   /**
    * <pre>
-   * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+   * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Fault fault = 6 [json_name = "fault"];</code>
@@ -214,7 +214,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+   * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Fault fault = 6 [json_name = "fault"];</code>
@@ -226,7 +226,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+   * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Fault fault = 6 [json_name = "fault"];</code>
@@ -703,7 +703,7 @@ private static final long serialVersionUID = 0L;
     private int number_ ;
     /**
      * <pre>
-     * Output only. Counts from 1 within the delivery.
+     * Output only. Number within the delivery, from 1.
      * </pre>
      *
      * <code>uint32 number = 1 [json_name = "number"];</code>
@@ -715,7 +715,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Counts from 1 within the delivery.
+     * Output only. Number within the delivery, from 1.
      * </pre>
      *
      * <code>uint32 number = 1 [json_name = "number"];</code>
@@ -731,7 +731,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Counts from 1 within the delivery.
+     * Output only. Number within the delivery, from 1.
      * </pre>
      *
      * <code>uint32 number = 1 [json_name = "number"];</code>
@@ -1203,7 +1203,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.Fault, com.rhythmx.ticketing.v1.Fault.Builder, com.rhythmx.ticketing.v1.FaultOrBuilder> faultBuilder_;
     /**
      * <pre>
-     * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+     * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault fault = 6 [json_name = "fault"];</code>
@@ -1214,7 +1214,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+     * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault fault = 6 [json_name = "fault"];</code>
@@ -1229,7 +1229,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+     * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault fault = 6 [json_name = "fault"];</code>
@@ -1247,7 +1247,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+     * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault fault = 6 [json_name = "fault"];</code>
@@ -1265,7 +1265,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+     * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault fault = 6 [json_name = "fault"];</code>
@@ -1290,7 +1290,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+     * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault fault = 6 [json_name = "fault"];</code>
@@ -1307,7 +1307,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+     * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault fault = 6 [json_name = "fault"];</code>
@@ -1319,7 +1319,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+     * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault fault = 6 [json_name = "fault"];</code>
@@ -1334,7 +1334,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+     * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault fault = 6 [json_name = "fault"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * What an attempt does.
+ * Kind of an attempt.
  * </pre>
  *
  * Protobuf enum {@code rhythmx.ticketing.v1.AttemptKind}
@@ -25,15 +25,15 @@ public enum AttemptKind
   ATTEMPT_KIND_UNSPECIFIED(0),
   /**
    * <pre>
-   * Creates the ticket.
+   * Sends the change to the ticket system: creates the ticket.
    * </pre>
    *
-   * <code>ATTEMPT_KIND_CREATE = 1;</code>
+   * <code>ATTEMPT_KIND_SEND = 1;</code>
    */
-  ATTEMPT_KIND_CREATE(1),
+  ATTEMPT_KIND_SEND(1),
   /**
    * <pre>
-   * Looks for a ticket that may exist.
+   * Reconciliation: looks up a ticket that may exist.
    * </pre>
    *
    * <code>ATTEMPT_KIND_LOOK_UP = 2;</code>
@@ -41,13 +41,13 @@ public enum AttemptKind
   ATTEMPT_KIND_LOOK_UP(2),
   /**
    * <pre>
-   * Looks for a ticket that turned up later, some time after a delivery once in doubt was delivered, failed or was
-   * cancelled.
+   * Looks for further tickets with the same marker, some time after a delivery whose outcome was once unknown was delivered,
+   * failed or was cancelled.
    * </pre>
    *
-   * <code>ATTEMPT_KIND_SWEEP = 3;</code>
+   * <code>ATTEMPT_KIND_DUPLICATE_SCAN = 3;</code>
    */
-  ATTEMPT_KIND_SWEEP(3),
+  ATTEMPT_KIND_DUPLICATE_SCAN(3),
   UNRECOGNIZED(-1),
   ;
 
@@ -70,15 +70,15 @@ public enum AttemptKind
   public static final int ATTEMPT_KIND_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * Creates the ticket.
+   * Sends the change to the ticket system: creates the ticket.
    * </pre>
    *
-   * <code>ATTEMPT_KIND_CREATE = 1;</code>
+   * <code>ATTEMPT_KIND_SEND = 1;</code>
    */
-  public static final int ATTEMPT_KIND_CREATE_VALUE = 1;
+  public static final int ATTEMPT_KIND_SEND_VALUE = 1;
   /**
    * <pre>
-   * Looks for a ticket that may exist.
+   * Reconciliation: looks up a ticket that may exist.
    * </pre>
    *
    * <code>ATTEMPT_KIND_LOOK_UP = 2;</code>
@@ -86,13 +86,13 @@ public enum AttemptKind
   public static final int ATTEMPT_KIND_LOOK_UP_VALUE = 2;
   /**
    * <pre>
-   * Looks for a ticket that turned up later, some time after a delivery once in doubt was delivered, failed or was
-   * cancelled.
+   * Looks for further tickets with the same marker, some time after a delivery whose outcome was once unknown was delivered,
+   * failed or was cancelled.
    * </pre>
    *
-   * <code>ATTEMPT_KIND_SWEEP = 3;</code>
+   * <code>ATTEMPT_KIND_DUPLICATE_SCAN = 3;</code>
    */
-  public static final int ATTEMPT_KIND_SWEEP_VALUE = 3;
+  public static final int ATTEMPT_KIND_DUPLICATE_SCAN_VALUE = 3;
 
 
   public final int getNumber() {
@@ -120,9 +120,9 @@ public enum AttemptKind
   public static AttemptKind forNumber(int value) {
     switch (value) {
       case 0: return ATTEMPT_KIND_UNSPECIFIED;
-      case 1: return ATTEMPT_KIND_CREATE;
+      case 1: return ATTEMPT_KIND_SEND;
       case 2: return ATTEMPT_KIND_LOOK_UP;
-      case 3: return ATTEMPT_KIND_SWEEP;
+      case 3: return ATTEMPT_KIND_DUPLICATE_SCAN;
       default: return null;
     }
   }

@@ -12,7 +12,7 @@ public interface AttemptOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Counts from 1 within the delivery.
+   * Output only. Number within the delivery, from 1.
    * </pre>
    *
    * <code>uint32 number = 1 [json_name = "number"];</code>
@@ -114,7 +114,7 @@ public interface AttemptOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+   * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Fault fault = 6 [json_name = "fault"];</code>
@@ -123,7 +123,7 @@ public interface AttemptOrBuilder extends
   boolean hasFault();
   /**
    * <pre>
-   * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+   * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Fault fault = 6 [json_name = "fault"];</code>
@@ -132,7 +132,7 @@ public interface AttemptOrBuilder extends
   com.rhythmx.ticketing.v1.Fault getFault();
   /**
    * <pre>
-   * Output only. Set when the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
+   * Output only. Set if the outcome is FAILED or AMBIGUOUS, and for a look-up that could not search.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Fault fault = 6 [json_name = "fault"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * How an attempt ended.
+ * Outcome of an attempt.
  * </pre>
  *
  * Protobuf enum {@code rhythmx.ticketing.v1.AttemptOutcome}
@@ -17,7 +17,7 @@ public enum AttemptOutcome
     implements com.google.protobuf.ProtocolMessageEnum {
   /**
    * <pre>
-   * Never returned: an attempt is listed once it has ended.
+   * Never returned: an attempt is listed after it has ended.
    * </pre>
    *
    * <code>ATTEMPT_OUTCOME_UNSPECIFIED = 0;</code>
@@ -25,12 +25,12 @@ public enum AttemptOutcome
   ATTEMPT_OUTCOME_UNSPECIFIED(0),
   /**
    * <pre>
-   * The ticket was created.
+   * The change was applied: the ticket was created.
    * </pre>
    *
-   * <code>ATTEMPT_OUTCOME_CREATED = 1;</code>
+   * <code>ATTEMPT_OUTCOME_APPLIED = 1;</code>
    */
-  ATTEMPT_OUTCOME_CREATED(1),
+  ATTEMPT_OUTCOME_APPLIED(1),
   /**
    * <pre>
    * The ticket was found.
@@ -41,7 +41,7 @@ public enum AttemptOutcome
   ATTEMPT_OUTCOME_FOUND(2),
   /**
    * <pre>
-   * Definitely no ticket was created; or the look-up could not search.
+   * A definite failure: no ticket was created; or the look-up could not search.
    * </pre>
    *
    * <code>ATTEMPT_OUTCOME_FAILED = 3;</code>
@@ -49,7 +49,7 @@ public enum AttemptOutcome
   ATTEMPT_OUTCOME_FAILED(3),
   /**
    * <pre>
-   * A ticket may have been created.
+   * An unknown outcome: a ticket may have been created.
    * </pre>
    *
    * <code>ATTEMPT_OUTCOME_AMBIGUOUS = 4;</code>
@@ -57,7 +57,7 @@ public enum AttemptOutcome
   ATTEMPT_OUTCOME_AMBIGUOUS(4),
   /**
    * <pre>
-   * The look-up found no ticket, and that is proven.
+   * The look-up found no ticket, which is a proof of absence.
    * </pre>
    *
    * <code>ATTEMPT_OUTCOME_ABSENT = 5;</code>
@@ -85,7 +85,7 @@ public enum AttemptOutcome
   }
   /**
    * <pre>
-   * Never returned: an attempt is listed once it has ended.
+   * Never returned: an attempt is listed after it has ended.
    * </pre>
    *
    * <code>ATTEMPT_OUTCOME_UNSPECIFIED = 0;</code>
@@ -93,12 +93,12 @@ public enum AttemptOutcome
   public static final int ATTEMPT_OUTCOME_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * The ticket was created.
+   * The change was applied: the ticket was created.
    * </pre>
    *
-   * <code>ATTEMPT_OUTCOME_CREATED = 1;</code>
+   * <code>ATTEMPT_OUTCOME_APPLIED = 1;</code>
    */
-  public static final int ATTEMPT_OUTCOME_CREATED_VALUE = 1;
+  public static final int ATTEMPT_OUTCOME_APPLIED_VALUE = 1;
   /**
    * <pre>
    * The ticket was found.
@@ -109,7 +109,7 @@ public enum AttemptOutcome
   public static final int ATTEMPT_OUTCOME_FOUND_VALUE = 2;
   /**
    * <pre>
-   * Definitely no ticket was created; or the look-up could not search.
+   * A definite failure: no ticket was created; or the look-up could not search.
    * </pre>
    *
    * <code>ATTEMPT_OUTCOME_FAILED = 3;</code>
@@ -117,7 +117,7 @@ public enum AttemptOutcome
   public static final int ATTEMPT_OUTCOME_FAILED_VALUE = 3;
   /**
    * <pre>
-   * A ticket may have been created.
+   * An unknown outcome: a ticket may have been created.
    * </pre>
    *
    * <code>ATTEMPT_OUTCOME_AMBIGUOUS = 4;</code>
@@ -125,7 +125,7 @@ public enum AttemptOutcome
   public static final int ATTEMPT_OUTCOME_AMBIGUOUS_VALUE = 4;
   /**
    * <pre>
-   * The look-up found no ticket, and that is proven.
+   * The look-up found no ticket, which is a proof of absence.
    * </pre>
    *
    * <code>ATTEMPT_OUTCOME_ABSENT = 5;</code>
@@ -166,7 +166,7 @@ public enum AttemptOutcome
   public static AttemptOutcome forNumber(int value) {
     switch (value) {
       case 0: return ATTEMPT_OUTCOME_UNSPECIFIED;
-      case 1: return ATTEMPT_OUTCOME_CREATED;
+      case 1: return ATTEMPT_OUTCOME_APPLIED;
       case 2: return ATTEMPT_OUTCOME_FOUND;
       case 3: return ATTEMPT_OUTCOME_FAILED;
       case 4: return ATTEMPT_OUTCOME_AMBIGUOUS;

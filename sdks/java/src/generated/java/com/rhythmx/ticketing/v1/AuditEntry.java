@@ -7,8 +7,8 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Something that somebody did, or was refused. Kept for ever, never changed: entries are sealed to each other, and
- * `ticketing audit verify` finds one that was edited or removed.
+ * An action that a caller or an operator took, or was refused. Entries are never deleted or changed: they form an HMAC hash
+ * chain, and `ticketing audit verify` detects an entry that was edited or removed.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.AuditEntry}
@@ -66,7 +66,7 @@ private static final long serialVersionUID = 0L;
   private long sequence_ = 0L;
   /**
    * <pre>
-   * Output only. Place in the audit: 1 is the first, without gaps.
+   * Output only. Position in the audit log, from 1, without gaps.
    * </pre>
    *
    * <code>uint64 sequence = 1 [json_name = "sequence"];</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp time_;
   /**
    * <pre>
-   * Output only. When it was done.
+   * Output only. Time of the action.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -93,7 +93,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When it was done.
+   * Output only. Time of the action.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -105,7 +105,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When it was done.
+   * Output only. Time of the action.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -120,8 +120,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object actor_ = "";
   /**
    * <pre>
-   * Output only. Who did it: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" where no credential is asked for, or
-   * "operator" for one who worked on the data folder itself.
+   * Output only. Who acted: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" if the server requires no credential, or
+   * "operator" for a command on the data folder.
    * </pre>
    *
    * <code>string actor = 3 [json_name = "actor"];</code>
@@ -142,8 +142,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Who did it: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" where no credential is asked for, or
-   * "operator" for one who worked on the data folder itself.
+   * Output only. Who acted: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" if the server requires no credential, or
+   * "operator" for a command on the data folder.
    * </pre>
    *
    * <code>string actor = 3 [json_name = "actor"];</code>
@@ -169,7 +169,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object role_ = "";
   /**
    * <pre>
-   * Output only. As what: "admin", "analyst", "producer" or "viewer".
+   * Output only. Role of the actor: "admin", "analyst", "producer" or "viewer".
    * </pre>
    *
    * <code>string role = 4 [json_name = "role"];</code>
@@ -190,7 +190,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. As what: "admin", "analyst", "producer" or "viewer".
+   * Output only. Role of the actor: "admin", "analyst", "producer" or "viewer".
    * </pre>
    *
    * <code>string role = 4 [json_name = "role"];</code>
@@ -216,7 +216,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object credential_ = "";
   /**
    * <pre>
-   * Output only. How the actor was told from others. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
+   * Output only. Credential of the actor. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
    * </pre>
    *
    * <code>string credential = 5 [json_name = "credential"];</code>
@@ -237,7 +237,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. How the actor was told from others. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
+   * Output only. Credential of the actor. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
    * </pre>
    *
    * <code>string credential = 5 [json_name = "credential"];</code>
@@ -263,7 +263,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object source_ = "";
   /**
    * <pre>
-   * Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000".
+   * Output only. Origin of the call. Examples: "192.0.2.7:51234", "unix uid 1000".
    * </pre>
    *
    * <code>string source = 6 [json_name = "source"];</code>
@@ -284,7 +284,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000".
+   * Output only. Origin of the call. Examples: "192.0.2.7:51234", "unix uid 1000".
    * </pre>
    *
    * <code>string source = 6 [json_name = "source"];</code>
@@ -310,9 +310,9 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object action_ = "";
   /**
    * <pre>
-   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
-   * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
-   * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
+   * Output only. The action: CONFIGURE, TEST_CONNECTION (of unsaved settings), RETRY_DELIVERY, RETRY_DELIVERIES, CREATE_ANYWAY,
+   * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; CREATE_TICKET and SUBMIT_INCIDENT only if they
+   * were refused. Clients must accept other values.
    * </pre>
    *
    * <code>string action = 7 [json_name = "action"];</code>
@@ -333,9 +333,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
-   * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
-   * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
+   * Output only. The action: CONFIGURE, TEST_CONNECTION (of unsaved settings), RETRY_DELIVERY, RETRY_DELIVERIES, CREATE_ANYWAY,
+   * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; CREATE_TICKET and SUBMIT_INCIDENT only if they
+   * were refused. Clients must accept other values.
    * </pre>
    *
    * <code>string action = 7 [json_name = "action"];</code>
@@ -361,8 +361,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object subject_ = "";
   /**
    * <pre>
-   * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
-   * Empty where a caller's role did not permit the call: then its request was not read.
+   * Output only. Object of the action: the ID of a delivery, a token or an incident, "deliveries", "settings", or for tests the
+   * connection, for example "jira". Empty if the caller's role did not permit the call: its request was not read.
    * </pre>
    *
    * <code>string subject = 8 [json_name = "subject"];</code>
@@ -383,8 +383,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
-   * Empty where a caller's role did not permit the call: then its request was not read.
+   * Output only. Object of the action: the ID of a delivery, a token or an incident, "deliveries", "settings", or for tests the
+   * connection, for example "jira". Empty if the caller's role did not permit the call: its request was not read.
    * </pre>
    *
    * <code>string subject = 8 [json_name = "subject"];</code>
@@ -410,8 +410,9 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object detail_ = "";
   /**
    * <pre>
-   * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
-   * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+   * Output only. Details as JSON; more than 64 KiB becomes `{"cut": "..."}` with the beginning. For settings each changed field
+   * with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: the address that
+   * received the credential, and the proxy.
    * </pre>
    *
    * <code>string detail = 9 [json_name = "detail"];</code>
@@ -432,8 +433,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
-   * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+   * Output only. Details as JSON; more than 64 KiB becomes `{"cut": "..."}` with the beginning. For settings each changed field
+   * with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: the address that
+   * received the credential, and the proxy.
    * </pre>
    *
    * <code>string detail = 9 [json_name = "detail"];</code>
@@ -459,8 +461,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object outcome_ = "";
   /**
    * <pre>
-   * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
-   * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
+   * Output only. "OK", or the `ErrorReason` without its prefix if the action was refused. Examples: "SETTINGS_INVALID",
+   * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", durable before anything is sent, then "PASSED" or "FAILED".
    * </pre>
    *
    * <code>string outcome = 10 [json_name = "outcome"];</code>
@@ -481,8 +483,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
-   * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
+   * Output only. "OK", or the `ErrorReason` without its prefix if the action was refused. Examples: "SETTINGS_INVALID",
+   * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", durable before anything is sent, then "PASSED" or "FAILED".
    * </pre>
    *
    * <code>string outcome = 10 [json_name = "outcome"];</code>
@@ -763,8 +765,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Something that somebody did, or was refused. Kept for ever, never changed: entries are sealed to each other, and
-   * `ticketing audit verify` finds one that was edited or removed.
+   * An action that a caller or an operator took, or was refused. Entries are never deleted or changed: they form an HMAC hash
+   * chain, and `ticketing audit verify` detects an entry that was edited or removed.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.AuditEntry}
@@ -1044,7 +1046,7 @@ private static final long serialVersionUID = 0L;
     private long sequence_ ;
     /**
      * <pre>
-     * Output only. Place in the audit: 1 is the first, without gaps.
+     * Output only. Position in the audit log, from 1, without gaps.
      * </pre>
      *
      * <code>uint64 sequence = 1 [json_name = "sequence"];</code>
@@ -1056,7 +1058,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Place in the audit: 1 is the first, without gaps.
+     * Output only. Position in the audit log, from 1, without gaps.
      * </pre>
      *
      * <code>uint64 sequence = 1 [json_name = "sequence"];</code>
@@ -1072,7 +1074,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Place in the audit: 1 is the first, without gaps.
+     * Output only. Position in the audit log, from 1, without gaps.
      * </pre>
      *
      * <code>uint64 sequence = 1 [json_name = "sequence"];</code>
@@ -1090,7 +1092,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> timeBuilder_;
     /**
      * <pre>
-     * Output only. When it was done.
+     * Output only. Time of the action.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -1101,7 +1103,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it was done.
+     * Output only. Time of the action.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -1116,7 +1118,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it was done.
+     * Output only. Time of the action.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -1134,7 +1136,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it was done.
+     * Output only. Time of the action.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -1152,7 +1154,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it was done.
+     * Output only. Time of the action.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -1177,7 +1179,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it was done.
+     * Output only. Time of the action.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -1194,7 +1196,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it was done.
+     * Output only. Time of the action.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -1206,7 +1208,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it was done.
+     * Output only. Time of the action.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -1221,7 +1223,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it was done.
+     * Output only. Time of the action.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -1243,8 +1245,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object actor_ = "";
     /**
      * <pre>
-     * Output only. Who did it: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" where no credential is asked for, or
-     * "operator" for one who worked on the data folder itself.
+     * Output only. Who acted: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" if the server requires no credential, or
+     * "operator" for a command on the data folder.
      * </pre>
      *
      * <code>string actor = 3 [json_name = "actor"];</code>
@@ -1264,8 +1266,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Who did it: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" where no credential is asked for, or
-     * "operator" for one who worked on the data folder itself.
+     * Output only. Who acted: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" if the server requires no credential, or
+     * "operator" for a command on the data folder.
      * </pre>
      *
      * <code>string actor = 3 [json_name = "actor"];</code>
@@ -1286,8 +1288,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Who did it: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" where no credential is asked for, or
-     * "operator" for one who worked on the data folder itself.
+     * Output only. Who acted: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" if the server requires no credential, or
+     * "operator" for a command on the data folder.
      * </pre>
      *
      * <code>string actor = 3 [json_name = "actor"];</code>
@@ -1304,8 +1306,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Who did it: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" where no credential is asked for, or
-     * "operator" for one who worked on the data folder itself.
+     * Output only. Who acted: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" if the server requires no credential, or
+     * "operator" for a command on the data folder.
      * </pre>
      *
      * <code>string actor = 3 [json_name = "actor"];</code>
@@ -1319,8 +1321,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Who did it: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" where no credential is asked for, or
-     * "operator" for one who worked on the data folder itself.
+     * Output only. Who acted: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" if the server requires no credential, or
+     * "operator" for a command on the data folder.
      * </pre>
      *
      * <code>string actor = 3 [json_name = "actor"];</code>
@@ -1340,7 +1342,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object role_ = "";
     /**
      * <pre>
-     * Output only. As what: "admin", "analyst", "producer" or "viewer".
+     * Output only. Role of the actor: "admin", "analyst", "producer" or "viewer".
      * </pre>
      *
      * <code>string role = 4 [json_name = "role"];</code>
@@ -1360,7 +1362,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. As what: "admin", "analyst", "producer" or "viewer".
+     * Output only. Role of the actor: "admin", "analyst", "producer" or "viewer".
      * </pre>
      *
      * <code>string role = 4 [json_name = "role"];</code>
@@ -1381,7 +1383,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. As what: "admin", "analyst", "producer" or "viewer".
+     * Output only. Role of the actor: "admin", "analyst", "producer" or "viewer".
      * </pre>
      *
      * <code>string role = 4 [json_name = "role"];</code>
@@ -1398,7 +1400,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. As what: "admin", "analyst", "producer" or "viewer".
+     * Output only. Role of the actor: "admin", "analyst", "producer" or "viewer".
      * </pre>
      *
      * <code>string role = 4 [json_name = "role"];</code>
@@ -1412,7 +1414,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. As what: "admin", "analyst", "producer" or "viewer".
+     * Output only. Role of the actor: "admin", "analyst", "producer" or "viewer".
      * </pre>
      *
      * <code>string role = 4 [json_name = "role"];</code>
@@ -1432,7 +1434,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object credential_ = "";
     /**
      * <pre>
-     * Output only. How the actor was told from others. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
+     * Output only. Credential of the actor. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
      * </pre>
      *
      * <code>string credential = 5 [json_name = "credential"];</code>
@@ -1452,7 +1454,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How the actor was told from others. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
+     * Output only. Credential of the actor. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
      * </pre>
      *
      * <code>string credential = 5 [json_name = "credential"];</code>
@@ -1473,7 +1475,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How the actor was told from others. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
+     * Output only. Credential of the actor. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
      * </pre>
      *
      * <code>string credential = 5 [json_name = "credential"];</code>
@@ -1490,7 +1492,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How the actor was told from others. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
+     * Output only. Credential of the actor. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
      * </pre>
      *
      * <code>string credential = 5 [json_name = "credential"];</code>
@@ -1504,7 +1506,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How the actor was told from others. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
+     * Output only. Credential of the actor. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
      * </pre>
      *
      * <code>string credential = 5 [json_name = "credential"];</code>
@@ -1524,7 +1526,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object source_ = "";
     /**
      * <pre>
-     * Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000".
+     * Output only. Origin of the call. Examples: "192.0.2.7:51234", "unix uid 1000".
      * </pre>
      *
      * <code>string source = 6 [json_name = "source"];</code>
@@ -1544,7 +1546,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000".
+     * Output only. Origin of the call. Examples: "192.0.2.7:51234", "unix uid 1000".
      * </pre>
      *
      * <code>string source = 6 [json_name = "source"];</code>
@@ -1565,7 +1567,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000".
+     * Output only. Origin of the call. Examples: "192.0.2.7:51234", "unix uid 1000".
      * </pre>
      *
      * <code>string source = 6 [json_name = "source"];</code>
@@ -1582,7 +1584,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000".
+     * Output only. Origin of the call. Examples: "192.0.2.7:51234", "unix uid 1000".
      * </pre>
      *
      * <code>string source = 6 [json_name = "source"];</code>
@@ -1596,7 +1598,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000".
+     * Output only. Origin of the call. Examples: "192.0.2.7:51234", "unix uid 1000".
      * </pre>
      *
      * <code>string source = 6 [json_name = "source"];</code>
@@ -1616,9 +1618,9 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object action_ = "";
     /**
      * <pre>
-     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
-     * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
-     * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
+     * Output only. The action: CONFIGURE, TEST_CONNECTION (of unsaved settings), RETRY_DELIVERY, RETRY_DELIVERIES, CREATE_ANYWAY,
+     * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; CREATE_TICKET and SUBMIT_INCIDENT only if they
+     * were refused. Clients must accept other values.
      * </pre>
      *
      * <code>string action = 7 [json_name = "action"];</code>
@@ -1638,9 +1640,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
-     * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
-     * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
+     * Output only. The action: CONFIGURE, TEST_CONNECTION (of unsaved settings), RETRY_DELIVERY, RETRY_DELIVERIES, CREATE_ANYWAY,
+     * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; CREATE_TICKET and SUBMIT_INCIDENT only if they
+     * were refused. Clients must accept other values.
      * </pre>
      *
      * <code>string action = 7 [json_name = "action"];</code>
@@ -1661,9 +1663,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
-     * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
-     * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
+     * Output only. The action: CONFIGURE, TEST_CONNECTION (of unsaved settings), RETRY_DELIVERY, RETRY_DELIVERIES, CREATE_ANYWAY,
+     * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; CREATE_TICKET and SUBMIT_INCIDENT only if they
+     * were refused. Clients must accept other values.
      * </pre>
      *
      * <code>string action = 7 [json_name = "action"];</code>
@@ -1680,9 +1682,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
-     * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
-     * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
+     * Output only. The action: CONFIGURE, TEST_CONNECTION (of unsaved settings), RETRY_DELIVERY, RETRY_DELIVERIES, CREATE_ANYWAY,
+     * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; CREATE_TICKET and SUBMIT_INCIDENT only if they
+     * were refused. Clients must accept other values.
      * </pre>
      *
      * <code>string action = 7 [json_name = "action"];</code>
@@ -1696,9 +1698,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
-     * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
-     * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
+     * Output only. The action: CONFIGURE, TEST_CONNECTION (of unsaved settings), RETRY_DELIVERY, RETRY_DELIVERIES, CREATE_ANYWAY,
+     * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; CREATE_TICKET and SUBMIT_INCIDENT only if they
+     * were refused. Clients must accept other values.
      * </pre>
      *
      * <code>string action = 7 [json_name = "action"];</code>
@@ -1718,8 +1720,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object subject_ = "";
     /**
      * <pre>
-     * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
-     * Empty where a caller's role did not permit the call: then its request was not read.
+     * Output only. Object of the action: the ID of a delivery, a token or an incident, "deliveries", "settings", or for tests the
+     * connection, for example "jira". Empty if the caller's role did not permit the call: its request was not read.
      * </pre>
      *
      * <code>string subject = 8 [json_name = "subject"];</code>
@@ -1739,8 +1741,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
-     * Empty where a caller's role did not permit the call: then its request was not read.
+     * Output only. Object of the action: the ID of a delivery, a token or an incident, "deliveries", "settings", or for tests the
+     * connection, for example "jira". Empty if the caller's role did not permit the call: its request was not read.
      * </pre>
      *
      * <code>string subject = 8 [json_name = "subject"];</code>
@@ -1761,8 +1763,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
-     * Empty where a caller's role did not permit the call: then its request was not read.
+     * Output only. Object of the action: the ID of a delivery, a token or an incident, "deliveries", "settings", or for tests the
+     * connection, for example "jira". Empty if the caller's role did not permit the call: its request was not read.
      * </pre>
      *
      * <code>string subject = 8 [json_name = "subject"];</code>
@@ -1779,8 +1781,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
-     * Empty where a caller's role did not permit the call: then its request was not read.
+     * Output only. Object of the action: the ID of a delivery, a token or an incident, "deliveries", "settings", or for tests the
+     * connection, for example "jira". Empty if the caller's role did not permit the call: its request was not read.
      * </pre>
      *
      * <code>string subject = 8 [json_name = "subject"];</code>
@@ -1794,8 +1796,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
-     * Empty where a caller's role did not permit the call: then its request was not read.
+     * Output only. Object of the action: the ID of a delivery, a token or an incident, "deliveries", "settings", or for tests the
+     * connection, for example "jira". Empty if the caller's role did not permit the call: its request was not read.
      * </pre>
      *
      * <code>string subject = 8 [json_name = "subject"];</code>
@@ -1815,8 +1817,9 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object detail_ = "";
     /**
      * <pre>
-     * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
-     * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+     * Output only. Details as JSON; more than 64 KiB becomes `{"cut": "..."}` with the beginning. For settings each changed field
+     * with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: the address that
+     * received the credential, and the proxy.
      * </pre>
      *
      * <code>string detail = 9 [json_name = "detail"];</code>
@@ -1836,8 +1839,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
-     * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+     * Output only. Details as JSON; more than 64 KiB becomes `{"cut": "..."}` with the beginning. For settings each changed field
+     * with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: the address that
+     * received the credential, and the proxy.
      * </pre>
      *
      * <code>string detail = 9 [json_name = "detail"];</code>
@@ -1858,8 +1862,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
-     * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+     * Output only. Details as JSON; more than 64 KiB becomes `{"cut": "..."}` with the beginning. For settings each changed field
+     * with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: the address that
+     * received the credential, and the proxy.
      * </pre>
      *
      * <code>string detail = 9 [json_name = "detail"];</code>
@@ -1876,8 +1881,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
-     * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+     * Output only. Details as JSON; more than 64 KiB becomes `{"cut": "..."}` with the beginning. For settings each changed field
+     * with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: the address that
+     * received the credential, and the proxy.
      * </pre>
      *
      * <code>string detail = 9 [json_name = "detail"];</code>
@@ -1891,8 +1897,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
-     * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+     * Output only. Details as JSON; more than 64 KiB becomes `{"cut": "..."}` with the beginning. For settings each changed field
+     * with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: the address that
+     * received the credential, and the proxy.
      * </pre>
      *
      * <code>string detail = 9 [json_name = "detail"];</code>
@@ -1912,8 +1919,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object outcome_ = "";
     /**
      * <pre>
-     * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
-     * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
+     * Output only. "OK", or the `ErrorReason` without its prefix if the action was refused. Examples: "SETTINGS_INVALID",
+     * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", durable before anything is sent, then "PASSED" or "FAILED".
      * </pre>
      *
      * <code>string outcome = 10 [json_name = "outcome"];</code>
@@ -1933,8 +1940,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
-     * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
+     * Output only. "OK", or the `ErrorReason` without its prefix if the action was refused. Examples: "SETTINGS_INVALID",
+     * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", durable before anything is sent, then "PASSED" or "FAILED".
      * </pre>
      *
      * <code>string outcome = 10 [json_name = "outcome"];</code>
@@ -1955,8 +1962,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
-     * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
+     * Output only. "OK", or the `ErrorReason` without its prefix if the action was refused. Examples: "SETTINGS_INVALID",
+     * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", durable before anything is sent, then "PASSED" or "FAILED".
      * </pre>
      *
      * <code>string outcome = 10 [json_name = "outcome"];</code>
@@ -1973,8 +1980,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
-     * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
+     * Output only. "OK", or the `ErrorReason` without its prefix if the action was refused. Examples: "SETTINGS_INVALID",
+     * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", durable before anything is sent, then "PASSED" or "FAILED".
      * </pre>
      *
      * <code>string outcome = 10 [json_name = "outcome"];</code>
@@ -1988,8 +1995,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
-     * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
+     * Output only. "OK", or the `ErrorReason` without its prefix if the action was refused. Examples: "SETTINGS_INVALID",
+     * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", durable before anything is sent, then "PASSED" or "FAILED".
      * </pre>
      *
      * <code>string outcome = 10 [json_name = "outcome"];</code>

@@ -12,7 +12,7 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Place in the audit: 1 is the first, without gaps.
+   * Output only. Position in the audit log, from 1, without gaps.
    * </pre>
    *
    * <code>uint64 sequence = 1 [json_name = "sequence"];</code>
@@ -22,7 +22,7 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. When it was done.
+   * Output only. Time of the action.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -31,7 +31,7 @@ public interface AuditEntryOrBuilder extends
   boolean hasTime();
   /**
    * <pre>
-   * Output only. When it was done.
+   * Output only. Time of the action.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -40,7 +40,7 @@ public interface AuditEntryOrBuilder extends
   com.google.protobuf.Timestamp getTime();
   /**
    * <pre>
-   * Output only. When it was done.
+   * Output only. Time of the action.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -49,8 +49,8 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Who did it: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" where no credential is asked for, or
-   * "operator" for one who worked on the data folder itself.
+   * Output only. Who acted: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" if the server requires no credential, or
+   * "operator" for a command on the data folder.
    * </pre>
    *
    * <code>string actor = 3 [json_name = "actor"];</code>
@@ -59,8 +59,8 @@ public interface AuditEntryOrBuilder extends
   java.lang.String getActor();
   /**
    * <pre>
-   * Output only. Who did it: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" where no credential is asked for, or
-   * "operator" for one who worked on the data folder itself.
+   * Output only. Who acted: "token:NAME", "certificate:URI", "jwt:SUBJECT", "local" if the server requires no credential, or
+   * "operator" for a command on the data folder.
    * </pre>
    *
    * <code>string actor = 3 [json_name = "actor"];</code>
@@ -71,7 +71,7 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. As what: "admin", "analyst", "producer" or "viewer".
+   * Output only. Role of the actor: "admin", "analyst", "producer" or "viewer".
    * </pre>
    *
    * <code>string role = 4 [json_name = "role"];</code>
@@ -80,7 +80,7 @@ public interface AuditEntryOrBuilder extends
   java.lang.String getRole();
   /**
    * <pre>
-   * Output only. As what: "admin", "analyst", "producer" or "viewer".
+   * Output only. Role of the actor: "admin", "analyst", "producer" or "viewer".
    * </pre>
    *
    * <code>string role = 4 [json_name = "role"];</code>
@@ -91,7 +91,7 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. How the actor was told from others. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
+   * Output only. Credential of the actor. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
    * </pre>
    *
    * <code>string credential = 5 [json_name = "credential"];</code>
@@ -100,7 +100,7 @@ public interface AuditEntryOrBuilder extends
   java.lang.String getCredential();
   /**
    * <pre>
-   * Output only. How the actor was told from others. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
+   * Output only. Credential of the actor. Examples: "token 0f3a5c7e9b1d2f40", "certificate 9f86d0...", "none".
    * </pre>
    *
    * <code>string credential = 5 [json_name = "credential"];</code>
@@ -111,7 +111,7 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000".
+   * Output only. Origin of the call. Examples: "192.0.2.7:51234", "unix uid 1000".
    * </pre>
    *
    * <code>string source = 6 [json_name = "source"];</code>
@@ -120,7 +120,7 @@ public interface AuditEntryOrBuilder extends
   java.lang.String getSource();
   /**
    * <pre>
-   * Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000".
+   * Output only. Origin of the call. Examples: "192.0.2.7:51234", "unix uid 1000".
    * </pre>
    *
    * <code>string source = 6 [json_name = "source"];</code>
@@ -131,9 +131,9 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
-   * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
-   * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
+   * Output only. The action: CONFIGURE, TEST_CONNECTION (of unsaved settings), RETRY_DELIVERY, RETRY_DELIVERIES, CREATE_ANYWAY,
+   * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; CREATE_TICKET and SUBMIT_INCIDENT only if they
+   * were refused. Clients must accept other values.
    * </pre>
    *
    * <code>string action = 7 [json_name = "action"];</code>
@@ -142,9 +142,9 @@ public interface AuditEntryOrBuilder extends
   java.lang.String getAction();
   /**
    * <pre>
-   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
-   * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
-   * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
+   * Output only. The action: CONFIGURE, TEST_CONNECTION (of unsaved settings), RETRY_DELIVERY, RETRY_DELIVERIES, CREATE_ANYWAY,
+   * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; CREATE_TICKET and SUBMIT_INCIDENT only if they
+   * were refused. Clients must accept other values.
    * </pre>
    *
    * <code>string action = 7 [json_name = "action"];</code>
@@ -155,8 +155,8 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
-   * Empty where a caller's role did not permit the call: then its request was not read.
+   * Output only. Object of the action: the ID of a delivery, a token or an incident, "deliveries", "settings", or for tests the
+   * connection, for example "jira". Empty if the caller's role did not permit the call: its request was not read.
    * </pre>
    *
    * <code>string subject = 8 [json_name = "subject"];</code>
@@ -165,8 +165,8 @@ public interface AuditEntryOrBuilder extends
   java.lang.String getSubject();
   /**
    * <pre>
-   * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
-   * Empty where a caller's role did not permit the call: then its request was not read.
+   * Output only. Object of the action: the ID of a delivery, a token or an incident, "deliveries", "settings", or for tests the
+   * connection, for example "jira". Empty if the caller's role did not permit the call: its request was not read.
    * </pre>
    *
    * <code>string subject = 8 [json_name = "subject"];</code>
@@ -177,8 +177,9 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
-   * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+   * Output only. Details as JSON; more than 64 KiB becomes `{"cut": "..."}` with the beginning. For settings each changed field
+   * with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: the address that
+   * received the credential, and the proxy.
    * </pre>
    *
    * <code>string detail = 9 [json_name = "detail"];</code>
@@ -187,8 +188,9 @@ public interface AuditEntryOrBuilder extends
   java.lang.String getDetail();
   /**
    * <pre>
-   * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
-   * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+   * Output only. Details as JSON; more than 64 KiB becomes `{"cut": "..."}` with the beginning. For settings each changed field
+   * with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: the address that
+   * received the credential, and the proxy.
    * </pre>
    *
    * <code>string detail = 9 [json_name = "detail"];</code>
@@ -199,8 +201,8 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
-   * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
+   * Output only. "OK", or the `ErrorReason` without its prefix if the action was refused. Examples: "SETTINGS_INVALID",
+   * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", durable before anything is sent, then "PASSED" or "FAILED".
    * </pre>
    *
    * <code>string outcome = 10 [json_name = "outcome"];</code>
@@ -209,8 +211,8 @@ public interface AuditEntryOrBuilder extends
   java.lang.String getOutcome();
   /**
    * <pre>
-   * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
-   * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
+   * Output only. "OK", or the `ErrorReason` without its prefix if the action was refused. Examples: "SETTINGS_INVALID",
+   * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", durable before anything is sent, then "PASSED" or "FAILED".
    * </pre>
    *
    * <code>string outcome = 10 [json_name = "outcome"];</code>

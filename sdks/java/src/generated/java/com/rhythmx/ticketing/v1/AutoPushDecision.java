@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * What auto-push decides for an incident and a ticket system.
+ * Decision of auto-push for an incident and a connection.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.AutoPushDecision}
@@ -33,7 +33,7 @@ private static final long serialVersionUID = 0L;
   }
   private AutoPushDecision() {
     system_ = 0;
-    target_ = "";
+    connection_ = "";
     skipReason_ = 0;
     explanation_ = "";
   }
@@ -60,7 +60,7 @@ private static final long serialVersionUID = 0L;
   private int system_ = 0;
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of the ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -71,7 +71,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of the ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -82,47 +82,47 @@ private static final long serialVersionUID = 0L;
     return result == null ? com.rhythmx.ticketing.v1.TicketSystem.UNRECOGNIZED : result;
   }
 
-  public static final int TARGET_FIELD_NUMBER = 2;
+  public static final int CONNECTION_FIELD_NUMBER = 2;
   @SuppressWarnings("serial")
-  private volatile java.lang.Object target_ = "";
+  private volatile java.lang.Object connection_ = "";
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 2 [json_name = "target"];</code>
-   * @return The target.
+   * <code>string connection = 2 [json_name = "connection"];</code>
+   * @return The connection.
    */
   @java.lang.Override
-  public java.lang.String getTarget() {
-    java.lang.Object ref = target_;
+  public java.lang.String getConnection() {
+    java.lang.Object ref = connection_;
     if (ref instanceof java.lang.String) {
       return (java.lang.String) ref;
     } else {
       com.google.protobuf.ByteString bs = 
           (com.google.protobuf.ByteString) ref;
       java.lang.String s = bs.toStringUtf8();
-      target_ = s;
+      connection_ = s;
       return s;
     }
   }
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 2 [json_name = "target"];</code>
-   * @return The bytes for target.
+   * <code>string connection = 2 [json_name = "connection"];</code>
+   * @return The bytes for connection.
    */
   @java.lang.Override
   public com.google.protobuf.ByteString
-      getTargetBytes() {
-    java.lang.Object ref = target_;
+      getConnectionBytes() {
+    java.lang.Object ref = connection_;
     if (ref instanceof java.lang.String) {
       com.google.protobuf.ByteString b = 
           com.google.protobuf.ByteString.copyFromUtf8(
               (java.lang.String) ref);
-      target_ = b;
+      connection_ = b;
       return b;
     } else {
       return (com.google.protobuf.ByteString) ref;
@@ -133,7 +133,7 @@ private static final long serialVersionUID = 0L;
   private boolean push_ = false;
   /**
    * <pre>
-   * Output only. Whether the incident is pushed there.
+   * Output only. Whether the incident is pushed to it.
    * </pre>
    *
    * <code>bool push = 3 [json_name = "push"];</code>
@@ -148,7 +148,7 @@ private static final long serialVersionUID = 0L;
   private int skipReason_ = 0;
   /**
    * <pre>
-   * Output only. Why it is not pushed. UNSPECIFIED when it is.
+   * Output only. Why it is not pushed. UNSPECIFIED if it is.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.SkipReason skip_reason = 4 [json_name = "skipReason"];</code>
@@ -159,7 +159,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Why it is not pushed. UNSPECIFIED when it is.
+   * Output only. Why it is not pushed. UNSPECIFIED if it is.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.SkipReason skip_reason = 4 [json_name = "skipReason"];</code>
@@ -175,7 +175,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object explanation_ = "";
   /**
    * <pre>
-   * Output only. The decision in one sentence for people. Example: "Severity HIGH is below the threshold CRITICAL."
+   * Output only. The decision in one sentence, for people. Example: "severity HIGH is below the minimum CRITICAL".
    * </pre>
    *
    * <code>string explanation = 5 [json_name = "explanation"];</code>
@@ -196,7 +196,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The decision in one sentence for people. Example: "Severity HIGH is below the threshold CRITICAL."
+   * Output only. The decision in one sentence, for people. Example: "severity HIGH is below the minimum CRITICAL".
    * </pre>
    *
    * <code>string explanation = 5 [json_name = "explanation"];</code>
@@ -234,8 +234,8 @@ private static final long serialVersionUID = 0L;
     if (system_ != com.rhythmx.ticketing.v1.TicketSystem.TICKET_SYSTEM_UNSPECIFIED.getNumber()) {
       output.writeEnum(1, system_);
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(target_)) {
-      com.google.protobuf.GeneratedMessage.writeString(output, 2, target_);
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(connection_)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 2, connection_);
     }
     if (push_ != false) {
       output.writeBool(3, push_);
@@ -254,8 +254,8 @@ private static final long serialVersionUID = 0L;
       size += com.google.protobuf.CodedOutputStream
         .computeEnumSize(1, system_);
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(target_)) {
-      size += com.google.protobuf.GeneratedMessage.computeStringSize(2, target_);
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(connection_)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(2, connection_);
     }
     if (push_ != false) {
       size += com.google.protobuf.CodedOutputStream
@@ -293,8 +293,8 @@ private static final long serialVersionUID = 0L;
     com.rhythmx.ticketing.v1.AutoPushDecision other = (com.rhythmx.ticketing.v1.AutoPushDecision) obj;
 
     if (system_ != other.system_) return false;
-    if (!getTarget()
-        .equals(other.getTarget())) return false;
+    if (!getConnection()
+        .equals(other.getConnection())) return false;
     if (getPush()
         != other.getPush()) return false;
     if (skipReason_ != other.skipReason_) return false;
@@ -313,8 +313,8 @@ private static final long serialVersionUID = 0L;
     hash = (19 * hash) + getDescriptor().hashCode();
     hash = (37 * hash) + SYSTEM_FIELD_NUMBER;
     hash = (53 * hash) + system_;
-    hash = (37 * hash) + TARGET_FIELD_NUMBER;
-    hash = (53 * hash) + getTarget().hashCode();
+    hash = (37 * hash) + CONNECTION_FIELD_NUMBER;
+    hash = (53 * hash) + getConnection().hashCode();
     hash = (37 * hash) + PUSH_FIELD_NUMBER;
     hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
         getPush());
@@ -421,7 +421,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What auto-push decides for an incident and a ticket system.
+   * Decision of auto-push for an incident and a connection.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.AutoPushDecision}
@@ -458,7 +458,7 @@ private static final long serialVersionUID = 0L;
       super.clear();
       bitField0_ = 0;
       system_ = 0;
-      target_ = "";
+      connection_ = "";
       push_ = false;
       skipReason_ = 0;
       explanation_ = "";
@@ -499,7 +499,7 @@ private static final long serialVersionUID = 0L;
         result.system_ = system_;
       }
       if (((from_bitField0_ & 0x00000002) != 0)) {
-        result.target_ = target_;
+        result.connection_ = connection_;
       }
       if (((from_bitField0_ & 0x00000004) != 0)) {
         result.push_ = push_;
@@ -527,8 +527,8 @@ private static final long serialVersionUID = 0L;
       if (other.system_ != 0) {
         setSystemValue(other.getSystemValue());
       }
-      if (!other.getTarget().isEmpty()) {
-        target_ = other.target_;
+      if (!other.getConnection().isEmpty()) {
+        connection_ = other.connection_;
         bitField0_ |= 0x00000002;
         onChanged();
       }
@@ -573,7 +573,7 @@ private static final long serialVersionUID = 0L;
               break;
             } // case 8
             case 18: {
-              target_ = input.readStringRequireUtf8();
+              connection_ = input.readStringRequireUtf8();
               bitField0_ |= 0x00000002;
               break;
             } // case 18
@@ -612,7 +612,7 @@ private static final long serialVersionUID = 0L;
     private int system_ = 0;
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of the ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -623,7 +623,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of the ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -638,7 +638,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of the ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -651,7 +651,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of the ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -668,7 +668,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of the ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -681,22 +681,22 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    private java.lang.Object target_ = "";
+    private java.lang.Object connection_ = "";
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 2 [json_name = "target"];</code>
-     * @return The target.
+     * <code>string connection = 2 [json_name = "connection"];</code>
+     * @return The connection.
      */
-    public java.lang.String getTarget() {
-      java.lang.Object ref = target_;
+    public java.lang.String getConnection() {
+      java.lang.Object ref = connection_;
       if (!(ref instanceof java.lang.String)) {
         com.google.protobuf.ByteString bs =
             (com.google.protobuf.ByteString) ref;
         java.lang.String s = bs.toStringUtf8();
-        target_ = s;
+        connection_ = s;
         return s;
       } else {
         return (java.lang.String) ref;
@@ -704,20 +704,20 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 2 [json_name = "target"];</code>
-     * @return The bytes for target.
+     * <code>string connection = 2 [json_name = "connection"];</code>
+     * @return The bytes for connection.
      */
     public com.google.protobuf.ByteString
-        getTargetBytes() {
-      java.lang.Object ref = target_;
+        getConnectionBytes() {
+      java.lang.Object ref = connection_;
       if (ref instanceof String) {
         com.google.protobuf.ByteString b = 
             com.google.protobuf.ByteString.copyFromUtf8(
                 (java.lang.String) ref);
-        target_ = b;
+        connection_ = b;
         return b;
       } else {
         return (com.google.protobuf.ByteString) ref;
@@ -725,49 +725,49 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 2 [json_name = "target"];</code>
-     * @param value The target to set.
+     * <code>string connection = 2 [json_name = "connection"];</code>
+     * @param value The connection to set.
      * @return This builder for chaining.
      */
-    public Builder setTarget(
+    public Builder setConnection(
         java.lang.String value) {
       java.util.Objects.requireNonNull(value);
-      target_ = value;
+      connection_ = value;
       bitField0_ |= 0x00000002;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 2 [json_name = "target"];</code>
+     * <code>string connection = 2 [json_name = "connection"];</code>
      * @return This builder for chaining.
      */
-    public Builder clearTarget() {
-      target_ = getDefaultInstance().getTarget();
+    public Builder clearConnection() {
+      connection_ = getDefaultInstance().getConnection();
       bitField0_ = (bitField0_ & ~0x00000002);
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 2 [json_name = "target"];</code>
-     * @param value The bytes for target to set.
+     * <code>string connection = 2 [json_name = "connection"];</code>
+     * @param value The bytes for connection to set.
      * @return This builder for chaining.
      */
-    public Builder setTargetBytes(
+    public Builder setConnectionBytes(
         com.google.protobuf.ByteString value) {
       java.util.Objects.requireNonNull(value);
       checkByteStringIsUtf8(value);
-      target_ = value;
+      connection_ = value;
       bitField0_ |= 0x00000002;
       onChanged();
       return this;
@@ -776,7 +776,7 @@ private static final long serialVersionUID = 0L;
     private boolean push_ ;
     /**
      * <pre>
-     * Output only. Whether the incident is pushed there.
+     * Output only. Whether the incident is pushed to it.
      * </pre>
      *
      * <code>bool push = 3 [json_name = "push"];</code>
@@ -788,7 +788,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether the incident is pushed there.
+     * Output only. Whether the incident is pushed to it.
      * </pre>
      *
      * <code>bool push = 3 [json_name = "push"];</code>
@@ -804,7 +804,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether the incident is pushed there.
+     * Output only. Whether the incident is pushed to it.
      * </pre>
      *
      * <code>bool push = 3 [json_name = "push"];</code>
@@ -820,7 +820,7 @@ private static final long serialVersionUID = 0L;
     private int skipReason_ = 0;
     /**
      * <pre>
-     * Output only. Why it is not pushed. UNSPECIFIED when it is.
+     * Output only. Why it is not pushed. UNSPECIFIED if it is.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.SkipReason skip_reason = 4 [json_name = "skipReason"];</code>
@@ -831,7 +831,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why it is not pushed. UNSPECIFIED when it is.
+     * Output only. Why it is not pushed. UNSPECIFIED if it is.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.SkipReason skip_reason = 4 [json_name = "skipReason"];</code>
@@ -846,7 +846,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why it is not pushed. UNSPECIFIED when it is.
+     * Output only. Why it is not pushed. UNSPECIFIED if it is.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.SkipReason skip_reason = 4 [json_name = "skipReason"];</code>
@@ -859,7 +859,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why it is not pushed. UNSPECIFIED when it is.
+     * Output only. Why it is not pushed. UNSPECIFIED if it is.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.SkipReason skip_reason = 4 [json_name = "skipReason"];</code>
@@ -876,7 +876,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why it is not pushed. UNSPECIFIED when it is.
+     * Output only. Why it is not pushed. UNSPECIFIED if it is.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.SkipReason skip_reason = 4 [json_name = "skipReason"];</code>
@@ -892,7 +892,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object explanation_ = "";
     /**
      * <pre>
-     * Output only. The decision in one sentence for people. Example: "Severity HIGH is below the threshold CRITICAL."
+     * Output only. The decision in one sentence, for people. Example: "severity HIGH is below the minimum CRITICAL".
      * </pre>
      *
      * <code>string explanation = 5 [json_name = "explanation"];</code>
@@ -912,7 +912,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision in one sentence for people. Example: "Severity HIGH is below the threshold CRITICAL."
+     * Output only. The decision in one sentence, for people. Example: "severity HIGH is below the minimum CRITICAL".
      * </pre>
      *
      * <code>string explanation = 5 [json_name = "explanation"];</code>
@@ -933,7 +933,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision in one sentence for people. Example: "Severity HIGH is below the threshold CRITICAL."
+     * Output only. The decision in one sentence, for people. Example: "severity HIGH is below the minimum CRITICAL".
      * </pre>
      *
      * <code>string explanation = 5 [json_name = "explanation"];</code>
@@ -950,7 +950,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision in one sentence for people. Example: "Severity HIGH is below the threshold CRITICAL."
+     * Output only. The decision in one sentence, for people. Example: "severity HIGH is below the minimum CRITICAL".
      * </pre>
      *
      * <code>string explanation = 5 [json_name = "explanation"];</code>
@@ -964,7 +964,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision in one sentence for people. Example: "Severity HIGH is below the threshold CRITICAL."
+     * Output only. The decision in one sentence, for people. Example: "severity HIGH is below the minimum CRITICAL".
      * </pre>
      *
      * <code>string explanation = 5 [json_name = "explanation"];</code>

@@ -12,7 +12,7 @@ public interface AutoPushDecisionOrBuilder extends
 
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of the ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -21,7 +21,7 @@ public interface AutoPushDecisionOrBuilder extends
   int getSystemValue();
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of the ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -31,27 +31,27 @@ public interface AutoPushDecisionOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 2 [json_name = "target"];</code>
-   * @return The target.
+   * <code>string connection = 2 [json_name = "connection"];</code>
+   * @return The connection.
    */
-  java.lang.String getTarget();
+  java.lang.String getConnection();
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 2 [json_name = "target"];</code>
-   * @return The bytes for target.
+   * <code>string connection = 2 [json_name = "connection"];</code>
+   * @return The bytes for connection.
    */
   com.google.protobuf.ByteString
-      getTargetBytes();
+      getConnectionBytes();
 
   /**
    * <pre>
-   * Output only. Whether the incident is pushed there.
+   * Output only. Whether the incident is pushed to it.
    * </pre>
    *
    * <code>bool push = 3 [json_name = "push"];</code>
@@ -61,7 +61,7 @@ public interface AutoPushDecisionOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Why it is not pushed. UNSPECIFIED when it is.
+   * Output only. Why it is not pushed. UNSPECIFIED if it is.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.SkipReason skip_reason = 4 [json_name = "skipReason"];</code>
@@ -70,7 +70,7 @@ public interface AutoPushDecisionOrBuilder extends
   int getSkipReasonValue();
   /**
    * <pre>
-   * Output only. Why it is not pushed. UNSPECIFIED when it is.
+   * Output only. Why it is not pushed. UNSPECIFIED if it is.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.SkipReason skip_reason = 4 [json_name = "skipReason"];</code>
@@ -80,7 +80,7 @@ public interface AutoPushDecisionOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The decision in one sentence for people. Example: "Severity HIGH is below the threshold CRITICAL."
+   * Output only. The decision in one sentence, for people. Example: "severity HIGH is below the minimum CRITICAL".
    * </pre>
    *
    * <code>string explanation = 5 [json_name = "explanation"];</code>
@@ -89,7 +89,7 @@ public interface AutoPushDecisionOrBuilder extends
   java.lang.String getExplanation();
   /**
    * <pre>
-   * Output only. The decision in one sentence for people. Example: "Severity HIGH is below the threshold CRITICAL."
+   * Output only. The decision in one sentence, for people. Example: "severity HIGH is below the minimum CRITICAL".
    * </pre>
    *
    * <code>string explanation = 5 [json_name = "explanation"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * What auto-push did for one ticket system.
+ * What auto-push did for one connection.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.AutoPushResult}
@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.Delivery delivery_;
   /**
    * <pre>
-   * Output only. The delivery, when the incident is pushed. It may be older than this call.
+   * Output only. The delivery, if the incident is pushed. It may be older than this call.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 2 [json_name = "delivery"];</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The delivery, when the incident is pushed. It may be older than this call.
+   * Output only. The delivery, if the incident is pushed. It may be older than this call.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 2 [json_name = "delivery"];</code>
@@ -119,7 +119,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The delivery, when the incident is pushed. It may be older than this call.
+   * Output only. The delivery, if the incident is pushed. It may be older than this call.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 2 [json_name = "delivery"];</code>
@@ -133,7 +133,7 @@ private static final long serialVersionUID = 0L;
   private boolean alreadyExisted_ = false;
   /**
    * <pre>
-   * Output only. Whether the delivery was there before this call.
+   * Output only. Whether the delivery existed before this call.
    * </pre>
    *
    * <code>bool already_existed = 3 [json_name = "alreadyExisted"];</code>
@@ -340,7 +340,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What auto-push did for one ticket system.
+   * What auto-push did for one connection.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.AutoPushResult}
@@ -687,7 +687,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.Delivery, com.rhythmx.ticketing.v1.Delivery.Builder, com.rhythmx.ticketing.v1.DeliveryOrBuilder> deliveryBuilder_;
     /**
      * <pre>
-     * Output only. The delivery, when the incident is pushed. It may be older than this call.
+     * Output only. The delivery, if the incident is pushed. It may be older than this call.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 2 [json_name = "delivery"];</code>
@@ -698,7 +698,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery, when the incident is pushed. It may be older than this call.
+     * Output only. The delivery, if the incident is pushed. It may be older than this call.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 2 [json_name = "delivery"];</code>
@@ -713,7 +713,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery, when the incident is pushed. It may be older than this call.
+     * Output only. The delivery, if the incident is pushed. It may be older than this call.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 2 [json_name = "delivery"];</code>
@@ -731,7 +731,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery, when the incident is pushed. It may be older than this call.
+     * Output only. The delivery, if the incident is pushed. It may be older than this call.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 2 [json_name = "delivery"];</code>
@@ -749,7 +749,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery, when the incident is pushed. It may be older than this call.
+     * Output only. The delivery, if the incident is pushed. It may be older than this call.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 2 [json_name = "delivery"];</code>
@@ -774,7 +774,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery, when the incident is pushed. It may be older than this call.
+     * Output only. The delivery, if the incident is pushed. It may be older than this call.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 2 [json_name = "delivery"];</code>
@@ -791,7 +791,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery, when the incident is pushed. It may be older than this call.
+     * Output only. The delivery, if the incident is pushed. It may be older than this call.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 2 [json_name = "delivery"];</code>
@@ -803,7 +803,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery, when the incident is pushed. It may be older than this call.
+     * Output only. The delivery, if the incident is pushed. It may be older than this call.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 2 [json_name = "delivery"];</code>
@@ -818,7 +818,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery, when the incident is pushed. It may be older than this call.
+     * Output only. The delivery, if the incident is pushed. It may be older than this call.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 2 [json_name = "delivery"];</code>
@@ -840,7 +840,7 @@ private static final long serialVersionUID = 0L;
     private boolean alreadyExisted_ ;
     /**
      * <pre>
-     * Output only. Whether the delivery was there before this call.
+     * Output only. Whether the delivery existed before this call.
      * </pre>
      *
      * <code>bool already_existed = 3 [json_name = "alreadyExisted"];</code>
@@ -852,7 +852,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether the delivery was there before this call.
+     * Output only. Whether the delivery existed before this call.
      * </pre>
      *
      * <code>bool already_existed = 3 [json_name = "alreadyExisted"];</code>
@@ -868,7 +868,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether the delivery was there before this call.
+     * Output only. Whether the delivery existed before this call.
      * </pre>
      *
      * <code>bool already_existed = 3 [json_name = "alreadyExisted"];</code>

@@ -39,7 +39,7 @@ public interface AutoPushResultOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The delivery, when the incident is pushed. It may be older than this call.
+   * Output only. The delivery, if the incident is pushed. It may be older than this call.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 2 [json_name = "delivery"];</code>
@@ -48,7 +48,7 @@ public interface AutoPushResultOrBuilder extends
   boolean hasDelivery();
   /**
    * <pre>
-   * Output only. The delivery, when the incident is pushed. It may be older than this call.
+   * Output only. The delivery, if the incident is pushed. It may be older than this call.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 2 [json_name = "delivery"];</code>
@@ -57,7 +57,7 @@ public interface AutoPushResultOrBuilder extends
   com.rhythmx.ticketing.v1.Delivery getDelivery();
   /**
    * <pre>
-   * Output only. The delivery, when the incident is pushed. It may be older than this call.
+   * Output only. The delivery, if the incident is pushed. It may be older than this call.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 2 [json_name = "delivery"];</code>
@@ -66,7 +66,7 @@ public interface AutoPushResultOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Whether the delivery was there before this call.
+   * Output only. Whether the delivery existed before this call.
    * </pre>
    *
    * <code>bool already_existed = 3 [json_name = "alreadyExisted"];</code>

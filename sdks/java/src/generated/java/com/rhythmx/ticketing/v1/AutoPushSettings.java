@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Which incidents are pushed by themselves, and where.
+ * Which incidents are pushed automatically, and to which connections.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.AutoPushSettings}
@@ -58,7 +58,7 @@ private static final long serialVersionUID = 0L;
   private boolean enabled_ = false;
   /**
    * <pre>
-   * Whether incidents are pushed by themselves. Default false.
+   * Whether incidents are pushed automatically. Default false.
    * </pre>
    *
    * <code>optional bool enabled = 1 [json_name = "enabled"];</code>
@@ -70,7 +70,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether incidents are pushed by themselves. Default false.
+   * Whether incidents are pushed automatically. Default false.
    * </pre>
    *
    * <code>optional bool enabled = 1 [json_name = "enabled"];</code>
@@ -122,7 +122,8 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.TicketSystemList systems_;
   /**
    * <pre>
-   * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+   * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+   * TICKET_SYSTEM_JIRA.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>
@@ -134,7 +135,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+   * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+   * TICKET_SYSTEM_JIRA.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>
@@ -146,7 +148,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+   * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+   * TICKET_SYSTEM_JIRA.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>
@@ -356,7 +359,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which incidents are pushed by themselves, and where.
+   * Which incidents are pushed automatically, and to which connections.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.AutoPushSettings}
@@ -538,7 +541,7 @@ private static final long serialVersionUID = 0L;
     private boolean enabled_ ;
     /**
      * <pre>
-     * Whether incidents are pushed by themselves. Default false.
+     * Whether incidents are pushed automatically. Default false.
      * </pre>
      *
      * <code>optional bool enabled = 1 [json_name = "enabled"];</code>
@@ -550,7 +553,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether incidents are pushed by themselves. Default false.
+     * Whether incidents are pushed automatically. Default false.
      * </pre>
      *
      * <code>optional bool enabled = 1 [json_name = "enabled"];</code>
@@ -562,7 +565,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether incidents are pushed by themselves. Default false.
+     * Whether incidents are pushed automatically. Default false.
      * </pre>
      *
      * <code>optional bool enabled = 1 [json_name = "enabled"];</code>
@@ -578,7 +581,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether incidents are pushed by themselves. Default false.
+     * Whether incidents are pushed automatically. Default false.
      * </pre>
      *
      * <code>optional bool enabled = 1 [json_name = "enabled"];</code>
@@ -679,7 +682,8 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.TicketSystemList, com.rhythmx.ticketing.v1.TicketSystemList.Builder, com.rhythmx.ticketing.v1.TicketSystemListOrBuilder> systemsBuilder_;
     /**
      * <pre>
-     * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+     * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+     * TICKET_SYSTEM_JIRA.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>
@@ -690,7 +694,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+     * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+     * TICKET_SYSTEM_JIRA.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>
@@ -705,7 +710,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+     * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+     * TICKET_SYSTEM_JIRA.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>
@@ -723,7 +729,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+     * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+     * TICKET_SYSTEM_JIRA.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>
@@ -741,7 +748,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+     * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+     * TICKET_SYSTEM_JIRA.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>
@@ -766,7 +774,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+     * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+     * TICKET_SYSTEM_JIRA.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>
@@ -783,7 +792,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+     * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+     * TICKET_SYSTEM_JIRA.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>
@@ -795,7 +805,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+     * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+     * TICKET_SYSTEM_JIRA.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>
@@ -810,7 +821,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+     * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+     * TICKET_SYSTEM_JIRA.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>

@@ -12,7 +12,7 @@ public interface AutoPushSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Whether incidents are pushed by themselves. Default false.
+   * Whether incidents are pushed automatically. Default false.
    * </pre>
    *
    * <code>optional bool enabled = 1 [json_name = "enabled"];</code>
@@ -21,7 +21,7 @@ public interface AutoPushSettingsOrBuilder extends
   boolean hasEnabled();
   /**
    * <pre>
-   * Whether incidents are pushed by themselves. Default false.
+   * Whether incidents are pushed automatically. Default false.
    * </pre>
    *
    * <code>optional bool enabled = 1 [json_name = "enabled"];</code>
@@ -59,7 +59,8 @@ public interface AutoPushSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+   * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+   * TICKET_SYSTEM_JIRA.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>
@@ -68,7 +69,8 @@ public interface AutoPushSettingsOrBuilder extends
   boolean hasSystems();
   /**
    * <pre>
-   * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+   * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+   * TICKET_SYSTEM_JIRA.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>
@@ -77,7 +79,8 @@ public interface AutoPushSettingsOrBuilder extends
   com.rhythmx.ticketing.v1.TicketSystemList getSystems();
   /**
    * <pre>
-   * Where they are pushed to. Absent: stays. Default TICKET_SYSTEM_JIRA.
+   * Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
+   * TICKET_SYSTEM_JIRA.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * A place in the stream.
+ * A position in the stream.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.Bookmark}
@@ -105,7 +105,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp time_;
   /**
    * <pre>
-   * Output only. When the bookmark was made.
+   * Output only. Time of the bookmark.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -117,7 +117,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the bookmark was made.
+   * Output only. Time of the bookmark.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -129,7 +129,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the bookmark was made.
+   * Output only. Time of the bookmark.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -317,7 +317,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A place in the stream.
+   * A position in the stream.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.Bookmark}
@@ -581,7 +581,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> timeBuilder_;
     /**
      * <pre>
-     * Output only. When the bookmark was made.
+     * Output only. Time of the bookmark.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -592,7 +592,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the bookmark was made.
+     * Output only. Time of the bookmark.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -607,7 +607,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the bookmark was made.
+     * Output only. Time of the bookmark.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -625,7 +625,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the bookmark was made.
+     * Output only. Time of the bookmark.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -643,7 +643,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the bookmark was made.
+     * Output only. Time of the bookmark.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -668,7 +668,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the bookmark was made.
+     * Output only. Time of the bookmark.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -685,7 +685,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the bookmark was made.
+     * Output only. Time of the bookmark.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -697,7 +697,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the bookmark was made.
+     * Output only. Time of the bookmark.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -712,7 +712,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the bookmark was made.
+     * Output only. Time of the bookmark.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>

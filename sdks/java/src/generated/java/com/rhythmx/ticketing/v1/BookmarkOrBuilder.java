@@ -32,7 +32,7 @@ public interface BookmarkOrBuilder extends
 
   /**
    * <pre>
-   * Output only. When the bookmark was made.
+   * Output only. Time of the bookmark.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -41,7 +41,7 @@ public interface BookmarkOrBuilder extends
   boolean hasTime();
   /**
    * <pre>
-   * Output only. When the bookmark was made.
+   * Output only. Time of the bookmark.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>
@@ -50,7 +50,7 @@ public interface BookmarkOrBuilder extends
   com.google.protobuf.Timestamp getTime();
   /**
    * <pre>
-   * Output only. When the bookmark was made.
+   * Output only. Time of the bookmark.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 2 [json_name = "time"];</code>

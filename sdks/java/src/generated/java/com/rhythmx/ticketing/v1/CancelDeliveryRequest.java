@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Which delivery to give up, and why.
+ * Which delivery to cancel, and why.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.CancelDeliveryRequest}
@@ -106,7 +106,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object note_ = "";
   /**
    * <pre>
-   * Why, for the record and the event. Optional; at most 500 characters.
+   * Reason, for the audit log and the event. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string note = 2 [json_name = "note"];</code>
@@ -127,7 +127,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why, for the record and the event. Optional; at most 500 characters.
+   * Reason, for the audit log and the event. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string note = 2 [json_name = "note"];</code>
@@ -320,7 +320,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which delivery to give up, and why.
+   * Which delivery to cancel, and why.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.CancelDeliveryRequest}
@@ -567,7 +567,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object note_ = "";
     /**
      * <pre>
-     * Why, for the record and the event. Optional; at most 500 characters.
+     * Reason, for the audit log and the event. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string note = 2 [json_name = "note"];</code>
@@ -587,7 +587,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, for the record and the event. Optional; at most 500 characters.
+     * Reason, for the audit log and the event. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string note = 2 [json_name = "note"];</code>
@@ -608,7 +608,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, for the record and the event. Optional; at most 500 characters.
+     * Reason, for the audit log and the event. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string note = 2 [json_name = "note"];</code>
@@ -625,7 +625,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, for the record and the event. Optional; at most 500 characters.
+     * Reason, for the audit log and the event. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string note = 2 [json_name = "note"];</code>
@@ -639,7 +639,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, for the record and the event. Optional; at most 500 characters.
+     * Reason, for the audit log and the event. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string note = 2 [json_name = "note"];</code>

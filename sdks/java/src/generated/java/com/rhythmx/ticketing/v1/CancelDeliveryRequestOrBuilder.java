@@ -32,7 +32,7 @@ public interface CancelDeliveryRequestOrBuilder extends
 
   /**
    * <pre>
-   * Why, for the record and the event. Optional; at most 500 characters.
+   * Reason, for the audit log and the event. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string note = 2 [json_name = "note"];</code>
@@ -41,7 +41,7 @@ public interface CancelDeliveryRequestOrBuilder extends
   java.lang.String getNote();
   /**
    * <pre>
-   * Why, for the record and the event. Optional; at most 500 characters.
+   * Reason, for the audit log and the event. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string note = 2 [json_name = "note"];</code>

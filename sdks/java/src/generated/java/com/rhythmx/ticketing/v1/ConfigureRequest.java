@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * What to change. A field that is absent stays as it is.
+ * Which settings to change. A field that is absent keeps its stored value.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.ConfigureRequest}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.JiraSettings jira_;
   /**
    * <pre>
-   * Absent: Jira's settings stay.
+   * Settings of the connection "jira". Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettings jira = 1 [json_name = "jira"];</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Absent: Jira's settings stay.
+   * Settings of the connection "jira". Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettings jira = 1 [json_name = "jira"];</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Absent: Jira's settings stay.
+   * Settings of the connection "jira". Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettings jira = 1 [json_name = "jira"];</code>
@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.ServiceNowSettings servicenow_;
   /**
    * <pre>
-   * Absent: ServiceNow's settings stay.
+   * Settings of the connection "servicenow". Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2 [json_name = "servicenow"];</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Absent: ServiceNow's settings stay.
+   * Settings of the connection "servicenow". Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2 [json_name = "servicenow"];</code>
@@ -119,7 +119,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Absent: ServiceNow's settings stay.
+   * Settings of the connection "servicenow". Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2 [json_name = "servicenow"];</code>
@@ -133,7 +133,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.AutoPushSettings autoPush_;
   /**
    * <pre>
-   * Absent: the auto-push settings stay.
+   * Auto-push settings. Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.AutoPushSettings auto_push = 3 [json_name = "autoPush"];</code>
@@ -145,7 +145,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Absent: the auto-push settings stay.
+   * Auto-push settings. Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.AutoPushSettings auto_push = 3 [json_name = "autoPush"];</code>
@@ -157,7 +157,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Absent: the auto-push settings stay.
+   * Auto-push settings. Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.AutoPushSettings auto_push = 3 [json_name = "autoPush"];</code>
@@ -171,7 +171,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.RetrySettings retry_;
   /**
    * <pre>
-   * Absent: the retry settings stay.
+   * Retry settings. Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>
@@ -183,7 +183,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Absent: the retry settings stay.
+   * Retry settings. Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>
@@ -195,7 +195,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Absent: the retry settings stay.
+   * Retry settings. Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>
@@ -421,7 +421,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What to change. A field that is absent stays as it is.
+   * Which settings to change. A field that is absent keeps its stored value.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.ConfigureRequest}
@@ -645,7 +645,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.JiraSettings, com.rhythmx.ticketing.v1.JiraSettings.Builder, com.rhythmx.ticketing.v1.JiraSettingsOrBuilder> jiraBuilder_;
     /**
      * <pre>
-     * Absent: Jira's settings stay.
+     * Settings of the connection "jira". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettings jira = 1 [json_name = "jira"];</code>
@@ -656,7 +656,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: Jira's settings stay.
+     * Settings of the connection "jira". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettings jira = 1 [json_name = "jira"];</code>
@@ -671,7 +671,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: Jira's settings stay.
+     * Settings of the connection "jira". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettings jira = 1 [json_name = "jira"];</code>
@@ -689,7 +689,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: Jira's settings stay.
+     * Settings of the connection "jira". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettings jira = 1 [json_name = "jira"];</code>
@@ -707,7 +707,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: Jira's settings stay.
+     * Settings of the connection "jira". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettings jira = 1 [json_name = "jira"];</code>
@@ -732,7 +732,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: Jira's settings stay.
+     * Settings of the connection "jira". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettings jira = 1 [json_name = "jira"];</code>
@@ -749,7 +749,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: Jira's settings stay.
+     * Settings of the connection "jira". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettings jira = 1 [json_name = "jira"];</code>
@@ -761,7 +761,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: Jira's settings stay.
+     * Settings of the connection "jira". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettings jira = 1 [json_name = "jira"];</code>
@@ -776,7 +776,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: Jira's settings stay.
+     * Settings of the connection "jira". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettings jira = 1 [json_name = "jira"];</code>
@@ -800,7 +800,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.ServiceNowSettings, com.rhythmx.ticketing.v1.ServiceNowSettings.Builder, com.rhythmx.ticketing.v1.ServiceNowSettingsOrBuilder> servicenowBuilder_;
     /**
      * <pre>
-     * Absent: ServiceNow's settings stay.
+     * Settings of the connection "servicenow". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2 [json_name = "servicenow"];</code>
@@ -811,7 +811,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: ServiceNow's settings stay.
+     * Settings of the connection "servicenow". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2 [json_name = "servicenow"];</code>
@@ -826,7 +826,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: ServiceNow's settings stay.
+     * Settings of the connection "servicenow". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2 [json_name = "servicenow"];</code>
@@ -844,7 +844,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: ServiceNow's settings stay.
+     * Settings of the connection "servicenow". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2 [json_name = "servicenow"];</code>
@@ -862,7 +862,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: ServiceNow's settings stay.
+     * Settings of the connection "servicenow". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2 [json_name = "servicenow"];</code>
@@ -887,7 +887,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: ServiceNow's settings stay.
+     * Settings of the connection "servicenow". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2 [json_name = "servicenow"];</code>
@@ -904,7 +904,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: ServiceNow's settings stay.
+     * Settings of the connection "servicenow". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2 [json_name = "servicenow"];</code>
@@ -916,7 +916,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: ServiceNow's settings stay.
+     * Settings of the connection "servicenow". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2 [json_name = "servicenow"];</code>
@@ -931,7 +931,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: ServiceNow's settings stay.
+     * Settings of the connection "servicenow". Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2 [json_name = "servicenow"];</code>
@@ -955,7 +955,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.AutoPushSettings, com.rhythmx.ticketing.v1.AutoPushSettings.Builder, com.rhythmx.ticketing.v1.AutoPushSettingsOrBuilder> autoPushBuilder_;
     /**
      * <pre>
-     * Absent: the auto-push settings stay.
+     * Auto-push settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushSettings auto_push = 3 [json_name = "autoPush"];</code>
@@ -966,7 +966,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the auto-push settings stay.
+     * Auto-push settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushSettings auto_push = 3 [json_name = "autoPush"];</code>
@@ -981,7 +981,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the auto-push settings stay.
+     * Auto-push settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushSettings auto_push = 3 [json_name = "autoPush"];</code>
@@ -999,7 +999,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the auto-push settings stay.
+     * Auto-push settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushSettings auto_push = 3 [json_name = "autoPush"];</code>
@@ -1017,7 +1017,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the auto-push settings stay.
+     * Auto-push settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushSettings auto_push = 3 [json_name = "autoPush"];</code>
@@ -1042,7 +1042,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the auto-push settings stay.
+     * Auto-push settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushSettings auto_push = 3 [json_name = "autoPush"];</code>
@@ -1059,7 +1059,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the auto-push settings stay.
+     * Auto-push settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushSettings auto_push = 3 [json_name = "autoPush"];</code>
@@ -1071,7 +1071,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the auto-push settings stay.
+     * Auto-push settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushSettings auto_push = 3 [json_name = "autoPush"];</code>
@@ -1086,7 +1086,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the auto-push settings stay.
+     * Auto-push settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushSettings auto_push = 3 [json_name = "autoPush"];</code>
@@ -1110,7 +1110,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.RetrySettings, com.rhythmx.ticketing.v1.RetrySettings.Builder, com.rhythmx.ticketing.v1.RetrySettingsOrBuilder> retryBuilder_;
     /**
      * <pre>
-     * Absent: the retry settings stay.
+     * Retry settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>
@@ -1121,7 +1121,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the retry settings stay.
+     * Retry settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>
@@ -1136,7 +1136,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the retry settings stay.
+     * Retry settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>
@@ -1154,7 +1154,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the retry settings stay.
+     * Retry settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>
@@ -1172,7 +1172,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the retry settings stay.
+     * Retry settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>
@@ -1197,7 +1197,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the retry settings stay.
+     * Retry settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>
@@ -1214,7 +1214,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the retry settings stay.
+     * Retry settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>
@@ -1226,7 +1226,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the retry settings stay.
+     * Retry settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>
@@ -1241,7 +1241,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Absent: the retry settings stay.
+     * Retry settings. Absent: kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>

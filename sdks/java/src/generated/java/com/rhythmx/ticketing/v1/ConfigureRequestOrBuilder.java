@@ -12,7 +12,7 @@ public interface ConfigureRequestOrBuilder extends
 
   /**
    * <pre>
-   * Absent: Jira's settings stay.
+   * Settings of the connection "jira". Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettings jira = 1 [json_name = "jira"];</code>
@@ -21,7 +21,7 @@ public interface ConfigureRequestOrBuilder extends
   boolean hasJira();
   /**
    * <pre>
-   * Absent: Jira's settings stay.
+   * Settings of the connection "jira". Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettings jira = 1 [json_name = "jira"];</code>
@@ -30,7 +30,7 @@ public interface ConfigureRequestOrBuilder extends
   com.rhythmx.ticketing.v1.JiraSettings getJira();
   /**
    * <pre>
-   * Absent: Jira's settings stay.
+   * Settings of the connection "jira". Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettings jira = 1 [json_name = "jira"];</code>
@@ -39,7 +39,7 @@ public interface ConfigureRequestOrBuilder extends
 
   /**
    * <pre>
-   * Absent: ServiceNow's settings stay.
+   * Settings of the connection "servicenow". Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2 [json_name = "servicenow"];</code>
@@ -48,7 +48,7 @@ public interface ConfigureRequestOrBuilder extends
   boolean hasServicenow();
   /**
    * <pre>
-   * Absent: ServiceNow's settings stay.
+   * Settings of the connection "servicenow". Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2 [json_name = "servicenow"];</code>
@@ -57,7 +57,7 @@ public interface ConfigureRequestOrBuilder extends
   com.rhythmx.ticketing.v1.ServiceNowSettings getServicenow();
   /**
    * <pre>
-   * Absent: ServiceNow's settings stay.
+   * Settings of the connection "servicenow". Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 2 [json_name = "servicenow"];</code>
@@ -66,7 +66,7 @@ public interface ConfigureRequestOrBuilder extends
 
   /**
    * <pre>
-   * Absent: the auto-push settings stay.
+   * Auto-push settings. Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.AutoPushSettings auto_push = 3 [json_name = "autoPush"];</code>
@@ -75,7 +75,7 @@ public interface ConfigureRequestOrBuilder extends
   boolean hasAutoPush();
   /**
    * <pre>
-   * Absent: the auto-push settings stay.
+   * Auto-push settings. Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.AutoPushSettings auto_push = 3 [json_name = "autoPush"];</code>
@@ -84,7 +84,7 @@ public interface ConfigureRequestOrBuilder extends
   com.rhythmx.ticketing.v1.AutoPushSettings getAutoPush();
   /**
    * <pre>
-   * Absent: the auto-push settings stay.
+   * Auto-push settings. Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.AutoPushSettings auto_push = 3 [json_name = "autoPush"];</code>
@@ -93,7 +93,7 @@ public interface ConfigureRequestOrBuilder extends
 
   /**
    * <pre>
-   * Absent: the retry settings stay.
+   * Retry settings. Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>
@@ -102,7 +102,7 @@ public interface ConfigureRequestOrBuilder extends
   boolean hasRetry();
   /**
    * <pre>
-   * Absent: the retry settings stay.
+   * Retry settings. Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>
@@ -111,7 +111,7 @@ public interface ConfigureRequestOrBuilder extends
   com.rhythmx.ticketing.v1.RetrySettings getRetry();
   /**
    * <pre>
-   * Absent: the retry settings stay.
+   * Retry settings. Absent: kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>

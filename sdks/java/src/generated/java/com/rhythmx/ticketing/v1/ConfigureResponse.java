@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * The settings in force after the change.
+ * Settings in force after the change.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.ConfigureResponse}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.JiraSettingsView jira_;
   /**
    * <pre>
-   * Output only. Absent while Jira was never configured.
+   * Output only. Absent: Jira was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Absent while Jira was never configured.
+   * Output only. Absent: Jira was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Absent while Jira was never configured.
+   * Output only. Absent: Jira was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow_;
   /**
    * <pre>
-   * Output only. Absent while ServiceNow was never configured.
+   * Output only. Absent: ServiceNow was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Absent while ServiceNow was never configured.
+   * Output only. Absent: ServiceNow was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -119,7 +119,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Absent while ServiceNow was never configured.
+   * Output only. Absent: ServiceNow was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -447,7 +447,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The settings in force after the change.
+   * Settings in force after the change.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.ConfigureResponse}
@@ -683,7 +683,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.JiraSettingsView, com.rhythmx.ticketing.v1.JiraSettingsView.Builder, com.rhythmx.ticketing.v1.JiraSettingsViewOrBuilder> jiraBuilder_;
     /**
      * <pre>
-     * Output only. Absent while Jira was never configured.
+     * Output only. Absent: Jira was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -694,7 +694,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while Jira was never configured.
+     * Output only. Absent: Jira was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -709,7 +709,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while Jira was never configured.
+     * Output only. Absent: Jira was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -727,7 +727,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while Jira was never configured.
+     * Output only. Absent: Jira was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -745,7 +745,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while Jira was never configured.
+     * Output only. Absent: Jira was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -770,7 +770,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while Jira was never configured.
+     * Output only. Absent: Jira was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -787,7 +787,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while Jira was never configured.
+     * Output only. Absent: Jira was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -799,7 +799,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while Jira was never configured.
+     * Output only. Absent: Jira was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -814,7 +814,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while Jira was never configured.
+     * Output only. Absent: Jira was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -838,7 +838,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.ServiceNowSettingsView, com.rhythmx.ticketing.v1.ServiceNowSettingsView.Builder, com.rhythmx.ticketing.v1.ServiceNowSettingsViewOrBuilder> servicenowBuilder_;
     /**
      * <pre>
-     * Output only. Absent while ServiceNow was never configured.
+     * Output only. Absent: ServiceNow was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -849,7 +849,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while ServiceNow was never configured.
+     * Output only. Absent: ServiceNow was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -864,7 +864,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while ServiceNow was never configured.
+     * Output only. Absent: ServiceNow was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -882,7 +882,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while ServiceNow was never configured.
+     * Output only. Absent: ServiceNow was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -900,7 +900,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while ServiceNow was never configured.
+     * Output only. Absent: ServiceNow was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -925,7 +925,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while ServiceNow was never configured.
+     * Output only. Absent: ServiceNow was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -942,7 +942,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while ServiceNow was never configured.
+     * Output only. Absent: ServiceNow was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -954,7 +954,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while ServiceNow was never configured.
+     * Output only. Absent: ServiceNow was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -969,7 +969,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent while ServiceNow was never configured.
+     * Output only. Absent: ServiceNow was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>

@@ -12,7 +12,7 @@ public interface ConfigureResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Absent while Jira was never configured.
+   * Output only. Absent: Jira was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -21,7 +21,7 @@ public interface ConfigureResponseOrBuilder extends
   boolean hasJira();
   /**
    * <pre>
-   * Output only. Absent while Jira was never configured.
+   * Output only. Absent: Jira was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -30,7 +30,7 @@ public interface ConfigureResponseOrBuilder extends
   com.rhythmx.ticketing.v1.JiraSettingsView getJira();
   /**
    * <pre>
-   * Output only. Absent while Jira was never configured.
+   * Output only. Absent: Jira was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -39,7 +39,7 @@ public interface ConfigureResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Absent while ServiceNow was never configured.
+   * Output only. Absent: ServiceNow was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -48,7 +48,7 @@ public interface ConfigureResponseOrBuilder extends
   boolean hasServicenow();
   /**
    * <pre>
-   * Output only. Absent while ServiceNow was never configured.
+   * Output only. Absent: ServiceNow was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -57,7 +57,7 @@ public interface ConfigureResponseOrBuilder extends
   com.rhythmx.ticketing.v1.ServiceNowSettingsView getServicenow();
   /**
    * <pre>
-   * Output only. Absent while ServiceNow was never configured.
+   * Output only. Absent: ServiceNow was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>

@@ -33,6 +33,7 @@ private static final long serialVersionUID = 0L;
   }
   private ConnectionCheck() {
     name_ = "";
+    outcome_ = 0;
     detail_ = "";
     hint_ = "";
   }
@@ -61,9 +62,10 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object name_ = "";
   /**
    * <pre>
-   * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-   * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
-   * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
+   * Output only. Name of the check. Examples: "reach", "authentication", "project", "create_permission", "issue_type",
+   * "required_fields", "table", "assignment_group". The last one is "own_tickets_visible": whether a search of the account finds
+   * tickets of this service. A test creates nothing, so this check is CHECK_OUTCOME_UNPROVEN until a delivered ticket was read
+   * back.
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -84,9 +86,10 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-   * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
-   * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
+   * Output only. Name of the check. Examples: "reach", "authentication", "project", "create_permission", "issue_type",
+   * "required_fields", "table", "assignment_group". The last one is "own_tickets_visible": whether a search of the account finds
+   * tickets of this service. A test creates nothing, so this check is CHECK_OUTCOME_UNPROVEN until a delivered ticket was read
+   * back.
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -107,19 +110,30 @@ private static final long serialVersionUID = 0L;
     }
   }
 
-  public static final int PASSED_FIELD_NUMBER = 2;
-  private boolean passed_ = false;
+  public static final int OUTCOME_FIELD_NUMBER = 6;
+  private int outcome_ = 0;
   /**
    * <pre>
-   * Output only.
+   * Output only. Result of the check.
    * </pre>
    *
-   * <code>bool passed = 2 [json_name = "passed"];</code>
-   * @return The passed.
+   * <code>.rhythmx.ticketing.v1.CheckOutcome outcome = 6 [json_name = "outcome"];</code>
+   * @return The enum numeric value on the wire for outcome.
    */
-  @java.lang.Override
-  public boolean getPassed() {
-    return passed_;
+  @java.lang.Override public int getOutcomeValue() {
+    return outcome_;
+  }
+  /**
+   * <pre>
+   * Output only. Result of the check.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.CheckOutcome outcome = 6 [json_name = "outcome"];</code>
+   * @return The outcome.
+   */
+  @java.lang.Override public com.rhythmx.ticketing.v1.CheckOutcome getOutcome() {
+    com.rhythmx.ticketing.v1.CheckOutcome result = com.rhythmx.ticketing.v1.CheckOutcome.forNumber(outcome_);
+    return result == null ? com.rhythmx.ticketing.v1.CheckOutcome.UNRECOGNIZED : result;
   }
 
   public static final int DETAIL_FIELD_NUMBER = 3;
@@ -127,7 +141,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object detail_ = "";
   /**
    * <pre>
-   * Output only. What was found, for people. Example: "Signed in as Ticket Bot (bot&#64;acme.example)."
+   * Output only. What was found, for people; at most 1,000 characters. Example: "logged in as Ticket Bot".
    * </pre>
    *
    * <code>string detail = 3 [json_name = "detail"];</code>
@@ -148,7 +162,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What was found, for people. Example: "Signed in as Ticket Bot (bot&#64;acme.example)."
+   * Output only. What was found, for people; at most 1,000 characters. Example: "logged in as Ticket Bot".
    * </pre>
    *
    * <code>string detail = 3 [json_name = "detail"];</code>
@@ -174,7 +188,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object hint_ = "";
   /**
    * <pre>
-   * Output only. What to mend, for people. Empty where there is nothing.
+   * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to fix.
    * </pre>
    *
    * <code>string hint = 4 [json_name = "hint"];</code>
@@ -195,7 +209,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What to mend, for people. Empty where there is nothing.
+   * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to fix.
    * </pre>
    *
    * <code>string hint = 4 [json_name = "hint"];</code>
@@ -220,7 +234,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration duration_;
   /**
    * <pre>
-   * Output only. How long it took.
+   * Output only. Duration of the check.
    * </pre>
    *
    * <code>.google.protobuf.Duration duration = 5 [json_name = "duration"];</code>
@@ -232,7 +246,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. How long it took.
+   * Output only. Duration of the check.
    * </pre>
    *
    * <code>.google.protobuf.Duration duration = 5 [json_name = "duration"];</code>
@@ -244,7 +258,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. How long it took.
+   * Output only. Duration of the check.
    * </pre>
    *
    * <code>.google.protobuf.Duration duration = 5 [json_name = "duration"];</code>
@@ -271,9 +285,6 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(name_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 1, name_);
     }
-    if (passed_ != false) {
-      output.writeBool(2, passed_);
-    }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(detail_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 3, detail_);
     }
@@ -283,16 +294,15 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000001) != 0)) {
       output.writeMessage(5, getDuration());
     }
+    if (outcome_ != com.rhythmx.ticketing.v1.CheckOutcome.CHECK_OUTCOME_UNSPECIFIED.getNumber()) {
+      output.writeEnum(6, outcome_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
     int size = 0;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(name_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(1, name_);
-    }
-    if (passed_ != false) {
-      size += com.google.protobuf.CodedOutputStream
-        .computeBoolSize(2, passed_);
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(detail_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(3, detail_);
@@ -303,6 +313,10 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000001) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(5, getDuration());
+    }
+    if (outcome_ != com.rhythmx.ticketing.v1.CheckOutcome.CHECK_OUTCOME_UNSPECIFIED.getNumber()) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeEnumSize(6, outcome_);
     }
     return size;
   }
@@ -330,8 +344,7 @@ private static final long serialVersionUID = 0L;
 
     if (!getName()
         .equals(other.getName())) return false;
-    if (getPassed()
-        != other.getPassed()) return false;
+    if (outcome_ != other.outcome_) return false;
     if (!getDetail()
         .equals(other.getDetail())) return false;
     if (!getHint()
@@ -354,9 +367,8 @@ private static final long serialVersionUID = 0L;
     hash = (19 * hash) + getDescriptor().hashCode();
     hash = (37 * hash) + NAME_FIELD_NUMBER;
     hash = (53 * hash) + getName().hashCode();
-    hash = (37 * hash) + PASSED_FIELD_NUMBER;
-    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
-        getPassed());
+    hash = (37 * hash) + OUTCOME_FIELD_NUMBER;
+    hash = (53 * hash) + outcome_;
     hash = (37 * hash) + DETAIL_FIELD_NUMBER;
     hash = (53 * hash) + getDetail().hashCode();
     hash = (37 * hash) + HINT_FIELD_NUMBER;
@@ -507,7 +519,7 @@ private static final long serialVersionUID = 0L;
       super.clear();
       bitField0_ = 0;
       name_ = "";
-      passed_ = false;
+      outcome_ = 0;
       detail_ = "";
       hint_ = "";
       duration_ = null;
@@ -552,7 +564,7 @@ private static final long serialVersionUID = 0L;
         result.name_ = name_;
       }
       if (((from_bitField0_ & 0x00000002) != 0)) {
-        result.passed_ = passed_;
+        result.outcome_ = outcome_;
       }
       if (((from_bitField0_ & 0x00000004) != 0)) {
         result.detail_ = detail_;
@@ -587,8 +599,8 @@ private static final long serialVersionUID = 0L;
         bitField0_ |= 0x00000001;
         onChanged();
       }
-      if (other.getPassed() != false) {
-        setPassed(other.getPassed());
+      if (other.outcome_ != 0) {
+        setOutcomeValue(other.getOutcomeValue());
       }
       if (!other.getDetail().isEmpty()) {
         detail_ = other.detail_;
@@ -632,11 +644,6 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000001;
               break;
             } // case 10
-            case 16: {
-              passed_ = input.readBool();
-              bitField0_ |= 0x00000002;
-              break;
-            } // case 16
             case 26: {
               detail_ = input.readStringRequireUtf8();
               bitField0_ |= 0x00000004;
@@ -654,6 +661,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000010;
               break;
             } // case 42
+            case 48: {
+              outcome_ = input.readEnum();
+              bitField0_ |= 0x00000002;
+              break;
+            } // case 48
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -674,9 +686,10 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object name_ = "";
     /**
      * <pre>
-     * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-     * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
-     * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
+     * Output only. Name of the check. Examples: "reach", "authentication", "project", "create_permission", "issue_type",
+     * "required_fields", "table", "assignment_group". The last one is "own_tickets_visible": whether a search of the account finds
+     * tickets of this service. A test creates nothing, so this check is CHECK_OUTCOME_UNPROVEN until a delivered ticket was read
+     * back.
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -696,9 +709,10 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-     * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
-     * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
+     * Output only. Name of the check. Examples: "reach", "authentication", "project", "create_permission", "issue_type",
+     * "required_fields", "table", "assignment_group". The last one is "own_tickets_visible": whether a search of the account finds
+     * tickets of this service. A test creates nothing, so this check is CHECK_OUTCOME_UNPROVEN until a delivered ticket was read
+     * back.
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -719,9 +733,10 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-     * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
-     * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
+     * Output only. Name of the check. Examples: "reach", "authentication", "project", "create_permission", "issue_type",
+     * "required_fields", "table", "assignment_group". The last one is "own_tickets_visible": whether a search of the account finds
+     * tickets of this service. A test creates nothing, so this check is CHECK_OUTCOME_UNPROVEN until a delivered ticket was read
+     * back.
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -738,9 +753,10 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-     * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
-     * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
+     * Output only. Name of the check. Examples: "reach", "authentication", "project", "create_permission", "issue_type",
+     * "required_fields", "table", "assignment_group". The last one is "own_tickets_visible": whether a search of the account finds
+     * tickets of this service. A test creates nothing, so this check is CHECK_OUTCOME_UNPROVEN until a delivered ticket was read
+     * back.
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -754,9 +770,10 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-     * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
-     * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
+     * Output only. Name of the check. Examples: "reach", "authentication", "project", "create_permission", "issue_type",
+     * "required_fields", "table", "assignment_group". The last one is "own_tickets_visible": whether a search of the account finds
+     * tickets of this service. A test creates nothing, so this check is CHECK_OUTCOME_UNPROVEN until a delivered ticket was read
+     * back.
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -773,46 +790,74 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    private boolean passed_ ;
+    private int outcome_ = 0;
     /**
      * <pre>
-     * Output only.
+     * Output only. Result of the check.
      * </pre>
      *
-     * <code>bool passed = 2 [json_name = "passed"];</code>
-     * @return The passed.
+     * <code>.rhythmx.ticketing.v1.CheckOutcome outcome = 6 [json_name = "outcome"];</code>
+     * @return The enum numeric value on the wire for outcome.
      */
-    @java.lang.Override
-    public boolean getPassed() {
-      return passed_;
+    @java.lang.Override public int getOutcomeValue() {
+      return outcome_;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Result of the check.
      * </pre>
      *
-     * <code>bool passed = 2 [json_name = "passed"];</code>
-     * @param value The passed to set.
+     * <code>.rhythmx.ticketing.v1.CheckOutcome outcome = 6 [json_name = "outcome"];</code>
+     * @param value The enum numeric value on the wire for outcome to set.
      * @return This builder for chaining.
      */
-    public Builder setPassed(boolean value) {
-
-      passed_ = value;
+    public Builder setOutcomeValue(int value) {
+      outcome_ = value;
       bitField0_ |= 0x00000002;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Result of the check.
      * </pre>
      *
-     * <code>bool passed = 2 [json_name = "passed"];</code>
+     * <code>.rhythmx.ticketing.v1.CheckOutcome outcome = 6 [json_name = "outcome"];</code>
+     * @return The outcome.
+     */
+    @java.lang.Override
+    public com.rhythmx.ticketing.v1.CheckOutcome getOutcome() {
+      com.rhythmx.ticketing.v1.CheckOutcome result = com.rhythmx.ticketing.v1.CheckOutcome.forNumber(outcome_);
+      return result == null ? com.rhythmx.ticketing.v1.CheckOutcome.UNRECOGNIZED : result;
+    }
+    /**
+     * <pre>
+     * Output only. Result of the check.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.CheckOutcome outcome = 6 [json_name = "outcome"];</code>
+     * @param value The outcome to set.
+     * @throws IllegalArgumentException if UNRECOGNIZED is provided.
      * @return This builder for chaining.
      */
-    public Builder clearPassed() {
+    public Builder setOutcome(com.rhythmx.ticketing.v1.CheckOutcome value) {
+      java.util.Objects.requireNonNull(value);
+      bitField0_ |= 0x00000002;
+      outcome_ = value.getNumber();
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Result of the check.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.CheckOutcome outcome = 6 [json_name = "outcome"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearOutcome() {
       bitField0_ = (bitField0_ & ~0x00000002);
-      passed_ = false;
+      outcome_ = 0;
       onChanged();
       return this;
     }
@@ -820,7 +865,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object detail_ = "";
     /**
      * <pre>
-     * Output only. What was found, for people. Example: "Signed in as Ticket Bot (bot&#64;acme.example)."
+     * Output only. What was found, for people; at most 1,000 characters. Example: "logged in as Ticket Bot".
      * </pre>
      *
      * <code>string detail = 3 [json_name = "detail"];</code>
@@ -840,7 +885,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was found, for people. Example: "Signed in as Ticket Bot (bot&#64;acme.example)."
+     * Output only. What was found, for people; at most 1,000 characters. Example: "logged in as Ticket Bot".
      * </pre>
      *
      * <code>string detail = 3 [json_name = "detail"];</code>
@@ -861,7 +906,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was found, for people. Example: "Signed in as Ticket Bot (bot&#64;acme.example)."
+     * Output only. What was found, for people; at most 1,000 characters. Example: "logged in as Ticket Bot".
      * </pre>
      *
      * <code>string detail = 3 [json_name = "detail"];</code>
@@ -878,7 +923,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was found, for people. Example: "Signed in as Ticket Bot (bot&#64;acme.example)."
+     * Output only. What was found, for people; at most 1,000 characters. Example: "logged in as Ticket Bot".
      * </pre>
      *
      * <code>string detail = 3 [json_name = "detail"];</code>
@@ -892,7 +937,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was found, for people. Example: "Signed in as Ticket Bot (bot&#64;acme.example)."
+     * Output only. What was found, for people; at most 1,000 characters. Example: "logged in as Ticket Bot".
      * </pre>
      *
      * <code>string detail = 3 [json_name = "detail"];</code>
@@ -912,7 +957,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object hint_ = "";
     /**
      * <pre>
-     * Output only. What to mend, for people. Empty where there is nothing.
+     * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to fix.
      * </pre>
      *
      * <code>string hint = 4 [json_name = "hint"];</code>
@@ -932,7 +977,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people. Empty where there is nothing.
+     * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to fix.
      * </pre>
      *
      * <code>string hint = 4 [json_name = "hint"];</code>
@@ -953,7 +998,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people. Empty where there is nothing.
+     * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to fix.
      * </pre>
      *
      * <code>string hint = 4 [json_name = "hint"];</code>
@@ -970,7 +1015,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people. Empty where there is nothing.
+     * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to fix.
      * </pre>
      *
      * <code>string hint = 4 [json_name = "hint"];</code>
@@ -984,7 +1029,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people. Empty where there is nothing.
+     * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to fix.
      * </pre>
      *
      * <code>string hint = 4 [json_name = "hint"];</code>
@@ -1006,7 +1051,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> durationBuilder_;
     /**
      * <pre>
-     * Output only. How long it took.
+     * Output only. Duration of the check.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 5 [json_name = "duration"];</code>
@@ -1017,7 +1062,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How long it took.
+     * Output only. Duration of the check.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 5 [json_name = "duration"];</code>
@@ -1032,7 +1077,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How long it took.
+     * Output only. Duration of the check.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 5 [json_name = "duration"];</code>
@@ -1050,7 +1095,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How long it took.
+     * Output only. Duration of the check.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 5 [json_name = "duration"];</code>
@@ -1068,7 +1113,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How long it took.
+     * Output only. Duration of the check.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 5 [json_name = "duration"];</code>
@@ -1093,7 +1138,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How long it took.
+     * Output only. Duration of the check.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 5 [json_name = "duration"];</code>
@@ -1110,7 +1155,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How long it took.
+     * Output only. Duration of the check.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 5 [json_name = "duration"];</code>
@@ -1122,7 +1167,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How long it took.
+     * Output only. Duration of the check.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 5 [json_name = "duration"];</code>
@@ -1137,7 +1182,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How long it took.
+     * Output only. Duration of the check.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 5 [json_name = "duration"];</code>

@@ -12,9 +12,10 @@ public interface ConnectionCheckOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-   * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
-   * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
+   * Output only. Name of the check. Examples: "reach", "authentication", "project", "create_permission", "issue_type",
+   * "required_fields", "table", "assignment_group". The last one is "own_tickets_visible": whether a search of the account finds
+   * tickets of this service. A test creates nothing, so this check is CHECK_OUTCOME_UNPROVEN until a delivered ticket was read
+   * back.
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -23,9 +24,10 @@ public interface ConnectionCheckOrBuilder extends
   java.lang.String getName();
   /**
    * <pre>
-   * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-   * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
-   * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
+   * Output only. Name of the check. Examples: "reach", "authentication", "project", "create_permission", "issue_type",
+   * "required_fields", "table", "assignment_group". The last one is "own_tickets_visible": whether a search of the account finds
+   * tickets of this service. A test creates nothing, so this check is CHECK_OUTCOME_UNPROVEN until a delivered ticket was read
+   * back.
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -36,17 +38,26 @@ public interface ConnectionCheckOrBuilder extends
 
   /**
    * <pre>
-   * Output only.
+   * Output only. Result of the check.
    * </pre>
    *
-   * <code>bool passed = 2 [json_name = "passed"];</code>
-   * @return The passed.
+   * <code>.rhythmx.ticketing.v1.CheckOutcome outcome = 6 [json_name = "outcome"];</code>
+   * @return The enum numeric value on the wire for outcome.
    */
-  boolean getPassed();
+  int getOutcomeValue();
+  /**
+   * <pre>
+   * Output only. Result of the check.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.CheckOutcome outcome = 6 [json_name = "outcome"];</code>
+   * @return The outcome.
+   */
+  com.rhythmx.ticketing.v1.CheckOutcome getOutcome();
 
   /**
    * <pre>
-   * Output only. What was found, for people. Example: "Signed in as Ticket Bot (bot&#64;acme.example)."
+   * Output only. What was found, for people; at most 1,000 characters. Example: "logged in as Ticket Bot".
    * </pre>
    *
    * <code>string detail = 3 [json_name = "detail"];</code>
@@ -55,7 +66,7 @@ public interface ConnectionCheckOrBuilder extends
   java.lang.String getDetail();
   /**
    * <pre>
-   * Output only. What was found, for people. Example: "Signed in as Ticket Bot (bot&#64;acme.example)."
+   * Output only. What was found, for people; at most 1,000 characters. Example: "logged in as Ticket Bot".
    * </pre>
    *
    * <code>string detail = 3 [json_name = "detail"];</code>
@@ -66,7 +77,7 @@ public interface ConnectionCheckOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What to mend, for people. Empty where there is nothing.
+   * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to fix.
    * </pre>
    *
    * <code>string hint = 4 [json_name = "hint"];</code>
@@ -75,7 +86,7 @@ public interface ConnectionCheckOrBuilder extends
   java.lang.String getHint();
   /**
    * <pre>
-   * Output only. What to mend, for people. Empty where there is nothing.
+   * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to fix.
    * </pre>
    *
    * <code>string hint = 4 [json_name = "hint"];</code>
@@ -86,7 +97,7 @@ public interface ConnectionCheckOrBuilder extends
 
   /**
    * <pre>
-   * Output only. How long it took.
+   * Output only. Duration of the check.
    * </pre>
    *
    * <code>.google.protobuf.Duration duration = 5 [json_name = "duration"];</code>
@@ -95,7 +106,7 @@ public interface ConnectionCheckOrBuilder extends
   boolean hasDuration();
   /**
    * <pre>
-   * Output only. How long it took.
+   * Output only. Duration of the check.
    * </pre>
    *
    * <code>.google.protobuf.Duration duration = 5 [json_name = "duration"];</code>
@@ -104,7 +115,7 @@ public interface ConnectionCheckOrBuilder extends
   com.google.protobuf.Duration getDuration();
   /**
    * <pre>
-   * Output only. How long it took.
+   * Output only. Duration of the check.
    * </pre>
    *
    * <code>.google.protobuf.Duration duration = 5 [json_name = "duration"];</code>

@@ -57,10 +57,10 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
       internal_static_rhythmx_ticketing_v1_GetStatusResponse_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
-    internal_static_rhythmx_ticketing_v1_SystemStatus_descriptor;
+    internal_static_rhythmx_ticketing_v1_ConnectionStatus_descriptor;
   static final 
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
-      internal_static_rhythmx_ticketing_v1_SystemStatus_fieldAccessorTable;
+      internal_static_rhythmx_ticketing_v1_ConnectionStatus_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
     internal_static_rhythmx_ticketing_v1_DeliveryCounts_descriptor;
   static final 
@@ -77,10 +77,10 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
       internal_static_rhythmx_ticketing_v1_LastFailure_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
-    internal_static_rhythmx_ticketing_v1_TargetCondition_descriptor;
+    internal_static_rhythmx_ticketing_v1_ConnectionCondition_descriptor;
   static final 
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
-      internal_static_rhythmx_ticketing_v1_TargetCondition_fieldAccessorTable;
+      internal_static_rhythmx_ticketing_v1_ConnectionCondition_fieldAccessorTable;
 
   public static com.google.protobuf.Descriptors.FileDescriptor
       getDescriptor() {
@@ -95,77 +95,86 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
       "uration.proto\032\037google/protobuf/timestamp" +
       ".proto\032#rhythmx/ticketing/v1/delivery.pr" +
       "oto\032#rhythmx/ticketing/v1/settings.proto" +
-      "\032!rhythmx/ticketing/v1/ticket.proto\"\344\001\n\025" +
-      "TestConnectionRequest\022:\n\006system\030\001 \001(\0162\"." +
-      "rhythmx.ticketing.v1.TicketSystemR\006syste" +
-      "m\0228\n\004jira\030\002 \001(\0132\".rhythmx.ticketing.v1.J" +
-      "iraSettingsH\000R\004jira\022J\n\nservicenow\030\003 \001(\0132" +
-      "(.rhythmx.ticketing.v1.ServiceNowSetting" +
-      "sH\000R\nservicenowB\t\n\007unsaved\"R\n\026TestConnec" +
-      "tionResponse\0228\n\004test\030\001 \001(\0132$.rhythmx.tic" +
-      "keting.v1.ConnectionTestR\004test\"\227\001\n\016Conne" +
-      "ctionTest\022.\n\004time\030\001 \001(\0132\032.google.protobu" +
-      "f.TimestampR\004time\022\026\n\006passed\030\002 \001(\010R\006passe" +
-      "d\022=\n\006checks\030\003 \003(\0132%.rhythmx.ticketing.v1" +
-      ".ConnectionCheckR\006checks\"\240\001\n\017ConnectionC" +
-      "heck\022\022\n\004name\030\001 \001(\tR\004name\022\026\n\006passed\030\002 \001(\010" +
-      "R\006passed\022\026\n\006detail\030\003 \001(\tR\006detail\022\022\n\004hint" +
-      "\030\004 \001(\tR\004hint\0225\n\010duration\030\005 \001(\0132\031.google." +
-      "protobuf.DurationR\010duration\"\022\n\020GetStatus" +
-      "Request\"\263\002\n\021GetStatusResponse\022<\n\007systems" +
-      "\030\001 \003(\0132\".rhythmx.ticketing.v1.SystemStat" +
-      "usR\007systems\022C\n\tauto_push\030\002 \001(\0132&.rhythmx" +
-      ".ticketing.v1.AutoPushSettingsR\010autoPush" +
-      "\0229\n\005retry\030\003 \001(\0132#.rhythmx.ticketing.v1.R" +
-      "etrySettingsR\005retry\022%\n\016server_version\030\004 " +
-      "\001(\tR\rserverVersion\0229\n\nstarted_at\030\005 \001(\0132\032" +
-      ".google.protobuf.TimestampR\tstartedAt\"\271\005" +
-      "\n\014SystemStatus\022:\n\006system\030\001 \001(\0162\".rhythmx" +
-      ".ticketing.v1.TicketSystemR\006system\022\026\n\006ta" +
-      "rget\030\002 \001(\tR\006target\022\036\n\nconfigured\030\003 \001(\010R\n" +
-      "configured\022\030\n\007enabled\030\004 \001(\010R\007enabled\022<\n\004" +
-      "jira\030\005 \001(\0132&.rhythmx.ticketing.v1.JiraSe" +
-      "ttingsViewH\000R\004jira\022N\n\nservicenow\030\006 \001(\0132," +
-      ".rhythmx.ticketing.v1.ServiceNowSettings" +
-      "ViewH\000R\nservicenow\022A\n\tlast_test\030\007 \001(\0132$." +
-      "rhythmx.ticketing.v1.ConnectionTestR\010las" +
-      "tTest\022D\n\ndeliveries\030\010 \001(\0132$.rhythmx.tick" +
-      "eting.v1.DeliveryCountsR\ndeliveries\022D\n\014l" +
-      "ast_success\030\t \001(\0132!.rhythmx.ticketing.v1" +
-      ".LastSuccessR\013lastSuccess\022D\n\014last_failur" +
-      "e\030\n \001(\0132!.rhythmx.ticketing.v1.LastFailu" +
-      "reR\013lastFailure\022C\n\tcondition\030\013 \001(\0132%.rhy" +
-      "thmx.ticketing.v1.TargetConditionR\tcondi" +
-      "tion\022\'\n\017needs_attention\030\014 \001(\rR\016needsAtte" +
-      "ntionB\n\n\010settings\"\332\001\n\016DeliveryCounts\022\030\n\007" +
-      "pending\030\001 \001(\004R\007pending\022\036\n\nattempting\030\002 \001" +
-      "(\004R\nattempting\022\034\n\tdelivered\030\003 \001(\004R\tdeliv" +
-      "ered\022\030\n\007waiting\030\004 \001(\004R\007waiting\022 \n\013reconc" +
-      "iling\030\005 \001(\004R\013reconciling\022\026\n\006failed\030\006 \001(\004" +
-      "R\006failed\022\034\n\tcancelled\030\007 \001(\004R\tcancelled\"\224" +
-      "\001\n\013LastSuccess\022.\n\004time\030\001 \001(\0132\032.google.pr" +
-      "otobuf.TimestampR\004time\022\037\n\013delivery_id\030\002 " +
-      "\001(\tR\ndeliveryId\0224\n\006ticket\030\003 \001(\0132\034.rhythm" +
-      "x.ticketing.v1.TicketR\006ticket\"\221\001\n\013LastFa" +
-      "ilure\022.\n\004time\030\001 \001(\0132\032.google.protobuf.Ti" +
-      "mestampR\004time\022\037\n\013delivery_id\030\002 \001(\tR\ndeli" +
-      "veryId\0221\n\005fault\030\003 \001(\0132\033.rhythmx.ticketin" +
-      "g.v1.FaultR\005fault\"\314\001\n\017TargetCondition\022=\n" +
-      "\004kind\030\001 \001(\0162).rhythmx.ticketing.v1.Targe" +
-      "tConditionKindR\004kind\0220\n\005since\030\002 \001(\0132\032.go" +
-      "ogle.protobuf.TimestampR\005since\0220\n\005until\030" +
-      "\003 \001(\0132\032.google.protobuf.TimestampR\005until" +
-      "\022\026\n\006reason\030\004 \001(\tR\006reason*\365\001\n\023TargetCondi" +
-      "tionKind\022%\n!TARGET_CONDITION_KIND_UNSPEC" +
-      "IFIED\020\000\022\034\n\030TARGET_CONDITION_KIND_OK\020\001\022#\n" +
-      "\037TARGET_CONDITION_KIND_THROTTLED\020\002\022&\n\"TA" +
-      "RGET_CONDITION_KIND_CIRCUIT_OPEN\020\003\022\'\n#TA" +
-      "RGET_CONDITION_KIND_LOGIN_REFUSED\020\004\022#\n\037T" +
-      "ARGET_CONDITION_KIND_SUSPENDED\020\005B\235\001\n\030com" +
-      ".rhythmx.ticketing.v1B\017ConnectionProtoP\001" +
-      "\242\002\003RTX\252\002\024Rhythmx.Ticketing.V1\312\002\024Rhythmx\\" +
-      "Ticketing\\V1\342\002 Rhythmx\\Ticketing\\V1\\GPBM" +
-      "etadata\352\002\026Rhythmx::Ticketing::V1b\006proto3"
+      "\032!rhythmx/ticketing/v1/ticket.proto\"\227\002\n\025" +
+      "TestConnectionRequest\022<\n\006system\030\001 \001(\0162\"." +
+      "rhythmx.ticketing.v1.TicketSystemH\000R\006sys" +
+      "tem\022 \n\nconnection\030\004 \001(\tH\000R\nconnection\0228\n" +
+      "\004jira\030\002 \001(\0132\".rhythmx.ticketing.v1.JiraS" +
+      "ettingsH\001R\004jira\022J\n\nservicenow\030\003 \001(\0132(.rh" +
+      "ythmx.ticketing.v1.ServiceNowSettingsH\001R" +
+      "\nservicenowB\r\n\013destinationB\t\n\007unsaved\"R\n" +
+      "\026TestConnectionResponse\0228\n\004test\030\001 \001(\0132$." +
+      "rhythmx.ticketing.v1.ConnectionTestR\004tes" +
+      "t\"\227\001\n\016ConnectionTest\022.\n\004time\030\001 \001(\0132\032.goo" +
+      "gle.protobuf.TimestampR\004time\022\026\n\006passed\030\002" +
+      " \001(\010R\006passed\022=\n\006checks\030\003 \003(\0132%.rhythmx.t" +
+      "icketing.v1.ConnectionCheckR\006checks\"\324\001\n\017" +
+      "ConnectionCheck\022\022\n\004name\030\001 \001(\tR\004name\022<\n\007o" +
+      "utcome\030\006 \001(\0162\".rhythmx.ticketing.v1.Chec" +
+      "kOutcomeR\007outcome\022\026\n\006detail\030\003 \001(\tR\006detai" +
+      "l\022\022\n\004hint\030\004 \001(\tR\004hint\0225\n\010duration\030\005 \001(\0132" +
+      "\031.google.protobuf.DurationR\010durationJ\004\010\002" +
+      "\020\003R\006passed\"\022\n\020GetStatusRequest\"\277\002\n\021GetSt" +
+      "atusResponse\022H\n\013connections\030\001 \003(\0132&.rhyt" +
+      "hmx.ticketing.v1.ConnectionStatusR\013conne" +
+      "ctions\022C\n\tauto_push\030\002 \001(\0132&.rhythmx.tick" +
+      "eting.v1.AutoPushSettingsR\010autoPush\0229\n\005r" +
+      "etry\030\003 \001(\0132#.rhythmx.ticketing.v1.RetryS" +
+      "ettingsR\005retry\022%\n\016server_version\030\004 \001(\tR\r" +
+      "serverVersion\0229\n\nstarted_at\030\005 \001(\0132\032.goog" +
+      "le.protobuf.TimestampR\tstartedAt\"\311\005\n\020Con" +
+      "nectionStatus\022:\n\006system\030\001 \001(\0162\".rhythmx." +
+      "ticketing.v1.TicketSystemR\006system\022\036\n\ncon" +
+      "nection\030\002 \001(\tR\nconnection\022\036\n\nconfigured\030" +
+      "\003 \001(\010R\nconfigured\022\030\n\007enabled\030\004 \001(\010R\007enab" +
+      "led\022<\n\004jira\030\005 \001(\0132&.rhythmx.ticketing.v1" +
+      ".JiraSettingsViewH\000R\004jira\022N\n\nservicenow\030" +
+      "\006 \001(\0132,.rhythmx.ticketing.v1.ServiceNowS" +
+      "ettingsViewH\000R\nservicenow\022A\n\tlast_test\030\007" +
+      " \001(\0132$.rhythmx.ticketing.v1.ConnectionTe" +
+      "stR\010lastTest\022D\n\ndeliveries\030\010 \001(\0132$.rhyth" +
+      "mx.ticketing.v1.DeliveryCountsR\ndeliveri" +
+      "es\022D\n\014last_success\030\t \001(\0132!.rhythmx.ticke" +
+      "ting.v1.LastSuccessR\013lastSuccess\022D\n\014last" +
+      "_failure\030\n \001(\0132!.rhythmx.ticketing.v1.La" +
+      "stFailureR\013lastFailure\022G\n\tcondition\030\013 \001(" +
+      "\0132).rhythmx.ticketing.v1.ConnectionCondi" +
+      "tionR\tcondition\022\'\n\017needs_attention\030\014 \001(\r" +
+      "R\016needsAttentionB\n\n\010settings\"\332\001\n\016Deliver" +
+      "yCounts\022\030\n\007pending\030\001 \001(\004R\007pending\022\036\n\natt" +
+      "empting\030\002 \001(\004R\nattempting\022\034\n\tdelivered\030\003" +
+      " \001(\004R\tdelivered\022\030\n\007waiting\030\004 \001(\004R\007waitin" +
+      "g\022 \n\013reconciling\030\005 \001(\004R\013reconciling\022\026\n\006f" +
+      "ailed\030\006 \001(\004R\006failed\022\034\n\tcancelled\030\007 \001(\004R\t" +
+      "cancelled\"\235\001\n\013LastSuccess\022.\n\004time\030\001 \001(\0132" +
+      "\032.google.protobuf.TimestampR\004time\022\037\n\013del" +
+      "ivery_id\030\002 \001(\tR\ndeliveryId\022=\n\006ticket\030\003 \001" +
+      "(\0132%.rhythmx.ticketing.v1.TicketReferenc" +
+      "eR\006ticket\"\221\001\n\013LastFailure\022.\n\004time\030\001 \001(\0132" +
+      "\032.google.protobuf.TimestampR\004time\022\037\n\013del" +
+      "ivery_id\030\002 \001(\tR\ndeliveryId\0221\n\005fault\030\003 \001(" +
+      "\0132\033.rhythmx.ticketing.v1.FaultR\005fault\"\324\001" +
+      "\n\023ConnectionCondition\022A\n\004kind\030\001 \001(\0162-.rh" +
+      "ythmx.ticketing.v1.ConnectionConditionKi" +
+      "ndR\004kind\0220\n\005since\030\002 \001(\0132\032.google.protobu" +
+      "f.TimestampR\005since\0220\n\005until\030\003 \001(\0132\032.goog" +
+      "le.protobuf.TimestampR\005until\022\026\n\006reason\030\004" +
+      " \001(\tR\006reason*\230\001\n\014CheckOutcome\022\035\n\031CHECK_O" +
+      "UTCOME_UNSPECIFIED\020\000\022\030\n\024CHECK_OUTCOME_PA" +
+      "SSED\020\001\022\030\n\024CHECK_OUTCOME_FAILED\020\002\022\032\n\026CHEC" +
+      "K_OUTCOME_UNPROVEN\020\003\022\031\n\025CHECK_OUTCOME_SK" +
+      "IPPED\020\004*\221\002\n\027ConnectionConditionKind\022)\n%C" +
+      "ONNECTION_CONDITION_KIND_UNSPECIFIED\020\000\022 " +
+      "\n\034CONNECTION_CONDITION_KIND_OK\020\001\022\'\n#CONN" +
+      "ECTION_CONDITION_KIND_THROTTLED\020\002\022*\n&CON" +
+      "NECTION_CONDITION_KIND_CIRCUIT_OPEN\020\003\022+\n" +
+      "\'CONNECTION_CONDITION_KIND_LOGIN_REFUSED" +
+      "\020\004\022\'\n#CONNECTION_CONDITION_KIND_SUSPENDE" +
+      "D\020\005B\235\001\n\030com.rhythmx.ticketing.v1B\017Connec" +
+      "tionProtoP\001\242\002\003RTX\252\002\024Rhythmx.Ticketing.V1" +
+      "\312\002\024Rhythmx\\Ticketing\\V1\342\002 Rhythmx\\Ticket" +
+      "ing\\V1\\GPBMetadata\352\002\026Rhythmx::Ticketing:" +
+      ":V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -181,7 +190,7 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_TestConnectionRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_TestConnectionRequest_descriptor,
-        new java.lang.String[] { "System", "Jira", "Servicenow", "Unsaved", });
+        new java.lang.String[] { "System", "Connection", "Jira", "Servicenow", "Destination", "Unsaved", });
     internal_static_rhythmx_ticketing_v1_TestConnectionResponse_descriptor =
       getDescriptor().getMessageType(1);
     internal_static_rhythmx_ticketing_v1_TestConnectionResponse_fieldAccessorTable = new
@@ -199,7 +208,7 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_ConnectionCheck_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_ConnectionCheck_descriptor,
-        new java.lang.String[] { "Name", "Passed", "Detail", "Hint", "Duration", });
+        new java.lang.String[] { "Name", "Outcome", "Detail", "Hint", "Duration", });
     internal_static_rhythmx_ticketing_v1_GetStatusRequest_descriptor =
       getDescriptor().getMessageType(4);
     internal_static_rhythmx_ticketing_v1_GetStatusRequest_fieldAccessorTable = new
@@ -211,13 +220,13 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_GetStatusResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_GetStatusResponse_descriptor,
-        new java.lang.String[] { "Systems", "AutoPush", "Retry", "ServerVersion", "StartedAt", });
-    internal_static_rhythmx_ticketing_v1_SystemStatus_descriptor =
+        new java.lang.String[] { "Connections", "AutoPush", "Retry", "ServerVersion", "StartedAt", });
+    internal_static_rhythmx_ticketing_v1_ConnectionStatus_descriptor =
       getDescriptor().getMessageType(6);
-    internal_static_rhythmx_ticketing_v1_SystemStatus_fieldAccessorTable = new
+    internal_static_rhythmx_ticketing_v1_ConnectionStatus_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
-        internal_static_rhythmx_ticketing_v1_SystemStatus_descriptor,
-        new java.lang.String[] { "System", "Target", "Configured", "Enabled", "Jira", "Servicenow", "LastTest", "Deliveries", "LastSuccess", "LastFailure", "Condition", "NeedsAttention", "Settings", });
+        internal_static_rhythmx_ticketing_v1_ConnectionStatus_descriptor,
+        new java.lang.String[] { "System", "Connection", "Configured", "Enabled", "Jira", "Servicenow", "LastTest", "Deliveries", "LastSuccess", "LastFailure", "Condition", "NeedsAttention", "Settings", });
     internal_static_rhythmx_ticketing_v1_DeliveryCounts_descriptor =
       getDescriptor().getMessageType(7);
     internal_static_rhythmx_ticketing_v1_DeliveryCounts_fieldAccessorTable = new
@@ -236,11 +245,11 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_LastFailure_descriptor,
         new java.lang.String[] { "Time", "DeliveryId", "Fault", });
-    internal_static_rhythmx_ticketing_v1_TargetCondition_descriptor =
+    internal_static_rhythmx_ticketing_v1_ConnectionCondition_descriptor =
       getDescriptor().getMessageType(10);
-    internal_static_rhythmx_ticketing_v1_TargetCondition_fieldAccessorTable = new
+    internal_static_rhythmx_ticketing_v1_ConnectionCondition_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
-        internal_static_rhythmx_ticketing_v1_TargetCondition_descriptor,
+        internal_static_rhythmx_ticketing_v1_ConnectionCondition_descriptor,
         new java.lang.String[] { "Kind", "Since", "Until", "Reason", });
     descriptor.resolveAllFeaturesImmutable();
     com.google.protobuf.DurationProto.getDescriptor();

@@ -58,7 +58,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp time_;
   /**
    * <pre>
-   * Output only. When it began.
+   * Output only. Start of the test.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 1 [json_name = "time"];</code>
@@ -70,7 +70,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When it began.
+   * Output only. Start of the test.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 1 [json_name = "time"];</code>
@@ -82,7 +82,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When it began.
+   * Output only. Start of the test.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 1 [json_name = "time"];</code>
@@ -96,7 +96,7 @@ private static final long serialVersionUID = 0L;
   private boolean passed_ = false;
   /**
    * <pre>
-   * Output only. Whether every check passed: a ticket could be created.
+   * Output only. Whether no check is CHECK_OUTCOME_FAILED: as far as reading can tell, a ticket can be created.
    * </pre>
    *
    * <code>bool passed = 2 [json_name = "passed"];</code>
@@ -112,8 +112,8 @@ private static final long serialVersionUID = 0L;
   private java.util.List<com.rhythmx.ticketing.v1.ConnectionCheck> checks_;
   /**
    * <pre>
-   * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-   * passed, and their detail says that they were not tried.
+   * Output only. In the order in which they were made. After a failed check, those that depend on it are
+   * CHECK_OUTCOME_SKIPPED.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -124,8 +124,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-   * passed, and their detail says that they were not tried.
+   * Output only. In the order in which they were made. After a failed check, those that depend on it are
+   * CHECK_OUTCOME_SKIPPED.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -137,8 +137,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-   * passed, and their detail says that they were not tried.
+   * Output only. In the order in which they were made. After a failed check, those that depend on it are
+   * CHECK_OUTCOME_SKIPPED.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -149,8 +149,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-   * passed, and their detail says that they were not tried.
+   * Output only. In the order in which they were made. After a failed check, those that depend on it are
+   * CHECK_OUTCOME_SKIPPED.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -161,8 +161,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-   * passed, and their detail says that they were not tried.
+   * Output only. In the order in which they were made. After a failed check, those that depend on it are
+   * CHECK_OUTCOME_SKIPPED.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -601,7 +601,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> timeBuilder_;
     /**
      * <pre>
-     * Output only. When it began.
+     * Output only. Start of the test.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 1 [json_name = "time"];</code>
@@ -612,7 +612,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it began.
+     * Output only. Start of the test.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 1 [json_name = "time"];</code>
@@ -627,7 +627,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it began.
+     * Output only. Start of the test.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 1 [json_name = "time"];</code>
@@ -645,7 +645,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it began.
+     * Output only. Start of the test.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 1 [json_name = "time"];</code>
@@ -663,7 +663,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it began.
+     * Output only. Start of the test.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 1 [json_name = "time"];</code>
@@ -688,7 +688,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it began.
+     * Output only. Start of the test.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 1 [json_name = "time"];</code>
@@ -705,7 +705,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it began.
+     * Output only. Start of the test.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 1 [json_name = "time"];</code>
@@ -717,7 +717,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it began.
+     * Output only. Start of the test.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 1 [json_name = "time"];</code>
@@ -732,7 +732,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it began.
+     * Output only. Start of the test.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp time = 1 [json_name = "time"];</code>
@@ -754,7 +754,7 @@ private static final long serialVersionUID = 0L;
     private boolean passed_ ;
     /**
      * <pre>
-     * Output only. Whether every check passed: a ticket could be created.
+     * Output only. Whether no check is CHECK_OUTCOME_FAILED: as far as reading can tell, a ticket can be created.
      * </pre>
      *
      * <code>bool passed = 2 [json_name = "passed"];</code>
@@ -766,7 +766,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether every check passed: a ticket could be created.
+     * Output only. Whether no check is CHECK_OUTCOME_FAILED: as far as reading can tell, a ticket can be created.
      * </pre>
      *
      * <code>bool passed = 2 [json_name = "passed"];</code>
@@ -782,7 +782,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether every check passed: a ticket could be created.
+     * Output only. Whether no check is CHECK_OUTCOME_FAILED: as far as reading can tell, a ticket can be created.
      * </pre>
      *
      * <code>bool passed = 2 [json_name = "passed"];</code>
@@ -809,8 +809,8 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -824,8 +824,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -839,8 +839,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -854,8 +854,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -874,8 +874,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -893,8 +893,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -912,8 +912,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -932,8 +932,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -951,8 +951,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -970,8 +970,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -990,8 +990,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -1008,8 +1008,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -1026,8 +1026,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -1038,8 +1038,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -1053,8 +1053,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -1069,8 +1069,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -1081,8 +1081,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -1094,8 +1094,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-     * passed, and their detail says that they were not tried.
+     * Output only. In the order in which they were made. After a failed check, those that depend on it are
+     * CHECK_OUTCOME_SKIPPED.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>

@@ -12,7 +12,7 @@ public interface ConnectionTestOrBuilder extends
 
   /**
    * <pre>
-   * Output only. When it began.
+   * Output only. Start of the test.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 1 [json_name = "time"];</code>
@@ -21,7 +21,7 @@ public interface ConnectionTestOrBuilder extends
   boolean hasTime();
   /**
    * <pre>
-   * Output only. When it began.
+   * Output only. Start of the test.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 1 [json_name = "time"];</code>
@@ -30,7 +30,7 @@ public interface ConnectionTestOrBuilder extends
   com.google.protobuf.Timestamp getTime();
   /**
    * <pre>
-   * Output only. When it began.
+   * Output only. Start of the test.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp time = 1 [json_name = "time"];</code>
@@ -39,7 +39,7 @@ public interface ConnectionTestOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Whether every check passed: a ticket could be created.
+   * Output only. Whether no check is CHECK_OUTCOME_FAILED: as far as reading can tell, a ticket can be created.
    * </pre>
    *
    * <code>bool passed = 2 [json_name = "passed"];</code>
@@ -49,8 +49,8 @@ public interface ConnectionTestOrBuilder extends
 
   /**
    * <pre>
-   * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-   * passed, and their detail says that they were not tried.
+   * Output only. In the order in which they were made. After a failed check, those that depend on it are
+   * CHECK_OUTCOME_SKIPPED.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -59,8 +59,8 @@ public interface ConnectionTestOrBuilder extends
       getChecksList();
   /**
    * <pre>
-   * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-   * passed, and their detail says that they were not tried.
+   * Output only. In the order in which they were made. After a failed check, those that depend on it are
+   * CHECK_OUTCOME_SKIPPED.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -68,8 +68,8 @@ public interface ConnectionTestOrBuilder extends
   com.rhythmx.ticketing.v1.ConnectionCheck getChecks(int index);
   /**
    * <pre>
-   * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-   * passed, and their detail says that they were not tried.
+   * Output only. In the order in which they were made. After a failed check, those that depend on it are
+   * CHECK_OUTCOME_SKIPPED.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -77,8 +77,8 @@ public interface ConnectionTestOrBuilder extends
   int getChecksCount();
   /**
    * <pre>
-   * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-   * passed, and their detail says that they were not tried.
+   * Output only. In the order in which they were made. After a failed check, those that depend on it are
+   * CHECK_OUTCOME_SKIPPED.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>
@@ -87,8 +87,8 @@ public interface ConnectionTestOrBuilder extends
       getChecksOrBuilderList();
   /**
    * <pre>
-   * Output only. In the order in which they were made. After a failed check, those that depend on it are listed as not
-   * passed, and their detail says that they were not tried.
+   * Output only. In the order in which they were made. After a failed check, those that depend on it are
+   * CHECK_OUTCOME_SKIPPED.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionCheck checks = 3 [json_name = "checks"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * How the push stands.
+ * State of the push.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.CreateTicketResponse}
@@ -58,8 +58,8 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.Delivery delivery_;
   /**
    * <pre>
-   * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-   * or PENDING or ATTEMPTING when the deadline came first.
+   * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+   * or ATTEMPTING if the deadline of the call came first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -71,8 +71,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-   * or PENDING or ATTEMPTING when the deadline came first.
+   * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+   * or ATTEMPTING if the deadline of the call came first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -84,8 +84,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-   * or PENDING or ATTEMPTING when the deadline came first.
+   * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+   * or ATTEMPTING if the deadline of the call came first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -99,7 +99,7 @@ private static final long serialVersionUID = 0L;
   private boolean alreadyExisted_ = false;
   /**
    * <pre>
-   * Output only. Whether the ticket was there before this call.
+   * Output only. Whether the ticket existed before this call.
    * </pre>
    *
    * <code>bool already_existed = 2 [json_name = "alreadyExisted"];</code>
@@ -115,8 +115,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object message_ = "";
   /**
    * <pre>
-   * Output only. How the push stands, in one sentence for people. Example: "Jira refused the login; it will be tried
-   * again at 2026-03-01T08:15:00Z."
+   * Output only. State of the push in one sentence, for people; at most 2,000 characters. Example: "No ticket yet: Jira refused
+   * the login. It will be tried again at 2026-03-01T08:15:00Z."
    * </pre>
    *
    * <code>string message = 3 [json_name = "message"];</code>
@@ -137,8 +137,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. How the push stands, in one sentence for people. Example: "Jira refused the login; it will be tried
-   * again at 2026-03-01T08:15:00Z."
+   * Output only. State of the push in one sentence, for people; at most 2,000 characters. Example: "No ticket yet: Jira refused
+   * the login. It will be tried again at 2026-03-01T08:15:00Z."
    * </pre>
    *
    * <code>string message = 3 [json_name = "message"];</code>
@@ -349,7 +349,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How the push stands.
+   * State of the push.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.CreateTicketResponse}
@@ -533,8 +533,8 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.Delivery, com.rhythmx.ticketing.v1.Delivery.Builder, com.rhythmx.ticketing.v1.DeliveryOrBuilder> deliveryBuilder_;
     /**
      * <pre>
-     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-     * or PENDING or ATTEMPTING when the deadline came first.
+     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+     * or ATTEMPTING if the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -545,8 +545,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-     * or PENDING or ATTEMPTING when the deadline came first.
+     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+     * or ATTEMPTING if the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -561,8 +561,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-     * or PENDING or ATTEMPTING when the deadline came first.
+     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+     * or ATTEMPTING if the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -580,8 +580,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-     * or PENDING or ATTEMPTING when the deadline came first.
+     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+     * or ATTEMPTING if the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -599,8 +599,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-     * or PENDING or ATTEMPTING when the deadline came first.
+     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+     * or ATTEMPTING if the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -625,8 +625,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-     * or PENDING or ATTEMPTING when the deadline came first.
+     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+     * or ATTEMPTING if the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -643,8 +643,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-     * or PENDING or ATTEMPTING when the deadline came first.
+     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+     * or ATTEMPTING if the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -656,8 +656,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-     * or PENDING or ATTEMPTING when the deadline came first.
+     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+     * or ATTEMPTING if the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -672,8 +672,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-     * or PENDING or ATTEMPTING when the deadline came first.
+     * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+     * or ATTEMPTING if the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -695,7 +695,7 @@ private static final long serialVersionUID = 0L;
     private boolean alreadyExisted_ ;
     /**
      * <pre>
-     * Output only. Whether the ticket was there before this call.
+     * Output only. Whether the ticket existed before this call.
      * </pre>
      *
      * <code>bool already_existed = 2 [json_name = "alreadyExisted"];</code>
@@ -707,7 +707,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether the ticket was there before this call.
+     * Output only. Whether the ticket existed before this call.
      * </pre>
      *
      * <code>bool already_existed = 2 [json_name = "alreadyExisted"];</code>
@@ -723,7 +723,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether the ticket was there before this call.
+     * Output only. Whether the ticket existed before this call.
      * </pre>
      *
      * <code>bool already_existed = 2 [json_name = "alreadyExisted"];</code>
@@ -739,8 +739,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object message_ = "";
     /**
      * <pre>
-     * Output only. How the push stands, in one sentence for people. Example: "Jira refused the login; it will be tried
-     * again at 2026-03-01T08:15:00Z."
+     * Output only. State of the push in one sentence, for people; at most 2,000 characters. Example: "No ticket yet: Jira refused
+     * the login. It will be tried again at 2026-03-01T08:15:00Z."
      * </pre>
      *
      * <code>string message = 3 [json_name = "message"];</code>
@@ -760,8 +760,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How the push stands, in one sentence for people. Example: "Jira refused the login; it will be tried
-     * again at 2026-03-01T08:15:00Z."
+     * Output only. State of the push in one sentence, for people; at most 2,000 characters. Example: "No ticket yet: Jira refused
+     * the login. It will be tried again at 2026-03-01T08:15:00Z."
      * </pre>
      *
      * <code>string message = 3 [json_name = "message"];</code>
@@ -782,8 +782,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How the push stands, in one sentence for people. Example: "Jira refused the login; it will be tried
-     * again at 2026-03-01T08:15:00Z."
+     * Output only. State of the push in one sentence, for people; at most 2,000 characters. Example: "No ticket yet: Jira refused
+     * the login. It will be tried again at 2026-03-01T08:15:00Z."
      * </pre>
      *
      * <code>string message = 3 [json_name = "message"];</code>
@@ -800,8 +800,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How the push stands, in one sentence for people. Example: "Jira refused the login; it will be tried
-     * again at 2026-03-01T08:15:00Z."
+     * Output only. State of the push in one sentence, for people; at most 2,000 characters. Example: "No ticket yet: Jira refused
+     * the login. It will be tried again at 2026-03-01T08:15:00Z."
      * </pre>
      *
      * <code>string message = 3 [json_name = "message"];</code>
@@ -815,8 +815,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. How the push stands, in one sentence for people. Example: "Jira refused the login; it will be tried
-     * again at 2026-03-01T08:15:00Z."
+     * Output only. State of the push in one sentence, for people; at most 2,000 characters. Example: "No ticket yet: Jira refused
+     * the login. It will be tried again at 2026-03-01T08:15:00Z."
      * </pre>
      *
      * <code>string message = 3 [json_name = "message"];</code>

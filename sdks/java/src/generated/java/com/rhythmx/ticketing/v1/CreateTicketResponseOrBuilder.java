@@ -12,8 +12,8 @@ public interface CreateTicketResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-   * or PENDING or ATTEMPTING when the deadline came first.
+   * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+   * or ATTEMPTING if the deadline of the call came first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -22,8 +22,8 @@ public interface CreateTicketResponseOrBuilder extends
   boolean hasDelivery();
   /**
    * <pre>
-   * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-   * or PENDING or ATTEMPTING when the deadline came first.
+   * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+   * or ATTEMPTING if the deadline of the call came first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -32,8 +32,8 @@ public interface CreateTicketResponseOrBuilder extends
   com.rhythmx.ticketing.v1.Delivery getDelivery();
   /**
    * <pre>
-   * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt;
-   * or PENDING or ATTEMPTING when the deadline came first.
+   * Output only. DELIVERED with its ticket; or WAITING, RECONCILING or FAILED with its last error and its next attempt; or PENDING
+   * or ATTEMPTING if the deadline of the call came first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -42,7 +42,7 @@ public interface CreateTicketResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Whether the ticket was there before this call.
+   * Output only. Whether the ticket existed before this call.
    * </pre>
    *
    * <code>bool already_existed = 2 [json_name = "alreadyExisted"];</code>
@@ -52,8 +52,8 @@ public interface CreateTicketResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. How the push stands, in one sentence for people. Example: "Jira refused the login; it will be tried
-   * again at 2026-03-01T08:15:00Z."
+   * Output only. State of the push in one sentence, for people; at most 2,000 characters. Example: "No ticket yet: Jira refused
+   * the login. It will be tried again at 2026-03-01T08:15:00Z."
    * </pre>
    *
    * <code>string message = 3 [json_name = "message"];</code>
@@ -62,8 +62,8 @@ public interface CreateTicketResponseOrBuilder extends
   java.lang.String getMessage();
   /**
    * <pre>
-   * Output only. How the push stands, in one sentence for people. Example: "Jira refused the login; it will be tried
-   * again at 2026-03-01T08:15:00Z."
+   * Output only. State of the push in one sentence, for people; at most 2,000 characters. Example: "No ticket yet: Jira refused
+   * the login. It will be tried again at 2026-03-01T08:15:00Z."
    * </pre>
    *
    * <code>string message = 3 [json_name = "message"];</code>

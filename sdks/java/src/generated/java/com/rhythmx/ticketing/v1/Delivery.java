@@ -7,8 +7,8 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * The durable intent to create one ticket for one incident in one target. There is never a second one for the same
- * incident and target, and it is never deleted.
+ * The durable intent to create one ticket for one incident in one connection. There is at most one delivery for an incident and
+ * a connection, and deliveries are never deleted.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.Delivery}
@@ -35,7 +35,7 @@ private static final long serialVersionUID = 0L;
   private Delivery() {
     id_ = "";
     incidentId_ = "";
-    target_ = "";
+    connection_ = "";
     system_ = 0;
     trigger_ = 0;
     state_ = 0;
@@ -118,7 +118,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object incidentId_ = "";
   /**
    * <pre>
-   * Output only. The incident that it is for.
+   * Output only. ID of the incident.
    * </pre>
    *
    * <code>string incident_id = 2 [json_name = "incidentId"];</code>
@@ -139,7 +139,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The incident that it is for.
+   * Output only. ID of the incident.
    * </pre>
    *
    * <code>string incident_id = 2 [json_name = "incidentId"];</code>
@@ -160,47 +160,47 @@ private static final long serialVersionUID = 0L;
     }
   }
 
-  public static final int TARGET_FIELD_NUMBER = 3;
+  public static final int CONNECTION_FIELD_NUMBER = 3;
   @SuppressWarnings("serial")
-  private volatile java.lang.Object target_ = "";
+  private volatile java.lang.Object connection_ = "";
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 3 [json_name = "target"];</code>
-   * @return The target.
+   * <code>string connection = 3 [json_name = "connection"];</code>
+   * @return The connection.
    */
   @java.lang.Override
-  public java.lang.String getTarget() {
-    java.lang.Object ref = target_;
+  public java.lang.String getConnection() {
+    java.lang.Object ref = connection_;
     if (ref instanceof java.lang.String) {
       return (java.lang.String) ref;
     } else {
       com.google.protobuf.ByteString bs = 
           (com.google.protobuf.ByteString) ref;
       java.lang.String s = bs.toStringUtf8();
-      target_ = s;
+      connection_ = s;
       return s;
     }
   }
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 3 [json_name = "target"];</code>
-   * @return The bytes for target.
+   * <code>string connection = 3 [json_name = "connection"];</code>
+   * @return The bytes for connection.
    */
   @java.lang.Override
   public com.google.protobuf.ByteString
-      getTargetBytes() {
-    java.lang.Object ref = target_;
+      getConnectionBytes() {
+    java.lang.Object ref = connection_;
     if (ref instanceof java.lang.String) {
       com.google.protobuf.ByteString b = 
           com.google.protobuf.ByteString.copyFromUtf8(
               (java.lang.String) ref);
-      target_ = b;
+      connection_ = b;
       return b;
     } else {
       return (com.google.protobuf.ByteString) ref;
@@ -211,7 +211,7 @@ private static final long serialVersionUID = 0L;
   private int system_ = 0;
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of the ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 4 [json_name = "system"];</code>
@@ -222,7 +222,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of the ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 4 [json_name = "system"];</code>
@@ -237,7 +237,7 @@ private static final long serialVersionUID = 0L;
   private int trigger_ = 0;
   /**
    * <pre>
-   * Output only. What asked for it first.
+   * Output only. What requested it first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryTrigger trigger = 5 [json_name = "trigger"];</code>
@@ -248,7 +248,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What asked for it first.
+   * Output only. What requested it first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryTrigger trigger = 5 [json_name = "trigger"];</code>
@@ -286,13 +286,13 @@ private static final long serialVersionUID = 0L;
   }
 
   public static final int TICKET_FIELD_NUMBER = 7;
-  private com.rhythmx.ticketing.v1.Ticket ticket_;
+  private com.rhythmx.ticketing.v1.TicketReference ticket_;
   /**
    * <pre>
-   * Output only. The ticket. Set when the state is DELIVERED.
+   * Output only. The ticket. Set if the state is DELIVERED.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.Ticket ticket = 7 [json_name = "ticket"];</code>
+   * <code>.rhythmx.ticketing.v1.TicketReference ticket = 7 [json_name = "ticket"];</code>
    * @return Whether the ticket field is set.
    */
   @java.lang.Override
@@ -301,26 +301,26 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The ticket. Set when the state is DELIVERED.
+   * Output only. The ticket. Set if the state is DELIVERED.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.Ticket ticket = 7 [json_name = "ticket"];</code>
+   * <code>.rhythmx.ticketing.v1.TicketReference ticket = 7 [json_name = "ticket"];</code>
    * @return The ticket.
    */
   @java.lang.Override
-  public com.rhythmx.ticketing.v1.Ticket getTicket() {
-    return ticket_ == null ? com.rhythmx.ticketing.v1.Ticket.getDefaultInstance() : ticket_;
+  public com.rhythmx.ticketing.v1.TicketReference getTicket() {
+    return ticket_ == null ? com.rhythmx.ticketing.v1.TicketReference.getDefaultInstance() : ticket_;
   }
   /**
    * <pre>
-   * Output only. The ticket. Set when the state is DELIVERED.
+   * Output only. The ticket. Set if the state is DELIVERED.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.Ticket ticket = 7 [json_name = "ticket"];</code>
+   * <code>.rhythmx.ticketing.v1.TicketReference ticket = 7 [json_name = "ticket"];</code>
    */
   @java.lang.Override
-  public com.rhythmx.ticketing.v1.TicketOrBuilder getTicketOrBuilder() {
-    return ticket_ == null ? com.rhythmx.ticketing.v1.Ticket.getDefaultInstance() : ticket_;
+  public com.rhythmx.ticketing.v1.TicketReferenceOrBuilder getTicketOrBuilder() {
+    return ticket_ == null ? com.rhythmx.ticketing.v1.TicketReference.getDefaultInstance() : ticket_;
   }
 
   public static final int MARKER_FIELD_NUMBER = 8;
@@ -328,7 +328,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object marker_ = "";
   /**
    * <pre>
-   * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+   * Output only. Client-side idempotency key on the ticket, by which it can be found: a label in Jira, the correlation ID in
+   * ServiceNow.
    * </pre>
    *
    * <code>string marker = 8 [json_name = "marker"];</code>
@@ -349,7 +350,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+   * Output only. Client-side idempotency key on the ticket, by which it can be found: a label in Jira, the correlation ID in
+   * ServiceNow.
    * </pre>
    *
    * <code>string marker = 8 [json_name = "marker"];</code>
@@ -374,8 +376,8 @@ private static final long serialVersionUID = 0L;
   private int incidentRevision_ = 0;
   /**
    * <pre>
-   * Output only. Which content of the incident was sent or will be: 1 is the first, one more for each change that was
-   * accepted before anything was sent.
+   * Output only. Revision of the incident's content that was sent or will be sent: 1 is the first, and each change that was
+   * accepted before anything was sent adds 1.
    * </pre>
    *
    * <code>uint32 incident_revision = 9 [json_name = "incidentRevision"];</code>
@@ -428,7 +430,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp updatedAt_;
   /**
    * <pre>
-   * Output only. When it last changed.
+   * Output only. Time of the last change.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp updated_at = 11 [json_name = "updatedAt"];</code>
@@ -440,7 +442,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When it last changed.
+   * Output only. Time of the last change.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp updated_at = 11 [json_name = "updatedAt"];</code>
@@ -452,7 +454,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When it last changed.
+   * Output only. Time of the last change.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp updated_at = 11 [json_name = "updatedAt"];</code>
@@ -466,7 +468,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp nextAttemptAt_;
   /**
    * <pre>
-   * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+   * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp next_attempt_at = 12 [json_name = "nextAttemptAt"];</code>
@@ -478,7 +480,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+   * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp next_attempt_at = 12 [json_name = "nextAttemptAt"];</code>
@@ -490,7 +492,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+   * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp next_attempt_at = 12 [json_name = "nextAttemptAt"];</code>
@@ -504,7 +506,7 @@ private static final long serialVersionUID = 0L;
   private int failures_ = 0;
   /**
    * <pre>
-   * Output only. Failed attempts that count: the first and its retries. Look-ups and throttled attempts (429) do not.
+   * Output only. Number of failed attempts, the first included. Look-ups and throttled attempts (429) do not count.
    * </pre>
    *
    * <code>uint32 failures = 13 [json_name = "failures"];</code>
@@ -515,27 +517,27 @@ private static final long serialVersionUID = 0L;
     return failures_;
   }
 
-  public static final int MAX_ATTEMPTS_FIELD_NUMBER = 14;
-  private int maxAttempts_ = 0;
+  public static final int MAX_RETRY_ATTEMPTS_FIELD_NUMBER = 14;
+  private int maxRetryAttempts_ = 0;
   /**
    * <pre>
-   * Output only. Retries allowed after the first attempt, by the retry settings in force. The delivery is FAILED when
+   * Output only. Maximum number of retries after the first attempt, by the retry settings in force. The delivery is FAILED when
    * `failures` exceeds it.
    * </pre>
    *
-   * <code>uint32 max_attempts = 14 [json_name = "maxAttempts"];</code>
-   * @return The maxAttempts.
+   * <code>uint32 max_retry_attempts = 14 [json_name = "maxRetryAttempts"];</code>
+   * @return The maxRetryAttempts.
    */
   @java.lang.Override
-  public int getMaxAttempts() {
-    return maxAttempts_;
+  public int getMaxRetryAttempts() {
+    return maxRetryAttempts_;
   }
 
   public static final int LAST_ERROR_FIELD_NUMBER = 15;
   private com.rhythmx.ticketing.v1.Fault lastError_;
   /**
    * <pre>
-   * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+   * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Fault last_error = 15 [json_name = "lastError"];</code>
@@ -547,7 +549,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+   * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Fault last_error = 15 [json_name = "lastError"];</code>
@@ -559,7 +561,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+   * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Fault last_error = 15 [json_name = "lastError"];</code>
@@ -574,7 +576,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<com.rhythmx.ticketing.v1.Adjustment> adjustments_;
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+   * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -585,7 +587,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+   * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -597,7 +599,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+   * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -608,7 +610,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+   * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -619,7 +621,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+   * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -632,39 +634,36 @@ private static final long serialVersionUID = 0L;
 
   public static final int DUPLICATES_FIELD_NUMBER = 17;
   @SuppressWarnings("serial")
-  private java.util.List<com.rhythmx.ticketing.v1.Ticket> duplicates_;
+  private java.util.List<com.rhythmx.ticketing.v1.TicketReference> duplicates_;
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-   * most 50.
+   * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
    */
   @java.lang.Override
-  public java.util.List<com.rhythmx.ticketing.v1.Ticket> getDuplicatesList() {
+  public java.util.List<com.rhythmx.ticketing.v1.TicketReference> getDuplicatesList() {
     return duplicates_;
   }
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-   * most 50.
+   * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
    */
   @java.lang.Override
-  public java.util.List<? extends com.rhythmx.ticketing.v1.TicketOrBuilder> 
+  public java.util.List<? extends com.rhythmx.ticketing.v1.TicketReferenceOrBuilder> 
       getDuplicatesOrBuilderList() {
     return duplicates_;
   }
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-   * most 50.
+   * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
    */
   @java.lang.Override
   public int getDuplicatesCount() {
@@ -672,26 +671,24 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-   * most 50.
+   * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
    */
   @java.lang.Override
-  public com.rhythmx.ticketing.v1.Ticket getDuplicates(int index) {
+  public com.rhythmx.ticketing.v1.TicketReference getDuplicates(int index) {
     return duplicates_.get(index);
   }
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-   * most 50.
+   * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
    */
   @java.lang.Override
-  public com.rhythmx.ticketing.v1.TicketOrBuilder getDuplicatesOrBuilder(
+  public com.rhythmx.ticketing.v1.TicketReferenceOrBuilder getDuplicatesOrBuilder(
       int index) {
     return duplicates_.get(index);
   }
@@ -701,8 +698,8 @@ private static final long serialVersionUID = 0L;
   private java.util.List<com.rhythmx.ticketing.v1.Attempt> attempts_;
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-   * lists the newest 20; `attempts_omitted` counts the earlier ones.
+   * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+   * `include_attempts`. `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -713,8 +710,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-   * lists the newest 20; `attempts_omitted` counts the earlier ones.
+   * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+   * `include_attempts`. `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -726,8 +723,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-   * lists the newest 20; `attempts_omitted` counts the earlier ones.
+   * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+   * `include_attempts`. `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -738,8 +735,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-   * lists the newest 20; `attempts_omitted` counts the earlier ones.
+   * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+   * `include_attempts`. `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -750,8 +747,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-   * lists the newest 20; `attempts_omitted` counts the earlier ones.
+   * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+   * `include_attempts`. `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -767,8 +764,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object requestedBy_ = "";
   /**
    * <pre>
-   * Output only. Who asked for it first, named as in the audit. Example: "token:soar". Empty for deliveries from before callers
-   * were told apart.
+   * Output only. Caller that requested it first, named as in the audit log. Example: "token:soar". Empty for deliveries that are
+   * older than the authentication of callers.
    * </pre>
    *
    * <code>string requested_by = 19 [json_name = "requestedBy"];</code>
@@ -789,8 +786,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Who asked for it first, named as in the audit. Example: "token:soar". Empty for deliveries from before callers
-   * were told apart.
+   * Output only. Caller that requested it first, named as in the audit log. Example: "token:soar". Empty for deliveries that are
+   * older than the authentication of callers.
    * </pre>
    *
    * <code>string requested_by = 19 [json_name = "requestedBy"];</code>
@@ -815,8 +812,8 @@ private static final long serialVersionUID = 0L;
   private boolean ticketUnverified_ = false;
   /**
    * <pre>
-   * Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
-   * ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+   * Output only. Whether an operator named `ticket` and it was never read: the ticket system could not be queried, and
+   * ResolveDelivery was called with `allow_unverified`. Call it again without `allow_unverified` to verify or correct the ticket.
    * </pre>
    *
    * <code>bool ticket_unverified = 29 [json_name = "ticketUnverified"];</code>
@@ -831,7 +828,8 @@ private static final long serialVersionUID = 0L;
   private int attemptsOmitted_ = 0;
   /**
    * <pre>
-   * Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for.
+   * Output only. Number of attempts before the first of `attempts` that are left out for length. 0 if attempts were not
+   * requested.
    * </pre>
    *
    * <code>uint32 attempts_omitted = 30 [json_name = "attemptsOmitted"];</code>
@@ -847,8 +845,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object namespace_ = "";
   /**
    * <pre>
-   * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
-   * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+   * Output only. Namespace of the incident: that of the credential that pushed it first. 1 to 63 lowercase letters, digits and
+   * hyphens, beginning with a letter; "default" for credentials without a namespace. Example: "soc-eu".
    * </pre>
    *
    * <code>string namespace = 40 [json_name = "namespace"];</code>
@@ -869,8 +867,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
-   * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+   * Output only. Namespace of the incident: that of the credential that pushed it first. 1 to 63 lowercase letters, digits and
+   * hyphens, beginning with a letter; "default" for credentials without a namespace. Example: "soc-eu".
    * </pre>
    *
    * <code>string namespace = 40 [json_name = "namespace"];</code>
@@ -911,8 +909,8 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(incidentId_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 2, incidentId_);
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(target_)) {
-      com.google.protobuf.GeneratedMessage.writeString(output, 3, target_);
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(connection_)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 3, connection_);
     }
     if (system_ != com.rhythmx.ticketing.v1.TicketSystem.TICKET_SYSTEM_UNSPECIFIED.getNumber()) {
       output.writeEnum(4, system_);
@@ -944,8 +942,8 @@ private static final long serialVersionUID = 0L;
     if (failures_ != 0) {
       output.writeUInt32(13, failures_);
     }
-    if (maxAttempts_ != 0) {
-      output.writeUInt32(14, maxAttempts_);
+    if (maxRetryAttempts_ != 0) {
+      output.writeUInt32(14, maxRetryAttempts_);
     }
     if (((bitField0_ & 0x00000010) != 0)) {
       output.writeMessage(15, getLastError());
@@ -981,8 +979,8 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(incidentId_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(2, incidentId_);
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(target_)) {
-      size += com.google.protobuf.GeneratedMessage.computeStringSize(3, target_);
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(connection_)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(3, connection_);
     }
     if (system_ != com.rhythmx.ticketing.v1.TicketSystem.TICKET_SYSTEM_UNSPECIFIED.getNumber()) {
       size += com.google.protobuf.CodedOutputStream
@@ -1023,9 +1021,9 @@ private static final long serialVersionUID = 0L;
       size += com.google.protobuf.CodedOutputStream
         .computeUInt32Size(13, failures_);
     }
-    if (maxAttempts_ != 0) {
+    if (maxRetryAttempts_ != 0) {
       size += com.google.protobuf.CodedOutputStream
-        .computeUInt32Size(14, maxAttempts_);
+        .computeUInt32Size(14, maxRetryAttempts_);
     }
     if (((bitField0_ & 0x00000010) != 0)) {
       size += com.google.protobuf.CodedOutputStream
@@ -1100,8 +1098,8 @@ private static final long serialVersionUID = 0L;
         .equals(other.getId())) return false;
     if (!getIncidentId()
         .equals(other.getIncidentId())) return false;
-    if (!getTarget()
-        .equals(other.getTarget())) return false;
+    if (!getConnection()
+        .equals(other.getConnection())) return false;
     if (system_ != other.system_) return false;
     if (trigger_ != other.trigger_) return false;
     if (state_ != other.state_) return false;
@@ -1131,8 +1129,8 @@ private static final long serialVersionUID = 0L;
     }
     if (getFailures()
         != other.getFailures()) return false;
-    if (getMaxAttempts()
-        != other.getMaxAttempts()) return false;
+    if (getMaxRetryAttempts()
+        != other.getMaxRetryAttempts()) return false;
     if (hasLastError() != other.hasLastError()) return false;
     if (hasLastError()) {
       if (!getLastError()
@@ -1167,8 +1165,8 @@ private static final long serialVersionUID = 0L;
     hash = (53 * hash) + getId().hashCode();
     hash = (37 * hash) + INCIDENT_ID_FIELD_NUMBER;
     hash = (53 * hash) + getIncidentId().hashCode();
-    hash = (37 * hash) + TARGET_FIELD_NUMBER;
-    hash = (53 * hash) + getTarget().hashCode();
+    hash = (37 * hash) + CONNECTION_FIELD_NUMBER;
+    hash = (53 * hash) + getConnection().hashCode();
     hash = (37 * hash) + SYSTEM_FIELD_NUMBER;
     hash = (53 * hash) + system_;
     hash = (37 * hash) + TRIGGER_FIELD_NUMBER;
@@ -1197,8 +1195,8 @@ private static final long serialVersionUID = 0L;
     }
     hash = (37 * hash) + FAILURES_FIELD_NUMBER;
     hash = (53 * hash) + getFailures();
-    hash = (37 * hash) + MAX_ATTEMPTS_FIELD_NUMBER;
-    hash = (53 * hash) + getMaxAttempts();
+    hash = (37 * hash) + MAX_RETRY_ATTEMPTS_FIELD_NUMBER;
+    hash = (53 * hash) + getMaxRetryAttempts();
     if (hasLastError()) {
       hash = (37 * hash) + LAST_ERROR_FIELD_NUMBER;
       hash = (53 * hash) + getLastError().hashCode();
@@ -1323,8 +1321,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The durable intent to create one ticket for one incident in one target. There is never a second one for the same
-   * incident and target, and it is never deleted.
+   * The durable intent to create one ticket for one incident in one connection. There is at most one delivery for an incident and
+   * a connection, and deliveries are never deleted.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.Delivery}
@@ -1375,7 +1373,7 @@ private static final long serialVersionUID = 0L;
       bitField0_ = 0;
       id_ = "";
       incidentId_ = "";
-      target_ = "";
+      connection_ = "";
       system_ = 0;
       trigger_ = 0;
       state_ = 0;
@@ -1402,7 +1400,7 @@ private static final long serialVersionUID = 0L;
         nextAttemptAtBuilder_ = null;
       }
       failures_ = 0;
-      maxAttempts_ = 0;
+      maxRetryAttempts_ = 0;
       lastError_ = null;
       if (lastErrorBuilder_ != null) {
         lastErrorBuilder_.dispose();
@@ -1504,7 +1502,7 @@ private static final long serialVersionUID = 0L;
         result.incidentId_ = incidentId_;
       }
       if (((from_bitField0_ & 0x00000004) != 0)) {
-        result.target_ = target_;
+        result.connection_ = connection_;
       }
       if (((from_bitField0_ & 0x00000008) != 0)) {
         result.system_ = system_;
@@ -1550,7 +1548,7 @@ private static final long serialVersionUID = 0L;
         result.failures_ = failures_;
       }
       if (((from_bitField0_ & 0x00002000) != 0)) {
-        result.maxAttempts_ = maxAttempts_;
+        result.maxRetryAttempts_ = maxRetryAttempts_;
       }
       if (((from_bitField0_ & 0x00004000) != 0)) {
         result.lastError_ = lastErrorBuilder_ == null
@@ -1595,8 +1593,8 @@ private static final long serialVersionUID = 0L;
         bitField0_ |= 0x00000002;
         onChanged();
       }
-      if (!other.getTarget().isEmpty()) {
-        target_ = other.target_;
+      if (!other.getConnection().isEmpty()) {
+        connection_ = other.connection_;
         bitField0_ |= 0x00000004;
         onChanged();
       }
@@ -1632,8 +1630,8 @@ private static final long serialVersionUID = 0L;
       if (other.getFailures() != 0) {
         setFailures(other.getFailures());
       }
-      if (other.getMaxAttempts() != 0) {
-        setMaxAttempts(other.getMaxAttempts());
+      if (other.getMaxRetryAttempts() != 0) {
+        setMaxRetryAttempts(other.getMaxRetryAttempts());
       }
       if (other.hasLastError()) {
         mergeLastError(other.getLastError());
@@ -1767,7 +1765,7 @@ private static final long serialVersionUID = 0L;
               break;
             } // case 18
             case 26: {
-              target_ = input.readStringRequireUtf8();
+              connection_ = input.readStringRequireUtf8();
               bitField0_ |= 0x00000004;
               break;
             } // case 26
@@ -1830,7 +1828,7 @@ private static final long serialVersionUID = 0L;
               break;
             } // case 104
             case 112: {
-              maxAttempts_ = input.readUInt32();
+              maxRetryAttempts_ = input.readUInt32();
               bitField0_ |= 0x00002000;
               break;
             } // case 112
@@ -1855,9 +1853,9 @@ private static final long serialVersionUID = 0L;
               break;
             } // case 130
             case 138: {
-              com.rhythmx.ticketing.v1.Ticket m =
+              com.rhythmx.ticketing.v1.TicketReference m =
                   input.readMessage(
-                      com.rhythmx.ticketing.v1.Ticket.parser(),
+                      com.rhythmx.ticketing.v1.TicketReference.parser(),
                       extensionRegistry);
               if (duplicatesBuilder_ == null) {
                 ensureDuplicatesIsMutable();
@@ -2012,7 +2010,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object incidentId_ = "";
     /**
      * <pre>
-     * Output only. The incident that it is for.
+     * Output only. ID of the incident.
      * </pre>
      *
      * <code>string incident_id = 2 [json_name = "incidentId"];</code>
@@ -2032,7 +2030,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The incident that it is for.
+     * Output only. ID of the incident.
      * </pre>
      *
      * <code>string incident_id = 2 [json_name = "incidentId"];</code>
@@ -2053,7 +2051,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The incident that it is for.
+     * Output only. ID of the incident.
      * </pre>
      *
      * <code>string incident_id = 2 [json_name = "incidentId"];</code>
@@ -2070,7 +2068,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The incident that it is for.
+     * Output only. ID of the incident.
      * </pre>
      *
      * <code>string incident_id = 2 [json_name = "incidentId"];</code>
@@ -2084,7 +2082,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The incident that it is for.
+     * Output only. ID of the incident.
      * </pre>
      *
      * <code>string incident_id = 2 [json_name = "incidentId"];</code>
@@ -2101,22 +2099,22 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    private java.lang.Object target_ = "";
+    private java.lang.Object connection_ = "";
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 3 [json_name = "target"];</code>
-     * @return The target.
+     * <code>string connection = 3 [json_name = "connection"];</code>
+     * @return The connection.
      */
-    public java.lang.String getTarget() {
-      java.lang.Object ref = target_;
+    public java.lang.String getConnection() {
+      java.lang.Object ref = connection_;
       if (!(ref instanceof java.lang.String)) {
         com.google.protobuf.ByteString bs =
             (com.google.protobuf.ByteString) ref;
         java.lang.String s = bs.toStringUtf8();
-        target_ = s;
+        connection_ = s;
         return s;
       } else {
         return (java.lang.String) ref;
@@ -2124,20 +2122,20 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 3 [json_name = "target"];</code>
-     * @return The bytes for target.
+     * <code>string connection = 3 [json_name = "connection"];</code>
+     * @return The bytes for connection.
      */
     public com.google.protobuf.ByteString
-        getTargetBytes() {
-      java.lang.Object ref = target_;
+        getConnectionBytes() {
+      java.lang.Object ref = connection_;
       if (ref instanceof String) {
         com.google.protobuf.ByteString b = 
             com.google.protobuf.ByteString.copyFromUtf8(
                 (java.lang.String) ref);
-        target_ = b;
+        connection_ = b;
         return b;
       } else {
         return (com.google.protobuf.ByteString) ref;
@@ -2145,49 +2143,49 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 3 [json_name = "target"];</code>
-     * @param value The target to set.
+     * <code>string connection = 3 [json_name = "connection"];</code>
+     * @param value The connection to set.
      * @return This builder for chaining.
      */
-    public Builder setTarget(
+    public Builder setConnection(
         java.lang.String value) {
       java.util.Objects.requireNonNull(value);
-      target_ = value;
+      connection_ = value;
       bitField0_ |= 0x00000004;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 3 [json_name = "target"];</code>
+     * <code>string connection = 3 [json_name = "connection"];</code>
      * @return This builder for chaining.
      */
-    public Builder clearTarget() {
-      target_ = getDefaultInstance().getTarget();
+    public Builder clearConnection() {
+      connection_ = getDefaultInstance().getConnection();
       bitField0_ = (bitField0_ & ~0x00000004);
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 3 [json_name = "target"];</code>
-     * @param value The bytes for target to set.
+     * <code>string connection = 3 [json_name = "connection"];</code>
+     * @param value The bytes for connection to set.
      * @return This builder for chaining.
      */
-    public Builder setTargetBytes(
+    public Builder setConnectionBytes(
         com.google.protobuf.ByteString value) {
       java.util.Objects.requireNonNull(value);
       checkByteStringIsUtf8(value);
-      target_ = value;
+      connection_ = value;
       bitField0_ |= 0x00000004;
       onChanged();
       return this;
@@ -2196,7 +2194,7 @@ private static final long serialVersionUID = 0L;
     private int system_ = 0;
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of the ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 4 [json_name = "system"];</code>
@@ -2207,7 +2205,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of the ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 4 [json_name = "system"];</code>
@@ -2222,7 +2220,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of the ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 4 [json_name = "system"];</code>
@@ -2235,7 +2233,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of the ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 4 [json_name = "system"];</code>
@@ -2252,7 +2250,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of the ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 4 [json_name = "system"];</code>
@@ -2268,7 +2266,7 @@ private static final long serialVersionUID = 0L;
     private int trigger_ = 0;
     /**
      * <pre>
-     * Output only. What asked for it first.
+     * Output only. What requested it first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryTrigger trigger = 5 [json_name = "trigger"];</code>
@@ -2279,7 +2277,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What asked for it first.
+     * Output only. What requested it first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryTrigger trigger = 5 [json_name = "trigger"];</code>
@@ -2294,7 +2292,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What asked for it first.
+     * Output only. What requested it first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryTrigger trigger = 5 [json_name = "trigger"];</code>
@@ -2307,7 +2305,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What asked for it first.
+     * Output only. What requested it first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryTrigger trigger = 5 [json_name = "trigger"];</code>
@@ -2324,7 +2322,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What asked for it first.
+     * Output only. What requested it first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryTrigger trigger = 5 [json_name = "trigger"];</code>
@@ -2409,15 +2407,15 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    private com.rhythmx.ticketing.v1.Ticket ticket_;
+    private com.rhythmx.ticketing.v1.TicketReference ticket_;
     private com.google.protobuf.SingleFieldBuilder<
-        com.rhythmx.ticketing.v1.Ticket, com.rhythmx.ticketing.v1.Ticket.Builder, com.rhythmx.ticketing.v1.TicketOrBuilder> ticketBuilder_;
+        com.rhythmx.ticketing.v1.TicketReference, com.rhythmx.ticketing.v1.TicketReference.Builder, com.rhythmx.ticketing.v1.TicketReferenceOrBuilder> ticketBuilder_;
     /**
      * <pre>
-     * Output only. The ticket. Set when the state is DELIVERED.
+     * Output only. The ticket. Set if the state is DELIVERED.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 7 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 7 [json_name = "ticket"];</code>
      * @return Whether the ticket field is set.
      */
     public boolean hasTicket() {
@@ -2425,27 +2423,27 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The ticket. Set when the state is DELIVERED.
+     * Output only. The ticket. Set if the state is DELIVERED.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 7 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 7 [json_name = "ticket"];</code>
      * @return The ticket.
      */
-    public com.rhythmx.ticketing.v1.Ticket getTicket() {
+    public com.rhythmx.ticketing.v1.TicketReference getTicket() {
       if (ticketBuilder_ == null) {
-        return ticket_ == null ? com.rhythmx.ticketing.v1.Ticket.getDefaultInstance() : ticket_;
+        return ticket_ == null ? com.rhythmx.ticketing.v1.TicketReference.getDefaultInstance() : ticket_;
       } else {
         return ticketBuilder_.getMessage();
       }
     }
     /**
      * <pre>
-     * Output only. The ticket. Set when the state is DELIVERED.
+     * Output only. The ticket. Set if the state is DELIVERED.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 7 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 7 [json_name = "ticket"];</code>
      */
-    public Builder setTicket(com.rhythmx.ticketing.v1.Ticket value) {
+    public Builder setTicket(com.rhythmx.ticketing.v1.TicketReference value) {
       if (ticketBuilder_ == null) {
         java.util.Objects.requireNonNull(value);
         ticket_ = value;
@@ -2458,13 +2456,13 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The ticket. Set when the state is DELIVERED.
+     * Output only. The ticket. Set if the state is DELIVERED.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 7 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 7 [json_name = "ticket"];</code>
      */
     public Builder setTicket(
-        com.rhythmx.ticketing.v1.Ticket.Builder builderForValue) {
+        com.rhythmx.ticketing.v1.TicketReference.Builder builderForValue) {
       if (ticketBuilder_ == null) {
         ticket_ = builderForValue.build();
       } else {
@@ -2476,16 +2474,16 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The ticket. Set when the state is DELIVERED.
+     * Output only. The ticket. Set if the state is DELIVERED.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 7 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 7 [json_name = "ticket"];</code>
      */
-    public Builder mergeTicket(com.rhythmx.ticketing.v1.Ticket value) {
+    public Builder mergeTicket(com.rhythmx.ticketing.v1.TicketReference value) {
       if (ticketBuilder_ == null) {
         if (((bitField0_ & 0x00000040) != 0) &&
           ticket_ != null &&
-          ticket_ != com.rhythmx.ticketing.v1.Ticket.getDefaultInstance()) {
+          ticket_ != com.rhythmx.ticketing.v1.TicketReference.getDefaultInstance()) {
           getTicketBuilder().mergeFrom(value);
         } else {
           ticket_ = value;
@@ -2501,10 +2499,10 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The ticket. Set when the state is DELIVERED.
+     * Output only. The ticket. Set if the state is DELIVERED.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 7 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 7 [json_name = "ticket"];</code>
      */
     public Builder clearTicket() {
       bitField0_ = (bitField0_ & ~0x00000040);
@@ -2518,44 +2516,44 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The ticket. Set when the state is DELIVERED.
+     * Output only. The ticket. Set if the state is DELIVERED.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 7 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 7 [json_name = "ticket"];</code>
      */
-    public com.rhythmx.ticketing.v1.Ticket.Builder getTicketBuilder() {
+    public com.rhythmx.ticketing.v1.TicketReference.Builder getTicketBuilder() {
       bitField0_ |= 0x00000040;
       onChanged();
       return internalGetTicketFieldBuilder().getBuilder();
     }
     /**
      * <pre>
-     * Output only. The ticket. Set when the state is DELIVERED.
+     * Output only. The ticket. Set if the state is DELIVERED.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 7 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 7 [json_name = "ticket"];</code>
      */
-    public com.rhythmx.ticketing.v1.TicketOrBuilder getTicketOrBuilder() {
+    public com.rhythmx.ticketing.v1.TicketReferenceOrBuilder getTicketOrBuilder() {
       if (ticketBuilder_ != null) {
         return ticketBuilder_.getMessageOrBuilder();
       } else {
         return ticket_ == null ?
-            com.rhythmx.ticketing.v1.Ticket.getDefaultInstance() : ticket_;
+            com.rhythmx.ticketing.v1.TicketReference.getDefaultInstance() : ticket_;
       }
     }
     /**
      * <pre>
-     * Output only. The ticket. Set when the state is DELIVERED.
+     * Output only. The ticket. Set if the state is DELIVERED.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 7 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 7 [json_name = "ticket"];</code>
      */
     private com.google.protobuf.SingleFieldBuilder<
-        com.rhythmx.ticketing.v1.Ticket, com.rhythmx.ticketing.v1.Ticket.Builder, com.rhythmx.ticketing.v1.TicketOrBuilder> 
+        com.rhythmx.ticketing.v1.TicketReference, com.rhythmx.ticketing.v1.TicketReference.Builder, com.rhythmx.ticketing.v1.TicketReferenceOrBuilder> 
         internalGetTicketFieldBuilder() {
       if (ticketBuilder_ == null) {
         ticketBuilder_ = new com.google.protobuf.SingleFieldBuilder<
-            com.rhythmx.ticketing.v1.Ticket, com.rhythmx.ticketing.v1.Ticket.Builder, com.rhythmx.ticketing.v1.TicketOrBuilder>(
+            com.rhythmx.ticketing.v1.TicketReference, com.rhythmx.ticketing.v1.TicketReference.Builder, com.rhythmx.ticketing.v1.TicketReferenceOrBuilder>(
                 getTicket(),
                 getParentForChildren(),
                 isClean());
@@ -2567,7 +2565,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object marker_ = "";
     /**
      * <pre>
-     * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+     * Output only. Client-side idempotency key on the ticket, by which it can be found: a label in Jira, the correlation ID in
+     * ServiceNow.
      * </pre>
      *
      * <code>string marker = 8 [json_name = "marker"];</code>
@@ -2587,7 +2586,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+     * Output only. Client-side idempotency key on the ticket, by which it can be found: a label in Jira, the correlation ID in
+     * ServiceNow.
      * </pre>
      *
      * <code>string marker = 8 [json_name = "marker"];</code>
@@ -2608,7 +2608,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+     * Output only. Client-side idempotency key on the ticket, by which it can be found: a label in Jira, the correlation ID in
+     * ServiceNow.
      * </pre>
      *
      * <code>string marker = 8 [json_name = "marker"];</code>
@@ -2625,7 +2626,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+     * Output only. Client-side idempotency key on the ticket, by which it can be found: a label in Jira, the correlation ID in
+     * ServiceNow.
      * </pre>
      *
      * <code>string marker = 8 [json_name = "marker"];</code>
@@ -2639,7 +2641,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+     * Output only. Client-side idempotency key on the ticket, by which it can be found: a label in Jira, the correlation ID in
+     * ServiceNow.
      * </pre>
      *
      * <code>string marker = 8 [json_name = "marker"];</code>
@@ -2659,8 +2662,8 @@ private static final long serialVersionUID = 0L;
     private int incidentRevision_ ;
     /**
      * <pre>
-     * Output only. Which content of the incident was sent or will be: 1 is the first, one more for each change that was
-     * accepted before anything was sent.
+     * Output only. Revision of the incident's content that was sent or will be sent: 1 is the first, and each change that was
+     * accepted before anything was sent adds 1.
      * </pre>
      *
      * <code>uint32 incident_revision = 9 [json_name = "incidentRevision"];</code>
@@ -2672,8 +2675,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Which content of the incident was sent or will be: 1 is the first, one more for each change that was
-     * accepted before anything was sent.
+     * Output only. Revision of the incident's content that was sent or will be sent: 1 is the first, and each change that was
+     * accepted before anything was sent adds 1.
      * </pre>
      *
      * <code>uint32 incident_revision = 9 [json_name = "incidentRevision"];</code>
@@ -2689,8 +2692,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Which content of the incident was sent or will be: 1 is the first, one more for each change that was
-     * accepted before anything was sent.
+     * Output only. Revision of the incident's content that was sent or will be sent: 1 is the first, and each change that was
+     * accepted before anything was sent adds 1.
      * </pre>
      *
      * <code>uint32 incident_revision = 9 [json_name = "incidentRevision"];</code>
@@ -2863,7 +2866,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> updatedAtBuilder_;
     /**
      * <pre>
-     * Output only. When it last changed.
+     * Output only. Time of the last change.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 11 [json_name = "updatedAt"];</code>
@@ -2874,7 +2877,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it last changed.
+     * Output only. Time of the last change.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 11 [json_name = "updatedAt"];</code>
@@ -2889,7 +2892,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it last changed.
+     * Output only. Time of the last change.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 11 [json_name = "updatedAt"];</code>
@@ -2907,7 +2910,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it last changed.
+     * Output only. Time of the last change.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 11 [json_name = "updatedAt"];</code>
@@ -2925,7 +2928,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it last changed.
+     * Output only. Time of the last change.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 11 [json_name = "updatedAt"];</code>
@@ -2950,7 +2953,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it last changed.
+     * Output only. Time of the last change.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 11 [json_name = "updatedAt"];</code>
@@ -2967,7 +2970,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it last changed.
+     * Output only. Time of the last change.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 11 [json_name = "updatedAt"];</code>
@@ -2979,7 +2982,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it last changed.
+     * Output only. Time of the last change.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 11 [json_name = "updatedAt"];</code>
@@ -2994,7 +2997,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When it last changed.
+     * Output only. Time of the last change.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp updated_at = 11 [json_name = "updatedAt"];</code>
@@ -3018,7 +3021,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> nextAttemptAtBuilder_;
     /**
      * <pre>
-     * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+     * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp next_attempt_at = 12 [json_name = "nextAttemptAt"];</code>
@@ -3029,7 +3032,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+     * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp next_attempt_at = 12 [json_name = "nextAttemptAt"];</code>
@@ -3044,7 +3047,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+     * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp next_attempt_at = 12 [json_name = "nextAttemptAt"];</code>
@@ -3062,7 +3065,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+     * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp next_attempt_at = 12 [json_name = "nextAttemptAt"];</code>
@@ -3080,7 +3083,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+     * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp next_attempt_at = 12 [json_name = "nextAttemptAt"];</code>
@@ -3105,7 +3108,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+     * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp next_attempt_at = 12 [json_name = "nextAttemptAt"];</code>
@@ -3122,7 +3125,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+     * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp next_attempt_at = 12 [json_name = "nextAttemptAt"];</code>
@@ -3134,7 +3137,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+     * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp next_attempt_at = 12 [json_name = "nextAttemptAt"];</code>
@@ -3149,7 +3152,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+     * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp next_attempt_at = 12 [json_name = "nextAttemptAt"];</code>
@@ -3171,7 +3174,7 @@ private static final long serialVersionUID = 0L;
     private int failures_ ;
     /**
      * <pre>
-     * Output only. Failed attempts that count: the first and its retries. Look-ups and throttled attempts (429) do not.
+     * Output only. Number of failed attempts, the first included. Look-ups and throttled attempts (429) do not count.
      * </pre>
      *
      * <code>uint32 failures = 13 [json_name = "failures"];</code>
@@ -3183,7 +3186,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Failed attempts that count: the first and its retries. Look-ups and throttled attempts (429) do not.
+     * Output only. Number of failed attempts, the first included. Look-ups and throttled attempts (429) do not count.
      * </pre>
      *
      * <code>uint32 failures = 13 [json_name = "failures"];</code>
@@ -3199,7 +3202,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Failed attempts that count: the first and its retries. Look-ups and throttled attempts (429) do not.
+     * Output only. Number of failed attempts, the first included. Look-ups and throttled attempts (429) do not count.
      * </pre>
      *
      * <code>uint32 failures = 13 [json_name = "failures"];</code>
@@ -3212,49 +3215,49 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    private int maxAttempts_ ;
+    private int maxRetryAttempts_ ;
     /**
      * <pre>
-     * Output only. Retries allowed after the first attempt, by the retry settings in force. The delivery is FAILED when
+     * Output only. Maximum number of retries after the first attempt, by the retry settings in force. The delivery is FAILED when
      * `failures` exceeds it.
      * </pre>
      *
-     * <code>uint32 max_attempts = 14 [json_name = "maxAttempts"];</code>
-     * @return The maxAttempts.
+     * <code>uint32 max_retry_attempts = 14 [json_name = "maxRetryAttempts"];</code>
+     * @return The maxRetryAttempts.
      */
     @java.lang.Override
-    public int getMaxAttempts() {
-      return maxAttempts_;
+    public int getMaxRetryAttempts() {
+      return maxRetryAttempts_;
     }
     /**
      * <pre>
-     * Output only. Retries allowed after the first attempt, by the retry settings in force. The delivery is FAILED when
+     * Output only. Maximum number of retries after the first attempt, by the retry settings in force. The delivery is FAILED when
      * `failures` exceeds it.
      * </pre>
      *
-     * <code>uint32 max_attempts = 14 [json_name = "maxAttempts"];</code>
-     * @param value The maxAttempts to set.
+     * <code>uint32 max_retry_attempts = 14 [json_name = "maxRetryAttempts"];</code>
+     * @param value The maxRetryAttempts to set.
      * @return This builder for chaining.
      */
-    public Builder setMaxAttempts(int value) {
+    public Builder setMaxRetryAttempts(int value) {
 
-      maxAttempts_ = value;
+      maxRetryAttempts_ = value;
       bitField0_ |= 0x00002000;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Output only. Retries allowed after the first attempt, by the retry settings in force. The delivery is FAILED when
+     * Output only. Maximum number of retries after the first attempt, by the retry settings in force. The delivery is FAILED when
      * `failures` exceeds it.
      * </pre>
      *
-     * <code>uint32 max_attempts = 14 [json_name = "maxAttempts"];</code>
+     * <code>uint32 max_retry_attempts = 14 [json_name = "maxRetryAttempts"];</code>
      * @return This builder for chaining.
      */
-    public Builder clearMaxAttempts() {
+    public Builder clearMaxRetryAttempts() {
       bitField0_ = (bitField0_ & ~0x00002000);
-      maxAttempts_ = 0;
+      maxRetryAttempts_ = 0;
       onChanged();
       return this;
     }
@@ -3264,7 +3267,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.Fault, com.rhythmx.ticketing.v1.Fault.Builder, com.rhythmx.ticketing.v1.FaultOrBuilder> lastErrorBuilder_;
     /**
      * <pre>
-     * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+     * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault last_error = 15 [json_name = "lastError"];</code>
@@ -3275,7 +3278,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+     * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault last_error = 15 [json_name = "lastError"];</code>
@@ -3290,7 +3293,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+     * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault last_error = 15 [json_name = "lastError"];</code>
@@ -3308,7 +3311,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+     * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault last_error = 15 [json_name = "lastError"];</code>
@@ -3326,7 +3329,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+     * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault last_error = 15 [json_name = "lastError"];</code>
@@ -3351,7 +3354,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+     * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault last_error = 15 [json_name = "lastError"];</code>
@@ -3368,7 +3371,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+     * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault last_error = 15 [json_name = "lastError"];</code>
@@ -3380,7 +3383,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+     * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault last_error = 15 [json_name = "lastError"];</code>
@@ -3395,7 +3398,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+     * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Fault last_error = 15 [json_name = "lastError"];</code>
@@ -3428,7 +3431,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3442,7 +3445,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3456,7 +3459,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3470,7 +3473,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3489,7 +3492,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3507,7 +3510,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3525,7 +3528,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3544,7 +3547,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3562,7 +3565,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3580,7 +3583,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3599,7 +3602,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3616,7 +3619,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3633,7 +3636,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3644,7 +3647,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3658,7 +3661,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3673,7 +3676,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3684,7 +3687,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3696,7 +3699,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+     * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3720,27 +3723,26 @@ private static final long serialVersionUID = 0L;
       return adjustmentsBuilder_;
     }
 
-    private java.util.List<com.rhythmx.ticketing.v1.Ticket> duplicates_ =
+    private java.util.List<com.rhythmx.ticketing.v1.TicketReference> duplicates_ =
       java.util.Collections.emptyList();
     private void ensureDuplicatesIsMutable() {
       if (!((bitField0_ & 0x00010000) != 0)) {
-        duplicates_ = new java.util.ArrayList<com.rhythmx.ticketing.v1.Ticket>(duplicates_);
+        duplicates_ = new java.util.ArrayList<com.rhythmx.ticketing.v1.TicketReference>(duplicates_);
         bitField0_ |= 0x00010000;
        }
     }
 
     private com.google.protobuf.RepeatedFieldBuilder<
-        com.rhythmx.ticketing.v1.Ticket, com.rhythmx.ticketing.v1.Ticket.Builder, com.rhythmx.ticketing.v1.TicketOrBuilder> duplicatesBuilder_;
+        com.rhythmx.ticketing.v1.TicketReference, com.rhythmx.ticketing.v1.TicketReference.Builder, com.rhythmx.ticketing.v1.TicketReferenceOrBuilder> duplicatesBuilder_;
 
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
-    public java.util.List<com.rhythmx.ticketing.v1.Ticket> getDuplicatesList() {
+    public java.util.List<com.rhythmx.ticketing.v1.TicketReference> getDuplicatesList() {
       if (duplicatesBuilder_ == null) {
         return java.util.Collections.unmodifiableList(duplicates_);
       } else {
@@ -3749,11 +3751,10 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
     public int getDuplicatesCount() {
       if (duplicatesBuilder_ == null) {
@@ -3764,13 +3765,12 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
-    public com.rhythmx.ticketing.v1.Ticket getDuplicates(int index) {
+    public com.rhythmx.ticketing.v1.TicketReference getDuplicates(int index) {
       if (duplicatesBuilder_ == null) {
         return duplicates_.get(index);
       } else {
@@ -3779,14 +3779,13 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
     public Builder setDuplicates(
-        int index, com.rhythmx.ticketing.v1.Ticket value) {
+        int index, com.rhythmx.ticketing.v1.TicketReference value) {
       if (duplicatesBuilder_ == null) {
         java.util.Objects.requireNonNull(value);
         ensureDuplicatesIsMutable();
@@ -3799,14 +3798,13 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
     public Builder setDuplicates(
-        int index, com.rhythmx.ticketing.v1.Ticket.Builder builderForValue) {
+        int index, com.rhythmx.ticketing.v1.TicketReference.Builder builderForValue) {
       if (duplicatesBuilder_ == null) {
         ensureDuplicatesIsMutable();
         duplicates_.set(index, builderForValue.build());
@@ -3818,13 +3816,12 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
-    public Builder addDuplicates(com.rhythmx.ticketing.v1.Ticket value) {
+    public Builder addDuplicates(com.rhythmx.ticketing.v1.TicketReference value) {
       if (duplicatesBuilder_ == null) {
         java.util.Objects.requireNonNull(value);
         ensureDuplicatesIsMutable();
@@ -3837,14 +3834,13 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
     public Builder addDuplicates(
-        int index, com.rhythmx.ticketing.v1.Ticket value) {
+        int index, com.rhythmx.ticketing.v1.TicketReference value) {
       if (duplicatesBuilder_ == null) {
         java.util.Objects.requireNonNull(value);
         ensureDuplicatesIsMutable();
@@ -3857,14 +3853,13 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
     public Builder addDuplicates(
-        com.rhythmx.ticketing.v1.Ticket.Builder builderForValue) {
+        com.rhythmx.ticketing.v1.TicketReference.Builder builderForValue) {
       if (duplicatesBuilder_ == null) {
         ensureDuplicatesIsMutable();
         duplicates_.add(builderForValue.build());
@@ -3876,14 +3871,13 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
     public Builder addDuplicates(
-        int index, com.rhythmx.ticketing.v1.Ticket.Builder builderForValue) {
+        int index, com.rhythmx.ticketing.v1.TicketReference.Builder builderForValue) {
       if (duplicatesBuilder_ == null) {
         ensureDuplicatesIsMutable();
         duplicates_.add(index, builderForValue.build());
@@ -3895,14 +3889,13 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
     public Builder addAllDuplicates(
-        java.lang.Iterable<? extends com.rhythmx.ticketing.v1.Ticket> values) {
+        java.lang.Iterable<? extends com.rhythmx.ticketing.v1.TicketReference> values) {
       if (duplicatesBuilder_ == null) {
         ensureDuplicatesIsMutable();
         com.google.protobuf.AbstractMessageLite.Builder.addAll(
@@ -3915,11 +3908,10 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
     public Builder clearDuplicates() {
       if (duplicatesBuilder_ == null) {
@@ -3933,11 +3925,10 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
     public Builder removeDuplicates(int index) {
       if (duplicatesBuilder_ == null) {
@@ -3951,25 +3942,23 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
-    public com.rhythmx.ticketing.v1.Ticket.Builder getDuplicatesBuilder(
+    public com.rhythmx.ticketing.v1.TicketReference.Builder getDuplicatesBuilder(
         int index) {
       return internalGetDuplicatesFieldBuilder().getBuilder(index);
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
-    public com.rhythmx.ticketing.v1.TicketOrBuilder getDuplicatesOrBuilder(
+    public com.rhythmx.ticketing.v1.TicketReferenceOrBuilder getDuplicatesOrBuilder(
         int index) {
       if (duplicatesBuilder_ == null) {
         return duplicates_.get(index);  } else {
@@ -3978,13 +3967,12 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
-    public java.util.List<? extends com.rhythmx.ticketing.v1.TicketOrBuilder> 
+    public java.util.List<? extends com.rhythmx.ticketing.v1.TicketReferenceOrBuilder> 
          getDuplicatesOrBuilderList() {
       if (duplicatesBuilder_ != null) {
         return duplicatesBuilder_.getMessageOrBuilderList();
@@ -3994,47 +3982,44 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
-    public com.rhythmx.ticketing.v1.Ticket.Builder addDuplicatesBuilder() {
+    public com.rhythmx.ticketing.v1.TicketReference.Builder addDuplicatesBuilder() {
       return internalGetDuplicatesFieldBuilder().addBuilder(
-          com.rhythmx.ticketing.v1.Ticket.getDefaultInstance());
+          com.rhythmx.ticketing.v1.TicketReference.getDefaultInstance());
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
-    public com.rhythmx.ticketing.v1.Ticket.Builder addDuplicatesBuilder(
+    public com.rhythmx.ticketing.v1.TicketReference.Builder addDuplicatesBuilder(
         int index) {
       return internalGetDuplicatesFieldBuilder().addBuilder(
-          index, com.rhythmx.ticketing.v1.Ticket.getDefaultInstance());
+          index, com.rhythmx.ticketing.v1.TicketReference.getDefaultInstance());
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-     * most 50.
+     * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
      */
-    public java.util.List<com.rhythmx.ticketing.v1.Ticket.Builder> 
+    public java.util.List<com.rhythmx.ticketing.v1.TicketReference.Builder> 
          getDuplicatesBuilderList() {
       return internalGetDuplicatesFieldBuilder().getBuilderList();
     }
     private com.google.protobuf.RepeatedFieldBuilder<
-        com.rhythmx.ticketing.v1.Ticket, com.rhythmx.ticketing.v1.Ticket.Builder, com.rhythmx.ticketing.v1.TicketOrBuilder> 
+        com.rhythmx.ticketing.v1.TicketReference, com.rhythmx.ticketing.v1.TicketReference.Builder, com.rhythmx.ticketing.v1.TicketReferenceOrBuilder> 
         internalGetDuplicatesFieldBuilder() {
       if (duplicatesBuilder_ == null) {
         duplicatesBuilder_ = new com.google.protobuf.RepeatedFieldBuilder<
-            com.rhythmx.ticketing.v1.Ticket, com.rhythmx.ticketing.v1.Ticket.Builder, com.rhythmx.ticketing.v1.TicketOrBuilder>(
+            com.rhythmx.ticketing.v1.TicketReference, com.rhythmx.ticketing.v1.TicketReference.Builder, com.rhythmx.ticketing.v1.TicketReferenceOrBuilder>(
                 duplicates_,
                 ((bitField0_ & 0x00010000) != 0),
                 getParentForChildren(),
@@ -4058,8 +4043,8 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4073,8 +4058,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4088,8 +4073,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4103,8 +4088,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4123,8 +4108,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4142,8 +4127,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4161,8 +4146,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4181,8 +4166,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4200,8 +4185,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4219,8 +4204,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4239,8 +4224,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4257,8 +4242,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4275,8 +4260,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4287,8 +4272,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4302,8 +4287,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4318,8 +4303,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4330,8 +4315,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4343,8 +4328,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-     * lists the newest 20; `attempts_omitted` counts the earlier ones.
+     * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+     * `include_attempts`. `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4371,8 +4356,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object requestedBy_ = "";
     /**
      * <pre>
-     * Output only. Who asked for it first, named as in the audit. Example: "token:soar". Empty for deliveries from before callers
-     * were told apart.
+     * Output only. Caller that requested it first, named as in the audit log. Example: "token:soar". Empty for deliveries that are
+     * older than the authentication of callers.
      * </pre>
      *
      * <code>string requested_by = 19 [json_name = "requestedBy"];</code>
@@ -4392,8 +4377,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Who asked for it first, named as in the audit. Example: "token:soar". Empty for deliveries from before callers
-     * were told apart.
+     * Output only. Caller that requested it first, named as in the audit log. Example: "token:soar". Empty for deliveries that are
+     * older than the authentication of callers.
      * </pre>
      *
      * <code>string requested_by = 19 [json_name = "requestedBy"];</code>
@@ -4414,8 +4399,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Who asked for it first, named as in the audit. Example: "token:soar". Empty for deliveries from before callers
-     * were told apart.
+     * Output only. Caller that requested it first, named as in the audit log. Example: "token:soar". Empty for deliveries that are
+     * older than the authentication of callers.
      * </pre>
      *
      * <code>string requested_by = 19 [json_name = "requestedBy"];</code>
@@ -4432,8 +4417,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Who asked for it first, named as in the audit. Example: "token:soar". Empty for deliveries from before callers
-     * were told apart.
+     * Output only. Caller that requested it first, named as in the audit log. Example: "token:soar". Empty for deliveries that are
+     * older than the authentication of callers.
      * </pre>
      *
      * <code>string requested_by = 19 [json_name = "requestedBy"];</code>
@@ -4447,8 +4432,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Who asked for it first, named as in the audit. Example: "token:soar". Empty for deliveries from before callers
-     * were told apart.
+     * Output only. Caller that requested it first, named as in the audit log. Example: "token:soar". Empty for deliveries that are
+     * older than the authentication of callers.
      * </pre>
      *
      * <code>string requested_by = 19 [json_name = "requestedBy"];</code>
@@ -4468,8 +4453,8 @@ private static final long serialVersionUID = 0L;
     private boolean ticketUnverified_ ;
     /**
      * <pre>
-     * Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
-     * ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+     * Output only. Whether an operator named `ticket` and it was never read: the ticket system could not be queried, and
+     * ResolveDelivery was called with `allow_unverified`. Call it again without `allow_unverified` to verify or correct the ticket.
      * </pre>
      *
      * <code>bool ticket_unverified = 29 [json_name = "ticketUnverified"];</code>
@@ -4481,8 +4466,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
-     * ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+     * Output only. Whether an operator named `ticket` and it was never read: the ticket system could not be queried, and
+     * ResolveDelivery was called with `allow_unverified`. Call it again without `allow_unverified` to verify or correct the ticket.
      * </pre>
      *
      * <code>bool ticket_unverified = 29 [json_name = "ticketUnverified"];</code>
@@ -4498,8 +4483,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
-     * ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+     * Output only. Whether an operator named `ticket` and it was never read: the ticket system could not be queried, and
+     * ResolveDelivery was called with `allow_unverified`. Call it again without `allow_unverified` to verify or correct the ticket.
      * </pre>
      *
      * <code>bool ticket_unverified = 29 [json_name = "ticketUnverified"];</code>
@@ -4515,7 +4500,8 @@ private static final long serialVersionUID = 0L;
     private int attemptsOmitted_ ;
     /**
      * <pre>
-     * Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for.
+     * Output only. Number of attempts before the first of `attempts` that are left out for length. 0 if attempts were not
+     * requested.
      * </pre>
      *
      * <code>uint32 attempts_omitted = 30 [json_name = "attemptsOmitted"];</code>
@@ -4527,7 +4513,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for.
+     * Output only. Number of attempts before the first of `attempts` that are left out for length. 0 if attempts were not
+     * requested.
      * </pre>
      *
      * <code>uint32 attempts_omitted = 30 [json_name = "attemptsOmitted"];</code>
@@ -4543,7 +4530,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for.
+     * Output only. Number of attempts before the first of `attempts` that are left out for length. 0 if attempts were not
+     * requested.
      * </pre>
      *
      * <code>uint32 attempts_omitted = 30 [json_name = "attemptsOmitted"];</code>
@@ -4559,8 +4547,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object namespace_ = "";
     /**
      * <pre>
-     * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
-     * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+     * Output only. Namespace of the incident: that of the credential that pushed it first. 1 to 63 lowercase letters, digits and
+     * hyphens, beginning with a letter; "default" for credentials without a namespace. Example: "soc-eu".
      * </pre>
      *
      * <code>string namespace = 40 [json_name = "namespace"];</code>
@@ -4580,8 +4568,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
-     * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+     * Output only. Namespace of the incident: that of the credential that pushed it first. 1 to 63 lowercase letters, digits and
+     * hyphens, beginning with a letter; "default" for credentials without a namespace. Example: "soc-eu".
      * </pre>
      *
      * <code>string namespace = 40 [json_name = "namespace"];</code>
@@ -4602,8 +4590,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
-     * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+     * Output only. Namespace of the incident: that of the credential that pushed it first. 1 to 63 lowercase letters, digits and
+     * hyphens, beginning with a letter; "default" for credentials without a namespace. Example: "soc-eu".
      * </pre>
      *
      * <code>string namespace = 40 [json_name = "namespace"];</code>
@@ -4620,8 +4608,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
-     * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+     * Output only. Namespace of the incident: that of the credential that pushed it first. 1 to 63 lowercase letters, digits and
+     * hyphens, beginning with a letter; "default" for credentials without a namespace. Example: "soc-eu".
      * </pre>
      *
      * <code>string namespace = 40 [json_name = "namespace"];</code>
@@ -4635,8 +4623,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
-     * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+     * Output only. Namespace of the incident: that of the credential that pushed it first. 1 to 63 lowercase letters, digits and
+     * hyphens, beginning with a letter; "default" for credentials without a namespace. Example: "soc-eu".
      * </pre>
      *
      * <code>string namespace = 40 [json_name = "namespace"];</code>

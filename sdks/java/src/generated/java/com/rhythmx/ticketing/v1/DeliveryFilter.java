@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Chooses deliveries: those that fit every field that is set.
+ * Selects deliveries: those that match every field that is set.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.DeliveryFilter}
@@ -144,7 +144,7 @@ private static final long serialVersionUID = 0L;
       com.google.protobuf.LazyStringArrayList.emptyList();
   /**
    * <pre>
-   * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+   * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
    * </pre>
    *
    * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -156,7 +156,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+   * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
    * </pre>
    *
    * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -167,7 +167,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+   * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
    * </pre>
    *
    * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -179,7 +179,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+   * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
    * </pre>
    *
    * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -300,7 +300,7 @@ private static final long serialVersionUID = 0L;
           };
   /**
    * <pre>
-   * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+   * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -313,7 +313,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+   * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -325,7 +325,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+   * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -338,7 +338,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+   * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -351,7 +351,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+   * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -368,7 +368,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp createdFrom_;
   /**
    * <pre>
-   * Accepted at this time or later. Absent: since ever.
+   * Accepted at this time or later. Absent: no lower limit.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_from = 7 [json_name = "createdFrom"];</code>
@@ -380,7 +380,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Accepted at this time or later. Absent: since ever.
+   * Accepted at this time or later. Absent: no lower limit.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_from = 7 [json_name = "createdFrom"];</code>
@@ -392,7 +392,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Accepted at this time or later. Absent: since ever.
+   * Accepted at this time or later. Absent: no lower limit.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_from = 7 [json_name = "createdFrom"];</code>
@@ -406,7 +406,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp createdUntil_;
   /**
    * <pre>
-   * Accepted before this time, which must be later than `created_from`. Absent: until now.
+   * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_until = 8 [json_name = "createdUntil"];</code>
@@ -418,7 +418,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Accepted before this time, which must be later than `created_from`. Absent: until now.
+   * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_until = 8 [json_name = "createdUntil"];</code>
@@ -430,7 +430,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Accepted before this time, which must be later than `created_from`. Absent: until now.
+   * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_until = 8 [json_name = "createdUntil"];</code>
@@ -710,7 +710,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Chooses deliveries: those that fit every field that is set.
+   * Selects deliveries: those that match every field that is set.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.DeliveryFilter}
@@ -1194,7 +1194,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+     * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
      * </pre>
      *
      * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -1207,7 +1207,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+     * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
      * </pre>
      *
      * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -1218,7 +1218,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+     * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
      * </pre>
      *
      * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -1230,7 +1230,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+     * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
      * </pre>
      *
      * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -1243,7 +1243,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+     * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
      * </pre>
      *
      * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -1262,7 +1262,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+     * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
      * </pre>
      *
      * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -1280,7 +1280,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+     * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
      * </pre>
      *
      * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -1298,7 +1298,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+     * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
      * </pre>
      *
      * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -1313,7 +1313,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+     * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
      * </pre>
      *
      * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -1524,7 +1524,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+     * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -1536,7 +1536,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+     * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -1547,7 +1547,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+     * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -1559,7 +1559,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+     * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -1578,7 +1578,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+     * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -1594,7 +1594,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+     * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -1613,7 +1613,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+     * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -1627,7 +1627,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+     * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -1640,7 +1640,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+     * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -1652,7 +1652,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+     * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -1669,7 +1669,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+     * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -1684,7 +1684,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+     * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -1706,7 +1706,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> createdFromBuilder_;
     /**
      * <pre>
-     * Accepted at this time or later. Absent: since ever.
+     * Accepted at this time or later. Absent: no lower limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_from = 7 [json_name = "createdFrom"];</code>
@@ -1717,7 +1717,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted at this time or later. Absent: since ever.
+     * Accepted at this time or later. Absent: no lower limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_from = 7 [json_name = "createdFrom"];</code>
@@ -1732,7 +1732,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted at this time or later. Absent: since ever.
+     * Accepted at this time or later. Absent: no lower limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_from = 7 [json_name = "createdFrom"];</code>
@@ -1750,7 +1750,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted at this time or later. Absent: since ever.
+     * Accepted at this time or later. Absent: no lower limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_from = 7 [json_name = "createdFrom"];</code>
@@ -1768,7 +1768,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted at this time or later. Absent: since ever.
+     * Accepted at this time or later. Absent: no lower limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_from = 7 [json_name = "createdFrom"];</code>
@@ -1793,7 +1793,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted at this time or later. Absent: since ever.
+     * Accepted at this time or later. Absent: no lower limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_from = 7 [json_name = "createdFrom"];</code>
@@ -1810,7 +1810,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted at this time or later. Absent: since ever.
+     * Accepted at this time or later. Absent: no lower limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_from = 7 [json_name = "createdFrom"];</code>
@@ -1822,7 +1822,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted at this time or later. Absent: since ever.
+     * Accepted at this time or later. Absent: no lower limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_from = 7 [json_name = "createdFrom"];</code>
@@ -1837,7 +1837,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted at this time or later. Absent: since ever.
+     * Accepted at this time or later. Absent: no lower limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_from = 7 [json_name = "createdFrom"];</code>
@@ -1861,7 +1861,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> createdUntilBuilder_;
     /**
      * <pre>
-     * Accepted before this time, which must be later than `created_from`. Absent: until now.
+     * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_until = 8 [json_name = "createdUntil"];</code>
@@ -1872,7 +1872,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted before this time, which must be later than `created_from`. Absent: until now.
+     * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_until = 8 [json_name = "createdUntil"];</code>
@@ -1887,7 +1887,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted before this time, which must be later than `created_from`. Absent: until now.
+     * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_until = 8 [json_name = "createdUntil"];</code>
@@ -1905,7 +1905,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted before this time, which must be later than `created_from`. Absent: until now.
+     * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_until = 8 [json_name = "createdUntil"];</code>
@@ -1923,7 +1923,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted before this time, which must be later than `created_from`. Absent: until now.
+     * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_until = 8 [json_name = "createdUntil"];</code>
@@ -1948,7 +1948,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted before this time, which must be later than `created_from`. Absent: until now.
+     * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_until = 8 [json_name = "createdUntil"];</code>
@@ -1965,7 +1965,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted before this time, which must be later than `created_from`. Absent: until now.
+     * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_until = 8 [json_name = "createdUntil"];</code>
@@ -1977,7 +1977,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted before this time, which must be later than `created_from`. Absent: until now.
+     * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_until = 8 [json_name = "createdUntil"];</code>
@@ -1992,7 +1992,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Accepted before this time, which must be later than `created_from`. Absent: until now.
+     * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp created_until = 8 [json_name = "createdUntil"];</code>

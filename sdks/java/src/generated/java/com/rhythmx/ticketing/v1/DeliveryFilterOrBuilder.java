@@ -61,7 +61,7 @@ public interface DeliveryFilterOrBuilder extends
 
   /**
    * <pre>
-   * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+   * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
    * </pre>
    *
    * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -71,7 +71,7 @@ public interface DeliveryFilterOrBuilder extends
       getConnectionsList();
   /**
    * <pre>
-   * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+   * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
    * </pre>
    *
    * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -80,7 +80,7 @@ public interface DeliveryFilterOrBuilder extends
   int getConnectionsCount();
   /**
    * <pre>
-   * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+   * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
    * </pre>
    *
    * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -90,7 +90,7 @@ public interface DeliveryFilterOrBuilder extends
   java.lang.String getConnections(int index);
   /**
    * <pre>
-   * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+   * Of any of these connections, by name, at most 100. Empty: of every connection. Example: "jira".
    * </pre>
    *
    * <code>repeated string connections = 3 [json_name = "connections"];</code>
@@ -142,7 +142,7 @@ public interface DeliveryFilterOrBuilder extends
 
   /**
    * <pre>
-   * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+   * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -151,7 +151,7 @@ public interface DeliveryFilterOrBuilder extends
   java.util.List<com.rhythmx.ticketing.v1.FaultKind> getFaultKindsList();
   /**
    * <pre>
-   * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+   * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -160,7 +160,7 @@ public interface DeliveryFilterOrBuilder extends
   int getFaultKindsCount();
   /**
    * <pre>
-   * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+   * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -170,7 +170,7 @@ public interface DeliveryFilterOrBuilder extends
   com.rhythmx.ticketing.v1.FaultKind getFaultKinds(int index);
   /**
    * <pre>
-   * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+   * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -180,7 +180,7 @@ public interface DeliveryFilterOrBuilder extends
   getFaultKindsValueList();
   /**
    * <pre>
-   * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+   * With a `last_error` of any of these kinds, at most 100. Empty: with any or none.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.FaultKind fault_kinds = 6 [json_name = "faultKinds"];</code>
@@ -191,7 +191,7 @@ public interface DeliveryFilterOrBuilder extends
 
   /**
    * <pre>
-   * Accepted at this time or later. Absent: since ever.
+   * Accepted at this time or later. Absent: no lower limit.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_from = 7 [json_name = "createdFrom"];</code>
@@ -200,7 +200,7 @@ public interface DeliveryFilterOrBuilder extends
   boolean hasCreatedFrom();
   /**
    * <pre>
-   * Accepted at this time or later. Absent: since ever.
+   * Accepted at this time or later. Absent: no lower limit.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_from = 7 [json_name = "createdFrom"];</code>
@@ -209,7 +209,7 @@ public interface DeliveryFilterOrBuilder extends
   com.google.protobuf.Timestamp getCreatedFrom();
   /**
    * <pre>
-   * Accepted at this time or later. Absent: since ever.
+   * Accepted at this time or later. Absent: no lower limit.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_from = 7 [json_name = "createdFrom"];</code>
@@ -218,7 +218,7 @@ public interface DeliveryFilterOrBuilder extends
 
   /**
    * <pre>
-   * Accepted before this time, which must be later than `created_from`. Absent: until now.
+   * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_until = 8 [json_name = "createdUntil"];</code>
@@ -227,7 +227,7 @@ public interface DeliveryFilterOrBuilder extends
   boolean hasCreatedUntil();
   /**
    * <pre>
-   * Accepted before this time, which must be later than `created_from`. Absent: until now.
+   * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_until = 8 [json_name = "createdUntil"];</code>
@@ -236,7 +236,7 @@ public interface DeliveryFilterOrBuilder extends
   com.google.protobuf.Timestamp getCreatedUntil();
   /**
    * <pre>
-   * Accepted before this time, which must be later than `created_from`. Absent: until now.
+   * Accepted before this time, which must be later than `created_from`. Absent: no upper limit.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp created_until = 8 [json_name = "createdUntil"];</code>

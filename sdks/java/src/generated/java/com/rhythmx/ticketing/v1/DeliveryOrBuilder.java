@@ -32,7 +32,7 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The incident that it is for.
+   * Output only. ID of the incident.
    * </pre>
    *
    * <code>string incident_id = 2 [json_name = "incidentId"];</code>
@@ -41,7 +41,7 @@ public interface DeliveryOrBuilder extends
   java.lang.String getIncidentId();
   /**
    * <pre>
-   * Output only. The incident that it is for.
+   * Output only. ID of the incident.
    * </pre>
    *
    * <code>string incident_id = 2 [json_name = "incidentId"];</code>
@@ -52,27 +52,27 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 3 [json_name = "target"];</code>
-   * @return The target.
+   * <code>string connection = 3 [json_name = "connection"];</code>
+   * @return The connection.
    */
-  java.lang.String getTarget();
+  java.lang.String getConnection();
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 3 [json_name = "target"];</code>
-   * @return The bytes for target.
+   * <code>string connection = 3 [json_name = "connection"];</code>
+   * @return The bytes for connection.
    */
   com.google.protobuf.ByteString
-      getTargetBytes();
+      getConnectionBytes();
 
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of the ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 4 [json_name = "system"];</code>
@@ -81,7 +81,7 @@ public interface DeliveryOrBuilder extends
   int getSystemValue();
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of the ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 4 [json_name = "system"];</code>
@@ -91,7 +91,7 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What asked for it first.
+   * Output only. What requested it first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryTrigger trigger = 5 [json_name = "trigger"];</code>
@@ -100,7 +100,7 @@ public interface DeliveryOrBuilder extends
   int getTriggerValue();
   /**
    * <pre>
-   * Output only. What asked for it first.
+   * Output only. What requested it first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryTrigger trigger = 5 [json_name = "trigger"];</code>
@@ -129,34 +129,35 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The ticket. Set when the state is DELIVERED.
+   * Output only. The ticket. Set if the state is DELIVERED.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.Ticket ticket = 7 [json_name = "ticket"];</code>
+   * <code>.rhythmx.ticketing.v1.TicketReference ticket = 7 [json_name = "ticket"];</code>
    * @return Whether the ticket field is set.
    */
   boolean hasTicket();
   /**
    * <pre>
-   * Output only. The ticket. Set when the state is DELIVERED.
+   * Output only. The ticket. Set if the state is DELIVERED.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.Ticket ticket = 7 [json_name = "ticket"];</code>
+   * <code>.rhythmx.ticketing.v1.TicketReference ticket = 7 [json_name = "ticket"];</code>
    * @return The ticket.
    */
-  com.rhythmx.ticketing.v1.Ticket getTicket();
+  com.rhythmx.ticketing.v1.TicketReference getTicket();
   /**
    * <pre>
-   * Output only. The ticket. Set when the state is DELIVERED.
+   * Output only. The ticket. Set if the state is DELIVERED.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.Ticket ticket = 7 [json_name = "ticket"];</code>
+   * <code>.rhythmx.ticketing.v1.TicketReference ticket = 7 [json_name = "ticket"];</code>
    */
-  com.rhythmx.ticketing.v1.TicketOrBuilder getTicketOrBuilder();
+  com.rhythmx.ticketing.v1.TicketReferenceOrBuilder getTicketOrBuilder();
 
   /**
    * <pre>
-   * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+   * Output only. Client-side idempotency key on the ticket, by which it can be found: a label in Jira, the correlation ID in
+   * ServiceNow.
    * </pre>
    *
    * <code>string marker = 8 [json_name = "marker"];</code>
@@ -165,7 +166,8 @@ public interface DeliveryOrBuilder extends
   java.lang.String getMarker();
   /**
    * <pre>
-   * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+   * Output only. Client-side idempotency key on the ticket, by which it can be found: a label in Jira, the correlation ID in
+   * ServiceNow.
    * </pre>
    *
    * <code>string marker = 8 [json_name = "marker"];</code>
@@ -176,8 +178,8 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Which content of the incident was sent or will be: 1 is the first, one more for each change that was
-   * accepted before anything was sent.
+   * Output only. Revision of the incident's content that was sent or will be sent: 1 is the first, and each change that was
+   * accepted before anything was sent adds 1.
    * </pre>
    *
    * <code>uint32 incident_revision = 9 [json_name = "incidentRevision"];</code>
@@ -214,7 +216,7 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. When it last changed.
+   * Output only. Time of the last change.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp updated_at = 11 [json_name = "updatedAt"];</code>
@@ -223,7 +225,7 @@ public interface DeliveryOrBuilder extends
   boolean hasUpdatedAt();
   /**
    * <pre>
-   * Output only. When it last changed.
+   * Output only. Time of the last change.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp updated_at = 11 [json_name = "updatedAt"];</code>
@@ -232,7 +234,7 @@ public interface DeliveryOrBuilder extends
   com.google.protobuf.Timestamp getUpdatedAt();
   /**
    * <pre>
-   * Output only. When it last changed.
+   * Output only. Time of the last change.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp updated_at = 11 [json_name = "updatedAt"];</code>
@@ -241,7 +243,7 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+   * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp next_attempt_at = 12 [json_name = "nextAttemptAt"];</code>
@@ -250,7 +252,7 @@ public interface DeliveryOrBuilder extends
   boolean hasNextAttemptAt();
   /**
    * <pre>
-   * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+   * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp next_attempt_at = 12 [json_name = "nextAttemptAt"];</code>
@@ -259,7 +261,7 @@ public interface DeliveryOrBuilder extends
   com.google.protobuf.Timestamp getNextAttemptAt();
   /**
    * <pre>
-   * Output only. When the next attempt or look-up is due; it goes out on the processor's next tick. Absent when none is.
+   * Output only. When the next attempt or look-up is due; it starts on the next tick of the processor. Absent: none is due.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp next_attempt_at = 12 [json_name = "nextAttemptAt"];</code>
@@ -268,7 +270,7 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Failed attempts that count: the first and its retries. Look-ups and throttled attempts (429) do not.
+   * Output only. Number of failed attempts, the first included. Look-ups and throttled attempts (429) do not count.
    * </pre>
    *
    * <code>uint32 failures = 13 [json_name = "failures"];</code>
@@ -278,18 +280,18 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Retries allowed after the first attempt, by the retry settings in force. The delivery is FAILED when
+   * Output only. Maximum number of retries after the first attempt, by the retry settings in force. The delivery is FAILED when
    * `failures` exceeds it.
    * </pre>
    *
-   * <code>uint32 max_attempts = 14 [json_name = "maxAttempts"];</code>
-   * @return The maxAttempts.
+   * <code>uint32 max_retry_attempts = 14 [json_name = "maxRetryAttempts"];</code>
+   * @return The maxRetryAttempts.
    */
-  int getMaxAttempts();
+  int getMaxRetryAttempts();
 
   /**
    * <pre>
-   * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+   * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Fault last_error = 15 [json_name = "lastError"];</code>
@@ -298,7 +300,7 @@ public interface DeliveryOrBuilder extends
   boolean hasLastError();
   /**
    * <pre>
-   * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+   * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Fault last_error = 15 [json_name = "lastError"];</code>
@@ -307,7 +309,7 @@ public interface DeliveryOrBuilder extends
   com.rhythmx.ticketing.v1.Fault getLastError();
   /**
    * <pre>
-   * Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
+   * Output only. Why the last failed attempt failed. Kept after a later success. Absent: none failed.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Fault last_error = 15 [json_name = "lastError"];</code>
@@ -316,7 +318,7 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+   * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -325,7 +327,7 @@ public interface DeliveryOrBuilder extends
       getAdjustmentsList();
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+   * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -333,7 +335,7 @@ public interface DeliveryOrBuilder extends
   com.rhythmx.ticketing.v1.Adjustment getAdjustments(int index);
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+   * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -341,7 +343,7 @@ public interface DeliveryOrBuilder extends
   int getAdjustmentsCount();
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+   * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -350,7 +352,7 @@ public interface DeliveryOrBuilder extends
       getAdjustmentsOrBuilderList();
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
+   * Output only. Fields that were cut, left out or changed by the ticket system, and why. Empty: none. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -360,57 +362,52 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-   * most 50.
+   * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
    */
-  java.util.List<com.rhythmx.ticketing.v1.Ticket> 
+  java.util.List<com.rhythmx.ticketing.v1.TicketReference> 
       getDuplicatesList();
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-   * most 50.
+   * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
    */
-  com.rhythmx.ticketing.v1.Ticket getDuplicates(int index);
+  com.rhythmx.ticketing.v1.TicketReference getDuplicates(int index);
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-   * most 50.
+   * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
    */
   int getDuplicatesCount();
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-   * most 50.
+   * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
    */
-  java.util.List<? extends com.rhythmx.ticketing.v1.TicketOrBuilder> 
+  java.util.List<? extends com.rhythmx.ticketing.v1.TicketReferenceOrBuilder> 
       getDuplicatesOrBuilderList();
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
-   * most 50.
+   * Output only. Further tickets with the same marker, found by a duplicate scan. `ticket` is the oldest one. At most 50.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.TicketReference duplicates = 17 [json_name = "duplicates"];</code>
    */
-  com.rhythmx.ticketing.v1.TicketOrBuilder getDuplicatesOrBuilder(
+  com.rhythmx.ticketing.v1.TicketReferenceOrBuilder getDuplicatesOrBuilder(
       int index);
 
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-   * lists the newest 20; `attempts_omitted` counts the earlier ones.
+   * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+   * `include_attempts`. `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -419,8 +416,8 @@ public interface DeliveryOrBuilder extends
       getAttemptsList();
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-   * lists the newest 20; `attempts_omitted` counts the earlier ones.
+   * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+   * `include_attempts`. `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -428,8 +425,8 @@ public interface DeliveryOrBuilder extends
   com.rhythmx.ticketing.v1.Attempt getAttempts(int index);
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-   * lists the newest 20; `attempts_omitted` counts the earlier ones.
+   * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+   * `include_attempts`. `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -437,8 +434,8 @@ public interface DeliveryOrBuilder extends
   int getAttemptsCount();
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-   * lists the newest 20; `attempts_omitted` counts the earlier ones.
+   * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+   * `include_attempts`. `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -447,8 +444,8 @@ public interface DeliveryOrBuilder extends
       getAttemptsOrBuilderList();
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
-   * lists the newest 20; `attempts_omitted` counts the earlier ones.
+   * Output only. In the order in which they were made: the newest 200 at most, in lists the newest 20 and only with
+   * `include_attempts`. `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -458,8 +455,8 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Who asked for it first, named as in the audit. Example: "token:soar". Empty for deliveries from before callers
-   * were told apart.
+   * Output only. Caller that requested it first, named as in the audit log. Example: "token:soar". Empty for deliveries that are
+   * older than the authentication of callers.
    * </pre>
    *
    * <code>string requested_by = 19 [json_name = "requestedBy"];</code>
@@ -468,8 +465,8 @@ public interface DeliveryOrBuilder extends
   java.lang.String getRequestedBy();
   /**
    * <pre>
-   * Output only. Who asked for it first, named as in the audit. Example: "token:soar". Empty for deliveries from before callers
-   * were told apart.
+   * Output only. Caller that requested it first, named as in the audit log. Example: "token:soar". Empty for deliveries that are
+   * older than the authentication of callers.
    * </pre>
    *
    * <code>string requested_by = 19 [json_name = "requestedBy"];</code>
@@ -480,8 +477,8 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
-   * ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+   * Output only. Whether an operator named `ticket` and it was never read: the ticket system could not be queried, and
+   * ResolveDelivery was called with `allow_unverified`. Call it again without `allow_unverified` to verify or correct the ticket.
    * </pre>
    *
    * <code>bool ticket_unverified = 29 [json_name = "ticketUnverified"];</code>
@@ -491,7 +488,8 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for.
+   * Output only. Number of attempts before the first of `attempts` that are left out for length. 0 if attempts were not
+   * requested.
    * </pre>
    *
    * <code>uint32 attempts_omitted = 30 [json_name = "attemptsOmitted"];</code>
@@ -501,8 +499,8 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
-   * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+   * Output only. Namespace of the incident: that of the credential that pushed it first. 1 to 63 lowercase letters, digits and
+   * hyphens, beginning with a letter; "default" for credentials without a namespace. Example: "soc-eu".
    * </pre>
    *
    * <code>string namespace = 40 [json_name = "namespace"];</code>
@@ -511,8 +509,8 @@ public interface DeliveryOrBuilder extends
   java.lang.String getNamespace();
   /**
    * <pre>
-   * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
-   * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+   * Output only. Namespace of the incident: that of the credential that pushed it first. 1 to 63 lowercase letters, digits and
+   * hyphens, beginning with a letter; "default" for credentials without a namespace. Example: "soc-eu".
    * </pre>
    *
    * <code>string namespace = 40 [json_name = "namespace"];</code>

@@ -123,134 +123,133 @@ public final class DeliveryProto extends com.google.protobuf.GeneratedFile {
       "\n#rhythmx/ticketing/v1/delivery.proto\022\024r" +
       "hythmx.ticketing.v1\032\037google/protobuf/tim" +
       "estamp.proto\032!rhythmx/ticketing/v1/ticke" +
-      "t.proto\"\221\010\n\010Delivery\022\016\n\002id\030\001 \001(\tR\002id\022\037\n\013" +
-      "incident_id\030\002 \001(\tR\nincidentId\022\026\n\006target\030" +
-      "\003 \001(\tR\006target\022:\n\006system\030\004 \001(\0162\".rhythmx." +
-      "ticketing.v1.TicketSystemR\006system\022?\n\007tri" +
-      "gger\030\005 \001(\0162%.rhythmx.ticketing.v1.Delive" +
-      "ryTriggerR\007trigger\0229\n\005state\030\006 \001(\0162#.rhyt" +
-      "hmx.ticketing.v1.DeliveryStateR\005state\0224\n" +
-      "\006ticket\030\007 \001(\0132\034.rhythmx.ticketing.v1.Tic" +
-      "ketR\006ticket\022\026\n\006marker\030\010 \001(\tR\006marker\022+\n\021i" +
-      "ncident_revision\030\t \001(\rR\020incidentRevision" +
-      "\0229\n\ncreated_at\030\n \001(\0132\032.google.protobuf.T" +
-      "imestampR\tcreatedAt\0229\n\nupdated_at\030\013 \001(\0132" +
-      "\032.google.protobuf.TimestampR\tupdatedAt\022B" +
-      "\n\017next_attempt_at\030\014 \001(\0132\032.google.protobu" +
-      "f.TimestampR\rnextAttemptAt\022\032\n\010failures\030\r" +
-      " \001(\rR\010failures\022!\n\014max_attempts\030\016 \001(\rR\013ma" +
-      "xAttempts\022:\n\nlast_error\030\017 \001(\0132\033.rhythmx." +
-      "ticketing.v1.FaultR\tlastError\022B\n\013adjustm" +
-      "ents\030\020 \003(\0132 .rhythmx.ticketing.v1.Adjust" +
-      "mentR\013adjustments\022<\n\nduplicates\030\021 \003(\0132\034." +
-      "rhythmx.ticketing.v1.TicketR\nduplicates\022" +
-      "9\n\010attempts\030\022 \003(\0132\035.rhythmx.ticketing.v1" +
-      ".AttemptR\010attempts\022!\n\014requested_by\030\023 \001(\t" +
-      "R\013requestedBy\022+\n\021ticket_unverified\030\035 \001(\010" +
-      "R\020ticketUnverified\022)\n\020attempts_omitted\030\036" +
-      " \001(\rR\017attemptsOmitted\022\034\n\tnamespace\030( \001(\t" +
-      "R\tnamespace\":\n\nAdjustment\022\024\n\005field\030\001 \001(\t" +
-      "R\005field\022\026\n\006reason\030\002 \001(\tR\006reason\"\331\001\n\005Faul" +
-      "t\0223\n\004kind\030\001 \001(\0162\037.rhythmx.ticketing.v1.F" +
-      "aultKindR\004kind\022\030\n\007message\030\002 \001(\tR\007message" +
-      "\022\022\n\004hint\030\003 \001(\tR\004hint\022\037\n\013http_status\030\004 \001(" +
-      "\rR\nhttpStatus\022\034\n\tambiguous\030\005 \001(\010R\tambigu" +
-      "ous\022.\n\004time\030\006 \001(\0132\032.google.protobuf.Time" +
-      "stampR\004time\"\303\002\n\007Attempt\022\026\n\006number\030\001 \001(\rR" +
-      "\006number\0225\n\004kind\030\002 \001(\0162!.rhythmx.ticketin" +
-      "g.v1.AttemptKindR\004kind\0229\n\nstarted_at\030\003 \001" +
-      "(\0132\032.google.protobuf.TimestampR\tstartedA" +
-      "t\022;\n\013finished_at\030\004 \001(\0132\032.google.protobuf" +
-      ".TimestampR\nfinishedAt\022>\n\007outcome\030\005 \001(\0162" +
-      "$.rhythmx.ticketing.v1.AttemptOutcomeR\007o" +
-      "utcome\0221\n\005fault\030\006 \001(\0132\033.rhythmx.ticketin" +
-      "g.v1.FaultR\005fault\"5\n\022GetDeliveryRequest\022" +
-      "\037\n\013delivery_id\030\001 \001(\tR\ndeliveryId\"Q\n\023GetD" +
-      "eliveryResponse\022:\n\010delivery\030\001 \001(\0132\036.rhyt" +
-      "hmx.ticketing.v1.DeliveryR\010delivery\"\330\002\n\025" +
-      "ListDeliveriesRequest\022;\n\006states\030\001 \003(\0162#." +
-      "rhythmx.ticketing.v1.DeliveryStateR\006stat" +
-      "es\022<\n\007systems\030\002 \003(\0162\".rhythmx.ticketing." +
-      "v1.TicketSystemR\007systems\022\037\n\013incident_id\030" +
-      "\003 \001(\tR\nincidentId\022)\n\020include_attempts\030\004 " +
-      "\001(\010R\017includeAttempts\022\033\n\tpage_size\030\005 \001(\005R" +
-      "\010pageSize\022\035\n\npage_token\030\006 \001(\tR\tpageToken" +
-      "\022<\n\006filter\030\007 \001(\0132$.rhythmx.ticketing.v1." +
-      "DeliveryFilterR\006filter\"\361\002\n\016DeliveryFilte" +
-      "r\022;\n\006states\030\001 \003(\0162#.rhythmx.ticketing.v1" +
-      ".DeliveryStateR\006states\022 \n\013connections\030\003 " +
-      "\003(\tR\013connections\022\037\n\013incident_id\030\004 \001(\tR\ni" +
-      "ncidentId\022\035\n\nticket_key\030\005 \001(\tR\tticketKey" +
-      "\022@\n\013fault_kinds\030\006 \003(\0162\037.rhythmx.ticketin" +
-      "g.v1.FaultKindR\nfaultKinds\022=\n\014created_fr" +
-      "om\030\007 \001(\0132\032.google.protobuf.TimestampR\013cr" +
-      "eatedFrom\022?\n\rcreated_until\030\010 \001(\0132\032.googl" +
-      "e.protobuf.TimestampR\014createdUntil\"\200\001\n\026L" +
-      "istDeliveriesResponse\022>\n\ndeliveries\030\001 \003(" +
-      "\0132\036.rhythmx.ticketing.v1.DeliveryR\ndeliv" +
-      "eries\022&\n\017next_page_token\030\002 \001(\tR\rnextPage" +
-      "Token\"\\\n\024RetryDeliveryRequest\022\037\n\013deliver" +
-      "y_id\030\001 \001(\tR\ndeliveryId\022#\n\rcreate_anyway\030" +
-      "\002 \001(\010R\014createAnyway\"S\n\025RetryDeliveryResp" +
-      "onse\022:\n\010delivery\030\001 \001(\0132\036.rhythmx.ticketi" +
-      "ng.v1.DeliveryR\010delivery\"\246\001\n\026RetryDelive" +
-      "riesRequest\022<\n\006filter\030\001 \001(\0132$.rhythmx.ti" +
-      "cketing.v1.DeliveryFilterR\006filter\022\033\n\tpag" +
-      "e_size\030\002 \001(\005R\010pageSize\022\035\n\npage_token\030\003 \001" +
-      "(\tR\tpageToken\022\022\n\004note\030\004 \001(\tR\004note\"u\n\027Ret" +
-      "ryDeliveriesResponse\022\030\n\007retried\030\001 \001(\rR\007r" +
-      "etried\022\030\n\007refused\030\002 \001(\rR\007refused\022&\n\017next" +
-      "_page_token\030\003 \001(\tR\rnextPageToken\"L\n\025Canc" +
-      "elDeliveryRequest\022\037\n\013delivery_id\030\001 \001(\tR\n" +
-      "deliveryId\022\022\n\004note\030\002 \001(\tR\004note\"T\n\026Cancel" +
-      "DeliveryResponse\022:\n\010delivery\030\001 \001(\0132\036.rhy" +
-      "thmx.ticketing.v1.DeliveryR\010delivery\"\323\001\n" +
-      "\026ResolveDeliveryRequest\022\037\n\013delivery_id\030\001" +
-      " \001(\tR\ndeliveryId\022\035\n\nticket_key\030\002 \001(\tR\tti" +
-      "cketKey\022\033\n\tticket_id\030\003 \001(\tR\010ticketId\022\035\n\n" +
-      "ticket_url\030\004 \001(\tR\tticketUrl\022\022\n\004note\030\005 \001(" +
-      "\tR\004note\022)\n\020allow_unverified\030\006 \001(\010R\017allow" +
-      "Unverified\"U\n\027ResolveDeliveryResponse\022:\n" +
-      "\010delivery\030\001 \001(\0132\036.rhythmx.ticketing.v1.D" +
-      "eliveryR\010delivery*p\n\017DeliveryTrigger\022 \n\034" +
-      "DELIVERY_TRIGGER_UNSPECIFIED\020\000\022\033\n\027DELIVE" +
-      "RY_TRIGGER_MANUAL\020\001\022\036\n\032DELIVERY_TRIGGER_" +
-      "AUTO_PUSH\020\002*\375\001\n\rDeliveryState\022\036\n\032DELIVER" +
-      "Y_STATE_UNSPECIFIED\020\000\022\032\n\026DELIVERY_STATE_" +
-      "PENDING\020\001\022\035\n\031DELIVERY_STATE_ATTEMPTING\020\002" +
-      "\022\034\n\030DELIVERY_STATE_DELIVERED\020\003\022\032\n\026DELIVE" +
-      "RY_STATE_WAITING\020\004\022\036\n\032DELIVERY_STATE_REC" +
-      "ONCILING\020\005\022\031\n\025DELIVERY_STATE_FAILED\020\006\022\034\n" +
-      "\030DELIVERY_STATE_CANCELLED\020\007*\355\004\n\tFaultKin" +
-      "d\022\032\n\026FAULT_KIND_UNSPECIFIED\020\000\022\022\n\016FAULT_K" +
-      "IND_DNS\020\001\022\026\n\022FAULT_KIND_CONNECT\020\002\022\022\n\016FAU" +
-      "LT_KIND_TLS\020\003\022\034\n\030FAULT_KIND_MISCONFIGURE" +
-      "D\020\004\022\027\n\023FAULT_KIND_TOO_LATE\020\005\022\027\n\023FAULT_KI" +
-      "ND_REJECTED\020\006\022\033\n\027FAULT_KIND_UNAUTHORIZED" +
-      "\020\007\022\030\n\024FAULT_KIND_FORBIDDEN\020\010\022\031\n\025FAULT_KI" +
-      "ND_LOCKED_OUT\020\t\022\030\n\024FAULT_KIND_NOT_FOUND\020" +
-      "\n\022\030\n\024FAULT_KIND_TOO_LARGE\020\013\022\033\n\027FAULT_KIN" +
-      "D_RATE_LIMITED\020\014\022\034\n\030FAULT_KIND_NOT_PERMI" +
-      "TTED\020\026\022\030\n\024FAULT_KIND_TIMED_OUT\020\r\022\036\n\032FAUL" +
-      "T_KIND_CONNECTION_LOST\020\016\022\031\n\025FAULT_KIND_R" +
-      "EDIRECTED\020\017\022\027\n\023FAULT_KIND_CONFLICT\020\020\022\033\n\027" +
-      "FAULT_KIND_SERVER_ERROR\020\021\022\037\n\033FAULT_KIND_" +
-      "UNREADABLE_REPLY\020\022\022\026\n\022FAULT_KIND_DORMANT" +
-      "\020\023\022\026\n\022FAULT_KIND_DROPPED\020\024\022\027\n\023FAULT_KIND" +
-      "_RESTORED\020\025*v\n\013AttemptKind\022\034\n\030ATTEMPT_KI" +
-      "ND_UNSPECIFIED\020\000\022\027\n\023ATTEMPT_KIND_CREATE\020" +
-      "\001\022\030\n\024ATTEMPT_KIND_LOOK_UP\020\002\022\026\n\022ATTEMPT_K" +
-      "IND_SWEEP\020\003*\336\001\n\016AttemptOutcome\022\037\n\033ATTEMP" +
-      "T_OUTCOME_UNSPECIFIED\020\000\022\033\n\027ATTEMPT_OUTCO" +
-      "ME_CREATED\020\001\022\031\n\025ATTEMPT_OUTCOME_FOUND\020\002\022" +
-      "\032\n\026ATTEMPT_OUTCOME_FAILED\020\003\022\035\n\031ATTEMPT_O" +
-      "UTCOME_AMBIGUOUS\020\004\022\032\n\026ATTEMPT_OUTCOME_AB" +
-      "SENT\020\005\022\034\n\030ATTEMPT_OUTCOME_UNPROVEN\020\006B\233\001\n" +
-      "\030com.rhythmx.ticketing.v1B\rDeliveryProto" +
-      "P\001\242\002\003RTX\252\002\024Rhythmx.Ticketing.V1\312\002\024Rhythm" +
-      "x\\Ticketing\\V1\342\002 Rhythmx\\Ticketing\\V1\\GP" +
-      "BMetadata\352\002\026Rhythmx::Ticketing::V1b\006prot" +
-      "o3"
+      "t.proto\"\266\010\n\010Delivery\022\016\n\002id\030\001 \001(\tR\002id\022\037\n\013" +
+      "incident_id\030\002 \001(\tR\nincidentId\022\036\n\nconnect" +
+      "ion\030\003 \001(\tR\nconnection\022:\n\006system\030\004 \001(\0162\"." +
+      "rhythmx.ticketing.v1.TicketSystemR\006syste" +
+      "m\022?\n\007trigger\030\005 \001(\0162%.rhythmx.ticketing.v" +
+      "1.DeliveryTriggerR\007trigger\0229\n\005state\030\006 \001(" +
+      "\0162#.rhythmx.ticketing.v1.DeliveryStateR\005" +
+      "state\022=\n\006ticket\030\007 \001(\0132%.rhythmx.ticketin" +
+      "g.v1.TicketReferenceR\006ticket\022\026\n\006marker\030\010" +
+      " \001(\tR\006marker\022+\n\021incident_revision\030\t \001(\rR" +
+      "\020incidentRevision\0229\n\ncreated_at\030\n \001(\0132\032." +
+      "google.protobuf.TimestampR\tcreatedAt\0229\n\n" +
+      "updated_at\030\013 \001(\0132\032.google.protobuf.Times" +
+      "tampR\tupdatedAt\022B\n\017next_attempt_at\030\014 \001(\013" +
+      "2\032.google.protobuf.TimestampR\rnextAttemp" +
+      "tAt\022\032\n\010failures\030\r \001(\rR\010failures\022,\n\022max_r" +
+      "etry_attempts\030\016 \001(\rR\020maxRetryAttempts\022:\n" +
+      "\nlast_error\030\017 \001(\0132\033.rhythmx.ticketing.v1" +
+      ".FaultR\tlastError\022B\n\013adjustments\030\020 \003(\0132 " +
+      ".rhythmx.ticketing.v1.AdjustmentR\013adjust" +
+      "ments\022E\n\nduplicates\030\021 \003(\0132%.rhythmx.tick" +
+      "eting.v1.TicketReferenceR\nduplicates\0229\n\010" +
+      "attempts\030\022 \003(\0132\035.rhythmx.ticketing.v1.At" +
+      "temptR\010attempts\022!\n\014requested_by\030\023 \001(\tR\013r" +
+      "equestedBy\022+\n\021ticket_unverified\030\035 \001(\010R\020t" +
+      "icketUnverified\022)\n\020attempts_omitted\030\036 \001(" +
+      "\rR\017attemptsOmitted\022\034\n\tnamespace\030( \001(\tR\tn" +
+      "amespace\":\n\nAdjustment\022\024\n\005field\030\001 \001(\tR\005f" +
+      "ield\022\026\n\006reason\030\002 \001(\tR\006reason\"\331\001\n\005Fault\0223" +
+      "\n\004kind\030\001 \001(\0162\037.rhythmx.ticketing.v1.Faul" +
+      "tKindR\004kind\022\030\n\007message\030\002 \001(\tR\007message\022\022\n" +
+      "\004hint\030\003 \001(\tR\004hint\022\037\n\013http_status\030\004 \001(\rR\n" +
+      "httpStatus\022\034\n\tambiguous\030\005 \001(\010R\tambiguous" +
+      "\022.\n\004time\030\006 \001(\0132\032.google.protobuf.Timesta" +
+      "mpR\004time\"\303\002\n\007Attempt\022\026\n\006number\030\001 \001(\rR\006nu" +
+      "mber\0225\n\004kind\030\002 \001(\0162!.rhythmx.ticketing.v" +
+      "1.AttemptKindR\004kind\0229\n\nstarted_at\030\003 \001(\0132" +
+      "\032.google.protobuf.TimestampR\tstartedAt\022;" +
+      "\n\013finished_at\030\004 \001(\0132\032.google.protobuf.Ti" +
+      "mestampR\nfinishedAt\022>\n\007outcome\030\005 \001(\0162$.r" +
+      "hythmx.ticketing.v1.AttemptOutcomeR\007outc" +
+      "ome\0221\n\005fault\030\006 \001(\0132\033.rhythmx.ticketing.v" +
+      "1.FaultR\005fault\"5\n\022GetDeliveryRequest\022\037\n\013" +
+      "delivery_id\030\001 \001(\tR\ndeliveryId\"Q\n\023GetDeli" +
+      "veryResponse\022:\n\010delivery\030\001 \001(\0132\036.rhythmx" +
+      ".ticketing.v1.DeliveryR\010delivery\"\233\002\n\025Lis" +
+      "tDeliveriesRequest\022<\n\007systems\030\002 \003(\0162\".rh" +
+      "ythmx.ticketing.v1.TicketSystemR\007systems" +
+      "\022)\n\020include_attempts\030\004 \001(\010R\017includeAttem" +
+      "pts\022\033\n\tpage_size\030\005 \001(\005R\010pageSize\022\035\n\npage" +
+      "_token\030\006 \001(\tR\tpageToken\022<\n\006filter\030\007 \001(\0132" +
+      "$.rhythmx.ticketing.v1.DeliveryFilterR\006f" +
+      "ilterJ\004\010\001\020\002J\004\010\003\020\004R\006statesR\013incident_id\"\361" +
+      "\002\n\016DeliveryFilter\022;\n\006states\030\001 \003(\0162#.rhyt" +
+      "hmx.ticketing.v1.DeliveryStateR\006states\022 " +
+      "\n\013connections\030\003 \003(\tR\013connections\022\037\n\013inci" +
+      "dent_id\030\004 \001(\tR\nincidentId\022\035\n\nticket_key\030" +
+      "\005 \001(\tR\tticketKey\022@\n\013fault_kinds\030\006 \003(\0162\037." +
+      "rhythmx.ticketing.v1.FaultKindR\nfaultKin" +
+      "ds\022=\n\014created_from\030\007 \001(\0132\032.google.protob" +
+      "uf.TimestampR\013createdFrom\022?\n\rcreated_unt" +
+      "il\030\010 \001(\0132\032.google.protobuf.TimestampR\014cr" +
+      "eatedUntil\"\200\001\n\026ListDeliveriesResponse\022>\n" +
+      "\ndeliveries\030\001 \003(\0132\036.rhythmx.ticketing.v1" +
+      ".DeliveryR\ndeliveries\022&\n\017next_page_token" +
+      "\030\002 \001(\tR\rnextPageToken\"\\\n\024RetryDeliveryRe" +
+      "quest\022\037\n\013delivery_id\030\001 \001(\tR\ndeliveryId\022#" +
+      "\n\rcreate_anyway\030\002 \001(\010R\014createAnyway\"S\n\025R" +
+      "etryDeliveryResponse\022:\n\010delivery\030\001 \001(\0132\036" +
+      ".rhythmx.ticketing.v1.DeliveryR\010delivery" +
+      "\"\246\001\n\026RetryDeliveriesRequest\022<\n\006filter\030\001 " +
+      "\001(\0132$.rhythmx.ticketing.v1.DeliveryFilte" +
+      "rR\006filter\022\033\n\tpage_size\030\002 \001(\005R\010pageSize\022\035" +
+      "\n\npage_token\030\003 \001(\tR\tpageToken\022\022\n\004note\030\004 " +
+      "\001(\tR\004note\"u\n\027RetryDeliveriesResponse\022\030\n\007" +
+      "retried\030\001 \001(\rR\007retried\022\030\n\007refused\030\002 \001(\rR" +
+      "\007refused\022&\n\017next_page_token\030\003 \001(\tR\rnextP" +
+      "ageToken\"L\n\025CancelDeliveryRequest\022\037\n\013del" +
+      "ivery_id\030\001 \001(\tR\ndeliveryId\022\022\n\004note\030\002 \001(\t" +
+      "R\004note\"T\n\026CancelDeliveryResponse\022:\n\010deli" +
+      "very\030\001 \001(\0132\036.rhythmx.ticketing.v1.Delive" +
+      "ryR\010delivery\"\323\001\n\026ResolveDeliveryRequest\022" +
+      "\037\n\013delivery_id\030\001 \001(\tR\ndeliveryId\022\035\n\ntick" +
+      "et_key\030\002 \001(\tR\tticketKey\022\033\n\tticket_id\030\003 \001" +
+      "(\tR\010ticketId\022\035\n\nticket_url\030\004 \001(\tR\tticket" +
+      "Url\022\022\n\004note\030\005 \001(\tR\004note\022)\n\020allow_unverif" +
+      "ied\030\006 \001(\010R\017allowUnverified\"U\n\027ResolveDel" +
+      "iveryResponse\022:\n\010delivery\030\001 \001(\0132\036.rhythm" +
+      "x.ticketing.v1.DeliveryR\010delivery*p\n\017Del" +
+      "iveryTrigger\022 \n\034DELIVERY_TRIGGER_UNSPECI" +
+      "FIED\020\000\022\033\n\027DELIVERY_TRIGGER_MANUAL\020\001\022\036\n\032D" +
+      "ELIVERY_TRIGGER_AUTO_PUSH\020\002*\375\001\n\rDelivery" +
+      "State\022\036\n\032DELIVERY_STATE_UNSPECIFIED\020\000\022\032\n" +
+      "\026DELIVERY_STATE_PENDING\020\001\022\035\n\031DELIVERY_ST" +
+      "ATE_ATTEMPTING\020\002\022\034\n\030DELIVERY_STATE_DELIV" +
+      "ERED\020\003\022\032\n\026DELIVERY_STATE_WAITING\020\004\022\036\n\032DE" +
+      "LIVERY_STATE_RECONCILING\020\005\022\031\n\025DELIVERY_S" +
+      "TATE_FAILED\020\006\022\034\n\030DELIVERY_STATE_CANCELLE" +
+      "D\020\007*\355\004\n\tFaultKind\022\032\n\026FAULT_KIND_UNSPECIF" +
+      "IED\020\000\022\022\n\016FAULT_KIND_DNS\020\001\022\026\n\022FAULT_KIND_" +
+      "CONNECT\020\002\022\022\n\016FAULT_KIND_TLS\020\003\022\034\n\030FAULT_K" +
+      "IND_MISCONFIGURED\020\004\022\027\n\023FAULT_KIND_TOO_LA" +
+      "TE\020\005\022\027\n\023FAULT_KIND_REJECTED\020\006\022\033\n\027FAULT_K" +
+      "IND_UNAUTHORIZED\020\007\022\030\n\024FAULT_KIND_FORBIDD" +
+      "EN\020\010\022\031\n\025FAULT_KIND_LOCKED_OUT\020\t\022\030\n\024FAULT" +
+      "_KIND_NOT_FOUND\020\n\022\030\n\024FAULT_KIND_TOO_LARG" +
+      "E\020\013\022\033\n\027FAULT_KIND_RATE_LIMITED\020\014\022\034\n\030FAUL" +
+      "T_KIND_NOT_PERMITTED\020\026\022\030\n\024FAULT_KIND_TIM" +
+      "ED_OUT\020\r\022\036\n\032FAULT_KIND_CONNECTION_LOST\020\016" +
+      "\022\031\n\025FAULT_KIND_REDIRECTED\020\017\022\027\n\023FAULT_KIN" +
+      "D_CONFLICT\020\020\022\033\n\027FAULT_KIND_SERVER_ERROR\020" +
+      "\021\022\037\n\033FAULT_KIND_UNREADABLE_REPLY\020\022\022\026\n\022FA" +
+      "ULT_KIND_DORMANT\020\023\022\026\n\022FAULT_KIND_DROPPED" +
+      "\020\024\022\027\n\023FAULT_KIND_RESTORED\020\025*}\n\013AttemptKi" +
+      "nd\022\034\n\030ATTEMPT_KIND_UNSPECIFIED\020\000\022\025\n\021ATTE" +
+      "MPT_KIND_SEND\020\001\022\030\n\024ATTEMPT_KIND_LOOK_UP\020" +
+      "\002\022\037\n\033ATTEMPT_KIND_DUPLICATE_SCAN\020\003*\336\001\n\016A" +
+      "ttemptOutcome\022\037\n\033ATTEMPT_OUTCOME_UNSPECI" +
+      "FIED\020\000\022\033\n\027ATTEMPT_OUTCOME_APPLIED\020\001\022\031\n\025A" +
+      "TTEMPT_OUTCOME_FOUND\020\002\022\032\n\026ATTEMPT_OUTCOM" +
+      "E_FAILED\020\003\022\035\n\031ATTEMPT_OUTCOME_AMBIGUOUS\020" +
+      "\004\022\032\n\026ATTEMPT_OUTCOME_ABSENT\020\005\022\034\n\030ATTEMPT" +
+      "_OUTCOME_UNPROVEN\020\006B\233\001\n\030com.rhythmx.tick" +
+      "eting.v1B\rDeliveryProtoP\001\242\002\003RTX\252\002\024Rhythm" +
+      "x.Ticketing.V1\312\002\024Rhythmx\\Ticketing\\V1\342\002 " +
+      "Rhythmx\\Ticketing\\V1\\GPBMetadata\352\002\026Rhyth" +
+      "mx::Ticketing::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -263,7 +262,7 @@ public final class DeliveryProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_Delivery_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_Delivery_descriptor,
-        new java.lang.String[] { "Id", "IncidentId", "Target", "System", "Trigger", "State", "Ticket", "Marker", "IncidentRevision", "CreatedAt", "UpdatedAt", "NextAttemptAt", "Failures", "MaxAttempts", "LastError", "Adjustments", "Duplicates", "Attempts", "RequestedBy", "TicketUnverified", "AttemptsOmitted", "Namespace", });
+        new java.lang.String[] { "Id", "IncidentId", "Connection", "System", "Trigger", "State", "Ticket", "Marker", "IncidentRevision", "CreatedAt", "UpdatedAt", "NextAttemptAt", "Failures", "MaxRetryAttempts", "LastError", "Adjustments", "Duplicates", "Attempts", "RequestedBy", "TicketUnverified", "AttemptsOmitted", "Namespace", });
     internal_static_rhythmx_ticketing_v1_Adjustment_descriptor =
       getDescriptor().getMessageType(1);
     internal_static_rhythmx_ticketing_v1_Adjustment_fieldAccessorTable = new
@@ -299,7 +298,7 @@ public final class DeliveryProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_ListDeliveriesRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_ListDeliveriesRequest_descriptor,
-        new java.lang.String[] { "States", "Systems", "IncidentId", "IncludeAttempts", "PageSize", "PageToken", "Filter", });
+        new java.lang.String[] { "Systems", "IncludeAttempts", "PageSize", "PageToken", "Filter", });
     internal_static_rhythmx_ticketing_v1_DeliveryFilter_descriptor =
       getDescriptor().getMessageType(7);
     internal_static_rhythmx_ticketing_v1_DeliveryFilter_fieldAccessorTable = new

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Where a delivery stands.
+ * State of a delivery.
  * </pre>
  *
  * Protobuf enum {@code rhythmx.ticketing.v1.DeliveryState}
@@ -25,7 +25,7 @@ public enum DeliveryState
   DELIVERY_STATE_UNSPECIFIED(0),
   /**
    * <pre>
-   * Accepted and durable, or made due again: the next attempt is about to start.
+   * Accepted and durable, or made due again: the next attempt starts shortly.
    * </pre>
    *
    * <code>DELIVERY_STATE_PENDING = 1;</code>
@@ -41,7 +41,7 @@ public enum DeliveryState
   DELIVERY_STATE_ATTEMPTING(2),
   /**
    * <pre>
-   * The ticket exists. Final, but for ResolveDelivery, which can correct a ticket that an operator named.
+   * The ticket exists. Final, except that ResolveDelivery can correct a ticket that an operator named.
    * </pre>
    *
    * <code>DELIVERY_STATE_DELIVERED = 3;</code>
@@ -49,7 +49,7 @@ public enum DeliveryState
   DELIVERY_STATE_DELIVERED(3),
   /**
    * <pre>
-   * The ticket system definitely created nothing; the next attempt is due at `next_attempt_at`.
+   * A definite failure: no ticket was created. The next attempt is due at `next_attempt_at`.
    * </pre>
    *
    * <code>DELIVERY_STATE_WAITING = 4;</code>
@@ -57,10 +57,10 @@ public enum DeliveryState
   DELIVERY_STATE_WAITING(4),
   /**
    * <pre>
-   * The ticket may or may not exist: it is looked for before anything is sent again. For example after a time-out; or
-   * before the first attempt, if the database was put back from a copy (`last_error` is of kind RESTORED then).
-   * Where the search is not known to show tickets of this service, not finding one proves nothing: the delivery stays so,
-   * `last_error` says why, and SystemStatus.needs_attention counts it.
+   * An unknown outcome: the ticket may or may not exist. It is looked up before anything is sent again. Examples: after a
+   * time-out; or before the first attempt, if the database was restored from a backup (`last_error` is of kind RESTORED then).
+   * If the search is not known to show tickets of this service, an empty result proves nothing: the delivery stays in this state,
+   * `last_error` says why, and ConnectionStatus.needs_attention counts it.
    * </pre>
    *
    * <code>DELIVERY_STATE_RECONCILING = 5;</code>
@@ -68,8 +68,8 @@ public enum DeliveryState
   DELIVERY_STATE_RECONCILING(5),
   /**
    * <pre>
-   * Retries are spent. Kept; RetryDelivery, ResolveDelivery and CancelDelivery act on it. When it failed because the
-   * target was unavailable, it is tried again by itself: once the target recovers, or to see whether it has.
+   * A dead letter: its retries are spent. It is kept; RetryDelivery, ResolveDelivery and CancelDelivery act on it. If it failed
+   * because the connection was unavailable, it is retried automatically: when the connection recovers, or as its probe.
    * </pre>
    *
    * <code>DELIVERY_STATE_FAILED = 6;</code>
@@ -77,8 +77,8 @@ public enum DeliveryState
   DELIVERY_STATE_FAILED(6),
   /**
    * <pre>
-   * An operator gave it up. Only RetryDelivery and ResolveDelivery act on it; but if it was in doubt and its ticket turns
-   * up after all, it is DELIVERED. So is a FAILED one.
+   * An operator cancelled it. Only RetryDelivery and ResolveDelivery act on it. If its outcome was unknown and a later search
+   * finds its ticket, it becomes DELIVERED; the same holds for a FAILED one.
    * </pre>
    *
    * <code>DELIVERY_STATE_CANCELLED = 7;</code>
@@ -106,7 +106,7 @@ public enum DeliveryState
   public static final int DELIVERY_STATE_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * Accepted and durable, or made due again: the next attempt is about to start.
+   * Accepted and durable, or made due again: the next attempt starts shortly.
    * </pre>
    *
    * <code>DELIVERY_STATE_PENDING = 1;</code>
@@ -122,7 +122,7 @@ public enum DeliveryState
   public static final int DELIVERY_STATE_ATTEMPTING_VALUE = 2;
   /**
    * <pre>
-   * The ticket exists. Final, but for ResolveDelivery, which can correct a ticket that an operator named.
+   * The ticket exists. Final, except that ResolveDelivery can correct a ticket that an operator named.
    * </pre>
    *
    * <code>DELIVERY_STATE_DELIVERED = 3;</code>
@@ -130,7 +130,7 @@ public enum DeliveryState
   public static final int DELIVERY_STATE_DELIVERED_VALUE = 3;
   /**
    * <pre>
-   * The ticket system definitely created nothing; the next attempt is due at `next_attempt_at`.
+   * A definite failure: no ticket was created. The next attempt is due at `next_attempt_at`.
    * </pre>
    *
    * <code>DELIVERY_STATE_WAITING = 4;</code>
@@ -138,10 +138,10 @@ public enum DeliveryState
   public static final int DELIVERY_STATE_WAITING_VALUE = 4;
   /**
    * <pre>
-   * The ticket may or may not exist: it is looked for before anything is sent again. For example after a time-out; or
-   * before the first attempt, if the database was put back from a copy (`last_error` is of kind RESTORED then).
-   * Where the search is not known to show tickets of this service, not finding one proves nothing: the delivery stays so,
-   * `last_error` says why, and SystemStatus.needs_attention counts it.
+   * An unknown outcome: the ticket may or may not exist. It is looked up before anything is sent again. Examples: after a
+   * time-out; or before the first attempt, if the database was restored from a backup (`last_error` is of kind RESTORED then).
+   * If the search is not known to show tickets of this service, an empty result proves nothing: the delivery stays in this state,
+   * `last_error` says why, and ConnectionStatus.needs_attention counts it.
    * </pre>
    *
    * <code>DELIVERY_STATE_RECONCILING = 5;</code>
@@ -149,8 +149,8 @@ public enum DeliveryState
   public static final int DELIVERY_STATE_RECONCILING_VALUE = 5;
   /**
    * <pre>
-   * Retries are spent. Kept; RetryDelivery, ResolveDelivery and CancelDelivery act on it. When it failed because the
-   * target was unavailable, it is tried again by itself: once the target recovers, or to see whether it has.
+   * A dead letter: its retries are spent. It is kept; RetryDelivery, ResolveDelivery and CancelDelivery act on it. If it failed
+   * because the connection was unavailable, it is retried automatically: when the connection recovers, or as its probe.
    * </pre>
    *
    * <code>DELIVERY_STATE_FAILED = 6;</code>
@@ -158,8 +158,8 @@ public enum DeliveryState
   public static final int DELIVERY_STATE_FAILED_VALUE = 6;
   /**
    * <pre>
-   * An operator gave it up. Only RetryDelivery and ResolveDelivery act on it; but if it was in doubt and its ticket turns
-   * up after all, it is DELIVERED. So is a FAILED one.
+   * An operator cancelled it. Only RetryDelivery and ResolveDelivery act on it. If its outcome was unknown and a later search
+   * finds its ticket, it becomes DELIVERED; the same holds for a FAILED one.
    * </pre>
    *
    * <code>DELIVERY_STATE_CANCELLED = 7;</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * What asked for a delivery.
+ * What requested a delivery.
  * </pre>
  *
  * Protobuf enum {@code rhythmx.ticketing.v1.DeliveryTrigger}

@@ -7,8 +7,8 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Why a call was refused. Stands in `google.rpc.ErrorInfo.reason` without the prefix `ERROR_REASON_`, beside the domain
- * "ticketing.rhythmx" and metadata that names what the error is about.
+ * Why a call was refused. The value of `google.rpc.ErrorInfo.reason`, without the prefix `ERROR_REASON_`, with the domain
+ * "ticketing.rhythmx" and metadata about the object of the error.
  * </pre>
  *
  * Protobuf enum {@code rhythmx.ticketing.v1.ErrorReason}
@@ -26,7 +26,7 @@ public enum ErrorReason
   ERROR_REASON_UNSPECIFIED(0),
   /**
    * <pre>
-   * The incident, or the system that it is to go to, breaks one or more rules; `BadRequest` lists them all.
+   * The incident, or its destination, breaks one or more rules; `BadRequest` lists them all.
    *
    * Example: a score of 120 and a rule without a name. INVALID_ARGUMENT with
    * `{"reason":"INCIDENT_INVALID","domain":"ticketing.rhythmx","metadata":{}}` and
@@ -50,10 +50,11 @@ public enum ErrorReason
   ERROR_REASON_SETTINGS_INVALID(2),
   /**
    * <pre>
-   * The address of a system was changed without giving its secret again: a stored secret is never sent to a new host.
+   * The address of a connection, or the route to it, was changed without setting its secret again: a stored secret is never sent
+   * to a new host.
    *
    * Example: jira.url moved from acme.atlassian.net to evil.example. INVALID_ARGUMENT with
-   * `{"reason":"SECRET_REQUIRED","domain":"ticketing.rhythmx","metadata":{"system":"jira"}}`.
+   * `{"reason":"SECRET_REQUIRED","domain":"ticketing.rhythmx","metadata":{"connection":"jira"}}`.
    * </pre>
    *
    * <code>ERROR_REASON_SECRET_REQUIRED = 3;</code>
@@ -61,26 +62,26 @@ public enum ErrorReason
   ERROR_REASON_SECRET_REQUIRED(3),
   /**
    * <pre>
-   * Settings that are needed to create a ticket are missing. Call Configure.
+   * The connection lacks settings that a ticket requires. Call Configure.
    *
    * Example: CreateTicket for ServiceNow, which has no instance. FAILED_PRECONDITION with
-   * `{"reason":"SYSTEM_NOT_CONFIGURED","domain":"ticketing.rhythmx","metadata":{"system":"servicenow"}}`.
+   * `{"reason":"CONNECTION_NOT_CONFIGURED","domain":"ticketing.rhythmx","metadata":{"connection":"servicenow"}}`.
    * </pre>
    *
-   * <code>ERROR_REASON_SYSTEM_NOT_CONFIGURED = 4;</code>
+   * <code>ERROR_REASON_CONNECTION_NOT_CONFIGURED = 4;</code>
    */
-  ERROR_REASON_SYSTEM_NOT_CONFIGURED(4),
+  ERROR_REASON_CONNECTION_NOT_CONFIGURED(4),
   /**
    * <pre>
-   * The system is switched off. Call Configure with `enabled` true.
+   * The connection is disabled. Call Configure with `enabled` true.
    *
    * Example: CreateTicket for Jira, which is configured and not enabled. FAILED_PRECONDITION with
-   * `{"reason":"SYSTEM_NOT_ENABLED","domain":"ticketing.rhythmx","metadata":{"system":"jira"}}`.
+   * `{"reason":"CONNECTION_NOT_ENABLED","domain":"ticketing.rhythmx","metadata":{"connection":"jira"}}`.
    * </pre>
    *
-   * <code>ERROR_REASON_SYSTEM_NOT_ENABLED = 5;</code>
+   * <code>ERROR_REASON_CONNECTION_NOT_ENABLED = 5;</code>
    */
-  ERROR_REASON_SYSTEM_NOT_ENABLED(5),
+  ERROR_REASON_CONNECTION_NOT_ENABLED(5),
   /**
    * <pre>
    * There is no delivery with this ID.
@@ -94,7 +95,7 @@ public enum ErrorReason
   ERROR_REASON_DELIVERY_NOT_FOUND(6),
   /**
    * <pre>
-   * The operation does not fit the delivery's state.
+   * The state of the delivery does not allow the operation.
    *
    * Example: CancelDelivery for a delivery whose ticket exists. FAILED_PRECONDITION with
    * `{"reason":"DELIVERY_STATE","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","state":"DELIVERED"}}`.
@@ -117,9 +118,9 @@ public enum ErrorReason
   ERROR_REASON_REQUEST_INVALID(8),
   /**
    * <pre>
-   * The page token was not made by this service, or for other filters.
+   * The page token is not of this service, or of other filters.
    *
-   * Example: ListDeliveries with a token of an earlier list and another `states`. INVALID_ARGUMENT with
+   * Example: ListDeliveries with a token of an earlier list and another `filter`. INVALID_ARGUMENT with
    * `{"reason":"PAGE_TOKEN_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
    * </pre>
    *
@@ -128,7 +129,7 @@ public enum ErrorReason
   ERROR_REASON_PAGE_TOKEN_INVALID(9),
   /**
    * <pre>
-   * The resume token was not made by this service.
+   * The resume token is not of this service.
    *
    * Example: StreamTicketEvents with resume_token "yesterday". INVALID_ARGUMENT with
    * `{"reason":"RESUME_TOKEN_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -139,9 +140,9 @@ public enum ErrorReason
   ERROR_REASON_RESUME_TOKEN_INVALID(10),
   /**
    * <pre>
-   * Events after the resume token were already dropped, or were lost when the database was put back from a copy. Start
-   * again from the oldest token, and read with ListDeliveries what may have been missed. After a database was put back, the
-   * oldest token resumes after the last event that is the same as before.
+   * Events after the resume token were deleted by age, or were lost when the database was restored from a backup. Resume from
+   * `oldest_token`, and read with ListDeliveries what may have been missed. After a restore, `oldest_token` resumes after the last
+   * event that the backup contains.
    *
    * Example: a subscriber that was away for 31 days. OUT_OF_RANGE with
    * `{"reason":"RESUME_TOKEN_EXPIRED","domain":"ticketing.rhythmx","metadata":{"oldest_token":"..."}}`.
@@ -152,7 +153,7 @@ public enum ErrorReason
   ERROR_REASON_RESUME_TOKEN_EXPIRED(11),
   /**
    * <pre>
-   * The subscriber took nothing for 30 s. Reconnect with the last token.
+   * The subscriber received nothing for 30 s. Reconnect with the last token.
    *
    * Example: a client that stopped reading its stream. RESOURCE_EXHAUSTED with
    * `{"reason":"SUBSCRIBER_TOO_SLOW","domain":"ticketing.rhythmx","metadata":{"resume_token":"..."}}`.
@@ -163,7 +164,7 @@ public enum ErrorReason
   ERROR_REASON_SUBSCRIBER_TOO_SLOW(12),
   /**
    * <pre>
-   * The store cannot be written or read. Nothing was accepted; `RetryInfo` says when to try again.
+   * The store cannot be written or read. Nothing was accepted; `RetryInfo` says when to retry.
    *
    * Example: the disk is full. UNAVAILABLE with
    * `{"reason":"STORE_UNAVAILABLE","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -185,7 +186,7 @@ public enum ErrorReason
   ERROR_REASON_SHUTTING_DOWN(14),
   /**
    * <pre>
-   * The server failed in a way it should not; its log has the details.
+   * An internal error; the log of the server has the details.
    *
    * Example: a stored row that cannot be read back. INTERNAL with
    * `{"reason":"INTERNAL","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -196,7 +197,7 @@ public enum ErrorReason
   ERROR_REASON_INTERNAL(15),
   /**
    * <pre>
-   * The server asks for a credential, and none came with the call.
+   * The server requires a credential, and the call has none.
    *
    * Example: grpcurl without `-H "authorization: Bearer rxt_..."`. UNAUTHENTICATED with
    * `{"reason":"CREDENTIAL_MISSING","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -207,9 +208,9 @@ public enum ErrorReason
   ERROR_REASON_CREDENTIAL_MISSING(16),
   /**
    * <pre>
-   * The credential is wrong, has expired or was revoked. Callers are not told which; the server's log tells.
+   * The credential is wrong, has expired or was revoked. Only the log of the server says which.
    *
-   * Example: a token of last year. UNAUTHENTICATED with
+   * Example: an expired token. UNAUTHENTICATED with
    * `{"reason":"CREDENTIAL_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
    * </pre>
    *
@@ -218,7 +219,7 @@ public enum ErrorReason
   ERROR_REASON_CREDENTIAL_INVALID(17),
   /**
    * <pre>
-   * The caller's role may not make this call.
+   * The role of the caller does not permit this call.
    *
    * Example: a viewer who calls CreateTicket. PERMISSION_DENIED with
    * `{"reason":"ROLE_INSUFFICIENT","domain":"ticketing.rhythmx","metadata":{"role":"viewer","needed":"admin, analyst"}}`.
@@ -229,8 +230,8 @@ public enum ErrorReason
   ERROR_REASON_ROLE_INSUFFICIENT(18),
   /**
    * <pre>
-   * The caller makes more calls than it may, or too many calls without a good credential came from its address; `RetryInfo` says
-   * when to try again.
+   * The caller exceeded its call rate, or its address exceeded the rate of calls without a valid credential; `RetryInfo` says when
+   * to retry.
    *
    * Example: a loop without a pause, or the 31st TestConnection within a minute. RESOURCE_EXHAUSTED with
    * `{"reason":"RATE_LIMITED","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -241,7 +242,7 @@ public enum ErrorReason
   ERROR_REASON_RATE_LIMITED(19),
   /**
    * <pre>
-   * The caller has as many streams open as it may: of events, of health, of reflection.
+   * The caller has its maximum number of open streams: of events, health and reflection.
    *
    * Example: a client that opens streams and closes none. RESOURCE_EXHAUSTED with
    * `{"reason":"TOO_MANY_STREAMS","domain":"ticketing.rhythmx","metadata":{"limit":"32"}}`.
@@ -252,7 +253,7 @@ public enum ErrorReason
   ERROR_REASON_TOO_MANY_STREAMS(20),
   /**
    * <pre>
-   * The connection is as old as it may become: the client connects again. Event streams end with their last token in the
+   * The gRPC connection reached its maximum age: the client connects again. Event streams end with their last token in the
    * metadata.
    *
    * Example: an hour has passed. UNAVAILABLE with
@@ -264,7 +265,7 @@ public enum ErrorReason
   ERROR_REASON_CONNECTION_ENDING(21),
   /**
    * <pre>
-   * The server holds as many bytes of requests as it may. Nothing was accepted; `RetryInfo` says when to try again.
+   * The memory budget of the server for requests is exhausted. Nothing was accepted; `RetryInfo` says when to retry.
    *
    * Example: a hundred large incidents at a time. RESOURCE_EXHAUSTED with
    * `{"reason":"BUSY","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -275,8 +276,19 @@ public enum ErrorReason
   ERROR_REASON_BUSY(22),
   /**
    * <pre>
-   * The ticket system says that there is no such ticket for its account, or the ticket is elsewhere than where the connection
-   * creates tickets.
+   * No connection has this name. `connections` lists the names that exist.
+   *
+   * Example: CreateTicket with connection "jira-eu". NOT_FOUND with
+   * `{"reason":"CONNECTION_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"connection":"jira-eu","connections":"jira, servicenow"}}`
+   * and `{"fieldViolations":[{"field":"connection","description":"no connection is named &#92;"jira-eu&#92;": set it to jira or servicenow"}]}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_CONNECTION_NOT_FOUND = 23;</code>
+   */
+  ERROR_REASON_CONNECTION_NOT_FOUND(23),
+  /**
+   * <pre>
+   * The account of the connection sees no such ticket, or the ticket is in another place than the tickets of the connection.
    *
    * Example: ResolveDelivery with the mistyped key "SEC-999". FAILED_PRECONDITION with
    * `{"reason":"TICKET_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-999"}}`
@@ -299,7 +311,7 @@ public enum ErrorReason
   ERROR_REASON_TICKET_IN_USE(26),
   /**
    * <pre>
-   * The ticket system could not be asked whether the ticket exists. Try again, or set `allow_unverified`.
+   * The ticket system could not be queried for the ticket. Retry, or set `allow_unverified`.
    *
    * Example: ResolveDelivery while Jira is down. FAILED_PRECONDITION with
    * `{"reason":"TICKET_UNVERIFIED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
@@ -310,10 +322,10 @@ public enum ErrorReason
   ERROR_REASON_TICKET_UNVERIFIED(27),
   /**
    * <pre>
-   * The incident belongs to another namespace than the credential of the caller, a producer: it was first handed over with a
-   * credential of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
+   * The incident belongs to another namespace than the credential of the caller, a producer: it was pushed first with a credential
+   * of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
    *
-   * Example: the producer of namespace "soc-us" submits "INC-1", which the producer of "soc-eu" has submitted before.
+   * Example: a producer of the namespace "soc-us" submits "INC-1", which a producer of "soc-eu" submitted before.
    * PERMISSION_DENIED with
    * `{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
    * </pre>
@@ -323,8 +335,8 @@ public enum ErrorReason
   ERROR_REASON_INCIDENT_OWNED_BY_OTHER(40),
   /**
    * <pre>
-   * The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
-   * no `BadRequest`: which field it is cannot be known. UNIMPLEMENTED, for an unknown service or method, has it too.
+   * The request is not a valid message: it is truncated, compressed wrongly, or of another contract. There is no `BadRequest`: the
+   * field is unknown. Also the reason of UNIMPLEMENTED, for an unknown service or method.
    *
    * Example: text in place of a protobuf message. INVALID_ARGUMENT with
    * `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -335,7 +347,7 @@ public enum ErrorReason
   ERROR_REASON_REQUEST_MALFORMED(50),
   /**
    * <pre>
-   * The request has more bytes than the server takes (`limit`), or would take too much memory when it is decoded.
+   * The request has more bytes than the server accepts (`limit`), or requires too much memory when it is decoded.
    *
    * Example: an incident with notes of 3 MiB. OUT_OF_RANGE with
    * `{"reason":"REQUEST_TOO_LARGE","domain":"ticketing.rhythmx","metadata":{"limit":"2097152"}}`.
@@ -366,7 +378,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * The incident, or the system that it is to go to, breaks one or more rules; `BadRequest` lists them all.
+   * The incident, or its destination, breaks one or more rules; `BadRequest` lists them all.
    *
    * Example: a score of 120 and a rule without a name. INVALID_ARGUMENT with
    * `{"reason":"INCIDENT_INVALID","domain":"ticketing.rhythmx","metadata":{}}` and
@@ -390,10 +402,11 @@ public enum ErrorReason
   public static final int ERROR_REASON_SETTINGS_INVALID_VALUE = 2;
   /**
    * <pre>
-   * The address of a system was changed without giving its secret again: a stored secret is never sent to a new host.
+   * The address of a connection, or the route to it, was changed without setting its secret again: a stored secret is never sent
+   * to a new host.
    *
    * Example: jira.url moved from acme.atlassian.net to evil.example. INVALID_ARGUMENT with
-   * `{"reason":"SECRET_REQUIRED","domain":"ticketing.rhythmx","metadata":{"system":"jira"}}`.
+   * `{"reason":"SECRET_REQUIRED","domain":"ticketing.rhythmx","metadata":{"connection":"jira"}}`.
    * </pre>
    *
    * <code>ERROR_REASON_SECRET_REQUIRED = 3;</code>
@@ -401,26 +414,26 @@ public enum ErrorReason
   public static final int ERROR_REASON_SECRET_REQUIRED_VALUE = 3;
   /**
    * <pre>
-   * Settings that are needed to create a ticket are missing. Call Configure.
+   * The connection lacks settings that a ticket requires. Call Configure.
    *
    * Example: CreateTicket for ServiceNow, which has no instance. FAILED_PRECONDITION with
-   * `{"reason":"SYSTEM_NOT_CONFIGURED","domain":"ticketing.rhythmx","metadata":{"system":"servicenow"}}`.
+   * `{"reason":"CONNECTION_NOT_CONFIGURED","domain":"ticketing.rhythmx","metadata":{"connection":"servicenow"}}`.
    * </pre>
    *
-   * <code>ERROR_REASON_SYSTEM_NOT_CONFIGURED = 4;</code>
+   * <code>ERROR_REASON_CONNECTION_NOT_CONFIGURED = 4;</code>
    */
-  public static final int ERROR_REASON_SYSTEM_NOT_CONFIGURED_VALUE = 4;
+  public static final int ERROR_REASON_CONNECTION_NOT_CONFIGURED_VALUE = 4;
   /**
    * <pre>
-   * The system is switched off. Call Configure with `enabled` true.
+   * The connection is disabled. Call Configure with `enabled` true.
    *
    * Example: CreateTicket for Jira, which is configured and not enabled. FAILED_PRECONDITION with
-   * `{"reason":"SYSTEM_NOT_ENABLED","domain":"ticketing.rhythmx","metadata":{"system":"jira"}}`.
+   * `{"reason":"CONNECTION_NOT_ENABLED","domain":"ticketing.rhythmx","metadata":{"connection":"jira"}}`.
    * </pre>
    *
-   * <code>ERROR_REASON_SYSTEM_NOT_ENABLED = 5;</code>
+   * <code>ERROR_REASON_CONNECTION_NOT_ENABLED = 5;</code>
    */
-  public static final int ERROR_REASON_SYSTEM_NOT_ENABLED_VALUE = 5;
+  public static final int ERROR_REASON_CONNECTION_NOT_ENABLED_VALUE = 5;
   /**
    * <pre>
    * There is no delivery with this ID.
@@ -434,7 +447,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_DELIVERY_NOT_FOUND_VALUE = 6;
   /**
    * <pre>
-   * The operation does not fit the delivery's state.
+   * The state of the delivery does not allow the operation.
    *
    * Example: CancelDelivery for a delivery whose ticket exists. FAILED_PRECONDITION with
    * `{"reason":"DELIVERY_STATE","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","state":"DELIVERED"}}`.
@@ -457,9 +470,9 @@ public enum ErrorReason
   public static final int ERROR_REASON_REQUEST_INVALID_VALUE = 8;
   /**
    * <pre>
-   * The page token was not made by this service, or for other filters.
+   * The page token is not of this service, or of other filters.
    *
-   * Example: ListDeliveries with a token of an earlier list and another `states`. INVALID_ARGUMENT with
+   * Example: ListDeliveries with a token of an earlier list and another `filter`. INVALID_ARGUMENT with
    * `{"reason":"PAGE_TOKEN_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
    * </pre>
    *
@@ -468,7 +481,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_PAGE_TOKEN_INVALID_VALUE = 9;
   /**
    * <pre>
-   * The resume token was not made by this service.
+   * The resume token is not of this service.
    *
    * Example: StreamTicketEvents with resume_token "yesterday". INVALID_ARGUMENT with
    * `{"reason":"RESUME_TOKEN_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -479,9 +492,9 @@ public enum ErrorReason
   public static final int ERROR_REASON_RESUME_TOKEN_INVALID_VALUE = 10;
   /**
    * <pre>
-   * Events after the resume token were already dropped, or were lost when the database was put back from a copy. Start
-   * again from the oldest token, and read with ListDeliveries what may have been missed. After a database was put back, the
-   * oldest token resumes after the last event that is the same as before.
+   * Events after the resume token were deleted by age, or were lost when the database was restored from a backup. Resume from
+   * `oldest_token`, and read with ListDeliveries what may have been missed. After a restore, `oldest_token` resumes after the last
+   * event that the backup contains.
    *
    * Example: a subscriber that was away for 31 days. OUT_OF_RANGE with
    * `{"reason":"RESUME_TOKEN_EXPIRED","domain":"ticketing.rhythmx","metadata":{"oldest_token":"..."}}`.
@@ -492,7 +505,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_RESUME_TOKEN_EXPIRED_VALUE = 11;
   /**
    * <pre>
-   * The subscriber took nothing for 30 s. Reconnect with the last token.
+   * The subscriber received nothing for 30 s. Reconnect with the last token.
    *
    * Example: a client that stopped reading its stream. RESOURCE_EXHAUSTED with
    * `{"reason":"SUBSCRIBER_TOO_SLOW","domain":"ticketing.rhythmx","metadata":{"resume_token":"..."}}`.
@@ -503,7 +516,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_SUBSCRIBER_TOO_SLOW_VALUE = 12;
   /**
    * <pre>
-   * The store cannot be written or read. Nothing was accepted; `RetryInfo` says when to try again.
+   * The store cannot be written or read. Nothing was accepted; `RetryInfo` says when to retry.
    *
    * Example: the disk is full. UNAVAILABLE with
    * `{"reason":"STORE_UNAVAILABLE","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -525,7 +538,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_SHUTTING_DOWN_VALUE = 14;
   /**
    * <pre>
-   * The server failed in a way it should not; its log has the details.
+   * An internal error; the log of the server has the details.
    *
    * Example: a stored row that cannot be read back. INTERNAL with
    * `{"reason":"INTERNAL","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -536,7 +549,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_INTERNAL_VALUE = 15;
   /**
    * <pre>
-   * The server asks for a credential, and none came with the call.
+   * The server requires a credential, and the call has none.
    *
    * Example: grpcurl without `-H "authorization: Bearer rxt_..."`. UNAUTHENTICATED with
    * `{"reason":"CREDENTIAL_MISSING","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -547,9 +560,9 @@ public enum ErrorReason
   public static final int ERROR_REASON_CREDENTIAL_MISSING_VALUE = 16;
   /**
    * <pre>
-   * The credential is wrong, has expired or was revoked. Callers are not told which; the server's log tells.
+   * The credential is wrong, has expired or was revoked. Only the log of the server says which.
    *
-   * Example: a token of last year. UNAUTHENTICATED with
+   * Example: an expired token. UNAUTHENTICATED with
    * `{"reason":"CREDENTIAL_INVALID","domain":"ticketing.rhythmx","metadata":{}}`.
    * </pre>
    *
@@ -558,7 +571,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_CREDENTIAL_INVALID_VALUE = 17;
   /**
    * <pre>
-   * The caller's role may not make this call.
+   * The role of the caller does not permit this call.
    *
    * Example: a viewer who calls CreateTicket. PERMISSION_DENIED with
    * `{"reason":"ROLE_INSUFFICIENT","domain":"ticketing.rhythmx","metadata":{"role":"viewer","needed":"admin, analyst"}}`.
@@ -569,8 +582,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_ROLE_INSUFFICIENT_VALUE = 18;
   /**
    * <pre>
-   * The caller makes more calls than it may, or too many calls without a good credential came from its address; `RetryInfo` says
-   * when to try again.
+   * The caller exceeded its call rate, or its address exceeded the rate of calls without a valid credential; `RetryInfo` says when
+   * to retry.
    *
    * Example: a loop without a pause, or the 31st TestConnection within a minute. RESOURCE_EXHAUSTED with
    * `{"reason":"RATE_LIMITED","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -581,7 +594,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_RATE_LIMITED_VALUE = 19;
   /**
    * <pre>
-   * The caller has as many streams open as it may: of events, of health, of reflection.
+   * The caller has its maximum number of open streams: of events, health and reflection.
    *
    * Example: a client that opens streams and closes none. RESOURCE_EXHAUSTED with
    * `{"reason":"TOO_MANY_STREAMS","domain":"ticketing.rhythmx","metadata":{"limit":"32"}}`.
@@ -592,7 +605,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_TOO_MANY_STREAMS_VALUE = 20;
   /**
    * <pre>
-   * The connection is as old as it may become: the client connects again. Event streams end with their last token in the
+   * The gRPC connection reached its maximum age: the client connects again. Event streams end with their last token in the
    * metadata.
    *
    * Example: an hour has passed. UNAVAILABLE with
@@ -604,7 +617,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_CONNECTION_ENDING_VALUE = 21;
   /**
    * <pre>
-   * The server holds as many bytes of requests as it may. Nothing was accepted; `RetryInfo` says when to try again.
+   * The memory budget of the server for requests is exhausted. Nothing was accepted; `RetryInfo` says when to retry.
    *
    * Example: a hundred large incidents at a time. RESOURCE_EXHAUSTED with
    * `{"reason":"BUSY","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -615,8 +628,19 @@ public enum ErrorReason
   public static final int ERROR_REASON_BUSY_VALUE = 22;
   /**
    * <pre>
-   * The ticket system says that there is no such ticket for its account, or the ticket is elsewhere than where the connection
-   * creates tickets.
+   * No connection has this name. `connections` lists the names that exist.
+   *
+   * Example: CreateTicket with connection "jira-eu". NOT_FOUND with
+   * `{"reason":"CONNECTION_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"connection":"jira-eu","connections":"jira, servicenow"}}`
+   * and `{"fieldViolations":[{"field":"connection","description":"no connection is named &#92;"jira-eu&#92;": set it to jira or servicenow"}]}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_CONNECTION_NOT_FOUND = 23;</code>
+   */
+  public static final int ERROR_REASON_CONNECTION_NOT_FOUND_VALUE = 23;
+  /**
+   * <pre>
+   * The account of the connection sees no such ticket, or the ticket is in another place than the tickets of the connection.
    *
    * Example: ResolveDelivery with the mistyped key "SEC-999". FAILED_PRECONDITION with
    * `{"reason":"TICKET_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-999"}}`
@@ -639,7 +663,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_TICKET_IN_USE_VALUE = 26;
   /**
    * <pre>
-   * The ticket system could not be asked whether the ticket exists. Try again, or set `allow_unverified`.
+   * The ticket system could not be queried for the ticket. Retry, or set `allow_unverified`.
    *
    * Example: ResolveDelivery while Jira is down. FAILED_PRECONDITION with
    * `{"reason":"TICKET_UNVERIFIED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
@@ -650,10 +674,10 @@ public enum ErrorReason
   public static final int ERROR_REASON_TICKET_UNVERIFIED_VALUE = 27;
   /**
    * <pre>
-   * The incident belongs to another namespace than the credential of the caller, a producer: it was first handed over with a
-   * credential of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
+   * The incident belongs to another namespace than the credential of the caller, a producer: it was pushed first with a credential
+   * of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
    *
-   * Example: the producer of namespace "soc-us" submits "INC-1", which the producer of "soc-eu" has submitted before.
+   * Example: a producer of the namespace "soc-us" submits "INC-1", which a producer of "soc-eu" submitted before.
    * PERMISSION_DENIED with
    * `{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
    * </pre>
@@ -663,8 +687,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_INCIDENT_OWNED_BY_OTHER_VALUE = 40;
   /**
    * <pre>
-   * The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
-   * no `BadRequest`: which field it is cannot be known. UNIMPLEMENTED, for an unknown service or method, has it too.
+   * The request is not a valid message: it is truncated, compressed wrongly, or of another contract. There is no `BadRequest`: the
+   * field is unknown. Also the reason of UNIMPLEMENTED, for an unknown service or method.
    *
    * Example: text in place of a protobuf message. INVALID_ARGUMENT with
    * `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -675,7 +699,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_REQUEST_MALFORMED_VALUE = 50;
   /**
    * <pre>
-   * The request has more bytes than the server takes (`limit`), or would take too much memory when it is decoded.
+   * The request has more bytes than the server accepts (`limit`), or requires too much memory when it is decoded.
    *
    * Example: an incident with notes of 3 MiB. OUT_OF_RANGE with
    * `{"reason":"REQUEST_TOO_LARGE","domain":"ticketing.rhythmx","metadata":{"limit":"2097152"}}`.
@@ -714,8 +738,8 @@ public enum ErrorReason
       case 1: return ERROR_REASON_INCIDENT_INVALID;
       case 2: return ERROR_REASON_SETTINGS_INVALID;
       case 3: return ERROR_REASON_SECRET_REQUIRED;
-      case 4: return ERROR_REASON_SYSTEM_NOT_CONFIGURED;
-      case 5: return ERROR_REASON_SYSTEM_NOT_ENABLED;
+      case 4: return ERROR_REASON_CONNECTION_NOT_CONFIGURED;
+      case 5: return ERROR_REASON_CONNECTION_NOT_ENABLED;
       case 6: return ERROR_REASON_DELIVERY_NOT_FOUND;
       case 7: return ERROR_REASON_DELIVERY_STATE;
       case 8: return ERROR_REASON_REQUEST_INVALID;
@@ -733,6 +757,7 @@ public enum ErrorReason
       case 20: return ERROR_REASON_TOO_MANY_STREAMS;
       case 21: return ERROR_REASON_CONNECTION_ENDING;
       case 22: return ERROR_REASON_BUSY;
+      case 23: return ERROR_REASON_CONNECTION_NOT_FOUND;
       case 25: return ERROR_REASON_TICKET_NOT_FOUND;
       case 26: return ERROR_REASON_TICKET_IN_USE;
       case 27: return ERROR_REASON_TICKET_UNVERIFIED;

@@ -73,36 +73,37 @@ public final class EventProto extends com.google.protobuf.GeneratedFile {
       ".v1.BookmarkH\000R\010bookmarkB\t\n\007message\"]\n\010B" +
       "ookmark\022!\n\014resume_token\030\001 \001(\tR\013resumeTok" +
       "en\022.\n\004time\030\002 \001(\0132\032.google.protobuf.Times" +
-      "tampR\004time\"\374\002\n\013TicketEvent\022!\n\014resume_tok" +
+      "tampR\004time\"\204\003\n\013TicketEvent\022!\n\014resume_tok" +
       "en\030\001 \001(\tR\013resumeToken\022\032\n\010sequence\030\002 \001(\004R" +
       "\010sequence\022.\n\004time\030\003 \001(\0132\032.google.protobu" +
       "f.TimestampR\004time\0229\n\004kind\030\004 \001(\0162%.rhythm" +
       "x.ticketing.v1.TicketEventKindR\004kind\022\037\n\013" +
-      "incident_id\030\005 \001(\tR\nincidentId\022\026\n\006target\030" +
-      "\006 \001(\tR\006target\022:\n\006system\030\007 \001(\0162\".rhythmx." +
-      "ticketing.v1.TicketSystemR\006system\022:\n\010del" +
-      "ivery\030\010 \001(\0132\036.rhythmx.ticketing.v1.Deliv" +
-      "eryR\010delivery\022\022\n\004note\030\t \001(\tR\004note*\374\004\n\017Ti" +
-      "cketEventKind\022!\n\035TICKET_EVENT_KIND_UNSPE" +
-      "CIFIED\020\000\022\036\n\032TICKET_EVENT_KIND_ACCEPTED\020\001" +
-      "\022&\n\"TICKET_EVENT_KIND_SNAPSHOT_UPDATED\020\002" +
-      "\022%\n!TICKET_EVENT_KIND_ATTEMPT_STARTED\020\003\022" +
-      "\035\n\031TICKET_EVENT_KIND_WAITING\020\004\022!\n\035TICKET" +
-      "_EVENT_KIND_RECONCILING\020\005\022\037\n\033TICKET_EVEN" +
-      "T_KIND_DELIVERED\020\006\022\034\n\030TICKET_EVENT_KIND_" +
-      "FAILED\020\007\022\035\n\031TICKET_EVENT_KIND_REARMED\020\010\022" +
-      "\037\n\033TICKET_EVENT_KIND_CANCELLED\020\t\022\036\n\032TICK" +
-      "ET_EVENT_KIND_RESOLVED\020\n\022%\n!TICKET_EVENT" +
-      "_KIND_DUPLICATE_FOUND\020\013\022&\n\"TICKET_EVENT_" +
-      "KIND_TARGET_THROTTLED\020\014\022*\n&TICKET_EVENT_" +
-      "KIND_TARGET_LOGIN_REFUSED\020\r\022&\n\"TICKET_EV" +
-      "ENT_KIND_TARGET_SUSPENDED\020\016\022+\n\'TICKET_EV" +
-      "ENT_KIND_TARGET_CIRCUIT_OPENED\020\017\022&\n\"TICK" +
-      "ET_EVENT_KIND_TARGET_RECOVERED\020\020B\230\001\n\030com" +
-      ".rhythmx.ticketing.v1B\nEventProtoP\001\242\002\003RT" +
-      "X\252\002\024Rhythmx.Ticketing.V1\312\002\024Rhythmx\\Ticke" +
-      "ting\\V1\342\002 Rhythmx\\Ticketing\\V1\\GPBMetada" +
-      "ta\352\002\026Rhythmx::Ticketing::V1b\006proto3"
+      "incident_id\030\005 \001(\tR\nincidentId\022\036\n\nconnect" +
+      "ion\030\006 \001(\tR\nconnection\022:\n\006system\030\007 \001(\0162\"." +
+      "rhythmx.ticketing.v1.TicketSystemR\006syste" +
+      "m\022:\n\010delivery\030\010 \001(\0132\036.rhythmx.ticketing." +
+      "v1.DeliveryR\010delivery\022\022\n\004note\030\t \001(\tR\004not" +
+      "e*\220\005\n\017TicketEventKind\022!\n\035TICKET_EVENT_KI" +
+      "ND_UNSPECIFIED\020\000\022\036\n\032TICKET_EVENT_KIND_AC" +
+      "CEPTED\020\001\022&\n\"TICKET_EVENT_KIND_SNAPSHOT_U" +
+      "PDATED\020\002\022%\n!TICKET_EVENT_KIND_ATTEMPT_ST" +
+      "ARTED\020\003\022\035\n\031TICKET_EVENT_KIND_WAITING\020\004\022!" +
+      "\n\035TICKET_EVENT_KIND_RECONCILING\020\005\022\037\n\033TIC" +
+      "KET_EVENT_KIND_DELIVERED\020\006\022\034\n\030TICKET_EVE" +
+      "NT_KIND_FAILED\020\007\022\035\n\031TICKET_EVENT_KIND_RE" +
+      "ARMED\020\010\022\037\n\033TICKET_EVENT_KIND_CANCELLED\020\t" +
+      "\022\036\n\032TICKET_EVENT_KIND_RESOLVED\020\n\022%\n!TICK" +
+      "ET_EVENT_KIND_DUPLICATE_FOUND\020\013\022*\n&TICKE" +
+      "T_EVENT_KIND_CONNECTION_THROTTLED\020\014\022.\n*T" +
+      "ICKET_EVENT_KIND_CONNECTION_LOGIN_REFUSE" +
+      "D\020\r\022*\n&TICKET_EVENT_KIND_CONNECTION_SUSP" +
+      "ENDED\020\016\022/\n+TICKET_EVENT_KIND_CONNECTION_" +
+      "CIRCUIT_OPENED\020\017\022*\n&TICKET_EVENT_KIND_CO" +
+      "NNECTION_RECOVERED\020\020B\230\001\n\030com.rhythmx.tic" +
+      "keting.v1B\nEventProtoP\001\242\002\003RTX\252\002\024Rhythmx." +
+      "Ticketing.V1\312\002\024Rhythmx\\Ticketing\\V1\342\002 Rh" +
+      "ythmx\\Ticketing\\V1\\GPBMetadata\352\002\026Rhythmx" +
+      "::Ticketing::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -135,7 +136,7 @@ public final class EventProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_TicketEvent_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_TicketEvent_descriptor,
-        new java.lang.String[] { "ResumeToken", "Sequence", "Time", "Kind", "IncidentId", "Target", "System", "Delivery", "Note", });
+        new java.lang.String[] { "ResumeToken", "Sequence", "Time", "Kind", "IncidentId", "Connection", "System", "Delivery", "Note", });
     descriptor.resolveAllFeaturesImmutable();
     com.google.protobuf.EmptyProto.getDescriptor();
     com.google.protobuf.TimestampProto.getDescriptor();

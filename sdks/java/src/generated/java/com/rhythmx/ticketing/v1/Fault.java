@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * What went wrong between the service and a ticket system. Never holds a secret.
+ * A failure between the service and a ticket system. Never contains a secret.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.Fault}
@@ -87,7 +87,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object message_ = "";
   /**
    * <pre>
-   * Output only. What happened, for people, with the system's own words where it had any. At most 500 characters.
+   * Output only. What happened, for people, with the ticket system's own words if it sent any. At most 500 characters.
    * </pre>
    *
    * <code>string message = 2 [json_name = "message"];</code>
@@ -108,7 +108,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What happened, for people, with the system's own words where it had any. At most 500 characters.
+   * Output only. What happened, for people, with the ticket system's own words if it sent any. At most 500 characters.
    * </pre>
    *
    * <code>string message = 2 [json_name = "message"];</code>
@@ -134,7 +134,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object hint_ = "";
   /**
    * <pre>
-   * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
+   * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to do but wait.
    * </pre>
    *
    * <code>string hint = 3 [json_name = "hint"];</code>
@@ -155,7 +155,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
+   * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to do but wait.
    * </pre>
    *
    * <code>string hint = 3 [json_name = "hint"];</code>
@@ -180,7 +180,7 @@ private static final long serialVersionUID = 0L;
   private int httpStatus_ = 0;
   /**
    * <pre>
-   * Output only. HTTP status of the answer; 0 when there was none.
+   * Output only. HTTP status of the response; 0 if there was none.
    * </pre>
    *
    * <code>uint32 http_status = 4 [json_name = "httpStatus"];</code>
@@ -195,7 +195,7 @@ private static final long serialVersionUID = 0L;
   private boolean ambiguous_ = false;
   /**
    * <pre>
-   * Output only. Whether a ticket may exist all the same. False: definitely none was made.
+   * Output only. Whether the outcome is unknown: a ticket may exist. False: definitely none was created.
    * </pre>
    *
    * <code>bool ambiguous = 5 [json_name = "ambiguous"];</code>
@@ -465,7 +465,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What went wrong between the service and a ticket system. Never holds a secret.
+   * A failure between the service and a ticket system. Never contains a secret.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.Fault}
@@ -757,7 +757,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object message_ = "";
     /**
      * <pre>
-     * Output only. What happened, for people, with the system's own words where it had any. At most 500 characters.
+     * Output only. What happened, for people, with the ticket system's own words if it sent any. At most 500 characters.
      * </pre>
      *
      * <code>string message = 2 [json_name = "message"];</code>
@@ -777,7 +777,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What happened, for people, with the system's own words where it had any. At most 500 characters.
+     * Output only. What happened, for people, with the ticket system's own words if it sent any. At most 500 characters.
      * </pre>
      *
      * <code>string message = 2 [json_name = "message"];</code>
@@ -798,7 +798,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What happened, for people, with the system's own words where it had any. At most 500 characters.
+     * Output only. What happened, for people, with the ticket system's own words if it sent any. At most 500 characters.
      * </pre>
      *
      * <code>string message = 2 [json_name = "message"];</code>
@@ -815,7 +815,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What happened, for people, with the system's own words where it had any. At most 500 characters.
+     * Output only. What happened, for people, with the ticket system's own words if it sent any. At most 500 characters.
      * </pre>
      *
      * <code>string message = 2 [json_name = "message"];</code>
@@ -829,7 +829,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What happened, for people, with the system's own words where it had any. At most 500 characters.
+     * Output only. What happened, for people, with the ticket system's own words if it sent any. At most 500 characters.
      * </pre>
      *
      * <code>string message = 2 [json_name = "message"];</code>
@@ -849,7 +849,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object hint_ = "";
     /**
      * <pre>
-     * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
+     * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to do but wait.
      * </pre>
      *
      * <code>string hint = 3 [json_name = "hint"];</code>
@@ -869,7 +869,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
+     * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to do but wait.
      * </pre>
      *
      * <code>string hint = 3 [json_name = "hint"];</code>
@@ -890,7 +890,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
+     * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to do but wait.
      * </pre>
      *
      * <code>string hint = 3 [json_name = "hint"];</code>
@@ -907,7 +907,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
+     * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to do but wait.
      * </pre>
      *
      * <code>string hint = 3 [json_name = "hint"];</code>
@@ -921,7 +921,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
+     * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to do but wait.
      * </pre>
      *
      * <code>string hint = 3 [json_name = "hint"];</code>
@@ -941,7 +941,7 @@ private static final long serialVersionUID = 0L;
     private int httpStatus_ ;
     /**
      * <pre>
-     * Output only. HTTP status of the answer; 0 when there was none.
+     * Output only. HTTP status of the response; 0 if there was none.
      * </pre>
      *
      * <code>uint32 http_status = 4 [json_name = "httpStatus"];</code>
@@ -953,7 +953,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. HTTP status of the answer; 0 when there was none.
+     * Output only. HTTP status of the response; 0 if there was none.
      * </pre>
      *
      * <code>uint32 http_status = 4 [json_name = "httpStatus"];</code>
@@ -969,7 +969,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. HTTP status of the answer; 0 when there was none.
+     * Output only. HTTP status of the response; 0 if there was none.
      * </pre>
      *
      * <code>uint32 http_status = 4 [json_name = "httpStatus"];</code>
@@ -985,7 +985,7 @@ private static final long serialVersionUID = 0L;
     private boolean ambiguous_ ;
     /**
      * <pre>
-     * Output only. Whether a ticket may exist all the same. False: definitely none was made.
+     * Output only. Whether the outcome is unknown: a ticket may exist. False: definitely none was created.
      * </pre>
      *
      * <code>bool ambiguous = 5 [json_name = "ambiguous"];</code>
@@ -997,7 +997,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether a ticket may exist all the same. False: definitely none was made.
+     * Output only. Whether the outcome is unknown: a ticket may exist. False: definitely none was created.
      * </pre>
      *
      * <code>bool ambiguous = 5 [json_name = "ambiguous"];</code>
@@ -1013,7 +1013,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether a ticket may exist all the same. False: definitely none was made.
+     * Output only. Whether the outcome is unknown: a ticket may exist. False: definitely none was created.
      * </pre>
      *
      * <code>bool ambiguous = 5 [json_name = "ambiguous"];</code>

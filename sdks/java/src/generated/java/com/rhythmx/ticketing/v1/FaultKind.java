@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * What was observed. The first group is definite: no ticket was made. The second is ambiguous: one may have been.
+ * Kind of a failure. Definite: no ticket was created. Ambiguous: one may have been created, the outcome is unknown.
  * </pre>
  *
  * Protobuf enum {@code rhythmx.ticketing.v1.FaultKind}
@@ -33,7 +33,7 @@ public enum FaultKind
   FAULT_KIND_DNS(1),
   /**
    * <pre>
-   * Definite: no connection; refused, unreachable, or not made in time.
+   * Definite: no connection; refused, unreachable, or not established in time.
    * </pre>
    *
    * <code>FAULT_KIND_CONNECT = 2;</code>
@@ -49,7 +49,7 @@ public enum FaultKind
   FAULT_KIND_TLS(3),
   /**
    * <pre>
-   * Definite: the settings cannot work; no such project, issue type, table or assignment group.
+   * Definite: the settings are wrong; no such project, issue type, table or assignment group.
    * </pre>
    *
    * <code>FAULT_KIND_MISCONFIGURED = 4;</code>
@@ -57,7 +57,7 @@ public enum FaultKind
   FAULT_KIND_MISCONFIGURED(4),
   /**
    * <pre>
-   * Definite: the request was never begun, its send deadline had passed.
+   * Definite: the request was never started, because its send deadline had passed.
    * </pre>
    *
    * <code>FAULT_KIND_TOO_LATE = 5;</code>
@@ -65,7 +65,7 @@ public enum FaultKind
   FAULT_KIND_TOO_LATE(5),
   /**
    * <pre>
-   * Definite: this ticket alone was refused (400, 422; 403 or 404 while the same login may create others).
+   * Definite: only this ticket was refused (400, 422; 403 or 404 while the same login may create others).
    * </pre>
    *
    * <code>FAULT_KIND_REJECTED = 6;</code>
@@ -81,7 +81,7 @@ public enum FaultKind
   FAULT_KIND_UNAUTHORIZED(7),
   /**
    * <pre>
-   * Definite: the account may not do this, or may do nothing (402, 403; a read is refused, too, or a permission missing).
+   * Definite: the account has no permission (402, 403; a read is refused too, or a permission is missing).
    * </pre>
    *
    * <code>FAULT_KIND_FORBIDDEN = 8;</code>
@@ -97,7 +97,7 @@ public enum FaultKind
   FAULT_KIND_LOCKED_OUT(9),
   /**
    * <pre>
-   * Definite: the address, project or table is not there, or hidden from the account (404, 410).
+   * Definite: the address, project or table does not exist, or is hidden from the account (404, 410).
    * </pre>
    *
    * <code>FAULT_KIND_NOT_FOUND = 10;</code>
@@ -105,7 +105,7 @@ public enum FaultKind
   FAULT_KIND_NOT_FOUND(10),
   /**
    * <pre>
-   * Definite: larger than the system takes (413).
+   * Definite: larger than the ticket system accepts (413).
    * </pre>
    *
    * <code>FAULT_KIND_TOO_LARGE = 11;</code>
@@ -113,7 +113,7 @@ public enum FaultKind
   FAULT_KIND_TOO_LARGE(11),
   /**
    * <pre>
-   * Definite: the system asks to slow down (429).
+   * Definite: the ticket system throttles (429).
    * </pre>
    *
    * <code>FAULT_KIND_RATE_LIMITED = 12;</code>
@@ -121,7 +121,7 @@ public enum FaultKind
   FAULT_KIND_RATE_LIMITED(12),
   /**
    * <pre>
-   * Definite: the server may not call this address; its operator has not permitted it. Nothing was sent to anybody.
+   * Definite: the egress policy of the server does not permit this address. Nothing was sent.
    * </pre>
    *
    * <code>FAULT_KIND_NOT_PERMITTED = 22;</code>
@@ -129,7 +129,7 @@ public enum FaultKind
   FAULT_KIND_NOT_PERMITTED(22),
   /**
    * <pre>
-   * Ambiguous: no answer in time after the request had begun.
+   * Ambiguous: no response in time after the request had started.
    * </pre>
    *
    * <code>FAULT_KIND_TIMED_OUT = 13;</code>
@@ -137,7 +137,7 @@ public enum FaultKind
   FAULT_KIND_TIMED_OUT(13),
   /**
    * <pre>
-   * Ambiguous: the connection broke after the request had begun.
+   * Ambiguous: the connection broke after the request had started.
    * </pre>
    *
    * <code>FAULT_KIND_CONNECTION_LOST = 14;</code>
@@ -145,7 +145,7 @@ public enum FaultKind
   FAULT_KIND_CONNECTION_LOST(14),
   /**
    * <pre>
-   * Ambiguous: the answer points elsewhere (3xx); it is never followed.
+   * Ambiguous: a redirect (3xx), which is never followed.
    * </pre>
    *
    * <code>FAULT_KIND_REDIRECTED = 15;</code>
@@ -161,7 +161,7 @@ public enum FaultKind
   FAULT_KIND_CONFLICT(16),
   /**
    * <pre>
-   * Ambiguous: the system, or something before it, gave up (408, 5xx).
+   * Ambiguous: the ticket system, or a gateway in front of it, failed (408, 5xx).
    * </pre>
    *
    * <code>FAULT_KIND_SERVER_ERROR = 17;</code>
@@ -169,7 +169,7 @@ public enum FaultKind
   FAULT_KIND_SERVER_ERROR(17),
   /**
    * <pre>
-   * Ambiguous: the answer cannot be trusted; wrong shape, cut short, too large or of a foreign system.
+   * Ambiguous: the response cannot be read; wrong shape, truncated, too large or from another system.
    * </pre>
    *
    * <code>FAULT_KIND_UNREADABLE_REPLY = 18;</code>
@@ -177,7 +177,7 @@ public enum FaultKind
   FAULT_KIND_UNREADABLE_REPLY(18),
   /**
    * <pre>
-   * Ambiguous: the instance sleeps or shows a page meant for people.
+   * Ambiguous: the instance hibernates, or returned a page for people.
    * </pre>
    *
    * <code>FAULT_KIND_DORMANT = 19;</code>
@@ -185,7 +185,7 @@ public enum FaultKind
   FAULT_KIND_DORMANT(19),
   /**
    * <pre>
-   * Ambiguous: taken, and perhaps dropped (202).
+   * Ambiguous: accepted without a result (202).
    * </pre>
    *
    * <code>FAULT_KIND_DROPPED = 20;</code>
@@ -193,8 +193,8 @@ public enum FaultKind
   FAULT_KIND_DROPPED(20),
   /**
    * <pre>
-   * Ambiguous: the database was put back from a copy, or may have been, and the ticket may have been made after the copy.
-   * It is looked for before it is created.
+   * Ambiguous: the database was restored from a backup, or may have been, and the ticket may have been created after the backup.
+   * It is looked up before it is created.
    * </pre>
    *
    * <code>FAULT_KIND_RESTORED = 21;</code>
@@ -230,7 +230,7 @@ public enum FaultKind
   public static final int FAULT_KIND_DNS_VALUE = 1;
   /**
    * <pre>
-   * Definite: no connection; refused, unreachable, or not made in time.
+   * Definite: no connection; refused, unreachable, or not established in time.
    * </pre>
    *
    * <code>FAULT_KIND_CONNECT = 2;</code>
@@ -246,7 +246,7 @@ public enum FaultKind
   public static final int FAULT_KIND_TLS_VALUE = 3;
   /**
    * <pre>
-   * Definite: the settings cannot work; no such project, issue type, table or assignment group.
+   * Definite: the settings are wrong; no such project, issue type, table or assignment group.
    * </pre>
    *
    * <code>FAULT_KIND_MISCONFIGURED = 4;</code>
@@ -254,7 +254,7 @@ public enum FaultKind
   public static final int FAULT_KIND_MISCONFIGURED_VALUE = 4;
   /**
    * <pre>
-   * Definite: the request was never begun, its send deadline had passed.
+   * Definite: the request was never started, because its send deadline had passed.
    * </pre>
    *
    * <code>FAULT_KIND_TOO_LATE = 5;</code>
@@ -262,7 +262,7 @@ public enum FaultKind
   public static final int FAULT_KIND_TOO_LATE_VALUE = 5;
   /**
    * <pre>
-   * Definite: this ticket alone was refused (400, 422; 403 or 404 while the same login may create others).
+   * Definite: only this ticket was refused (400, 422; 403 or 404 while the same login may create others).
    * </pre>
    *
    * <code>FAULT_KIND_REJECTED = 6;</code>
@@ -278,7 +278,7 @@ public enum FaultKind
   public static final int FAULT_KIND_UNAUTHORIZED_VALUE = 7;
   /**
    * <pre>
-   * Definite: the account may not do this, or may do nothing (402, 403; a read is refused, too, or a permission missing).
+   * Definite: the account has no permission (402, 403; a read is refused too, or a permission is missing).
    * </pre>
    *
    * <code>FAULT_KIND_FORBIDDEN = 8;</code>
@@ -294,7 +294,7 @@ public enum FaultKind
   public static final int FAULT_KIND_LOCKED_OUT_VALUE = 9;
   /**
    * <pre>
-   * Definite: the address, project or table is not there, or hidden from the account (404, 410).
+   * Definite: the address, project or table does not exist, or is hidden from the account (404, 410).
    * </pre>
    *
    * <code>FAULT_KIND_NOT_FOUND = 10;</code>
@@ -302,7 +302,7 @@ public enum FaultKind
   public static final int FAULT_KIND_NOT_FOUND_VALUE = 10;
   /**
    * <pre>
-   * Definite: larger than the system takes (413).
+   * Definite: larger than the ticket system accepts (413).
    * </pre>
    *
    * <code>FAULT_KIND_TOO_LARGE = 11;</code>
@@ -310,7 +310,7 @@ public enum FaultKind
   public static final int FAULT_KIND_TOO_LARGE_VALUE = 11;
   /**
    * <pre>
-   * Definite: the system asks to slow down (429).
+   * Definite: the ticket system throttles (429).
    * </pre>
    *
    * <code>FAULT_KIND_RATE_LIMITED = 12;</code>
@@ -318,7 +318,7 @@ public enum FaultKind
   public static final int FAULT_KIND_RATE_LIMITED_VALUE = 12;
   /**
    * <pre>
-   * Definite: the server may not call this address; its operator has not permitted it. Nothing was sent to anybody.
+   * Definite: the egress policy of the server does not permit this address. Nothing was sent.
    * </pre>
    *
    * <code>FAULT_KIND_NOT_PERMITTED = 22;</code>
@@ -326,7 +326,7 @@ public enum FaultKind
   public static final int FAULT_KIND_NOT_PERMITTED_VALUE = 22;
   /**
    * <pre>
-   * Ambiguous: no answer in time after the request had begun.
+   * Ambiguous: no response in time after the request had started.
    * </pre>
    *
    * <code>FAULT_KIND_TIMED_OUT = 13;</code>
@@ -334,7 +334,7 @@ public enum FaultKind
   public static final int FAULT_KIND_TIMED_OUT_VALUE = 13;
   /**
    * <pre>
-   * Ambiguous: the connection broke after the request had begun.
+   * Ambiguous: the connection broke after the request had started.
    * </pre>
    *
    * <code>FAULT_KIND_CONNECTION_LOST = 14;</code>
@@ -342,7 +342,7 @@ public enum FaultKind
   public static final int FAULT_KIND_CONNECTION_LOST_VALUE = 14;
   /**
    * <pre>
-   * Ambiguous: the answer points elsewhere (3xx); it is never followed.
+   * Ambiguous: a redirect (3xx), which is never followed.
    * </pre>
    *
    * <code>FAULT_KIND_REDIRECTED = 15;</code>
@@ -358,7 +358,7 @@ public enum FaultKind
   public static final int FAULT_KIND_CONFLICT_VALUE = 16;
   /**
    * <pre>
-   * Ambiguous: the system, or something before it, gave up (408, 5xx).
+   * Ambiguous: the ticket system, or a gateway in front of it, failed (408, 5xx).
    * </pre>
    *
    * <code>FAULT_KIND_SERVER_ERROR = 17;</code>
@@ -366,7 +366,7 @@ public enum FaultKind
   public static final int FAULT_KIND_SERVER_ERROR_VALUE = 17;
   /**
    * <pre>
-   * Ambiguous: the answer cannot be trusted; wrong shape, cut short, too large or of a foreign system.
+   * Ambiguous: the response cannot be read; wrong shape, truncated, too large or from another system.
    * </pre>
    *
    * <code>FAULT_KIND_UNREADABLE_REPLY = 18;</code>
@@ -374,7 +374,7 @@ public enum FaultKind
   public static final int FAULT_KIND_UNREADABLE_REPLY_VALUE = 18;
   /**
    * <pre>
-   * Ambiguous: the instance sleeps or shows a page meant for people.
+   * Ambiguous: the instance hibernates, or returned a page for people.
    * </pre>
    *
    * <code>FAULT_KIND_DORMANT = 19;</code>
@@ -382,7 +382,7 @@ public enum FaultKind
   public static final int FAULT_KIND_DORMANT_VALUE = 19;
   /**
    * <pre>
-   * Ambiguous: taken, and perhaps dropped (202).
+   * Ambiguous: accepted without a result (202).
    * </pre>
    *
    * <code>FAULT_KIND_DROPPED = 20;</code>
@@ -390,8 +390,8 @@ public enum FaultKind
   public static final int FAULT_KIND_DROPPED_VALUE = 20;
   /**
    * <pre>
-   * Ambiguous: the database was put back from a copy, or may have been, and the ticket may have been made after the copy.
-   * It is looked for before it is created.
+   * Ambiguous: the database was restored from a backup, or may have been, and the ticket may have been created after the backup.
+   * It is looked up before it is created.
    * </pre>
    *
    * <code>FAULT_KIND_RESTORED = 21;</code>

@@ -31,7 +31,7 @@ public interface FaultOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What happened, for people, with the system's own words where it had any. At most 500 characters.
+   * Output only. What happened, for people, with the ticket system's own words if it sent any. At most 500 characters.
    * </pre>
    *
    * <code>string message = 2 [json_name = "message"];</code>
@@ -40,7 +40,7 @@ public interface FaultOrBuilder extends
   java.lang.String getMessage();
   /**
    * <pre>
-   * Output only. What happened, for people, with the system's own words where it had any. At most 500 characters.
+   * Output only. What happened, for people, with the ticket system's own words if it sent any. At most 500 characters.
    * </pre>
    *
    * <code>string message = 2 [json_name = "message"];</code>
@@ -51,7 +51,7 @@ public interface FaultOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
+   * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to do but wait.
    * </pre>
    *
    * <code>string hint = 3 [json_name = "hint"];</code>
@@ -60,7 +60,7 @@ public interface FaultOrBuilder extends
   java.lang.String getHint();
   /**
    * <pre>
-   * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
+   * Output only. How to fix it, for people; at most 1,000 characters. Empty: nothing to do but wait.
    * </pre>
    *
    * <code>string hint = 3 [json_name = "hint"];</code>
@@ -71,7 +71,7 @@ public interface FaultOrBuilder extends
 
   /**
    * <pre>
-   * Output only. HTTP status of the answer; 0 when there was none.
+   * Output only. HTTP status of the response; 0 if there was none.
    * </pre>
    *
    * <code>uint32 http_status = 4 [json_name = "httpStatus"];</code>
@@ -81,7 +81,7 @@ public interface FaultOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Whether a ticket may exist all the same. False: definitely none was made.
+   * Output only. Whether the outcome is unknown: a ticket may exist. False: definitely none was created.
    * </pre>
    *
    * <code>bool ambiguous = 5 [json_name = "ambiguous"];</code>

@@ -105,7 +105,7 @@ private static final long serialVersionUID = 0L;
   private int count_ = 0;
   /**
    * <pre>
-   * How often it fired. 1 and above.
+   * Number of times it fired. 1 and above.
    * </pre>
    *
    * <code>uint32 count = 2 [json_name = "count"];</code>
@@ -120,7 +120,7 @@ private static final long serialVersionUID = 0L;
   private int severity_ = 0;
   /**
    * <pre>
-   * How severe the rule is. Optional.
+   * Severity of the rule. Optional.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Severity severity = 3 [json_name = "severity"];</code>
@@ -131,7 +131,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How severe the rule is. Optional.
+   * Severity of the rule. Optional.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Severity severity = 3 [json_name = "severity"];</code>
@@ -582,7 +582,7 @@ private static final long serialVersionUID = 0L;
     private int count_ ;
     /**
      * <pre>
-     * How often it fired. 1 and above.
+     * Number of times it fired. 1 and above.
      * </pre>
      *
      * <code>uint32 count = 2 [json_name = "count"];</code>
@@ -594,7 +594,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How often it fired. 1 and above.
+     * Number of times it fired. 1 and above.
      * </pre>
      *
      * <code>uint32 count = 2 [json_name = "count"];</code>
@@ -610,7 +610,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How often it fired. 1 and above.
+     * Number of times it fired. 1 and above.
      * </pre>
      *
      * <code>uint32 count = 2 [json_name = "count"];</code>
@@ -626,7 +626,7 @@ private static final long serialVersionUID = 0L;
     private int severity_ = 0;
     /**
      * <pre>
-     * How severe the rule is. Optional.
+     * Severity of the rule. Optional.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Severity severity = 3 [json_name = "severity"];</code>
@@ -637,7 +637,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How severe the rule is. Optional.
+     * Severity of the rule. Optional.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Severity severity = 3 [json_name = "severity"];</code>
@@ -652,7 +652,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How severe the rule is. Optional.
+     * Severity of the rule. Optional.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Severity severity = 3 [json_name = "severity"];</code>
@@ -665,7 +665,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How severe the rule is. Optional.
+     * Severity of the rule. Optional.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Severity severity = 3 [json_name = "severity"];</code>
@@ -682,7 +682,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How severe the rule is. Optional.
+     * Severity of the rule. Optional.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Severity severity = 3 [json_name = "severity"];</code>

@@ -32,7 +32,7 @@ public interface FiringRuleOrBuilder extends
 
   /**
    * <pre>
-   * How often it fired. 1 and above.
+   * Number of times it fired. 1 and above.
    * </pre>
    *
    * <code>uint32 count = 2 [json_name = "count"];</code>
@@ -42,7 +42,7 @@ public interface FiringRuleOrBuilder extends
 
   /**
    * <pre>
-   * How severe the rule is. Optional.
+   * Severity of the rule. Optional.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Severity severity = 3 [json_name = "severity"];</code>
@@ -51,7 +51,7 @@ public interface FiringRuleOrBuilder extends
   int getSeverityValue();
   /**
    * <pre>
-   * How severe the rule is. Optional.
+   * Severity of the rule. Optional.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Severity severity = 3 [json_name = "severity"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * The delivery.
+ * The requested delivery.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.GetDeliveryResponse}
@@ -259,7 +259,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The delivery.
+   * The requested delivery.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.GetDeliveryResponse}

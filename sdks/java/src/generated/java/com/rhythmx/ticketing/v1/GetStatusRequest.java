@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Asks for the status of every ticket system.
+ * Requests the status of every connection.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.GetStatusRequest}
@@ -199,7 +199,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Asks for the status of every ticket system.
+   * Requests the status of every connection.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.GetStatusRequest}

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * How the service and its ticket systems stand.
+ * Status of the service and its connections.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.GetStatusResponse}
@@ -32,7 +32,7 @@ private static final long serialVersionUID = 0L;
     super(builder);
   }
   private GetStatusResponse() {
-    systems_ = java.util.Collections.emptyList();
+    connections_ = java.util.Collections.emptyList();
     serverVersion_ = "";
   }
 
@@ -55,65 +55,65 @@ private static final long serialVersionUID = 0L;
   }
 
   private int bitField0_;
-  public static final int SYSTEMS_FIELD_NUMBER = 1;
+  public static final int CONNECTIONS_FIELD_NUMBER = 1;
   @SuppressWarnings("serial")
-  private java.util.List<com.rhythmx.ticketing.v1.SystemStatus> systems_;
+  private java.util.List<com.rhythmx.ticketing.v1.ConnectionStatus> connections_;
   /**
    * <pre>
-   * Output only. One for each ticket system that the service knows, configured or not.
+   * Output only. One for each connection, configured or not.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
    */
   @java.lang.Override
-  public java.util.List<com.rhythmx.ticketing.v1.SystemStatus> getSystemsList() {
-    return systems_;
+  public java.util.List<com.rhythmx.ticketing.v1.ConnectionStatus> getConnectionsList() {
+    return connections_;
   }
   /**
    * <pre>
-   * Output only. One for each ticket system that the service knows, configured or not.
+   * Output only. One for each connection, configured or not.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
    */
   @java.lang.Override
-  public java.util.List<? extends com.rhythmx.ticketing.v1.SystemStatusOrBuilder> 
-      getSystemsOrBuilderList() {
-    return systems_;
+  public java.util.List<? extends com.rhythmx.ticketing.v1.ConnectionStatusOrBuilder> 
+      getConnectionsOrBuilderList() {
+    return connections_;
   }
   /**
    * <pre>
-   * Output only. One for each ticket system that the service knows, configured or not.
+   * Output only. One for each connection, configured or not.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
    */
   @java.lang.Override
-  public int getSystemsCount() {
-    return systems_.size();
+  public int getConnectionsCount() {
+    return connections_.size();
   }
   /**
    * <pre>
-   * Output only. One for each ticket system that the service knows, configured or not.
+   * Output only. One for each connection, configured or not.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
    */
   @java.lang.Override
-  public com.rhythmx.ticketing.v1.SystemStatus getSystems(int index) {
-    return systems_.get(index);
+  public com.rhythmx.ticketing.v1.ConnectionStatus getConnections(int index) {
+    return connections_.get(index);
   }
   /**
    * <pre>
-   * Output only. One for each ticket system that the service knows, configured or not.
+   * Output only. One for each connection, configured or not.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
    */
   @java.lang.Override
-  public com.rhythmx.ticketing.v1.SystemStatusOrBuilder getSystemsOrBuilder(
+  public com.rhythmx.ticketing.v1.ConnectionStatusOrBuilder getConnectionsOrBuilder(
       int index) {
-    return systems_.get(index);
+    return connections_.get(index);
   }
 
   public static final int AUTO_PUSH_FIELD_NUMBER = 2;
@@ -243,7 +243,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp startedAt_;
   /**
    * <pre>
-   * Output only. When the server was started.
+   * Output only. Start of the server.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>
@@ -255,7 +255,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the server was started.
+   * Output only. Start of the server.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>
@@ -267,7 +267,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the server was started.
+   * Output only. Start of the server.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>
@@ -291,8 +291,8 @@ private static final long serialVersionUID = 0L;
   @java.lang.Override
   public void writeTo(com.google.protobuf.CodedOutputStream output)
                       throws java.io.IOException {
-    for (int i = 0; i < systems_.size(); i++) {
-      output.writeMessage(1, systems_.get(i));
+    for (int i = 0; i < connections_.size(); i++) {
+      output.writeMessage(1, connections_.get(i));
     }
     if (((bitField0_ & 0x00000001) != 0)) {
       output.writeMessage(2, getAutoPush());
@@ -312,10 +312,10 @@ private static final long serialVersionUID = 0L;
     int size = 0;
 
         {
-          final int count = systems_.size();
+          final int count = connections_.size();
           for (int i = 0; i < count; i++) {
             size += com.google.protobuf.CodedOutputStream
-              .computeMessageSizeNoTag(systems_.get(i));
+              .computeMessageSizeNoTag(connections_.get(i));
           }
           size += 1 * count;
         }
@@ -358,8 +358,8 @@ private static final long serialVersionUID = 0L;
     }
     com.rhythmx.ticketing.v1.GetStatusResponse other = (com.rhythmx.ticketing.v1.GetStatusResponse) obj;
 
-    if (!getSystemsList()
-        .equals(other.getSystemsList())) return false;
+    if (!getConnectionsList()
+        .equals(other.getConnectionsList())) return false;
     if (hasAutoPush() != other.hasAutoPush()) return false;
     if (hasAutoPush()) {
       if (!getAutoPush()
@@ -388,9 +388,9 @@ private static final long serialVersionUID = 0L;
     }
     int hash = 41;
     hash = (19 * hash) + getDescriptor().hashCode();
-    if (getSystemsCount() > 0) {
-      hash = (37 * hash) + SYSTEMS_FIELD_NUMBER;
-      hash = (53 * hash) + getSystemsList().hashCode();
+    if (getConnectionsCount() > 0) {
+      hash = (37 * hash) + CONNECTIONS_FIELD_NUMBER;
+      hash = (53 * hash) + getConnectionsList().hashCode();
     }
     if (hasAutoPush()) {
       hash = (37 * hash) + AUTO_PUSH_FIELD_NUMBER;
@@ -505,7 +505,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How the service and its ticket systems stand.
+   * Status of the service and its connections.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.GetStatusResponse}
@@ -540,7 +540,7 @@ private static final long serialVersionUID = 0L;
     private void maybeForceBuilderInitialization() {
       if (com.google.protobuf.GeneratedMessage
               .alwaysUseFieldBuilders) {
-        internalGetSystemsFieldBuilder();
+        internalGetConnectionsFieldBuilder();
         internalGetAutoPushFieldBuilder();
         internalGetRetryFieldBuilder();
         internalGetStartedAtFieldBuilder();
@@ -550,11 +550,11 @@ private static final long serialVersionUID = 0L;
     public Builder clear() {
       super.clear();
       bitField0_ = 0;
-      if (systemsBuilder_ == null) {
-        systems_ = java.util.Collections.emptyList();
+      if (connectionsBuilder_ == null) {
+        connections_ = java.util.Collections.emptyList();
       } else {
-        systems_ = null;
-        systemsBuilder_.clear();
+        connections_ = null;
+        connectionsBuilder_.clear();
       }
       bitField0_ = (bitField0_ & ~0x00000001);
       autoPush_ = null;
@@ -606,14 +606,14 @@ private static final long serialVersionUID = 0L;
     }
 
     private void buildPartialRepeatedFields(com.rhythmx.ticketing.v1.GetStatusResponse result) {
-      if (systemsBuilder_ == null) {
+      if (connectionsBuilder_ == null) {
         if (((bitField0_ & 0x00000001) != 0)) {
-          systems_ = java.util.Collections.unmodifiableList(systems_);
+          connections_ = java.util.Collections.unmodifiableList(connections_);
           bitField0_ = (bitField0_ & ~0x00000001);
         }
-        result.systems_ = systems_;
+        result.connections_ = connections_;
       } else {
-        result.systems_ = systemsBuilder_.build();
+        result.connections_ = connectionsBuilder_.build();
       }
     }
 
@@ -656,29 +656,29 @@ private static final long serialVersionUID = 0L;
 
     public Builder mergeFrom(com.rhythmx.ticketing.v1.GetStatusResponse other) {
       if (other == com.rhythmx.ticketing.v1.GetStatusResponse.getDefaultInstance()) return this;
-      if (systemsBuilder_ == null) {
-        if (!other.systems_.isEmpty()) {
-          if (systems_.isEmpty()) {
-            systems_ = other.systems_;
+      if (connectionsBuilder_ == null) {
+        if (!other.connections_.isEmpty()) {
+          if (connections_.isEmpty()) {
+            connections_ = other.connections_;
             bitField0_ = (bitField0_ & ~0x00000001);
           } else {
-            ensureSystemsIsMutable();
-            systems_.addAll(other.systems_);
+            ensureConnectionsIsMutable();
+            connections_.addAll(other.connections_);
           }
           onChanged();
         }
       } else {
-        if (!other.systems_.isEmpty()) {
-          if (systemsBuilder_.isEmpty()) {
-            systemsBuilder_.dispose();
-            systemsBuilder_ = null;
-            systems_ = other.systems_;
+        if (!other.connections_.isEmpty()) {
+          if (connectionsBuilder_.isEmpty()) {
+            connectionsBuilder_.dispose();
+            connectionsBuilder_ = null;
+            connections_ = other.connections_;
             bitField0_ = (bitField0_ & ~0x00000001);
-            systemsBuilder_ = 
+            connectionsBuilder_ = 
               com.google.protobuf.GeneratedMessage.alwaysUseFieldBuilders ?
-                 internalGetSystemsFieldBuilder() : null;
+                 internalGetConnectionsFieldBuilder() : null;
           } else {
-            systemsBuilder_.addAllMessages(other.systems_);
+            connectionsBuilder_.addAllMessages(other.connections_);
           }
         }
       }
@@ -721,15 +721,15 @@ private static final long serialVersionUID = 0L;
               done = true;
               break;
             case 10: {
-              com.rhythmx.ticketing.v1.SystemStatus m =
+              com.rhythmx.ticketing.v1.ConnectionStatus m =
                   input.readMessage(
-                      com.rhythmx.ticketing.v1.SystemStatus.parser(),
+                      com.rhythmx.ticketing.v1.ConnectionStatus.parser(),
                       extensionRegistry);
-              if (systemsBuilder_ == null) {
-                ensureSystemsIsMutable();
-                systems_.add(m);
+              if (connectionsBuilder_ == null) {
+                ensureConnectionsIsMutable();
+                connections_.add(m);
               } else {
-                systemsBuilder_.addMessage(m);
+                connectionsBuilder_.addMessage(m);
               }
               break;
             } // case 10
@@ -776,310 +776,310 @@ private static final long serialVersionUID = 0L;
     }
     private int bitField0_;
 
-    private java.util.List<com.rhythmx.ticketing.v1.SystemStatus> systems_ =
+    private java.util.List<com.rhythmx.ticketing.v1.ConnectionStatus> connections_ =
       java.util.Collections.emptyList();
-    private void ensureSystemsIsMutable() {
+    private void ensureConnectionsIsMutable() {
       if (!((bitField0_ & 0x00000001) != 0)) {
-        systems_ = new java.util.ArrayList<com.rhythmx.ticketing.v1.SystemStatus>(systems_);
+        connections_ = new java.util.ArrayList<com.rhythmx.ticketing.v1.ConnectionStatus>(connections_);
         bitField0_ |= 0x00000001;
        }
     }
 
     private com.google.protobuf.RepeatedFieldBuilder<
-        com.rhythmx.ticketing.v1.SystemStatus, com.rhythmx.ticketing.v1.SystemStatus.Builder, com.rhythmx.ticketing.v1.SystemStatusOrBuilder> systemsBuilder_;
+        com.rhythmx.ticketing.v1.ConnectionStatus, com.rhythmx.ticketing.v1.ConnectionStatus.Builder, com.rhythmx.ticketing.v1.ConnectionStatusOrBuilder> connectionsBuilder_;
 
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public java.util.List<com.rhythmx.ticketing.v1.SystemStatus> getSystemsList() {
-      if (systemsBuilder_ == null) {
-        return java.util.Collections.unmodifiableList(systems_);
+    public java.util.List<com.rhythmx.ticketing.v1.ConnectionStatus> getConnectionsList() {
+      if (connectionsBuilder_ == null) {
+        return java.util.Collections.unmodifiableList(connections_);
       } else {
-        return systemsBuilder_.getMessageList();
+        return connectionsBuilder_.getMessageList();
       }
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public int getSystemsCount() {
-      if (systemsBuilder_ == null) {
-        return systems_.size();
+    public int getConnectionsCount() {
+      if (connectionsBuilder_ == null) {
+        return connections_.size();
       } else {
-        return systemsBuilder_.getCount();
+        return connectionsBuilder_.getCount();
       }
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public com.rhythmx.ticketing.v1.SystemStatus getSystems(int index) {
-      if (systemsBuilder_ == null) {
-        return systems_.get(index);
+    public com.rhythmx.ticketing.v1.ConnectionStatus getConnections(int index) {
+      if (connectionsBuilder_ == null) {
+        return connections_.get(index);
       } else {
-        return systemsBuilder_.getMessage(index);
+        return connectionsBuilder_.getMessage(index);
       }
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public Builder setSystems(
-        int index, com.rhythmx.ticketing.v1.SystemStatus value) {
-      if (systemsBuilder_ == null) {
+    public Builder setConnections(
+        int index, com.rhythmx.ticketing.v1.ConnectionStatus value) {
+      if (connectionsBuilder_ == null) {
         java.util.Objects.requireNonNull(value);
-        ensureSystemsIsMutable();
-        systems_.set(index, value);
+        ensureConnectionsIsMutable();
+        connections_.set(index, value);
         onChanged();
       } else {
-        systemsBuilder_.setMessage(index, value);
+        connectionsBuilder_.setMessage(index, value);
       }
       return this;
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public Builder setSystems(
-        int index, com.rhythmx.ticketing.v1.SystemStatus.Builder builderForValue) {
-      if (systemsBuilder_ == null) {
-        ensureSystemsIsMutable();
-        systems_.set(index, builderForValue.build());
+    public Builder setConnections(
+        int index, com.rhythmx.ticketing.v1.ConnectionStatus.Builder builderForValue) {
+      if (connectionsBuilder_ == null) {
+        ensureConnectionsIsMutable();
+        connections_.set(index, builderForValue.build());
         onChanged();
       } else {
-        systemsBuilder_.setMessage(index, builderForValue.build());
+        connectionsBuilder_.setMessage(index, builderForValue.build());
       }
       return this;
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public Builder addSystems(com.rhythmx.ticketing.v1.SystemStatus value) {
-      if (systemsBuilder_ == null) {
+    public Builder addConnections(com.rhythmx.ticketing.v1.ConnectionStatus value) {
+      if (connectionsBuilder_ == null) {
         java.util.Objects.requireNonNull(value);
-        ensureSystemsIsMutable();
-        systems_.add(value);
+        ensureConnectionsIsMutable();
+        connections_.add(value);
         onChanged();
       } else {
-        systemsBuilder_.addMessage(value);
+        connectionsBuilder_.addMessage(value);
       }
       return this;
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public Builder addSystems(
-        int index, com.rhythmx.ticketing.v1.SystemStatus value) {
-      if (systemsBuilder_ == null) {
+    public Builder addConnections(
+        int index, com.rhythmx.ticketing.v1.ConnectionStatus value) {
+      if (connectionsBuilder_ == null) {
         java.util.Objects.requireNonNull(value);
-        ensureSystemsIsMutable();
-        systems_.add(index, value);
+        ensureConnectionsIsMutable();
+        connections_.add(index, value);
         onChanged();
       } else {
-        systemsBuilder_.addMessage(index, value);
+        connectionsBuilder_.addMessage(index, value);
       }
       return this;
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public Builder addSystems(
-        com.rhythmx.ticketing.v1.SystemStatus.Builder builderForValue) {
-      if (systemsBuilder_ == null) {
-        ensureSystemsIsMutable();
-        systems_.add(builderForValue.build());
+    public Builder addConnections(
+        com.rhythmx.ticketing.v1.ConnectionStatus.Builder builderForValue) {
+      if (connectionsBuilder_ == null) {
+        ensureConnectionsIsMutable();
+        connections_.add(builderForValue.build());
         onChanged();
       } else {
-        systemsBuilder_.addMessage(builderForValue.build());
+        connectionsBuilder_.addMessage(builderForValue.build());
       }
       return this;
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public Builder addSystems(
-        int index, com.rhythmx.ticketing.v1.SystemStatus.Builder builderForValue) {
-      if (systemsBuilder_ == null) {
-        ensureSystemsIsMutable();
-        systems_.add(index, builderForValue.build());
+    public Builder addConnections(
+        int index, com.rhythmx.ticketing.v1.ConnectionStatus.Builder builderForValue) {
+      if (connectionsBuilder_ == null) {
+        ensureConnectionsIsMutable();
+        connections_.add(index, builderForValue.build());
         onChanged();
       } else {
-        systemsBuilder_.addMessage(index, builderForValue.build());
+        connectionsBuilder_.addMessage(index, builderForValue.build());
       }
       return this;
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public Builder addAllSystems(
-        java.lang.Iterable<? extends com.rhythmx.ticketing.v1.SystemStatus> values) {
-      if (systemsBuilder_ == null) {
-        ensureSystemsIsMutable();
+    public Builder addAllConnections(
+        java.lang.Iterable<? extends com.rhythmx.ticketing.v1.ConnectionStatus> values) {
+      if (connectionsBuilder_ == null) {
+        ensureConnectionsIsMutable();
         com.google.protobuf.AbstractMessageLite.Builder.addAll(
-            values, systems_);
+            values, connections_);
         onChanged();
       } else {
-        systemsBuilder_.addAllMessages(values);
+        connectionsBuilder_.addAllMessages(values);
       }
       return this;
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public Builder clearSystems() {
-      if (systemsBuilder_ == null) {
-        systems_ = java.util.Collections.emptyList();
+    public Builder clearConnections() {
+      if (connectionsBuilder_ == null) {
+        connections_ = java.util.Collections.emptyList();
         bitField0_ = (bitField0_ & ~0x00000001);
         onChanged();
       } else {
-        systemsBuilder_.clear();
+        connectionsBuilder_.clear();
       }
       return this;
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public Builder removeSystems(int index) {
-      if (systemsBuilder_ == null) {
-        ensureSystemsIsMutable();
-        systems_.remove(index);
+    public Builder removeConnections(int index) {
+      if (connectionsBuilder_ == null) {
+        ensureConnectionsIsMutable();
+        connections_.remove(index);
         onChanged();
       } else {
-        systemsBuilder_.remove(index);
+        connectionsBuilder_.remove(index);
       }
       return this;
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public com.rhythmx.ticketing.v1.SystemStatus.Builder getSystemsBuilder(
+    public com.rhythmx.ticketing.v1.ConnectionStatus.Builder getConnectionsBuilder(
         int index) {
-      return internalGetSystemsFieldBuilder().getBuilder(index);
+      return internalGetConnectionsFieldBuilder().getBuilder(index);
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public com.rhythmx.ticketing.v1.SystemStatusOrBuilder getSystemsOrBuilder(
+    public com.rhythmx.ticketing.v1.ConnectionStatusOrBuilder getConnectionsOrBuilder(
         int index) {
-      if (systemsBuilder_ == null) {
-        return systems_.get(index);  } else {
-        return systemsBuilder_.getMessageOrBuilder(index);
+      if (connectionsBuilder_ == null) {
+        return connections_.get(index);  } else {
+        return connectionsBuilder_.getMessageOrBuilder(index);
       }
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public java.util.List<? extends com.rhythmx.ticketing.v1.SystemStatusOrBuilder> 
-         getSystemsOrBuilderList() {
-      if (systemsBuilder_ != null) {
-        return systemsBuilder_.getMessageOrBuilderList();
+    public java.util.List<? extends com.rhythmx.ticketing.v1.ConnectionStatusOrBuilder> 
+         getConnectionsOrBuilderList() {
+      if (connectionsBuilder_ != null) {
+        return connectionsBuilder_.getMessageOrBuilderList();
       } else {
-        return java.util.Collections.unmodifiableList(systems_);
+        return java.util.Collections.unmodifiableList(connections_);
       }
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public com.rhythmx.ticketing.v1.SystemStatus.Builder addSystemsBuilder() {
-      return internalGetSystemsFieldBuilder().addBuilder(
-          com.rhythmx.ticketing.v1.SystemStatus.getDefaultInstance());
+    public com.rhythmx.ticketing.v1.ConnectionStatus.Builder addConnectionsBuilder() {
+      return internalGetConnectionsFieldBuilder().addBuilder(
+          com.rhythmx.ticketing.v1.ConnectionStatus.getDefaultInstance());
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public com.rhythmx.ticketing.v1.SystemStatus.Builder addSystemsBuilder(
+    public com.rhythmx.ticketing.v1.ConnectionStatus.Builder addConnectionsBuilder(
         int index) {
-      return internalGetSystemsFieldBuilder().addBuilder(
-          index, com.rhythmx.ticketing.v1.SystemStatus.getDefaultInstance());
+      return internalGetConnectionsFieldBuilder().addBuilder(
+          index, com.rhythmx.ticketing.v1.ConnectionStatus.getDefaultInstance());
     }
     /**
      * <pre>
-     * Output only. One for each ticket system that the service knows, configured or not.
+     * Output only. One for each connection, configured or not.
      * </pre>
      *
-     * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
      */
-    public java.util.List<com.rhythmx.ticketing.v1.SystemStatus.Builder> 
-         getSystemsBuilderList() {
-      return internalGetSystemsFieldBuilder().getBuilderList();
+    public java.util.List<com.rhythmx.ticketing.v1.ConnectionStatus.Builder> 
+         getConnectionsBuilderList() {
+      return internalGetConnectionsFieldBuilder().getBuilderList();
     }
     private com.google.protobuf.RepeatedFieldBuilder<
-        com.rhythmx.ticketing.v1.SystemStatus, com.rhythmx.ticketing.v1.SystemStatus.Builder, com.rhythmx.ticketing.v1.SystemStatusOrBuilder> 
-        internalGetSystemsFieldBuilder() {
-      if (systemsBuilder_ == null) {
-        systemsBuilder_ = new com.google.protobuf.RepeatedFieldBuilder<
-            com.rhythmx.ticketing.v1.SystemStatus, com.rhythmx.ticketing.v1.SystemStatus.Builder, com.rhythmx.ticketing.v1.SystemStatusOrBuilder>(
-                systems_,
+        com.rhythmx.ticketing.v1.ConnectionStatus, com.rhythmx.ticketing.v1.ConnectionStatus.Builder, com.rhythmx.ticketing.v1.ConnectionStatusOrBuilder> 
+        internalGetConnectionsFieldBuilder() {
+      if (connectionsBuilder_ == null) {
+        connectionsBuilder_ = new com.google.protobuf.RepeatedFieldBuilder<
+            com.rhythmx.ticketing.v1.ConnectionStatus, com.rhythmx.ticketing.v1.ConnectionStatus.Builder, com.rhythmx.ticketing.v1.ConnectionStatusOrBuilder>(
+                connections_,
                 ((bitField0_ & 0x00000001) != 0),
                 getParentForChildren(),
                 isClean());
-        systems_ = null;
+        connections_ = null;
       }
-      return systemsBuilder_;
+      return connectionsBuilder_;
     }
 
     private com.rhythmx.ticketing.v1.AutoPushSettings autoPush_;
@@ -1489,7 +1489,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> startedAtBuilder_;
     /**
      * <pre>
-     * Output only. When the server was started.
+     * Output only. Start of the server.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>
@@ -1500,7 +1500,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the server was started.
+     * Output only. Start of the server.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>
@@ -1515,7 +1515,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the server was started.
+     * Output only. Start of the server.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>
@@ -1533,7 +1533,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the server was started.
+     * Output only. Start of the server.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>
@@ -1551,7 +1551,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the server was started.
+     * Output only. Start of the server.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>
@@ -1576,7 +1576,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the server was started.
+     * Output only. Start of the server.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>
@@ -1593,7 +1593,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the server was started.
+     * Output only. Start of the server.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>
@@ -1605,7 +1605,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the server was started.
+     * Output only. Start of the server.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>
@@ -1620,7 +1620,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the server was started.
+     * Output only. Start of the server.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>

@@ -12,46 +12,46 @@ public interface GetStatusResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. One for each ticket system that the service knows, configured or not.
+   * Output only. One for each connection, configured or not.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
    */
-  java.util.List<com.rhythmx.ticketing.v1.SystemStatus> 
-      getSystemsList();
+  java.util.List<com.rhythmx.ticketing.v1.ConnectionStatus> 
+      getConnectionsList();
   /**
    * <pre>
-   * Output only. One for each ticket system that the service knows, configured or not.
+   * Output only. One for each connection, configured or not.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
    */
-  com.rhythmx.ticketing.v1.SystemStatus getSystems(int index);
+  com.rhythmx.ticketing.v1.ConnectionStatus getConnections(int index);
   /**
    * <pre>
-   * Output only. One for each ticket system that the service knows, configured or not.
+   * Output only. One for each connection, configured or not.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
    */
-  int getSystemsCount();
+  int getConnectionsCount();
   /**
    * <pre>
-   * Output only. One for each ticket system that the service knows, configured or not.
+   * Output only. One for each connection, configured or not.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
    */
-  java.util.List<? extends com.rhythmx.ticketing.v1.SystemStatusOrBuilder> 
-      getSystemsOrBuilderList();
+  java.util.List<? extends com.rhythmx.ticketing.v1.ConnectionStatusOrBuilder> 
+      getConnectionsOrBuilderList();
   /**
    * <pre>
-   * Output only. One for each ticket system that the service knows, configured or not.
+   * Output only. One for each connection, configured or not.
    * </pre>
    *
-   * <code>repeated .rhythmx.ticketing.v1.SystemStatus systems = 1 [json_name = "systems"];</code>
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
    */
-  com.rhythmx.ticketing.v1.SystemStatusOrBuilder getSystemsOrBuilder(
+  com.rhythmx.ticketing.v1.ConnectionStatusOrBuilder getConnectionsOrBuilder(
       int index);
 
   /**
@@ -130,7 +130,7 @@ public interface GetStatusResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. When the server was started.
+   * Output only. Start of the server.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>
@@ -139,7 +139,7 @@ public interface GetStatusResponseOrBuilder extends
   boolean hasStartedAt();
   /**
    * <pre>
-   * Output only. When the server was started.
+   * Output only. Start of the server.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>
@@ -148,7 +148,7 @@ public interface GetStatusResponseOrBuilder extends
   com.google.protobuf.Timestamp getStartedAt();
   /**
    * <pre>
-   * Output only. When the server was started.
+   * Output only. Start of the server.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>

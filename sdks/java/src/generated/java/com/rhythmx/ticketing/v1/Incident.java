@@ -7,9 +7,9 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * An incident as RhythmX knows it. Its text is data: in a ticket it never becomes markup, a mention, a link or a query.
- * Lengths count Unicode characters. Texts are cleaned on the way into a ticket: bidirectional controls are shown, for example as
- * "[U+202E]", other characters without a glyph are removed, and the ticket's adjustments say so.
+ * An incident of RhythmX. Its text is data: in a ticket it never becomes markup, a mention, a link or a query. Lengths count
+ * Unicode characters. Texts are cleaned for a ticket: bidirectional controls are made visible, for example as "[U+202E]", other
+ * characters without a glyph are removed, and the adjustments of the ticket say so.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.Incident}
@@ -161,7 +161,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.Actor actor_;
   /**
    * <pre>
-   * Whom or what the incident is about. Required.
+   * User, machine or address that the incident is about. Required.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Actor actor = 3 [json_name = "actor"];</code>
@@ -173,7 +173,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whom or what the incident is about. Required.
+   * User, machine or address that the incident is about. Required.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Actor actor = 3 [json_name = "actor"];</code>
@@ -185,7 +185,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whom or what the incident is about. Required.
+   * User, machine or address that the incident is about. Required.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Actor actor = 3 [json_name = "actor"];</code>
@@ -199,7 +199,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.Risk risk_;
   /**
    * <pre>
-   * How bad it is. Required.
+   * Risk score and level. Required.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Risk risk = 4 [json_name = "risk"];</code>
@@ -211,7 +211,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How bad it is. Required.
+   * Risk score and level. Required.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Risk risk = 4 [json_name = "risk"];</code>
@@ -223,7 +223,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How bad it is. Required.
+   * Risk score and level. Required.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Risk risk = 4 [json_name = "risk"];</code>
@@ -237,7 +237,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.Activity activity_;
   /**
    * <pre>
-   * What led to it. Optional: absent means that nothing was counted.
+   * Alarms and rules behind it. Optional: absent means that nothing was counted.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Activity activity = 5 [json_name = "activity"];</code>
@@ -249,7 +249,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What led to it. Optional: absent means that nothing was counted.
+   * Alarms and rules behind it. Optional: absent means that nothing was counted.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Activity activity = 5 [json_name = "activity"];</code>
@@ -261,7 +261,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What led to it. Optional: absent means that nothing was counted.
+   * Alarms and rules behind it. Optional: absent means that nothing was counted.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Activity activity = 5 [json_name = "activity"];</code>
@@ -313,7 +313,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.Sla sla_;
   /**
    * <pre>
-   * How its service level stands. Optional: absent means that none applies.
+   * Service level. Optional: absent means that none applies.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Sla sla = 7 [json_name = "sla"];</code>
@@ -325,7 +325,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How its service level stands. Optional: absent means that none applies.
+   * Service level. Optional: absent means that none applies.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Sla sla = 7 [json_name = "sla"];</code>
@@ -337,7 +337,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How its service level stands. Optional: absent means that none applies.
+   * Service level. Optional: absent means that none applies.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Sla sla = 7 [json_name = "sla"];</code>
@@ -352,7 +352,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<com.rhythmx.ticketing.v1.Tactic> tactics_;
   /**
    * <pre>
-   * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+   * MITRE ATT&amp;CK tactics, in display order. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -363,7 +363,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+   * MITRE ATT&amp;CK tactics, in display order. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -375,7 +375,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+   * MITRE ATT&amp;CK tactics, in display order. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -386,7 +386,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+   * MITRE ATT&amp;CK tactics, in display order. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -397,7 +397,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+   * MITRE ATT&amp;CK tactics, in display order. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -413,7 +413,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<com.rhythmx.ticketing.v1.Technique> techniques_;
   /**
    * <pre>
-   * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+   * MITRE ATT&amp;CK techniques, in display order. At most 200.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -424,7 +424,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+   * MITRE ATT&amp;CK techniques, in display order. At most 200.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -436,7 +436,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+   * MITRE ATT&amp;CK techniques, in display order. At most 200.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -447,7 +447,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+   * MITRE ATT&amp;CK techniques, in display order. At most 200.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -458,7 +458,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+   * MITRE ATT&amp;CK techniques, in display order. At most 200.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -540,7 +540,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object investigationNotes_ = "";
   /**
    * <pre>
-   * What analysts have found so far. Optional; at most 65,536 characters, line breaks are kept.
+   * Findings of analysts. Optional; at most 65,536 characters, line breaks are kept.
    * </pre>
    *
    * <code>string investigation_notes = 11 [json_name = "investigationNotes"];</code>
@@ -561,7 +561,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What analysts have found so far. Optional; at most 65,536 characters, line breaks are kept.
+   * Findings of analysts. Optional; at most 65,536 characters, line breaks are kept.
    * </pre>
    *
    * <code>string investigation_notes = 11 [json_name = "investigationNotes"];</code>
@@ -898,9 +898,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * An incident as RhythmX knows it. Its text is data: in a ticket it never becomes markup, a mention, a link or a query.
-   * Lengths count Unicode characters. Texts are cleaned on the way into a ticket: bidirectional controls are shown, for example as
-   * "[U+202E]", other characters without a glyph are removed, and the ticket's adjustments say so.
+   * An incident of RhythmX. Its text is data: in a ticket it never becomes markup, a mention, a link or a query. Lengths count
+   * Unicode characters. Texts are cleaned for a ticket: bidirectional controls are made visible, for example as "[U+202E]", other
+   * characters without a glyph are removed, and the adjustments of the ticket say so.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.Incident}
@@ -1549,7 +1549,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.Actor, com.rhythmx.ticketing.v1.Actor.Builder, com.rhythmx.ticketing.v1.ActorOrBuilder> actorBuilder_;
     /**
      * <pre>
-     * Whom or what the incident is about. Required.
+     * User, machine or address that the incident is about. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Actor actor = 3 [json_name = "actor"];</code>
@@ -1560,7 +1560,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whom or what the incident is about. Required.
+     * User, machine or address that the incident is about. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Actor actor = 3 [json_name = "actor"];</code>
@@ -1575,7 +1575,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whom or what the incident is about. Required.
+     * User, machine or address that the incident is about. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Actor actor = 3 [json_name = "actor"];</code>
@@ -1593,7 +1593,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whom or what the incident is about. Required.
+     * User, machine or address that the incident is about. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Actor actor = 3 [json_name = "actor"];</code>
@@ -1611,7 +1611,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whom or what the incident is about. Required.
+     * User, machine or address that the incident is about. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Actor actor = 3 [json_name = "actor"];</code>
@@ -1636,7 +1636,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whom or what the incident is about. Required.
+     * User, machine or address that the incident is about. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Actor actor = 3 [json_name = "actor"];</code>
@@ -1653,7 +1653,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whom or what the incident is about. Required.
+     * User, machine or address that the incident is about. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Actor actor = 3 [json_name = "actor"];</code>
@@ -1665,7 +1665,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whom or what the incident is about. Required.
+     * User, machine or address that the incident is about. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Actor actor = 3 [json_name = "actor"];</code>
@@ -1680,7 +1680,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whom or what the incident is about. Required.
+     * User, machine or address that the incident is about. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Actor actor = 3 [json_name = "actor"];</code>
@@ -1704,7 +1704,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.Risk, com.rhythmx.ticketing.v1.Risk.Builder, com.rhythmx.ticketing.v1.RiskOrBuilder> riskBuilder_;
     /**
      * <pre>
-     * How bad it is. Required.
+     * Risk score and level. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Risk risk = 4 [json_name = "risk"];</code>
@@ -1715,7 +1715,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How bad it is. Required.
+     * Risk score and level. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Risk risk = 4 [json_name = "risk"];</code>
@@ -1730,7 +1730,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How bad it is. Required.
+     * Risk score and level. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Risk risk = 4 [json_name = "risk"];</code>
@@ -1748,7 +1748,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How bad it is. Required.
+     * Risk score and level. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Risk risk = 4 [json_name = "risk"];</code>
@@ -1766,7 +1766,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How bad it is. Required.
+     * Risk score and level. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Risk risk = 4 [json_name = "risk"];</code>
@@ -1791,7 +1791,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How bad it is. Required.
+     * Risk score and level. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Risk risk = 4 [json_name = "risk"];</code>
@@ -1808,7 +1808,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How bad it is. Required.
+     * Risk score and level. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Risk risk = 4 [json_name = "risk"];</code>
@@ -1820,7 +1820,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How bad it is. Required.
+     * Risk score and level. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Risk risk = 4 [json_name = "risk"];</code>
@@ -1835,7 +1835,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How bad it is. Required.
+     * Risk score and level. Required.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Risk risk = 4 [json_name = "risk"];</code>
@@ -1859,7 +1859,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.Activity, com.rhythmx.ticketing.v1.Activity.Builder, com.rhythmx.ticketing.v1.ActivityOrBuilder> activityBuilder_;
     /**
      * <pre>
-     * What led to it. Optional: absent means that nothing was counted.
+     * Alarms and rules behind it. Optional: absent means that nothing was counted.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Activity activity = 5 [json_name = "activity"];</code>
@@ -1870,7 +1870,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What led to it. Optional: absent means that nothing was counted.
+     * Alarms and rules behind it. Optional: absent means that nothing was counted.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Activity activity = 5 [json_name = "activity"];</code>
@@ -1885,7 +1885,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What led to it. Optional: absent means that nothing was counted.
+     * Alarms and rules behind it. Optional: absent means that nothing was counted.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Activity activity = 5 [json_name = "activity"];</code>
@@ -1903,7 +1903,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What led to it. Optional: absent means that nothing was counted.
+     * Alarms and rules behind it. Optional: absent means that nothing was counted.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Activity activity = 5 [json_name = "activity"];</code>
@@ -1921,7 +1921,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What led to it. Optional: absent means that nothing was counted.
+     * Alarms and rules behind it. Optional: absent means that nothing was counted.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Activity activity = 5 [json_name = "activity"];</code>
@@ -1946,7 +1946,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What led to it. Optional: absent means that nothing was counted.
+     * Alarms and rules behind it. Optional: absent means that nothing was counted.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Activity activity = 5 [json_name = "activity"];</code>
@@ -1963,7 +1963,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What led to it. Optional: absent means that nothing was counted.
+     * Alarms and rules behind it. Optional: absent means that nothing was counted.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Activity activity = 5 [json_name = "activity"];</code>
@@ -1975,7 +1975,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What led to it. Optional: absent means that nothing was counted.
+     * Alarms and rules behind it. Optional: absent means that nothing was counted.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Activity activity = 5 [json_name = "activity"];</code>
@@ -1990,7 +1990,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What led to it. Optional: absent means that nothing was counted.
+     * Alarms and rules behind it. Optional: absent means that nothing was counted.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Activity activity = 5 [json_name = "activity"];</code>
@@ -2169,7 +2169,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.Sla, com.rhythmx.ticketing.v1.Sla.Builder, com.rhythmx.ticketing.v1.SlaOrBuilder> slaBuilder_;
     /**
      * <pre>
-     * How its service level stands. Optional: absent means that none applies.
+     * Service level. Optional: absent means that none applies.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Sla sla = 7 [json_name = "sla"];</code>
@@ -2180,7 +2180,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How its service level stands. Optional: absent means that none applies.
+     * Service level. Optional: absent means that none applies.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Sla sla = 7 [json_name = "sla"];</code>
@@ -2195,7 +2195,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How its service level stands. Optional: absent means that none applies.
+     * Service level. Optional: absent means that none applies.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Sla sla = 7 [json_name = "sla"];</code>
@@ -2213,7 +2213,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How its service level stands. Optional: absent means that none applies.
+     * Service level. Optional: absent means that none applies.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Sla sla = 7 [json_name = "sla"];</code>
@@ -2231,7 +2231,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How its service level stands. Optional: absent means that none applies.
+     * Service level. Optional: absent means that none applies.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Sla sla = 7 [json_name = "sla"];</code>
@@ -2256,7 +2256,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How its service level stands. Optional: absent means that none applies.
+     * Service level. Optional: absent means that none applies.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Sla sla = 7 [json_name = "sla"];</code>
@@ -2273,7 +2273,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How its service level stands. Optional: absent means that none applies.
+     * Service level. Optional: absent means that none applies.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Sla sla = 7 [json_name = "sla"];</code>
@@ -2285,7 +2285,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How its service level stands. Optional: absent means that none applies.
+     * Service level. Optional: absent means that none applies.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Sla sla = 7 [json_name = "sla"];</code>
@@ -2300,7 +2300,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How its service level stands. Optional: absent means that none applies.
+     * Service level. Optional: absent means that none applies.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Sla sla = 7 [json_name = "sla"];</code>
@@ -2333,7 +2333,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2347,7 +2347,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2361,7 +2361,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2375,7 +2375,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2394,7 +2394,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2412,7 +2412,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2430,7 +2430,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2449,7 +2449,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2467,7 +2467,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2485,7 +2485,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2504,7 +2504,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2521,7 +2521,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2538,7 +2538,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2549,7 +2549,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2563,7 +2563,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2578,7 +2578,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2589,7 +2589,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2601,7 +2601,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+     * MITRE ATT&amp;CK tactics, in display order. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -2639,7 +2639,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2653,7 +2653,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2667,7 +2667,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2681,7 +2681,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2700,7 +2700,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2718,7 +2718,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2736,7 +2736,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2755,7 +2755,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2773,7 +2773,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2791,7 +2791,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2810,7 +2810,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2827,7 +2827,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2844,7 +2844,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2855,7 +2855,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2869,7 +2869,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2884,7 +2884,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2895,7 +2895,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -2907,7 +2907,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+     * MITRE ATT&amp;CK techniques, in display order. At most 200.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -3258,7 +3258,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object investigationNotes_ = "";
     /**
      * <pre>
-     * What analysts have found so far. Optional; at most 65,536 characters, line breaks are kept.
+     * Findings of analysts. Optional; at most 65,536 characters, line breaks are kept.
      * </pre>
      *
      * <code>string investigation_notes = 11 [json_name = "investigationNotes"];</code>
@@ -3278,7 +3278,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What analysts have found so far. Optional; at most 65,536 characters, line breaks are kept.
+     * Findings of analysts. Optional; at most 65,536 characters, line breaks are kept.
      * </pre>
      *
      * <code>string investigation_notes = 11 [json_name = "investigationNotes"];</code>
@@ -3299,7 +3299,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What analysts have found so far. Optional; at most 65,536 characters, line breaks are kept.
+     * Findings of analysts. Optional; at most 65,536 characters, line breaks are kept.
      * </pre>
      *
      * <code>string investigation_notes = 11 [json_name = "investigationNotes"];</code>
@@ -3316,7 +3316,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What analysts have found so far. Optional; at most 65,536 characters, line breaks are kept.
+     * Findings of analysts. Optional; at most 65,536 characters, line breaks are kept.
      * </pre>
      *
      * <code>string investigation_notes = 11 [json_name = "investigationNotes"];</code>
@@ -3330,7 +3330,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What analysts have found so far. Optional; at most 65,536 characters, line breaks are kept.
+     * Findings of analysts. Optional; at most 65,536 characters, line breaks are kept.
      * </pre>
      *
      * <code>string investigation_notes = 11 [json_name = "investigationNotes"];</code>

@@ -54,7 +54,7 @@ public interface IncidentOrBuilder extends
 
   /**
    * <pre>
-   * Whom or what the incident is about. Required.
+   * User, machine or address that the incident is about. Required.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Actor actor = 3 [json_name = "actor"];</code>
@@ -63,7 +63,7 @@ public interface IncidentOrBuilder extends
   boolean hasActor();
   /**
    * <pre>
-   * Whom or what the incident is about. Required.
+   * User, machine or address that the incident is about. Required.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Actor actor = 3 [json_name = "actor"];</code>
@@ -72,7 +72,7 @@ public interface IncidentOrBuilder extends
   com.rhythmx.ticketing.v1.Actor getActor();
   /**
    * <pre>
-   * Whom or what the incident is about. Required.
+   * User, machine or address that the incident is about. Required.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Actor actor = 3 [json_name = "actor"];</code>
@@ -81,7 +81,7 @@ public interface IncidentOrBuilder extends
 
   /**
    * <pre>
-   * How bad it is. Required.
+   * Risk score and level. Required.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Risk risk = 4 [json_name = "risk"];</code>
@@ -90,7 +90,7 @@ public interface IncidentOrBuilder extends
   boolean hasRisk();
   /**
    * <pre>
-   * How bad it is. Required.
+   * Risk score and level. Required.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Risk risk = 4 [json_name = "risk"];</code>
@@ -99,7 +99,7 @@ public interface IncidentOrBuilder extends
   com.rhythmx.ticketing.v1.Risk getRisk();
   /**
    * <pre>
-   * How bad it is. Required.
+   * Risk score and level. Required.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Risk risk = 4 [json_name = "risk"];</code>
@@ -108,7 +108,7 @@ public interface IncidentOrBuilder extends
 
   /**
    * <pre>
-   * What led to it. Optional: absent means that nothing was counted.
+   * Alarms and rules behind it. Optional: absent means that nothing was counted.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Activity activity = 5 [json_name = "activity"];</code>
@@ -117,7 +117,7 @@ public interface IncidentOrBuilder extends
   boolean hasActivity();
   /**
    * <pre>
-   * What led to it. Optional: absent means that nothing was counted.
+   * Alarms and rules behind it. Optional: absent means that nothing was counted.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Activity activity = 5 [json_name = "activity"];</code>
@@ -126,7 +126,7 @@ public interface IncidentOrBuilder extends
   com.rhythmx.ticketing.v1.Activity getActivity();
   /**
    * <pre>
-   * What led to it. Optional: absent means that nothing was counted.
+   * Alarms and rules behind it. Optional: absent means that nothing was counted.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Activity activity = 5 [json_name = "activity"];</code>
@@ -162,7 +162,7 @@ public interface IncidentOrBuilder extends
 
   /**
    * <pre>
-   * How its service level stands. Optional: absent means that none applies.
+   * Service level. Optional: absent means that none applies.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Sla sla = 7 [json_name = "sla"];</code>
@@ -171,7 +171,7 @@ public interface IncidentOrBuilder extends
   boolean hasSla();
   /**
    * <pre>
-   * How its service level stands. Optional: absent means that none applies.
+   * Service level. Optional: absent means that none applies.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Sla sla = 7 [json_name = "sla"];</code>
@@ -180,7 +180,7 @@ public interface IncidentOrBuilder extends
   com.rhythmx.ticketing.v1.Sla getSla();
   /**
    * <pre>
-   * How its service level stands. Optional: absent means that none applies.
+   * Service level. Optional: absent means that none applies.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Sla sla = 7 [json_name = "sla"];</code>
@@ -189,7 +189,7 @@ public interface IncidentOrBuilder extends
 
   /**
    * <pre>
-   * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+   * MITRE ATT&amp;CK tactics, in display order. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -198,7 +198,7 @@ public interface IncidentOrBuilder extends
       getTacticsList();
   /**
    * <pre>
-   * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+   * MITRE ATT&amp;CK tactics, in display order. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -206,7 +206,7 @@ public interface IncidentOrBuilder extends
   com.rhythmx.ticketing.v1.Tactic getTactics(int index);
   /**
    * <pre>
-   * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+   * MITRE ATT&amp;CK tactics, in display order. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -214,7 +214,7 @@ public interface IncidentOrBuilder extends
   int getTacticsCount();
   /**
    * <pre>
-   * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+   * MITRE ATT&amp;CK tactics, in display order. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -223,7 +223,7 @@ public interface IncidentOrBuilder extends
       getTacticsOrBuilderList();
   /**
    * <pre>
-   * MITRE ATT&amp;CK tactics, in the order in which they are to be shown. At most 50.
+   * MITRE ATT&amp;CK tactics, in display order. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Tactic tactics = 8 [json_name = "tactics"];</code>
@@ -233,7 +233,7 @@ public interface IncidentOrBuilder extends
 
   /**
    * <pre>
-   * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+   * MITRE ATT&amp;CK techniques, in display order. At most 200.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -242,7 +242,7 @@ public interface IncidentOrBuilder extends
       getTechniquesList();
   /**
    * <pre>
-   * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+   * MITRE ATT&amp;CK techniques, in display order. At most 200.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -250,7 +250,7 @@ public interface IncidentOrBuilder extends
   com.rhythmx.ticketing.v1.Technique getTechniques(int index);
   /**
    * <pre>
-   * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+   * MITRE ATT&amp;CK techniques, in display order. At most 200.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -258,7 +258,7 @@ public interface IncidentOrBuilder extends
   int getTechniquesCount();
   /**
    * <pre>
-   * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+   * MITRE ATT&amp;CK techniques, in display order. At most 200.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -267,7 +267,7 @@ public interface IncidentOrBuilder extends
       getTechniquesOrBuilderList();
   /**
    * <pre>
-   * MITRE ATT&amp;CK techniques, in the order in which they are to be shown. At most 200.
+   * MITRE ATT&amp;CK techniques, in display order. At most 200.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Technique techniques = 9 [json_name = "techniques"];</code>
@@ -326,7 +326,7 @@ public interface IncidentOrBuilder extends
 
   /**
    * <pre>
-   * What analysts have found so far. Optional; at most 65,536 characters, line breaks are kept.
+   * Findings of analysts. Optional; at most 65,536 characters, line breaks are kept.
    * </pre>
    *
    * <code>string investigation_notes = 11 [json_name = "investigationNotes"];</code>
@@ -335,7 +335,7 @@ public interface IncidentOrBuilder extends
   java.lang.String getInvestigationNotes();
   /**
    * <pre>
-   * What analysts have found so far. Optional; at most 65,536 characters, line breaks are kept.
+   * Findings of analysts. Optional; at most 65,536 characters, line breaks are kept.
    * </pre>
    *
    * <code>string investigation_notes = 11 [json_name = "investigationNotes"];</code>

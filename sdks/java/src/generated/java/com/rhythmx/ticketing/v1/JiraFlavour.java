@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Which Jira it is: they differ in their API and in their markup.
+ * Edition of Jira. Editions differ in their API and their markup.
  * </pre>
  *
  * Protobuf enum {@code rhythmx.ticketing.v1.JiraFlavour}
@@ -17,7 +17,7 @@ public enum JiraFlavour
     implements com.google.protobuf.ProtocolMessageEnum {
   /**
    * <pre>
-   * Refused where it is given; leave the field out to keep what is stored.
+   * Refused. To keep the stored value, leave the field out.
    * </pre>
    *
    * <code>JIRA_FLAVOUR_UNSPECIFIED = 0;</code>
@@ -25,7 +25,7 @@ public enum JiraFlavour
   JIRA_FLAVOUR_UNSPECIFIED(0),
   /**
    * <pre>
-   * Asked from the site itself.
+   * Read from the site.
    * </pre>
    *
    * <code>JIRA_FLAVOUR_AUTO = 1;</code>
@@ -61,7 +61,7 @@ public enum JiraFlavour
   }
   /**
    * <pre>
-   * Refused where it is given; leave the field out to keep what is stored.
+   * Refused. To keep the stored value, leave the field out.
    * </pre>
    *
    * <code>JIRA_FLAVOUR_UNSPECIFIED = 0;</code>
@@ -69,7 +69,7 @@ public enum JiraFlavour
   public static final int JIRA_FLAVOUR_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * Asked from the site itself.
+   * Read from the site.
    * </pre>
    *
    * <code>JIRA_FLAVOUR_AUTO = 1;</code>

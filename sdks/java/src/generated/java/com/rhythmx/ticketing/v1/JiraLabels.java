@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * A list of labels that can be present and empty.
+ * A list of labels. The message can be present and empty.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.JiraLabels}
@@ -276,7 +276,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A list of labels that can be present and empty.
+   * A list of labels. The message can be present and empty.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.JiraLabels}

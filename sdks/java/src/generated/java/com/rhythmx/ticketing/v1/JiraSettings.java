@@ -7,18 +7,17 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * How to reach and use Jira. `enabled: true` needs a URL, a project key and either email and API token or a personal
- * access token, given now or before.
+ * Settings of a Jira connection. `enabled: true` requires a URL, a project key and either email and API token or a personal access
+ * token, in this request or stored.
  *
- * A secret is bound to its origin and to the way there: a change of the host in `url` or `gateway_url`, of `cloud_id`,
- * `proxy_url` or `ca_certificates` demands the secret again in the same request (SECRET_REQUIRED). `proxy_password` is
- * bound to the proxy: another host, port or scheme in `proxy_url`, or other `ca_certificates` where the proxy is https,
- * demands it again.
+ * A secret is bound to its origin and to the route: a change of the host in `url` or `gateway_url`, of `cloud_id`, `proxy_url` or
+ * `ca_certificates` requires the secret again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the proxy:
+ * another host, port or scheme in `proxy_url`, or other `ca_certificates` with an https proxy, requires it again.
  *
- * Addresses are https, on port 443 or 8443, and lead to the public Internet. What else is called, the server's operator
- * permits (`ticketing serve --allow-target`), and nobody by a request: other ports, plain http, private networks and the
- * server's own machine. An address that breaks these rules as it is written is refused here (SETTINGS_INVALID); one whose
- * name turns out to lead elsewhere, when it is called (FAULT_KIND_NOT_PERMITTED).
+ * Addresses are https, on port 443 or 8443, on the public Internet. Only the operator of the server can permit others (`ticketing
+ * serve --allow-target`): other ports, plain http, private networks and the server's own host. An address that breaks these rules
+ * as it is written is refused here (SETTINGS_INVALID); an address that resolves to a forbidden one is refused when it is called
+ * (FAULT_KIND_NOT_PERMITTED).
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.JiraSettings}
@@ -110,8 +109,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object url_ = "";
   /**
    * <pre>
-   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
-   * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. The address of a
+   * page is reduced to its site, which the response shows. Examples: "https://acme.atlassian.net",
    * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
    * </pre>
    *
@@ -124,8 +123,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
-   * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. The address of a
+   * page is reduced to its site, which the response shows. Examples: "https://acme.atlassian.net",
    * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
    * </pre>
    *
@@ -147,8 +146,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
-   * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. The address of a
+   * page is reduced to its site, which the response shows. Examples: "https://acme.atlassian.net",
    * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
    * </pre>
    *
@@ -175,8 +174,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object email_ = "";
   /**
    * <pre>
-   * Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
-   * At most 320 characters; "" removes it.
+   * Account of the API token (on Data Center: the user name, with its password as `api_token`). At most 320 characters; "" removes
+   * it.
    * </pre>
    *
    * <code>optional string email = 3 [json_name = "email"];</code>
@@ -188,8 +187,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
-   * At most 320 characters; "" removes it.
+   * Account of the API token (on Data Center: the user name, with its password as `api_token`). At most 320 characters; "" removes
+   * it.
    * </pre>
    *
    * <code>optional string email = 3 [json_name = "email"];</code>
@@ -210,8 +209,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
-   * At most 320 characters; "" removes it.
+   * Account of the API token (on Data Center: the user name, with its password as `api_token`). At most 320 characters; "" removes
+   * it.
    * </pre>
    *
    * <code>optional string email = 3 [json_name = "email"];</code>
@@ -237,8 +236,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object apiToken_ = "";
   /**
    * <pre>
-   * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored
-   * personal access token, giving both is refused; "" removes whichever is stored.
+   * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored personal access
+   * token; setting both is refused. "" removes the stored one of either kind.
    * </pre>
    *
    * <code>optional string api_token = 4 [json_name = "apiToken", debug_redact = true];</code>
@@ -250,8 +249,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored
-   * personal access token, giving both is refused; "" removes whichever is stored.
+   * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored personal access
+   * token; setting both is refused. "" removes the stored one of either kind.
    * </pre>
    *
    * <code>optional string api_token = 4 [json_name = "apiToken", debug_redact = true];</code>
@@ -272,8 +271,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored
-   * personal access token, giving both is refused; "" removes whichever is stored.
+   * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored personal access
+   * token; setting both is refused. "" removes the stored one of either kind.
    * </pre>
    *
    * <code>optional string api_token = 4 [json_name = "apiToken", debug_redact = true];</code>
@@ -300,7 +299,7 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Write-only. Personal access token of Jira Data Center, sent as Bearer. At most 4,096 characters. Replaces a stored
-   * API token; "" removes whichever is stored.
+   * API token; "" removes the stored one of either kind.
    * </pre>
    *
    * <code>optional string personal_access_token = 5 [json_name = "personalAccessToken", debug_redact = true];</code>
@@ -313,7 +312,7 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Write-only. Personal access token of Jira Data Center, sent as Bearer. At most 4,096 characters. Replaces a stored
-   * API token; "" removes whichever is stored.
+   * API token; "" removes the stored one of either kind.
    * </pre>
    *
    * <code>optional string personal_access_token = 5 [json_name = "personalAccessToken", debug_redact = true];</code>
@@ -335,7 +334,7 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Write-only. Personal access token of Jira Data Center, sent as Bearer. At most 4,096 characters. Replaces a stored
-   * API token; "" removes whichever is stored.
+   * API token; "" removes the stored one of either kind.
    * </pre>
    *
    * <code>optional string personal_access_token = 5 [json_name = "personalAccessToken", debug_redact = true];</code>
@@ -361,7 +360,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object projectKey_ = "";
   /**
    * <pre>
-   * Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
+   * Key of the project of the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
    * characters. Example: "SEC".
    * </pre>
    *
@@ -374,7 +373,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
+   * Key of the project of the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
    * characters. Example: "SEC".
    * </pre>
    *
@@ -396,7 +395,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
+   * Key of the project of the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
    * characters. Example: "SEC".
    * </pre>
    *
@@ -484,7 +483,7 @@ private static final long serialVersionUID = 0L;
   private int flavour_ = 0;
   /**
    * <pre>
-   * Which Jira it is. Default JIRA_FLAVOUR_AUTO.
+   * Edition of Jira. Default JIRA_FLAVOUR_AUTO.
    * </pre>
    *
    * <code>optional .rhythmx.ticketing.v1.JiraFlavour flavour = 8 [json_name = "flavour"];</code>
@@ -495,7 +494,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which Jira it is. Default JIRA_FLAVOUR_AUTO.
+   * Edition of Jira. Default JIRA_FLAVOUR_AUTO.
    * </pre>
    *
    * <code>optional .rhythmx.ticketing.v1.JiraFlavour flavour = 8 [json_name = "flavour"];</code>
@@ -506,7 +505,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which Jira it is. Default JIRA_FLAVOUR_AUTO.
+   * Edition of Jira. Default JIRA_FLAVOUR_AUTO.
    * </pre>
    *
    * <code>optional .rhythmx.ticketing.v1.JiraFlavour flavour = 8 [json_name = "flavour"];</code>
@@ -522,8 +521,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object cloudId_ = "";
   /**
    * <pre>
-   * Cloud ID of the site, for a scoped API token or a service account: requests then go to
-   * `{gateway_url}/ex/jira/{cloud_id}`, links keep `url`. A UUID; "" removes it.
+   * Cloud ID of the site, for a scoped API token or a service account: requests go to `{gateway_url}/ex/jira/{cloud_id}`, links
+   * keep `url`. A UUID; "" removes it.
    * </pre>
    *
    * <code>optional string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -535,8 +534,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Cloud ID of the site, for a scoped API token or a service account: requests then go to
-   * `{gateway_url}/ex/jira/{cloud_id}`, links keep `url`. A UUID; "" removes it.
+   * Cloud ID of the site, for a scoped API token or a service account: requests go to `{gateway_url}/ex/jira/{cloud_id}`, links
+   * keep `url`. A UUID; "" removes it.
    * </pre>
    *
    * <code>optional string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -557,8 +556,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Cloud ID of the site, for a scoped API token or a service account: requests then go to
-   * `{gateway_url}/ex/jira/{cloud_id}`, links keep `url`. A UUID; "" removes it.
+   * Cloud ID of the site, for a scoped API token or a service account: requests go to `{gateway_url}/ex/jira/{cloud_id}`, links
+   * keep `url`. A UUID; "" removes it.
    * </pre>
    *
    * <code>optional string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -642,7 +641,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.JiraLabels labels_;
   /**
    * <pre>
-   * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+   * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraLabels labels = 11 [json_name = "labels"];</code>
@@ -654,7 +653,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+   * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraLabels labels = 11 [json_name = "labels"];</code>
@@ -666,7 +665,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+   * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraLabels labels = 11 [json_name = "labels"];</code>
@@ -681,10 +680,9 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object proxyUrl_ = "";
   /**
    * <pre>
-   * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-   * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-   * "http://proxy.acme.example:3128".
+   * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+   * and query; "" removes it. The rules for `url` apply: the operator has to permit a proxy in a private network or with plain
+   * http. Example: "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -696,10 +694,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-   * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-   * "http://proxy.acme.example:3128".
+   * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+   * and query; "" removes it. The rules for `url` apply: the operator has to permit a proxy in a private network or with plain
+   * http. Example: "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -720,10 +717,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-   * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-   * "http://proxy.acme.example:3128".
+   * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+   * and query; "" removes it. The rules for `url` apply: the operator has to permit a proxy in a private network or with plain
+   * http. Example: "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -749,9 +745,9 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object caCertificates_ = "";
   /**
    * <pre>
-   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-   * names and as long as it is valid.
+   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+   * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+   * valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -763,9 +759,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-   * names and as long as it is valid.
+   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+   * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+   * valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -786,9 +782,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-   * names and as long as it is valid.
+   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+   * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+   * valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -814,9 +810,9 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object proxyUsername_ = "";
   /**
    * <pre>
-   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-   * (`ticketing serve --proxy-logins`), if anything.
+   * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+   * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+   * serve --proxy-logins`), if any.
    * </pre>
    *
    * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
@@ -828,9 +824,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-   * (`ticketing serve --proxy-logins`), if anything.
+   * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+   * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+   * serve --proxy-logins`), if any.
    * </pre>
    *
    * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
@@ -851,9 +847,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-   * (`ticketing serve --proxy-logins`), if anything.
+   * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+   * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+   * serve --proxy-logins`), if any.
    * </pre>
    *
    * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
@@ -879,8 +875,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object proxyPassword_ = "";
   /**
    * <pre>
-   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-   * "" removes it.
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+   * removes it.
    * </pre>
    *
    * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -892,8 +888,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-   * "" removes it.
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+   * removes it.
    * </pre>
    *
    * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -914,8 +910,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-   * "" removes it.
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+   * removes it.
    * </pre>
    *
    * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -941,9 +937,9 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object publicUrl_ = "";
   /**
    * <pre>
-   * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
-   * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
-   * for people, else `url`. Example: "https://jira.acme.example".
+   * Address of the site for people, used for links if the service calls another one. http or https, at most 2,048 characters; ""
+   * removes it. It is never called. Absent: the base URL of a Data Center, if people can use it, else `url`. Example:
+   * "https://jira.acme.example".
    * </pre>
    *
    * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
@@ -955,9 +951,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
-   * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
-   * for people, else `url`. Example: "https://jira.acme.example".
+   * Address of the site for people, used for links if the service calls another one. http or https, at most 2,048 characters; ""
+   * removes it. It is never called. Absent: the base URL of a Data Center, if people can use it, else `url`. Example:
+   * "https://jira.acme.example".
    * </pre>
    *
    * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
@@ -978,9 +974,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
-   * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
-   * for people, else `url`. Example: "https://jira.acme.example".
+   * Address of the site for people, used for links if the service calls another one. http or https, at most 2,048 characters; ""
+   * removes it. It is never called. Absent: the base URL of a Data Center, if people can use it, else `url`. Example:
+   * "https://jira.acme.example".
    * </pre>
    *
    * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
@@ -1396,18 +1392,17 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How to reach and use Jira. `enabled: true` needs a URL, a project key and either email and API token or a personal
-   * access token, given now or before.
+   * Settings of a Jira connection. `enabled: true` requires a URL, a project key and either email and API token or a personal access
+   * token, in this request or stored.
    *
-   * A secret is bound to its origin and to the way there: a change of the host in `url` or `gateway_url`, of `cloud_id`,
-   * `proxy_url` or `ca_certificates` demands the secret again in the same request (SECRET_REQUIRED). `proxy_password` is
-   * bound to the proxy: another host, port or scheme in `proxy_url`, or other `ca_certificates` where the proxy is https,
-   * demands it again.
+   * A secret is bound to its origin and to the route: a change of the host in `url` or `gateway_url`, of `cloud_id`, `proxy_url` or
+   * `ca_certificates` requires the secret again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the proxy:
+   * another host, port or scheme in `proxy_url`, or other `ca_certificates` with an https proxy, requires it again.
    *
-   * Addresses are https, on port 443 or 8443, and lead to the public Internet. What else is called, the server's operator
-   * permits (`ticketing serve --allow-target`), and nobody by a request: other ports, plain http, private networks and the
-   * server's own machine. An address that breaks these rules as it is written is refused here (SETTINGS_INVALID); one whose
-   * name turns out to lead elsewhere, when it is called (FAULT_KIND_NOT_PERMITTED).
+   * Addresses are https, on port 443 or 8443, on the public Internet. Only the operator of the server can permit others (`ticketing
+   * serve --allow-target`): other ports, plain http, private networks and the server's own host. An address that breaks these rules
+   * as it is written is refused here (SETTINGS_INVALID); an address that resolves to a forbidden one is refused when it is called
+   * (FAULT_KIND_NOT_PERMITTED).
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.JiraSettings}
@@ -1840,8 +1835,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object url_ = "";
     /**
      * <pre>
-     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
-     * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. The address of a
+     * page is reduced to its site, which the response shows. Examples: "https://acme.atlassian.net",
      * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
      * </pre>
      *
@@ -1853,8 +1848,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
-     * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. The address of a
+     * page is reduced to its site, which the response shows. Examples: "https://acme.atlassian.net",
      * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
      * </pre>
      *
@@ -1875,8 +1870,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
-     * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. The address of a
+     * page is reduced to its site, which the response shows. Examples: "https://acme.atlassian.net",
      * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
      * </pre>
      *
@@ -1898,8 +1893,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
-     * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. The address of a
+     * page is reduced to its site, which the response shows. Examples: "https://acme.atlassian.net",
      * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
      * </pre>
      *
@@ -1917,8 +1912,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
-     * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. The address of a
+     * page is reduced to its site, which the response shows. Examples: "https://acme.atlassian.net",
      * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
      * </pre>
      *
@@ -1933,8 +1928,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
-     * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. The address of a
+     * page is reduced to its site, which the response shows. Examples: "https://acme.atlassian.net",
      * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
      * </pre>
      *
@@ -1955,8 +1950,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object email_ = "";
     /**
      * <pre>
-     * Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
-     * At most 320 characters; "" removes it.
+     * Account of the API token (on Data Center: the user name, with its password as `api_token`). At most 320 characters; "" removes
+     * it.
      * </pre>
      *
      * <code>optional string email = 3 [json_name = "email"];</code>
@@ -1967,8 +1962,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
-     * At most 320 characters; "" removes it.
+     * Account of the API token (on Data Center: the user name, with its password as `api_token`). At most 320 characters; "" removes
+     * it.
      * </pre>
      *
      * <code>optional string email = 3 [json_name = "email"];</code>
@@ -1988,8 +1983,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
-     * At most 320 characters; "" removes it.
+     * Account of the API token (on Data Center: the user name, with its password as `api_token`). At most 320 characters; "" removes
+     * it.
      * </pre>
      *
      * <code>optional string email = 3 [json_name = "email"];</code>
@@ -2010,8 +2005,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
-     * At most 320 characters; "" removes it.
+     * Account of the API token (on Data Center: the user name, with its password as `api_token`). At most 320 characters; "" removes
+     * it.
      * </pre>
      *
      * <code>optional string email = 3 [json_name = "email"];</code>
@@ -2028,8 +2023,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
-     * At most 320 characters; "" removes it.
+     * Account of the API token (on Data Center: the user name, with its password as `api_token`). At most 320 characters; "" removes
+     * it.
      * </pre>
      *
      * <code>optional string email = 3 [json_name = "email"];</code>
@@ -2043,8 +2038,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
-     * At most 320 characters; "" removes it.
+     * Account of the API token (on Data Center: the user name, with its password as `api_token`). At most 320 characters; "" removes
+     * it.
      * </pre>
      *
      * <code>optional string email = 3 [json_name = "email"];</code>
@@ -2064,8 +2059,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object apiToken_ = "";
     /**
      * <pre>
-     * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored
-     * personal access token, giving both is refused; "" removes whichever is stored.
+     * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored personal access
+     * token; setting both is refused. "" removes the stored one of either kind.
      * </pre>
      *
      * <code>optional string api_token = 4 [json_name = "apiToken", debug_redact = true];</code>
@@ -2076,8 +2071,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored
-     * personal access token, giving both is refused; "" removes whichever is stored.
+     * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored personal access
+     * token; setting both is refused. "" removes the stored one of either kind.
      * </pre>
      *
      * <code>optional string api_token = 4 [json_name = "apiToken", debug_redact = true];</code>
@@ -2097,8 +2092,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored
-     * personal access token, giving both is refused; "" removes whichever is stored.
+     * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored personal access
+     * token; setting both is refused. "" removes the stored one of either kind.
      * </pre>
      *
      * <code>optional string api_token = 4 [json_name = "apiToken", debug_redact = true];</code>
@@ -2119,8 +2114,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored
-     * personal access token, giving both is refused; "" removes whichever is stored.
+     * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored personal access
+     * token; setting both is refused. "" removes the stored one of either kind.
      * </pre>
      *
      * <code>optional string api_token = 4 [json_name = "apiToken", debug_redact = true];</code>
@@ -2137,8 +2132,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored
-     * personal access token, giving both is refused; "" removes whichever is stored.
+     * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored personal access
+     * token; setting both is refused. "" removes the stored one of either kind.
      * </pre>
      *
      * <code>optional string api_token = 4 [json_name = "apiToken", debug_redact = true];</code>
@@ -2152,8 +2147,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored
-     * personal access token, giving both is refused; "" removes whichever is stored.
+     * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored personal access
+     * token; setting both is refused. "" removes the stored one of either kind.
      * </pre>
      *
      * <code>optional string api_token = 4 [json_name = "apiToken", debug_redact = true];</code>
@@ -2174,7 +2169,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Write-only. Personal access token of Jira Data Center, sent as Bearer. At most 4,096 characters. Replaces a stored
-     * API token; "" removes whichever is stored.
+     * API token; "" removes the stored one of either kind.
      * </pre>
      *
      * <code>optional string personal_access_token = 5 [json_name = "personalAccessToken", debug_redact = true];</code>
@@ -2186,7 +2181,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Write-only. Personal access token of Jira Data Center, sent as Bearer. At most 4,096 characters. Replaces a stored
-     * API token; "" removes whichever is stored.
+     * API token; "" removes the stored one of either kind.
      * </pre>
      *
      * <code>optional string personal_access_token = 5 [json_name = "personalAccessToken", debug_redact = true];</code>
@@ -2207,7 +2202,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Write-only. Personal access token of Jira Data Center, sent as Bearer. At most 4,096 characters. Replaces a stored
-     * API token; "" removes whichever is stored.
+     * API token; "" removes the stored one of either kind.
      * </pre>
      *
      * <code>optional string personal_access_token = 5 [json_name = "personalAccessToken", debug_redact = true];</code>
@@ -2229,7 +2224,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Write-only. Personal access token of Jira Data Center, sent as Bearer. At most 4,096 characters. Replaces a stored
-     * API token; "" removes whichever is stored.
+     * API token; "" removes the stored one of either kind.
      * </pre>
      *
      * <code>optional string personal_access_token = 5 [json_name = "personalAccessToken", debug_redact = true];</code>
@@ -2247,7 +2242,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Write-only. Personal access token of Jira Data Center, sent as Bearer. At most 4,096 characters. Replaces a stored
-     * API token; "" removes whichever is stored.
+     * API token; "" removes the stored one of either kind.
      * </pre>
      *
      * <code>optional string personal_access_token = 5 [json_name = "personalAccessToken", debug_redact = true];</code>
@@ -2262,7 +2257,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Write-only. Personal access token of Jira Data Center, sent as Bearer. At most 4,096 characters. Replaces a stored
-     * API token; "" removes whichever is stored.
+     * API token; "" removes the stored one of either kind.
      * </pre>
      *
      * <code>optional string personal_access_token = 5 [json_name = "personalAccessToken", debug_redact = true];</code>
@@ -2282,7 +2277,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object projectKey_ = "";
     /**
      * <pre>
-     * Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
+     * Key of the project of the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
      * characters. Example: "SEC".
      * </pre>
      *
@@ -2294,7 +2289,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
+     * Key of the project of the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
      * characters. Example: "SEC".
      * </pre>
      *
@@ -2315,7 +2310,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
+     * Key of the project of the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
      * characters. Example: "SEC".
      * </pre>
      *
@@ -2337,7 +2332,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
+     * Key of the project of the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
      * characters. Example: "SEC".
      * </pre>
      *
@@ -2355,7 +2350,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
+     * Key of the project of the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
      * characters. Example: "SEC".
      * </pre>
      *
@@ -2370,7 +2365,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
+     * Key of the project of the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
      * characters. Example: "SEC".
      * </pre>
      *
@@ -2500,7 +2495,7 @@ private static final long serialVersionUID = 0L;
     private int flavour_ = 0;
     /**
      * <pre>
-     * Which Jira it is. Default JIRA_FLAVOUR_AUTO.
+     * Edition of Jira. Default JIRA_FLAVOUR_AUTO.
      * </pre>
      *
      * <code>optional .rhythmx.ticketing.v1.JiraFlavour flavour = 8 [json_name = "flavour"];</code>
@@ -2511,7 +2506,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which Jira it is. Default JIRA_FLAVOUR_AUTO.
+     * Edition of Jira. Default JIRA_FLAVOUR_AUTO.
      * </pre>
      *
      * <code>optional .rhythmx.ticketing.v1.JiraFlavour flavour = 8 [json_name = "flavour"];</code>
@@ -2522,7 +2517,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which Jira it is. Default JIRA_FLAVOUR_AUTO.
+     * Edition of Jira. Default JIRA_FLAVOUR_AUTO.
      * </pre>
      *
      * <code>optional .rhythmx.ticketing.v1.JiraFlavour flavour = 8 [json_name = "flavour"];</code>
@@ -2537,7 +2532,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which Jira it is. Default JIRA_FLAVOUR_AUTO.
+     * Edition of Jira. Default JIRA_FLAVOUR_AUTO.
      * </pre>
      *
      * <code>optional .rhythmx.ticketing.v1.JiraFlavour flavour = 8 [json_name = "flavour"];</code>
@@ -2550,7 +2545,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which Jira it is. Default JIRA_FLAVOUR_AUTO.
+     * Edition of Jira. Default JIRA_FLAVOUR_AUTO.
      * </pre>
      *
      * <code>optional .rhythmx.ticketing.v1.JiraFlavour flavour = 8 [json_name = "flavour"];</code>
@@ -2567,7 +2562,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which Jira it is. Default JIRA_FLAVOUR_AUTO.
+     * Edition of Jira. Default JIRA_FLAVOUR_AUTO.
      * </pre>
      *
      * <code>optional .rhythmx.ticketing.v1.JiraFlavour flavour = 8 [json_name = "flavour"];</code>
@@ -2583,8 +2578,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object cloudId_ = "";
     /**
      * <pre>
-     * Cloud ID of the site, for a scoped API token or a service account: requests then go to
-     * `{gateway_url}/ex/jira/{cloud_id}`, links keep `url`. A UUID; "" removes it.
+     * Cloud ID of the site, for a scoped API token or a service account: requests go to `{gateway_url}/ex/jira/{cloud_id}`, links
+     * keep `url`. A UUID; "" removes it.
      * </pre>
      *
      * <code>optional string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -2595,8 +2590,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cloud ID of the site, for a scoped API token or a service account: requests then go to
-     * `{gateway_url}/ex/jira/{cloud_id}`, links keep `url`. A UUID; "" removes it.
+     * Cloud ID of the site, for a scoped API token or a service account: requests go to `{gateway_url}/ex/jira/{cloud_id}`, links
+     * keep `url`. A UUID; "" removes it.
      * </pre>
      *
      * <code>optional string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -2616,8 +2611,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cloud ID of the site, for a scoped API token or a service account: requests then go to
-     * `{gateway_url}/ex/jira/{cloud_id}`, links keep `url`. A UUID; "" removes it.
+     * Cloud ID of the site, for a scoped API token or a service account: requests go to `{gateway_url}/ex/jira/{cloud_id}`, links
+     * keep `url`. A UUID; "" removes it.
      * </pre>
      *
      * <code>optional string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -2638,8 +2633,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cloud ID of the site, for a scoped API token or a service account: requests then go to
-     * `{gateway_url}/ex/jira/{cloud_id}`, links keep `url`. A UUID; "" removes it.
+     * Cloud ID of the site, for a scoped API token or a service account: requests go to `{gateway_url}/ex/jira/{cloud_id}`, links
+     * keep `url`. A UUID; "" removes it.
      * </pre>
      *
      * <code>optional string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -2656,8 +2651,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cloud ID of the site, for a scoped API token or a service account: requests then go to
-     * `{gateway_url}/ex/jira/{cloud_id}`, links keep `url`. A UUID; "" removes it.
+     * Cloud ID of the site, for a scoped API token or a service account: requests go to `{gateway_url}/ex/jira/{cloud_id}`, links
+     * keep `url`. A UUID; "" removes it.
      * </pre>
      *
      * <code>optional string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -2671,8 +2666,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cloud ID of the site, for a scoped API token or a service account: requests then go to
-     * `{gateway_url}/ex/jira/{cloud_id}`, links keep `url`. A UUID; "" removes it.
+     * Cloud ID of the site, for a scoped API token or a service account: requests go to `{gateway_url}/ex/jira/{cloud_id}`, links
+     * keep `url`. A UUID; "" removes it.
      * </pre>
      *
      * <code>optional string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -2797,7 +2792,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.JiraLabels, com.rhythmx.ticketing.v1.JiraLabels.Builder, com.rhythmx.ticketing.v1.JiraLabelsOrBuilder> labelsBuilder_;
     /**
      * <pre>
-     * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+     * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraLabels labels = 11 [json_name = "labels"];</code>
@@ -2808,7 +2803,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+     * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraLabels labels = 11 [json_name = "labels"];</code>
@@ -2823,7 +2818,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+     * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraLabels labels = 11 [json_name = "labels"];</code>
@@ -2841,7 +2836,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+     * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraLabels labels = 11 [json_name = "labels"];</code>
@@ -2859,7 +2854,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+     * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraLabels labels = 11 [json_name = "labels"];</code>
@@ -2884,7 +2879,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+     * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraLabels labels = 11 [json_name = "labels"];</code>
@@ -2901,7 +2896,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+     * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraLabels labels = 11 [json_name = "labels"];</code>
@@ -2913,7 +2908,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+     * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraLabels labels = 11 [json_name = "labels"];</code>
@@ -2928,7 +2923,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+     * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraLabels labels = 11 [json_name = "labels"];</code>
@@ -2950,10 +2945,9 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object proxyUrl_ = "";
     /**
      * <pre>
-     * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-     * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-     * "http://proxy.acme.example:3128".
+     * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+     * and query; "" removes it. The rules for `url` apply: the operator has to permit a proxy in a private network or with plain
+     * http. Example: "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -2964,10 +2958,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-     * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-     * "http://proxy.acme.example:3128".
+     * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+     * and query; "" removes it. The rules for `url` apply: the operator has to permit a proxy in a private network or with plain
+     * http. Example: "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -2987,10 +2980,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-     * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-     * "http://proxy.acme.example:3128".
+     * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+     * and query; "" removes it. The rules for `url` apply: the operator has to permit a proxy in a private network or with plain
+     * http. Example: "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -3011,10 +3003,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-     * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-     * "http://proxy.acme.example:3128".
+     * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+     * and query; "" removes it. The rules for `url` apply: the operator has to permit a proxy in a private network or with plain
+     * http. Example: "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -3031,10 +3022,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-     * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-     * "http://proxy.acme.example:3128".
+     * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+     * and query; "" removes it. The rules for `url` apply: the operator has to permit a proxy in a private network or with plain
+     * http. Example: "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -3048,10 +3038,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-     * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-     * "http://proxy.acme.example:3128".
+     * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+     * and query; "" removes it. The rules for `url` apply: the operator has to permit a proxy in a private network or with plain
+     * http. Example: "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -3071,9 +3060,9 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object caCertificates_ = "";
     /**
      * <pre>
-     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-     * names and as long as it is valid.
+     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+     * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+     * valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -3084,9 +3073,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-     * names and as long as it is valid.
+     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+     * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+     * valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -3106,9 +3095,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-     * names and as long as it is valid.
+     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+     * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+     * valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -3129,9 +3118,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-     * names and as long as it is valid.
+     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+     * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+     * valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -3148,9 +3137,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-     * names and as long as it is valid.
+     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+     * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+     * valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -3164,9 +3153,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-     * names and as long as it is valid.
+     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+     * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+     * valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -3186,9 +3175,9 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object proxyUsername_ = "";
     /**
      * <pre>
-     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-     * (`ticketing serve --proxy-logins`), if anything.
+     * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+     * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+     * serve --proxy-logins`), if any.
      * </pre>
      *
      * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
@@ -3199,9 +3188,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-     * (`ticketing serve --proxy-logins`), if anything.
+     * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+     * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+     * serve --proxy-logins`), if any.
      * </pre>
      *
      * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
@@ -3221,9 +3210,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-     * (`ticketing serve --proxy-logins`), if anything.
+     * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+     * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+     * serve --proxy-logins`), if any.
      * </pre>
      *
      * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
@@ -3244,9 +3233,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-     * (`ticketing serve --proxy-logins`), if anything.
+     * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+     * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+     * serve --proxy-logins`), if any.
      * </pre>
      *
      * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
@@ -3263,9 +3252,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-     * (`ticketing serve --proxy-logins`), if anything.
+     * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+     * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+     * serve --proxy-logins`), if any.
      * </pre>
      *
      * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
@@ -3279,9 +3268,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-     * (`ticketing serve --proxy-logins`), if anything.
+     * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+     * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+     * serve --proxy-logins`), if any.
      * </pre>
      *
      * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
@@ -3301,8 +3290,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object proxyPassword_ = "";
     /**
      * <pre>
-     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-     * "" removes it.
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+     * removes it.
      * </pre>
      *
      * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -3313,8 +3302,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-     * "" removes it.
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+     * removes it.
      * </pre>
      *
      * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -3334,8 +3323,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-     * "" removes it.
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+     * removes it.
      * </pre>
      *
      * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -3356,8 +3345,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-     * "" removes it.
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+     * removes it.
      * </pre>
      *
      * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -3374,8 +3363,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-     * "" removes it.
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+     * removes it.
      * </pre>
      *
      * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -3389,8 +3378,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-     * "" removes it.
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+     * removes it.
      * </pre>
      *
      * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -3410,9 +3399,9 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object publicUrl_ = "";
     /**
      * <pre>
-     * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
-     * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
-     * for people, else `url`. Example: "https://jira.acme.example".
+     * Address of the site for people, used for links if the service calls another one. http or https, at most 2,048 characters; ""
+     * removes it. It is never called. Absent: the base URL of a Data Center, if people can use it, else `url`. Example:
+     * "https://jira.acme.example".
      * </pre>
      *
      * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
@@ -3423,9 +3412,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
-     * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
-     * for people, else `url`. Example: "https://jira.acme.example".
+     * Address of the site for people, used for links if the service calls another one. http or https, at most 2,048 characters; ""
+     * removes it. It is never called. Absent: the base URL of a Data Center, if people can use it, else `url`. Example:
+     * "https://jira.acme.example".
      * </pre>
      *
      * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
@@ -3445,9 +3434,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
-     * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
-     * for people, else `url`. Example: "https://jira.acme.example".
+     * Address of the site for people, used for links if the service calls another one. http or https, at most 2,048 characters; ""
+     * removes it. It is never called. Absent: the base URL of a Data Center, if people can use it, else `url`. Example:
+     * "https://jira.acme.example".
      * </pre>
      *
      * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
@@ -3468,9 +3457,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
-     * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
-     * for people, else `url`. Example: "https://jira.acme.example".
+     * Address of the site for people, used for links if the service calls another one. http or https, at most 2,048 characters; ""
+     * removes it. It is never called. Absent: the base URL of a Data Center, if people can use it, else `url`. Example:
+     * "https://jira.acme.example".
      * </pre>
      *
      * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
@@ -3487,9 +3476,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
-     * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
-     * for people, else `url`. Example: "https://jira.acme.example".
+     * Address of the site for people, used for links if the service calls another one. http or https, at most 2,048 characters; ""
+     * removes it. It is never called. Absent: the base URL of a Data Center, if people can use it, else `url`. Example:
+     * "https://jira.acme.example".
      * </pre>
      *
      * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
@@ -3503,9 +3492,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
-     * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
-     * for people, else `url`. Example: "https://jira.acme.example".
+     * Address of the site for people, used for links if the service calls another one. http or https, at most 2,048 characters; ""
+     * removes it. It is never called. Absent: the base URL of a Data Center, if people can use it, else `url`. Example:
+     * "https://jira.acme.example".
      * </pre>
      *
      * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>

@@ -31,8 +31,8 @@ public interface JiraSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
-   * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. The address of a
+   * page is reduced to its site, which the response shows. Examples: "https://acme.atlassian.net",
    * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
    * </pre>
    *
@@ -42,8 +42,8 @@ public interface JiraSettingsOrBuilder extends
   boolean hasUrl();
   /**
    * <pre>
-   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
-   * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. The address of a
+   * page is reduced to its site, which the response shows. Examples: "https://acme.atlassian.net",
    * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
    * </pre>
    *
@@ -53,8 +53,8 @@ public interface JiraSettingsOrBuilder extends
   java.lang.String getUrl();
   /**
    * <pre>
-   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
-   * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. The address of a
+   * page is reduced to its site, which the response shows. Examples: "https://acme.atlassian.net",
    * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
    * </pre>
    *
@@ -66,8 +66,8 @@ public interface JiraSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
-   * At most 320 characters; "" removes it.
+   * Account of the API token (on Data Center: the user name, with its password as `api_token`). At most 320 characters; "" removes
+   * it.
    * </pre>
    *
    * <code>optional string email = 3 [json_name = "email"];</code>
@@ -76,8 +76,8 @@ public interface JiraSettingsOrBuilder extends
   boolean hasEmail();
   /**
    * <pre>
-   * Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
-   * At most 320 characters; "" removes it.
+   * Account of the API token (on Data Center: the user name, with its password as `api_token`). At most 320 characters; "" removes
+   * it.
    * </pre>
    *
    * <code>optional string email = 3 [json_name = "email"];</code>
@@ -86,8 +86,8 @@ public interface JiraSettingsOrBuilder extends
   java.lang.String getEmail();
   /**
    * <pre>
-   * Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
-   * At most 320 characters; "" removes it.
+   * Account of the API token (on Data Center: the user name, with its password as `api_token`). At most 320 characters; "" removes
+   * it.
    * </pre>
    *
    * <code>optional string email = 3 [json_name = "email"];</code>
@@ -98,8 +98,8 @@ public interface JiraSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored
-   * personal access token, giving both is refused; "" removes whichever is stored.
+   * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored personal access
+   * token; setting both is refused. "" removes the stored one of either kind.
    * </pre>
    *
    * <code>optional string api_token = 4 [json_name = "apiToken", debug_redact = true];</code>
@@ -108,8 +108,8 @@ public interface JiraSettingsOrBuilder extends
   boolean hasApiToken();
   /**
    * <pre>
-   * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored
-   * personal access token, giving both is refused; "" removes whichever is stored.
+   * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored personal access
+   * token; setting both is refused. "" removes the stored one of either kind.
    * </pre>
    *
    * <code>optional string api_token = 4 [json_name = "apiToken", debug_redact = true];</code>
@@ -118,8 +118,8 @@ public interface JiraSettingsOrBuilder extends
   java.lang.String getApiToken();
   /**
    * <pre>
-   * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored
-   * personal access token, giving both is refused; "" removes whichever is stored.
+   * Write-only. API token of `email`, sent by basic authentication. At most 4,096 characters. Replaces a stored personal access
+   * token; setting both is refused. "" removes the stored one of either kind.
    * </pre>
    *
    * <code>optional string api_token = 4 [json_name = "apiToken", debug_redact = true];</code>
@@ -131,7 +131,7 @@ public interface JiraSettingsOrBuilder extends
   /**
    * <pre>
    * Write-only. Personal access token of Jira Data Center, sent as Bearer. At most 4,096 characters. Replaces a stored
-   * API token; "" removes whichever is stored.
+   * API token; "" removes the stored one of either kind.
    * </pre>
    *
    * <code>optional string personal_access_token = 5 [json_name = "personalAccessToken", debug_redact = true];</code>
@@ -141,7 +141,7 @@ public interface JiraSettingsOrBuilder extends
   /**
    * <pre>
    * Write-only. Personal access token of Jira Data Center, sent as Bearer. At most 4,096 characters. Replaces a stored
-   * API token; "" removes whichever is stored.
+   * API token; "" removes the stored one of either kind.
    * </pre>
    *
    * <code>optional string personal_access_token = 5 [json_name = "personalAccessToken", debug_redact = true];</code>
@@ -151,7 +151,7 @@ public interface JiraSettingsOrBuilder extends
   /**
    * <pre>
    * Write-only. Personal access token of Jira Data Center, sent as Bearer. At most 4,096 characters. Replaces a stored
-   * API token; "" removes whichever is stored.
+   * API token; "" removes the stored one of either kind.
    * </pre>
    *
    * <code>optional string personal_access_token = 5 [json_name = "personalAccessToken", debug_redact = true];</code>
@@ -162,7 +162,7 @@ public interface JiraSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
+   * Key of the project of the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
    * characters. Example: "SEC".
    * </pre>
    *
@@ -172,7 +172,7 @@ public interface JiraSettingsOrBuilder extends
   boolean hasProjectKey();
   /**
    * <pre>
-   * Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
+   * Key of the project of the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
    * characters. Example: "SEC".
    * </pre>
    *
@@ -182,7 +182,7 @@ public interface JiraSettingsOrBuilder extends
   java.lang.String getProjectKey();
   /**
    * <pre>
-   * Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
+   * Key of the project of the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
    * characters. Example: "SEC".
    * </pre>
    *
@@ -226,7 +226,7 @@ public interface JiraSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Which Jira it is. Default JIRA_FLAVOUR_AUTO.
+   * Edition of Jira. Default JIRA_FLAVOUR_AUTO.
    * </pre>
    *
    * <code>optional .rhythmx.ticketing.v1.JiraFlavour flavour = 8 [json_name = "flavour"];</code>
@@ -235,7 +235,7 @@ public interface JiraSettingsOrBuilder extends
   boolean hasFlavour();
   /**
    * <pre>
-   * Which Jira it is. Default JIRA_FLAVOUR_AUTO.
+   * Edition of Jira. Default JIRA_FLAVOUR_AUTO.
    * </pre>
    *
    * <code>optional .rhythmx.ticketing.v1.JiraFlavour flavour = 8 [json_name = "flavour"];</code>
@@ -244,7 +244,7 @@ public interface JiraSettingsOrBuilder extends
   int getFlavourValue();
   /**
    * <pre>
-   * Which Jira it is. Default JIRA_FLAVOUR_AUTO.
+   * Edition of Jira. Default JIRA_FLAVOUR_AUTO.
    * </pre>
    *
    * <code>optional .rhythmx.ticketing.v1.JiraFlavour flavour = 8 [json_name = "flavour"];</code>
@@ -254,8 +254,8 @@ public interface JiraSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Cloud ID of the site, for a scoped API token or a service account: requests then go to
-   * `{gateway_url}/ex/jira/{cloud_id}`, links keep `url`. A UUID; "" removes it.
+   * Cloud ID of the site, for a scoped API token or a service account: requests go to `{gateway_url}/ex/jira/{cloud_id}`, links
+   * keep `url`. A UUID; "" removes it.
    * </pre>
    *
    * <code>optional string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -264,8 +264,8 @@ public interface JiraSettingsOrBuilder extends
   boolean hasCloudId();
   /**
    * <pre>
-   * Cloud ID of the site, for a scoped API token or a service account: requests then go to
-   * `{gateway_url}/ex/jira/{cloud_id}`, links keep `url`. A UUID; "" removes it.
+   * Cloud ID of the site, for a scoped API token or a service account: requests go to `{gateway_url}/ex/jira/{cloud_id}`, links
+   * keep `url`. A UUID; "" removes it.
    * </pre>
    *
    * <code>optional string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -274,8 +274,8 @@ public interface JiraSettingsOrBuilder extends
   java.lang.String getCloudId();
   /**
    * <pre>
-   * Cloud ID of the site, for a scoped API token or a service account: requests then go to
-   * `{gateway_url}/ex/jira/{cloud_id}`, links keep `url`. A UUID; "" removes it.
+   * Cloud ID of the site, for a scoped API token or a service account: requests go to `{gateway_url}/ex/jira/{cloud_id}`, links
+   * keep `url`. A UUID; "" removes it.
    * </pre>
    *
    * <code>optional string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -315,7 +315,7 @@ public interface JiraSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+   * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraLabels labels = 11 [json_name = "labels"];</code>
@@ -324,7 +324,7 @@ public interface JiraSettingsOrBuilder extends
   boolean hasLabels();
   /**
    * <pre>
-   * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+   * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraLabels labels = 11 [json_name = "labels"];</code>
@@ -333,7 +333,7 @@ public interface JiraSettingsOrBuilder extends
   com.rhythmx.ticketing.v1.JiraLabels getLabels();
   /**
    * <pre>
-   * Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
+   * Labels for every ticket, besides the marker. Absent: kept; an empty list removes them.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraLabels labels = 11 [json_name = "labels"];</code>
@@ -342,10 +342,9 @@ public interface JiraSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-   * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-   * "http://proxy.acme.example:3128".
+   * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+   * and query; "" removes it. The rules for `url` apply: the operator has to permit a proxy in a private network or with plain
+   * http. Example: "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -354,10 +353,9 @@ public interface JiraSettingsOrBuilder extends
   boolean hasProxyUrl();
   /**
    * <pre>
-   * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-   * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-   * "http://proxy.acme.example:3128".
+   * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+   * and query; "" removes it. The rules for `url` apply: the operator has to permit a proxy in a private network or with plain
+   * http. Example: "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -366,10 +364,9 @@ public interface JiraSettingsOrBuilder extends
   java.lang.String getProxyUrl();
   /**
    * <pre>
-   * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-   * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-   * "http://proxy.acme.example:3128".
+   * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+   * and query; "" removes it. The rules for `url` apply: the operator has to permit a proxy in a private network or with plain
+   * http. Example: "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -380,9 +377,9 @@ public interface JiraSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-   * names and as long as it is valid.
+   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+   * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+   * valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -391,9 +388,9 @@ public interface JiraSettingsOrBuilder extends
   boolean hasCaCertificates();
   /**
    * <pre>
-   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-   * names and as long as it is valid.
+   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+   * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+   * valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -402,9 +399,9 @@ public interface JiraSettingsOrBuilder extends
   java.lang.String getCaCertificates();
   /**
    * <pre>
-   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-   * names and as long as it is valid.
+   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+   * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+   * valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -415,9 +412,9 @@ public interface JiraSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-   * (`ticketing serve --proxy-logins`), if anything.
+   * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+   * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+   * serve --proxy-logins`), if any.
    * </pre>
    *
    * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
@@ -426,9 +423,9 @@ public interface JiraSettingsOrBuilder extends
   boolean hasProxyUsername();
   /**
    * <pre>
-   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-   * (`ticketing serve --proxy-logins`), if anything.
+   * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+   * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+   * serve --proxy-logins`), if any.
    * </pre>
    *
    * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
@@ -437,9 +434,9 @@ public interface JiraSettingsOrBuilder extends
   java.lang.String getProxyUsername();
   /**
    * <pre>
-   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-   * (`ticketing serve --proxy-logins`), if anything.
+   * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+   * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+   * serve --proxy-logins`), if any.
    * </pre>
    *
    * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
@@ -450,8 +447,8 @@ public interface JiraSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-   * "" removes it.
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+   * removes it.
    * </pre>
    *
    * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -460,8 +457,8 @@ public interface JiraSettingsOrBuilder extends
   boolean hasProxyPassword();
   /**
    * <pre>
-   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-   * "" removes it.
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+   * removes it.
    * </pre>
    *
    * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -470,8 +467,8 @@ public interface JiraSettingsOrBuilder extends
   java.lang.String getProxyPassword();
   /**
    * <pre>
-   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-   * "" removes it.
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+   * removes it.
    * </pre>
    *
    * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -482,9 +479,9 @@ public interface JiraSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
-   * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
-   * for people, else `url`. Example: "https://jira.acme.example".
+   * Address of the site for people, used for links if the service calls another one. http or https, at most 2,048 characters; ""
+   * removes it. It is never called. Absent: the base URL of a Data Center, if people can use it, else `url`. Example:
+   * "https://jira.acme.example".
    * </pre>
    *
    * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
@@ -493,9 +490,9 @@ public interface JiraSettingsOrBuilder extends
   boolean hasPublicUrl();
   /**
    * <pre>
-   * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
-   * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
-   * for people, else `url`. Example: "https://jira.acme.example".
+   * Address of the site for people, used for links if the service calls another one. http or https, at most 2,048 characters; ""
+   * removes it. It is never called. Absent: the base URL of a Data Center, if people can use it, else `url`. Example:
+   * "https://jira.acme.example".
    * </pre>
    *
    * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
@@ -504,9 +501,9 @@ public interface JiraSettingsOrBuilder extends
   java.lang.String getPublicUrl();
   /**
    * <pre>
-   * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
-   * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
-   * for people, else `url`. Example: "https://jira.acme.example".
+   * Address of the site for people, used for links if the service calls another one. http or https, at most 2,048 characters; ""
+   * removes it. It is never called. Absent: the base URL of a Data Center, if people can use it, else `url`. Example:
+   * "https://jira.acme.example".
    * </pre>
    *
    * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Jira's settings as stored, without secrets.
+ * Stored settings of a Jira connection, without secrets.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.JiraSettingsView}
@@ -86,7 +86,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object url_ = "";
   /**
    * <pre>
-   * Output only. The site as it was understood, without a trailing slash.
+   * Output only. Address of the site, without a trailing slash.
    * </pre>
    *
    * <code>string url = 2 [json_name = "url"];</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The site as it was understood, without a trailing slash.
+   * Output only. Address of the site, without a trailing slash.
    * </pre>
    *
    * <code>string url = 2 [json_name = "url"];</code>
@@ -179,7 +179,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp apiTokenSetAt_;
   /**
    * <pre>
-   * Output only. When the API token was set. Absent: there is none.
+   * Output only. When the API token was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp api_token_set_at = 4 [json_name = "apiTokenSetAt"];</code>
@@ -191,7 +191,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the API token was set. Absent: there is none.
+   * Output only. When the API token was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp api_token_set_at = 4 [json_name = "apiTokenSetAt"];</code>
@@ -203,7 +203,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the API token was set. Absent: there is none.
+   * Output only. When the API token was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp api_token_set_at = 4 [json_name = "apiTokenSetAt"];</code>
@@ -217,7 +217,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp personalAccessTokenSetAt_;
   /**
    * <pre>
-   * Output only. When the personal access token was set. Absent: there is none.
+   * Output only. When the personal access token was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp personal_access_token_set_at = 5 [json_name = "personalAccessTokenSetAt"];</code>
@@ -229,7 +229,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the personal access token was set. Absent: there is none.
+   * Output only. When the personal access token was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp personal_access_token_set_at = 5 [json_name = "personalAccessTokenSetAt"];</code>
@@ -241,7 +241,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the personal access token was set. Absent: there is none.
+   * Output only. When the personal access token was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp personal_access_token_set_at = 5 [json_name = "personalAccessTokenSetAt"];</code>
@@ -376,7 +376,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object cloudId_ = "";
   /**
    * <pre>
-   * Output only. Empty: the site is called directly.
+   * Output only. Empty: the site is called without the gateway.
    * </pre>
    *
    * <code>string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -397,7 +397,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Empty: the site is called directly.
+   * Output only. Empty: the site is called without the gateway.
    * </pre>
    *
    * <code>string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -523,7 +523,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object proxyUrl_ = "";
   /**
    * <pre>
-   * Output only. Empty: no proxy of its own.
+   * Output only. Empty: no proxy in these settings.
    * </pre>
    *
    * <code>string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -544,7 +544,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Empty: no proxy of its own.
+   * Output only. Empty: no proxy in these settings.
    * </pre>
    *
    * <code>string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -570,7 +570,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object caCertificates_ = "";
   /**
    * <pre>
-   * Output only. Empty: the authorities that the server's machine trusts.
+   * Output only. Empty: the authorities that the host of the server trusts.
    * </pre>
    *
    * <code>string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -591,7 +591,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Empty: the authorities that the server's machine trusts.
+   * Output only. Empty: the authorities that the host of the server trusts.
    * </pre>
    *
    * <code>string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -663,7 +663,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp proxyPasswordSetAt_;
   /**
    * <pre>
-   * Output only. When the password for the proxy was set. Absent: there is none.
+   * Output only. When the password for the proxy was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
@@ -675,7 +675,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the password for the proxy was set. Absent: there is none.
+   * Output only. When the password for the proxy was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
@@ -687,7 +687,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the password for the proxy was set. Absent: there is none.
+   * Output only. When the password for the proxy was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
@@ -702,7 +702,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object publicUrl_ = "";
   /**
    * <pre>
-   * Output only. Empty: links lead to what Jira says of itself, or to `url`.
+   * Output only. Empty: links use the base URL of Jira, or `url`.
    * </pre>
    *
    * <code>string public_url = 16 [json_name = "publicUrl"];</code>
@@ -723,7 +723,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Empty: links lead to what Jira says of itself, or to `url`.
+   * Output only. Empty: links use the base URL of Jira, or `url`.
    * </pre>
    *
    * <code>string public_url = 16 [json_name = "publicUrl"];</code>
@@ -1083,7 +1083,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Jira's settings as stored, without secrets.
+   * Stored settings of a Jira connection, without secrets.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.JiraSettingsView}
@@ -1512,7 +1512,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object url_ = "";
     /**
      * <pre>
-     * Output only. The site as it was understood, without a trailing slash.
+     * Output only. Address of the site, without a trailing slash.
      * </pre>
      *
      * <code>string url = 2 [json_name = "url"];</code>
@@ -1532,7 +1532,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The site as it was understood, without a trailing slash.
+     * Output only. Address of the site, without a trailing slash.
      * </pre>
      *
      * <code>string url = 2 [json_name = "url"];</code>
@@ -1553,7 +1553,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The site as it was understood, without a trailing slash.
+     * Output only. Address of the site, without a trailing slash.
      * </pre>
      *
      * <code>string url = 2 [json_name = "url"];</code>
@@ -1570,7 +1570,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The site as it was understood, without a trailing slash.
+     * Output only. Address of the site, without a trailing slash.
      * </pre>
      *
      * <code>string url = 2 [json_name = "url"];</code>
@@ -1584,7 +1584,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The site as it was understood, without a trailing slash.
+     * Output only. Address of the site, without a trailing slash.
      * </pre>
      *
      * <code>string url = 2 [json_name = "url"];</code>
@@ -1698,7 +1698,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> apiTokenSetAtBuilder_;
     /**
      * <pre>
-     * Output only. When the API token was set. Absent: there is none.
+     * Output only. When the API token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp api_token_set_at = 4 [json_name = "apiTokenSetAt"];</code>
@@ -1709,7 +1709,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the API token was set. Absent: there is none.
+     * Output only. When the API token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp api_token_set_at = 4 [json_name = "apiTokenSetAt"];</code>
@@ -1724,7 +1724,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the API token was set. Absent: there is none.
+     * Output only. When the API token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp api_token_set_at = 4 [json_name = "apiTokenSetAt"];</code>
@@ -1742,7 +1742,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the API token was set. Absent: there is none.
+     * Output only. When the API token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp api_token_set_at = 4 [json_name = "apiTokenSetAt"];</code>
@@ -1760,7 +1760,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the API token was set. Absent: there is none.
+     * Output only. When the API token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp api_token_set_at = 4 [json_name = "apiTokenSetAt"];</code>
@@ -1785,7 +1785,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the API token was set. Absent: there is none.
+     * Output only. When the API token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp api_token_set_at = 4 [json_name = "apiTokenSetAt"];</code>
@@ -1802,7 +1802,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the API token was set. Absent: there is none.
+     * Output only. When the API token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp api_token_set_at = 4 [json_name = "apiTokenSetAt"];</code>
@@ -1814,7 +1814,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the API token was set. Absent: there is none.
+     * Output only. When the API token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp api_token_set_at = 4 [json_name = "apiTokenSetAt"];</code>
@@ -1829,7 +1829,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the API token was set. Absent: there is none.
+     * Output only. When the API token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp api_token_set_at = 4 [json_name = "apiTokenSetAt"];</code>
@@ -1853,7 +1853,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> personalAccessTokenSetAtBuilder_;
     /**
      * <pre>
-     * Output only. When the personal access token was set. Absent: there is none.
+     * Output only. When the personal access token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp personal_access_token_set_at = 5 [json_name = "personalAccessTokenSetAt"];</code>
@@ -1864,7 +1864,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the personal access token was set. Absent: there is none.
+     * Output only. When the personal access token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp personal_access_token_set_at = 5 [json_name = "personalAccessTokenSetAt"];</code>
@@ -1879,7 +1879,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the personal access token was set. Absent: there is none.
+     * Output only. When the personal access token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp personal_access_token_set_at = 5 [json_name = "personalAccessTokenSetAt"];</code>
@@ -1897,7 +1897,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the personal access token was set. Absent: there is none.
+     * Output only. When the personal access token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp personal_access_token_set_at = 5 [json_name = "personalAccessTokenSetAt"];</code>
@@ -1915,7 +1915,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the personal access token was set. Absent: there is none.
+     * Output only. When the personal access token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp personal_access_token_set_at = 5 [json_name = "personalAccessTokenSetAt"];</code>
@@ -1940,7 +1940,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the personal access token was set. Absent: there is none.
+     * Output only. When the personal access token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp personal_access_token_set_at = 5 [json_name = "personalAccessTokenSetAt"];</code>
@@ -1957,7 +1957,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the personal access token was set. Absent: there is none.
+     * Output only. When the personal access token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp personal_access_token_set_at = 5 [json_name = "personalAccessTokenSetAt"];</code>
@@ -1969,7 +1969,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the personal access token was set. Absent: there is none.
+     * Output only. When the personal access token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp personal_access_token_set_at = 5 [json_name = "personalAccessTokenSetAt"];</code>
@@ -1984,7 +1984,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the personal access token was set. Absent: there is none.
+     * Output only. When the personal access token was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp personal_access_token_set_at = 5 [json_name = "personalAccessTokenSetAt"];</code>
@@ -2262,7 +2262,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object cloudId_ = "";
     /**
      * <pre>
-     * Output only. Empty: the site is called directly.
+     * Output only. Empty: the site is called without the gateway.
      * </pre>
      *
      * <code>string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -2282,7 +2282,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: the site is called directly.
+     * Output only. Empty: the site is called without the gateway.
      * </pre>
      *
      * <code>string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -2303,7 +2303,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: the site is called directly.
+     * Output only. Empty: the site is called without the gateway.
      * </pre>
      *
      * <code>string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -2320,7 +2320,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: the site is called directly.
+     * Output only. Empty: the site is called without the gateway.
      * </pre>
      *
      * <code>string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -2334,7 +2334,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: the site is called directly.
+     * Output only. Empty: the site is called without the gateway.
      * </pre>
      *
      * <code>string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -2593,7 +2593,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object proxyUrl_ = "";
     /**
      * <pre>
-     * Output only. Empty: no proxy of its own.
+     * Output only. Empty: no proxy in these settings.
      * </pre>
      *
      * <code>string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -2613,7 +2613,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: no proxy of its own.
+     * Output only. Empty: no proxy in these settings.
      * </pre>
      *
      * <code>string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -2634,7 +2634,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: no proxy of its own.
+     * Output only. Empty: no proxy in these settings.
      * </pre>
      *
      * <code>string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -2651,7 +2651,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: no proxy of its own.
+     * Output only. Empty: no proxy in these settings.
      * </pre>
      *
      * <code>string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -2665,7 +2665,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: no proxy of its own.
+     * Output only. Empty: no proxy in these settings.
      * </pre>
      *
      * <code>string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -2685,7 +2685,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object caCertificates_ = "";
     /**
      * <pre>
-     * Output only. Empty: the authorities that the server's machine trusts.
+     * Output only. Empty: the authorities that the host of the server trusts.
      * </pre>
      *
      * <code>string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -2705,7 +2705,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: the authorities that the server's machine trusts.
+     * Output only. Empty: the authorities that the host of the server trusts.
      * </pre>
      *
      * <code>string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -2726,7 +2726,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: the authorities that the server's machine trusts.
+     * Output only. Empty: the authorities that the host of the server trusts.
      * </pre>
      *
      * <code>string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -2743,7 +2743,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: the authorities that the server's machine trusts.
+     * Output only. Empty: the authorities that the host of the server trusts.
      * </pre>
      *
      * <code>string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -2757,7 +2757,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: the authorities that the server's machine trusts.
+     * Output only. Empty: the authorities that the host of the server trusts.
      * </pre>
      *
      * <code>string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -2871,7 +2871,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> proxyPasswordSetAtBuilder_;
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
@@ -2882,7 +2882,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
@@ -2897,7 +2897,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
@@ -2915,7 +2915,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
@@ -2933,7 +2933,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
@@ -2958,7 +2958,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
@@ -2975,7 +2975,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
@@ -2987,7 +2987,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
@@ -3002,7 +3002,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
@@ -3024,7 +3024,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object publicUrl_ = "";
     /**
      * <pre>
-     * Output only. Empty: links lead to what Jira says of itself, or to `url`.
+     * Output only. Empty: links use the base URL of Jira, or `url`.
      * </pre>
      *
      * <code>string public_url = 16 [json_name = "publicUrl"];</code>
@@ -3044,7 +3044,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: links lead to what Jira says of itself, or to `url`.
+     * Output only. Empty: links use the base URL of Jira, or `url`.
      * </pre>
      *
      * <code>string public_url = 16 [json_name = "publicUrl"];</code>
@@ -3065,7 +3065,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: links lead to what Jira says of itself, or to `url`.
+     * Output only. Empty: links use the base URL of Jira, or `url`.
      * </pre>
      *
      * <code>string public_url = 16 [json_name = "publicUrl"];</code>
@@ -3082,7 +3082,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: links lead to what Jira says of itself, or to `url`.
+     * Output only. Empty: links use the base URL of Jira, or `url`.
      * </pre>
      *
      * <code>string public_url = 16 [json_name = "publicUrl"];</code>
@@ -3096,7 +3096,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: links lead to what Jira says of itself, or to `url`.
+     * Output only. Empty: links use the base URL of Jira, or `url`.
      * </pre>
      *
      * <code>string public_url = 16 [json_name = "publicUrl"];</code>

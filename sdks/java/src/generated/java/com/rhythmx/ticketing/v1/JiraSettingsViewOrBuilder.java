@@ -22,7 +22,7 @@ public interface JiraSettingsViewOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The site as it was understood, without a trailing slash.
+   * Output only. Address of the site, without a trailing slash.
    * </pre>
    *
    * <code>string url = 2 [json_name = "url"];</code>
@@ -31,7 +31,7 @@ public interface JiraSettingsViewOrBuilder extends
   java.lang.String getUrl();
   /**
    * <pre>
-   * Output only. The site as it was understood, without a trailing slash.
+   * Output only. Address of the site, without a trailing slash.
    * </pre>
    *
    * <code>string url = 2 [json_name = "url"];</code>
@@ -62,7 +62,7 @@ public interface JiraSettingsViewOrBuilder extends
 
   /**
    * <pre>
-   * Output only. When the API token was set. Absent: there is none.
+   * Output only. When the API token was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp api_token_set_at = 4 [json_name = "apiTokenSetAt"];</code>
@@ -71,7 +71,7 @@ public interface JiraSettingsViewOrBuilder extends
   boolean hasApiTokenSetAt();
   /**
    * <pre>
-   * Output only. When the API token was set. Absent: there is none.
+   * Output only. When the API token was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp api_token_set_at = 4 [json_name = "apiTokenSetAt"];</code>
@@ -80,7 +80,7 @@ public interface JiraSettingsViewOrBuilder extends
   com.google.protobuf.Timestamp getApiTokenSetAt();
   /**
    * <pre>
-   * Output only. When the API token was set. Absent: there is none.
+   * Output only. When the API token was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp api_token_set_at = 4 [json_name = "apiTokenSetAt"];</code>
@@ -89,7 +89,7 @@ public interface JiraSettingsViewOrBuilder extends
 
   /**
    * <pre>
-   * Output only. When the personal access token was set. Absent: there is none.
+   * Output only. When the personal access token was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp personal_access_token_set_at = 5 [json_name = "personalAccessTokenSetAt"];</code>
@@ -98,7 +98,7 @@ public interface JiraSettingsViewOrBuilder extends
   boolean hasPersonalAccessTokenSetAt();
   /**
    * <pre>
-   * Output only. When the personal access token was set. Absent: there is none.
+   * Output only. When the personal access token was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp personal_access_token_set_at = 5 [json_name = "personalAccessTokenSetAt"];</code>
@@ -107,7 +107,7 @@ public interface JiraSettingsViewOrBuilder extends
   com.google.protobuf.Timestamp getPersonalAccessTokenSetAt();
   /**
    * <pre>
-   * Output only. When the personal access token was set. Absent: there is none.
+   * Output only. When the personal access token was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp personal_access_token_set_at = 5 [json_name = "personalAccessTokenSetAt"];</code>
@@ -175,7 +175,7 @@ public interface JiraSettingsViewOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Empty: the site is called directly.
+   * Output only. Empty: the site is called without the gateway.
    * </pre>
    *
    * <code>string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -184,7 +184,7 @@ public interface JiraSettingsViewOrBuilder extends
   java.lang.String getCloudId();
   /**
    * <pre>
-   * Output only. Empty: the site is called directly.
+   * Output only. Empty: the site is called without the gateway.
    * </pre>
    *
    * <code>string cloud_id = 9 [json_name = "cloudId"];</code>
@@ -256,7 +256,7 @@ public interface JiraSettingsViewOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Empty: no proxy of its own.
+   * Output only. Empty: no proxy in these settings.
    * </pre>
    *
    * <code>string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -265,7 +265,7 @@ public interface JiraSettingsViewOrBuilder extends
   java.lang.String getProxyUrl();
   /**
    * <pre>
-   * Output only. Empty: no proxy of its own.
+   * Output only. Empty: no proxy in these settings.
    * </pre>
    *
    * <code>string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -276,7 +276,7 @@ public interface JiraSettingsViewOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Empty: the authorities that the server's machine trusts.
+   * Output only. Empty: the authorities that the host of the server trusts.
    * </pre>
    *
    * <code>string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -285,7 +285,7 @@ public interface JiraSettingsViewOrBuilder extends
   java.lang.String getCaCertificates();
   /**
    * <pre>
-   * Output only. Empty: the authorities that the server's machine trusts.
+   * Output only. Empty: the authorities that the host of the server trusts.
    * </pre>
    *
    * <code>string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -316,7 +316,7 @@ public interface JiraSettingsViewOrBuilder extends
 
   /**
    * <pre>
-   * Output only. When the password for the proxy was set. Absent: there is none.
+   * Output only. When the password for the proxy was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
@@ -325,7 +325,7 @@ public interface JiraSettingsViewOrBuilder extends
   boolean hasProxyPasswordSetAt();
   /**
    * <pre>
-   * Output only. When the password for the proxy was set. Absent: there is none.
+   * Output only. When the password for the proxy was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
@@ -334,7 +334,7 @@ public interface JiraSettingsViewOrBuilder extends
   com.google.protobuf.Timestamp getProxyPasswordSetAt();
   /**
    * <pre>
-   * Output only. When the password for the proxy was set. Absent: there is none.
+   * Output only. When the password for the proxy was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
@@ -343,7 +343,7 @@ public interface JiraSettingsViewOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Empty: links lead to what Jira says of itself, or to `url`.
+   * Output only. Empty: links use the base URL of Jira, or `url`.
    * </pre>
    *
    * <code>string public_url = 16 [json_name = "publicUrl"];</code>
@@ -352,7 +352,7 @@ public interface JiraSettingsViewOrBuilder extends
   java.lang.String getPublicUrl();
   /**
    * <pre>
-   * Output only. Empty: links lead to what Jira says of itself, or to `url`.
+   * Output only. Empty: links use the base URL of Jira, or `url`.
    * </pre>
    *
    * <code>string public_url = 16 [json_name = "publicUrl"];</code>

@@ -140,13 +140,13 @@ private static final long serialVersionUID = 0L;
   }
 
   public static final int TICKET_FIELD_NUMBER = 3;
-  private com.rhythmx.ticketing.v1.Ticket ticket_;
+  private com.rhythmx.ticketing.v1.TicketReference ticket_;
   /**
    * <pre>
    * Output only.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.Ticket ticket = 3 [json_name = "ticket"];</code>
+   * <code>.rhythmx.ticketing.v1.TicketReference ticket = 3 [json_name = "ticket"];</code>
    * @return Whether the ticket field is set.
    */
   @java.lang.Override
@@ -158,23 +158,23 @@ private static final long serialVersionUID = 0L;
    * Output only.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.Ticket ticket = 3 [json_name = "ticket"];</code>
+   * <code>.rhythmx.ticketing.v1.TicketReference ticket = 3 [json_name = "ticket"];</code>
    * @return The ticket.
    */
   @java.lang.Override
-  public com.rhythmx.ticketing.v1.Ticket getTicket() {
-    return ticket_ == null ? com.rhythmx.ticketing.v1.Ticket.getDefaultInstance() : ticket_;
+  public com.rhythmx.ticketing.v1.TicketReference getTicket() {
+    return ticket_ == null ? com.rhythmx.ticketing.v1.TicketReference.getDefaultInstance() : ticket_;
   }
   /**
    * <pre>
    * Output only.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.Ticket ticket = 3 [json_name = "ticket"];</code>
+   * <code>.rhythmx.ticketing.v1.TicketReference ticket = 3 [json_name = "ticket"];</code>
    */
   @java.lang.Override
-  public com.rhythmx.ticketing.v1.TicketOrBuilder getTicketOrBuilder() {
-    return ticket_ == null ? com.rhythmx.ticketing.v1.Ticket.getDefaultInstance() : ticket_;
+  public com.rhythmx.ticketing.v1.TicketReferenceOrBuilder getTicketOrBuilder() {
+    return ticket_ == null ? com.rhythmx.ticketing.v1.TicketReference.getDefaultInstance() : ticket_;
   }
 
   private byte memoizedIsInitialized = -1;
@@ -807,15 +807,15 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    private com.rhythmx.ticketing.v1.Ticket ticket_;
+    private com.rhythmx.ticketing.v1.TicketReference ticket_;
     private com.google.protobuf.SingleFieldBuilder<
-        com.rhythmx.ticketing.v1.Ticket, com.rhythmx.ticketing.v1.Ticket.Builder, com.rhythmx.ticketing.v1.TicketOrBuilder> ticketBuilder_;
+        com.rhythmx.ticketing.v1.TicketReference, com.rhythmx.ticketing.v1.TicketReference.Builder, com.rhythmx.ticketing.v1.TicketReferenceOrBuilder> ticketBuilder_;
     /**
      * <pre>
      * Output only.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 3 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 3 [json_name = "ticket"];</code>
      * @return Whether the ticket field is set.
      */
     public boolean hasTicket() {
@@ -826,12 +826,12 @@ private static final long serialVersionUID = 0L;
      * Output only.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 3 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 3 [json_name = "ticket"];</code>
      * @return The ticket.
      */
-    public com.rhythmx.ticketing.v1.Ticket getTicket() {
+    public com.rhythmx.ticketing.v1.TicketReference getTicket() {
       if (ticketBuilder_ == null) {
-        return ticket_ == null ? com.rhythmx.ticketing.v1.Ticket.getDefaultInstance() : ticket_;
+        return ticket_ == null ? com.rhythmx.ticketing.v1.TicketReference.getDefaultInstance() : ticket_;
       } else {
         return ticketBuilder_.getMessage();
       }
@@ -841,9 +841,9 @@ private static final long serialVersionUID = 0L;
      * Output only.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 3 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 3 [json_name = "ticket"];</code>
      */
-    public Builder setTicket(com.rhythmx.ticketing.v1.Ticket value) {
+    public Builder setTicket(com.rhythmx.ticketing.v1.TicketReference value) {
       if (ticketBuilder_ == null) {
         java.util.Objects.requireNonNull(value);
         ticket_ = value;
@@ -859,10 +859,10 @@ private static final long serialVersionUID = 0L;
      * Output only.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 3 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 3 [json_name = "ticket"];</code>
      */
     public Builder setTicket(
-        com.rhythmx.ticketing.v1.Ticket.Builder builderForValue) {
+        com.rhythmx.ticketing.v1.TicketReference.Builder builderForValue) {
       if (ticketBuilder_ == null) {
         ticket_ = builderForValue.build();
       } else {
@@ -877,13 +877,13 @@ private static final long serialVersionUID = 0L;
      * Output only.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 3 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 3 [json_name = "ticket"];</code>
      */
-    public Builder mergeTicket(com.rhythmx.ticketing.v1.Ticket value) {
+    public Builder mergeTicket(com.rhythmx.ticketing.v1.TicketReference value) {
       if (ticketBuilder_ == null) {
         if (((bitField0_ & 0x00000004) != 0) &&
           ticket_ != null &&
-          ticket_ != com.rhythmx.ticketing.v1.Ticket.getDefaultInstance()) {
+          ticket_ != com.rhythmx.ticketing.v1.TicketReference.getDefaultInstance()) {
           getTicketBuilder().mergeFrom(value);
         } else {
           ticket_ = value;
@@ -902,7 +902,7 @@ private static final long serialVersionUID = 0L;
      * Output only.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 3 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 3 [json_name = "ticket"];</code>
      */
     public Builder clearTicket() {
       bitField0_ = (bitField0_ & ~0x00000004);
@@ -919,9 +919,9 @@ private static final long serialVersionUID = 0L;
      * Output only.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 3 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 3 [json_name = "ticket"];</code>
      */
-    public com.rhythmx.ticketing.v1.Ticket.Builder getTicketBuilder() {
+    public com.rhythmx.ticketing.v1.TicketReference.Builder getTicketBuilder() {
       bitField0_ |= 0x00000004;
       onChanged();
       return internalGetTicketFieldBuilder().getBuilder();
@@ -931,14 +931,14 @@ private static final long serialVersionUID = 0L;
      * Output only.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 3 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 3 [json_name = "ticket"];</code>
      */
-    public com.rhythmx.ticketing.v1.TicketOrBuilder getTicketOrBuilder() {
+    public com.rhythmx.ticketing.v1.TicketReferenceOrBuilder getTicketOrBuilder() {
       if (ticketBuilder_ != null) {
         return ticketBuilder_.getMessageOrBuilder();
       } else {
         return ticket_ == null ?
-            com.rhythmx.ticketing.v1.Ticket.getDefaultInstance() : ticket_;
+            com.rhythmx.ticketing.v1.TicketReference.getDefaultInstance() : ticket_;
       }
     }
     /**
@@ -946,14 +946,14 @@ private static final long serialVersionUID = 0L;
      * Output only.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.Ticket ticket = 3 [json_name = "ticket"];</code>
+     * <code>.rhythmx.ticketing.v1.TicketReference ticket = 3 [json_name = "ticket"];</code>
      */
     private com.google.protobuf.SingleFieldBuilder<
-        com.rhythmx.ticketing.v1.Ticket, com.rhythmx.ticketing.v1.Ticket.Builder, com.rhythmx.ticketing.v1.TicketOrBuilder> 
+        com.rhythmx.ticketing.v1.TicketReference, com.rhythmx.ticketing.v1.TicketReference.Builder, com.rhythmx.ticketing.v1.TicketReferenceOrBuilder> 
         internalGetTicketFieldBuilder() {
       if (ticketBuilder_ == null) {
         ticketBuilder_ = new com.google.protobuf.SingleFieldBuilder<
-            com.rhythmx.ticketing.v1.Ticket, com.rhythmx.ticketing.v1.Ticket.Builder, com.rhythmx.ticketing.v1.TicketOrBuilder>(
+            com.rhythmx.ticketing.v1.TicketReference, com.rhythmx.ticketing.v1.TicketReference.Builder, com.rhythmx.ticketing.v1.TicketReferenceOrBuilder>(
                 getTicket(),
                 getParentForChildren(),
                 isClean());

@@ -62,7 +62,7 @@ public interface LastSuccessOrBuilder extends
    * Output only.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.Ticket ticket = 3 [json_name = "ticket"];</code>
+   * <code>.rhythmx.ticketing.v1.TicketReference ticket = 3 [json_name = "ticket"];</code>
    * @return Whether the ticket field is set.
    */
   boolean hasTicket();
@@ -71,16 +71,16 @@ public interface LastSuccessOrBuilder extends
    * Output only.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.Ticket ticket = 3 [json_name = "ticket"];</code>
+   * <code>.rhythmx.ticketing.v1.TicketReference ticket = 3 [json_name = "ticket"];</code>
    * @return The ticket.
    */
-  com.rhythmx.ticketing.v1.Ticket getTicket();
+  com.rhythmx.ticketing.v1.TicketReference getTicket();
   /**
    * <pre>
    * Output only.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.Ticket ticket = 3 [json_name = "ticket"];</code>
+   * <code>.rhythmx.ticketing.v1.TicketReference ticket = 3 [json_name = "ticket"];</code>
    */
-  com.rhythmx.ticketing.v1.TicketOrBuilder getTicketOrBuilder();
+  com.rhythmx.ticketing.v1.TicketReferenceOrBuilder getTicketOrBuilder();
 }

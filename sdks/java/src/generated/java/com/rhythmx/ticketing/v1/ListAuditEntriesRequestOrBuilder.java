@@ -12,7 +12,7 @@ public interface ListAuditEntriesRequestOrBuilder extends
 
   /**
    * <pre>
-   * Entries on a page. Default 50, at most 500; more is cut to that.
+   * Maximum number of entries to return. 0 means 50; above 500 counts as 500. Negative values are refused.
    * </pre>
    *
    * <code>int32 page_size = 1 [json_name = "pageSize"];</code>
@@ -22,7 +22,7 @@ public interface ListAuditEntriesRequestOrBuilder extends
 
   /**
    * <pre>
-   * `next_page_token` of the page before. Empty: the first page.
+   * `next_page_token` of the previous page. Empty: the first page.
    * </pre>
    *
    * <code>string page_token = 2 [json_name = "pageToken"];</code>
@@ -31,7 +31,7 @@ public interface ListAuditEntriesRequestOrBuilder extends
   java.lang.String getPageToken();
   /**
    * <pre>
-   * `next_page_token` of the page before. Empty: the first page.
+   * `next_page_token` of the previous page. Empty: the first page.
    * </pre>
    *
    * <code>string page_token = 2 [json_name = "pageToken"];</code>

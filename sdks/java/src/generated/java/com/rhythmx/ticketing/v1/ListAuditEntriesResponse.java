@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * A page of the audit.
+ * A page of the audit log.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.ListAuditEntriesResponse}
@@ -59,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<com.rhythmx.ticketing.v1.AuditEntry> entries_;
   /**
    * <pre>
-   * The newest first. A page ends early where its message would exceed 1 MiB.
+   * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -70,7 +70,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The newest first. A page ends early where its message would exceed 1 MiB.
+   * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -82,7 +82,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The newest first. A page ends early where its message would exceed 1 MiB.
+   * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -93,7 +93,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The newest first. A page ends early where its message would exceed 1 MiB.
+   * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -104,7 +104,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The newest first. A page ends early where its message would exceed 1 MiB.
+   * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -120,7 +120,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object nextPageToken_ = "";
   /**
    * <pre>
-   * Where the next page begins. Empty on the last one.
+   * Output only. Token of the next page. Empty: this is the last page.
    * </pre>
    *
    * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -141,7 +141,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where the next page begins. Empty on the last one.
+   * Output only. Token of the next page. Empty: this is the last page.
    * </pre>
    *
    * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -342,7 +342,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A page of the audit.
+   * A page of the audit log.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.ListAuditEntriesResponse}
@@ -553,7 +553,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -567,7 +567,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -581,7 +581,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -595,7 +595,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -614,7 +614,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -632,7 +632,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -650,7 +650,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -669,7 +669,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -687,7 +687,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -705,7 +705,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -724,7 +724,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -741,7 +741,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -758,7 +758,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -769,7 +769,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -783,7 +783,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -798,7 +798,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -809,7 +809,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -821,7 +821,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The newest first. A page ends early where its message would exceed 1 MiB.
+     * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -848,7 +848,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object nextPageToken_ = "";
     /**
      * <pre>
-     * Where the next page begins. Empty on the last one.
+     * Output only. Token of the next page. Empty: this is the last page.
      * </pre>
      *
      * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -868,7 +868,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the next page begins. Empty on the last one.
+     * Output only. Token of the next page. Empty: this is the last page.
      * </pre>
      *
      * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -889,7 +889,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the next page begins. Empty on the last one.
+     * Output only. Token of the next page. Empty: this is the last page.
      * </pre>
      *
      * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -906,7 +906,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the next page begins. Empty on the last one.
+     * Output only. Token of the next page. Empty: this is the last page.
      * </pre>
      *
      * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -920,7 +920,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the next page begins. Empty on the last one.
+     * Output only. Token of the next page. Empty: this is the last page.
      * </pre>
      *
      * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>

@@ -12,7 +12,7 @@ public interface ListAuditEntriesResponseOrBuilder extends
 
   /**
    * <pre>
-   * The newest first. A page ends early where its message would exceed 1 MiB.
+   * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -21,7 +21,7 @@ public interface ListAuditEntriesResponseOrBuilder extends
       getEntriesList();
   /**
    * <pre>
-   * The newest first. A page ends early where its message would exceed 1 MiB.
+   * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -29,7 +29,7 @@ public interface ListAuditEntriesResponseOrBuilder extends
   com.rhythmx.ticketing.v1.AuditEntry getEntries(int index);
   /**
    * <pre>
-   * The newest first. A page ends early where its message would exceed 1 MiB.
+   * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -37,7 +37,7 @@ public interface ListAuditEntriesResponseOrBuilder extends
   int getEntriesCount();
   /**
    * <pre>
-   * The newest first. A page ends early where its message would exceed 1 MiB.
+   * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -46,7 +46,7 @@ public interface ListAuditEntriesResponseOrBuilder extends
       getEntriesOrBuilderList();
   /**
    * <pre>
-   * The newest first. A page ends early where its message would exceed 1 MiB.
+   * Output only. The newest first. A page ends early if its message would exceed 1 MiB.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AuditEntry entries = 1 [json_name = "entries"];</code>
@@ -56,7 +56,7 @@ public interface ListAuditEntriesResponseOrBuilder extends
 
   /**
    * <pre>
-   * Where the next page begins. Empty on the last one.
+   * Output only. Token of the next page. Empty: this is the last page.
    * </pre>
    *
    * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -65,7 +65,7 @@ public interface ListAuditEntriesResponseOrBuilder extends
   java.lang.String getNextPageToken();
   /**
    * <pre>
-   * Where the next page begins. Empty on the last one.
+   * Output only. Token of the next page. Empty: this is the last page.
    * </pre>
    *
    * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Which deliveries to list: those that fit every filter that is set.
+ * Which deliveries to list: those that match every filter that is set.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.ListDeliveriesRequest}
@@ -32,9 +32,7 @@ private static final long serialVersionUID = 0L;
     super(builder);
   }
   private ListDeliveriesRequest() {
-    states_ = emptyIntList();
     systems_ = emptyIntList();
-    incidentId_ = "";
     pageToken_ = "";
   }
 
@@ -57,85 +55,6 @@ private static final long serialVersionUID = 0L;
   }
 
   private int bitField0_;
-  public static final int STATES_FIELD_NUMBER = 1;
-  @SuppressWarnings("serial")
-  private com.google.protobuf.Internal.IntList states_ =
-      emptyIntList();
-  private static final     com.google.protobuf.Internal.IntListAdapter.IntConverter<
-      com.rhythmx.ticketing.v1.DeliveryState> states_converter_ =
-          new com.google.protobuf.Internal.IntListAdapter.IntConverter<
-              com.rhythmx.ticketing.v1.DeliveryState>() {
-            public com.rhythmx.ticketing.v1.DeliveryState convert(int from) {
-              com.rhythmx.ticketing.v1.DeliveryState result = com.rhythmx.ticketing.v1.DeliveryState.forNumber(from);
-              return result == null ? com.rhythmx.ticketing.v1.DeliveryState.UNRECOGNIZED : result;
-            }
-          };
-  /**
-   * <pre>
-   * Deliveries in any of these states, at most 100. Empty: in every state.
-   * </pre>
-   *
-   * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-   * @return A list containing the states.
-   */
-  @java.lang.Override
-  public java.util.List<com.rhythmx.ticketing.v1.DeliveryState> getStatesList() {
-    return new com.google.protobuf.Internal.IntListAdapter<
-        com.rhythmx.ticketing.v1.DeliveryState>(states_, states_converter_);
-  }
-  /**
-   * <pre>
-   * Deliveries in any of these states, at most 100. Empty: in every state.
-   * </pre>
-   *
-   * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-   * @return The count of states.
-   */
-  @java.lang.Override
-  public int getStatesCount() {
-    return states_.size();
-  }
-  /**
-   * <pre>
-   * Deliveries in any of these states, at most 100. Empty: in every state.
-   * </pre>
-   *
-   * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-   * @param index The index of the element to return.
-   * @return The states at the given index.
-   */
-  @java.lang.Override
-  public com.rhythmx.ticketing.v1.DeliveryState getStates(int index) {
-    return states_converter_.convert(states_.getInt(index));
-  }
-  /**
-   * <pre>
-   * Deliveries in any of these states, at most 100. Empty: in every state.
-   * </pre>
-   *
-   * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-   * @return A list containing the enum numeric values on the wire for states.
-   */
-  @java.lang.Override
-  public java.util.List<java.lang.Integer>
-  getStatesValueList() {
-    return states_;
-  }
-  /**
-   * <pre>
-   * Deliveries in any of these states, at most 100. Empty: in every state.
-   * </pre>
-   *
-   * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-   * @param index The index of the value to return.
-   * @return The enum numeric value on the wire of states at the given index.
-   */
-  @java.lang.Override
-  public int getStatesValue(int index) {
-    return states_.getInt(index);
-  }
-  private int statesMemoizedSerializedSize;
-
   public static final int SYSTEMS_FIELD_NUMBER = 2;
   @SuppressWarnings("serial")
   private com.google.protobuf.Internal.IntList systems_ =
@@ -151,7 +70,8 @@ private static final long serialVersionUID = 0L;
           };
   /**
    * <pre>
-   * Deliveries to any of these systems, at most 100. Empty: to every system.
+   * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+   * `filter.connections`.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -164,7 +84,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Deliveries to any of these systems, at most 100. Empty: to every system.
+   * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+   * `filter.connections`.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -176,7 +97,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Deliveries to any of these systems, at most 100. Empty: to every system.
+   * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+   * `filter.connections`.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -189,7 +111,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Deliveries to any of these systems, at most 100. Empty: to every system.
+   * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+   * `filter.connections`.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -202,7 +125,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Deliveries to any of these systems, at most 100. Empty: to every system.
+   * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+   * `filter.connections`.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -215,58 +139,11 @@ private static final long serialVersionUID = 0L;
   }
   private int systemsMemoizedSerializedSize;
 
-  public static final int INCIDENT_ID_FIELD_NUMBER = 3;
-  @SuppressWarnings("serial")
-  private volatile java.lang.Object incidentId_ = "";
-  /**
-   * <pre>
-   * Deliveries of this incident. Empty: of every incident.
-   * </pre>
-   *
-   * <code>string incident_id = 3 [json_name = "incidentId"];</code>
-   * @return The incidentId.
-   */
-  @java.lang.Override
-  public java.lang.String getIncidentId() {
-    java.lang.Object ref = incidentId_;
-    if (ref instanceof java.lang.String) {
-      return (java.lang.String) ref;
-    } else {
-      com.google.protobuf.ByteString bs = 
-          (com.google.protobuf.ByteString) ref;
-      java.lang.String s = bs.toStringUtf8();
-      incidentId_ = s;
-      return s;
-    }
-  }
-  /**
-   * <pre>
-   * Deliveries of this incident. Empty: of every incident.
-   * </pre>
-   *
-   * <code>string incident_id = 3 [json_name = "incidentId"];</code>
-   * @return The bytes for incidentId.
-   */
-  @java.lang.Override
-  public com.google.protobuf.ByteString
-      getIncidentIdBytes() {
-    java.lang.Object ref = incidentId_;
-    if (ref instanceof java.lang.String) {
-      com.google.protobuf.ByteString b = 
-          com.google.protobuf.ByteString.copyFromUtf8(
-              (java.lang.String) ref);
-      incidentId_ = b;
-      return b;
-    } else {
-      return (com.google.protobuf.ByteString) ref;
-    }
-  }
-
   public static final int INCLUDE_ATTEMPTS_FIELD_NUMBER = 4;
   private boolean includeAttempts_ = false;
   /**
    * <pre>
-   * Whether to return the attempts too, of each delivery the newest 20. Default false.
+   * Whether to return the attempts, the newest 20 of each delivery. Default false.
    * </pre>
    *
    * <code>bool include_attempts = 4 [json_name = "includeAttempts"];</code>
@@ -281,8 +158,8 @@ private static final long serialVersionUID = 0L;
   private int pageSize_ = 0;
   /**
    * <pre>
-   * The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
-   * values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
+   * Maximum number of deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100.
+   * Negative values are refused. A page may contain fewer, or none, though it is not the last: see ListDeliveriesResponse.
    * </pre>
    *
    * <code>int32 page_size = 5 [json_name = "pageSize"];</code>
@@ -298,7 +175,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object pageToken_ = "";
   /**
    * <pre>
-   * `next_page_token` of the page before, with the same filters. Empty: the first page.
+   * `next_page_token` of the previous page, with the same filters. Empty: the first page.
    * </pre>
    *
    * <code>string page_token = 6 [json_name = "pageToken"];</code>
@@ -319,7 +196,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * `next_page_token` of the page before, with the same filters. Empty: the first page.
+   * `next_page_token` of the previous page, with the same filters. Empty: the first page.
    * </pre>
    *
    * <code>string page_token = 6 [json_name = "pageToken"];</code>
@@ -344,7 +221,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.DeliveryFilter filter_;
   /**
    * <pre>
-   * Further filters. Optional.
+   * Which deliveries to list. Absent: all.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
@@ -356,7 +233,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Further filters. Optional.
+   * Which deliveries to list. Absent: all.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
@@ -368,7 +245,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Further filters. Optional.
+   * Which deliveries to list. Absent: all.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
@@ -393,22 +270,12 @@ private static final long serialVersionUID = 0L;
   public void writeTo(com.google.protobuf.CodedOutputStream output)
                       throws java.io.IOException {
     getSerializedSize();
-    if (getStatesList().size() > 0) {
-      output.writeUInt32NoTag(10);
-      output.writeUInt32NoTag(statesMemoizedSerializedSize);
-    }
-    for (int i = 0; i < states_.size(); i++) {
-      output.writeEnumNoTag(states_.getInt(i));
-    }
     if (getSystemsList().size() > 0) {
       output.writeUInt32NoTag(18);
       output.writeUInt32NoTag(systemsMemoizedSerializedSize);
     }
     for (int i = 0; i < systems_.size(); i++) {
       output.writeEnumNoTag(systems_.getInt(i));
-    }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(incidentId_)) {
-      com.google.protobuf.GeneratedMessage.writeString(output, 3, incidentId_);
     }
     if (includeAttempts_ != false) {
       output.writeBool(4, includeAttempts_);
@@ -428,18 +295,6 @@ private static final long serialVersionUID = 0L;
     int size = 0;
     {
       int dataSize = 0;
-      for (int i = 0; i < states_.size(); i++) {
-        dataSize += com.google.protobuf.CodedOutputStream
-          .computeEnumSizeNoTag(states_.getInt(i));
-      }
-      size += dataSize;
-      if (!getStatesList().isEmpty()) {  size += 1;
-        size += com.google.protobuf.CodedOutputStream
-          .computeUInt32SizeNoTag(dataSize);
-      }statesMemoizedSerializedSize = dataSize;
-    }
-    {
-      int dataSize = 0;
       for (int i = 0; i < systems_.size(); i++) {
         dataSize += com.google.protobuf.CodedOutputStream
           .computeEnumSizeNoTag(systems_.getInt(i));
@@ -449,9 +304,6 @@ private static final long serialVersionUID = 0L;
         size += com.google.protobuf.CodedOutputStream
           .computeUInt32SizeNoTag(dataSize);
       }systemsMemoizedSerializedSize = dataSize;
-    }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(incidentId_)) {
-      size += com.google.protobuf.GeneratedMessage.computeStringSize(3, incidentId_);
     }
     if (includeAttempts_ != false) {
       size += com.google.protobuf.CodedOutputStream
@@ -492,10 +344,7 @@ private static final long serialVersionUID = 0L;
     }
     com.rhythmx.ticketing.v1.ListDeliveriesRequest other = (com.rhythmx.ticketing.v1.ListDeliveriesRequest) obj;
 
-    if (!states_.equals(other.states_)) return false;
     if (!systems_.equals(other.systems_)) return false;
-    if (!getIncidentId()
-        .equals(other.getIncidentId())) return false;
     if (getIncludeAttempts()
         != other.getIncludeAttempts()) return false;
     if (getPageSize()
@@ -518,16 +367,10 @@ private static final long serialVersionUID = 0L;
     }
     int hash = 41;
     hash = (19 * hash) + getDescriptor().hashCode();
-    if (getStatesCount() > 0) {
-      hash = (37 * hash) + STATES_FIELD_NUMBER;
-      hash = (53 * hash) + states_.hashCode();
-    }
     if (getSystemsCount() > 0) {
       hash = (37 * hash) + SYSTEMS_FIELD_NUMBER;
       hash = (53 * hash) + systems_.hashCode();
     }
-    hash = (37 * hash) + INCIDENT_ID_FIELD_NUMBER;
-    hash = (53 * hash) + getIncidentId().hashCode();
     hash = (37 * hash) + INCLUDE_ATTEMPTS_FIELD_NUMBER;
     hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
         getIncludeAttempts());
@@ -638,7 +481,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which deliveries to list: those that fit every filter that is set.
+   * Which deliveries to list: those that match every filter that is set.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.ListDeliveriesRequest}
@@ -680,9 +523,7 @@ private static final long serialVersionUID = 0L;
     public Builder clear() {
       super.clear();
       bitField0_ = 0;
-      states_ = emptyIntList();
       systems_ = emptyIntList();
-      incidentId_ = "";
       includeAttempts_ = false;
       pageSize_ = 0;
       pageToken_ = "";
@@ -725,27 +566,20 @@ private static final long serialVersionUID = 0L;
     private void buildPartial0(com.rhythmx.ticketing.v1.ListDeliveriesRequest result) {
       int from_bitField0_ = bitField0_;
       if (((from_bitField0_ & 0x00000001) != 0)) {
-        states_.makeImmutable();
-        result.states_ = states_;
-      }
-      if (((from_bitField0_ & 0x00000002) != 0)) {
         systems_.makeImmutable();
         result.systems_ = systems_;
       }
-      if (((from_bitField0_ & 0x00000004) != 0)) {
-        result.incidentId_ = incidentId_;
-      }
-      if (((from_bitField0_ & 0x00000008) != 0)) {
+      if (((from_bitField0_ & 0x00000002) != 0)) {
         result.includeAttempts_ = includeAttempts_;
       }
-      if (((from_bitField0_ & 0x00000010) != 0)) {
+      if (((from_bitField0_ & 0x00000004) != 0)) {
         result.pageSize_ = pageSize_;
       }
-      if (((from_bitField0_ & 0x00000020) != 0)) {
+      if (((from_bitField0_ & 0x00000008) != 0)) {
         result.pageToken_ = pageToken_;
       }
       int to_bitField0_ = 0;
-      if (((from_bitField0_ & 0x00000040) != 0)) {
+      if (((from_bitField0_ & 0x00000010) != 0)) {
         result.filter_ = filterBuilder_ == null
             ? filter_
             : filterBuilder_.build();
@@ -766,31 +600,15 @@ private static final long serialVersionUID = 0L;
 
     public Builder mergeFrom(com.rhythmx.ticketing.v1.ListDeliveriesRequest other) {
       if (other == com.rhythmx.ticketing.v1.ListDeliveriesRequest.getDefaultInstance()) return this;
-      if (!other.states_.isEmpty()) {
-        if (states_.isEmpty()) {
-          states_ = other.states_;
-          states_.makeImmutable();
-          bitField0_ |= 0x00000001;
-        } else {
-          ensureStatesIsMutable();
-          states_.addAll(other.states_);
-        }
-        onChanged();
-      }
       if (!other.systems_.isEmpty()) {
         if (systems_.isEmpty()) {
           systems_ = other.systems_;
           systems_.makeImmutable();
-          bitField0_ |= 0x00000002;
+          bitField0_ |= 0x00000001;
         } else {
           ensureSystemsIsMutable();
           systems_.addAll(other.systems_);
         }
-        onChanged();
-      }
-      if (!other.getIncidentId().isEmpty()) {
-        incidentId_ = other.incidentId_;
-        bitField0_ |= 0x00000004;
         onChanged();
       }
       if (other.getIncludeAttempts() != false) {
@@ -801,7 +619,7 @@ private static final long serialVersionUID = 0L;
       }
       if (!other.getPageToken().isEmpty()) {
         pageToken_ = other.pageToken_;
-        bitField0_ |= 0x00000020;
+        bitField0_ |= 0x00000008;
         onChanged();
       }
       if (other.hasFilter()) {
@@ -831,22 +649,6 @@ private static final long serialVersionUID = 0L;
             case 0:
               done = true;
               break;
-            case 8: {
-              int tmpRaw = input.readEnum();
-              ensureStatesIsMutable();
-              states_.addInt(tmpRaw);
-              break;
-            } // case 8
-            case 10: {
-              int length = input.readRawVarint32();
-              int limit = input.pushLimit(length);
-              ensureStatesIsMutable();
-              while (input.getBytesUntilLimit() > 0) {
-                states_.addInt(input.readEnum());
-              }
-              input.popLimit(limit);
-              break;
-            } // case 10
             case 16: {
               int tmpRaw = input.readEnum();
               ensureSystemsIsMutable();
@@ -863,31 +665,26 @@ private static final long serialVersionUID = 0L;
               input.popLimit(limit);
               break;
             } // case 18
-            case 26: {
-              incidentId_ = input.readStringRequireUtf8();
-              bitField0_ |= 0x00000004;
-              break;
-            } // case 26
             case 32: {
               includeAttempts_ = input.readBool();
-              bitField0_ |= 0x00000008;
+              bitField0_ |= 0x00000002;
               break;
             } // case 32
             case 40: {
               pageSize_ = input.readInt32();
-              bitField0_ |= 0x00000010;
+              bitField0_ |= 0x00000004;
               break;
             } // case 40
             case 50: {
               pageToken_ = input.readStringRequireUtf8();
-              bitField0_ |= 0x00000020;
+              bitField0_ |= 0x00000008;
               break;
             } // case 50
             case 58: {
               input.readMessage(
                   internalGetFilterFieldBuilder().getBuilder(),
                   extensionRegistry);
-              bitField0_ |= 0x00000040;
+              bitField0_ |= 0x00000010;
               break;
             } // case 58
             default: {
@@ -907,202 +704,17 @@ private static final long serialVersionUID = 0L;
     }
     private int bitField0_;
 
-    private com.google.protobuf.Internal.IntList states_ = emptyIntList();
-    private void ensureStatesIsMutable() {
-      if (!states_.isModifiable()) {
-        states_ = makeMutableCopy(states_);
-      }
-      bitField0_ |= 0x00000001;
-    }
-    /**
-     * <pre>
-     * Deliveries in any of these states, at most 100. Empty: in every state.
-     * </pre>
-     *
-     * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-     * @return A list containing the states.
-     */
-    public java.util.List<com.rhythmx.ticketing.v1.DeliveryState> getStatesList() {
-      return new com.google.protobuf.Internal.IntListAdapter<
-          com.rhythmx.ticketing.v1.DeliveryState>(states_, states_converter_);
-    }
-    /**
-     * <pre>
-     * Deliveries in any of these states, at most 100. Empty: in every state.
-     * </pre>
-     *
-     * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-     * @return The count of states.
-     */
-    public int getStatesCount() {
-      return states_.size();
-    }
-    /**
-     * <pre>
-     * Deliveries in any of these states, at most 100. Empty: in every state.
-     * </pre>
-     *
-     * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-     * @param index The index of the element to return.
-     * @return The states at the given index.
-     */
-    public com.rhythmx.ticketing.v1.DeliveryState getStates(int index) {
-      return states_converter_.convert(states_.getInt(index));
-    }
-    /**
-     * <pre>
-     * Deliveries in any of these states, at most 100. Empty: in every state.
-     * </pre>
-     *
-     * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-     * @param index The index to set the value at.
-     * @param value The states to set.
-     * @throws IllegalArgumentException if UNRECOGNIZED is provided.
-     * @return This builder for chaining.
-     */
-    public Builder setStates(
-        int index, com.rhythmx.ticketing.v1.DeliveryState value) {
-      java.util.Objects.requireNonNull(value);
-      ensureStatesIsMutable();
-      states_.setInt(index, value.getNumber());
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * Deliveries in any of these states, at most 100. Empty: in every state.
-     * </pre>
-     *
-     * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-     * @param value The states to add.
-     * @return This builder for chaining.
-     */
-    public Builder addStates(com.rhythmx.ticketing.v1.DeliveryState value) {
-      java.util.Objects.requireNonNull(value);
-      ensureStatesIsMutable();
-      states_.addInt(value.getNumber());
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * Deliveries in any of these states, at most 100. Empty: in every state.
-     * </pre>
-     *
-     * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-     * @param values The states to add.
-     * @throws IllegalArgumentException if UNRECOGNIZED is provided.
-     * @return This builder for chaining.
-     */
-    public Builder addAllStates(
-        java.lang.Iterable<? extends com.rhythmx.ticketing.v1.DeliveryState> values) {
-      ensureStatesIsMutable();
-      for (com.rhythmx.ticketing.v1.DeliveryState value : values) {
-        states_.addInt(value.getNumber());
-      }
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * Deliveries in any of these states, at most 100. Empty: in every state.
-     * </pre>
-     *
-     * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-     * @return This builder for chaining.
-     */
-    public Builder clearStates() {
-      states_ = emptyIntList();
-      bitField0_ = (bitField0_ & ~0x00000001);
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * Deliveries in any of these states, at most 100. Empty: in every state.
-     * </pre>
-     *
-     * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-     * @return A list containing the enum numeric values on the wire for states.
-     */
-    public java.util.List<java.lang.Integer>
-    getStatesValueList() {
-      states_.makeImmutable();
-      return states_;
-    }
-    /**
-     * <pre>
-     * Deliveries in any of these states, at most 100. Empty: in every state.
-     * </pre>
-     *
-     * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-     * @param index The index of the value to return.
-     * @return The enum numeric value on the wire of states at the given index.
-     */
-    public int getStatesValue(int index) {
-      return states_.getInt(index);
-    }
-    /**
-     * <pre>
-     * Deliveries in any of these states, at most 100. Empty: in every state.
-     * </pre>
-     *
-     * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-     * @param index The index to set the value at.
-     * @param value The enum numeric value on the wire for states to set.
-     * @return This builder for chaining.
-     */
-    public Builder setStatesValue(
-        int index, int value) {
-      ensureStatesIsMutable();
-      states_.setInt(index, value);
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * Deliveries in any of these states, at most 100. Empty: in every state.
-     * </pre>
-     *
-     * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-     * @param value The enum numeric value on the wire for states to add.
-     * @return This builder for chaining.
-     */
-    public Builder addStatesValue(int value) {
-      ensureStatesIsMutable();
-      states_.addInt(value);
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * Deliveries in any of these states, at most 100. Empty: in every state.
-     * </pre>
-     *
-     * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-     * @param values The enum numeric values on the wire for states to add.
-     * @return This builder for chaining.
-     */
-    public Builder addAllStatesValue(
-        java.lang.Iterable<java.lang.Integer> values) {
-      ensureStatesIsMutable();
-      for (int value : values) {
-        states_.addInt(value);
-      }
-      onChanged();
-      return this;
-    }
-
     private com.google.protobuf.Internal.IntList systems_ = emptyIntList();
     private void ensureSystemsIsMutable() {
       if (!systems_.isModifiable()) {
         systems_ = makeMutableCopy(systems_);
       }
-      bitField0_ |= 0x00000002;
+      bitField0_ |= 0x00000001;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems, at most 100. Empty: to every system.
+     * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+     * `filter.connections`.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1114,7 +726,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems, at most 100. Empty: to every system.
+     * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+     * `filter.connections`.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1125,7 +738,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems, at most 100. Empty: to every system.
+     * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+     * `filter.connections`.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1137,7 +751,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems, at most 100. Empty: to every system.
+     * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+     * `filter.connections`.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1156,7 +771,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems, at most 100. Empty: to every system.
+     * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+     * `filter.connections`.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1172,7 +788,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems, at most 100. Empty: to every system.
+     * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+     * `filter.connections`.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1191,7 +808,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems, at most 100. Empty: to every system.
+     * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+     * `filter.connections`.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1199,13 +817,14 @@ private static final long serialVersionUID = 0L;
      */
     public Builder clearSystems() {
       systems_ = emptyIntList();
-      bitField0_ = (bitField0_ & ~0x00000002);
+      bitField0_ = (bitField0_ & ~0x00000001);
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems, at most 100. Empty: to every system.
+     * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+     * `filter.connections`.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1218,7 +837,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems, at most 100. Empty: to every system.
+     * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+     * `filter.connections`.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1230,7 +850,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems, at most 100. Empty: to every system.
+     * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+     * `filter.connections`.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1247,7 +868,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems, at most 100. Empty: to every system.
+     * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+     * `filter.connections`.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1262,7 +884,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems, at most 100. Empty: to every system.
+     * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+     * `filter.connections`.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1279,102 +902,10 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    private java.lang.Object incidentId_ = "";
-    /**
-     * <pre>
-     * Deliveries of this incident. Empty: of every incident.
-     * </pre>
-     *
-     * <code>string incident_id = 3 [json_name = "incidentId"];</code>
-     * @return The incidentId.
-     */
-    public java.lang.String getIncidentId() {
-      java.lang.Object ref = incidentId_;
-      if (!(ref instanceof java.lang.String)) {
-        com.google.protobuf.ByteString bs =
-            (com.google.protobuf.ByteString) ref;
-        java.lang.String s = bs.toStringUtf8();
-        incidentId_ = s;
-        return s;
-      } else {
-        return (java.lang.String) ref;
-      }
-    }
-    /**
-     * <pre>
-     * Deliveries of this incident. Empty: of every incident.
-     * </pre>
-     *
-     * <code>string incident_id = 3 [json_name = "incidentId"];</code>
-     * @return The bytes for incidentId.
-     */
-    public com.google.protobuf.ByteString
-        getIncidentIdBytes() {
-      java.lang.Object ref = incidentId_;
-      if (ref instanceof String) {
-        com.google.protobuf.ByteString b = 
-            com.google.protobuf.ByteString.copyFromUtf8(
-                (java.lang.String) ref);
-        incidentId_ = b;
-        return b;
-      } else {
-        return (com.google.protobuf.ByteString) ref;
-      }
-    }
-    /**
-     * <pre>
-     * Deliveries of this incident. Empty: of every incident.
-     * </pre>
-     *
-     * <code>string incident_id = 3 [json_name = "incidentId"];</code>
-     * @param value The incidentId to set.
-     * @return This builder for chaining.
-     */
-    public Builder setIncidentId(
-        java.lang.String value) {
-      java.util.Objects.requireNonNull(value);
-      incidentId_ = value;
-      bitField0_ |= 0x00000004;
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * Deliveries of this incident. Empty: of every incident.
-     * </pre>
-     *
-     * <code>string incident_id = 3 [json_name = "incidentId"];</code>
-     * @return This builder for chaining.
-     */
-    public Builder clearIncidentId() {
-      incidentId_ = getDefaultInstance().getIncidentId();
-      bitField0_ = (bitField0_ & ~0x00000004);
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * Deliveries of this incident. Empty: of every incident.
-     * </pre>
-     *
-     * <code>string incident_id = 3 [json_name = "incidentId"];</code>
-     * @param value The bytes for incidentId to set.
-     * @return This builder for chaining.
-     */
-    public Builder setIncidentIdBytes(
-        com.google.protobuf.ByteString value) {
-      java.util.Objects.requireNonNull(value);
-      checkByteStringIsUtf8(value);
-      incidentId_ = value;
-      bitField0_ |= 0x00000004;
-      onChanged();
-      return this;
-    }
-
     private boolean includeAttempts_ ;
     /**
      * <pre>
-     * Whether to return the attempts too, of each delivery the newest 20. Default false.
+     * Whether to return the attempts, the newest 20 of each delivery. Default false.
      * </pre>
      *
      * <code>bool include_attempts = 4 [json_name = "includeAttempts"];</code>
@@ -1386,7 +917,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether to return the attempts too, of each delivery the newest 20. Default false.
+     * Whether to return the attempts, the newest 20 of each delivery. Default false.
      * </pre>
      *
      * <code>bool include_attempts = 4 [json_name = "includeAttempts"];</code>
@@ -1396,20 +927,20 @@ private static final long serialVersionUID = 0L;
     public Builder setIncludeAttempts(boolean value) {
 
       includeAttempts_ = value;
-      bitField0_ |= 0x00000008;
+      bitField0_ |= 0x00000002;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Whether to return the attempts too, of each delivery the newest 20. Default false.
+     * Whether to return the attempts, the newest 20 of each delivery. Default false.
      * </pre>
      *
      * <code>bool include_attempts = 4 [json_name = "includeAttempts"];</code>
      * @return This builder for chaining.
      */
     public Builder clearIncludeAttempts() {
-      bitField0_ = (bitField0_ & ~0x00000008);
+      bitField0_ = (bitField0_ & ~0x00000002);
       includeAttempts_ = false;
       onChanged();
       return this;
@@ -1418,8 +949,8 @@ private static final long serialVersionUID = 0L;
     private int pageSize_ ;
     /**
      * <pre>
-     * The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
-     * values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
+     * Maximum number of deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100.
+     * Negative values are refused. A page may contain fewer, or none, though it is not the last: see ListDeliveriesResponse.
      * </pre>
      *
      * <code>int32 page_size = 5 [json_name = "pageSize"];</code>
@@ -1431,8 +962,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
-     * values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
+     * Maximum number of deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100.
+     * Negative values are refused. A page may contain fewer, or none, though it is not the last: see ListDeliveriesResponse.
      * </pre>
      *
      * <code>int32 page_size = 5 [json_name = "pageSize"];</code>
@@ -1442,21 +973,21 @@ private static final long serialVersionUID = 0L;
     public Builder setPageSize(int value) {
 
       pageSize_ = value;
-      bitField0_ |= 0x00000010;
+      bitField0_ |= 0x00000004;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
-     * values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
+     * Maximum number of deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100.
+     * Negative values are refused. A page may contain fewer, or none, though it is not the last: see ListDeliveriesResponse.
      * </pre>
      *
      * <code>int32 page_size = 5 [json_name = "pageSize"];</code>
      * @return This builder for chaining.
      */
     public Builder clearPageSize() {
-      bitField0_ = (bitField0_ & ~0x00000010);
+      bitField0_ = (bitField0_ & ~0x00000004);
       pageSize_ = 0;
       onChanged();
       return this;
@@ -1465,7 +996,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object pageToken_ = "";
     /**
      * <pre>
-     * `next_page_token` of the page before, with the same filters. Empty: the first page.
+     * `next_page_token` of the previous page, with the same filters. Empty: the first page.
      * </pre>
      *
      * <code>string page_token = 6 [json_name = "pageToken"];</code>
@@ -1485,7 +1016,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * `next_page_token` of the page before, with the same filters. Empty: the first page.
+     * `next_page_token` of the previous page, with the same filters. Empty: the first page.
      * </pre>
      *
      * <code>string page_token = 6 [json_name = "pageToken"];</code>
@@ -1506,7 +1037,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * `next_page_token` of the page before, with the same filters. Empty: the first page.
+     * `next_page_token` of the previous page, with the same filters. Empty: the first page.
      * </pre>
      *
      * <code>string page_token = 6 [json_name = "pageToken"];</code>
@@ -1517,13 +1048,13 @@ private static final long serialVersionUID = 0L;
         java.lang.String value) {
       java.util.Objects.requireNonNull(value);
       pageToken_ = value;
-      bitField0_ |= 0x00000020;
+      bitField0_ |= 0x00000008;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * `next_page_token` of the page before, with the same filters. Empty: the first page.
+     * `next_page_token` of the previous page, with the same filters. Empty: the first page.
      * </pre>
      *
      * <code>string page_token = 6 [json_name = "pageToken"];</code>
@@ -1531,13 +1062,13 @@ private static final long serialVersionUID = 0L;
      */
     public Builder clearPageToken() {
       pageToken_ = getDefaultInstance().getPageToken();
-      bitField0_ = (bitField0_ & ~0x00000020);
+      bitField0_ = (bitField0_ & ~0x00000008);
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * `next_page_token` of the page before, with the same filters. Empty: the first page.
+     * `next_page_token` of the previous page, with the same filters. Empty: the first page.
      * </pre>
      *
      * <code>string page_token = 6 [json_name = "pageToken"];</code>
@@ -1549,7 +1080,7 @@ private static final long serialVersionUID = 0L;
       java.util.Objects.requireNonNull(value);
       checkByteStringIsUtf8(value);
       pageToken_ = value;
-      bitField0_ |= 0x00000020;
+      bitField0_ |= 0x00000008;
       onChanged();
       return this;
     }
@@ -1559,18 +1090,18 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.DeliveryFilter, com.rhythmx.ticketing.v1.DeliveryFilter.Builder, com.rhythmx.ticketing.v1.DeliveryFilterOrBuilder> filterBuilder_;
     /**
      * <pre>
-     * Further filters. Optional.
+     * Which deliveries to list. Absent: all.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
      * @return Whether the filter field is set.
      */
     public boolean hasFilter() {
-      return ((bitField0_ & 0x00000040) != 0);
+      return ((bitField0_ & 0x00000010) != 0);
     }
     /**
      * <pre>
-     * Further filters. Optional.
+     * Which deliveries to list. Absent: all.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
@@ -1585,7 +1116,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Further filters. Optional.
+     * Which deliveries to list. Absent: all.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
@@ -1597,13 +1128,13 @@ private static final long serialVersionUID = 0L;
       } else {
         filterBuilder_.setMessage(value);
       }
-      bitField0_ |= 0x00000040;
+      bitField0_ |= 0x00000010;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Further filters. Optional.
+     * Which deliveries to list. Absent: all.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
@@ -1615,20 +1146,20 @@ private static final long serialVersionUID = 0L;
       } else {
         filterBuilder_.setMessage(builderForValue.build());
       }
-      bitField0_ |= 0x00000040;
+      bitField0_ |= 0x00000010;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Further filters. Optional.
+     * Which deliveries to list. Absent: all.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
      */
     public Builder mergeFilter(com.rhythmx.ticketing.v1.DeliveryFilter value) {
       if (filterBuilder_ == null) {
-        if (((bitField0_ & 0x00000040) != 0) &&
+        if (((bitField0_ & 0x00000010) != 0) &&
           filter_ != null &&
           filter_ != com.rhythmx.ticketing.v1.DeliveryFilter.getDefaultInstance()) {
           getFilterBuilder().mergeFrom(value);
@@ -1639,20 +1170,20 @@ private static final long serialVersionUID = 0L;
         filterBuilder_.mergeFrom(value);
       }
       if (filter_ != null) {
-        bitField0_ |= 0x00000040;
+        bitField0_ |= 0x00000010;
         onChanged();
       }
       return this;
     }
     /**
      * <pre>
-     * Further filters. Optional.
+     * Which deliveries to list. Absent: all.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
      */
     public Builder clearFilter() {
-      bitField0_ = (bitField0_ & ~0x00000040);
+      bitField0_ = (bitField0_ & ~0x00000010);
       filter_ = null;
       if (filterBuilder_ != null) {
         filterBuilder_.dispose();
@@ -1663,19 +1194,19 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Further filters. Optional.
+     * Which deliveries to list. Absent: all.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
      */
     public com.rhythmx.ticketing.v1.DeliveryFilter.Builder getFilterBuilder() {
-      bitField0_ |= 0x00000040;
+      bitField0_ |= 0x00000010;
       onChanged();
       return internalGetFilterFieldBuilder().getBuilder();
     }
     /**
      * <pre>
-     * Further filters. Optional.
+     * Which deliveries to list. Absent: all.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
@@ -1690,7 +1221,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Further filters. Optional.
+     * Which deliveries to list. Absent: all.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>

@@ -12,56 +12,8 @@ public interface ListDeliveriesRequestOrBuilder extends
 
   /**
    * <pre>
-   * Deliveries in any of these states, at most 100. Empty: in every state.
-   * </pre>
-   *
-   * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-   * @return A list containing the states.
-   */
-  java.util.List<com.rhythmx.ticketing.v1.DeliveryState> getStatesList();
-  /**
-   * <pre>
-   * Deliveries in any of these states, at most 100. Empty: in every state.
-   * </pre>
-   *
-   * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-   * @return The count of states.
-   */
-  int getStatesCount();
-  /**
-   * <pre>
-   * Deliveries in any of these states, at most 100. Empty: in every state.
-   * </pre>
-   *
-   * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-   * @param index The index of the element to return.
-   * @return The states at the given index.
-   */
-  com.rhythmx.ticketing.v1.DeliveryState getStates(int index);
-  /**
-   * <pre>
-   * Deliveries in any of these states, at most 100. Empty: in every state.
-   * </pre>
-   *
-   * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-   * @return A list containing the enum numeric values on the wire for states.
-   */
-  java.util.List<java.lang.Integer>
-  getStatesValueList();
-  /**
-   * <pre>
-   * Deliveries in any of these states, at most 100. Empty: in every state.
-   * </pre>
-   *
-   * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
-   * @param index The index of the value to return.
-   * @return The enum numeric value on the wire of states at the given index.
-   */
-  int getStatesValue(int index);
-
-  /**
-   * <pre>
-   * Deliveries to any of these systems, at most 100. Empty: to every system.
+   * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+   * `filter.connections`.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -70,7 +22,8 @@ public interface ListDeliveriesRequestOrBuilder extends
   java.util.List<com.rhythmx.ticketing.v1.TicketSystem> getSystemsList();
   /**
    * <pre>
-   * Deliveries to any of these systems, at most 100. Empty: to every system.
+   * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+   * `filter.connections`.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -79,7 +32,8 @@ public interface ListDeliveriesRequestOrBuilder extends
   int getSystemsCount();
   /**
    * <pre>
-   * Deliveries to any of these systems, at most 100. Empty: to every system.
+   * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+   * `filter.connections`.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -89,7 +43,8 @@ public interface ListDeliveriesRequestOrBuilder extends
   com.rhythmx.ticketing.v1.TicketSystem getSystems(int index);
   /**
    * <pre>
-   * Deliveries to any of these systems, at most 100. Empty: to every system.
+   * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+   * `filter.connections`.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -99,7 +54,8 @@ public interface ListDeliveriesRequestOrBuilder extends
   getSystemsValueList();
   /**
    * <pre>
-   * Deliveries to any of these systems, at most 100. Empty: to every system.
+   * Deliveries to ticket systems of any of these kinds, at most 100. Empty: of every kind. To select by connection, use
+   * `filter.connections`.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -110,27 +66,7 @@ public interface ListDeliveriesRequestOrBuilder extends
 
   /**
    * <pre>
-   * Deliveries of this incident. Empty: of every incident.
-   * </pre>
-   *
-   * <code>string incident_id = 3 [json_name = "incidentId"];</code>
-   * @return The incidentId.
-   */
-  java.lang.String getIncidentId();
-  /**
-   * <pre>
-   * Deliveries of this incident. Empty: of every incident.
-   * </pre>
-   *
-   * <code>string incident_id = 3 [json_name = "incidentId"];</code>
-   * @return The bytes for incidentId.
-   */
-  com.google.protobuf.ByteString
-      getIncidentIdBytes();
-
-  /**
-   * <pre>
-   * Whether to return the attempts too, of each delivery the newest 20. Default false.
+   * Whether to return the attempts, the newest 20 of each delivery. Default false.
    * </pre>
    *
    * <code>bool include_attempts = 4 [json_name = "includeAttempts"];</code>
@@ -140,8 +76,8 @@ public interface ListDeliveriesRequestOrBuilder extends
 
   /**
    * <pre>
-   * The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
-   * values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
+   * Maximum number of deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100.
+   * Negative values are refused. A page may contain fewer, or none, though it is not the last: see ListDeliveriesResponse.
    * </pre>
    *
    * <code>int32 page_size = 5 [json_name = "pageSize"];</code>
@@ -151,7 +87,7 @@ public interface ListDeliveriesRequestOrBuilder extends
 
   /**
    * <pre>
-   * `next_page_token` of the page before, with the same filters. Empty: the first page.
+   * `next_page_token` of the previous page, with the same filters. Empty: the first page.
    * </pre>
    *
    * <code>string page_token = 6 [json_name = "pageToken"];</code>
@@ -160,7 +96,7 @@ public interface ListDeliveriesRequestOrBuilder extends
   java.lang.String getPageToken();
   /**
    * <pre>
-   * `next_page_token` of the page before, with the same filters. Empty: the first page.
+   * `next_page_token` of the previous page, with the same filters. Empty: the first page.
    * </pre>
    *
    * <code>string page_token = 6 [json_name = "pageToken"];</code>
@@ -171,7 +107,7 @@ public interface ListDeliveriesRequestOrBuilder extends
 
   /**
    * <pre>
-   * Further filters. Optional.
+   * Which deliveries to list. Absent: all.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
@@ -180,7 +116,7 @@ public interface ListDeliveriesRequestOrBuilder extends
   boolean hasFilter();
   /**
    * <pre>
-   * Further filters. Optional.
+   * Which deliveries to list. Absent: all.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
@@ -189,7 +125,7 @@ public interface ListDeliveriesRequestOrBuilder extends
   com.rhythmx.ticketing.v1.DeliveryFilter getFilter();
   /**
    * <pre>
-   * Further filters. Optional.
+   * Which deliveries to list. Absent: all.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>

@@ -59,8 +59,8 @@ private static final long serialVersionUID = 0L;
   private java.util.List<com.rhythmx.ticketing.v1.Delivery> deliveries_;
   /**
    * <pre>
-   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-   * filters fit few of the deliveries that were examined.
+   * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+   * match few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -71,8 +71,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-   * filters fit few of the deliveries that were examined.
+   * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+   * match few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -84,8 +84,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-   * filters fit few of the deliveries that were examined.
+   * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+   * match few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -96,8 +96,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-   * filters fit few of the deliveries that were examined.
+   * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+   * match few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -108,8 +108,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-   * filters fit few of the deliveries that were examined.
+   * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+   * match few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -125,7 +125,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object nextPageToken_ = "";
   /**
    * <pre>
-   * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
+   * Output only. Token of the next page. Empty: this is the last page, whatever its size.
    * </pre>
    *
    * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -146,7 +146,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
+   * Output only. Token of the next page. Empty: this is the last page, whatever its size.
    * </pre>
    *
    * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -558,8 +558,8 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -573,8 +573,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -588,8 +588,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -603,8 +603,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -623,8 +623,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -642,8 +642,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -661,8 +661,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -681,8 +681,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -700,8 +700,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -719,8 +719,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -739,8 +739,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -757,8 +757,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -775,8 +775,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -787,8 +787,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -802,8 +802,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -818,8 +818,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -830,8 +830,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -843,8 +843,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-     * filters fit few of the deliveries that were examined.
+     * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+     * match few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -871,7 +871,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object nextPageToken_ = "";
     /**
      * <pre>
-     * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
+     * Output only. Token of the next page. Empty: this is the last page, whatever its size.
      * </pre>
      *
      * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -891,7 +891,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
+     * Output only. Token of the next page. Empty: this is the last page, whatever its size.
      * </pre>
      *
      * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -912,7 +912,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
+     * Output only. Token of the next page. Empty: this is the last page, whatever its size.
      * </pre>
      *
      * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -929,7 +929,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
+     * Output only. Token of the next page. Empty: this is the last page, whatever its size.
      * </pre>
      *
      * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -943,7 +943,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
+     * Output only. Token of the next page. Empty: this is the last page, whatever its size.
      * </pre>
      *
      * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>

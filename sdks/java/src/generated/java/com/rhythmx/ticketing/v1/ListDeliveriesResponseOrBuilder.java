@@ -12,8 +12,8 @@ public interface ListDeliveriesResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-   * filters fit few of the deliveries that were examined.
+   * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+   * match few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -22,8 +22,8 @@ public interface ListDeliveriesResponseOrBuilder extends
       getDeliveriesList();
   /**
    * <pre>
-   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-   * filters fit few of the deliveries that were examined.
+   * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+   * match few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -31,8 +31,8 @@ public interface ListDeliveriesResponseOrBuilder extends
   com.rhythmx.ticketing.v1.Delivery getDeliveries(int index);
   /**
    * <pre>
-   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-   * filters fit few of the deliveries that were examined.
+   * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+   * match few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -40,8 +40,8 @@ public interface ListDeliveriesResponseOrBuilder extends
   int getDeliveriesCount();
   /**
    * <pre>
-   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-   * filters fit few of the deliveries that were examined.
+   * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+   * match few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -50,8 +50,8 @@ public interface ListDeliveriesResponseOrBuilder extends
       getDeliveriesOrBuilderList();
   /**
    * <pre>
-   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
-   * filters fit few of the deliveries that were examined.
+   * Output only. The newest first. A page ends early, even without a delivery, if its message would exceed 1 MiB or the filters
+   * match few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -61,7 +61,7 @@ public interface ListDeliveriesResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
+   * Output only. Token of the next page. Empty: this is the last page, whatever its size.
    * </pre>
    *
    * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -70,7 +70,7 @@ public interface ListDeliveriesResponseOrBuilder extends
   java.lang.String getNextPageToken();
   /**
    * <pre>
-   * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
+   * Output only. Token of the next page. Empty: this is the last page, whatever its size.
    * </pre>
    *
    * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>

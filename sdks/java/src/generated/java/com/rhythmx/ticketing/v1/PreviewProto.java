@@ -55,28 +55,29 @@ public final class PreviewProto extends com.google.protobuf.GeneratedFile {
       "/delivery.proto\032#rhythmx/ticketing/v1/in" +
       "cident.proto\032\037rhythmx/ticketing/v1/push." +
       "proto\032!rhythmx/ticketing/v1/ticket.proto" +
-      "\"\216\001\n\024PreviewTicketRequest\022:\n\010incident\030\001 " +
+      "\"\301\001\n\024PreviewTicketRequest\022:\n\010incident\030\001 " +
       "\001(\0132\036.rhythmx.ticketing.v1.IncidentR\010inc" +
-      "ident\022:\n\006system\030\002 \001(\0162\".rhythmx.ticketin" +
-      "g.v1.TicketSystemR\006system\"\326\001\n\025PreviewTic" +
-      "ketResponse\022<\n\006ticket\030\001 \001(\0132$.rhythmx.ti" +
-      "cketing.v1.RenderedTicketR\006ticket\022C\n\taut" +
-      "o_push\030\002 \001(\0132&.rhythmx.ticketing.v1.Auto" +
-      "PushDecisionR\010autoPush\022:\n\010existing\030\003 \001(\013" +
-      "2\036.rhythmx.ticketing.v1.DeliveryR\010existi" +
-      "ng\"\313\002\n\016RenderedTicket\022:\n\006system\030\001 \001(\0162\"." +
-      "rhythmx.ticketing.v1.TicketSystemR\006syste" +
-      "m\022\030\n\007summary\030\002 \001(\tR\007summary\022\032\n\010priority\030" +
-      "\003 \001(\tR\010priority\022\026\n\006labels\030\004 \003(\tR\006labels\022" +
-      "\026\n\006marker\030\005 \001(\tR\006marker\022 \n\013description\030\006" +
-      " \001(\tR\013description\022\035\n\nplain_text\030\007 \001(\tR\tp" +
-      "lainText\022B\n\013adjustments\030\010 \003(\0132 .rhythmx." +
-      "ticketing.v1.AdjustmentR\013adjustments\022\022\n\004" +
-      "body\030\t \001(\tR\004bodyB\232\001\n\030com.rhythmx.ticketi" +
-      "ng.v1B\014PreviewProtoP\001\242\002\003RTX\252\002\024Rhythmx.Ti" +
-      "cketing.V1\312\002\024Rhythmx\\Ticketing\\V1\342\002 Rhyt" +
-      "hmx\\Ticketing\\V1\\GPBMetadata\352\002\026Rhythmx::" +
-      "Ticketing::V1b\006proto3"
+      "ident\022<\n\006system\030\002 \001(\0162\".rhythmx.ticketin" +
+      "g.v1.TicketSystemH\000R\006system\022 \n\nconnectio" +
+      "n\030\003 \001(\tH\000R\nconnectionB\r\n\013destination\"\326\001\n" +
+      "\025PreviewTicketResponse\022<\n\006ticket\030\001 \001(\0132$" +
+      ".rhythmx.ticketing.v1.RenderedTicketR\006ti" +
+      "cket\022C\n\tauto_push\030\002 \001(\0132&.rhythmx.ticket" +
+      "ing.v1.AutoPushDecisionR\010autoPush\022:\n\010exi" +
+      "sting\030\003 \001(\0132\036.rhythmx.ticketing.v1.Deliv" +
+      "eryR\010existing\"\313\002\n\016RenderedTicket\022:\n\006syst" +
+      "em\030\001 \001(\0162\".rhythmx.ticketing.v1.TicketSy" +
+      "stemR\006system\022\030\n\007summary\030\002 \001(\tR\007summary\022\032" +
+      "\n\010priority\030\003 \001(\tR\010priority\022\026\n\006labels\030\004 \003" +
+      "(\tR\006labels\022\026\n\006marker\030\005 \001(\tR\006marker\022 \n\013de" +
+      "scription\030\006 \001(\tR\013description\022\035\n\nplain_te" +
+      "xt\030\007 \001(\tR\tplainText\022B\n\013adjustments\030\010 \003(\013" +
+      "2 .rhythmx.ticketing.v1.AdjustmentR\013adju" +
+      "stments\022\022\n\004body\030\t \001(\tR\004bodyB\232\001\n\030com.rhyt" +
+      "hmx.ticketing.v1B\014PreviewProtoP\001\242\002\003RTX\252\002" +
+      "\024Rhythmx.Ticketing.V1\312\002\024Rhythmx\\Ticketin" +
+      "g\\V1\342\002 Rhythmx\\Ticketing\\V1\\GPBMetadata\352" +
+      "\002\026Rhythmx::Ticketing::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -91,7 +92,7 @@ public final class PreviewProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_PreviewTicketRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_PreviewTicketRequest_descriptor,
-        new java.lang.String[] { "Incident", "System", });
+        new java.lang.String[] { "Incident", "System", "Connection", "Destination", });
     internal_static_rhythmx_ticketing_v1_PreviewTicketResponse_descriptor =
       getDescriptor().getMessageType(1);
     internal_static_rhythmx_ticketing_v1_PreviewTicketResponse_fieldAccessorTable = new

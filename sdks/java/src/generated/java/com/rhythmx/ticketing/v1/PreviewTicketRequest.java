@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * What to render, and for which system.
+ * Which incident to render, and for which connection.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.PreviewTicketRequest}
@@ -32,7 +32,6 @@ private static final long serialVersionUID = 0L;
     super(builder);
   }
   private PreviewTicketRequest() {
-    system_ = 0;
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -54,6 +53,48 @@ private static final long serialVersionUID = 0L;
   }
 
   private int bitField0_;
+  private int destinationCase_ = 0;
+  @SuppressWarnings("serial")
+  private java.lang.Object destination_;
+  public enum DestinationCase
+      implements com.google.protobuf.Internal.EnumLite,
+          com.google.protobuf.AbstractMessage.InternalOneOfEnum {
+    SYSTEM(2),
+    CONNECTION(3),
+    DESTINATION_NOT_SET(0);
+    private final int value;
+    private DestinationCase(int value) {
+      this.value = value;
+    }
+    /**
+     * @param value The number of the enum to look for.
+     * @return The enum associated with the given number.
+     * @deprecated Use {@link #forNumber(int)} instead.
+     */
+    @java.lang.Deprecated
+    public static DestinationCase valueOf(int value) {
+      return forNumber(value);
+    }
+
+    public static DestinationCase forNumber(int value) {
+      switch (value) {
+        case 2: return SYSTEM;
+        case 3: return CONNECTION;
+        case 0: return DESTINATION_NOT_SET;
+        default: return null;
+      }
+    }
+    public int getNumber() {
+      return this.value;
+    }
+  };
+
+  public DestinationCase
+  getDestinationCase() {
+    return DestinationCase.forNumber(
+        destinationCase_);
+  }
+
   public static final int INCIDENT_FIELD_NUMBER = 1;
   private com.rhythmx.ticketing.v1.Incident incident_;
   /**
@@ -93,29 +134,106 @@ private static final long serialVersionUID = 0L;
   }
 
   public static final int SYSTEM_FIELD_NUMBER = 2;
-  private int system_ = 0;
   /**
    * <pre>
-   * Required.
+   * The connection that is named after this ticket system.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.TicketSystem system = 2 [json_name = "system"];</code>
+   * @return Whether the system field is set.
+   */
+  public boolean hasSystem() {
+    return destinationCase_ == 2;
+  }
+  /**
+   * <pre>
+   * The connection that is named after this ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 2 [json_name = "system"];</code>
    * @return The enum numeric value on the wire for system.
    */
-  @java.lang.Override public int getSystemValue() {
-    return system_;
+  public int getSystemValue() {
+    if (destinationCase_ == 2) {
+      return (java.lang.Integer) destination_;
+    }
+    return 0;
   }
   /**
    * <pre>
-   * Required.
+   * The connection that is named after this ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 2 [json_name = "system"];</code>
    * @return The system.
    */
-  @java.lang.Override public com.rhythmx.ticketing.v1.TicketSystem getSystem() {
-    com.rhythmx.ticketing.v1.TicketSystem result = com.rhythmx.ticketing.v1.TicketSystem.forNumber(system_);
-    return result == null ? com.rhythmx.ticketing.v1.TicketSystem.UNRECOGNIZED : result;
+  public com.rhythmx.ticketing.v1.TicketSystem getSystem() {
+    if (destinationCase_ == 2) {
+      com.rhythmx.ticketing.v1.TicketSystem result = com.rhythmx.ticketing.v1.TicketSystem.forNumber(
+          (java.lang.Integer) destination_);
+      return result == null ? com.rhythmx.ticketing.v1.TicketSystem.UNRECOGNIZED : result;
+    }
+    return com.rhythmx.ticketing.v1.TicketSystem.TICKET_SYSTEM_UNSPECIFIED;
+  }
+
+  public static final int CONNECTION_FIELD_NUMBER = 3;
+  /**
+   * <pre>
+   * Name of the connection: "jira" or "servicenow".
+   * </pre>
+   *
+   * <code>string connection = 3 [json_name = "connection"];</code>
+   * @return Whether the connection field is set.
+   */
+  public boolean hasConnection() {
+    return destinationCase_ == 3;
+  }
+  /**
+   * <pre>
+   * Name of the connection: "jira" or "servicenow".
+   * </pre>
+   *
+   * <code>string connection = 3 [json_name = "connection"];</code>
+   * @return The connection.
+   */
+  public java.lang.String getConnection() {
+    if (destinationCase_ != 3) {
+      return "";
+    }
+    java.lang.Object ref = destination_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      destination_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Name of the connection: "jira" or "servicenow".
+   * </pre>
+   *
+   * <code>string connection = 3 [json_name = "connection"];</code>
+   * @return The bytes for connection.
+   */
+  public com.google.protobuf.ByteString
+      getConnectionBytes() {
+    if (destinationCase_ != 3) {
+      return com.google.protobuf.ByteString.copyFromUtf8("");
+    }
+    java.lang.Object ref = destination_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      destination_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
   }
 
   private byte memoizedIsInitialized = -1;
@@ -135,8 +253,11 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000001) != 0)) {
       output.writeMessage(1, getIncident());
     }
-    if (system_ != com.rhythmx.ticketing.v1.TicketSystem.TICKET_SYSTEM_UNSPECIFIED.getNumber()) {
-      output.writeEnum(2, system_);
+    if (destinationCase_ == 2) {
+      output.writeEnum(2, ((java.lang.Integer) destination_));
+    }
+    if (destinationCase_ == 3) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 3, destination_);
     }
     getUnknownFields().writeTo(output);
   }
@@ -146,9 +267,12 @@ private static final long serialVersionUID = 0L;
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(1, getIncident());
     }
-    if (system_ != com.rhythmx.ticketing.v1.TicketSystem.TICKET_SYSTEM_UNSPECIFIED.getNumber()) {
+    if (destinationCase_ == 2) {
       size += com.google.protobuf.CodedOutputStream
-        .computeEnumSize(2, system_);
+        .computeEnumSize(2, ((java.lang.Integer) destination_));
+    }
+    if (destinationCase_ == 3) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(3, destination_);
     }
     return size;
   }
@@ -179,7 +303,19 @@ private static final long serialVersionUID = 0L;
       if (!getIncident()
           .equals(other.getIncident())) return false;
     }
-    if (system_ != other.system_) return false;
+    if (!getDestinationCase().equals(other.getDestinationCase())) return false;
+    switch (destinationCase_) {
+      case 2:
+        if (getSystemValue()
+            != other.getSystemValue()) return false;
+        break;
+      case 3:
+        if (!getConnection()
+            .equals(other.getConnection())) return false;
+        break;
+      case 0:
+      default:
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -195,8 +331,18 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + INCIDENT_FIELD_NUMBER;
       hash = (53 * hash) + getIncident().hashCode();
     }
-    hash = (37 * hash) + SYSTEM_FIELD_NUMBER;
-    hash = (53 * hash) + system_;
+    switch (destinationCase_) {
+      case 2:
+        hash = (37 * hash) + SYSTEM_FIELD_NUMBER;
+        hash = (53 * hash) + getSystemValue();
+        break;
+      case 3:
+        hash = (37 * hash) + CONNECTION_FIELD_NUMBER;
+        hash = (53 * hash) + getConnection().hashCode();
+        break;
+      case 0:
+      default:
+    }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -296,7 +442,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What to render, and for which system.
+   * Which incident to render, and for which connection.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.PreviewTicketRequest}
@@ -343,7 +489,8 @@ private static final long serialVersionUID = 0L;
         incidentBuilder_.dispose();
         incidentBuilder_ = null;
       }
-      system_ = 0;
+      destinationCase_ = 0;
+      destination_ = null;
       return this;
     }
 
@@ -371,6 +518,7 @@ private static final long serialVersionUID = 0L;
     public com.rhythmx.ticketing.v1.PreviewTicketRequest buildPartial() {
       com.rhythmx.ticketing.v1.PreviewTicketRequest result = new com.rhythmx.ticketing.v1.PreviewTicketRequest(this);
       if (bitField0_ != 0) { buildPartial0(result); }
+      buildPartialOneofs(result);
       onBuilt();
       return result;
     }
@@ -384,10 +532,12 @@ private static final long serialVersionUID = 0L;
             : incidentBuilder_.build();
         to_bitField0_ |= 0x00000001;
       }
-      if (((from_bitField0_ & 0x00000002) != 0)) {
-        result.system_ = system_;
-      }
       result.bitField0_ |= to_bitField0_;
+    }
+
+    private void buildPartialOneofs(com.rhythmx.ticketing.v1.PreviewTicketRequest result) {
+      result.destinationCase_ = destinationCase_;
+      result.destination_ = this.destination_;
     }
 
     @java.lang.Override
@@ -405,8 +555,20 @@ private static final long serialVersionUID = 0L;
       if (other.hasIncident()) {
         mergeIncident(other.getIncident());
       }
-      if (other.system_ != 0) {
-        setSystemValue(other.getSystemValue());
+      switch (other.getDestinationCase()) {
+        case SYSTEM: {
+          setSystemValue(other.getSystemValue());
+          break;
+        }
+        case CONNECTION: {
+          destinationCase_ = 3;
+          destination_ = other.destination_;
+          onChanged();
+          break;
+        }
+        case DESTINATION_NOT_SET: {
+          break;
+        }
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -440,10 +602,16 @@ private static final long serialVersionUID = 0L;
               break;
             } // case 10
             case 16: {
-              system_ = input.readEnum();
-              bitField0_ |= 0x00000002;
+              int rawValue = input.readEnum();
+              destinationCase_ = 2;
+              destination_ = rawValue;
               break;
             } // case 16
+            case 26: {
+              destinationCase_ = 3;
+              destination_ = input.readStringRequireUtf8();
+              break;
+            } // case 26
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -459,6 +627,21 @@ private static final long serialVersionUID = 0L;
       } // finally
       return this;
     }
+    private int destinationCase_ = 0;
+    private java.lang.Object destination_;
+    public DestinationCase
+        getDestinationCase() {
+      return DestinationCase.forNumber(
+          destinationCase_);
+    }
+
+    public Builder clearDestination() {
+      destinationCase_ = 0;
+      destination_ = null;
+      onChanged();
+      return this;
+    }
+
     private int bitField0_;
 
     private com.rhythmx.ticketing.v1.Incident incident_;
@@ -616,21 +799,36 @@ private static final long serialVersionUID = 0L;
       return incidentBuilder_;
     }
 
-    private int system_ = 0;
     /**
      * <pre>
-     * Required.
+     * The connection that is named after this ticket system.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.TicketSystem system = 2 [json_name = "system"];</code>
+     * @return Whether the system field is set.
+     */
+    @java.lang.Override
+    public boolean hasSystem() {
+      return destinationCase_ == 2;
+    }
+    /**
+     * <pre>
+     * The connection that is named after this ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 2 [json_name = "system"];</code>
      * @return The enum numeric value on the wire for system.
      */
-    @java.lang.Override public int getSystemValue() {
-      return system_;
+    @java.lang.Override
+    public int getSystemValue() {
+      if (destinationCase_ == 2) {
+        return ((java.lang.Integer) destination_).intValue();
+      }
+      return 0;
     }
     /**
      * <pre>
-     * Required.
+     * The connection that is named after this ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 2 [json_name = "system"];</code>
@@ -638,14 +836,14 @@ private static final long serialVersionUID = 0L;
      * @return This builder for chaining.
      */
     public Builder setSystemValue(int value) {
-      system_ = value;
-      bitField0_ |= 0x00000002;
+      destinationCase_ = 2;
+      destination_ = value;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Required.
+     * The connection that is named after this ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 2 [json_name = "system"];</code>
@@ -653,12 +851,16 @@ private static final long serialVersionUID = 0L;
      */
     @java.lang.Override
     public com.rhythmx.ticketing.v1.TicketSystem getSystem() {
-      com.rhythmx.ticketing.v1.TicketSystem result = com.rhythmx.ticketing.v1.TicketSystem.forNumber(system_);
-      return result == null ? com.rhythmx.ticketing.v1.TicketSystem.UNRECOGNIZED : result;
+      if (destinationCase_ == 2) {
+        com.rhythmx.ticketing.v1.TicketSystem result = com.rhythmx.ticketing.v1.TicketSystem.forNumber(
+            (java.lang.Integer) destination_);
+        return result == null ? com.rhythmx.ticketing.v1.TicketSystem.UNRECOGNIZED : result;
+      }
+      return com.rhythmx.ticketing.v1.TicketSystem.TICKET_SYSTEM_UNSPECIFIED;
     }
     /**
      * <pre>
-     * Required.
+     * The connection that is named after this ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 2 [json_name = "system"];</code>
@@ -668,22 +870,137 @@ private static final long serialVersionUID = 0L;
      */
     public Builder setSystem(com.rhythmx.ticketing.v1.TicketSystem value) {
       java.util.Objects.requireNonNull(value);
-      bitField0_ |= 0x00000002;
-      system_ = value.getNumber();
+      destinationCase_ = 2;
+      destination_ = value.getNumber();
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Required.
+     * The connection that is named after this ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 2 [json_name = "system"];</code>
      * @return This builder for chaining.
      */
     public Builder clearSystem() {
-      bitField0_ = (bitField0_ & ~0x00000002);
-      system_ = 0;
+      if (destinationCase_ == 2) {
+        destinationCase_ = 0;
+        destination_ = null;
+        onChanged();
+      }
+      return this;
+    }
+
+    /**
+     * <pre>
+     * Name of the connection: "jira" or "servicenow".
+     * </pre>
+     *
+     * <code>string connection = 3 [json_name = "connection"];</code>
+     * @return Whether the connection field is set.
+     */
+    @java.lang.Override
+    public boolean hasConnection() {
+      return destinationCase_ == 3;
+    }
+    /**
+     * <pre>
+     * Name of the connection: "jira" or "servicenow".
+     * </pre>
+     *
+     * <code>string connection = 3 [json_name = "connection"];</code>
+     * @return The connection.
+     */
+    @java.lang.Override
+    public java.lang.String getConnection() {
+      if (destinationCase_ != 3) {
+        return "";
+      }
+      java.lang.Object ref = destination_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+          destination_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Name of the connection: "jira" or "servicenow".
+     * </pre>
+     *
+     * <code>string connection = 3 [json_name = "connection"];</code>
+     * @return The bytes for connection.
+     */
+    @java.lang.Override
+    public com.google.protobuf.ByteString
+        getConnectionBytes() {
+      if (destinationCase_ != 3) {
+        return com.google.protobuf.ByteString.copyFromUtf8(        "");
+      }
+      java.lang.Object ref = destination_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        destination_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Name of the connection: "jira" or "servicenow".
+     * </pre>
+     *
+     * <code>string connection = 3 [json_name = "connection"];</code>
+     * @param value The connection to set.
+     * @return This builder for chaining.
+     */
+    public Builder setConnection(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      destinationCase_ = 3;
+      destination_ = value;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Name of the connection: "jira" or "servicenow".
+     * </pre>
+     *
+     * <code>string connection = 3 [json_name = "connection"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearConnection() {
+      if (destinationCase_ == 3) {
+        destinationCase_ = 0;
+        destination_ = null;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Name of the connection: "jira" or "servicenow".
+     * </pre>
+     *
+     * <code>string connection = 3 [json_name = "connection"];</code>
+     * @param value The bytes for connection to set.
+     * @return This builder for chaining.
+     */
+    public Builder setConnectionBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      destinationCase_ = 3;
+      destination_ = value;
       onChanged();
       return this;
     }

@@ -39,7 +39,16 @@ public interface PreviewTicketRequestOrBuilder extends
 
   /**
    * <pre>
-   * Required.
+   * The connection that is named after this ticket system.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.TicketSystem system = 2 [json_name = "system"];</code>
+   * @return Whether the system field is set.
+   */
+  boolean hasSystem();
+  /**
+   * <pre>
+   * The connection that is named after this ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 2 [json_name = "system"];</code>
@@ -48,11 +57,42 @@ public interface PreviewTicketRequestOrBuilder extends
   int getSystemValue();
   /**
    * <pre>
-   * Required.
+   * The connection that is named after this ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 2 [json_name = "system"];</code>
    * @return The system.
    */
   com.rhythmx.ticketing.v1.TicketSystem getSystem();
+
+  /**
+   * <pre>
+   * Name of the connection: "jira" or "servicenow".
+   * </pre>
+   *
+   * <code>string connection = 3 [json_name = "connection"];</code>
+   * @return Whether the connection field is set.
+   */
+  boolean hasConnection();
+  /**
+   * <pre>
+   * Name of the connection: "jira" or "servicenow".
+   * </pre>
+   *
+   * <code>string connection = 3 [json_name = "connection"];</code>
+   * @return The connection.
+   */
+  java.lang.String getConnection();
+  /**
+   * <pre>
+   * Name of the connection: "jira" or "servicenow".
+   * </pre>
+   *
+   * <code>string connection = 3 [json_name = "connection"];</code>
+   * @return The bytes for connection.
+   */
+  com.google.protobuf.ByteString
+      getConnectionBytes();
+
+  com.rhythmx.ticketing.v1.PreviewTicketRequest.DestinationCase getDestinationCase();
 }

@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.AutoPushDecision autoPush_;
   /**
    * <pre>
-   * Output only. What auto-push would decide about this incident and system.
+   * Output only. Decision of auto-push for this incident and connection.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.AutoPushDecision auto_push = 2 [json_name = "autoPush"];</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What auto-push would decide about this incident and system.
+   * Output only. Decision of auto-push for this incident and connection.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.AutoPushDecision auto_push = 2 [json_name = "autoPush"];</code>
@@ -119,7 +119,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What auto-push would decide about this incident and system.
+   * Output only. Decision of auto-push for this incident and connection.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.AutoPushDecision auto_push = 2 [json_name = "autoPush"];</code>
@@ -133,7 +133,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.Delivery existing_;
   /**
    * <pre>
-   * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+   * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery existing = 3 [json_name = "existing"];</code>
@@ -145,7 +145,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+   * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery existing = 3 [json_name = "existing"];</code>
@@ -157,7 +157,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+   * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery existing = 3 [json_name = "existing"];</code>
@@ -724,7 +724,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.AutoPushDecision, com.rhythmx.ticketing.v1.AutoPushDecision.Builder, com.rhythmx.ticketing.v1.AutoPushDecisionOrBuilder> autoPushBuilder_;
     /**
      * <pre>
-     * Output only. What auto-push would decide about this incident and system.
+     * Output only. Decision of auto-push for this incident and connection.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushDecision auto_push = 2 [json_name = "autoPush"];</code>
@@ -735,7 +735,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What auto-push would decide about this incident and system.
+     * Output only. Decision of auto-push for this incident and connection.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushDecision auto_push = 2 [json_name = "autoPush"];</code>
@@ -750,7 +750,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What auto-push would decide about this incident and system.
+     * Output only. Decision of auto-push for this incident and connection.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushDecision auto_push = 2 [json_name = "autoPush"];</code>
@@ -768,7 +768,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What auto-push would decide about this incident and system.
+     * Output only. Decision of auto-push for this incident and connection.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushDecision auto_push = 2 [json_name = "autoPush"];</code>
@@ -786,7 +786,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What auto-push would decide about this incident and system.
+     * Output only. Decision of auto-push for this incident and connection.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushDecision auto_push = 2 [json_name = "autoPush"];</code>
@@ -811,7 +811,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What auto-push would decide about this incident and system.
+     * Output only. Decision of auto-push for this incident and connection.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushDecision auto_push = 2 [json_name = "autoPush"];</code>
@@ -828,7 +828,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What auto-push would decide about this incident and system.
+     * Output only. Decision of auto-push for this incident and connection.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushDecision auto_push = 2 [json_name = "autoPush"];</code>
@@ -840,7 +840,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What auto-push would decide about this incident and system.
+     * Output only. Decision of auto-push for this incident and connection.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushDecision auto_push = 2 [json_name = "autoPush"];</code>
@@ -855,7 +855,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What auto-push would decide about this incident and system.
+     * Output only. Decision of auto-push for this incident and connection.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.AutoPushDecision auto_push = 2 [json_name = "autoPush"];</code>
@@ -879,7 +879,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.Delivery, com.rhythmx.ticketing.v1.Delivery.Builder, com.rhythmx.ticketing.v1.DeliveryOrBuilder> existingBuilder_;
     /**
      * <pre>
-     * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+     * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery existing = 3 [json_name = "existing"];</code>
@@ -890,7 +890,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+     * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery existing = 3 [json_name = "existing"];</code>
@@ -905,7 +905,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+     * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery existing = 3 [json_name = "existing"];</code>
@@ -923,7 +923,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+     * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery existing = 3 [json_name = "existing"];</code>
@@ -941,7 +941,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+     * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery existing = 3 [json_name = "existing"];</code>
@@ -966,7 +966,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+     * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery existing = 3 [json_name = "existing"];</code>
@@ -983,7 +983,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+     * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery existing = 3 [json_name = "existing"];</code>
@@ -995,7 +995,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+     * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery existing = 3 [json_name = "existing"];</code>
@@ -1010,7 +1010,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+     * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery existing = 3 [json_name = "existing"];</code>

@@ -39,7 +39,7 @@ public interface PreviewTicketResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What auto-push would decide about this incident and system.
+   * Output only. Decision of auto-push for this incident and connection.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.AutoPushDecision auto_push = 2 [json_name = "autoPush"];</code>
@@ -48,7 +48,7 @@ public interface PreviewTicketResponseOrBuilder extends
   boolean hasAutoPush();
   /**
    * <pre>
-   * Output only. What auto-push would decide about this incident and system.
+   * Output only. Decision of auto-push for this incident and connection.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.AutoPushDecision auto_push = 2 [json_name = "autoPush"];</code>
@@ -57,7 +57,7 @@ public interface PreviewTicketResponseOrBuilder extends
   com.rhythmx.ticketing.v1.AutoPushDecision getAutoPush();
   /**
    * <pre>
-   * Output only. What auto-push would decide about this incident and system.
+   * Output only. Decision of auto-push for this incident and connection.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.AutoPushDecision auto_push = 2 [json_name = "autoPush"];</code>
@@ -66,7 +66,7 @@ public interface PreviewTicketResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+   * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery existing = 3 [json_name = "existing"];</code>
@@ -75,7 +75,7 @@ public interface PreviewTicketResponseOrBuilder extends
   boolean hasExisting();
   /**
    * <pre>
-   * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+   * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery existing = 3 [json_name = "existing"];</code>
@@ -84,7 +84,7 @@ public interface PreviewTicketResponseOrBuilder extends
   com.rhythmx.ticketing.v1.Delivery getExisting();
   /**
    * <pre>
-   * Output only. The delivery that this incident already has there, with its ticket once there is one. Absent: none.
+   * Output only. The delivery of this incident and connection, with its ticket once it exists. Absent: none.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery existing = 3 [json_name = "existing"];</code>

@@ -69,42 +69,44 @@ public final class PushProto extends com.google.protobuf.GeneratedFile {
       "mx.ticketing.v1\032#rhythmx/ticketing/v1/de" +
       "livery.proto\032#rhythmx/ticketing/v1/incid" +
       "ent.proto\032!rhythmx/ticketing/v1/ticket.p" +
-      "roto\"\215\001\n\023CreateTicketRequest\022:\n\010incident" +
+      "roto\"\300\001\n\023CreateTicketRequest\022:\n\010incident" +
       "\030\001 \001(\0132\036.rhythmx.ticketing.v1.IncidentR\010" +
-      "incident\022:\n\006system\030\002 \001(\0162\".rhythmx.ticke" +
-      "ting.v1.TicketSystemR\006system\"\225\001\n\024CreateT" +
-      "icketResponse\022:\n\010delivery\030\001 \001(\0132\036.rhythm" +
-      "x.ticketing.v1.DeliveryR\010delivery\022\'\n\017alr" +
-      "eady_existed\030\002 \001(\010R\016alreadyExisted\022\030\n\007me" +
-      "ssage\030\003 \001(\tR\007message\"S\n\025SubmitIncidentRe" +
-      "quest\022:\n\010incident\030\001 \001(\0132\036.rhythmx.ticket" +
-      "ing.v1.IncidentR\010incident\"\337\001\n\026SubmitInci" +
-      "dentResponse\022:\n\010severity\030\001 \001(\0162\036.rhythmx" +
-      ".ticketing.v1.SeverityR\010severity\022I\n\020mini" +
-      "mum_severity\030\002 \001(\0162\036.rhythmx.ticketing.v" +
-      "1.SeverityR\017minimumSeverity\022>\n\007results\030\003" +
-      " \003(\0132$.rhythmx.ticketing.v1.AutoPushResu" +
-      "ltR\007results\"\271\001\n\016AutoPushResult\022B\n\010decisi" +
-      "on\030\001 \001(\0132&.rhythmx.ticketing.v1.AutoPush" +
-      "DecisionR\010decision\022:\n\010delivery\030\002 \001(\0132\036.r" +
-      "hythmx.ticketing.v1.DeliveryR\010delivery\022\'" +
-      "\n\017already_existed\030\003 \001(\010R\016alreadyExisted\"" +
-      "\337\001\n\020AutoPushDecision\022:\n\006system\030\001 \001(\0162\".r" +
-      "hythmx.ticketing.v1.TicketSystemR\006system" +
-      "\022\026\n\006target\030\002 \001(\tR\006target\022\022\n\004push\030\003 \001(\010R\004" +
-      "push\022A\n\013skip_reason\030\004 \001(\0162 .rhythmx.tick" +
-      "eting.v1.SkipReasonR\nskipReason\022 \n\013expla" +
-      "nation\030\005 \001(\tR\013explanation*\336\001\n\nSkipReason" +
-      "\022\033\n\027SKIP_REASON_UNSPECIFIED\020\000\022\"\n\036SKIP_RE" +
-      "ASON_AUTO_PUSH_DISABLED\020\001\022#\n\037SKIP_REASON" +
-      "_SYSTEM_NOT_SELECTED\020\002\022\037\n\033SKIP_REASON_BE" +
-      "LOW_THRESHOLD\020\003\022%\n!SKIP_REASON_SYSTEM_NO" +
-      "T_CONFIGURED\020\004\022\"\n\036SKIP_REASON_SYSTEM_NOT" +
-      "_ENABLED\020\005B\227\001\n\030com.rhythmx.ticketing.v1B" +
-      "\tPushProtoP\001\242\002\003RTX\252\002\024Rhythmx.Ticketing.V" +
-      "1\312\002\024Rhythmx\\Ticketing\\V1\342\002 Rhythmx\\Ticke" +
-      "ting\\V1\\GPBMetadata\352\002\026Rhythmx::Ticketing" +
-      "::V1b\006proto3"
+      "incident\022<\n\006system\030\002 \001(\0162\".rhythmx.ticke" +
+      "ting.v1.TicketSystemH\000R\006system\022 \n\nconnec" +
+      "tion\030\003 \001(\tH\000R\nconnectionB\r\n\013destination\"" +
+      "\225\001\n\024CreateTicketResponse\022:\n\010delivery\030\001 \001" +
+      "(\0132\036.rhythmx.ticketing.v1.DeliveryR\010deli" +
+      "very\022\'\n\017already_existed\030\002 \001(\010R\016alreadyEx" +
+      "isted\022\030\n\007message\030\003 \001(\tR\007message\"S\n\025Submi" +
+      "tIncidentRequest\022:\n\010incident\030\001 \001(\0132\036.rhy" +
+      "thmx.ticketing.v1.IncidentR\010incident\"\337\001\n" +
+      "\026SubmitIncidentResponse\022:\n\010severity\030\001 \001(" +
+      "\0162\036.rhythmx.ticketing.v1.SeverityR\010sever" +
+      "ity\022I\n\020minimum_severity\030\002 \001(\0162\036.rhythmx." +
+      "ticketing.v1.SeverityR\017minimumSeverity\022>" +
+      "\n\007results\030\003 \003(\0132$.rhythmx.ticketing.v1.A" +
+      "utoPushResultR\007results\"\271\001\n\016AutoPushResul" +
+      "t\022B\n\010decision\030\001 \001(\0132&.rhythmx.ticketing." +
+      "v1.AutoPushDecisionR\010decision\022:\n\010deliver" +
+      "y\030\002 \001(\0132\036.rhythmx.ticketing.v1.DeliveryR" +
+      "\010delivery\022\'\n\017already_existed\030\003 \001(\010R\016alre" +
+      "adyExisted\"\347\001\n\020AutoPushDecision\022:\n\006syste" +
+      "m\030\001 \001(\0162\".rhythmx.ticketing.v1.TicketSys" +
+      "temR\006system\022\036\n\nconnection\030\002 \001(\tR\nconnect" +
+      "ion\022\022\n\004push\030\003 \001(\010R\004push\022A\n\013skip_reason\030\004" +
+      " \001(\0162 .rhythmx.ticketing.v1.SkipReasonR\n" +
+      "skipReason\022 \n\013explanation\030\005 \001(\tR\013explana" +
+      "tion*\352\001\n\nSkipReason\022\033\n\027SKIP_REASON_UNSPE" +
+      "CIFIED\020\000\022\"\n\036SKIP_REASON_AUTO_PUSH_DISABL" +
+      "ED\020\001\022\'\n#SKIP_REASON_CONNECTION_NOT_SELEC" +
+      "TED\020\002\022\037\n\033SKIP_REASON_BELOW_THRESHOLD\020\003\022)" +
+      "\n%SKIP_REASON_CONNECTION_NOT_CONFIGURED\020" +
+      "\004\022&\n\"SKIP_REASON_CONNECTION_NOT_ENABLED\020" +
+      "\005B\227\001\n\030com.rhythmx.ticketing.v1B\tPushProt" +
+      "oP\001\242\002\003RTX\252\002\024Rhythmx.Ticketing.V1\312\002\024Rhyth" +
+      "mx\\Ticketing\\V1\342\002 Rhythmx\\Ticketing\\V1\\G" +
+      "PBMetadata\352\002\026Rhythmx::Ticketing::V1b\006pro" +
+      "to3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -118,7 +120,7 @@ public final class PushProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_CreateTicketRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_CreateTicketRequest_descriptor,
-        new java.lang.String[] { "Incident", "System", });
+        new java.lang.String[] { "Incident", "System", "Connection", "Destination", });
     internal_static_rhythmx_ticketing_v1_CreateTicketResponse_descriptor =
       getDescriptor().getMessageType(1);
     internal_static_rhythmx_ticketing_v1_CreateTicketResponse_fieldAccessorTable = new
@@ -148,7 +150,7 @@ public final class PushProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_AutoPushDecision_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_AutoPushDecision_descriptor,
-        new java.lang.String[] { "System", "Target", "Push", "SkipReason", "Explanation", });
+        new java.lang.String[] { "System", "Connection", "Push", "SkipReason", "Explanation", });
     descriptor.resolveAllFeaturesImmutable();
     com.rhythmx.ticketing.v1.DeliveryProto.getDescriptor();
     com.rhythmx.ticketing.v1.IncidentProto.getDescriptor();

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * A ticket in the form of its system.
+ * A ticket in the form of its ticket system.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.RenderedTicket}
@@ -140,7 +140,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object priority_ = "";
   /**
    * <pre>
-   * Output only. Priority in the system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
+   * Output only. Priority in the ticket system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
    * </pre>
    *
    * <code>string priority = 3 [json_name = "priority"];</code>
@@ -161,7 +161,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Priority in the system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
+   * Output only. Priority in the ticket system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
    * </pre>
    *
    * <code>string priority = 3 [json_name = "priority"];</code>
@@ -188,7 +188,7 @@ private static final long serialVersionUID = 0L;
       com.google.protobuf.LazyStringArrayList.emptyList();
   /**
    * <pre>
-   * Output only. The marker's label included. Empty for ServiceNow.
+   * Output only. Includes the label with the marker. Empty for ServiceNow.
    * </pre>
    *
    * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -200,7 +200,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The marker's label included. Empty for ServiceNow.
+   * Output only. Includes the label with the marker. Empty for ServiceNow.
    * </pre>
    *
    * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -211,7 +211,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The marker's label included. Empty for ServiceNow.
+   * Output only. Includes the label with the marker. Empty for ServiceNow.
    * </pre>
    *
    * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -223,7 +223,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The marker's label included. Empty for ServiceNow.
+   * Output only. Includes the label with the marker. Empty for ServiceNow.
    * </pre>
    *
    * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -240,7 +240,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object marker_ = "";
   /**
    * <pre>
-   * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+   * Output only. Client-side idempotency key that identifies the ticket: a label in Jira, the correlation ID in ServiceNow.
    * </pre>
    *
    * <code>string marker = 5 [json_name = "marker"];</code>
@@ -261,7 +261,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+   * Output only. Client-side idempotency key that identifies the ticket: a label in Jira, the correlation ID in ServiceNow.
    * </pre>
    *
    * <code>string marker = 5 [json_name = "marker"];</code>
@@ -287,8 +287,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object description_ = "";
   /**
    * <pre>
-   * Output only. The description in the system's own form, to the byte: Atlassian Document Format as JSON for Jira
-   * Cloud, wiki markup for Jira Data Center, plain text for ServiceNow.
+   * Output only. The description exactly as it would be sent: Atlassian Document Format as JSON for Jira Cloud, wiki markup for
+   * Jira Data Center, plain text for ServiceNow.
    * </pre>
    *
    * <code>string description = 6 [json_name = "description"];</code>
@@ -309,8 +309,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The description in the system's own form, to the byte: Atlassian Document Format as JSON for Jira
-   * Cloud, wiki markup for Jira Data Center, plain text for ServiceNow.
+   * Output only. The description exactly as it would be sent: Atlassian Document Format as JSON for Jira Cloud, wiki markup for
+   * Jira Data Center, plain text for ServiceNow.
    * </pre>
    *
    * <code>string description = 6 [json_name = "description"];</code>
@@ -336,7 +336,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object plainText_ = "";
   /**
    * <pre>
-   * Output only. The description as plain text, for reading it here.
+   * Output only. The description as plain text.
    * </pre>
    *
    * <code>string plain_text = 7 [json_name = "plainText"];</code>
@@ -357,7 +357,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The description as plain text, for reading it here.
+   * Output only. The description as plain text.
    * </pre>
    *
    * <code>string plain_text = 7 [json_name = "plainText"];</code>
@@ -444,7 +444,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object body_ = "";
   /**
    * <pre>
-   * Output only. The body of the create request as JSON, to the byte.
+   * Output only. The body of the create request as JSON, exactly as it would be sent.
    * </pre>
    *
    * <code>string body = 9 [json_name = "body"];</code>
@@ -465,7 +465,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The body of the create request as JSON, to the byte.
+   * Output only. The body of the create request as JSON, exactly as it would be sent.
    * </pre>
    *
    * <code>string body = 9 [json_name = "body"];</code>
@@ -743,7 +743,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A ticket in the form of its system.
+   * A ticket in the form of its ticket system.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.RenderedTicket}
@@ -1210,7 +1210,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object priority_ = "";
     /**
      * <pre>
-     * Output only. Priority in the system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
+     * Output only. Priority in the ticket system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
      * </pre>
      *
      * <code>string priority = 3 [json_name = "priority"];</code>
@@ -1230,7 +1230,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Priority in the system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
+     * Output only. Priority in the ticket system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
      * </pre>
      *
      * <code>string priority = 3 [json_name = "priority"];</code>
@@ -1251,7 +1251,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Priority in the system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
+     * Output only. Priority in the ticket system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
      * </pre>
      *
      * <code>string priority = 3 [json_name = "priority"];</code>
@@ -1268,7 +1268,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Priority in the system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
+     * Output only. Priority in the ticket system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
      * </pre>
      *
      * <code>string priority = 3 [json_name = "priority"];</code>
@@ -1282,7 +1282,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Priority in the system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
+     * Output only. Priority in the ticket system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
      * </pre>
      *
      * <code>string priority = 3 [json_name = "priority"];</code>
@@ -1309,7 +1309,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The marker's label included. Empty for ServiceNow.
+     * Output only. Includes the label with the marker. Empty for ServiceNow.
      * </pre>
      *
      * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -1322,7 +1322,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The marker's label included. Empty for ServiceNow.
+     * Output only. Includes the label with the marker. Empty for ServiceNow.
      * </pre>
      *
      * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -1333,7 +1333,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The marker's label included. Empty for ServiceNow.
+     * Output only. Includes the label with the marker. Empty for ServiceNow.
      * </pre>
      *
      * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -1345,7 +1345,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The marker's label included. Empty for ServiceNow.
+     * Output only. Includes the label with the marker. Empty for ServiceNow.
      * </pre>
      *
      * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -1358,7 +1358,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The marker's label included. Empty for ServiceNow.
+     * Output only. Includes the label with the marker. Empty for ServiceNow.
      * </pre>
      *
      * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -1377,7 +1377,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The marker's label included. Empty for ServiceNow.
+     * Output only. Includes the label with the marker. Empty for ServiceNow.
      * </pre>
      *
      * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -1395,7 +1395,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The marker's label included. Empty for ServiceNow.
+     * Output only. Includes the label with the marker. Empty for ServiceNow.
      * </pre>
      *
      * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -1413,7 +1413,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The marker's label included. Empty for ServiceNow.
+     * Output only. Includes the label with the marker. Empty for ServiceNow.
      * </pre>
      *
      * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -1428,7 +1428,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The marker's label included. Empty for ServiceNow.
+     * Output only. Includes the label with the marker. Empty for ServiceNow.
      * </pre>
      *
      * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -1449,7 +1449,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object marker_ = "";
     /**
      * <pre>
-     * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+     * Output only. Client-side idempotency key that identifies the ticket: a label in Jira, the correlation ID in ServiceNow.
      * </pre>
      *
      * <code>string marker = 5 [json_name = "marker"];</code>
@@ -1469,7 +1469,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+     * Output only. Client-side idempotency key that identifies the ticket: a label in Jira, the correlation ID in ServiceNow.
      * </pre>
      *
      * <code>string marker = 5 [json_name = "marker"];</code>
@@ -1490,7 +1490,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+     * Output only. Client-side idempotency key that identifies the ticket: a label in Jira, the correlation ID in ServiceNow.
      * </pre>
      *
      * <code>string marker = 5 [json_name = "marker"];</code>
@@ -1507,7 +1507,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+     * Output only. Client-side idempotency key that identifies the ticket: a label in Jira, the correlation ID in ServiceNow.
      * </pre>
      *
      * <code>string marker = 5 [json_name = "marker"];</code>
@@ -1521,7 +1521,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+     * Output only. Client-side idempotency key that identifies the ticket: a label in Jira, the correlation ID in ServiceNow.
      * </pre>
      *
      * <code>string marker = 5 [json_name = "marker"];</code>
@@ -1541,8 +1541,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object description_ = "";
     /**
      * <pre>
-     * Output only. The description in the system's own form, to the byte: Atlassian Document Format as JSON for Jira
-     * Cloud, wiki markup for Jira Data Center, plain text for ServiceNow.
+     * Output only. The description exactly as it would be sent: Atlassian Document Format as JSON for Jira Cloud, wiki markup for
+     * Jira Data Center, plain text for ServiceNow.
      * </pre>
      *
      * <code>string description = 6 [json_name = "description"];</code>
@@ -1562,8 +1562,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The description in the system's own form, to the byte: Atlassian Document Format as JSON for Jira
-     * Cloud, wiki markup for Jira Data Center, plain text for ServiceNow.
+     * Output only. The description exactly as it would be sent: Atlassian Document Format as JSON for Jira Cloud, wiki markup for
+     * Jira Data Center, plain text for ServiceNow.
      * </pre>
      *
      * <code>string description = 6 [json_name = "description"];</code>
@@ -1584,8 +1584,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The description in the system's own form, to the byte: Atlassian Document Format as JSON for Jira
-     * Cloud, wiki markup for Jira Data Center, plain text for ServiceNow.
+     * Output only. The description exactly as it would be sent: Atlassian Document Format as JSON for Jira Cloud, wiki markup for
+     * Jira Data Center, plain text for ServiceNow.
      * </pre>
      *
      * <code>string description = 6 [json_name = "description"];</code>
@@ -1602,8 +1602,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The description in the system's own form, to the byte: Atlassian Document Format as JSON for Jira
-     * Cloud, wiki markup for Jira Data Center, plain text for ServiceNow.
+     * Output only. The description exactly as it would be sent: Atlassian Document Format as JSON for Jira Cloud, wiki markup for
+     * Jira Data Center, plain text for ServiceNow.
      * </pre>
      *
      * <code>string description = 6 [json_name = "description"];</code>
@@ -1617,8 +1617,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The description in the system's own form, to the byte: Atlassian Document Format as JSON for Jira
-     * Cloud, wiki markup for Jira Data Center, plain text for ServiceNow.
+     * Output only. The description exactly as it would be sent: Atlassian Document Format as JSON for Jira Cloud, wiki markup for
+     * Jira Data Center, plain text for ServiceNow.
      * </pre>
      *
      * <code>string description = 6 [json_name = "description"];</code>
@@ -1638,7 +1638,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object plainText_ = "";
     /**
      * <pre>
-     * Output only. The description as plain text, for reading it here.
+     * Output only. The description as plain text.
      * </pre>
      *
      * <code>string plain_text = 7 [json_name = "plainText"];</code>
@@ -1658,7 +1658,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The description as plain text, for reading it here.
+     * Output only. The description as plain text.
      * </pre>
      *
      * <code>string plain_text = 7 [json_name = "plainText"];</code>
@@ -1679,7 +1679,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The description as plain text, for reading it here.
+     * Output only. The description as plain text.
      * </pre>
      *
      * <code>string plain_text = 7 [json_name = "plainText"];</code>
@@ -1696,7 +1696,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The description as plain text, for reading it here.
+     * Output only. The description as plain text.
      * </pre>
      *
      * <code>string plain_text = 7 [json_name = "plainText"];</code>
@@ -1710,7 +1710,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The description as plain text, for reading it here.
+     * Output only. The description as plain text.
      * </pre>
      *
      * <code>string plain_text = 7 [json_name = "plainText"];</code>
@@ -2036,7 +2036,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object body_ = "";
     /**
      * <pre>
-     * Output only. The body of the create request as JSON, to the byte.
+     * Output only. The body of the create request as JSON, exactly as it would be sent.
      * </pre>
      *
      * <code>string body = 9 [json_name = "body"];</code>
@@ -2056,7 +2056,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The body of the create request as JSON, to the byte.
+     * Output only. The body of the create request as JSON, exactly as it would be sent.
      * </pre>
      *
      * <code>string body = 9 [json_name = "body"];</code>
@@ -2077,7 +2077,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The body of the create request as JSON, to the byte.
+     * Output only. The body of the create request as JSON, exactly as it would be sent.
      * </pre>
      *
      * <code>string body = 9 [json_name = "body"];</code>
@@ -2094,7 +2094,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The body of the create request as JSON, to the byte.
+     * Output only. The body of the create request as JSON, exactly as it would be sent.
      * </pre>
      *
      * <code>string body = 9 [json_name = "body"];</code>
@@ -2108,7 +2108,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The body of the create request as JSON, to the byte.
+     * Output only. The body of the create request as JSON, exactly as it would be sent.
      * </pre>
      *
      * <code>string body = 9 [json_name = "body"];</code>

@@ -51,7 +51,7 @@ public interface RenderedTicketOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Priority in the system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
+   * Output only. Priority in the ticket system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
    * </pre>
    *
    * <code>string priority = 3 [json_name = "priority"];</code>
@@ -60,7 +60,7 @@ public interface RenderedTicketOrBuilder extends
   java.lang.String getPriority();
   /**
    * <pre>
-   * Output only. Priority in the system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
+   * Output only. Priority in the ticket system's own words. Examples: "Highest", "1 - Critical". Empty: none is sent.
    * </pre>
    *
    * <code>string priority = 3 [json_name = "priority"];</code>
@@ -71,7 +71,7 @@ public interface RenderedTicketOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The marker's label included. Empty for ServiceNow.
+   * Output only. Includes the label with the marker. Empty for ServiceNow.
    * </pre>
    *
    * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -81,7 +81,7 @@ public interface RenderedTicketOrBuilder extends
       getLabelsList();
   /**
    * <pre>
-   * Output only. The marker's label included. Empty for ServiceNow.
+   * Output only. Includes the label with the marker. Empty for ServiceNow.
    * </pre>
    *
    * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -90,7 +90,7 @@ public interface RenderedTicketOrBuilder extends
   int getLabelsCount();
   /**
    * <pre>
-   * Output only. The marker's label included. Empty for ServiceNow.
+   * Output only. Includes the label with the marker. Empty for ServiceNow.
    * </pre>
    *
    * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -100,7 +100,7 @@ public interface RenderedTicketOrBuilder extends
   java.lang.String getLabels(int index);
   /**
    * <pre>
-   * Output only. The marker's label included. Empty for ServiceNow.
+   * Output only. Includes the label with the marker. Empty for ServiceNow.
    * </pre>
    *
    * <code>repeated string labels = 4 [json_name = "labels"];</code>
@@ -112,7 +112,7 @@ public interface RenderedTicketOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+   * Output only. Client-side idempotency key that identifies the ticket: a label in Jira, the correlation ID in ServiceNow.
    * </pre>
    *
    * <code>string marker = 5 [json_name = "marker"];</code>
@@ -121,7 +121,7 @@ public interface RenderedTicketOrBuilder extends
   java.lang.String getMarker();
   /**
    * <pre>
-   * Output only. What finds the ticket again: a Jira label, ServiceNow's correlation ID.
+   * Output only. Client-side idempotency key that identifies the ticket: a label in Jira, the correlation ID in ServiceNow.
    * </pre>
    *
    * <code>string marker = 5 [json_name = "marker"];</code>
@@ -132,8 +132,8 @@ public interface RenderedTicketOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The description in the system's own form, to the byte: Atlassian Document Format as JSON for Jira
-   * Cloud, wiki markup for Jira Data Center, plain text for ServiceNow.
+   * Output only. The description exactly as it would be sent: Atlassian Document Format as JSON for Jira Cloud, wiki markup for
+   * Jira Data Center, plain text for ServiceNow.
    * </pre>
    *
    * <code>string description = 6 [json_name = "description"];</code>
@@ -142,8 +142,8 @@ public interface RenderedTicketOrBuilder extends
   java.lang.String getDescription();
   /**
    * <pre>
-   * Output only. The description in the system's own form, to the byte: Atlassian Document Format as JSON for Jira
-   * Cloud, wiki markup for Jira Data Center, plain text for ServiceNow.
+   * Output only. The description exactly as it would be sent: Atlassian Document Format as JSON for Jira Cloud, wiki markup for
+   * Jira Data Center, plain text for ServiceNow.
    * </pre>
    *
    * <code>string description = 6 [json_name = "description"];</code>
@@ -154,7 +154,7 @@ public interface RenderedTicketOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The description as plain text, for reading it here.
+   * Output only. The description as plain text.
    * </pre>
    *
    * <code>string plain_text = 7 [json_name = "plainText"];</code>
@@ -163,7 +163,7 @@ public interface RenderedTicketOrBuilder extends
   java.lang.String getPlainText();
   /**
    * <pre>
-   * Output only. The description as plain text, for reading it here.
+   * Output only. The description as plain text.
    * </pre>
    *
    * <code>string plain_text = 7 [json_name = "plainText"];</code>
@@ -218,7 +218,7 @@ public interface RenderedTicketOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The body of the create request as JSON, to the byte.
+   * Output only. The body of the create request as JSON, exactly as it would be sent.
    * </pre>
    *
    * <code>string body = 9 [json_name = "body"];</code>
@@ -227,7 +227,7 @@ public interface RenderedTicketOrBuilder extends
   java.lang.String getBody();
   /**
    * <pre>
-   * Output only. The body of the create request as JSON, to the byte.
+   * Output only. The body of the create request as JSON, exactly as it would be sent.
    * </pre>
    *
    * <code>string body = 9 [json_name = "body"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Which delivery has its ticket, and which.
+ * Which ticket a delivery has.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.ResolveDeliveryRequest}
@@ -156,8 +156,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object ticketId_ = "";
   /**
    * <pre>
-   * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
-   * can be read, it must be the ID of that ticket.
+   * Identifier of the ticket in the ticket system. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. If the ticket can
+   * be read, it must be the ID of that ticket.
    * </pre>
    *
    * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -178,8 +178,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
-   * can be read, it must be the ID of that ticket.
+   * Identifier of the ticket in the ticket system. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. If the ticket can
+   * be read, it must be the ID of that ticket.
    * </pre>
    *
    * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -205,8 +205,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object ticketUrl_ = "";
   /**
    * <pre>
-   * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
-   * where the ticket cannot be read, and then made from the key if absent and the system allows that.
+   * Web address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Used only
+   * if the ticket cannot be read; if absent then, it is derived from the key where the ticket system allows that.
    * </pre>
    *
    * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -227,8 +227,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
-   * where the ticket cannot be read, and then made from the key if absent and the system allows that.
+   * Web address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Used only
+   * if the ticket cannot be read; if absent then, it is derived from the key where the ticket system allows that.
    * </pre>
    *
    * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -254,7 +254,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object note_ = "";
   /**
    * <pre>
-   * How it was found, for the record and the event. Optional; at most 500 characters.
+   * How the ticket was found, for the audit log and the event. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string note = 5 [json_name = "note"];</code>
@@ -275,7 +275,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How it was found, for the record and the event. Optional; at most 500 characters.
+   * How the ticket was found, for the audit log and the event. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string note = 5 [json_name = "note"];</code>
@@ -300,8 +300,8 @@ private static final long serialVersionUID = 0L;
   private boolean allowUnverified_ = false;
   /**
    * <pre>
-   * Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
-   * that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+   * Accepts the ticket without reading it if the ticket system cannot be queried: the delivery is marked `ticket_unverified`. A
+   * ticket that is known to be absent, in another place or another incident's is refused all the same. Default false.
    * </pre>
    *
    * <code>bool allow_unverified = 6 [json_name = "allowUnverified"];</code>
@@ -526,7 +526,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which delivery has its ticket, and which.
+   * Which ticket a delivery has.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.ResolveDeliveryRequest}
@@ -919,8 +919,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object ticketId_ = "";
     /**
      * <pre>
-     * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
-     * can be read, it must be the ID of that ticket.
+     * Identifier of the ticket in the ticket system. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. If the ticket can
+     * be read, it must be the ID of that ticket.
      * </pre>
      *
      * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -940,8 +940,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
-     * can be read, it must be the ID of that ticket.
+     * Identifier of the ticket in the ticket system. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. If the ticket can
+     * be read, it must be the ID of that ticket.
      * </pre>
      *
      * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -962,8 +962,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
-     * can be read, it must be the ID of that ticket.
+     * Identifier of the ticket in the ticket system. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. If the ticket can
+     * be read, it must be the ID of that ticket.
      * </pre>
      *
      * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -980,8 +980,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
-     * can be read, it must be the ID of that ticket.
+     * Identifier of the ticket in the ticket system. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. If the ticket can
+     * be read, it must be the ID of that ticket.
      * </pre>
      *
      * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -995,8 +995,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
-     * can be read, it must be the ID of that ticket.
+     * Identifier of the ticket in the ticket system. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. If the ticket can
+     * be read, it must be the ID of that ticket.
      * </pre>
      *
      * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -1016,8 +1016,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object ticketUrl_ = "";
     /**
      * <pre>
-     * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
-     * where the ticket cannot be read, and then made from the key if absent and the system allows that.
+     * Web address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Used only
+     * if the ticket cannot be read; if absent then, it is derived from the key where the ticket system allows that.
      * </pre>
      *
      * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -1037,8 +1037,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
-     * where the ticket cannot be read, and then made from the key if absent and the system allows that.
+     * Web address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Used only
+     * if the ticket cannot be read; if absent then, it is derived from the key where the ticket system allows that.
      * </pre>
      *
      * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -1059,8 +1059,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
-     * where the ticket cannot be read, and then made from the key if absent and the system allows that.
+     * Web address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Used only
+     * if the ticket cannot be read; if absent then, it is derived from the key where the ticket system allows that.
      * </pre>
      *
      * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -1077,8 +1077,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
-     * where the ticket cannot be read, and then made from the key if absent and the system allows that.
+     * Web address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Used only
+     * if the ticket cannot be read; if absent then, it is derived from the key where the ticket system allows that.
      * </pre>
      *
      * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -1092,8 +1092,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
-     * where the ticket cannot be read, and then made from the key if absent and the system allows that.
+     * Web address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Used only
+     * if the ticket cannot be read; if absent then, it is derived from the key where the ticket system allows that.
      * </pre>
      *
      * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -1113,7 +1113,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object note_ = "";
     /**
      * <pre>
-     * How it was found, for the record and the event. Optional; at most 500 characters.
+     * How the ticket was found, for the audit log and the event. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string note = 5 [json_name = "note"];</code>
@@ -1133,7 +1133,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How it was found, for the record and the event. Optional; at most 500 characters.
+     * How the ticket was found, for the audit log and the event. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string note = 5 [json_name = "note"];</code>
@@ -1154,7 +1154,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How it was found, for the record and the event. Optional; at most 500 characters.
+     * How the ticket was found, for the audit log and the event. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string note = 5 [json_name = "note"];</code>
@@ -1171,7 +1171,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How it was found, for the record and the event. Optional; at most 500 characters.
+     * How the ticket was found, for the audit log and the event. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string note = 5 [json_name = "note"];</code>
@@ -1185,7 +1185,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How it was found, for the record and the event. Optional; at most 500 characters.
+     * How the ticket was found, for the audit log and the event. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string note = 5 [json_name = "note"];</code>
@@ -1205,8 +1205,8 @@ private static final long serialVersionUID = 0L;
     private boolean allowUnverified_ ;
     /**
      * <pre>
-     * Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
-     * that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+     * Accepts the ticket without reading it if the ticket system cannot be queried: the delivery is marked `ticket_unverified`. A
+     * ticket that is known to be absent, in another place or another incident's is refused all the same. Default false.
      * </pre>
      *
      * <code>bool allow_unverified = 6 [json_name = "allowUnverified"];</code>
@@ -1218,8 +1218,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
-     * that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+     * Accepts the ticket without reading it if the ticket system cannot be queried: the delivery is marked `ticket_unverified`. A
+     * ticket that is known to be absent, in another place or another incident's is refused all the same. Default false.
      * </pre>
      *
      * <code>bool allow_unverified = 6 [json_name = "allowUnverified"];</code>
@@ -1235,8 +1235,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
-     * that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+     * Accepts the ticket without reading it if the ticket system cannot be queried: the delivery is marked `ticket_unverified`. A
+     * ticket that is known to be absent, in another place or another incident's is refused all the same. Default false.
      * </pre>
      *
      * <code>bool allow_unverified = 6 [json_name = "allowUnverified"];</code>

@@ -52,8 +52,8 @@ public interface ResolveDeliveryRequestOrBuilder extends
 
   /**
    * <pre>
-   * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
-   * can be read, it must be the ID of that ticket.
+   * Identifier of the ticket in the ticket system. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. If the ticket can
+   * be read, it must be the ID of that ticket.
    * </pre>
    *
    * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -62,8 +62,8 @@ public interface ResolveDeliveryRequestOrBuilder extends
   java.lang.String getTicketId();
   /**
    * <pre>
-   * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
-   * can be read, it must be the ID of that ticket.
+   * Identifier of the ticket in the ticket system. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. If the ticket can
+   * be read, it must be the ID of that ticket.
    * </pre>
    *
    * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -74,8 +74,8 @@ public interface ResolveDeliveryRequestOrBuilder extends
 
   /**
    * <pre>
-   * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
-   * where the ticket cannot be read, and then made from the key if absent and the system allows that.
+   * Web address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Used only
+   * if the ticket cannot be read; if absent then, it is derived from the key where the ticket system allows that.
    * </pre>
    *
    * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -84,8 +84,8 @@ public interface ResolveDeliveryRequestOrBuilder extends
   java.lang.String getTicketUrl();
   /**
    * <pre>
-   * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
-   * where the ticket cannot be read, and then made from the key if absent and the system allows that.
+   * Web address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Used only
+   * if the ticket cannot be read; if absent then, it is derived from the key where the ticket system allows that.
    * </pre>
    *
    * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -96,7 +96,7 @@ public interface ResolveDeliveryRequestOrBuilder extends
 
   /**
    * <pre>
-   * How it was found, for the record and the event. Optional; at most 500 characters.
+   * How the ticket was found, for the audit log and the event. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string note = 5 [json_name = "note"];</code>
@@ -105,7 +105,7 @@ public interface ResolveDeliveryRequestOrBuilder extends
   java.lang.String getNote();
   /**
    * <pre>
-   * How it was found, for the record and the event. Optional; at most 500 characters.
+   * How the ticket was found, for the audit log and the event. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string note = 5 [json_name = "note"];</code>
@@ -116,8 +116,8 @@ public interface ResolveDeliveryRequestOrBuilder extends
 
   /**
    * <pre>
-   * Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
-   * that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+   * Accepts the ticket without reading it if the ticket system cannot be queried: the delivery is marked `ticket_unverified`. A
+   * ticket that is known to be absent, in another place or another incident's is refused all the same. Default false.
    * </pre>
    *
    * <code>bool allow_unverified = 6 [json_name = "allowUnverified"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Which deliveries to try now.
+ * Which deliveries to retry now.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.RetryDeliveriesRequest}
@@ -59,8 +59,8 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.DeliveryFilter filter_;
   /**
    * <pre>
-   * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-   * as refused.
+   * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+   * counted as refused.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 1 [json_name = "filter"];</code>
@@ -72,8 +72,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-   * as refused.
+   * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+   * counted as refused.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 1 [json_name = "filter"];</code>
@@ -85,8 +85,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-   * as refused.
+   * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+   * counted as refused.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 1 [json_name = "filter"];</code>
@@ -100,7 +100,7 @@ private static final long serialVersionUID = 0L;
   private int pageSize_ = 0;
   /**
    * <pre>
-   * The most deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
+   * Maximum number of deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
    * </pre>
    *
    * <code>int32 page_size = 2 [json_name = "pageSize"];</code>
@@ -116,7 +116,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object pageToken_ = "";
   /**
    * <pre>
-   * `next_page_token` of the call before, with the same filter. Empty: begins with the newest delivery.
+   * `next_page_token` of the previous call, with the same filter. Empty: begins with the newest delivery.
    * </pre>
    *
    * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -137,7 +137,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * `next_page_token` of the call before, with the same filter. Empty: begins with the newest delivery.
+   * `next_page_token` of the previous call, with the same filter. Empty: begins with the newest delivery.
    * </pre>
    *
    * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -163,7 +163,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object note_ = "";
   /**
    * <pre>
-   * Why, for the record and the events. Optional; at most 500 characters.
+   * Reason, for the audit log and the events. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string note = 4 [json_name = "note"];</code>
@@ -184,7 +184,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why, for the record and the events. Optional; at most 500 characters.
+   * Reason, for the audit log and the events. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string note = 4 [json_name = "note"];</code>
@@ -404,7 +404,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which deliveries to try now.
+   * Which deliveries to retry now.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.RetryDeliveriesRequest}
@@ -602,8 +602,8 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.DeliveryFilter, com.rhythmx.ticketing.v1.DeliveryFilter.Builder, com.rhythmx.ticketing.v1.DeliveryFilterOrBuilder> filterBuilder_;
     /**
      * <pre>
-     * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-     * as refused.
+     * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+     * counted as refused.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 1 [json_name = "filter"];</code>
@@ -614,8 +614,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-     * as refused.
+     * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+     * counted as refused.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 1 [json_name = "filter"];</code>
@@ -630,8 +630,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-     * as refused.
+     * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+     * counted as refused.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 1 [json_name = "filter"];</code>
@@ -649,8 +649,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-     * as refused.
+     * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+     * counted as refused.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 1 [json_name = "filter"];</code>
@@ -668,8 +668,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-     * as refused.
+     * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+     * counted as refused.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 1 [json_name = "filter"];</code>
@@ -694,8 +694,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-     * as refused.
+     * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+     * counted as refused.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 1 [json_name = "filter"];</code>
@@ -712,8 +712,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-     * as refused.
+     * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+     * counted as refused.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 1 [json_name = "filter"];</code>
@@ -725,8 +725,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-     * as refused.
+     * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+     * counted as refused.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 1 [json_name = "filter"];</code>
@@ -741,8 +741,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-     * as refused.
+     * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+     * counted as refused.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 1 [json_name = "filter"];</code>
@@ -764,7 +764,7 @@ private static final long serialVersionUID = 0L;
     private int pageSize_ ;
     /**
      * <pre>
-     * The most deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
+     * Maximum number of deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
      * </pre>
      *
      * <code>int32 page_size = 2 [json_name = "pageSize"];</code>
@@ -776,7 +776,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The most deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
+     * Maximum number of deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
      * </pre>
      *
      * <code>int32 page_size = 2 [json_name = "pageSize"];</code>
@@ -792,7 +792,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The most deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
+     * Maximum number of deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
      * </pre>
      *
      * <code>int32 page_size = 2 [json_name = "pageSize"];</code>
@@ -808,7 +808,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object pageToken_ = "";
     /**
      * <pre>
-     * `next_page_token` of the call before, with the same filter. Empty: begins with the newest delivery.
+     * `next_page_token` of the previous call, with the same filter. Empty: begins with the newest delivery.
      * </pre>
      *
      * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -828,7 +828,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * `next_page_token` of the call before, with the same filter. Empty: begins with the newest delivery.
+     * `next_page_token` of the previous call, with the same filter. Empty: begins with the newest delivery.
      * </pre>
      *
      * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -849,7 +849,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * `next_page_token` of the call before, with the same filter. Empty: begins with the newest delivery.
+     * `next_page_token` of the previous call, with the same filter. Empty: begins with the newest delivery.
      * </pre>
      *
      * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -866,7 +866,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * `next_page_token` of the call before, with the same filter. Empty: begins with the newest delivery.
+     * `next_page_token` of the previous call, with the same filter. Empty: begins with the newest delivery.
      * </pre>
      *
      * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -880,7 +880,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * `next_page_token` of the call before, with the same filter. Empty: begins with the newest delivery.
+     * `next_page_token` of the previous call, with the same filter. Empty: begins with the newest delivery.
      * </pre>
      *
      * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -900,7 +900,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object note_ = "";
     /**
      * <pre>
-     * Why, for the record and the events. Optional; at most 500 characters.
+     * Reason, for the audit log and the events. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string note = 4 [json_name = "note"];</code>
@@ -920,7 +920,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, for the record and the events. Optional; at most 500 characters.
+     * Reason, for the audit log and the events. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string note = 4 [json_name = "note"];</code>
@@ -941,7 +941,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, for the record and the events. Optional; at most 500 characters.
+     * Reason, for the audit log and the events. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string note = 4 [json_name = "note"];</code>
@@ -958,7 +958,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, for the record and the events. Optional; at most 500 characters.
+     * Reason, for the audit log and the events. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string note = 4 [json_name = "note"];</code>
@@ -972,7 +972,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, for the record and the events. Optional; at most 500 characters.
+     * Reason, for the audit log and the events. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string note = 4 [json_name = "note"];</code>

@@ -12,8 +12,8 @@ public interface RetryDeliveriesRequestOrBuilder extends
 
   /**
    * <pre>
-   * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-   * as refused.
+   * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+   * counted as refused.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 1 [json_name = "filter"];</code>
@@ -22,8 +22,8 @@ public interface RetryDeliveriesRequestOrBuilder extends
   boolean hasFilter();
   /**
    * <pre>
-   * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-   * as refused.
+   * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+   * counted as refused.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 1 [json_name = "filter"];</code>
@@ -32,8 +32,8 @@ public interface RetryDeliveriesRequestOrBuilder extends
   com.rhythmx.ticketing.v1.DeliveryFilter getFilter();
   /**
    * <pre>
-   * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
-   * as refused.
+   * Which deliveries to retry. Absent or empty: all. Set `states`, for example to FAILED: deliveries that cannot be retried are
+   * counted as refused.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 1 [json_name = "filter"];</code>
@@ -42,7 +42,7 @@ public interface RetryDeliveriesRequestOrBuilder extends
 
   /**
    * <pre>
-   * The most deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
+   * Maximum number of deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
    * </pre>
    *
    * <code>int32 page_size = 2 [json_name = "pageSize"];</code>
@@ -52,7 +52,7 @@ public interface RetryDeliveriesRequestOrBuilder extends
 
   /**
    * <pre>
-   * `next_page_token` of the call before, with the same filter. Empty: begins with the newest delivery.
+   * `next_page_token` of the previous call, with the same filter. Empty: begins with the newest delivery.
    * </pre>
    *
    * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -61,7 +61,7 @@ public interface RetryDeliveriesRequestOrBuilder extends
   java.lang.String getPageToken();
   /**
    * <pre>
-   * `next_page_token` of the call before, with the same filter. Empty: begins with the newest delivery.
+   * `next_page_token` of the previous call, with the same filter. Empty: begins with the newest delivery.
    * </pre>
    *
    * <code>string page_token = 3 [json_name = "pageToken"];</code>
@@ -72,7 +72,7 @@ public interface RetryDeliveriesRequestOrBuilder extends
 
   /**
    * <pre>
-   * Why, for the record and the events. Optional; at most 500 characters.
+   * Reason, for the audit log and the events. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string note = 4 [json_name = "note"];</code>
@@ -81,7 +81,7 @@ public interface RetryDeliveriesRequestOrBuilder extends
   java.lang.String getNote();
   /**
    * <pre>
-   * Why, for the record and the events. Optional; at most 500 characters.
+   * Reason, for the audit log and the events. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string note = 4 [json_name = "note"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * What became of one page of deliveries.
+ * Result for one page of deliveries.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.RetryDeliveriesResponse}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private int retried_ = 0;
   /**
    * <pre>
-   * Output only. Deliveries that are tried now, or looked for now where the outcome of a send is unknown.
+   * Output only. Number of deliveries that were made due now: for an attempt, or for a look-up if the outcome of a send is unknown.
    * </pre>
    *
    * <code>uint32 retried = 1 [json_name = "retried"];</code>
@@ -72,8 +72,8 @@ private static final long serialVersionUID = 0L;
   private int refused_ = 0;
   /**
    * <pre>
-   * Output only. Deliveries that fit the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a connection that
-   * is not configured and enabled, and CANCELLED ones unless `filter.states` names CANCELLED.
+   * Output only. Number of deliveries that match the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a
+   * connection that is not configured and enabled, and CANCELLED ones unless `filter.states` contains CANCELLED.
    * </pre>
    *
    * <code>uint32 refused = 2 [json_name = "refused"];</code>
@@ -89,7 +89,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object nextPageToken_ = "";
   /**
    * <pre>
-   * Output only. Continues with the next page. Empty: every delivery that fits was reached.
+   * Output only. Token of the next page. Empty: every delivery that matches was reached.
    * </pre>
    *
    * <code>string next_page_token = 3 [json_name = "nextPageToken"];</code>
@@ -110,7 +110,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Continues with the next page. Empty: every delivery that fits was reached.
+   * Output only. Token of the next page. Empty: every delivery that matches was reached.
    * </pre>
    *
    * <code>string next_page_token = 3 [json_name = "nextPageToken"];</code>
@@ -315,7 +315,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What became of one page of deliveries.
+   * Result for one page of deliveries.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.RetryDeliveriesResponse}
@@ -480,7 +480,7 @@ private static final long serialVersionUID = 0L;
     private int retried_ ;
     /**
      * <pre>
-     * Output only. Deliveries that are tried now, or looked for now where the outcome of a send is unknown.
+     * Output only. Number of deliveries that were made due now: for an attempt, or for a look-up if the outcome of a send is unknown.
      * </pre>
      *
      * <code>uint32 retried = 1 [json_name = "retried"];</code>
@@ -492,7 +492,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Deliveries that are tried now, or looked for now where the outcome of a send is unknown.
+     * Output only. Number of deliveries that were made due now: for an attempt, or for a look-up if the outcome of a send is unknown.
      * </pre>
      *
      * <code>uint32 retried = 1 [json_name = "retried"];</code>
@@ -508,7 +508,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Deliveries that are tried now, or looked for now where the outcome of a send is unknown.
+     * Output only. Number of deliveries that were made due now: for an attempt, or for a look-up if the outcome of a send is unknown.
      * </pre>
      *
      * <code>uint32 retried = 1 [json_name = "retried"];</code>
@@ -524,8 +524,8 @@ private static final long serialVersionUID = 0L;
     private int refused_ ;
     /**
      * <pre>
-     * Output only. Deliveries that fit the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a connection that
-     * is not configured and enabled, and CANCELLED ones unless `filter.states` names CANCELLED.
+     * Output only. Number of deliveries that match the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a
+     * connection that is not configured and enabled, and CANCELLED ones unless `filter.states` contains CANCELLED.
      * </pre>
      *
      * <code>uint32 refused = 2 [json_name = "refused"];</code>
@@ -537,8 +537,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Deliveries that fit the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a connection that
-     * is not configured and enabled, and CANCELLED ones unless `filter.states` names CANCELLED.
+     * Output only. Number of deliveries that match the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a
+     * connection that is not configured and enabled, and CANCELLED ones unless `filter.states` contains CANCELLED.
      * </pre>
      *
      * <code>uint32 refused = 2 [json_name = "refused"];</code>
@@ -554,8 +554,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Deliveries that fit the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a connection that
-     * is not configured and enabled, and CANCELLED ones unless `filter.states` names CANCELLED.
+     * Output only. Number of deliveries that match the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a
+     * connection that is not configured and enabled, and CANCELLED ones unless `filter.states` contains CANCELLED.
      * </pre>
      *
      * <code>uint32 refused = 2 [json_name = "refused"];</code>
@@ -571,7 +571,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object nextPageToken_ = "";
     /**
      * <pre>
-     * Output only. Continues with the next page. Empty: every delivery that fits was reached.
+     * Output only. Token of the next page. Empty: every delivery that matches was reached.
      * </pre>
      *
      * <code>string next_page_token = 3 [json_name = "nextPageToken"];</code>
@@ -591,7 +591,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Continues with the next page. Empty: every delivery that fits was reached.
+     * Output only. Token of the next page. Empty: every delivery that matches was reached.
      * </pre>
      *
      * <code>string next_page_token = 3 [json_name = "nextPageToken"];</code>
@@ -612,7 +612,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Continues with the next page. Empty: every delivery that fits was reached.
+     * Output only. Token of the next page. Empty: every delivery that matches was reached.
      * </pre>
      *
      * <code>string next_page_token = 3 [json_name = "nextPageToken"];</code>
@@ -629,7 +629,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Continues with the next page. Empty: every delivery that fits was reached.
+     * Output only. Token of the next page. Empty: every delivery that matches was reached.
      * </pre>
      *
      * <code>string next_page_token = 3 [json_name = "nextPageToken"];</code>
@@ -643,7 +643,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Continues with the next page. Empty: every delivery that fits was reached.
+     * Output only. Token of the next page. Empty: every delivery that matches was reached.
      * </pre>
      *
      * <code>string next_page_token = 3 [json_name = "nextPageToken"];</code>

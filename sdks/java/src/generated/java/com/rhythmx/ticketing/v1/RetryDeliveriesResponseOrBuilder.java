@@ -12,7 +12,7 @@ public interface RetryDeliveriesResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Deliveries that are tried now, or looked for now where the outcome of a send is unknown.
+   * Output only. Number of deliveries that were made due now: for an attempt, or for a look-up if the outcome of a send is unknown.
    * </pre>
    *
    * <code>uint32 retried = 1 [json_name = "retried"];</code>
@@ -22,8 +22,8 @@ public interface RetryDeliveriesResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Deliveries that fit the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a connection that
-   * is not configured and enabled, and CANCELLED ones unless `filter.states` names CANCELLED.
+   * Output only. Number of deliveries that match the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a
+   * connection that is not configured and enabled, and CANCELLED ones unless `filter.states` contains CANCELLED.
    * </pre>
    *
    * <code>uint32 refused = 2 [json_name = "refused"];</code>
@@ -33,7 +33,7 @@ public interface RetryDeliveriesResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Continues with the next page. Empty: every delivery that fits was reached.
+   * Output only. Token of the next page. Empty: every delivery that matches was reached.
    * </pre>
    *
    * <code>string next_page_token = 3 [json_name = "nextPageToken"];</code>
@@ -42,7 +42,7 @@ public interface RetryDeliveriesResponseOrBuilder extends
   java.lang.String getNextPageToken();
   /**
    * <pre>
-   * Output only. Continues with the next page. Empty: every delivery that fits was reached.
+   * Output only. Token of the next page. Empty: every delivery that matches was reached.
    * </pre>
    *
    * <code>string next_page_token = 3 [json_name = "nextPageToken"];</code>

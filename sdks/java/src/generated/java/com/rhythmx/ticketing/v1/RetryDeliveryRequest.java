@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Which delivery to try now.
+ * Which delivery to retry now.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.RetryDeliveryRequest}
@@ -104,9 +104,9 @@ private static final long serialVersionUID = 0L;
   private boolean createAnyway_ = false;
   /**
    * <pre>
-   * Creates the ticket although an earlier send of doubtful outcome may have made it: the way out of a doubt that no
-   * look-up can end. Search the ticket system for the marker first; this is recorded. Default false: the ticket is looked
-   * for again.
+   * Creates the ticket although an earlier send with an unknown outcome may have created it: the way out if no look-up can
+   * settle the outcome. Search the ticket system for the marker first. Audited as CREATE_ANYWAY. Default false: the ticket is
+   * looked up again.
    * </pre>
    *
    * <code>bool create_anyway = 2 [json_name = "createAnyway"];</code>
@@ -291,7 +291,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which delivery to try now.
+   * Which delivery to retry now.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.RetryDeliveryRequest}
@@ -536,9 +536,9 @@ private static final long serialVersionUID = 0L;
     private boolean createAnyway_ ;
     /**
      * <pre>
-     * Creates the ticket although an earlier send of doubtful outcome may have made it: the way out of a doubt that no
-     * look-up can end. Search the ticket system for the marker first; this is recorded. Default false: the ticket is looked
-     * for again.
+     * Creates the ticket although an earlier send with an unknown outcome may have created it: the way out if no look-up can
+     * settle the outcome. Search the ticket system for the marker first. Audited as CREATE_ANYWAY. Default false: the ticket is
+     * looked up again.
      * </pre>
      *
      * <code>bool create_anyway = 2 [json_name = "createAnyway"];</code>
@@ -550,9 +550,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Creates the ticket although an earlier send of doubtful outcome may have made it: the way out of a doubt that no
-     * look-up can end. Search the ticket system for the marker first; this is recorded. Default false: the ticket is looked
-     * for again.
+     * Creates the ticket although an earlier send with an unknown outcome may have created it: the way out if no look-up can
+     * settle the outcome. Search the ticket system for the marker first. Audited as CREATE_ANYWAY. Default false: the ticket is
+     * looked up again.
      * </pre>
      *
      * <code>bool create_anyway = 2 [json_name = "createAnyway"];</code>
@@ -568,9 +568,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Creates the ticket although an earlier send of doubtful outcome may have made it: the way out of a doubt that no
-     * look-up can end. Search the ticket system for the marker first; this is recorded. Default false: the ticket is looked
-     * for again.
+     * Creates the ticket although an earlier send with an unknown outcome may have created it: the way out if no look-up can
+     * settle the outcome. Search the ticket system for the marker first. Audited as CREATE_ANYWAY. Default false: the ticket is
+     * looked up again.
      * </pre>
      *
      * <code>bool create_anyway = 2 [json_name = "createAnyway"];</code>

@@ -32,9 +32,9 @@ public interface RetryDeliveryRequestOrBuilder extends
 
   /**
    * <pre>
-   * Creates the ticket although an earlier send of doubtful outcome may have made it: the way out of a doubt that no
-   * look-up can end. Search the ticket system for the marker first; this is recorded. Default false: the ticket is looked
-   * for again.
+   * Creates the ticket although an earlier send with an unknown outcome may have created it: the way out if no look-up can
+   * settle the outcome. Search the ticket system for the marker first. Audited as CREATE_ANYWAY. Default false: the ticket is
+   * looked up again.
    * </pre>
    *
    * <code>bool create_anyway = 2 [json_name = "createAnyway"];</code>

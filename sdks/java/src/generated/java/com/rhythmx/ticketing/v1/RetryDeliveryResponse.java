@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * How the delivery stands.
+ * The retried delivery.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.RetryDeliveryResponse}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.Delivery delivery_;
   /**
    * <pre>
-   * Output only. After the attempt, or as it stood when the deadline came first.
+   * Output only. After the attempt, or as it was when the deadline of the call came first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. After the attempt, or as it stood when the deadline came first.
+   * Output only. After the attempt, or as it was when the deadline of the call came first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. After the attempt, or as it stood when the deadline came first.
+   * Output only. After the attempt, or as it was when the deadline of the call came first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -259,7 +259,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How the delivery stands.
+   * The retried delivery.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.RetryDeliveryResponse}
@@ -417,7 +417,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.Delivery, com.rhythmx.ticketing.v1.Delivery.Builder, com.rhythmx.ticketing.v1.DeliveryOrBuilder> deliveryBuilder_;
     /**
      * <pre>
-     * Output only. After the attempt, or as it stood when the deadline came first.
+     * Output only. After the attempt, or as it was when the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -428,7 +428,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. After the attempt, or as it stood when the deadline came first.
+     * Output only. After the attempt, or as it was when the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -443,7 +443,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. After the attempt, or as it stood when the deadline came first.
+     * Output only. After the attempt, or as it was when the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -461,7 +461,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. After the attempt, or as it stood when the deadline came first.
+     * Output only. After the attempt, or as it was when the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -479,7 +479,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. After the attempt, or as it stood when the deadline came first.
+     * Output only. After the attempt, or as it was when the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -504,7 +504,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. After the attempt, or as it stood when the deadline came first.
+     * Output only. After the attempt, or as it was when the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -521,7 +521,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. After the attempt, or as it stood when the deadline came first.
+     * Output only. After the attempt, or as it was when the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -533,7 +533,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. After the attempt, or as it stood when the deadline came first.
+     * Output only. After the attempt, or as it was when the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -548,7 +548,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. After the attempt, or as it stood when the deadline came first.
+     * Output only. After the attempt, or as it was when the deadline of the call came first.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>

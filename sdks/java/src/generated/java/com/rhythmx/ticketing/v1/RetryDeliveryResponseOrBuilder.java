@@ -12,7 +12,7 @@ public interface RetryDeliveryResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. After the attempt, or as it stood when the deadline came first.
+   * Output only. After the attempt, or as it was when the deadline of the call came first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -21,7 +21,7 @@ public interface RetryDeliveryResponseOrBuilder extends
   boolean hasDelivery();
   /**
    * <pre>
-   * Output only. After the attempt, or as it stood when the deadline came first.
+   * Output only. After the attempt, or as it was when the deadline of the call came first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -30,7 +30,7 @@ public interface RetryDeliveryResponseOrBuilder extends
   com.rhythmx.ticketing.v1.Delivery getDelivery();
   /**
    * <pre>
-   * Output only. After the attempt, or as it stood when the deadline came first.
+   * Output only. After the attempt, or as it was when the deadline of the call came first.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>

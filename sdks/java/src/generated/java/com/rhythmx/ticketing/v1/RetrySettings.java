@@ -7,10 +7,10 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * When a failed creation is tried again. Retry n (1 to `max_attempts`) is due `min(max_delay, base_delay * 2^(n-1))`
- * after failure n, counted from the tick at which the attempt was claimed (the first: from acceptance): by default 60,
- * 120, 240, 480 and 960 s, six attempts in all. Due retries go out on the processor's next tick. A longer Retry-After of
- * the ticket system wins, up to `--max-retry-after`.
+ * Retry schedule of failed deliveries. Retry n (1 to `max_retry_attempts`) is due `min(max_delay, base_delay * 2^(n-1))` after
+ * failure n, counted from the tick at which the attempt was claimed (the first: from acceptance): by default 60, 120, 240, 480 and
+ * 960 s, six attempts in total. Due retries start on the next tick of the processor. A longer Retry-After of the ticket system has
+ * precedence, up to `--max-retry-after`.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.RetrySettings}
@@ -56,31 +56,31 @@ private static final long serialVersionUID = 0L;
   }
 
   private int bitField0_;
-  public static final int MAX_ATTEMPTS_FIELD_NUMBER = 1;
-  private int maxAttempts_ = 0;
+  public static final int MAX_RETRY_ATTEMPTS_FIELD_NUMBER = 1;
+  private int maxRetryAttempts_ = 0;
   /**
    * <pre>
-   * Retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
+   * Maximum number of retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
    * </pre>
    *
-   * <code>optional uint32 max_attempts = 1 [json_name = "maxAttempts"];</code>
-   * @return Whether the maxAttempts field is set.
+   * <code>optional uint32 max_retry_attempts = 1 [json_name = "maxRetryAttempts"];</code>
+   * @return Whether the maxRetryAttempts field is set.
    */
   @java.lang.Override
-  public boolean hasMaxAttempts() {
+  public boolean hasMaxRetryAttempts() {
     return ((bitField0_ & 0x00000001) != 0);
   }
   /**
    * <pre>
-   * Retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
+   * Maximum number of retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
    * </pre>
    *
-   * <code>optional uint32 max_attempts = 1 [json_name = "maxAttempts"];</code>
-   * @return The maxAttempts.
+   * <code>optional uint32 max_retry_attempts = 1 [json_name = "maxRetryAttempts"];</code>
+   * @return The maxRetryAttempts.
    */
   @java.lang.Override
-  public int getMaxAttempts() {
-    return maxAttempts_;
+  public int getMaxRetryAttempts() {
+    return maxRetryAttempts_;
   }
 
   public static final int BASE_DELAY_FIELD_NUMBER = 2;
@@ -125,7 +125,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration maxDelay_;
   /**
    * <pre>
-   * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+   * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
    * </pre>
    *
    * <code>.google.protobuf.Duration max_delay = 3 [json_name = "maxDelay"];</code>
@@ -137,7 +137,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+   * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
    * </pre>
    *
    * <code>.google.protobuf.Duration max_delay = 3 [json_name = "maxDelay"];</code>
@@ -149,7 +149,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+   * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
    * </pre>
    *
    * <code>.google.protobuf.Duration max_delay = 3 [json_name = "maxDelay"];</code>
@@ -201,8 +201,8 @@ private static final long serialVersionUID = 0L;
   private double jitter_ = 0D;
   /**
    * <pre>
-   * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
-   * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
+   * Maximum share of a delay by which it is shortened at random. 0 to 1. Default 0: not shortened. Example: 0.2 turns 60 s into 48
+   * to 60 s. Delays are never lengthened: a retry would miss its tick.
    * </pre>
    *
    * <code>optional double jitter = 5 [json_name = "jitter"];</code>
@@ -214,8 +214,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
-   * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
+   * Maximum share of a delay by which it is shortened at random. 0 to 1. Default 0: not shortened. Example: 0.2 turns 60 s into 48
+   * to 60 s. Delays are never lengthened: a retry would miss its tick.
    * </pre>
    *
    * <code>optional double jitter = 5 [json_name = "jitter"];</code>
@@ -241,7 +241,7 @@ private static final long serialVersionUID = 0L;
   public void writeTo(com.google.protobuf.CodedOutputStream output)
                       throws java.io.IOException {
     if (((bitField0_ & 0x00000001) != 0)) {
-      output.writeUInt32(1, maxAttempts_);
+      output.writeUInt32(1, maxRetryAttempts_);
     }
     if (((bitField0_ & 0x00000002) != 0)) {
       output.writeMessage(2, getBaseDelay());
@@ -261,7 +261,7 @@ private static final long serialVersionUID = 0L;
     int size = 0;
     if (((bitField0_ & 0x00000001) != 0)) {
       size += com.google.protobuf.CodedOutputStream
-        .computeUInt32Size(1, maxAttempts_);
+        .computeUInt32Size(1, maxRetryAttempts_);
     }
     if (((bitField0_ & 0x00000002) != 0)) {
       size += com.google.protobuf.CodedOutputStream
@@ -303,10 +303,10 @@ private static final long serialVersionUID = 0L;
     }
     com.rhythmx.ticketing.v1.RetrySettings other = (com.rhythmx.ticketing.v1.RetrySettings) obj;
 
-    if (hasMaxAttempts() != other.hasMaxAttempts()) return false;
-    if (hasMaxAttempts()) {
-      if (getMaxAttempts()
-          != other.getMaxAttempts()) return false;
+    if (hasMaxRetryAttempts() != other.hasMaxRetryAttempts()) return false;
+    if (hasMaxRetryAttempts()) {
+      if (getMaxRetryAttempts()
+          != other.getMaxRetryAttempts()) return false;
     }
     if (hasBaseDelay() != other.hasBaseDelay()) return false;
     if (hasBaseDelay()) {
@@ -340,9 +340,9 @@ private static final long serialVersionUID = 0L;
     }
     int hash = 41;
     hash = (19 * hash) + getDescriptor().hashCode();
-    if (hasMaxAttempts()) {
-      hash = (37 * hash) + MAX_ATTEMPTS_FIELD_NUMBER;
-      hash = (53 * hash) + getMaxAttempts();
+    if (hasMaxRetryAttempts()) {
+      hash = (37 * hash) + MAX_RETRY_ATTEMPTS_FIELD_NUMBER;
+      hash = (53 * hash) + getMaxRetryAttempts();
     }
     if (hasBaseDelay()) {
       hash = (37 * hash) + BASE_DELAY_FIELD_NUMBER;
@@ -460,10 +460,10 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * When a failed creation is tried again. Retry n (1 to `max_attempts`) is due `min(max_delay, base_delay * 2^(n-1))`
-   * after failure n, counted from the tick at which the attempt was claimed (the first: from acceptance): by default 60,
-   * 120, 240, 480 and 960 s, six attempts in all. Due retries go out on the processor's next tick. A longer Retry-After of
-   * the ticket system wins, up to `--max-retry-after`.
+   * Retry schedule of failed deliveries. Retry n (1 to `max_retry_attempts`) is due `min(max_delay, base_delay * 2^(n-1))` after
+   * failure n, counted from the tick at which the attempt was claimed (the first: from acceptance): by default 60, 120, 240, 480 and
+   * 960 s, six attempts in total. Due retries start on the next tick of the processor. A longer Retry-After of the ticket system has
+   * precedence, up to `--max-retry-after`.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.RetrySettings}
@@ -507,7 +507,7 @@ private static final long serialVersionUID = 0L;
     public Builder clear() {
       super.clear();
       bitField0_ = 0;
-      maxAttempts_ = 0;
+      maxRetryAttempts_ = 0;
       baseDelay_ = null;
       if (baseDelayBuilder_ != null) {
         baseDelayBuilder_.dispose();
@@ -559,7 +559,7 @@ private static final long serialVersionUID = 0L;
       int from_bitField0_ = bitField0_;
       int to_bitField0_ = 0;
       if (((from_bitField0_ & 0x00000001) != 0)) {
-        result.maxAttempts_ = maxAttempts_;
+        result.maxRetryAttempts_ = maxRetryAttempts_;
         to_bitField0_ |= 0x00000001;
       }
       if (((from_bitField0_ & 0x00000002) != 0)) {
@@ -599,8 +599,8 @@ private static final long serialVersionUID = 0L;
 
     public Builder mergeFrom(com.rhythmx.ticketing.v1.RetrySettings other) {
       if (other == com.rhythmx.ticketing.v1.RetrySettings.getDefaultInstance()) return this;
-      if (other.hasMaxAttempts()) {
-        setMaxAttempts(other.getMaxAttempts());
+      if (other.hasMaxRetryAttempts()) {
+        setMaxRetryAttempts(other.getMaxRetryAttempts());
       }
       if (other.hasBaseDelay()) {
         mergeBaseDelay(other.getBaseDelay());
@@ -639,7 +639,7 @@ private static final long serialVersionUID = 0L;
               done = true;
               break;
             case 8: {
-              maxAttempts_ = input.readUInt32();
+              maxRetryAttempts_ = input.readUInt32();
               bitField0_ |= 0x00000001;
               break;
             } // case 8
@@ -686,58 +686,58 @@ private static final long serialVersionUID = 0L;
     }
     private int bitField0_;
 
-    private int maxAttempts_ ;
+    private int maxRetryAttempts_ ;
     /**
      * <pre>
-     * Retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
+     * Maximum number of retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
      * </pre>
      *
-     * <code>optional uint32 max_attempts = 1 [json_name = "maxAttempts"];</code>
-     * @return Whether the maxAttempts field is set.
+     * <code>optional uint32 max_retry_attempts = 1 [json_name = "maxRetryAttempts"];</code>
+     * @return Whether the maxRetryAttempts field is set.
      */
     @java.lang.Override
-    public boolean hasMaxAttempts() {
+    public boolean hasMaxRetryAttempts() {
       return ((bitField0_ & 0x00000001) != 0);
     }
     /**
      * <pre>
-     * Retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
+     * Maximum number of retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
      * </pre>
      *
-     * <code>optional uint32 max_attempts = 1 [json_name = "maxAttempts"];</code>
-     * @return The maxAttempts.
+     * <code>optional uint32 max_retry_attempts = 1 [json_name = "maxRetryAttempts"];</code>
+     * @return The maxRetryAttempts.
      */
     @java.lang.Override
-    public int getMaxAttempts() {
-      return maxAttempts_;
+    public int getMaxRetryAttempts() {
+      return maxRetryAttempts_;
     }
     /**
      * <pre>
-     * Retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
+     * Maximum number of retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
      * </pre>
      *
-     * <code>optional uint32 max_attempts = 1 [json_name = "maxAttempts"];</code>
-     * @param value The maxAttempts to set.
+     * <code>optional uint32 max_retry_attempts = 1 [json_name = "maxRetryAttempts"];</code>
+     * @param value The maxRetryAttempts to set.
      * @return This builder for chaining.
      */
-    public Builder setMaxAttempts(int value) {
+    public Builder setMaxRetryAttempts(int value) {
 
-      maxAttempts_ = value;
+      maxRetryAttempts_ = value;
       bitField0_ |= 0x00000001;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
+     * Maximum number of retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
      * </pre>
      *
-     * <code>optional uint32 max_attempts = 1 [json_name = "maxAttempts"];</code>
+     * <code>optional uint32 max_retry_attempts = 1 [json_name = "maxRetryAttempts"];</code>
      * @return This builder for chaining.
      */
-    public Builder clearMaxAttempts() {
+    public Builder clearMaxRetryAttempts() {
       bitField0_ = (bitField0_ & ~0x00000001);
-      maxAttempts_ = 0;
+      maxRetryAttempts_ = 0;
       onChanged();
       return this;
     }
@@ -902,7 +902,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> maxDelayBuilder_;
     /**
      * <pre>
-     * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+     * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
      * </pre>
      *
      * <code>.google.protobuf.Duration max_delay = 3 [json_name = "maxDelay"];</code>
@@ -913,7 +913,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+     * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
      * </pre>
      *
      * <code>.google.protobuf.Duration max_delay = 3 [json_name = "maxDelay"];</code>
@@ -928,7 +928,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+     * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
      * </pre>
      *
      * <code>.google.protobuf.Duration max_delay = 3 [json_name = "maxDelay"];</code>
@@ -946,7 +946,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+     * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
      * </pre>
      *
      * <code>.google.protobuf.Duration max_delay = 3 [json_name = "maxDelay"];</code>
@@ -964,7 +964,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+     * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
      * </pre>
      *
      * <code>.google.protobuf.Duration max_delay = 3 [json_name = "maxDelay"];</code>
@@ -989,7 +989,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+     * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
      * </pre>
      *
      * <code>.google.protobuf.Duration max_delay = 3 [json_name = "maxDelay"];</code>
@@ -1006,7 +1006,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+     * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
      * </pre>
      *
      * <code>.google.protobuf.Duration max_delay = 3 [json_name = "maxDelay"];</code>
@@ -1018,7 +1018,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+     * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
      * </pre>
      *
      * <code>.google.protobuf.Duration max_delay = 3 [json_name = "maxDelay"];</code>
@@ -1033,7 +1033,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+     * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
      * </pre>
      *
      * <code>.google.protobuf.Duration max_delay = 3 [json_name = "maxDelay"];</code>
@@ -1210,8 +1210,8 @@ private static final long serialVersionUID = 0L;
     private double jitter_ ;
     /**
      * <pre>
-     * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
-     * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
+     * Maximum share of a delay by which it is shortened at random. 0 to 1. Default 0: not shortened. Example: 0.2 turns 60 s into 48
+     * to 60 s. Delays are never lengthened: a retry would miss its tick.
      * </pre>
      *
      * <code>optional double jitter = 5 [json_name = "jitter"];</code>
@@ -1223,8 +1223,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
-     * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
+     * Maximum share of a delay by which it is shortened at random. 0 to 1. Default 0: not shortened. Example: 0.2 turns 60 s into 48
+     * to 60 s. Delays are never lengthened: a retry would miss its tick.
      * </pre>
      *
      * <code>optional double jitter = 5 [json_name = "jitter"];</code>
@@ -1236,8 +1236,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
-     * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
+     * Maximum share of a delay by which it is shortened at random. 0 to 1. Default 0: not shortened. Example: 0.2 turns 60 s into 48
+     * to 60 s. Delays are never lengthened: a retry would miss its tick.
      * </pre>
      *
      * <code>optional double jitter = 5 [json_name = "jitter"];</code>
@@ -1253,8 +1253,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
-     * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
+     * Maximum share of a delay by which it is shortened at random. 0 to 1. Default 0: not shortened. Example: 0.2 turns 60 s into 48
+     * to 60 s. Delays are never lengthened: a retry would miss its tick.
      * </pre>
      *
      * <code>optional double jitter = 5 [json_name = "jitter"];</code>

@@ -12,22 +12,22 @@ public interface RetrySettingsOrBuilder extends
 
   /**
    * <pre>
-   * Retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
+   * Maximum number of retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
    * </pre>
    *
-   * <code>optional uint32 max_attempts = 1 [json_name = "maxAttempts"];</code>
-   * @return Whether the maxAttempts field is set.
+   * <code>optional uint32 max_retry_attempts = 1 [json_name = "maxRetryAttempts"];</code>
+   * @return Whether the maxRetryAttempts field is set.
    */
-  boolean hasMaxAttempts();
+  boolean hasMaxRetryAttempts();
   /**
    * <pre>
-   * Retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
+   * Maximum number of retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
    * </pre>
    *
-   * <code>optional uint32 max_attempts = 1 [json_name = "maxAttempts"];</code>
-   * @return The maxAttempts.
+   * <code>optional uint32 max_retry_attempts = 1 [json_name = "maxRetryAttempts"];</code>
+   * @return The maxRetryAttempts.
    */
-  int getMaxAttempts();
+  int getMaxRetryAttempts();
 
   /**
    * <pre>
@@ -58,7 +58,7 @@ public interface RetrySettingsOrBuilder extends
 
   /**
    * <pre>
-   * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+   * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
    * </pre>
    *
    * <code>.google.protobuf.Duration max_delay = 3 [json_name = "maxDelay"];</code>
@@ -67,7 +67,7 @@ public interface RetrySettingsOrBuilder extends
   boolean hasMaxDelay();
   /**
    * <pre>
-   * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+   * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
    * </pre>
    *
    * <code>.google.protobuf.Duration max_delay = 3 [json_name = "maxDelay"];</code>
@@ -76,7 +76,7 @@ public interface RetrySettingsOrBuilder extends
   com.google.protobuf.Duration getMaxDelay();
   /**
    * <pre>
-   * The longest delay between two attempts. At most 7 days. Default 3,600 s.
+   * Maximum delay between two attempts. At most 7 days. Default 3,600 s.
    * </pre>
    *
    * <code>.google.protobuf.Duration max_delay = 3 [json_name = "maxDelay"];</code>
@@ -112,8 +112,8 @@ public interface RetrySettingsOrBuilder extends
 
   /**
    * <pre>
-   * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
-   * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
+   * Maximum share of a delay by which it is shortened at random. 0 to 1. Default 0: not shortened. Example: 0.2 turns 60 s into 48
+   * to 60 s. Delays are never lengthened: a retry would miss its tick.
    * </pre>
    *
    * <code>optional double jitter = 5 [json_name = "jitter"];</code>
@@ -122,8 +122,8 @@ public interface RetrySettingsOrBuilder extends
   boolean hasJitter();
   /**
    * <pre>
-   * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
-   * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
+   * Maximum share of a delay by which it is shortened at random. 0 to 1. Default 0: not shortened. Example: 0.2 turns 60 s into 48
+   * to 60 s. Delays are never lengthened: a retry would miss its tick.
    * </pre>
    *
    * <code>optional double jitter = 5 [json_name = "jitter"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * How bad an incident is.
+ * Risk of an incident.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.Risk}
@@ -58,7 +58,7 @@ private static final long serialVersionUID = 0L;
   private double score_ = 0D;
   /**
    * <pre>
-   * 0 to 100. Gives the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
+   * 0 to 100. Determines the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
    * Example: 69.9 is MEDIUM, 70 is HIGH.
    * </pre>
    *
@@ -74,7 +74,7 @@ private static final long serialVersionUID = 0L;
   private int level_ = 0;
   /**
    * <pre>
-   * Gives the ticket's priority. UNSPECIFIED: taken from the severity of the score.
+   * Determines the priority of the ticket. UNSPECIFIED: derived from the severity of the score.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.RiskLevel level = 2 [json_name = "level"];</code>
@@ -85,7 +85,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Gives the ticket's priority. UNSPECIFIED: taken from the severity of the score.
+   * Determines the priority of the ticket. UNSPECIFIED: derived from the severity of the score.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.RiskLevel level = 2 [json_name = "level"];</code>
@@ -101,7 +101,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<com.rhythmx.ticketing.v1.RiskFactor> factors_;
   /**
    * <pre>
-   * What the score is made of. At most 7, in the order in which they are to be shown.
+   * Components of the score. At most 7, in display order.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -112,7 +112,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the score is made of. At most 7, in the order in which they are to be shown.
+   * Components of the score. At most 7, in display order.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -124,7 +124,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the score is made of. At most 7, in the order in which they are to be shown.
+   * Components of the score. At most 7, in display order.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -135,7 +135,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the score is made of. At most 7, in the order in which they are to be shown.
+   * Components of the score. At most 7, in display order.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -146,7 +146,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the score is made of. At most 7, in the order in which they are to be shown.
+   * Components of the score. At most 7, in display order.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -350,7 +350,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How bad an incident is.
+   * Risk of an incident.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.Risk}
@@ -560,7 +560,7 @@ private static final long serialVersionUID = 0L;
     private double score_ ;
     /**
      * <pre>
-     * 0 to 100. Gives the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
+     * 0 to 100. Determines the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
      * Example: 69.9 is MEDIUM, 70 is HIGH.
      * </pre>
      *
@@ -573,7 +573,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * 0 to 100. Gives the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
+     * 0 to 100. Determines the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
      * Example: 69.9 is MEDIUM, 70 is HIGH.
      * </pre>
      *
@@ -590,7 +590,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * 0 to 100. Gives the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
+     * 0 to 100. Determines the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
      * Example: 69.9 is MEDIUM, 70 is HIGH.
      * </pre>
      *
@@ -607,7 +607,7 @@ private static final long serialVersionUID = 0L;
     private int level_ = 0;
     /**
      * <pre>
-     * Gives the ticket's priority. UNSPECIFIED: taken from the severity of the score.
+     * Determines the priority of the ticket. UNSPECIFIED: derived from the severity of the score.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.RiskLevel level = 2 [json_name = "level"];</code>
@@ -618,7 +618,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Gives the ticket's priority. UNSPECIFIED: taken from the severity of the score.
+     * Determines the priority of the ticket. UNSPECIFIED: derived from the severity of the score.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.RiskLevel level = 2 [json_name = "level"];</code>
@@ -633,7 +633,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Gives the ticket's priority. UNSPECIFIED: taken from the severity of the score.
+     * Determines the priority of the ticket. UNSPECIFIED: derived from the severity of the score.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.RiskLevel level = 2 [json_name = "level"];</code>
@@ -646,7 +646,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Gives the ticket's priority. UNSPECIFIED: taken from the severity of the score.
+     * Determines the priority of the ticket. UNSPECIFIED: derived from the severity of the score.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.RiskLevel level = 2 [json_name = "level"];</code>
@@ -663,7 +663,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Gives the ticket's priority. UNSPECIFIED: taken from the severity of the score.
+     * Determines the priority of the ticket. UNSPECIFIED: derived from the severity of the score.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.RiskLevel level = 2 [json_name = "level"];</code>
@@ -690,7 +690,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -704,7 +704,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -718,7 +718,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -732,7 +732,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -751,7 +751,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -769,7 +769,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -787,7 +787,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -806,7 +806,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -824,7 +824,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -842,7 +842,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -861,7 +861,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -878,7 +878,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -895,7 +895,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -906,7 +906,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -920,7 +920,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -935,7 +935,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -946,7 +946,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -958,7 +958,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the score is made of. At most 7, in the order in which they are to be shown.
+     * Components of the score. At most 7, in display order.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * One part of a risk score.
+ * One component of a risk score.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.RiskFactor}
@@ -121,7 +121,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object detail_ = "";
   /**
    * <pre>
-   * Why it scored so. Optional; at most 500 characters.
+   * Reason for the score. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string detail = 3 [json_name = "detail"];</code>
@@ -142,7 +142,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why it scored so. Optional; at most 500 characters.
+   * Reason for the score. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string detail = 3 [json_name = "detail"];</code>
@@ -348,7 +348,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * One part of a risk score.
+   * One component of a risk score.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.RiskFactor}
@@ -651,7 +651,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object detail_ = "";
     /**
      * <pre>
-     * Why it scored so. Optional; at most 500 characters.
+     * Reason for the score. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string detail = 3 [json_name = "detail"];</code>
@@ -671,7 +671,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why it scored so. Optional; at most 500 characters.
+     * Reason for the score. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string detail = 3 [json_name = "detail"];</code>
@@ -692,7 +692,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why it scored so. Optional; at most 500 characters.
+     * Reason for the score. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string detail = 3 [json_name = "detail"];</code>
@@ -709,7 +709,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why it scored so. Optional; at most 500 characters.
+     * Reason for the score. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string detail = 3 [json_name = "detail"];</code>
@@ -723,7 +723,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why it scored so. Optional; at most 500 characters.
+     * Reason for the score. Optional; at most 500 characters.
      * </pre>
      *
      * <code>string detail = 3 [json_name = "detail"];</code>

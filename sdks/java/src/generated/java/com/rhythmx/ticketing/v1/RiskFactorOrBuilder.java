@@ -42,7 +42,7 @@ public interface RiskFactorOrBuilder extends
 
   /**
    * <pre>
-   * Why it scored so. Optional; at most 500 characters.
+   * Reason for the score. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string detail = 3 [json_name = "detail"];</code>
@@ -51,7 +51,7 @@ public interface RiskFactorOrBuilder extends
   java.lang.String getDetail();
   /**
    * <pre>
-   * Why it scored so. Optional; at most 500 characters.
+   * Reason for the score. Optional; at most 500 characters.
    * </pre>
    *
    * <code>string detail = 3 [json_name = "detail"];</code>

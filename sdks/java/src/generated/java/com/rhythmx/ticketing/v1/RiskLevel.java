@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * The risk level that RhythmX gave the incident. It decides the ticket's priority: CRITICAL, HIGH, MEDIUM and LOW become
+ * Risk level of an incident. Determines the priority of the ticket: CRITICAL, HIGH, MEDIUM and LOW become
  * Highest, High, Medium and Low in Jira, and priorities 1, 2, 3 and 4 in ServiceNow.
  * </pre>
  *
@@ -18,7 +18,7 @@ public enum RiskLevel
     implements com.google.protobuf.ProtocolMessageEnum {
   /**
    * <pre>
-   * Taken from the severity of the score.
+   * Derived from the severity of the score.
    * </pre>
    *
    * <code>RISK_LEVEL_UNSPECIFIED = 0;</code>
@@ -54,7 +54,7 @@ public enum RiskLevel
   }
   /**
    * <pre>
-   * Taken from the severity of the score.
+   * Derived from the severity of the score.
    * </pre>
    *
    * <code>RISK_LEVEL_UNSPECIFIED = 0;</code>

@@ -12,7 +12,7 @@ public interface RiskOrBuilder extends
 
   /**
    * <pre>
-   * 0 to 100. Gives the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
+   * 0 to 100. Determines the severity: 85 and above CRITICAL, 70 and above HIGH, 40 and above MEDIUM, below 40 LOW.
    * Example: 69.9 is MEDIUM, 70 is HIGH.
    * </pre>
    *
@@ -23,7 +23,7 @@ public interface RiskOrBuilder extends
 
   /**
    * <pre>
-   * Gives the ticket's priority. UNSPECIFIED: taken from the severity of the score.
+   * Determines the priority of the ticket. UNSPECIFIED: derived from the severity of the score.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.RiskLevel level = 2 [json_name = "level"];</code>
@@ -32,7 +32,7 @@ public interface RiskOrBuilder extends
   int getLevelValue();
   /**
    * <pre>
-   * Gives the ticket's priority. UNSPECIFIED: taken from the severity of the score.
+   * Determines the priority of the ticket. UNSPECIFIED: derived from the severity of the score.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.RiskLevel level = 2 [json_name = "level"];</code>
@@ -42,7 +42,7 @@ public interface RiskOrBuilder extends
 
   /**
    * <pre>
-   * What the score is made of. At most 7, in the order in which they are to be shown.
+   * Components of the score. At most 7, in display order.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -51,7 +51,7 @@ public interface RiskOrBuilder extends
       getFactorsList();
   /**
    * <pre>
-   * What the score is made of. At most 7, in the order in which they are to be shown.
+   * Components of the score. At most 7, in display order.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -59,7 +59,7 @@ public interface RiskOrBuilder extends
   com.rhythmx.ticketing.v1.RiskFactor getFactors(int index);
   /**
    * <pre>
-   * What the score is made of. At most 7, in the order in which they are to be shown.
+   * Components of the score. At most 7, in display order.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -67,7 +67,7 @@ public interface RiskOrBuilder extends
   int getFactorsCount();
   /**
    * <pre>
-   * What the score is made of. At most 7, in the order in which they are to be shown.
+   * Components of the score. At most 7, in display order.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>
@@ -76,7 +76,7 @@ public interface RiskOrBuilder extends
       getFactorsOrBuilderList();
   /**
    * <pre>
-   * What the score is made of. At most 7, in the order in which they are to be shown.
+   * Components of the score. At most 7, in display order.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.RiskFactor factors = 3 [json_name = "factors"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * What ServiceNow computes a priority from.
+ * Impact and urgency, from which ServiceNow computes the priority.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.ServiceNowPriority}
@@ -256,7 +256,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What ServiceNow computes a priority from.
+   * Impact and urgency, from which ServiceNow computes the priority.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.ServiceNowPriority}

@@ -7,13 +7,12 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * How to reach and use ServiceNow. `enabled: true` needs an instance, a username and a password, given now or before.
+ * Settings of a ServiceNow connection. `enabled: true` requires an instance, a username and a password, in this request or stored.
  *
- * A secret is bound to its origin and to the way there: a change of the host in `instance`, of `proxy_url` or
- * `ca_certificates` demands the password again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the
- * proxy, as in Jira's settings.
+ * A secret is bound to its origin and to the route: a change of the host in `instance`, of `proxy_url` or `ca_certificates` requires
+ * the password again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the proxy, as in JiraSettings.
  *
- * The address keeps the same rules as Jira's.
+ * The rules for addresses are those of JiraSettings.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.ServiceNowSettings}
@@ -101,8 +100,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object instance_ = "";
   /**
    * <pre>
-   * The instance: its name ("acme"), its host ("acme.service-now.com") or an address; of a pasted page the origin is
-   * taken. At most 2,048 characters.
+   * The instance: its name ("acme"), its host ("acme.service-now.com") or an address. The address of a page is reduced to its
+   * origin. At most 2,048 characters.
    * </pre>
    *
    * <code>optional string instance = 2 [json_name = "instance"];</code>
@@ -114,8 +113,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The instance: its name ("acme"), its host ("acme.service-now.com") or an address; of a pasted page the origin is
-   * taken. At most 2,048 characters.
+   * The instance: its name ("acme"), its host ("acme.service-now.com") or an address. The address of a page is reduced to its
+   * origin. At most 2,048 characters.
    * </pre>
    *
    * <code>optional string instance = 2 [json_name = "instance"];</code>
@@ -136,8 +135,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The instance: its name ("acme"), its host ("acme.service-now.com") or an address; of a pasted page the origin is
-   * taken. At most 2,048 characters.
+   * The instance: its name ("acme"), its host ("acme.service-now.com") or an address. The address of a page is reduced to its
+   * origin. At most 2,048 characters.
    * </pre>
    *
    * <code>optional string instance = 2 [json_name = "instance"];</code>
@@ -281,7 +280,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object assignmentGroup_ = "";
   /**
    * <pre>
-   * Group that gets the tickets, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
+   * Group that the tickets are assigned to, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
    * </pre>
    *
    * <code>optional string assignment_group = 5 [json_name = "assignmentGroup"];</code>
@@ -293,7 +292,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Group that gets the tickets, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
+   * Group that the tickets are assigned to, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
    * </pre>
    *
    * <code>optional string assignment_group = 5 [json_name = "assignmentGroup"];</code>
@@ -314,7 +313,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Group that gets the tickets, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
+   * Group that the tickets are assigned to, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
    * </pre>
    *
    * <code>optional string assignment_group = 5 [json_name = "assignmentGroup"];</code>
@@ -340,7 +339,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object table_ = "";
   /**
    * <pre>
-   * Table that gets the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
+   * Table of the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
    * Default "incident".
    * </pre>
    *
@@ -353,7 +352,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Table that gets the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
+   * Table of the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
    * Default "incident".
    * </pre>
    *
@@ -375,7 +374,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Table that gets the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
+   * Table of the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
    * Default "incident".
    * </pre>
    *
@@ -401,7 +400,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.ServiceNowPriorities priorities_;
   /**
    * <pre>
-   * Impact and urgency for each risk level. A level that is absent stays.
+   * Impact and urgency for each risk level. A level that is absent is kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7 [json_name = "priorities"];</code>
@@ -413,7 +412,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Impact and urgency for each risk level. A level that is absent stays.
+   * Impact and urgency for each risk level. A level that is absent is kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7 [json_name = "priorities"];</code>
@@ -425,7 +424,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Impact and urgency for each risk level. A level that is absent stays.
+   * Impact and urgency for each risk level. A level that is absent is kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7 [json_name = "priorities"];</code>
@@ -440,10 +439,9 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object proxyUrl_ = "";
   /**
    * <pre>
-   * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-   * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-   * "http://proxy.acme.example:3128".
+   * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+   * and query; "" removes it. The rules for `instance` apply: the operator has to permit a proxy in a private network or with plain
+   * http. Example: "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -455,10 +453,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-   * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-   * "http://proxy.acme.example:3128".
+   * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+   * and query; "" removes it. The rules for `instance` apply: the operator has to permit a proxy in a private network or with plain
+   * http. Example: "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -479,10 +476,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-   * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-   * "http://proxy.acme.example:3128".
+   * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+   * and query; "" removes it. The rules for `instance` apply: the operator has to permit a proxy in a private network or with plain
+   * http. Example: "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -508,9 +504,9 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object caCertificates_ = "";
   /**
    * <pre>
-   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-   * names and as long as it is valid.
+   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+   * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+   * valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -522,9 +518,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-   * names and as long as it is valid.
+   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+   * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+   * valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -545,9 +541,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-   * names and as long as it is valid.
+   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+   * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+   * valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -573,9 +569,9 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object proxyUsername_ = "";
   /**
    * <pre>
-   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-   * (`ticketing serve --proxy-logins`), if anything.
+   * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+   * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+   * serve --proxy-logins`), if any.
    * </pre>
    *
    * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
@@ -587,9 +583,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-   * (`ticketing serve --proxy-logins`), if anything.
+   * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+   * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+   * serve --proxy-logins`), if any.
    * </pre>
    *
    * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
@@ -610,9 +606,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-   * (`ticketing serve --proxy-logins`), if anything.
+   * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+   * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+   * serve --proxy-logins`), if any.
    * </pre>
    *
    * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
@@ -638,8 +634,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object proxyPassword_ = "";
   /**
    * <pre>
-   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-   * "" removes it.
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+   * removes it.
    * </pre>
    *
    * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -651,8 +647,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-   * "" removes it.
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+   * removes it.
    * </pre>
    *
    * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -673,8 +669,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-   * "" removes it.
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+   * removes it.
    * </pre>
    *
    * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -700,8 +696,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object publicUrl_ = "";
   /**
    * <pre>
-   * Address at which people open the instance, for links, where the service calls another one. http or https, at most
-   * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+   * Address of the instance for people, used for links if the service calls another one. http or https, at most 2,048 characters;
+   * "" removes it. It is never called. Example: "https://acme.service-now.com".
    * </pre>
    *
    * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
@@ -713,8 +709,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Address at which people open the instance, for links, where the service calls another one. http or https, at most
-   * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+   * Address of the instance for people, used for links if the service calls another one. http or https, at most 2,048 characters;
+   * "" removes it. It is never called. Example: "https://acme.service-now.com".
    * </pre>
    *
    * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
@@ -735,8 +731,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Address at which people open the instance, for links, where the service calls another one. http or https, at most
-   * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+   * Address of the instance for people, used for links if the service calls another one. http or https, at most 2,048 characters;
+   * "" removes it. It is never called. Example: "https://acme.service-now.com".
    * </pre>
    *
    * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
@@ -1092,13 +1088,12 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How to reach and use ServiceNow. `enabled: true` needs an instance, a username and a password, given now or before.
+   * Settings of a ServiceNow connection. `enabled: true` requires an instance, a username and a password, in this request or stored.
    *
-   * A secret is bound to its origin and to the way there: a change of the host in `instance`, of `proxy_url` or
-   * `ca_certificates` demands the password again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the
-   * proxy, as in Jira's settings.
+   * A secret is bound to its origin and to the route: a change of the host in `instance`, of `proxy_url` or `ca_certificates` requires
+   * the password again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the proxy, as in JiraSettings.
    *
-   * The address keeps the same rules as Jira's.
+   * The rules for addresses are those of JiraSettings.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.ServiceNowSettings}
@@ -1473,8 +1468,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object instance_ = "";
     /**
      * <pre>
-     * The instance: its name ("acme"), its host ("acme.service-now.com") or an address; of a pasted page the origin is
-     * taken. At most 2,048 characters.
+     * The instance: its name ("acme"), its host ("acme.service-now.com") or an address. The address of a page is reduced to its
+     * origin. At most 2,048 characters.
      * </pre>
      *
      * <code>optional string instance = 2 [json_name = "instance"];</code>
@@ -1485,8 +1480,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The instance: its name ("acme"), its host ("acme.service-now.com") or an address; of a pasted page the origin is
-     * taken. At most 2,048 characters.
+     * The instance: its name ("acme"), its host ("acme.service-now.com") or an address. The address of a page is reduced to its
+     * origin. At most 2,048 characters.
      * </pre>
      *
      * <code>optional string instance = 2 [json_name = "instance"];</code>
@@ -1506,8 +1501,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The instance: its name ("acme"), its host ("acme.service-now.com") or an address; of a pasted page the origin is
-     * taken. At most 2,048 characters.
+     * The instance: its name ("acme"), its host ("acme.service-now.com") or an address. The address of a page is reduced to its
+     * origin. At most 2,048 characters.
      * </pre>
      *
      * <code>optional string instance = 2 [json_name = "instance"];</code>
@@ -1528,8 +1523,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The instance: its name ("acme"), its host ("acme.service-now.com") or an address; of a pasted page the origin is
-     * taken. At most 2,048 characters.
+     * The instance: its name ("acme"), its host ("acme.service-now.com") or an address. The address of a page is reduced to its
+     * origin. At most 2,048 characters.
      * </pre>
      *
      * <code>optional string instance = 2 [json_name = "instance"];</code>
@@ -1546,8 +1541,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The instance: its name ("acme"), its host ("acme.service-now.com") or an address; of a pasted page the origin is
-     * taken. At most 2,048 characters.
+     * The instance: its name ("acme"), its host ("acme.service-now.com") or an address. The address of a page is reduced to its
+     * origin. At most 2,048 characters.
      * </pre>
      *
      * <code>optional string instance = 2 [json_name = "instance"];</code>
@@ -1561,8 +1556,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The instance: its name ("acme"), its host ("acme.service-now.com") or an address; of a pasted page the origin is
-     * taken. At most 2,048 characters.
+     * The instance: its name ("acme"), its host ("acme.service-now.com") or an address. The address of a page is reduced to its
+     * origin. At most 2,048 characters.
      * </pre>
      *
      * <code>optional string instance = 2 [json_name = "instance"];</code>
@@ -1788,7 +1783,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object assignmentGroup_ = "";
     /**
      * <pre>
-     * Group that gets the tickets, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
+     * Group that the tickets are assigned to, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
      * </pre>
      *
      * <code>optional string assignment_group = 5 [json_name = "assignmentGroup"];</code>
@@ -1799,7 +1794,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Group that gets the tickets, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
+     * Group that the tickets are assigned to, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
      * </pre>
      *
      * <code>optional string assignment_group = 5 [json_name = "assignmentGroup"];</code>
@@ -1819,7 +1814,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Group that gets the tickets, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
+     * Group that the tickets are assigned to, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
      * </pre>
      *
      * <code>optional string assignment_group = 5 [json_name = "assignmentGroup"];</code>
@@ -1840,7 +1835,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Group that gets the tickets, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
+     * Group that the tickets are assigned to, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
      * </pre>
      *
      * <code>optional string assignment_group = 5 [json_name = "assignmentGroup"];</code>
@@ -1857,7 +1852,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Group that gets the tickets, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
+     * Group that the tickets are assigned to, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
      * </pre>
      *
      * <code>optional string assignment_group = 5 [json_name = "assignmentGroup"];</code>
@@ -1871,7 +1866,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Group that gets the tickets, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
+     * Group that the tickets are assigned to, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
      * </pre>
      *
      * <code>optional string assignment_group = 5 [json_name = "assignmentGroup"];</code>
@@ -1891,7 +1886,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object table_ = "";
     /**
      * <pre>
-     * Table that gets the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
+     * Table of the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
      * Default "incident".
      * </pre>
      *
@@ -1903,7 +1898,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Table that gets the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
+     * Table of the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
      * Default "incident".
      * </pre>
      *
@@ -1924,7 +1919,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Table that gets the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
+     * Table of the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
      * Default "incident".
      * </pre>
      *
@@ -1946,7 +1941,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Table that gets the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
+     * Table of the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
      * Default "incident".
      * </pre>
      *
@@ -1964,7 +1959,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Table that gets the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
+     * Table of the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
      * Default "incident".
      * </pre>
      *
@@ -1979,7 +1974,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Table that gets the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
+     * Table of the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
      * Default "incident".
      * </pre>
      *
@@ -2002,7 +1997,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.ServiceNowPriorities, com.rhythmx.ticketing.v1.ServiceNowPriorities.Builder, com.rhythmx.ticketing.v1.ServiceNowPrioritiesOrBuilder> prioritiesBuilder_;
     /**
      * <pre>
-     * Impact and urgency for each risk level. A level that is absent stays.
+     * Impact and urgency for each risk level. A level that is absent is kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7 [json_name = "priorities"];</code>
@@ -2013,7 +2008,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Impact and urgency for each risk level. A level that is absent stays.
+     * Impact and urgency for each risk level. A level that is absent is kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7 [json_name = "priorities"];</code>
@@ -2028,7 +2023,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Impact and urgency for each risk level. A level that is absent stays.
+     * Impact and urgency for each risk level. A level that is absent is kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7 [json_name = "priorities"];</code>
@@ -2046,7 +2041,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Impact and urgency for each risk level. A level that is absent stays.
+     * Impact and urgency for each risk level. A level that is absent is kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7 [json_name = "priorities"];</code>
@@ -2064,7 +2059,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Impact and urgency for each risk level. A level that is absent stays.
+     * Impact and urgency for each risk level. A level that is absent is kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7 [json_name = "priorities"];</code>
@@ -2089,7 +2084,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Impact and urgency for each risk level. A level that is absent stays.
+     * Impact and urgency for each risk level. A level that is absent is kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7 [json_name = "priorities"];</code>
@@ -2106,7 +2101,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Impact and urgency for each risk level. A level that is absent stays.
+     * Impact and urgency for each risk level. A level that is absent is kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7 [json_name = "priorities"];</code>
@@ -2118,7 +2113,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Impact and urgency for each risk level. A level that is absent stays.
+     * Impact and urgency for each risk level. A level that is absent is kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7 [json_name = "priorities"];</code>
@@ -2133,7 +2128,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Impact and urgency for each risk level. A level that is absent stays.
+     * Impact and urgency for each risk level. A level that is absent is kept.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7 [json_name = "priorities"];</code>
@@ -2155,10 +2150,9 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object proxyUrl_ = "";
     /**
      * <pre>
-     * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-     * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-     * "http://proxy.acme.example:3128".
+     * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+     * and query; "" removes it. The rules for `instance` apply: the operator has to permit a proxy in a private network or with plain
+     * http. Example: "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -2169,10 +2163,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-     * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-     * "http://proxy.acme.example:3128".
+     * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+     * and query; "" removes it. The rules for `instance` apply: the operator has to permit a proxy in a private network or with plain
+     * http. Example: "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -2192,10 +2185,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-     * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-     * "http://proxy.acme.example:3128".
+     * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+     * and query; "" removes it. The rules for `instance` apply: the operator has to permit a proxy in a private network or with plain
+     * http. Example: "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -2216,10 +2208,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-     * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-     * "http://proxy.acme.example:3128".
+     * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+     * and query; "" removes it. The rules for `instance` apply: the operator has to permit a proxy in a private network or with plain
+     * http. Example: "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -2236,10 +2227,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-     * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-     * "http://proxy.acme.example:3128".
+     * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+     * and query; "" removes it. The rules for `instance` apply: the operator has to permit a proxy in a private network or with plain
+     * http. Example: "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -2253,10 +2243,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-     * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-     * "http://proxy.acme.example:3128".
+     * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+     * and query; "" removes it. The rules for `instance` apply: the operator has to permit a proxy in a private network or with plain
+     * http. Example: "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -2276,9 +2265,9 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object caCertificates_ = "";
     /**
      * <pre>
-     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-     * names and as long as it is valid.
+     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+     * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+     * valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2289,9 +2278,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-     * names and as long as it is valid.
+     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+     * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+     * valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2311,9 +2300,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-     * names and as long as it is valid.
+     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+     * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+     * valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2334,9 +2323,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-     * names and as long as it is valid.
+     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+     * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+     * valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2353,9 +2342,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-     * names and as long as it is valid.
+     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+     * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+     * valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2369,9 +2358,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-     * names and as long as it is valid.
+     * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+     * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+     * valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2391,9 +2380,9 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object proxyUsername_ = "";
     /**
      * <pre>
-     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-     * (`ticketing serve --proxy-logins`), if anything.
+     * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+     * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+     * serve --proxy-logins`), if any.
      * </pre>
      *
      * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
@@ -2404,9 +2393,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-     * (`ticketing serve --proxy-logins`), if anything.
+     * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+     * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+     * serve --proxy-logins`), if any.
      * </pre>
      *
      * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
@@ -2426,9 +2415,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-     * (`ticketing serve --proxy-logins`), if anything.
+     * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+     * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+     * serve --proxy-logins`), if any.
      * </pre>
      *
      * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
@@ -2449,9 +2438,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-     * (`ticketing serve --proxy-logins`), if anything.
+     * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+     * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+     * serve --proxy-logins`), if any.
      * </pre>
      *
      * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
@@ -2468,9 +2457,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-     * (`ticketing serve --proxy-logins`), if anything.
+     * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+     * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+     * serve --proxy-logins`), if any.
      * </pre>
      *
      * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
@@ -2484,9 +2473,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-     * (`ticketing serve --proxy-logins`), if anything.
+     * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+     * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+     * serve --proxy-logins`), if any.
      * </pre>
      *
      * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
@@ -2506,8 +2495,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object proxyPassword_ = "";
     /**
      * <pre>
-     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-     * "" removes it.
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+     * removes it.
      * </pre>
      *
      * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -2518,8 +2507,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-     * "" removes it.
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+     * removes it.
      * </pre>
      *
      * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -2539,8 +2528,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-     * "" removes it.
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+     * removes it.
      * </pre>
      *
      * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -2561,8 +2550,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-     * "" removes it.
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+     * removes it.
      * </pre>
      *
      * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -2579,8 +2568,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-     * "" removes it.
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+     * removes it.
      * </pre>
      *
      * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -2594,8 +2583,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-     * "" removes it.
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+     * removes it.
      * </pre>
      *
      * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -2615,8 +2604,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object publicUrl_ = "";
     /**
      * <pre>
-     * Address at which people open the instance, for links, where the service calls another one. http or https, at most
-     * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+     * Address of the instance for people, used for links if the service calls another one. http or https, at most 2,048 characters;
+     * "" removes it. It is never called. Example: "https://acme.service-now.com".
      * </pre>
      *
      * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
@@ -2627,8 +2616,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address at which people open the instance, for links, where the service calls another one. http or https, at most
-     * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+     * Address of the instance for people, used for links if the service calls another one. http or https, at most 2,048 characters;
+     * "" removes it. It is never called. Example: "https://acme.service-now.com".
      * </pre>
      *
      * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
@@ -2648,8 +2637,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address at which people open the instance, for links, where the service calls another one. http or https, at most
-     * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+     * Address of the instance for people, used for links if the service calls another one. http or https, at most 2,048 characters;
+     * "" removes it. It is never called. Example: "https://acme.service-now.com".
      * </pre>
      *
      * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
@@ -2670,8 +2659,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address at which people open the instance, for links, where the service calls another one. http or https, at most
-     * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+     * Address of the instance for people, used for links if the service calls another one. http or https, at most 2,048 characters;
+     * "" removes it. It is never called. Example: "https://acme.service-now.com".
      * </pre>
      *
      * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
@@ -2688,8 +2677,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address at which people open the instance, for links, where the service calls another one. http or https, at most
-     * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+     * Address of the instance for people, used for links if the service calls another one. http or https, at most 2,048 characters;
+     * "" removes it. It is never called. Example: "https://acme.service-now.com".
      * </pre>
      *
      * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
@@ -2703,8 +2692,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address at which people open the instance, for links, where the service calls another one. http or https, at most
-     * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+     * Address of the instance for people, used for links if the service calls another one. http or https, at most 2,048 characters;
+     * "" removes it. It is never called. Example: "https://acme.service-now.com".
      * </pre>
      *
      * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>

@@ -31,8 +31,8 @@ public interface ServiceNowSettingsOrBuilder extends
 
   /**
    * <pre>
-   * The instance: its name ("acme"), its host ("acme.service-now.com") or an address; of a pasted page the origin is
-   * taken. At most 2,048 characters.
+   * The instance: its name ("acme"), its host ("acme.service-now.com") or an address. The address of a page is reduced to its
+   * origin. At most 2,048 characters.
    * </pre>
    *
    * <code>optional string instance = 2 [json_name = "instance"];</code>
@@ -41,8 +41,8 @@ public interface ServiceNowSettingsOrBuilder extends
   boolean hasInstance();
   /**
    * <pre>
-   * The instance: its name ("acme"), its host ("acme.service-now.com") or an address; of a pasted page the origin is
-   * taken. At most 2,048 characters.
+   * The instance: its name ("acme"), its host ("acme.service-now.com") or an address. The address of a page is reduced to its
+   * origin. At most 2,048 characters.
    * </pre>
    *
    * <code>optional string instance = 2 [json_name = "instance"];</code>
@@ -51,8 +51,8 @@ public interface ServiceNowSettingsOrBuilder extends
   java.lang.String getInstance();
   /**
    * <pre>
-   * The instance: its name ("acme"), its host ("acme.service-now.com") or an address; of a pasted page the origin is
-   * taken. At most 2,048 characters.
+   * The instance: its name ("acme"), its host ("acme.service-now.com") or an address. The address of a page is reduced to its
+   * origin. At most 2,048 characters.
    * </pre>
    *
    * <code>optional string instance = 2 [json_name = "instance"];</code>
@@ -121,7 +121,7 @@ public interface ServiceNowSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Group that gets the tickets, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
+   * Group that the tickets are assigned to, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
    * </pre>
    *
    * <code>optional string assignment_group = 5 [json_name = "assignmentGroup"];</code>
@@ -130,7 +130,7 @@ public interface ServiceNowSettingsOrBuilder extends
   boolean hasAssignmentGroup();
   /**
    * <pre>
-   * Group that gets the tickets, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
+   * Group that the tickets are assigned to, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
    * </pre>
    *
    * <code>optional string assignment_group = 5 [json_name = "assignmentGroup"];</code>
@@ -139,7 +139,7 @@ public interface ServiceNowSettingsOrBuilder extends
   java.lang.String getAssignmentGroup();
   /**
    * <pre>
-   * Group that gets the tickets, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
+   * Group that the tickets are assigned to, by name or by sys_id. At most 255 characters; "" leaves the assignment to ServiceNow.
    * </pre>
    *
    * <code>optional string assignment_group = 5 [json_name = "assignmentGroup"];</code>
@@ -150,7 +150,7 @@ public interface ServiceNowSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Table that gets the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
+   * Table of the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
    * Default "incident".
    * </pre>
    *
@@ -160,7 +160,7 @@ public interface ServiceNowSettingsOrBuilder extends
   boolean hasTable();
   /**
    * <pre>
-   * Table that gets the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
+   * Table of the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
    * Default "incident".
    * </pre>
    *
@@ -170,7 +170,7 @@ public interface ServiceNowSettingsOrBuilder extends
   java.lang.String getTable();
   /**
    * <pre>
-   * Table that gets the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
+   * Table of the tickets. A lower-case letter, then lower-case letters, digits or "_"; at most 80 characters.
    * Default "incident".
    * </pre>
    *
@@ -182,7 +182,7 @@ public interface ServiceNowSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Impact and urgency for each risk level. A level that is absent stays.
+   * Impact and urgency for each risk level. A level that is absent is kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7 [json_name = "priorities"];</code>
@@ -191,7 +191,7 @@ public interface ServiceNowSettingsOrBuilder extends
   boolean hasPriorities();
   /**
    * <pre>
-   * Impact and urgency for each risk level. A level that is absent stays.
+   * Impact and urgency for each risk level. A level that is absent is kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7 [json_name = "priorities"];</code>
@@ -200,7 +200,7 @@ public interface ServiceNowSettingsOrBuilder extends
   com.rhythmx.ticketing.v1.ServiceNowPriorities getPriorities();
   /**
    * <pre>
-   * Impact and urgency for each risk level. A level that is absent stays.
+   * Impact and urgency for each risk level. A level that is absent is kept.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowPriorities priorities = 7 [json_name = "priorities"];</code>
@@ -209,10 +209,9 @@ public interface ServiceNowSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-   * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-   * "http://proxy.acme.example:3128".
+   * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+   * and query; "" removes it. The rules for `instance` apply: the operator has to permit a proxy in a private network or with plain
+   * http. Example: "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -221,10 +220,9 @@ public interface ServiceNowSettingsOrBuilder extends
   boolean hasProxyUrl();
   /**
    * <pre>
-   * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-   * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-   * "http://proxy.acme.example:3128".
+   * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+   * and query; "" removes it. The rules for `instance` apply: the operator has to permit a proxy in a private network or with plain
+   * http. Example: "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -233,10 +231,9 @@ public interface ServiceNowSettingsOrBuilder extends
   java.lang.String getProxyUrl();
   /**
    * <pre>
-   * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
-   * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
-   * "http://proxy.acme.example:3128".
+   * Address of an HTTP proxy, used with CONNECT and only for https. http or https, at most 2,048 characters, without user, path
+   * and query; "" removes it. The rules for `instance` apply: the operator has to permit a proxy in a private network or with plain
+   * http. Example: "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -247,9 +244,9 @@ public interface ServiceNowSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-   * names and as long as it is valid.
+   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+   * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+   * valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -258,9 +255,9 @@ public interface ServiceNowSettingsOrBuilder extends
   boolean hasCaCertificates();
   /**
    * <pre>
-   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-   * names and as long as it is valid.
+   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+   * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+   * valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -269,9 +266,9 @@ public interface ServiceNowSettingsOrBuilder extends
   java.lang.String getCaCertificates();
   /**
    * <pre>
-   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
-   * names and as long as it is valid.
+   * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536 bytes; ""
+   * removes them. A server's own certificate may be among them: it is trusted for the hosts that it names, as long as it is
+   * valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -282,9 +279,9 @@ public interface ServiceNowSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-   * (`ticketing serve --proxy-logins`), if anything.
+   * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+   * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+   * serve --proxy-logins`), if any.
    * </pre>
    *
    * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
@@ -293,9 +290,9 @@ public interface ServiceNowSettingsOrBuilder extends
   boolean hasProxyUsername();
   /**
    * <pre>
-   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-   * (`ticketing serve --proxy-logins`), if anything.
+   * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+   * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+   * serve --proxy-logins`), if any.
    * </pre>
    *
    * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
@@ -304,9 +301,9 @@ public interface ServiceNowSettingsOrBuilder extends
   java.lang.String getProxyUsername();
   /**
    * <pre>
-   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
-   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
-   * (`ticketing serve --proxy-logins`), if anything.
+   * User name for the proxy of `proxy_url`, if it requires a login. At most 255 characters, without a colon; "" removes it. Must be
+   * set together with `proxy_password`. Absent: the login that the operator of the server configured for this proxy (`ticketing
+   * serve --proxy-logins`), if any.
    * </pre>
    *
    * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
@@ -317,8 +314,8 @@ public interface ServiceNowSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-   * "" removes it.
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+   * removes it.
    * </pre>
    *
    * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -327,8 +324,8 @@ public interface ServiceNowSettingsOrBuilder extends
   boolean hasProxyPassword();
   /**
    * <pre>
-   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-   * "" removes it.
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+   * removes it.
    * </pre>
    *
    * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -337,8 +334,8 @@ public interface ServiceNowSettingsOrBuilder extends
   java.lang.String getProxyPassword();
   /**
    * <pre>
-   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
-   * "" removes it.
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy only. At most 4,096 characters; ""
+   * removes it.
    * </pre>
    *
    * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
@@ -349,8 +346,8 @@ public interface ServiceNowSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Address at which people open the instance, for links, where the service calls another one. http or https, at most
-   * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+   * Address of the instance for people, used for links if the service calls another one. http or https, at most 2,048 characters;
+   * "" removes it. It is never called. Example: "https://acme.service-now.com".
    * </pre>
    *
    * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
@@ -359,8 +356,8 @@ public interface ServiceNowSettingsOrBuilder extends
   boolean hasPublicUrl();
   /**
    * <pre>
-   * Address at which people open the instance, for links, where the service calls another one. http or https, at most
-   * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+   * Address of the instance for people, used for links if the service calls another one. http or https, at most 2,048 characters;
+   * "" removes it. It is never called. Example: "https://acme.service-now.com".
    * </pre>
    *
    * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
@@ -369,8 +366,8 @@ public interface ServiceNowSettingsOrBuilder extends
   java.lang.String getPublicUrl();
   /**
    * <pre>
-   * Address at which people open the instance, for links, where the service calls another one. http or https, at most
-   * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+   * Address of the instance for people, used for links if the service calls another one. http or https, at most 2,048 characters;
+   * "" removes it. It is never called. Example: "https://acme.service-now.com".
    * </pre>
    *
    * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * ServiceNow's settings as stored, without secrets.
+ * Stored settings of a ServiceNow connection, without secrets.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.ServiceNowSettingsView}
@@ -174,7 +174,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp passwordSetAt_;
   /**
    * <pre>
-   * Output only. When the password was set. Absent: there is none.
+   * Output only. When the password was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp password_set_at = 4 [json_name = "passwordSetAt"];</code>
@@ -186,7 +186,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the password was set. Absent: there is none.
+   * Output only. When the password was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp password_set_at = 4 [json_name = "passwordSetAt"];</code>
@@ -198,7 +198,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the password was set. Absent: there is none.
+   * Output only. When the password was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp password_set_at = 4 [json_name = "passwordSetAt"];</code>
@@ -345,7 +345,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object proxyUrl_ = "";
   /**
    * <pre>
-   * Output only. Empty: no proxy of its own.
+   * Output only. Empty: no proxy in these settings.
    * </pre>
    *
    * <code>string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -366,7 +366,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Empty: no proxy of its own.
+   * Output only. Empty: no proxy in these settings.
    * </pre>
    *
    * <code>string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -392,7 +392,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object caCertificates_ = "";
   /**
    * <pre>
-   * Output only. Empty: the authorities that the server's machine trusts.
+   * Output only. Empty: the authorities that the host of the server trusts.
    * </pre>
    *
    * <code>string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -413,7 +413,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Empty: the authorities that the server's machine trusts.
+   * Output only. Empty: the authorities that the host of the server trusts.
    * </pre>
    *
    * <code>string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -485,7 +485,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp proxyPasswordSetAt_;
   /**
    * <pre>
-   * Output only. When the password for the proxy was set. Absent: there is none.
+   * Output only. When the password for the proxy was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
@@ -497,7 +497,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the password for the proxy was set. Absent: there is none.
+   * Output only. When the password for the proxy was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
@@ -509,7 +509,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. When the password for the proxy was set. Absent: there is none.
+   * Output only. When the password for the proxy was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
@@ -524,7 +524,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object publicUrl_ = "";
   /**
    * <pre>
-   * Output only. Empty: links lead to `instance`.
+   * Output only. Empty: links use `instance`.
    * </pre>
    *
    * <code>string public_url = 12 [json_name = "publicUrl"];</code>
@@ -545,7 +545,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Empty: links lead to `instance`.
+   * Output only. Empty: links use `instance`.
    * </pre>
    *
    * <code>string public_url = 12 [json_name = "publicUrl"];</code>
@@ -858,7 +858,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * ServiceNow's settings as stored, without secrets.
+   * Stored settings of a ServiceNow connection, without secrets.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.ServiceNowSettingsView}
@@ -1412,7 +1412,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> passwordSetAtBuilder_;
     /**
      * <pre>
-     * Output only. When the password was set. Absent: there is none.
+     * Output only. When the password was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp password_set_at = 4 [json_name = "passwordSetAt"];</code>
@@ -1423,7 +1423,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password was set. Absent: there is none.
+     * Output only. When the password was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp password_set_at = 4 [json_name = "passwordSetAt"];</code>
@@ -1438,7 +1438,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password was set. Absent: there is none.
+     * Output only. When the password was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp password_set_at = 4 [json_name = "passwordSetAt"];</code>
@@ -1456,7 +1456,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password was set. Absent: there is none.
+     * Output only. When the password was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp password_set_at = 4 [json_name = "passwordSetAt"];</code>
@@ -1474,7 +1474,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password was set. Absent: there is none.
+     * Output only. When the password was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp password_set_at = 4 [json_name = "passwordSetAt"];</code>
@@ -1499,7 +1499,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password was set. Absent: there is none.
+     * Output only. When the password was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp password_set_at = 4 [json_name = "passwordSetAt"];</code>
@@ -1516,7 +1516,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password was set. Absent: there is none.
+     * Output only. When the password was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp password_set_at = 4 [json_name = "passwordSetAt"];</code>
@@ -1528,7 +1528,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password was set. Absent: there is none.
+     * Output only. When the password was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp password_set_at = 4 [json_name = "passwordSetAt"];</code>
@@ -1543,7 +1543,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password was set. Absent: there is none.
+     * Output only. When the password was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp password_set_at = 4 [json_name = "passwordSetAt"];</code>
@@ -1904,7 +1904,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object proxyUrl_ = "";
     /**
      * <pre>
-     * Output only. Empty: no proxy of its own.
+     * Output only. Empty: no proxy in these settings.
      * </pre>
      *
      * <code>string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -1924,7 +1924,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: no proxy of its own.
+     * Output only. Empty: no proxy in these settings.
      * </pre>
      *
      * <code>string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -1945,7 +1945,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: no proxy of its own.
+     * Output only. Empty: no proxy in these settings.
      * </pre>
      *
      * <code>string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -1962,7 +1962,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: no proxy of its own.
+     * Output only. Empty: no proxy in these settings.
      * </pre>
      *
      * <code>string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -1976,7 +1976,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: no proxy of its own.
+     * Output only. Empty: no proxy in these settings.
      * </pre>
      *
      * <code>string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -1996,7 +1996,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object caCertificates_ = "";
     /**
      * <pre>
-     * Output only. Empty: the authorities that the server's machine trusts.
+     * Output only. Empty: the authorities that the host of the server trusts.
      * </pre>
      *
      * <code>string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2016,7 +2016,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: the authorities that the server's machine trusts.
+     * Output only. Empty: the authorities that the host of the server trusts.
      * </pre>
      *
      * <code>string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2037,7 +2037,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: the authorities that the server's machine trusts.
+     * Output only. Empty: the authorities that the host of the server trusts.
      * </pre>
      *
      * <code>string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2054,7 +2054,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: the authorities that the server's machine trusts.
+     * Output only. Empty: the authorities that the host of the server trusts.
      * </pre>
      *
      * <code>string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2068,7 +2068,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: the authorities that the server's machine trusts.
+     * Output only. Empty: the authorities that the host of the server trusts.
      * </pre>
      *
      * <code>string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2182,7 +2182,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> proxyPasswordSetAtBuilder_;
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
@@ -2193,7 +2193,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
@@ -2208,7 +2208,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
@@ -2226,7 +2226,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
@@ -2244,7 +2244,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
@@ -2269,7 +2269,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
@@ -2286,7 +2286,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
@@ -2298,7 +2298,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
@@ -2313,7 +2313,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. When the password for the proxy was set. Absent: there is none.
+     * Output only. When the password for the proxy was set. Absent: none is stored.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
@@ -2335,7 +2335,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object publicUrl_ = "";
     /**
      * <pre>
-     * Output only. Empty: links lead to `instance`.
+     * Output only. Empty: links use `instance`.
      * </pre>
      *
      * <code>string public_url = 12 [json_name = "publicUrl"];</code>
@@ -2355,7 +2355,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: links lead to `instance`.
+     * Output only. Empty: links use `instance`.
      * </pre>
      *
      * <code>string public_url = 12 [json_name = "publicUrl"];</code>
@@ -2376,7 +2376,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: links lead to `instance`.
+     * Output only. Empty: links use `instance`.
      * </pre>
      *
      * <code>string public_url = 12 [json_name = "publicUrl"];</code>
@@ -2393,7 +2393,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: links lead to `instance`.
+     * Output only. Empty: links use `instance`.
      * </pre>
      *
      * <code>string public_url = 12 [json_name = "publicUrl"];</code>
@@ -2407,7 +2407,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Empty: links lead to `instance`.
+     * Output only. Empty: links use `instance`.
      * </pre>
      *
      * <code>string public_url = 12 [json_name = "publicUrl"];</code>

@@ -62,7 +62,7 @@ public interface ServiceNowSettingsViewOrBuilder extends
 
   /**
    * <pre>
-   * Output only. When the password was set. Absent: there is none.
+   * Output only. When the password was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp password_set_at = 4 [json_name = "passwordSetAt"];</code>
@@ -71,7 +71,7 @@ public interface ServiceNowSettingsViewOrBuilder extends
   boolean hasPasswordSetAt();
   /**
    * <pre>
-   * Output only. When the password was set. Absent: there is none.
+   * Output only. When the password was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp password_set_at = 4 [json_name = "passwordSetAt"];</code>
@@ -80,7 +80,7 @@ public interface ServiceNowSettingsViewOrBuilder extends
   com.google.protobuf.Timestamp getPasswordSetAt();
   /**
    * <pre>
-   * Output only. When the password was set. Absent: there is none.
+   * Output only. When the password was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp password_set_at = 4 [json_name = "passwordSetAt"];</code>
@@ -156,7 +156,7 @@ public interface ServiceNowSettingsViewOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Empty: no proxy of its own.
+   * Output only. Empty: no proxy in these settings.
    * </pre>
    *
    * <code>string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -165,7 +165,7 @@ public interface ServiceNowSettingsViewOrBuilder extends
   java.lang.String getProxyUrl();
   /**
    * <pre>
-   * Output only. Empty: no proxy of its own.
+   * Output only. Empty: no proxy in these settings.
    * </pre>
    *
    * <code>string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -176,7 +176,7 @@ public interface ServiceNowSettingsViewOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Empty: the authorities that the server's machine trusts.
+   * Output only. Empty: the authorities that the host of the server trusts.
    * </pre>
    *
    * <code>string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -185,7 +185,7 @@ public interface ServiceNowSettingsViewOrBuilder extends
   java.lang.String getCaCertificates();
   /**
    * <pre>
-   * Output only. Empty: the authorities that the server's machine trusts.
+   * Output only. Empty: the authorities that the host of the server trusts.
    * </pre>
    *
    * <code>string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -216,7 +216,7 @@ public interface ServiceNowSettingsViewOrBuilder extends
 
   /**
    * <pre>
-   * Output only. When the password for the proxy was set. Absent: there is none.
+   * Output only. When the password for the proxy was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
@@ -225,7 +225,7 @@ public interface ServiceNowSettingsViewOrBuilder extends
   boolean hasProxyPasswordSetAt();
   /**
    * <pre>
-   * Output only. When the password for the proxy was set. Absent: there is none.
+   * Output only. When the password for the proxy was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
@@ -234,7 +234,7 @@ public interface ServiceNowSettingsViewOrBuilder extends
   com.google.protobuf.Timestamp getProxyPasswordSetAt();
   /**
    * <pre>
-   * Output only. When the password for the proxy was set. Absent: there is none.
+   * Output only. When the password for the proxy was set. Absent: none is stored.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
@@ -243,7 +243,7 @@ public interface ServiceNowSettingsViewOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Empty: links lead to `instance`.
+   * Output only. Empty: links use `instance`.
    * </pre>
    *
    * <code>string public_url = 12 [json_name = "publicUrl"];</code>
@@ -252,7 +252,7 @@ public interface ServiceNowSettingsViewOrBuilder extends
   java.lang.String getPublicUrl();
   /**
    * <pre>
-   * Output only. Empty: links lead to `instance`.
+   * Output only. Empty: links use `instance`.
    * </pre>
    *
    * <code>string public_url = 12 [json_name = "publicUrl"];</code>

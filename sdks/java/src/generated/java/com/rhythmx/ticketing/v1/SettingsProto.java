@@ -203,21 +203,22 @@ public final class SettingsProto extends com.google.protobuf.GeneratedFile {
       "systemsB\n\n\010_enabledB\023\n\021_minimum_severity" +
       "\"N\n\020TicketSystemList\022:\n\006values\030\001 \003(\0162\".r" +
       "hythmx.ticketing.v1.TicketSystemR\006values" +
-      "\"\254\002\n\rRetrySettings\022&\n\014max_attempts\030\001 \001(\r" +
-      "H\000R\013maxAttempts\210\001\001\0228\n\nbase_delay\030\002 \001(\0132\031" +
-      ".google.protobuf.DurationR\tbaseDelay\0226\n\t" +
-      "max_delay\030\003 \001(\0132\031.google.protobuf.Durati" +
-      "onR\010maxDelay\022H\n\022processor_interval\030\004 \001(\013" +
-      "2\031.google.protobuf.DurationR\021processorIn" +
-      "terval\022\033\n\006jitter\030\005 \001(\001H\001R\006jitter\210\001\001B\017\n\r_" +
-      "max_attemptsB\t\n\007_jitter*x\n\013JiraFlavour\022\034" +
-      "\n\030JIRA_FLAVOUR_UNSPECIFIED\020\000\022\025\n\021JIRA_FLA" +
-      "VOUR_AUTO\020\001\022\026\n\022JIRA_FLAVOUR_CLOUD\020\002\022\034\n\030J" +
-      "IRA_FLAVOUR_DATA_CENTER\020\003B\233\001\n\030com.rhythm" +
-      "x.ticketing.v1B\rSettingsProtoP\001\242\002\003RTX\252\002\024" +
-      "Rhythmx.Ticketing.V1\312\002\024Rhythmx\\Ticketing" +
-      "\\V1\342\002 Rhythmx\\Ticketing\\V1\\GPBMetadata\352\002" +
-      "\026Rhythmx::Ticketing::V1b\006proto3"
+      "\"\275\002\n\rRetrySettings\0221\n\022max_retry_attempts" +
+      "\030\001 \001(\rH\000R\020maxRetryAttempts\210\001\001\0228\n\nbase_de" +
+      "lay\030\002 \001(\0132\031.google.protobuf.DurationR\tba" +
+      "seDelay\0226\n\tmax_delay\030\003 \001(\0132\031.google.prot" +
+      "obuf.DurationR\010maxDelay\022H\n\022processor_int" +
+      "erval\030\004 \001(\0132\031.google.protobuf.DurationR\021" +
+      "processorInterval\022\033\n\006jitter\030\005 \001(\001H\001R\006jit" +
+      "ter\210\001\001B\025\n\023_max_retry_attemptsB\t\n\007_jitter" +
+      "*x\n\013JiraFlavour\022\034\n\030JIRA_FLAVOUR_UNSPECIF" +
+      "IED\020\000\022\025\n\021JIRA_FLAVOUR_AUTO\020\001\022\026\n\022JIRA_FLA" +
+      "VOUR_CLOUD\020\002\022\034\n\030JIRA_FLAVOUR_DATA_CENTER" +
+      "\020\003B\233\001\n\030com.rhythmx.ticketing.v1B\rSetting" +
+      "sProtoP\001\242\002\003RTX\252\002\024Rhythmx.Ticketing.V1\312\002\024" +
+      "Rhythmx\\Ticketing\\V1\342\002 Rhythmx\\Ticketing" +
+      "\\V1\\GPBMetadata\352\002\026Rhythmx::Ticketing::V1" +
+      "b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -298,7 +299,7 @@ public final class SettingsProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_RetrySettings_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_RetrySettings_descriptor,
-        new java.lang.String[] { "MaxAttempts", "BaseDelay", "MaxDelay", "ProcessorInterval", "Jitter", });
+        new java.lang.String[] { "MaxRetryAttempts", "BaseDelay", "MaxDelay", "ProcessorInterval", "Jitter", });
     descriptor.resolveAllFeaturesImmutable();
     com.google.protobuf.DurationProto.getDescriptor();
     com.google.protobuf.TimestampProto.getDescriptor();

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * How severe an incident is, by its risk score alone. Auto-push compares it with its threshold.
+ * Severity of an incident, derived from its risk score. Auto-push compares it with the minimum severity.
  * </pre>
  *
  * Protobuf enum {@code rhythmx.ticketing.v1.Severity}

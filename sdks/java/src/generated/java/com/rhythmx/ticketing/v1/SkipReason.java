@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Why auto-push leaves an incident alone. When several hold, the first of this list is given.
+ * Why auto-push does not push an incident. If several reasons hold, the first of this list is given.
  * </pre>
  *
  * Protobuf enum {@code rhythmx.ticketing.v1.SkipReason}
@@ -17,7 +17,7 @@ public enum SkipReason
     implements com.google.protobuf.ProtocolMessageEnum {
   /**
    * <pre>
-   * It is not left alone.
+   * It is pushed.
    * </pre>
    *
    * <code>SKIP_REASON_UNSPECIFIED = 0;</code>
@@ -25,7 +25,7 @@ public enum SkipReason
   SKIP_REASON_UNSPECIFIED(0),
   /**
    * <pre>
-   * Auto-push is switched off.
+   * Auto-push is disabled.
    * </pre>
    *
    * <code>SKIP_REASON_AUTO_PUSH_DISABLED = 1;</code>
@@ -33,15 +33,15 @@ public enum SkipReason
   SKIP_REASON_AUTO_PUSH_DISABLED(1),
   /**
    * <pre>
-   * The system is not among those of the auto-push settings.
+   * The auto-push settings do not select the connection.
    * </pre>
    *
-   * <code>SKIP_REASON_SYSTEM_NOT_SELECTED = 2;</code>
+   * <code>SKIP_REASON_CONNECTION_NOT_SELECTED = 2;</code>
    */
-  SKIP_REASON_SYSTEM_NOT_SELECTED(2),
+  SKIP_REASON_CONNECTION_NOT_SELECTED(2),
   /**
    * <pre>
-   * The severity is below the threshold.
+   * The severity is below the minimum.
    * </pre>
    *
    * <code>SKIP_REASON_BELOW_THRESHOLD = 3;</code>
@@ -49,20 +49,20 @@ public enum SkipReason
   SKIP_REASON_BELOW_THRESHOLD(3),
   /**
    * <pre>
-   * The system lacks settings that are needed to create a ticket.
+   * The connection lacks settings that a ticket requires.
    * </pre>
    *
-   * <code>SKIP_REASON_SYSTEM_NOT_CONFIGURED = 4;</code>
+   * <code>SKIP_REASON_CONNECTION_NOT_CONFIGURED = 4;</code>
    */
-  SKIP_REASON_SYSTEM_NOT_CONFIGURED(4),
+  SKIP_REASON_CONNECTION_NOT_CONFIGURED(4),
   /**
    * <pre>
-   * The system is switched off.
+   * The connection is disabled.
    * </pre>
    *
-   * <code>SKIP_REASON_SYSTEM_NOT_ENABLED = 5;</code>
+   * <code>SKIP_REASON_CONNECTION_NOT_ENABLED = 5;</code>
    */
-  SKIP_REASON_SYSTEM_NOT_ENABLED(5),
+  SKIP_REASON_CONNECTION_NOT_ENABLED(5),
   UNRECOGNIZED(-1),
   ;
 
@@ -77,7 +77,7 @@ public enum SkipReason
   }
   /**
    * <pre>
-   * It is not left alone.
+   * It is pushed.
    * </pre>
    *
    * <code>SKIP_REASON_UNSPECIFIED = 0;</code>
@@ -85,7 +85,7 @@ public enum SkipReason
   public static final int SKIP_REASON_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * Auto-push is switched off.
+   * Auto-push is disabled.
    * </pre>
    *
    * <code>SKIP_REASON_AUTO_PUSH_DISABLED = 1;</code>
@@ -93,15 +93,15 @@ public enum SkipReason
   public static final int SKIP_REASON_AUTO_PUSH_DISABLED_VALUE = 1;
   /**
    * <pre>
-   * The system is not among those of the auto-push settings.
+   * The auto-push settings do not select the connection.
    * </pre>
    *
-   * <code>SKIP_REASON_SYSTEM_NOT_SELECTED = 2;</code>
+   * <code>SKIP_REASON_CONNECTION_NOT_SELECTED = 2;</code>
    */
-  public static final int SKIP_REASON_SYSTEM_NOT_SELECTED_VALUE = 2;
+  public static final int SKIP_REASON_CONNECTION_NOT_SELECTED_VALUE = 2;
   /**
    * <pre>
-   * The severity is below the threshold.
+   * The severity is below the minimum.
    * </pre>
    *
    * <code>SKIP_REASON_BELOW_THRESHOLD = 3;</code>
@@ -109,20 +109,20 @@ public enum SkipReason
   public static final int SKIP_REASON_BELOW_THRESHOLD_VALUE = 3;
   /**
    * <pre>
-   * The system lacks settings that are needed to create a ticket.
+   * The connection lacks settings that a ticket requires.
    * </pre>
    *
-   * <code>SKIP_REASON_SYSTEM_NOT_CONFIGURED = 4;</code>
+   * <code>SKIP_REASON_CONNECTION_NOT_CONFIGURED = 4;</code>
    */
-  public static final int SKIP_REASON_SYSTEM_NOT_CONFIGURED_VALUE = 4;
+  public static final int SKIP_REASON_CONNECTION_NOT_CONFIGURED_VALUE = 4;
   /**
    * <pre>
-   * The system is switched off.
+   * The connection is disabled.
    * </pre>
    *
-   * <code>SKIP_REASON_SYSTEM_NOT_ENABLED = 5;</code>
+   * <code>SKIP_REASON_CONNECTION_NOT_ENABLED = 5;</code>
    */
-  public static final int SKIP_REASON_SYSTEM_NOT_ENABLED_VALUE = 5;
+  public static final int SKIP_REASON_CONNECTION_NOT_ENABLED_VALUE = 5;
 
 
   public final int getNumber() {
@@ -151,10 +151,10 @@ public enum SkipReason
     switch (value) {
       case 0: return SKIP_REASON_UNSPECIFIED;
       case 1: return SKIP_REASON_AUTO_PUSH_DISABLED;
-      case 2: return SKIP_REASON_SYSTEM_NOT_SELECTED;
+      case 2: return SKIP_REASON_CONNECTION_NOT_SELECTED;
       case 3: return SKIP_REASON_BELOW_THRESHOLD;
-      case 4: return SKIP_REASON_SYSTEM_NOT_CONFIGURED;
-      case 5: return SKIP_REASON_SYSTEM_NOT_ENABLED;
+      case 4: return SKIP_REASON_CONNECTION_NOT_CONFIGURED;
+      case 5: return SKIP_REASON_CONNECTION_NOT_ENABLED;
       default: return null;
     }
   }

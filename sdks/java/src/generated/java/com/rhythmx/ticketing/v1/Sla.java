@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * How the service level of an incident stands.
+ * Service level of an incident.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.Sla}
@@ -122,7 +122,7 @@ private static final long serialVersionUID = 0L;
   private double percentConsumed_ = 0D;
   /**
    * <pre>
-   * Part of the target that is used up, in percent. 0 and above; more than 100 once the target was missed.
+   * Used part of `target`, in percent. 0 and above; more than 100 after it was missed.
    * </pre>
    *
    * <code>double percent_consumed = 3 [json_name = "percentConsumed"];</code>
@@ -324,7 +324,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How the service level of an incident stands.
+   * Service level of an incident.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.Sla}
@@ -731,7 +731,7 @@ private static final long serialVersionUID = 0L;
     private double percentConsumed_ ;
     /**
      * <pre>
-     * Part of the target that is used up, in percent. 0 and above; more than 100 once the target was missed.
+     * Used part of `target`, in percent. 0 and above; more than 100 after it was missed.
      * </pre>
      *
      * <code>double percent_consumed = 3 [json_name = "percentConsumed"];</code>
@@ -743,7 +743,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Part of the target that is used up, in percent. 0 and above; more than 100 once the target was missed.
+     * Used part of `target`, in percent. 0 and above; more than 100 after it was missed.
      * </pre>
      *
      * <code>double percent_consumed = 3 [json_name = "percentConsumed"];</code>
@@ -759,7 +759,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Part of the target that is used up, in percent. 0 and above; more than 100 once the target was missed.
+     * Used part of `target`, in percent. 0 and above; more than 100 after it was missed.
      * </pre>
      *
      * <code>double percent_consumed = 3 [json_name = "percentConsumed"];</code>

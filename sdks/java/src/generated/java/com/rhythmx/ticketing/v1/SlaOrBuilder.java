@@ -58,7 +58,7 @@ public interface SlaOrBuilder extends
 
   /**
    * <pre>
-   * Part of the target that is used up, in percent. 0 and above; more than 100 once the target was missed.
+   * Used part of `target`, in percent. 0 and above; more than 100 after it was missed.
    * </pre>
    *
    * <code>double percent_consumed = 3 [json_name = "percentConsumed"];</code>

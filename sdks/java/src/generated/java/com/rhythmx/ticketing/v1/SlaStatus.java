@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Whether a service level is kept.
+ * State of a service level.
  * </pre>
  *
  * Protobuf enum {@code rhythmx.ticketing.v1.SlaStatus}
@@ -25,7 +25,7 @@ public enum SlaStatus
   SLA_STATUS_UNSPECIFIED(0),
   /**
    * <pre>
-   * It will be kept as things stand.
+   * It is expected to be met.
    * </pre>
    *
    * <code>SLA_STATUS_ON_TRACK = 1;</code>
@@ -69,7 +69,7 @@ public enum SlaStatus
   public static final int SLA_STATUS_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * It will be kept as things stand.
+   * It is expected to be met.
    * </pre>
    *
    * <code>SLA_STATUS_ON_TRACK = 1;</code>

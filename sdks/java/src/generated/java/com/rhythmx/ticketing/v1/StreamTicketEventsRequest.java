@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Which events to stream, and from where: those that fit every filter that is set.
+ * Which events to stream, and from where: those that match every filter that is set.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.StreamTicketEventsRequest}
@@ -102,7 +102,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object incidentId_ = "";
   /**
    * <pre>
-   * Events of this incident. Empty: of every incident, and of targets.
+   * Events of this incident. Empty: of every incident, and of connections.
    * </pre>
    *
    * <code>string incident_id = 1 [json_name = "incidentId"];</code>
@@ -123,7 +123,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Events of this incident. Empty: of every incident, and of targets.
+   * Events of this incident. Empty: of every incident, and of connections.
    * </pre>
    *
    * <code>string incident_id = 1 [json_name = "incidentId"];</code>
@@ -159,7 +159,7 @@ private static final long serialVersionUID = 0L;
           };
   /**
    * <pre>
-   * Events of any of these systems, at most 100. Empty: of every system.
+   * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -172,7 +172,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Events of any of these systems, at most 100. Empty: of every system.
+   * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -184,7 +184,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Events of any of these systems, at most 100. Empty: of every system.
+   * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -197,7 +197,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Events of any of these systems, at most 100. Empty: of every system.
+   * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -210,7 +210,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Events of any of these systems, at most 100. Empty: of every system.
+   * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -305,7 +305,7 @@ private static final long serialVersionUID = 0L;
   public static final int RESUME_TOKEN_FIELD_NUMBER = 4;
   /**
    * <pre>
-   * After the event or bookmark that bore this token.
+   * After the event or bookmark with this token.
    * </pre>
    *
    * <code>string resume_token = 4 [json_name = "resumeToken"];</code>
@@ -316,7 +316,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * After the event or bookmark that bore this token.
+   * After the event or bookmark with this token.
    * </pre>
    *
    * <code>string resume_token = 4 [json_name = "resumeToken"];</code>
@@ -339,7 +339,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * After the event or bookmark that bore this token.
+   * After the event or bookmark with this token.
    * </pre>
    *
    * <code>string resume_token = 4 [json_name = "resumeToken"];</code>
@@ -365,7 +365,7 @@ private static final long serialVersionUID = 0L;
   public static final int OLDEST_FIELD_NUMBER = 5;
   /**
    * <pre>
-   * With the oldest event that is kept (30 days by default).
+   * With the oldest event that is retained (30 days by default).
    * </pre>
    *
    * <code>.google.protobuf.Empty oldest = 5 [json_name = "oldest"];</code>
@@ -377,7 +377,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * With the oldest event that is kept (30 days by default).
+   * With the oldest event that is retained (30 days by default).
    * </pre>
    *
    * <code>.google.protobuf.Empty oldest = 5 [json_name = "oldest"];</code>
@@ -392,7 +392,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * With the oldest event that is kept (30 days by default).
+   * With the oldest event that is retained (30 days by default).
    * </pre>
    *
    * <code>.google.protobuf.Empty oldest = 5 [json_name = "oldest"];</code>
@@ -654,7 +654,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which events to stream, and from where: those that fit every filter that is set.
+   * Which events to stream, and from where: those that match every filter that is set.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.StreamTicketEventsRequest}
@@ -916,7 +916,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object incidentId_ = "";
     /**
      * <pre>
-     * Events of this incident. Empty: of every incident, and of targets.
+     * Events of this incident. Empty: of every incident, and of connections.
      * </pre>
      *
      * <code>string incident_id = 1 [json_name = "incidentId"];</code>
@@ -936,7 +936,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of this incident. Empty: of every incident, and of targets.
+     * Events of this incident. Empty: of every incident, and of connections.
      * </pre>
      *
      * <code>string incident_id = 1 [json_name = "incidentId"];</code>
@@ -957,7 +957,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of this incident. Empty: of every incident, and of targets.
+     * Events of this incident. Empty: of every incident, and of connections.
      * </pre>
      *
      * <code>string incident_id = 1 [json_name = "incidentId"];</code>
@@ -974,7 +974,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of this incident. Empty: of every incident, and of targets.
+     * Events of this incident. Empty: of every incident, and of connections.
      * </pre>
      *
      * <code>string incident_id = 1 [json_name = "incidentId"];</code>
@@ -988,7 +988,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of this incident. Empty: of every incident, and of targets.
+     * Events of this incident. Empty: of every incident, and of connections.
      * </pre>
      *
      * <code>string incident_id = 1 [json_name = "incidentId"];</code>
@@ -1014,7 +1014,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems, at most 100. Empty: of every system.
+     * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1026,7 +1026,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems, at most 100. Empty: of every system.
+     * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1037,7 +1037,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems, at most 100. Empty: of every system.
+     * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1049,7 +1049,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems, at most 100. Empty: of every system.
+     * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1068,7 +1068,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems, at most 100. Empty: of every system.
+     * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1084,7 +1084,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems, at most 100. Empty: of every system.
+     * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1103,7 +1103,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems, at most 100. Empty: of every system.
+     * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1117,7 +1117,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems, at most 100. Empty: of every system.
+     * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1130,7 +1130,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems, at most 100. Empty: of every system.
+     * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1142,7 +1142,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems, at most 100. Empty: of every system.
+     * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1159,7 +1159,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems, at most 100. Empty: of every system.
+     * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1174,7 +1174,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems, at most 100. Empty: of every system.
+     * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1379,7 +1379,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * After the event or bookmark that bore this token.
+     * After the event or bookmark with this token.
      * </pre>
      *
      * <code>string resume_token = 4 [json_name = "resumeToken"];</code>
@@ -1391,7 +1391,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * After the event or bookmark that bore this token.
+     * After the event or bookmark with this token.
      * </pre>
      *
      * <code>string resume_token = 4 [json_name = "resumeToken"];</code>
@@ -1415,7 +1415,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * After the event or bookmark that bore this token.
+     * After the event or bookmark with this token.
      * </pre>
      *
      * <code>string resume_token = 4 [json_name = "resumeToken"];</code>
@@ -1440,7 +1440,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * After the event or bookmark that bore this token.
+     * After the event or bookmark with this token.
      * </pre>
      *
      * <code>string resume_token = 4 [json_name = "resumeToken"];</code>
@@ -1457,7 +1457,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * After the event or bookmark that bore this token.
+     * After the event or bookmark with this token.
      * </pre>
      *
      * <code>string resume_token = 4 [json_name = "resumeToken"];</code>
@@ -1473,7 +1473,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * After the event or bookmark that bore this token.
+     * After the event or bookmark with this token.
      * </pre>
      *
      * <code>string resume_token = 4 [json_name = "resumeToken"];</code>
@@ -1494,7 +1494,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Empty, com.google.protobuf.Empty.Builder, com.google.protobuf.EmptyOrBuilder> oldestBuilder_;
     /**
      * <pre>
-     * With the oldest event that is kept (30 days by default).
+     * With the oldest event that is retained (30 days by default).
      * </pre>
      *
      * <code>.google.protobuf.Empty oldest = 5 [json_name = "oldest"];</code>
@@ -1506,7 +1506,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With the oldest event that is kept (30 days by default).
+     * With the oldest event that is retained (30 days by default).
      * </pre>
      *
      * <code>.google.protobuf.Empty oldest = 5 [json_name = "oldest"];</code>
@@ -1528,7 +1528,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With the oldest event that is kept (30 days by default).
+     * With the oldest event that is retained (30 days by default).
      * </pre>
      *
      * <code>.google.protobuf.Empty oldest = 5 [json_name = "oldest"];</code>
@@ -1546,7 +1546,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With the oldest event that is kept (30 days by default).
+     * With the oldest event that is retained (30 days by default).
      * </pre>
      *
      * <code>.google.protobuf.Empty oldest = 5 [json_name = "oldest"];</code>
@@ -1564,7 +1564,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With the oldest event that is kept (30 days by default).
+     * With the oldest event that is retained (30 days by default).
      * </pre>
      *
      * <code>.google.protobuf.Empty oldest = 5 [json_name = "oldest"];</code>
@@ -1591,7 +1591,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With the oldest event that is kept (30 days by default).
+     * With the oldest event that is retained (30 days by default).
      * </pre>
      *
      * <code>.google.protobuf.Empty oldest = 5 [json_name = "oldest"];</code>
@@ -1614,7 +1614,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With the oldest event that is kept (30 days by default).
+     * With the oldest event that is retained (30 days by default).
      * </pre>
      *
      * <code>.google.protobuf.Empty oldest = 5 [json_name = "oldest"];</code>
@@ -1624,7 +1624,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With the oldest event that is kept (30 days by default).
+     * With the oldest event that is retained (30 days by default).
      * </pre>
      *
      * <code>.google.protobuf.Empty oldest = 5 [json_name = "oldest"];</code>
@@ -1642,7 +1642,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * With the oldest event that is kept (30 days by default).
+     * With the oldest event that is retained (30 days by default).
      * </pre>
      *
      * <code>.google.protobuf.Empty oldest = 5 [json_name = "oldest"];</code>

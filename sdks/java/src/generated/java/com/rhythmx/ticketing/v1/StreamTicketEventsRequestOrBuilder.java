@@ -12,7 +12,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
 
   /**
    * <pre>
-   * Events of this incident. Empty: of every incident, and of targets.
+   * Events of this incident. Empty: of every incident, and of connections.
    * </pre>
    *
    * <code>string incident_id = 1 [json_name = "incidentId"];</code>
@@ -21,7 +21,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   java.lang.String getIncidentId();
   /**
    * <pre>
-   * Events of this incident. Empty: of every incident, and of targets.
+   * Events of this incident. Empty: of every incident, and of connections.
    * </pre>
    *
    * <code>string incident_id = 1 [json_name = "incidentId"];</code>
@@ -32,7 +32,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
 
   /**
    * <pre>
-   * Events of any of these systems, at most 100. Empty: of every system.
+   * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -41,7 +41,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   java.util.List<com.rhythmx.ticketing.v1.TicketSystem> getSystemsList();
   /**
    * <pre>
-   * Events of any of these systems, at most 100. Empty: of every system.
+   * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -50,7 +50,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   int getSystemsCount();
   /**
    * <pre>
-   * Events of any of these systems, at most 100. Empty: of every system.
+   * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -60,7 +60,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   com.rhythmx.ticketing.v1.TicketSystem getSystems(int index);
   /**
    * <pre>
-   * Events of any of these systems, at most 100. Empty: of every system.
+   * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -70,7 +70,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   getSystemsValueList();
   /**
    * <pre>
-   * Events of any of these systems, at most 100. Empty: of every system.
+   * Events of ticket systems of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -130,7 +130,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
 
   /**
    * <pre>
-   * After the event or bookmark that bore this token.
+   * After the event or bookmark with this token.
    * </pre>
    *
    * <code>string resume_token = 4 [json_name = "resumeToken"];</code>
@@ -139,7 +139,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   boolean hasResumeToken();
   /**
    * <pre>
-   * After the event or bookmark that bore this token.
+   * After the event or bookmark with this token.
    * </pre>
    *
    * <code>string resume_token = 4 [json_name = "resumeToken"];</code>
@@ -148,7 +148,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   java.lang.String getResumeToken();
   /**
    * <pre>
-   * After the event or bookmark that bore this token.
+   * After the event or bookmark with this token.
    * </pre>
    *
    * <code>string resume_token = 4 [json_name = "resumeToken"];</code>
@@ -159,7 +159,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
 
   /**
    * <pre>
-   * With the oldest event that is kept (30 days by default).
+   * With the oldest event that is retained (30 days by default).
    * </pre>
    *
    * <code>.google.protobuf.Empty oldest = 5 [json_name = "oldest"];</code>
@@ -168,7 +168,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   boolean hasOldest();
   /**
    * <pre>
-   * With the oldest event that is kept (30 days by default).
+   * With the oldest event that is retained (30 days by default).
    * </pre>
    *
    * <code>.google.protobuf.Empty oldest = 5 [json_name = "oldest"];</code>
@@ -177,7 +177,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   com.google.protobuf.Empty getOldest();
   /**
    * <pre>
-   * With the oldest event that is kept (30 days by default).
+   * With the oldest event that is retained (30 days by default).
    * </pre>
    *
    * <code>.google.protobuf.Empty oldest = 5 [json_name = "oldest"];</code>

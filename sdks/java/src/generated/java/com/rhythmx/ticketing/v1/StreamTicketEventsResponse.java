@@ -97,7 +97,7 @@ private static final long serialVersionUID = 0L;
   public static final int EVENT_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * Output only. Something happened.
+   * Output only. An event that matches the filters.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketEvent event = 1 [json_name = "event"];</code>
@@ -109,7 +109,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Something happened.
+   * Output only. An event that matches the filters.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketEvent event = 1 [json_name = "event"];</code>
@@ -124,7 +124,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Something happened.
+   * Output only. An event that matches the filters.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketEvent event = 1 [json_name = "event"];</code>
@@ -140,7 +140,7 @@ private static final long serialVersionUID = 0L;
   public static final int BOOKMARK_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * Output only. Nothing that fits the filters happened up to here.
+   * Output only. No event that matches the filters happened up to here.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Bookmark bookmark = 2 [json_name = "bookmark"];</code>
@@ -152,7 +152,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Nothing that fits the filters happened up to here.
+   * Output only. No event that matches the filters happened up to here.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Bookmark bookmark = 2 [json_name = "bookmark"];</code>
@@ -167,7 +167,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Nothing that fits the filters happened up to here.
+   * Output only. No event that matches the filters happened up to here.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Bookmark bookmark = 2 [json_name = "bookmark"];</code>
@@ -563,7 +563,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.TicketEvent, com.rhythmx.ticketing.v1.TicketEvent.Builder, com.rhythmx.ticketing.v1.TicketEventOrBuilder> eventBuilder_;
     /**
      * <pre>
-     * Output only. Something happened.
+     * Output only. An event that matches the filters.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketEvent event = 1 [json_name = "event"];</code>
@@ -575,7 +575,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Something happened.
+     * Output only. An event that matches the filters.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketEvent event = 1 [json_name = "event"];</code>
@@ -597,7 +597,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Something happened.
+     * Output only. An event that matches the filters.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketEvent event = 1 [json_name = "event"];</code>
@@ -615,7 +615,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Something happened.
+     * Output only. An event that matches the filters.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketEvent event = 1 [json_name = "event"];</code>
@@ -633,7 +633,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Something happened.
+     * Output only. An event that matches the filters.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketEvent event = 1 [json_name = "event"];</code>
@@ -660,7 +660,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Something happened.
+     * Output only. An event that matches the filters.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketEvent event = 1 [json_name = "event"];</code>
@@ -683,7 +683,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Something happened.
+     * Output only. An event that matches the filters.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketEvent event = 1 [json_name = "event"];</code>
@@ -693,7 +693,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Something happened.
+     * Output only. An event that matches the filters.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketEvent event = 1 [json_name = "event"];</code>
@@ -711,7 +711,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Something happened.
+     * Output only. An event that matches the filters.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketEvent event = 1 [json_name = "event"];</code>
@@ -739,7 +739,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.Bookmark, com.rhythmx.ticketing.v1.Bookmark.Builder, com.rhythmx.ticketing.v1.BookmarkOrBuilder> bookmarkBuilder_;
     /**
      * <pre>
-     * Output only. Nothing that fits the filters happened up to here.
+     * Output only. No event that matches the filters happened up to here.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Bookmark bookmark = 2 [json_name = "bookmark"];</code>
@@ -751,7 +751,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Nothing that fits the filters happened up to here.
+     * Output only. No event that matches the filters happened up to here.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Bookmark bookmark = 2 [json_name = "bookmark"];</code>
@@ -773,7 +773,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Nothing that fits the filters happened up to here.
+     * Output only. No event that matches the filters happened up to here.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Bookmark bookmark = 2 [json_name = "bookmark"];</code>
@@ -791,7 +791,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Nothing that fits the filters happened up to here.
+     * Output only. No event that matches the filters happened up to here.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Bookmark bookmark = 2 [json_name = "bookmark"];</code>
@@ -809,7 +809,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Nothing that fits the filters happened up to here.
+     * Output only. No event that matches the filters happened up to here.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Bookmark bookmark = 2 [json_name = "bookmark"];</code>
@@ -836,7 +836,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Nothing that fits the filters happened up to here.
+     * Output only. No event that matches the filters happened up to here.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Bookmark bookmark = 2 [json_name = "bookmark"];</code>
@@ -859,7 +859,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Nothing that fits the filters happened up to here.
+     * Output only. No event that matches the filters happened up to here.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Bookmark bookmark = 2 [json_name = "bookmark"];</code>
@@ -869,7 +869,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Nothing that fits the filters happened up to here.
+     * Output only. No event that matches the filters happened up to here.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Bookmark bookmark = 2 [json_name = "bookmark"];</code>
@@ -887,7 +887,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Nothing that fits the filters happened up to here.
+     * Output only. No event that matches the filters happened up to here.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Bookmark bookmark = 2 [json_name = "bookmark"];</code>

@@ -12,7 +12,7 @@ public interface StreamTicketEventsResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Something happened.
+   * Output only. An event that matches the filters.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketEvent event = 1 [json_name = "event"];</code>
@@ -21,7 +21,7 @@ public interface StreamTicketEventsResponseOrBuilder extends
   boolean hasEvent();
   /**
    * <pre>
-   * Output only. Something happened.
+   * Output only. An event that matches the filters.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketEvent event = 1 [json_name = "event"];</code>
@@ -30,7 +30,7 @@ public interface StreamTicketEventsResponseOrBuilder extends
   com.rhythmx.ticketing.v1.TicketEvent getEvent();
   /**
    * <pre>
-   * Output only. Something happened.
+   * Output only. An event that matches the filters.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketEvent event = 1 [json_name = "event"];</code>
@@ -39,7 +39,7 @@ public interface StreamTicketEventsResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Nothing that fits the filters happened up to here.
+   * Output only. No event that matches the filters happened up to here.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Bookmark bookmark = 2 [json_name = "bookmark"];</code>
@@ -48,7 +48,7 @@ public interface StreamTicketEventsResponseOrBuilder extends
   boolean hasBookmark();
   /**
    * <pre>
-   * Output only. Nothing that fits the filters happened up to here.
+   * Output only. No event that matches the filters happened up to here.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Bookmark bookmark = 2 [json_name = "bookmark"];</code>
@@ -57,7 +57,7 @@ public interface StreamTicketEventsResponseOrBuilder extends
   com.rhythmx.ticketing.v1.Bookmark getBookmark();
   /**
    * <pre>
-   * Output only. Nothing that fits the filters happened up to here.
+   * Output only. No event that matches the filters happened up to here.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Bookmark bookmark = 2 [json_name = "bookmark"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * What auto-push decided.
+ * Decisions of auto-push.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.SubmitIncidentResponse}
@@ -85,7 +85,7 @@ private static final long serialVersionUID = 0L;
   private int minimumSeverity_ = 0;
   /**
    * <pre>
-   * Output only. The threshold that it was compared with.
+   * Output only. The minimum severity that it was compared with.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -96,7 +96,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The threshold that it was compared with.
+   * Output only. The minimum severity that it was compared with.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -112,7 +112,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<com.rhythmx.ticketing.v1.AutoPushResult> results_;
   /**
    * <pre>
-   * Output only. The decision for every ticket system that the service knows.
+   * Output only. One for each connection.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -123,7 +123,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The decision for every ticket system that the service knows.
+   * Output only. One for each connection.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -135,7 +135,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The decision for every ticket system that the service knows.
+   * Output only. One for each connection.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -146,7 +146,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The decision for every ticket system that the service knows.
+   * Output only. One for each connection.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -157,7 +157,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The decision for every ticket system that the service knows.
+   * Output only. One for each connection.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -358,7 +358,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What auto-push decided.
+   * Decisions of auto-push.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.SubmitIncidentResponse}
@@ -640,7 +640,7 @@ private static final long serialVersionUID = 0L;
     private int minimumSeverity_ = 0;
     /**
      * <pre>
-     * Output only. The threshold that it was compared with.
+     * Output only. The minimum severity that it was compared with.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -651,7 +651,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The threshold that it was compared with.
+     * Output only. The minimum severity that it was compared with.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -666,7 +666,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The threshold that it was compared with.
+     * Output only. The minimum severity that it was compared with.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -679,7 +679,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The threshold that it was compared with.
+     * Output only. The minimum severity that it was compared with.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -696,7 +696,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The threshold that it was compared with.
+     * Output only. The minimum severity that it was compared with.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -723,7 +723,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -737,7 +737,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -751,7 +751,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -765,7 +765,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -784,7 +784,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -802,7 +802,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -820,7 +820,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -839,7 +839,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -857,7 +857,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -875,7 +875,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -894,7 +894,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -911,7 +911,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -928,7 +928,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -939,7 +939,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -953,7 +953,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -968,7 +968,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -979,7 +979,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -991,7 +991,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The decision for every ticket system that the service knows.
+     * Output only. One for each connection.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>

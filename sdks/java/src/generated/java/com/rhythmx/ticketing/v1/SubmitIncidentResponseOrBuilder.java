@@ -31,7 +31,7 @@ public interface SubmitIncidentResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The threshold that it was compared with.
+   * Output only. The minimum severity that it was compared with.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -40,7 +40,7 @@ public interface SubmitIncidentResponseOrBuilder extends
   int getMinimumSeverityValue();
   /**
    * <pre>
-   * Output only. The threshold that it was compared with.
+   * Output only. The minimum severity that it was compared with.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -50,7 +50,7 @@ public interface SubmitIncidentResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The decision for every ticket system that the service knows.
+   * Output only. One for each connection.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -59,7 +59,7 @@ public interface SubmitIncidentResponseOrBuilder extends
       getResultsList();
   /**
    * <pre>
-   * Output only. The decision for every ticket system that the service knows.
+   * Output only. One for each connection.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -67,7 +67,7 @@ public interface SubmitIncidentResponseOrBuilder extends
   com.rhythmx.ticketing.v1.AutoPushResult getResults(int index);
   /**
    * <pre>
-   * Output only. The decision for every ticket system that the service knows.
+   * Output only. One for each connection.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -75,7 +75,7 @@ public interface SubmitIncidentResponseOrBuilder extends
   int getResultsCount();
   /**
    * <pre>
-   * Output only. The decision for every ticket system that the service knows.
+   * Output only. One for each connection.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>
@@ -84,7 +84,7 @@ public interface SubmitIncidentResponseOrBuilder extends
       getResultsOrBuilderList();
   /**
    * <pre>
-   * Output only. The decision for every ticket system that the service knows.
+   * Output only. One for each connection.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.AutoPushResult results = 3 [json_name = "results"];</code>

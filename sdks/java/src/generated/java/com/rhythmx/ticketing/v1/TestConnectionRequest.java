@@ -32,7 +32,6 @@ private static final long serialVersionUID = 0L;
     super(builder);
   }
   private TestConnectionRequest() {
-    system_ = 0;
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -51,6 +50,48 @@ private static final long serialVersionUID = 0L;
     return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_TestConnectionRequest_fieldAccessorTable
         .ensureFieldAccessorsInitialized(
             com.rhythmx.ticketing.v1.TestConnectionRequest.class, com.rhythmx.ticketing.v1.TestConnectionRequest.Builder.class);
+  }
+
+  private int destinationCase_ = 0;
+  @SuppressWarnings("serial")
+  private java.lang.Object destination_;
+  public enum DestinationCase
+      implements com.google.protobuf.Internal.EnumLite,
+          com.google.protobuf.AbstractMessage.InternalOneOfEnum {
+    SYSTEM(1),
+    CONNECTION(4),
+    DESTINATION_NOT_SET(0);
+    private final int value;
+    private DestinationCase(int value) {
+      this.value = value;
+    }
+    /**
+     * @param value The number of the enum to look for.
+     * @return The enum associated with the given number.
+     * @deprecated Use {@link #forNumber(int)} instead.
+     */
+    @java.lang.Deprecated
+    public static DestinationCase valueOf(int value) {
+      return forNumber(value);
+    }
+
+    public static DestinationCase forNumber(int value) {
+      switch (value) {
+        case 1: return SYSTEM;
+        case 4: return CONNECTION;
+        case 0: return DESTINATION_NOT_SET;
+        default: return null;
+      }
+    }
+    public int getNumber() {
+      return this.value;
+    }
+  };
+
+  public DestinationCase
+  getDestinationCase() {
+    return DestinationCase.forNumber(
+        destinationCase_);
   }
 
   private int unsavedCase_ = 0;
@@ -96,29 +137,106 @@ private static final long serialVersionUID = 0L;
   }
 
   public static final int SYSTEM_FIELD_NUMBER = 1;
-  private int system_ = 0;
   /**
    * <pre>
-   * Required.
+   * The connection that is named after this ticket system.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
+   * @return Whether the system field is set.
+   */
+  public boolean hasSystem() {
+    return destinationCase_ == 1;
+  }
+  /**
+   * <pre>
+   * The connection that is named after this ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
    * @return The enum numeric value on the wire for system.
    */
-  @java.lang.Override public int getSystemValue() {
-    return system_;
+  public int getSystemValue() {
+    if (destinationCase_ == 1) {
+      return (java.lang.Integer) destination_;
+    }
+    return 0;
   }
   /**
    * <pre>
-   * Required.
+   * The connection that is named after this ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
    * @return The system.
    */
-  @java.lang.Override public com.rhythmx.ticketing.v1.TicketSystem getSystem() {
-    com.rhythmx.ticketing.v1.TicketSystem result = com.rhythmx.ticketing.v1.TicketSystem.forNumber(system_);
-    return result == null ? com.rhythmx.ticketing.v1.TicketSystem.UNRECOGNIZED : result;
+  public com.rhythmx.ticketing.v1.TicketSystem getSystem() {
+    if (destinationCase_ == 1) {
+      com.rhythmx.ticketing.v1.TicketSystem result = com.rhythmx.ticketing.v1.TicketSystem.forNumber(
+          (java.lang.Integer) destination_);
+      return result == null ? com.rhythmx.ticketing.v1.TicketSystem.UNRECOGNIZED : result;
+    }
+    return com.rhythmx.ticketing.v1.TicketSystem.TICKET_SYSTEM_UNSPECIFIED;
+  }
+
+  public static final int CONNECTION_FIELD_NUMBER = 4;
+  /**
+   * <pre>
+   * Name of the connection: "jira" or "servicenow".
+   * </pre>
+   *
+   * <code>string connection = 4 [json_name = "connection"];</code>
+   * @return Whether the connection field is set.
+   */
+  public boolean hasConnection() {
+    return destinationCase_ == 4;
+  }
+  /**
+   * <pre>
+   * Name of the connection: "jira" or "servicenow".
+   * </pre>
+   *
+   * <code>string connection = 4 [json_name = "connection"];</code>
+   * @return The connection.
+   */
+  public java.lang.String getConnection() {
+    if (destinationCase_ != 4) {
+      return "";
+    }
+    java.lang.Object ref = destination_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      destination_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Name of the connection: "jira" or "servicenow".
+   * </pre>
+   *
+   * <code>string connection = 4 [json_name = "connection"];</code>
+   * @return The bytes for connection.
+   */
+  public com.google.protobuf.ByteString
+      getConnectionBytes() {
+    if (destinationCase_ != 4) {
+      return com.google.protobuf.ByteString.copyFromUtf8("");
+    }
+    java.lang.Object ref = destination_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      destination_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
   }
 
   public static final int JIRA_FIELD_NUMBER = 2;
@@ -221,8 +339,8 @@ private static final long serialVersionUID = 0L;
   @java.lang.Override
   public void writeTo(com.google.protobuf.CodedOutputStream output)
                       throws java.io.IOException {
-    if (system_ != com.rhythmx.ticketing.v1.TicketSystem.TICKET_SYSTEM_UNSPECIFIED.getNumber()) {
-      output.writeEnum(1, system_);
+    if (destinationCase_ == 1) {
+      output.writeEnum(1, ((java.lang.Integer) destination_));
     }
     if (unsavedCase_ == 2) {
       output.writeMessage(2, (com.rhythmx.ticketing.v1.JiraSettings) unsaved_);
@@ -230,13 +348,16 @@ private static final long serialVersionUID = 0L;
     if (unsavedCase_ == 3) {
       output.writeMessage(3, (com.rhythmx.ticketing.v1.ServiceNowSettings) unsaved_);
     }
+    if (destinationCase_ == 4) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 4, destination_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
     int size = 0;
-    if (system_ != com.rhythmx.ticketing.v1.TicketSystem.TICKET_SYSTEM_UNSPECIFIED.getNumber()) {
+    if (destinationCase_ == 1) {
       size += com.google.protobuf.CodedOutputStream
-        .computeEnumSize(1, system_);
+        .computeEnumSize(1, ((java.lang.Integer) destination_));
     }
     if (unsavedCase_ == 2) {
       size += com.google.protobuf.CodedOutputStream
@@ -245,6 +366,9 @@ private static final long serialVersionUID = 0L;
     if (unsavedCase_ == 3) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(3, (com.rhythmx.ticketing.v1.ServiceNowSettings) unsaved_);
+    }
+    if (destinationCase_ == 4) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(4, destination_);
     }
     return size;
   }
@@ -270,7 +394,19 @@ private static final long serialVersionUID = 0L;
     }
     com.rhythmx.ticketing.v1.TestConnectionRequest other = (com.rhythmx.ticketing.v1.TestConnectionRequest) obj;
 
-    if (system_ != other.system_) return false;
+    if (!getDestinationCase().equals(other.getDestinationCase())) return false;
+    switch (destinationCase_) {
+      case 1:
+        if (getSystemValue()
+            != other.getSystemValue()) return false;
+        break;
+      case 4:
+        if (!getConnection()
+            .equals(other.getConnection())) return false;
+        break;
+      case 0:
+      default:
+    }
     if (!getUnsavedCase().equals(other.getUnsavedCase())) return false;
     switch (unsavedCase_) {
       case 2:
@@ -295,8 +431,18 @@ private static final long serialVersionUID = 0L;
     }
     int hash = 41;
     hash = (19 * hash) + getDescriptor().hashCode();
-    hash = (37 * hash) + SYSTEM_FIELD_NUMBER;
-    hash = (53 * hash) + system_;
+    switch (destinationCase_) {
+      case 1:
+        hash = (37 * hash) + SYSTEM_FIELD_NUMBER;
+        hash = (53 * hash) + getSystemValue();
+        break;
+      case 4:
+        hash = (37 * hash) + CONNECTION_FIELD_NUMBER;
+        hash = (53 * hash) + getConnection().hashCode();
+        break;
+      case 0:
+      default:
+    }
     switch (unsavedCase_) {
       case 2:
         hash = (37 * hash) + JIRA_FIELD_NUMBER;
@@ -444,13 +590,14 @@ private static final long serialVersionUID = 0L;
     public Builder clear() {
       super.clear();
       bitField0_ = 0;
-      system_ = 0;
       if (jiraBuilder_ != null) {
         jiraBuilder_.clear();
       }
       if (servicenowBuilder_ != null) {
         servicenowBuilder_.clear();
       }
+      destinationCase_ = 0;
+      destination_ = null;
       unsavedCase_ = 0;
       unsaved_ = null;
       return this;
@@ -487,12 +634,11 @@ private static final long serialVersionUID = 0L;
 
     private void buildPartial0(com.rhythmx.ticketing.v1.TestConnectionRequest result) {
       int from_bitField0_ = bitField0_;
-      if (((from_bitField0_ & 0x00000001) != 0)) {
-        result.system_ = system_;
-      }
     }
 
     private void buildPartialOneofs(com.rhythmx.ticketing.v1.TestConnectionRequest result) {
+      result.destinationCase_ = destinationCase_;
+      result.destination_ = this.destination_;
       result.unsavedCase_ = unsavedCase_;
       result.unsaved_ = this.unsaved_;
       if (unsavedCase_ == 2 &&
@@ -517,8 +663,20 @@ private static final long serialVersionUID = 0L;
 
     public Builder mergeFrom(com.rhythmx.ticketing.v1.TestConnectionRequest other) {
       if (other == com.rhythmx.ticketing.v1.TestConnectionRequest.getDefaultInstance()) return this;
-      if (other.system_ != 0) {
-        setSystemValue(other.getSystemValue());
+      switch (other.getDestinationCase()) {
+        case SYSTEM: {
+          setSystemValue(other.getSystemValue());
+          break;
+        }
+        case CONNECTION: {
+          destinationCase_ = 4;
+          destination_ = other.destination_;
+          onChanged();
+          break;
+        }
+        case DESTINATION_NOT_SET: {
+          break;
+        }
       }
       switch (other.getUnsavedCase()) {
         case JIRA: {
@@ -558,8 +716,9 @@ private static final long serialVersionUID = 0L;
               done = true;
               break;
             case 8: {
-              system_ = input.readEnum();
-              bitField0_ |= 0x00000001;
+              int rawValue = input.readEnum();
+              destinationCase_ = 1;
+              destination_ = rawValue;
               break;
             } // case 8
             case 18: {
@@ -576,6 +735,11 @@ private static final long serialVersionUID = 0L;
               unsavedCase_ = 3;
               break;
             } // case 26
+            case 34: {
+              destinationCase_ = 4;
+              destination_ = input.readStringRequireUtf8();
+              break;
+            } // case 34
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -591,6 +755,21 @@ private static final long serialVersionUID = 0L;
       } // finally
       return this;
     }
+    private int destinationCase_ = 0;
+    private java.lang.Object destination_;
+    public DestinationCase
+        getDestinationCase() {
+      return DestinationCase.forNumber(
+          destinationCase_);
+    }
+
+    public Builder clearDestination() {
+      destinationCase_ = 0;
+      destination_ = null;
+      onChanged();
+      return this;
+    }
+
     private int unsavedCase_ = 0;
     private java.lang.Object unsaved_;
     public UnsavedCase
@@ -608,21 +787,36 @@ private static final long serialVersionUID = 0L;
 
     private int bitField0_;
 
-    private int system_ = 0;
     /**
      * <pre>
-     * Required.
+     * The connection that is named after this ticket system.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
+     * @return Whether the system field is set.
+     */
+    @java.lang.Override
+    public boolean hasSystem() {
+      return destinationCase_ == 1;
+    }
+    /**
+     * <pre>
+     * The connection that is named after this ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
      * @return The enum numeric value on the wire for system.
      */
-    @java.lang.Override public int getSystemValue() {
-      return system_;
+    @java.lang.Override
+    public int getSystemValue() {
+      if (destinationCase_ == 1) {
+        return ((java.lang.Integer) destination_).intValue();
+      }
+      return 0;
     }
     /**
      * <pre>
-     * Required.
+     * The connection that is named after this ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -630,14 +824,14 @@ private static final long serialVersionUID = 0L;
      * @return This builder for chaining.
      */
     public Builder setSystemValue(int value) {
-      system_ = value;
-      bitField0_ |= 0x00000001;
+      destinationCase_ = 1;
+      destination_ = value;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Required.
+     * The connection that is named after this ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -645,12 +839,16 @@ private static final long serialVersionUID = 0L;
      */
     @java.lang.Override
     public com.rhythmx.ticketing.v1.TicketSystem getSystem() {
-      com.rhythmx.ticketing.v1.TicketSystem result = com.rhythmx.ticketing.v1.TicketSystem.forNumber(system_);
-      return result == null ? com.rhythmx.ticketing.v1.TicketSystem.UNRECOGNIZED : result;
+      if (destinationCase_ == 1) {
+        com.rhythmx.ticketing.v1.TicketSystem result = com.rhythmx.ticketing.v1.TicketSystem.forNumber(
+            (java.lang.Integer) destination_);
+        return result == null ? com.rhythmx.ticketing.v1.TicketSystem.UNRECOGNIZED : result;
+      }
+      return com.rhythmx.ticketing.v1.TicketSystem.TICKET_SYSTEM_UNSPECIFIED;
     }
     /**
      * <pre>
-     * Required.
+     * The connection that is named after this ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -660,22 +858,137 @@ private static final long serialVersionUID = 0L;
      */
     public Builder setSystem(com.rhythmx.ticketing.v1.TicketSystem value) {
       java.util.Objects.requireNonNull(value);
-      bitField0_ |= 0x00000001;
-      system_ = value.getNumber();
+      destinationCase_ = 1;
+      destination_ = value.getNumber();
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Required.
+     * The connection that is named after this ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
      * @return This builder for chaining.
      */
     public Builder clearSystem() {
-      bitField0_ = (bitField0_ & ~0x00000001);
-      system_ = 0;
+      if (destinationCase_ == 1) {
+        destinationCase_ = 0;
+        destination_ = null;
+        onChanged();
+      }
+      return this;
+    }
+
+    /**
+     * <pre>
+     * Name of the connection: "jira" or "servicenow".
+     * </pre>
+     *
+     * <code>string connection = 4 [json_name = "connection"];</code>
+     * @return Whether the connection field is set.
+     */
+    @java.lang.Override
+    public boolean hasConnection() {
+      return destinationCase_ == 4;
+    }
+    /**
+     * <pre>
+     * Name of the connection: "jira" or "servicenow".
+     * </pre>
+     *
+     * <code>string connection = 4 [json_name = "connection"];</code>
+     * @return The connection.
+     */
+    @java.lang.Override
+    public java.lang.String getConnection() {
+      if (destinationCase_ != 4) {
+        return "";
+      }
+      java.lang.Object ref = destination_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+          destination_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Name of the connection: "jira" or "servicenow".
+     * </pre>
+     *
+     * <code>string connection = 4 [json_name = "connection"];</code>
+     * @return The bytes for connection.
+     */
+    @java.lang.Override
+    public com.google.protobuf.ByteString
+        getConnectionBytes() {
+      if (destinationCase_ != 4) {
+        return com.google.protobuf.ByteString.copyFromUtf8(        "");
+      }
+      java.lang.Object ref = destination_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        destination_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Name of the connection: "jira" or "servicenow".
+     * </pre>
+     *
+     * <code>string connection = 4 [json_name = "connection"];</code>
+     * @param value The connection to set.
+     * @return This builder for chaining.
+     */
+    public Builder setConnection(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      destinationCase_ = 4;
+      destination_ = value;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Name of the connection: "jira" or "servicenow".
+     * </pre>
+     *
+     * <code>string connection = 4 [json_name = "connection"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearConnection() {
+      if (destinationCase_ == 4) {
+        destinationCase_ = 0;
+        destination_ = null;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Name of the connection: "jira" or "servicenow".
+     * </pre>
+     *
+     * <code>string connection = 4 [json_name = "connection"];</code>
+     * @param value The bytes for connection to set.
+     * @return This builder for chaining.
+     */
+    public Builder setConnectionBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      destinationCase_ = 4;
+      destination_ = value;
       onChanged();
       return this;
     }

@@ -12,7 +12,16 @@ public interface TestConnectionRequestOrBuilder extends
 
   /**
    * <pre>
-   * Required.
+   * The connection that is named after this ticket system.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
+   * @return Whether the system field is set.
+   */
+  boolean hasSystem();
+  /**
+   * <pre>
+   * The connection that is named after this ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -21,13 +30,42 @@ public interface TestConnectionRequestOrBuilder extends
   int getSystemValue();
   /**
    * <pre>
-   * Required.
+   * The connection that is named after this ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
    * @return The system.
    */
   com.rhythmx.ticketing.v1.TicketSystem getSystem();
+
+  /**
+   * <pre>
+   * Name of the connection: "jira" or "servicenow".
+   * </pre>
+   *
+   * <code>string connection = 4 [json_name = "connection"];</code>
+   * @return Whether the connection field is set.
+   */
+  boolean hasConnection();
+  /**
+   * <pre>
+   * Name of the connection: "jira" or "servicenow".
+   * </pre>
+   *
+   * <code>string connection = 4 [json_name = "connection"];</code>
+   * @return The connection.
+   */
+  java.lang.String getConnection();
+  /**
+   * <pre>
+   * Name of the connection: "jira" or "servicenow".
+   * </pre>
+   *
+   * <code>string connection = 4 [json_name = "connection"];</code>
+   * @return The bytes for connection.
+   */
+  com.google.protobuf.ByteString
+      getConnectionBytes();
 
   /**
    * <pre>
@@ -82,6 +120,8 @@ public interface TestConnectionRequestOrBuilder extends
    * <code>.rhythmx.ticketing.v1.ServiceNowSettings servicenow = 3 [json_name = "servicenow"];</code>
    */
   com.rhythmx.ticketing.v1.ServiceNowSettingsOrBuilder getServicenowOrBuilder();
+
+  com.rhythmx.ticketing.v1.TestConnectionRequest.DestinationCase getDestinationCase();
 
   com.rhythmx.ticketing.v1.TestConnectionRequest.UnsavedCase getUnsavedCase();
 }

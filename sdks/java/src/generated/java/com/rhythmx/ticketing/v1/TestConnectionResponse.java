@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * How the test went.
+ * The test.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.TestConnectionResponse}
@@ -259,7 +259,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How the test went.
+   * The test.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.TestConnectionResponse}

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Something that happened to a delivery or to a target. Stored in the same transaction as the change itself.
+ * A change of a delivery or of the condition of a connection. Stored in the same transaction as the change.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.TicketEvent}
@@ -35,7 +35,7 @@ private static final long serialVersionUID = 0L;
     resumeToken_ = "";
     kind_ = 0;
     incidentId_ = "";
-    target_ = "";
+    connection_ = "";
     system_ = 0;
     note_ = "";
   }
@@ -64,8 +64,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object resumeToken_ = "";
   /**
    * <pre>
-   * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused, with
-   * RESUME_TOKEN_EXPIRED, if the event was lost because the database was put back from a copy.
+   * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused with
+   * RESUME_TOKEN_EXPIRED if the event was lost because the database was restored from a backup.
    * </pre>
    *
    * <code>string resume_token = 1 [json_name = "resumeToken"];</code>
@@ -86,8 +86,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused, with
-   * RESUME_TOKEN_EXPIRED, if the event was lost because the database was put back from a copy.
+   * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused with
+   * RESUME_TOKEN_EXPIRED if the event was lost because the database was restored from a backup.
    * </pre>
    *
    * <code>string resume_token = 1 [json_name = "resumeToken"];</code>
@@ -112,8 +112,8 @@ private static final long serialVersionUID = 0L;
   private long sequence_ = 0L;
   /**
    * <pre>
-   * Output only. Place of the event among all events: ever growing, gap-free without filters. Example: after event 41
-   * comes event 42. Where a database was put back from a copy, numbers of the events that were lost are given out again.
+   * Output only. Position of the event among all events: strictly increasing, without gaps in a stream without filters. Example:
+   * event 42 follows event 41. After a database was restored from a backup, the numbers of lost events are reused.
    * </pre>
    *
    * <code>uint64 sequence = 2 [json_name = "sequence"];</code>
@@ -193,7 +193,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object incidentId_ = "";
   /**
    * <pre>
-   * Output only. The incident. Empty for TARGET_ kinds.
+   * Output only. ID of the incident. Empty for the CONNECTION_ kinds.
    * </pre>
    *
    * <code>string incident_id = 5 [json_name = "incidentId"];</code>
@@ -214,7 +214,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The incident. Empty for TARGET_ kinds.
+   * Output only. ID of the incident. Empty for the CONNECTION_ kinds.
    * </pre>
    *
    * <code>string incident_id = 5 [json_name = "incidentId"];</code>
@@ -235,47 +235,47 @@ private static final long serialVersionUID = 0L;
     }
   }
 
-  public static final int TARGET_FIELD_NUMBER = 6;
+  public static final int CONNECTION_FIELD_NUMBER = 6;
   @SuppressWarnings("serial")
-  private volatile java.lang.Object target_ = "";
+  private volatile java.lang.Object connection_ = "";
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 6 [json_name = "target"];</code>
-   * @return The target.
+   * <code>string connection = 6 [json_name = "connection"];</code>
+   * @return The connection.
    */
   @java.lang.Override
-  public java.lang.String getTarget() {
-    java.lang.Object ref = target_;
+  public java.lang.String getConnection() {
+    java.lang.Object ref = connection_;
     if (ref instanceof java.lang.String) {
       return (java.lang.String) ref;
     } else {
       com.google.protobuf.ByteString bs = 
           (com.google.protobuf.ByteString) ref;
       java.lang.String s = bs.toStringUtf8();
-      target_ = s;
+      connection_ = s;
       return s;
     }
   }
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 6 [json_name = "target"];</code>
-   * @return The bytes for target.
+   * <code>string connection = 6 [json_name = "connection"];</code>
+   * @return The bytes for connection.
    */
   @java.lang.Override
   public com.google.protobuf.ByteString
-      getTargetBytes() {
-    java.lang.Object ref = target_;
+      getConnectionBytes() {
+    java.lang.Object ref = connection_;
     if (ref instanceof java.lang.String) {
       com.google.protobuf.ByteString b = 
           com.google.protobuf.ByteString.copyFromUtf8(
               (java.lang.String) ref);
-      target_ = b;
+      connection_ = b;
       return b;
     } else {
       return (com.google.protobuf.ByteString) ref;
@@ -286,7 +286,7 @@ private static final long serialVersionUID = 0L;
   private int system_ = 0;
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of the ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 7 [json_name = "system"];</code>
@@ -297,7 +297,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of the ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 7 [json_name = "system"];</code>
@@ -312,7 +312,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.Delivery delivery_;
   /**
    * <pre>
-   * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+   * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 8 [json_name = "delivery"];</code>
@@ -324,7 +324,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+   * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 8 [json_name = "delivery"];</code>
@@ -336,7 +336,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+   * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 8 [json_name = "delivery"];</code>
@@ -351,7 +351,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object note_ = "";
   /**
    * <pre>
-   * Output only. What the operator said who caused it, or what troubles the target. Often empty.
+   * Output only. What happened, for people, with the note of the operator; for the CONNECTION_ kinds the cause. May be empty.
    * </pre>
    *
    * <code>string note = 9 [json_name = "note"];</code>
@@ -372,7 +372,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What the operator said who caused it, or what troubles the target. Often empty.
+   * Output only. What happened, for people, with the note of the operator; for the CONNECTION_ kinds the cause. May be empty.
    * </pre>
    *
    * <code>string note = 9 [json_name = "note"];</code>
@@ -422,8 +422,8 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(incidentId_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 5, incidentId_);
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(target_)) {
-      com.google.protobuf.GeneratedMessage.writeString(output, 6, target_);
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(connection_)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 6, connection_);
     }
     if (system_ != com.rhythmx.ticketing.v1.TicketSystem.TICKET_SYSTEM_UNSPECIFIED.getNumber()) {
       output.writeEnum(7, system_);
@@ -456,8 +456,8 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(incidentId_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(5, incidentId_);
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(target_)) {
-      size += com.google.protobuf.GeneratedMessage.computeStringSize(6, target_);
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(connection_)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(6, connection_);
     }
     if (system_ != com.rhythmx.ticketing.v1.TicketSystem.TICKET_SYSTEM_UNSPECIFIED.getNumber()) {
       size += com.google.protobuf.CodedOutputStream
@@ -506,8 +506,8 @@ private static final long serialVersionUID = 0L;
     if (kind_ != other.kind_) return false;
     if (!getIncidentId()
         .equals(other.getIncidentId())) return false;
-    if (!getTarget()
-        .equals(other.getTarget())) return false;
+    if (!getConnection()
+        .equals(other.getConnection())) return false;
     if (system_ != other.system_) return false;
     if (hasDelivery() != other.hasDelivery()) return false;
     if (hasDelivery()) {
@@ -540,8 +540,8 @@ private static final long serialVersionUID = 0L;
     hash = (53 * hash) + kind_;
     hash = (37 * hash) + INCIDENT_ID_FIELD_NUMBER;
     hash = (53 * hash) + getIncidentId().hashCode();
-    hash = (37 * hash) + TARGET_FIELD_NUMBER;
-    hash = (53 * hash) + getTarget().hashCode();
+    hash = (37 * hash) + CONNECTION_FIELD_NUMBER;
+    hash = (53 * hash) + getConnection().hashCode();
     hash = (37 * hash) + SYSTEM_FIELD_NUMBER;
     hash = (53 * hash) + system_;
     if (hasDelivery()) {
@@ -649,7 +649,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Something that happened to a delivery or to a target. Stored in the same transaction as the change itself.
+   * A change of a delivery or of the condition of a connection. Stored in the same transaction as the change.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.TicketEvent}
@@ -701,7 +701,7 @@ private static final long serialVersionUID = 0L;
       }
       kind_ = 0;
       incidentId_ = "";
-      target_ = "";
+      connection_ = "";
       system_ = 0;
       delivery_ = null;
       if (deliveryBuilder_ != null) {
@@ -762,7 +762,7 @@ private static final long serialVersionUID = 0L;
         result.incidentId_ = incidentId_;
       }
       if (((from_bitField0_ & 0x00000020) != 0)) {
-        result.target_ = target_;
+        result.connection_ = connection_;
       }
       if (((from_bitField0_ & 0x00000040) != 0)) {
         result.system_ = system_;
@@ -810,8 +810,8 @@ private static final long serialVersionUID = 0L;
         bitField0_ |= 0x00000010;
         onChanged();
       }
-      if (!other.getTarget().isEmpty()) {
-        target_ = other.target_;
+      if (!other.getConnection().isEmpty()) {
+        connection_ = other.connection_;
         bitField0_ |= 0x00000020;
         onChanged();
       }
@@ -878,7 +878,7 @@ private static final long serialVersionUID = 0L;
               break;
             } // case 42
             case 50: {
-              target_ = input.readStringRequireUtf8();
+              connection_ = input.readStringRequireUtf8();
               bitField0_ |= 0x00000020;
               break;
             } // case 50
@@ -919,8 +919,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object resumeToken_ = "";
     /**
      * <pre>
-     * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused, with
-     * RESUME_TOKEN_EXPIRED, if the event was lost because the database was put back from a copy.
+     * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused with
+     * RESUME_TOKEN_EXPIRED if the event was lost because the database was restored from a backup.
      * </pre>
      *
      * <code>string resume_token = 1 [json_name = "resumeToken"];</code>
@@ -940,8 +940,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused, with
-     * RESUME_TOKEN_EXPIRED, if the event was lost because the database was put back from a copy.
+     * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused with
+     * RESUME_TOKEN_EXPIRED if the event was lost because the database was restored from a backup.
      * </pre>
      *
      * <code>string resume_token = 1 [json_name = "resumeToken"];</code>
@@ -962,8 +962,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused, with
-     * RESUME_TOKEN_EXPIRED, if the event was lost because the database was put back from a copy.
+     * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused with
+     * RESUME_TOKEN_EXPIRED if the event was lost because the database was restored from a backup.
      * </pre>
      *
      * <code>string resume_token = 1 [json_name = "resumeToken"];</code>
@@ -980,8 +980,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused, with
-     * RESUME_TOKEN_EXPIRED, if the event was lost because the database was put back from a copy.
+     * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused with
+     * RESUME_TOKEN_EXPIRED if the event was lost because the database was restored from a backup.
      * </pre>
      *
      * <code>string resume_token = 1 [json_name = "resumeToken"];</code>
@@ -995,8 +995,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused, with
-     * RESUME_TOKEN_EXPIRED, if the event was lost because the database was put back from a copy.
+     * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused with
+     * RESUME_TOKEN_EXPIRED if the event was lost because the database was restored from a backup.
      * </pre>
      *
      * <code>string resume_token = 1 [json_name = "resumeToken"];</code>
@@ -1016,8 +1016,8 @@ private static final long serialVersionUID = 0L;
     private long sequence_ ;
     /**
      * <pre>
-     * Output only. Place of the event among all events: ever growing, gap-free without filters. Example: after event 41
-     * comes event 42. Where a database was put back from a copy, numbers of the events that were lost are given out again.
+     * Output only. Position of the event among all events: strictly increasing, without gaps in a stream without filters. Example:
+     * event 42 follows event 41. After a database was restored from a backup, the numbers of lost events are reused.
      * </pre>
      *
      * <code>uint64 sequence = 2 [json_name = "sequence"];</code>
@@ -1029,8 +1029,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Place of the event among all events: ever growing, gap-free without filters. Example: after event 41
-     * comes event 42. Where a database was put back from a copy, numbers of the events that were lost are given out again.
+     * Output only. Position of the event among all events: strictly increasing, without gaps in a stream without filters. Example:
+     * event 42 follows event 41. After a database was restored from a backup, the numbers of lost events are reused.
      * </pre>
      *
      * <code>uint64 sequence = 2 [json_name = "sequence"];</code>
@@ -1046,8 +1046,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Place of the event among all events: ever growing, gap-free without filters. Example: after event 41
-     * comes event 42. Where a database was put back from a copy, numbers of the events that were lost are given out again.
+     * Output only. Position of the event among all events: strictly increasing, without gaps in a stream without filters. Example:
+     * event 42 follows event 41. After a database was restored from a backup, the numbers of lost events are reused.
      * </pre>
      *
      * <code>uint64 sequence = 2 [json_name = "sequence"];</code>
@@ -1290,7 +1290,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object incidentId_ = "";
     /**
      * <pre>
-     * Output only. The incident. Empty for TARGET_ kinds.
+     * Output only. ID of the incident. Empty for the CONNECTION_ kinds.
      * </pre>
      *
      * <code>string incident_id = 5 [json_name = "incidentId"];</code>
@@ -1310,7 +1310,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The incident. Empty for TARGET_ kinds.
+     * Output only. ID of the incident. Empty for the CONNECTION_ kinds.
      * </pre>
      *
      * <code>string incident_id = 5 [json_name = "incidentId"];</code>
@@ -1331,7 +1331,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The incident. Empty for TARGET_ kinds.
+     * Output only. ID of the incident. Empty for the CONNECTION_ kinds.
      * </pre>
      *
      * <code>string incident_id = 5 [json_name = "incidentId"];</code>
@@ -1348,7 +1348,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The incident. Empty for TARGET_ kinds.
+     * Output only. ID of the incident. Empty for the CONNECTION_ kinds.
      * </pre>
      *
      * <code>string incident_id = 5 [json_name = "incidentId"];</code>
@@ -1362,7 +1362,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The incident. Empty for TARGET_ kinds.
+     * Output only. ID of the incident. Empty for the CONNECTION_ kinds.
      * </pre>
      *
      * <code>string incident_id = 5 [json_name = "incidentId"];</code>
@@ -1379,22 +1379,22 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    private java.lang.Object target_ = "";
+    private java.lang.Object connection_ = "";
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 6 [json_name = "target"];</code>
-     * @return The target.
+     * <code>string connection = 6 [json_name = "connection"];</code>
+     * @return The connection.
      */
-    public java.lang.String getTarget() {
-      java.lang.Object ref = target_;
+    public java.lang.String getConnection() {
+      java.lang.Object ref = connection_;
       if (!(ref instanceof java.lang.String)) {
         com.google.protobuf.ByteString bs =
             (com.google.protobuf.ByteString) ref;
         java.lang.String s = bs.toStringUtf8();
-        target_ = s;
+        connection_ = s;
         return s;
       } else {
         return (java.lang.String) ref;
@@ -1402,20 +1402,20 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 6 [json_name = "target"];</code>
-     * @return The bytes for target.
+     * <code>string connection = 6 [json_name = "connection"];</code>
+     * @return The bytes for connection.
      */
     public com.google.protobuf.ByteString
-        getTargetBytes() {
-      java.lang.Object ref = target_;
+        getConnectionBytes() {
+      java.lang.Object ref = connection_;
       if (ref instanceof String) {
         com.google.protobuf.ByteString b = 
             com.google.protobuf.ByteString.copyFromUtf8(
                 (java.lang.String) ref);
-        target_ = b;
+        connection_ = b;
         return b;
       } else {
         return (com.google.protobuf.ByteString) ref;
@@ -1423,49 +1423,49 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 6 [json_name = "target"];</code>
-     * @param value The target to set.
+     * <code>string connection = 6 [json_name = "connection"];</code>
+     * @param value The connection to set.
      * @return This builder for chaining.
      */
-    public Builder setTarget(
+    public Builder setConnection(
         java.lang.String value) {
       java.util.Objects.requireNonNull(value);
-      target_ = value;
+      connection_ = value;
       bitField0_ |= 0x00000020;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 6 [json_name = "target"];</code>
+     * <code>string connection = 6 [json_name = "connection"];</code>
      * @return This builder for chaining.
      */
-    public Builder clearTarget() {
-      target_ = getDefaultInstance().getTarget();
+    public Builder clearConnection() {
+      connection_ = getDefaultInstance().getConnection();
       bitField0_ = (bitField0_ & ~0x00000020);
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 6 [json_name = "target"];</code>
-     * @param value The bytes for target to set.
+     * <code>string connection = 6 [json_name = "connection"];</code>
+     * @param value The bytes for connection to set.
      * @return This builder for chaining.
      */
-    public Builder setTargetBytes(
+    public Builder setConnectionBytes(
         com.google.protobuf.ByteString value) {
       java.util.Objects.requireNonNull(value);
       checkByteStringIsUtf8(value);
-      target_ = value;
+      connection_ = value;
       bitField0_ |= 0x00000020;
       onChanged();
       return this;
@@ -1474,7 +1474,7 @@ private static final long serialVersionUID = 0L;
     private int system_ = 0;
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of the ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 7 [json_name = "system"];</code>
@@ -1485,7 +1485,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of the ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 7 [json_name = "system"];</code>
@@ -1500,7 +1500,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of the ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 7 [json_name = "system"];</code>
@@ -1513,7 +1513,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of the ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 7 [json_name = "system"];</code>
@@ -1530,7 +1530,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of the ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 7 [json_name = "system"];</code>
@@ -1548,7 +1548,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.Delivery, com.rhythmx.ticketing.v1.Delivery.Builder, com.rhythmx.ticketing.v1.DeliveryOrBuilder> deliveryBuilder_;
     /**
      * <pre>
-     * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+     * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 8 [json_name = "delivery"];</code>
@@ -1559,7 +1559,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+     * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 8 [json_name = "delivery"];</code>
@@ -1574,7 +1574,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+     * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 8 [json_name = "delivery"];</code>
@@ -1592,7 +1592,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+     * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 8 [json_name = "delivery"];</code>
@@ -1610,7 +1610,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+     * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 8 [json_name = "delivery"];</code>
@@ -1635,7 +1635,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+     * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 8 [json_name = "delivery"];</code>
@@ -1652,7 +1652,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+     * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 8 [json_name = "delivery"];</code>
@@ -1664,7 +1664,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+     * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 8 [json_name = "delivery"];</code>
@@ -1679,7 +1679,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+     * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 8 [json_name = "delivery"];</code>
@@ -1701,7 +1701,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object note_ = "";
     /**
      * <pre>
-     * Output only. What the operator said who caused it, or what troubles the target. Often empty.
+     * Output only. What happened, for people, with the note of the operator; for the CONNECTION_ kinds the cause. May be empty.
      * </pre>
      *
      * <code>string note = 9 [json_name = "note"];</code>
@@ -1721,7 +1721,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What the operator said who caused it, or what troubles the target. Often empty.
+     * Output only. What happened, for people, with the note of the operator; for the CONNECTION_ kinds the cause. May be empty.
      * </pre>
      *
      * <code>string note = 9 [json_name = "note"];</code>
@@ -1742,7 +1742,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What the operator said who caused it, or what troubles the target. Often empty.
+     * Output only. What happened, for people, with the note of the operator; for the CONNECTION_ kinds the cause. May be empty.
      * </pre>
      *
      * <code>string note = 9 [json_name = "note"];</code>
@@ -1759,7 +1759,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What the operator said who caused it, or what troubles the target. Often empty.
+     * Output only. What happened, for people, with the note of the operator; for the CONNECTION_ kinds the cause. May be empty.
      * </pre>
      *
      * <code>string note = 9 [json_name = "note"];</code>
@@ -1773,7 +1773,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What the operator said who caused it, or what troubles the target. Often empty.
+     * Output only. What happened, for people, with the note of the operator; for the CONNECTION_ kinds the cause. May be empty.
      * </pre>
      *
      * <code>string note = 9 [json_name = "note"];</code>

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * What happened.
+ * Kind of an event.
  * </pre>
  *
  * Protobuf enum {@code rhythmx.ticketing.v1.TicketEventKind}
@@ -41,7 +41,7 @@ public enum TicketEventKind
   TICKET_EVENT_KIND_SNAPSHOT_UPDATED(2),
   /**
    * <pre>
-   * An attempt was started: the delivery is ATTEMPTING.
+   * An attempt started: the delivery is ATTEMPTING.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_ATTEMPT_STARTED = 3;</code>
@@ -49,7 +49,7 @@ public enum TicketEventKind
   TICKET_EVENT_KIND_ATTEMPT_STARTED(3),
   /**
    * <pre>
-   * The delivery is WAITING: an attempt failed and will be repeated, or its target admits none just now.
+   * The delivery is WAITING: an attempt failed and will be retried, or its connection is not sending.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_WAITING = 4;</code>
@@ -57,8 +57,8 @@ public enum TicketEventKind
   TICKET_EVENT_KIND_WAITING(4),
   /**
    * <pre>
-   * The outcome of an attempt is unknown: the delivery is RECONCILING. Comes once more if no look-up can settle it, since the
-   * search is not known to show tickets of this service: `last_error` says then what a person has to do.
+   * The outcome of an attempt is unknown: the delivery is RECONCILING. Sent again if no look-up can settle it, because the search
+   * is not known to show tickets of this service: `last_error` says then what an operator has to do.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_RECONCILING = 5;</code>
@@ -82,7 +82,7 @@ public enum TicketEventKind
   TICKET_EVENT_KIND_FAILED(7),
   /**
    * <pre>
-   * A failed or waiting delivery was made due: by an operator, by changed settings or because the target recovered.
+   * A failed or waiting delivery was made due: by an operator, by changed settings or because the connection recovered.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_REARMED = 8;</code>
@@ -90,7 +90,7 @@ public enum TicketEventKind
   TICKET_EVENT_KIND_REARMED(8),
   /**
    * <pre>
-   * An operator gave the delivery up: it is CANCELLED.
+   * An operator cancelled the delivery: it is CANCELLED.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_CANCELLED = 9;</code>
@@ -98,7 +98,7 @@ public enum TicketEventKind
   TICKET_EVENT_KIND_CANCELLED(9),
   /**
    * <pre>
-   * An operator told which ticket it is, or corrected what an operator had told before: the delivery is DELIVERED.
+   * An operator named the ticket, or corrected a ticket that an operator had named: the delivery is DELIVERED.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_RESOLVED = 10;</code>
@@ -106,8 +106,8 @@ public enum TicketEventKind
   TICKET_EVENT_KIND_RESOLVED(10),
   /**
    * <pre>
-   * A later search found a second ticket with the same marker, or that another one of those known is the oldest: it is
-   * the delivery's ticket now.
+   * A duplicate scan found a further ticket with the same marker, or found that another known one is the oldest and became the
+   * delivery's ticket.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_DUPLICATE_FOUND = 11;</code>
@@ -115,45 +115,46 @@ public enum TicketEventKind
   TICKET_EVENT_KIND_DUPLICATE_FOUND(11),
   /**
    * <pre>
-   * The target asked for a pause (429): its deliveries wait until it is over.
+   * The ticket system asked for a pause (429): deliveries of the connection wait until it is over.
    * </pre>
    *
-   * <code>TICKET_EVENT_KIND_TARGET_THROTTLED = 12;</code>
+   * <code>TICKET_EVENT_KIND_CONNECTION_THROTTLED = 12;</code>
    */
-  TICKET_EVENT_KIND_TARGET_THROTTLED(12),
+  TICKET_EVENT_KIND_CONNECTION_THROTTLED(12),
   /**
    * <pre>
-   * The target refused the login (401 or 403): one delivery a tick probes it.
+   * The ticket system refused the login (401 or 403): one delivery a tick probes it.
    * </pre>
    *
-   * <code>TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED = 13;</code>
+   * <code>TICKET_EVENT_KIND_CONNECTION_LOGIN_REFUSED = 13;</code>
    */
-  TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED(13),
+  TICKET_EVENT_KIND_CONNECTION_LOGIN_REFUSED(13),
   /**
    * <pre>
-   * The account at the target is locked or may be soon: nothing is sent until the login is changed (address,
-   * account or secret), a test passes, or RetryDelivery sends one.
+   * The account is locked or could be locked by further refused logins: nothing is sent until the login is changed (address,
+   * account or secret), a test passes, or RetryDelivery sends a delivery.
    * </pre>
    *
-   * <code>TICKET_EVENT_KIND_TARGET_SUSPENDED = 14;</code>
+   * <code>TICKET_EVENT_KIND_CONNECTION_SUSPENDED = 14;</code>
    */
-  TICKET_EVENT_KIND_TARGET_SUSPENDED(14),
+  TICKET_EVENT_KIND_CONNECTION_SUSPENDED(14),
   /**
    * <pre>
-   * The target failed repeatedly, or a delivery spent its retries on such failures: one delivery a tick probes it.
+   * The circuit breaker opened: the ticket system failed repeatedly, or a delivery spent its retries on such failures. One
+   * delivery a tick probes it.
    * </pre>
    *
-   * <code>TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED = 15;</code>
+   * <code>TICKET_EVENT_KIND_CONNECTION_CIRCUIT_OPENED = 15;</code>
    */
-  TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED(15),
+  TICKET_EVENT_KIND_CONNECTION_CIRCUIT_OPENED(15),
   /**
    * <pre>
-   * Deliveries to the target run again.
+   * Deliveries of the connection are sent again.
    * </pre>
    *
-   * <code>TICKET_EVENT_KIND_TARGET_RECOVERED = 16;</code>
+   * <code>TICKET_EVENT_KIND_CONNECTION_RECOVERED = 16;</code>
    */
-  TICKET_EVENT_KIND_TARGET_RECOVERED(16),
+  TICKET_EVENT_KIND_CONNECTION_RECOVERED(16),
   UNRECOGNIZED(-1),
   ;
 
@@ -192,7 +193,7 @@ public enum TicketEventKind
   public static final int TICKET_EVENT_KIND_SNAPSHOT_UPDATED_VALUE = 2;
   /**
    * <pre>
-   * An attempt was started: the delivery is ATTEMPTING.
+   * An attempt started: the delivery is ATTEMPTING.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_ATTEMPT_STARTED = 3;</code>
@@ -200,7 +201,7 @@ public enum TicketEventKind
   public static final int TICKET_EVENT_KIND_ATTEMPT_STARTED_VALUE = 3;
   /**
    * <pre>
-   * The delivery is WAITING: an attempt failed and will be repeated, or its target admits none just now.
+   * The delivery is WAITING: an attempt failed and will be retried, or its connection is not sending.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_WAITING = 4;</code>
@@ -208,8 +209,8 @@ public enum TicketEventKind
   public static final int TICKET_EVENT_KIND_WAITING_VALUE = 4;
   /**
    * <pre>
-   * The outcome of an attempt is unknown: the delivery is RECONCILING. Comes once more if no look-up can settle it, since the
-   * search is not known to show tickets of this service: `last_error` says then what a person has to do.
+   * The outcome of an attempt is unknown: the delivery is RECONCILING. Sent again if no look-up can settle it, because the search
+   * is not known to show tickets of this service: `last_error` says then what an operator has to do.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_RECONCILING = 5;</code>
@@ -233,7 +234,7 @@ public enum TicketEventKind
   public static final int TICKET_EVENT_KIND_FAILED_VALUE = 7;
   /**
    * <pre>
-   * A failed or waiting delivery was made due: by an operator, by changed settings or because the target recovered.
+   * A failed or waiting delivery was made due: by an operator, by changed settings or because the connection recovered.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_REARMED = 8;</code>
@@ -241,7 +242,7 @@ public enum TicketEventKind
   public static final int TICKET_EVENT_KIND_REARMED_VALUE = 8;
   /**
    * <pre>
-   * An operator gave the delivery up: it is CANCELLED.
+   * An operator cancelled the delivery: it is CANCELLED.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_CANCELLED = 9;</code>
@@ -249,7 +250,7 @@ public enum TicketEventKind
   public static final int TICKET_EVENT_KIND_CANCELLED_VALUE = 9;
   /**
    * <pre>
-   * An operator told which ticket it is, or corrected what an operator had told before: the delivery is DELIVERED.
+   * An operator named the ticket, or corrected a ticket that an operator had named: the delivery is DELIVERED.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_RESOLVED = 10;</code>
@@ -257,8 +258,8 @@ public enum TicketEventKind
   public static final int TICKET_EVENT_KIND_RESOLVED_VALUE = 10;
   /**
    * <pre>
-   * A later search found a second ticket with the same marker, or that another one of those known is the oldest: it is
-   * the delivery's ticket now.
+   * A duplicate scan found a further ticket with the same marker, or found that another known one is the oldest and became the
+   * delivery's ticket.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_DUPLICATE_FOUND = 11;</code>
@@ -266,45 +267,46 @@ public enum TicketEventKind
   public static final int TICKET_EVENT_KIND_DUPLICATE_FOUND_VALUE = 11;
   /**
    * <pre>
-   * The target asked for a pause (429): its deliveries wait until it is over.
+   * The ticket system asked for a pause (429): deliveries of the connection wait until it is over.
    * </pre>
    *
-   * <code>TICKET_EVENT_KIND_TARGET_THROTTLED = 12;</code>
+   * <code>TICKET_EVENT_KIND_CONNECTION_THROTTLED = 12;</code>
    */
-  public static final int TICKET_EVENT_KIND_TARGET_THROTTLED_VALUE = 12;
+  public static final int TICKET_EVENT_KIND_CONNECTION_THROTTLED_VALUE = 12;
   /**
    * <pre>
-   * The target refused the login (401 or 403): one delivery a tick probes it.
+   * The ticket system refused the login (401 or 403): one delivery a tick probes it.
    * </pre>
    *
-   * <code>TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED = 13;</code>
+   * <code>TICKET_EVENT_KIND_CONNECTION_LOGIN_REFUSED = 13;</code>
    */
-  public static final int TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED_VALUE = 13;
+  public static final int TICKET_EVENT_KIND_CONNECTION_LOGIN_REFUSED_VALUE = 13;
   /**
    * <pre>
-   * The account at the target is locked or may be soon: nothing is sent until the login is changed (address,
-   * account or secret), a test passes, or RetryDelivery sends one.
+   * The account is locked or could be locked by further refused logins: nothing is sent until the login is changed (address,
+   * account or secret), a test passes, or RetryDelivery sends a delivery.
    * </pre>
    *
-   * <code>TICKET_EVENT_KIND_TARGET_SUSPENDED = 14;</code>
+   * <code>TICKET_EVENT_KIND_CONNECTION_SUSPENDED = 14;</code>
    */
-  public static final int TICKET_EVENT_KIND_TARGET_SUSPENDED_VALUE = 14;
+  public static final int TICKET_EVENT_KIND_CONNECTION_SUSPENDED_VALUE = 14;
   /**
    * <pre>
-   * The target failed repeatedly, or a delivery spent its retries on such failures: one delivery a tick probes it.
+   * The circuit breaker opened: the ticket system failed repeatedly, or a delivery spent its retries on such failures. One
+   * delivery a tick probes it.
    * </pre>
    *
-   * <code>TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED = 15;</code>
+   * <code>TICKET_EVENT_KIND_CONNECTION_CIRCUIT_OPENED = 15;</code>
    */
-  public static final int TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED_VALUE = 15;
+  public static final int TICKET_EVENT_KIND_CONNECTION_CIRCUIT_OPENED_VALUE = 15;
   /**
    * <pre>
-   * Deliveries to the target run again.
+   * Deliveries of the connection are sent again.
    * </pre>
    *
-   * <code>TICKET_EVENT_KIND_TARGET_RECOVERED = 16;</code>
+   * <code>TICKET_EVENT_KIND_CONNECTION_RECOVERED = 16;</code>
    */
-  public static final int TICKET_EVENT_KIND_TARGET_RECOVERED_VALUE = 16;
+  public static final int TICKET_EVENT_KIND_CONNECTION_RECOVERED_VALUE = 16;
 
 
   public final int getNumber() {
@@ -343,11 +345,11 @@ public enum TicketEventKind
       case 9: return TICKET_EVENT_KIND_CANCELLED;
       case 10: return TICKET_EVENT_KIND_RESOLVED;
       case 11: return TICKET_EVENT_KIND_DUPLICATE_FOUND;
-      case 12: return TICKET_EVENT_KIND_TARGET_THROTTLED;
-      case 13: return TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED;
-      case 14: return TICKET_EVENT_KIND_TARGET_SUSPENDED;
-      case 15: return TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED;
-      case 16: return TICKET_EVENT_KIND_TARGET_RECOVERED;
+      case 12: return TICKET_EVENT_KIND_CONNECTION_THROTTLED;
+      case 13: return TICKET_EVENT_KIND_CONNECTION_LOGIN_REFUSED;
+      case 14: return TICKET_EVENT_KIND_CONNECTION_SUSPENDED;
+      case 15: return TICKET_EVENT_KIND_CONNECTION_CIRCUIT_OPENED;
+      case 16: return TICKET_EVENT_KIND_CONNECTION_RECOVERED;
       default: return null;
     }
   }

@@ -12,8 +12,8 @@ public interface TicketEventOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused, with
-   * RESUME_TOKEN_EXPIRED, if the event was lost because the database was put back from a copy.
+   * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused with
+   * RESUME_TOKEN_EXPIRED if the event was lost because the database was restored from a backup.
    * </pre>
    *
    * <code>string resume_token = 1 [json_name = "resumeToken"];</code>
@@ -22,8 +22,8 @@ public interface TicketEventOrBuilder extends
   java.lang.String getResumeToken();
   /**
    * <pre>
-   * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused, with
-   * RESUME_TOKEN_EXPIRED, if the event was lost because the database was put back from a copy.
+   * Output only. Resumes the stream after this event. Opaque; valid across restarts of the server. Refused with
+   * RESUME_TOKEN_EXPIRED if the event was lost because the database was restored from a backup.
    * </pre>
    *
    * <code>string resume_token = 1 [json_name = "resumeToken"];</code>
@@ -34,8 +34,8 @@ public interface TicketEventOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Place of the event among all events: ever growing, gap-free without filters. Example: after event 41
-   * comes event 42. Where a database was put back from a copy, numbers of the events that were lost are given out again.
+   * Output only. Position of the event among all events: strictly increasing, without gaps in a stream without filters. Example:
+   * event 42 follows event 41. After a database was restored from a backup, the numbers of lost events are reused.
    * </pre>
    *
    * <code>uint64 sequence = 2 [json_name = "sequence"];</code>
@@ -91,7 +91,7 @@ public interface TicketEventOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The incident. Empty for TARGET_ kinds.
+   * Output only. ID of the incident. Empty for the CONNECTION_ kinds.
    * </pre>
    *
    * <code>string incident_id = 5 [json_name = "incidentId"];</code>
@@ -100,7 +100,7 @@ public interface TicketEventOrBuilder extends
   java.lang.String getIncidentId();
   /**
    * <pre>
-   * Output only. The incident. Empty for TARGET_ kinds.
+   * Output only. ID of the incident. Empty for the CONNECTION_ kinds.
    * </pre>
    *
    * <code>string incident_id = 5 [json_name = "incidentId"];</code>
@@ -111,27 +111,27 @@ public interface TicketEventOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 6 [json_name = "target"];</code>
-   * @return The target.
+   * <code>string connection = 6 [json_name = "connection"];</code>
+   * @return The connection.
    */
-  java.lang.String getTarget();
+  java.lang.String getConnection();
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 6 [json_name = "target"];</code>
-   * @return The bytes for target.
+   * <code>string connection = 6 [json_name = "connection"];</code>
+   * @return The bytes for connection.
    */
   com.google.protobuf.ByteString
-      getTargetBytes();
+      getConnectionBytes();
 
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of the ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 7 [json_name = "system"];</code>
@@ -140,7 +140,7 @@ public interface TicketEventOrBuilder extends
   int getSystemValue();
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of the ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 7 [json_name = "system"];</code>
@@ -150,7 +150,7 @@ public interface TicketEventOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+   * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 8 [json_name = "delivery"];</code>
@@ -159,7 +159,7 @@ public interface TicketEventOrBuilder extends
   boolean hasDelivery();
   /**
    * <pre>
-   * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+   * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 8 [json_name = "delivery"];</code>
@@ -168,7 +168,7 @@ public interface TicketEventOrBuilder extends
   com.rhythmx.ticketing.v1.Delivery getDelivery();
   /**
    * <pre>
-   * Output only. The delivery as it stood after the event, without its attempts. Absent for TARGET_ kinds.
+   * Output only. The delivery after the event, without its attempts. Absent for the CONNECTION_ kinds.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 8 [json_name = "delivery"];</code>
@@ -177,7 +177,7 @@ public interface TicketEventOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What the operator said who caused it, or what troubles the target. Often empty.
+   * Output only. What happened, for people, with the note of the operator; for the CONNECTION_ kinds the cause. May be empty.
    * </pre>
    *
    * <code>string note = 9 [json_name = "note"];</code>
@@ -186,7 +186,7 @@ public interface TicketEventOrBuilder extends
   java.lang.String getNote();
   /**
    * <pre>
-   * Output only. What the operator said who caused it, or what troubles the target. Often empty.
+   * Output only. What happened, for people, with the note of the operator; for the CONNECTION_ kinds the cause. May be empty.
    * </pre>
    *
    * <code>string note = 9 [json_name = "note"];</code>

@@ -27,10 +27,10 @@ public final class TicketProto extends com.google.protobuf.GeneratedFile {
         (com.google.protobuf.ExtensionRegistryLite) registry);
   }
   static final com.google.protobuf.Descriptors.Descriptor
-    internal_static_rhythmx_ticketing_v1_Ticket_descriptor;
+    internal_static_rhythmx_ticketing_v1_TicketReference_descriptor;
   static final 
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
-      internal_static_rhythmx_ticketing_v1_Ticket_fieldAccessorTable;
+      internal_static_rhythmx_ticketing_v1_TicketReference_fieldAccessorTable;
 
   public static com.google.protobuf.Descriptors.FileDescriptor
       getDescriptor() {
@@ -41,25 +41,25 @@ public final class TicketProto extends com.google.protobuf.GeneratedFile {
   static {
     java.lang.String[] descriptorData = {
       "\n!rhythmx/ticketing/v1/ticket.proto\022\024rhy" +
-      "thmx.ticketing.v1\"<\n\006Ticket\022\016\n\002id\030\001 \001(\tR" +
-      "\002id\022\020\n\003key\030\002 \001(\tR\003key\022\020\n\003url\030\003 \001(\tR\003url*" +
-      "c\n\014TicketSystem\022\035\n\031TICKET_SYSTEM_UNSPECI" +
-      "FIED\020\000\022\026\n\022TICKET_SYSTEM_JIRA\020\001\022\034\n\030TICKET" +
-      "_SYSTEM_SERVICENOW\020\002B\231\001\n\030com.rhythmx.tic" +
-      "keting.v1B\013TicketProtoP\001\242\002\003RTX\252\002\024Rhythmx" +
-      ".Ticketing.V1\312\002\024Rhythmx\\Ticketing\\V1\342\002 R" +
-      "hythmx\\Ticketing\\V1\\GPBMetadata\352\002\026Rhythm" +
-      "x::Ticketing::V1b\006proto3"
+      "thmx.ticketing.v1\"E\n\017TicketReference\022\016\n\002" +
+      "id\030\001 \001(\tR\002id\022\020\n\003key\030\002 \001(\tR\003key\022\020\n\003url\030\003 " +
+      "\001(\tR\003url*c\n\014TicketSystem\022\035\n\031TICKET_SYSTE" +
+      "M_UNSPECIFIED\020\000\022\026\n\022TICKET_SYSTEM_JIRA\020\001\022" +
+      "\034\n\030TICKET_SYSTEM_SERVICENOW\020\002B\231\001\n\030com.rh" +
+      "ythmx.ticketing.v1B\013TicketProtoP\001\242\002\003RTX\252" +
+      "\002\024Rhythmx.Ticketing.V1\312\002\024Rhythmx\\Ticketi" +
+      "ng\\V1\342\002 Rhythmx\\Ticketing\\V1\\GPBMetadata" +
+      "\352\002\026Rhythmx::Ticketing::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
         new com.google.protobuf.Descriptors.FileDescriptor[] {
         });
-    internal_static_rhythmx_ticketing_v1_Ticket_descriptor =
+    internal_static_rhythmx_ticketing_v1_TicketReference_descriptor =
       getDescriptor().getMessageType(0);
-    internal_static_rhythmx_ticketing_v1_Ticket_fieldAccessorTable = new
+    internal_static_rhythmx_ticketing_v1_TicketReference_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
-        internal_static_rhythmx_ticketing_v1_Ticket_descriptor,
+        internal_static_rhythmx_ticketing_v1_TicketReference_descriptor,
         new java.lang.String[] { "Id", "Key", "Url", });
     descriptor.resolveAllFeaturesImmutable();
   }

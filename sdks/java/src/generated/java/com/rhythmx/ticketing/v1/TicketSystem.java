@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * A kind of system that keeps tickets.
+ * A kind of ticket system.
  * </pre>
  *
  * Protobuf enum {@code rhythmx.ticketing.v1.TicketSystem}
@@ -17,7 +17,7 @@ public enum TicketSystem
     implements com.google.protobuf.ProtocolMessageEnum {
   /**
    * <pre>
-   * Not a system: refused wherever a system is required.
+   * Refused wherever a ticket system is required.
    * </pre>
    *
    * <code>TICKET_SYSTEM_UNSPECIFIED = 0;</code>
@@ -25,7 +25,7 @@ public enum TicketSystem
   TICKET_SYSTEM_UNSPECIFIED(0),
   /**
    * <pre>
-   * Jira Cloud or Jira Data Center. Its target is "jira".
+   * Jira Cloud or Jira Data Center. The connection that is named by this value is "jira".
    * </pre>
    *
    * <code>TICKET_SYSTEM_JIRA = 1;</code>
@@ -33,7 +33,7 @@ public enum TicketSystem
   TICKET_SYSTEM_JIRA(1),
   /**
    * <pre>
-   * ServiceNow. Its target is "servicenow".
+   * ServiceNow. The connection that is named by this value is "servicenow".
    * </pre>
    *
    * <code>TICKET_SYSTEM_SERVICENOW = 2;</code>
@@ -53,7 +53,7 @@ public enum TicketSystem
   }
   /**
    * <pre>
-   * Not a system: refused wherever a system is required.
+   * Refused wherever a ticket system is required.
    * </pre>
    *
    * <code>TICKET_SYSTEM_UNSPECIFIED = 0;</code>
@@ -61,7 +61,7 @@ public enum TicketSystem
   public static final int TICKET_SYSTEM_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * Jira Cloud or Jira Data Center. Its target is "jira".
+   * Jira Cloud or Jira Data Center. The connection that is named by this value is "jira".
    * </pre>
    *
    * <code>TICKET_SYSTEM_JIRA = 1;</code>
@@ -69,7 +69,7 @@ public enum TicketSystem
   public static final int TICKET_SYSTEM_JIRA_VALUE = 1;
   /**
    * <pre>
-   * ServiceNow. Its target is "servicenow".
+   * ServiceNow. The connection that is named by this value is "servicenow".
    * </pre>
    *
    * <code>TICKET_SYSTEM_SERVICENOW = 2;</code>

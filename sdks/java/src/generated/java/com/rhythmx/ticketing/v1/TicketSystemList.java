@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * A list of ticket systems that can be present.
+ * A list of ticket systems. The message can be absent.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.TicketSystemList}
@@ -309,7 +309,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A list of ticket systems that can be present.
+   * A list of ticket systems. The message can be absent.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.TicketSystemList}

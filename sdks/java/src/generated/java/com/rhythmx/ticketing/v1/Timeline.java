@@ -133,7 +133,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration activeDuration_;
   /**
    * <pre>
-   * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+   * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
    * </pre>
    *
    * <code>.google.protobuf.Duration active_duration = 3 [json_name = "activeDuration"];</code>
@@ -145,7 +145,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+   * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
    * </pre>
    *
    * <code>.google.protobuf.Duration active_duration = 3 [json_name = "activeDuration"];</code>
@@ -157,7 +157,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+   * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
    * </pre>
    *
    * <code>.google.protobuf.Duration active_duration = 3 [json_name = "activeDuration"];</code>
@@ -879,7 +879,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> activeDurationBuilder_;
     /**
      * <pre>
-     * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+     * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
      * </pre>
      *
      * <code>.google.protobuf.Duration active_duration = 3 [json_name = "activeDuration"];</code>
@@ -890,7 +890,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+     * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
      * </pre>
      *
      * <code>.google.protobuf.Duration active_duration = 3 [json_name = "activeDuration"];</code>
@@ -905,7 +905,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+     * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
      * </pre>
      *
      * <code>.google.protobuf.Duration active_duration = 3 [json_name = "activeDuration"];</code>
@@ -923,7 +923,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+     * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
      * </pre>
      *
      * <code>.google.protobuf.Duration active_duration = 3 [json_name = "activeDuration"];</code>
@@ -941,7 +941,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+     * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
      * </pre>
      *
      * <code>.google.protobuf.Duration active_duration = 3 [json_name = "activeDuration"];</code>
@@ -966,7 +966,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+     * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
      * </pre>
      *
      * <code>.google.protobuf.Duration active_duration = 3 [json_name = "activeDuration"];</code>
@@ -983,7 +983,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+     * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
      * </pre>
      *
      * <code>.google.protobuf.Duration active_duration = 3 [json_name = "activeDuration"];</code>
@@ -995,7 +995,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+     * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
      * </pre>
      *
      * <code>.google.protobuf.Duration active_duration = 3 [json_name = "activeDuration"];</code>
@@ -1010,7 +1010,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+     * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
      * </pre>
      *
      * <code>.google.protobuf.Duration active_duration = 3 [json_name = "activeDuration"];</code>

@@ -66,7 +66,7 @@ public interface TimelineOrBuilder extends
 
   /**
    * <pre>
-   * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+   * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
    * </pre>
    *
    * <code>.google.protobuf.Duration active_duration = 3 [json_name = "activeDuration"];</code>
@@ -75,7 +75,7 @@ public interface TimelineOrBuilder extends
   boolean hasActiveDuration();
   /**
    * <pre>
-   * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+   * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
    * </pre>
    *
    * <code>.google.protobuf.Duration active_duration = 3 [json_name = "activeDuration"];</code>
@@ -84,7 +84,7 @@ public interface TimelineOrBuilder extends
   com.google.protobuf.Duration getActiveDuration();
   /**
    * <pre>
-   * For how long the incident was active. Optional, not negative; absent: `last_alert` less `first_alert`.
+   * Duration of activity. Optional, not negative; absent: `last_alert` less `first_alert`.
    * </pre>
    *
    * <code>.google.protobuf.Duration active_duration = 3 [json_name = "activeDuration"];</code>

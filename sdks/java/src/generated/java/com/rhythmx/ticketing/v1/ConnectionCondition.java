@@ -7,16 +7,16 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Whether deliveries to a target run, and why not.
+ * Whether deliveries of a connection are sent, and if not, why.
  * </pre>
  *
- * Protobuf type {@code rhythmx.ticketing.v1.TargetCondition}
+ * Protobuf type {@code rhythmx.ticketing.v1.ConnectionCondition}
  */
 @com.google.protobuf.Generated
-public final class TargetCondition extends
+public final class ConnectionCondition extends
     com.google.protobuf.GeneratedMessage implements
-    // @@protoc_insertion_point(message_implements:rhythmx.ticketing.v1.TargetCondition)
-    TargetConditionOrBuilder {
+    // @@protoc_insertion_point(message_implements:rhythmx.ticketing.v1.ConnectionCondition)
+    ConnectionConditionOrBuilder {
 private static final long serialVersionUID = 0L;
   static {
     com.google.protobuf.RuntimeVersion.validateProtobufGencodeVersion(
@@ -25,33 +25,33 @@ private static final long serialVersionUID = 0L;
       /* minor= */ 36,
       /* patch= */ 2,
       /* suffix= */ "",
-      "TargetCondition");
+      "ConnectionCondition");
   }
-  // Use TargetCondition.newBuilder() to construct.
-  private TargetCondition(com.google.protobuf.GeneratedMessage.Builder<?> builder) {
+  // Use ConnectionCondition.newBuilder() to construct.
+  private ConnectionCondition(com.google.protobuf.GeneratedMessage.Builder<?> builder) {
     super(builder);
   }
-  private TargetCondition() {
+  private ConnectionCondition() {
     kind_ = 0;
     reason_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
       getDescriptor() {
-    return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_TargetCondition_descriptor;
+    return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_ConnectionCondition_descriptor;
   }
 
   @java.lang.Override
   public com.google.protobuf.Descriptors.Descriptor getDescriptorForType() {
-    return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_TargetCondition_descriptor;
+    return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_ConnectionCondition_descriptor;
   }
 
   @java.lang.Override
   protected com.google.protobuf.GeneratedMessage.FieldAccessorTable
       internalGetFieldAccessorTable() {
-    return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_TargetCondition_fieldAccessorTable
+    return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_ConnectionCondition_fieldAccessorTable
         .ensureFieldAccessorsInitialized(
-            com.rhythmx.ticketing.v1.TargetCondition.class, com.rhythmx.ticketing.v1.TargetCondition.Builder.class);
+            com.rhythmx.ticketing.v1.ConnectionCondition.class, com.rhythmx.ticketing.v1.ConnectionCondition.Builder.class);
   }
 
   private int bitField0_;
@@ -62,7 +62,7 @@ private static final long serialVersionUID = 0L;
    * Output only.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.TargetConditionKind kind = 1 [json_name = "kind"];</code>
+   * <code>.rhythmx.ticketing.v1.ConnectionConditionKind kind = 1 [json_name = "kind"];</code>
    * @return The enum numeric value on the wire for kind.
    */
   @java.lang.Override public int getKindValue() {
@@ -73,19 +73,19 @@ private static final long serialVersionUID = 0L;
    * Output only.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.TargetConditionKind kind = 1 [json_name = "kind"];</code>
+   * <code>.rhythmx.ticketing.v1.ConnectionConditionKind kind = 1 [json_name = "kind"];</code>
    * @return The kind.
    */
-  @java.lang.Override public com.rhythmx.ticketing.v1.TargetConditionKind getKind() {
-    com.rhythmx.ticketing.v1.TargetConditionKind result = com.rhythmx.ticketing.v1.TargetConditionKind.forNumber(kind_);
-    return result == null ? com.rhythmx.ticketing.v1.TargetConditionKind.UNRECOGNIZED : result;
+  @java.lang.Override public com.rhythmx.ticketing.v1.ConnectionConditionKind getKind() {
+    com.rhythmx.ticketing.v1.ConnectionConditionKind result = com.rhythmx.ticketing.v1.ConnectionConditionKind.forNumber(kind_);
+    return result == null ? com.rhythmx.ticketing.v1.ConnectionConditionKind.UNRECOGNIZED : result;
   }
 
   public static final int SINCE_FIELD_NUMBER = 2;
   private com.google.protobuf.Timestamp since_;
   /**
    * <pre>
-   * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+   * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp since = 2 [json_name = "since"];</code>
@@ -97,7 +97,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+   * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp since = 2 [json_name = "since"];</code>
@@ -109,7 +109,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+   * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp since = 2 [json_name = "since"];</code>
@@ -123,7 +123,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp until_;
   /**
    * <pre>
-   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+   * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
    * is over and no request has succeeded since.
    * </pre>
    *
@@ -136,7 +136,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+   * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
    * is over and no request has succeeded since.
    * </pre>
    *
@@ -149,7 +149,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+   * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
    * is over and no request has succeeded since.
    * </pre>
    *
@@ -165,7 +165,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object reason_ = "";
   /**
    * <pre>
-   * Output only. Why, and what to do, for people. Empty for TARGET_CONDITION_KIND_OK.
+   * Output only. Cause and remedy, for people. Empty for CONNECTION_CONDITION_KIND_OK.
    * </pre>
    *
    * <code>string reason = 4 [json_name = "reason"];</code>
@@ -186,7 +186,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Why, and what to do, for people. Empty for TARGET_CONDITION_KIND_OK.
+   * Output only. Cause and remedy, for people. Empty for CONNECTION_CONDITION_KIND_OK.
    * </pre>
    *
    * <code>string reason = 4 [json_name = "reason"];</code>
@@ -221,7 +221,7 @@ private static final long serialVersionUID = 0L;
   @java.lang.Override
   public void writeTo(com.google.protobuf.CodedOutputStream output)
                       throws java.io.IOException {
-    if (kind_ != com.rhythmx.ticketing.v1.TargetConditionKind.TARGET_CONDITION_KIND_UNSPECIFIED.getNumber()) {
+    if (kind_ != com.rhythmx.ticketing.v1.ConnectionConditionKind.CONNECTION_CONDITION_KIND_UNSPECIFIED.getNumber()) {
       output.writeEnum(1, kind_);
     }
     if (((bitField0_ & 0x00000001) != 0)) {
@@ -237,7 +237,7 @@ private static final long serialVersionUID = 0L;
   }
   private int computeSerializedSize_0() {
     int size = 0;
-    if (kind_ != com.rhythmx.ticketing.v1.TargetConditionKind.TARGET_CONDITION_KIND_UNSPECIFIED.getNumber()) {
+    if (kind_ != com.rhythmx.ticketing.v1.ConnectionConditionKind.CONNECTION_CONDITION_KIND_UNSPECIFIED.getNumber()) {
       size += com.google.protobuf.CodedOutputStream
         .computeEnumSize(1, kind_);
     }
@@ -271,10 +271,10 @@ private static final long serialVersionUID = 0L;
     if (obj == this) {
      return true;
     }
-    if (!(obj instanceof com.rhythmx.ticketing.v1.TargetCondition)) {
+    if (!(obj instanceof com.rhythmx.ticketing.v1.ConnectionCondition)) {
       return super.equals(obj);
     }
-    com.rhythmx.ticketing.v1.TargetCondition other = (com.rhythmx.ticketing.v1.TargetCondition) obj;
+    com.rhythmx.ticketing.v1.ConnectionCondition other = (com.rhythmx.ticketing.v1.ConnectionCondition) obj;
 
     if (kind_ != other.kind_) return false;
     if (hasSince() != other.hasSince()) return false;
@@ -317,44 +317,44 @@ private static final long serialVersionUID = 0L;
     return hash;
   }
 
-  public static com.rhythmx.ticketing.v1.TargetCondition parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionCondition parseFrom(
       java.nio.ByteBuffer data)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data);
   }
-  public static com.rhythmx.ticketing.v1.TargetCondition parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionCondition parseFrom(
       java.nio.ByteBuffer data,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data, extensionRegistry);
   }
-  public static com.rhythmx.ticketing.v1.TargetCondition parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionCondition parseFrom(
       com.google.protobuf.ByteString data)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data);
   }
-  public static com.rhythmx.ticketing.v1.TargetCondition parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionCondition parseFrom(
       com.google.protobuf.ByteString data,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data, extensionRegistry);
   }
-  public static com.rhythmx.ticketing.v1.TargetCondition parseFrom(byte[] data)
+  public static com.rhythmx.ticketing.v1.ConnectionCondition parseFrom(byte[] data)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data);
   }
-  public static com.rhythmx.ticketing.v1.TargetCondition parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionCondition parseFrom(
       byte[] data,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data, extensionRegistry);
   }
-  public static com.rhythmx.ticketing.v1.TargetCondition parseFrom(java.io.InputStream input)
+  public static com.rhythmx.ticketing.v1.ConnectionCondition parseFrom(java.io.InputStream input)
       throws java.io.IOException {
     return com.google.protobuf.GeneratedMessage
         .parseWithIOException(PARSER, input);
   }
-  public static com.rhythmx.ticketing.v1.TargetCondition parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionCondition parseFrom(
       java.io.InputStream input,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws java.io.IOException {
@@ -362,26 +362,26 @@ private static final long serialVersionUID = 0L;
         .parseWithIOException(PARSER, input, extensionRegistry);
   }
 
-  public static com.rhythmx.ticketing.v1.TargetCondition parseDelimitedFrom(java.io.InputStream input)
+  public static com.rhythmx.ticketing.v1.ConnectionCondition parseDelimitedFrom(java.io.InputStream input)
       throws java.io.IOException {
     return com.google.protobuf.GeneratedMessage
         .parseDelimitedWithIOException(PARSER, input);
   }
 
-  public static com.rhythmx.ticketing.v1.TargetCondition parseDelimitedFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionCondition parseDelimitedFrom(
       java.io.InputStream input,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws java.io.IOException {
     return com.google.protobuf.GeneratedMessage
         .parseDelimitedWithIOException(PARSER, input, extensionRegistry);
   }
-  public static com.rhythmx.ticketing.v1.TargetCondition parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionCondition parseFrom(
       com.google.protobuf.CodedInputStream input)
       throws java.io.IOException {
     return com.google.protobuf.GeneratedMessage
         .parseWithIOException(PARSER, input);
   }
-  public static com.rhythmx.ticketing.v1.TargetCondition parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionCondition parseFrom(
       com.google.protobuf.CodedInputStream input,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws java.io.IOException {
@@ -394,7 +394,7 @@ private static final long serialVersionUID = 0L;
   public static Builder newBuilder() {
     return DEFAULT_INSTANCE.toBuilder();
   }
-  public static Builder newBuilder(com.rhythmx.ticketing.v1.TargetCondition prototype) {
+  public static Builder newBuilder(com.rhythmx.ticketing.v1.ConnectionCondition prototype) {
     return DEFAULT_INSTANCE.toBuilder().mergeFrom(prototype);
   }
   @java.lang.Override
@@ -411,29 +411,29 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether deliveries to a target run, and why not.
+   * Whether deliveries of a connection are sent, and if not, why.
    * </pre>
    *
-   * Protobuf type {@code rhythmx.ticketing.v1.TargetCondition}
+   * Protobuf type {@code rhythmx.ticketing.v1.ConnectionCondition}
    */
   public static final class Builder extends
       com.google.protobuf.GeneratedMessage.Builder<Builder> implements
-      // @@protoc_insertion_point(builder_implements:rhythmx.ticketing.v1.TargetCondition)
-      com.rhythmx.ticketing.v1.TargetConditionOrBuilder {
+      // @@protoc_insertion_point(builder_implements:rhythmx.ticketing.v1.ConnectionCondition)
+      com.rhythmx.ticketing.v1.ConnectionConditionOrBuilder {
     public static final com.google.protobuf.Descriptors.Descriptor
         getDescriptor() {
-      return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_TargetCondition_descriptor;
+      return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_ConnectionCondition_descriptor;
     }
 
     @java.lang.Override
     protected com.google.protobuf.GeneratedMessage.FieldAccessorTable
         internalGetFieldAccessorTable() {
-      return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_TargetCondition_fieldAccessorTable
+      return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_ConnectionCondition_fieldAccessorTable
           .ensureFieldAccessorsInitialized(
-              com.rhythmx.ticketing.v1.TargetCondition.class, com.rhythmx.ticketing.v1.TargetCondition.Builder.class);
+              com.rhythmx.ticketing.v1.ConnectionCondition.class, com.rhythmx.ticketing.v1.ConnectionCondition.Builder.class);
     }
 
-    // Construct using com.rhythmx.ticketing.v1.TargetCondition.newBuilder()
+    // Construct using com.rhythmx.ticketing.v1.ConnectionCondition.newBuilder()
     private Builder() {
       maybeForceBuilderInitialization();
     }
@@ -472,17 +472,17 @@ private static final long serialVersionUID = 0L;
     @java.lang.Override
     public com.google.protobuf.Descriptors.Descriptor
         getDescriptorForType() {
-      return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_TargetCondition_descriptor;
+      return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_ConnectionCondition_descriptor;
     }
 
     @java.lang.Override
-    public com.rhythmx.ticketing.v1.TargetCondition getDefaultInstanceForType() {
-      return com.rhythmx.ticketing.v1.TargetCondition.getDefaultInstance();
+    public com.rhythmx.ticketing.v1.ConnectionCondition getDefaultInstanceForType() {
+      return com.rhythmx.ticketing.v1.ConnectionCondition.getDefaultInstance();
     }
 
     @java.lang.Override
-    public com.rhythmx.ticketing.v1.TargetCondition build() {
-      com.rhythmx.ticketing.v1.TargetCondition result = buildPartial();
+    public com.rhythmx.ticketing.v1.ConnectionCondition build() {
+      com.rhythmx.ticketing.v1.ConnectionCondition result = buildPartial();
       if (!result.isInitialized()) {
         throw newUninitializedMessageException(result);
       }
@@ -490,14 +490,14 @@ private static final long serialVersionUID = 0L;
     }
 
     @java.lang.Override
-    public com.rhythmx.ticketing.v1.TargetCondition buildPartial() {
-      com.rhythmx.ticketing.v1.TargetCondition result = new com.rhythmx.ticketing.v1.TargetCondition(this);
+    public com.rhythmx.ticketing.v1.ConnectionCondition buildPartial() {
+      com.rhythmx.ticketing.v1.ConnectionCondition result = new com.rhythmx.ticketing.v1.ConnectionCondition(this);
       if (bitField0_ != 0) { buildPartial0(result); }
       onBuilt();
       return result;
     }
 
-    private void buildPartial0(com.rhythmx.ticketing.v1.TargetCondition result) {
+    private void buildPartial0(com.rhythmx.ticketing.v1.ConnectionCondition result) {
       int from_bitField0_ = bitField0_;
       if (((from_bitField0_ & 0x00000001) != 0)) {
         result.kind_ = kind_;
@@ -523,16 +523,16 @@ private static final long serialVersionUID = 0L;
 
     @java.lang.Override
     public Builder mergeFrom(com.google.protobuf.Message other) {
-      if (other instanceof com.rhythmx.ticketing.v1.TargetCondition) {
-        return mergeFrom((com.rhythmx.ticketing.v1.TargetCondition)other);
+      if (other instanceof com.rhythmx.ticketing.v1.ConnectionCondition) {
+        return mergeFrom((com.rhythmx.ticketing.v1.ConnectionCondition)other);
       } else {
         super.mergeFrom(other);
         return this;
       }
     }
 
-    public Builder mergeFrom(com.rhythmx.ticketing.v1.TargetCondition other) {
-      if (other == com.rhythmx.ticketing.v1.TargetCondition.getDefaultInstance()) return this;
+    public Builder mergeFrom(com.rhythmx.ticketing.v1.ConnectionCondition other) {
+      if (other == com.rhythmx.ticketing.v1.ConnectionCondition.getDefaultInstance()) return this;
       if (other.kind_ != 0) {
         setKindValue(other.getKindValue());
       }
@@ -618,7 +618,7 @@ private static final long serialVersionUID = 0L;
      * Output only.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.TargetConditionKind kind = 1 [json_name = "kind"];</code>
+     * <code>.rhythmx.ticketing.v1.ConnectionConditionKind kind = 1 [json_name = "kind"];</code>
      * @return The enum numeric value on the wire for kind.
      */
     @java.lang.Override public int getKindValue() {
@@ -629,7 +629,7 @@ private static final long serialVersionUID = 0L;
      * Output only.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.TargetConditionKind kind = 1 [json_name = "kind"];</code>
+     * <code>.rhythmx.ticketing.v1.ConnectionConditionKind kind = 1 [json_name = "kind"];</code>
      * @param value The enum numeric value on the wire for kind to set.
      * @return This builder for chaining.
      */
@@ -644,25 +644,25 @@ private static final long serialVersionUID = 0L;
      * Output only.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.TargetConditionKind kind = 1 [json_name = "kind"];</code>
+     * <code>.rhythmx.ticketing.v1.ConnectionConditionKind kind = 1 [json_name = "kind"];</code>
      * @return The kind.
      */
     @java.lang.Override
-    public com.rhythmx.ticketing.v1.TargetConditionKind getKind() {
-      com.rhythmx.ticketing.v1.TargetConditionKind result = com.rhythmx.ticketing.v1.TargetConditionKind.forNumber(kind_);
-      return result == null ? com.rhythmx.ticketing.v1.TargetConditionKind.UNRECOGNIZED : result;
+    public com.rhythmx.ticketing.v1.ConnectionConditionKind getKind() {
+      com.rhythmx.ticketing.v1.ConnectionConditionKind result = com.rhythmx.ticketing.v1.ConnectionConditionKind.forNumber(kind_);
+      return result == null ? com.rhythmx.ticketing.v1.ConnectionConditionKind.UNRECOGNIZED : result;
     }
     /**
      * <pre>
      * Output only.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.TargetConditionKind kind = 1 [json_name = "kind"];</code>
+     * <code>.rhythmx.ticketing.v1.ConnectionConditionKind kind = 1 [json_name = "kind"];</code>
      * @param value The kind to set.
      * @throws IllegalArgumentException if UNRECOGNIZED is provided.
      * @return This builder for chaining.
      */
-    public Builder setKind(com.rhythmx.ticketing.v1.TargetConditionKind value) {
+    public Builder setKind(com.rhythmx.ticketing.v1.ConnectionConditionKind value) {
       java.util.Objects.requireNonNull(value);
       bitField0_ |= 0x00000001;
       kind_ = value.getNumber();
@@ -674,7 +674,7 @@ private static final long serialVersionUID = 0L;
      * Output only.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.TargetConditionKind kind = 1 [json_name = "kind"];</code>
+     * <code>.rhythmx.ticketing.v1.ConnectionConditionKind kind = 1 [json_name = "kind"];</code>
      * @return This builder for chaining.
      */
     public Builder clearKind() {
@@ -689,7 +689,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> sinceBuilder_;
     /**
      * <pre>
-     * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp since = 2 [json_name = "since"];</code>
@@ -700,7 +700,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp since = 2 [json_name = "since"];</code>
@@ -715,7 +715,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp since = 2 [json_name = "since"];</code>
@@ -733,7 +733,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp since = 2 [json_name = "since"];</code>
@@ -751,7 +751,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp since = 2 [json_name = "since"];</code>
@@ -776,7 +776,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp since = 2 [json_name = "since"];</code>
@@ -793,7 +793,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp since = 2 [json_name = "since"];</code>
@@ -805,7 +805,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp since = 2 [json_name = "since"];</code>
@@ -820,7 +820,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp since = 2 [json_name = "since"];</code>
@@ -844,7 +844,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> untilBuilder_;
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
      * is over and no request has succeeded since.
      * </pre>
      *
@@ -856,7 +856,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
      * is over and no request has succeeded since.
      * </pre>
      *
@@ -872,7 +872,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
      * is over and no request has succeeded since.
      * </pre>
      *
@@ -891,7 +891,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
      * is over and no request has succeeded since.
      * </pre>
      *
@@ -910,7 +910,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
      * is over and no request has succeeded since.
      * </pre>
      *
@@ -936,7 +936,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
      * is over and no request has succeeded since.
      * </pre>
      *
@@ -954,7 +954,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
      * is over and no request has succeeded since.
      * </pre>
      *
@@ -967,7 +967,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
      * is over and no request has succeeded since.
      * </pre>
      *
@@ -983,7 +983,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
      * is over and no request has succeeded since.
      * </pre>
      *
@@ -1006,7 +1006,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object reason_ = "";
     /**
      * <pre>
-     * Output only. Why, and what to do, for people. Empty for TARGET_CONDITION_KIND_OK.
+     * Output only. Cause and remedy, for people. Empty for CONNECTION_CONDITION_KIND_OK.
      * </pre>
      *
      * <code>string reason = 4 [json_name = "reason"];</code>
@@ -1026,7 +1026,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why, and what to do, for people. Empty for TARGET_CONDITION_KIND_OK.
+     * Output only. Cause and remedy, for people. Empty for CONNECTION_CONDITION_KIND_OK.
      * </pre>
      *
      * <code>string reason = 4 [json_name = "reason"];</code>
@@ -1047,7 +1047,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why, and what to do, for people. Empty for TARGET_CONDITION_KIND_OK.
+     * Output only. Cause and remedy, for people. Empty for CONNECTION_CONDITION_KIND_OK.
      * </pre>
      *
      * <code>string reason = 4 [json_name = "reason"];</code>
@@ -1064,7 +1064,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why, and what to do, for people. Empty for TARGET_CONDITION_KIND_OK.
+     * Output only. Cause and remedy, for people. Empty for CONNECTION_CONDITION_KIND_OK.
      * </pre>
      *
      * <code>string reason = 4 [json_name = "reason"];</code>
@@ -1078,7 +1078,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why, and what to do, for people. Empty for TARGET_CONDITION_KIND_OK.
+     * Output only. Cause and remedy, for people. Empty for CONNECTION_CONDITION_KIND_OK.
      * </pre>
      *
      * <code>string reason = 4 [json_name = "reason"];</code>
@@ -1095,23 +1095,23 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    // @@protoc_insertion_point(builder_scope:rhythmx.ticketing.v1.TargetCondition)
+    // @@protoc_insertion_point(builder_scope:rhythmx.ticketing.v1.ConnectionCondition)
   }
 
-  // @@protoc_insertion_point(class_scope:rhythmx.ticketing.v1.TargetCondition)
-  private static final com.rhythmx.ticketing.v1.TargetCondition DEFAULT_INSTANCE;
+  // @@protoc_insertion_point(class_scope:rhythmx.ticketing.v1.ConnectionCondition)
+  private static final com.rhythmx.ticketing.v1.ConnectionCondition DEFAULT_INSTANCE;
   static {
-    DEFAULT_INSTANCE = new com.rhythmx.ticketing.v1.TargetCondition();
+    DEFAULT_INSTANCE = new com.rhythmx.ticketing.v1.ConnectionCondition();
   }
 
-  public static com.rhythmx.ticketing.v1.TargetCondition getDefaultInstance() {
+  public static com.rhythmx.ticketing.v1.ConnectionCondition getDefaultInstance() {
     return DEFAULT_INSTANCE;
   }
 
-  private static final com.google.protobuf.Parser<TargetCondition>
-      PARSER = new com.google.protobuf.AbstractParser<TargetCondition>() {
+  private static final com.google.protobuf.Parser<ConnectionCondition>
+      PARSER = new com.google.protobuf.AbstractParser<ConnectionCondition>() {
     @java.lang.Override
-    public TargetCondition parsePartialFrom(
+    public ConnectionCondition parsePartialFrom(
         com.google.protobuf.CodedInputStream input,
         com.google.protobuf.ExtensionRegistryLite extensionRegistry)
         throws com.google.protobuf.InvalidProtocolBufferException {
@@ -1130,17 +1130,17 @@ private static final long serialVersionUID = 0L;
     }
   };
 
-  public static com.google.protobuf.Parser<TargetCondition> parser() {
+  public static com.google.protobuf.Parser<ConnectionCondition> parser() {
     return PARSER;
   }
 
   @java.lang.Override
-  public com.google.protobuf.Parser<TargetCondition> getParserForType() {
+  public com.google.protobuf.Parser<ConnectionCondition> getParserForType() {
     return PARSER;
   }
 
   @java.lang.Override
-  public com.rhythmx.ticketing.v1.TargetCondition getDefaultInstanceForType() {
+  public com.rhythmx.ticketing.v1.ConnectionCondition getDefaultInstanceForType() {
     return DEFAULT_INSTANCE;
   }
 

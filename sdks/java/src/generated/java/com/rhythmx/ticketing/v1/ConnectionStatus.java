@@ -7,16 +7,16 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * How one ticket system stands.
+ * Status of one connection.
  * </pre>
  *
- * Protobuf type {@code rhythmx.ticketing.v1.SystemStatus}
+ * Protobuf type {@code rhythmx.ticketing.v1.ConnectionStatus}
  */
 @com.google.protobuf.Generated
-public final class SystemStatus extends
+public final class ConnectionStatus extends
     com.google.protobuf.GeneratedMessage implements
-    // @@protoc_insertion_point(message_implements:rhythmx.ticketing.v1.SystemStatus)
-    SystemStatusOrBuilder {
+    // @@protoc_insertion_point(message_implements:rhythmx.ticketing.v1.ConnectionStatus)
+    ConnectionStatusOrBuilder {
 private static final long serialVersionUID = 0L;
   static {
     com.google.protobuf.RuntimeVersion.validateProtobufGencodeVersion(
@@ -25,33 +25,33 @@ private static final long serialVersionUID = 0L;
       /* minor= */ 36,
       /* patch= */ 2,
       /* suffix= */ "",
-      "SystemStatus");
+      "ConnectionStatus");
   }
-  // Use SystemStatus.newBuilder() to construct.
-  private SystemStatus(com.google.protobuf.GeneratedMessage.Builder<?> builder) {
+  // Use ConnectionStatus.newBuilder() to construct.
+  private ConnectionStatus(com.google.protobuf.GeneratedMessage.Builder<?> builder) {
     super(builder);
   }
-  private SystemStatus() {
+  private ConnectionStatus() {
     system_ = 0;
-    target_ = "";
+    connection_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
       getDescriptor() {
-    return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_SystemStatus_descriptor;
+    return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_ConnectionStatus_descriptor;
   }
 
   @java.lang.Override
   public com.google.protobuf.Descriptors.Descriptor getDescriptorForType() {
-    return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_SystemStatus_descriptor;
+    return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_ConnectionStatus_descriptor;
   }
 
   @java.lang.Override
   protected com.google.protobuf.GeneratedMessage.FieldAccessorTable
       internalGetFieldAccessorTable() {
-    return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_SystemStatus_fieldAccessorTable
+    return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_ConnectionStatus_fieldAccessorTable
         .ensureFieldAccessorsInitialized(
-            com.rhythmx.ticketing.v1.SystemStatus.class, com.rhythmx.ticketing.v1.SystemStatus.Builder.class);
+            com.rhythmx.ticketing.v1.ConnectionStatus.class, com.rhythmx.ticketing.v1.ConnectionStatus.Builder.class);
   }
 
   private int bitField0_;
@@ -101,7 +101,7 @@ private static final long serialVersionUID = 0L;
   private int system_ = 0;
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of its ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -112,7 +112,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of its ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -123,47 +123,47 @@ private static final long serialVersionUID = 0L;
     return result == null ? com.rhythmx.ticketing.v1.TicketSystem.UNRECOGNIZED : result;
   }
 
-  public static final int TARGET_FIELD_NUMBER = 2;
+  public static final int CONNECTION_FIELD_NUMBER = 2;
   @SuppressWarnings("serial")
-  private volatile java.lang.Object target_ = "";
+  private volatile java.lang.Object connection_ = "";
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 2 [json_name = "target"];</code>
-   * @return The target.
+   * <code>string connection = 2 [json_name = "connection"];</code>
+   * @return The connection.
    */
   @java.lang.Override
-  public java.lang.String getTarget() {
-    java.lang.Object ref = target_;
+  public java.lang.String getConnection() {
+    java.lang.Object ref = connection_;
     if (ref instanceof java.lang.String) {
       return (java.lang.String) ref;
     } else {
       com.google.protobuf.ByteString bs = 
           (com.google.protobuf.ByteString) ref;
       java.lang.String s = bs.toStringUtf8();
-      target_ = s;
+      connection_ = s;
       return s;
     }
   }
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 2 [json_name = "target"];</code>
-   * @return The bytes for target.
+   * <code>string connection = 2 [json_name = "connection"];</code>
+   * @return The bytes for connection.
    */
   @java.lang.Override
   public com.google.protobuf.ByteString
-      getTargetBytes() {
-    java.lang.Object ref = target_;
+      getConnectionBytes() {
+    java.lang.Object ref = connection_;
     if (ref instanceof java.lang.String) {
       com.google.protobuf.ByteString b = 
           com.google.protobuf.ByteString.copyFromUtf8(
               (java.lang.String) ref);
-      target_ = b;
+      connection_ = b;
       return b;
     } else {
       return (com.google.protobuf.ByteString) ref;
@@ -174,7 +174,7 @@ private static final long serialVersionUID = 0L;
   private boolean configured_ = false;
   /**
    * <pre>
-   * Output only. Whether all that is needed to create a ticket is set.
+   * Output only. Whether all settings that a ticket requires are set.
    * </pre>
    *
    * <code>bool configured = 3 [json_name = "configured"];</code>
@@ -189,7 +189,7 @@ private static final long serialVersionUID = 0L;
   private boolean enabled_ = false;
   /**
    * <pre>
-   * Output only. Whether it is switched on.
+   * Output only. Whether it is enabled.
    * </pre>
    *
    * <code>bool enabled = 4 [json_name = "enabled"];</code>
@@ -439,13 +439,13 @@ private static final long serialVersionUID = 0L;
   }
 
   public static final int CONDITION_FIELD_NUMBER = 11;
-  private com.rhythmx.ticketing.v1.TargetCondition condition_;
+  private com.rhythmx.ticketing.v1.ConnectionCondition condition_;
   /**
    * <pre>
-   * Output only. Whether deliveries to it run, and why not.
+   * Output only. Whether its deliveries are sent, and if not, why.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.TargetCondition condition = 11 [json_name = "condition"];</code>
+   * <code>.rhythmx.ticketing.v1.ConnectionCondition condition = 11 [json_name = "condition"];</code>
    * @return Whether the condition field is set.
    */
   @java.lang.Override
@@ -454,35 +454,35 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Whether deliveries to it run, and why not.
+   * Output only. Whether its deliveries are sent, and if not, why.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.TargetCondition condition = 11 [json_name = "condition"];</code>
+   * <code>.rhythmx.ticketing.v1.ConnectionCondition condition = 11 [json_name = "condition"];</code>
    * @return The condition.
    */
   @java.lang.Override
-  public com.rhythmx.ticketing.v1.TargetCondition getCondition() {
-    return condition_ == null ? com.rhythmx.ticketing.v1.TargetCondition.getDefaultInstance() : condition_;
+  public com.rhythmx.ticketing.v1.ConnectionCondition getCondition() {
+    return condition_ == null ? com.rhythmx.ticketing.v1.ConnectionCondition.getDefaultInstance() : condition_;
   }
   /**
    * <pre>
-   * Output only. Whether deliveries to it run, and why not.
+   * Output only. Whether its deliveries are sent, and if not, why.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.TargetCondition condition = 11 [json_name = "condition"];</code>
+   * <code>.rhythmx.ticketing.v1.ConnectionCondition condition = 11 [json_name = "condition"];</code>
    */
   @java.lang.Override
-  public com.rhythmx.ticketing.v1.TargetConditionOrBuilder getConditionOrBuilder() {
-    return condition_ == null ? com.rhythmx.ticketing.v1.TargetCondition.getDefaultInstance() : condition_;
+  public com.rhythmx.ticketing.v1.ConnectionConditionOrBuilder getConditionOrBuilder() {
+    return condition_ == null ? com.rhythmx.ticketing.v1.ConnectionCondition.getDefaultInstance() : condition_;
   }
 
   public static final int NEEDS_ATTENTION_FIELD_NUMBER = 12;
   private int needsAttention_ = 0;
   /**
    * <pre>
-   * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
-   * search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
-   * is missing. Alert when this is above 0.
+   * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only an operator can settle: a ticket may exist, and
+   * the search is not known to show tickets of this service, so that an empty result proves nothing. `last_error` of each says
+   * what is missing. Alert when this is above 0.
    * </pre>
    *
    * <code>uint32 needs_attention = 12 [json_name = "needsAttention"];</code>
@@ -510,8 +510,8 @@ private static final long serialVersionUID = 0L;
     if (system_ != com.rhythmx.ticketing.v1.TicketSystem.TICKET_SYSTEM_UNSPECIFIED.getNumber()) {
       output.writeEnum(1, system_);
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(target_)) {
-      com.google.protobuf.GeneratedMessage.writeString(output, 2, target_);
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(connection_)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 2, connection_);
     }
     if (configured_ != false) {
       output.writeBool(3, configured_);
@@ -551,8 +551,8 @@ private static final long serialVersionUID = 0L;
       size += com.google.protobuf.CodedOutputStream
         .computeEnumSize(1, system_);
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(target_)) {
-      size += com.google.protobuf.GeneratedMessage.computeStringSize(2, target_);
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(connection_)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(2, connection_);
     }
     if (configured_ != false) {
       size += com.google.protobuf.CodedOutputStream
@@ -613,14 +613,14 @@ private static final long serialVersionUID = 0L;
     if (obj == this) {
      return true;
     }
-    if (!(obj instanceof com.rhythmx.ticketing.v1.SystemStatus)) {
+    if (!(obj instanceof com.rhythmx.ticketing.v1.ConnectionStatus)) {
       return super.equals(obj);
     }
-    com.rhythmx.ticketing.v1.SystemStatus other = (com.rhythmx.ticketing.v1.SystemStatus) obj;
+    com.rhythmx.ticketing.v1.ConnectionStatus other = (com.rhythmx.ticketing.v1.ConnectionStatus) obj;
 
     if (system_ != other.system_) return false;
-    if (!getTarget()
-        .equals(other.getTarget())) return false;
+    if (!getConnection()
+        .equals(other.getConnection())) return false;
     if (getConfigured()
         != other.getConfigured()) return false;
     if (getEnabled()
@@ -678,8 +678,8 @@ private static final long serialVersionUID = 0L;
     hash = (19 * hash) + getDescriptor().hashCode();
     hash = (37 * hash) + SYSTEM_FIELD_NUMBER;
     hash = (53 * hash) + system_;
-    hash = (37 * hash) + TARGET_FIELD_NUMBER;
-    hash = (53 * hash) + getTarget().hashCode();
+    hash = (37 * hash) + CONNECTION_FIELD_NUMBER;
+    hash = (53 * hash) + getConnection().hashCode();
     hash = (37 * hash) + CONFIGURED_FIELD_NUMBER;
     hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
         getConfigured());
@@ -725,44 +725,44 @@ private static final long serialVersionUID = 0L;
     return hash;
   }
 
-  public static com.rhythmx.ticketing.v1.SystemStatus parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionStatus parseFrom(
       java.nio.ByteBuffer data)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data);
   }
-  public static com.rhythmx.ticketing.v1.SystemStatus parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionStatus parseFrom(
       java.nio.ByteBuffer data,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data, extensionRegistry);
   }
-  public static com.rhythmx.ticketing.v1.SystemStatus parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionStatus parseFrom(
       com.google.protobuf.ByteString data)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data);
   }
-  public static com.rhythmx.ticketing.v1.SystemStatus parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionStatus parseFrom(
       com.google.protobuf.ByteString data,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data, extensionRegistry);
   }
-  public static com.rhythmx.ticketing.v1.SystemStatus parseFrom(byte[] data)
+  public static com.rhythmx.ticketing.v1.ConnectionStatus parseFrom(byte[] data)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data);
   }
-  public static com.rhythmx.ticketing.v1.SystemStatus parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionStatus parseFrom(
       byte[] data,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data, extensionRegistry);
   }
-  public static com.rhythmx.ticketing.v1.SystemStatus parseFrom(java.io.InputStream input)
+  public static com.rhythmx.ticketing.v1.ConnectionStatus parseFrom(java.io.InputStream input)
       throws java.io.IOException {
     return com.google.protobuf.GeneratedMessage
         .parseWithIOException(PARSER, input);
   }
-  public static com.rhythmx.ticketing.v1.SystemStatus parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionStatus parseFrom(
       java.io.InputStream input,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws java.io.IOException {
@@ -770,26 +770,26 @@ private static final long serialVersionUID = 0L;
         .parseWithIOException(PARSER, input, extensionRegistry);
   }
 
-  public static com.rhythmx.ticketing.v1.SystemStatus parseDelimitedFrom(java.io.InputStream input)
+  public static com.rhythmx.ticketing.v1.ConnectionStatus parseDelimitedFrom(java.io.InputStream input)
       throws java.io.IOException {
     return com.google.protobuf.GeneratedMessage
         .parseDelimitedWithIOException(PARSER, input);
   }
 
-  public static com.rhythmx.ticketing.v1.SystemStatus parseDelimitedFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionStatus parseDelimitedFrom(
       java.io.InputStream input,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws java.io.IOException {
     return com.google.protobuf.GeneratedMessage
         .parseDelimitedWithIOException(PARSER, input, extensionRegistry);
   }
-  public static com.rhythmx.ticketing.v1.SystemStatus parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionStatus parseFrom(
       com.google.protobuf.CodedInputStream input)
       throws java.io.IOException {
     return com.google.protobuf.GeneratedMessage
         .parseWithIOException(PARSER, input);
   }
-  public static com.rhythmx.ticketing.v1.SystemStatus parseFrom(
+  public static com.rhythmx.ticketing.v1.ConnectionStatus parseFrom(
       com.google.protobuf.CodedInputStream input,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws java.io.IOException {
@@ -802,7 +802,7 @@ private static final long serialVersionUID = 0L;
   public static Builder newBuilder() {
     return DEFAULT_INSTANCE.toBuilder();
   }
-  public static Builder newBuilder(com.rhythmx.ticketing.v1.SystemStatus prototype) {
+  public static Builder newBuilder(com.rhythmx.ticketing.v1.ConnectionStatus prototype) {
     return DEFAULT_INSTANCE.toBuilder().mergeFrom(prototype);
   }
   @java.lang.Override
@@ -819,29 +819,29 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How one ticket system stands.
+   * Status of one connection.
    * </pre>
    *
-   * Protobuf type {@code rhythmx.ticketing.v1.SystemStatus}
+   * Protobuf type {@code rhythmx.ticketing.v1.ConnectionStatus}
    */
   public static final class Builder extends
       com.google.protobuf.GeneratedMessage.Builder<Builder> implements
-      // @@protoc_insertion_point(builder_implements:rhythmx.ticketing.v1.SystemStatus)
-      com.rhythmx.ticketing.v1.SystemStatusOrBuilder {
+      // @@protoc_insertion_point(builder_implements:rhythmx.ticketing.v1.ConnectionStatus)
+      com.rhythmx.ticketing.v1.ConnectionStatusOrBuilder {
     public static final com.google.protobuf.Descriptors.Descriptor
         getDescriptor() {
-      return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_SystemStatus_descriptor;
+      return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_ConnectionStatus_descriptor;
     }
 
     @java.lang.Override
     protected com.google.protobuf.GeneratedMessage.FieldAccessorTable
         internalGetFieldAccessorTable() {
-      return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_SystemStatus_fieldAccessorTable
+      return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_ConnectionStatus_fieldAccessorTable
           .ensureFieldAccessorsInitialized(
-              com.rhythmx.ticketing.v1.SystemStatus.class, com.rhythmx.ticketing.v1.SystemStatus.Builder.class);
+              com.rhythmx.ticketing.v1.ConnectionStatus.class, com.rhythmx.ticketing.v1.ConnectionStatus.Builder.class);
     }
 
-    // Construct using com.rhythmx.ticketing.v1.SystemStatus.newBuilder()
+    // Construct using com.rhythmx.ticketing.v1.ConnectionStatus.newBuilder()
     private Builder() {
       maybeForceBuilderInitialization();
     }
@@ -866,7 +866,7 @@ private static final long serialVersionUID = 0L;
       super.clear();
       bitField0_ = 0;
       system_ = 0;
-      target_ = "";
+      connection_ = "";
       configured_ = false;
       enabled_ = false;
       if (jiraBuilder_ != null) {
@@ -909,17 +909,17 @@ private static final long serialVersionUID = 0L;
     @java.lang.Override
     public com.google.protobuf.Descriptors.Descriptor
         getDescriptorForType() {
-      return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_SystemStatus_descriptor;
+      return com.rhythmx.ticketing.v1.ConnectionProto.internal_static_rhythmx_ticketing_v1_ConnectionStatus_descriptor;
     }
 
     @java.lang.Override
-    public com.rhythmx.ticketing.v1.SystemStatus getDefaultInstanceForType() {
-      return com.rhythmx.ticketing.v1.SystemStatus.getDefaultInstance();
+    public com.rhythmx.ticketing.v1.ConnectionStatus getDefaultInstanceForType() {
+      return com.rhythmx.ticketing.v1.ConnectionStatus.getDefaultInstance();
     }
 
     @java.lang.Override
-    public com.rhythmx.ticketing.v1.SystemStatus build() {
-      com.rhythmx.ticketing.v1.SystemStatus result = buildPartial();
+    public com.rhythmx.ticketing.v1.ConnectionStatus build() {
+      com.rhythmx.ticketing.v1.ConnectionStatus result = buildPartial();
       if (!result.isInitialized()) {
         throw newUninitializedMessageException(result);
       }
@@ -927,21 +927,21 @@ private static final long serialVersionUID = 0L;
     }
 
     @java.lang.Override
-    public com.rhythmx.ticketing.v1.SystemStatus buildPartial() {
-      com.rhythmx.ticketing.v1.SystemStatus result = new com.rhythmx.ticketing.v1.SystemStatus(this);
+    public com.rhythmx.ticketing.v1.ConnectionStatus buildPartial() {
+      com.rhythmx.ticketing.v1.ConnectionStatus result = new com.rhythmx.ticketing.v1.ConnectionStatus(this);
       if (bitField0_ != 0) { buildPartial0(result); }
       buildPartialOneofs(result);
       onBuilt();
       return result;
     }
 
-    private void buildPartial0(com.rhythmx.ticketing.v1.SystemStatus result) {
+    private void buildPartial0(com.rhythmx.ticketing.v1.ConnectionStatus result) {
       int from_bitField0_ = bitField0_;
       if (((from_bitField0_ & 0x00000001) != 0)) {
         result.system_ = system_;
       }
       if (((from_bitField0_ & 0x00000002) != 0)) {
-        result.target_ = target_;
+        result.connection_ = connection_;
       }
       if (((from_bitField0_ & 0x00000004) != 0)) {
         result.configured_ = configured_;
@@ -986,7 +986,7 @@ private static final long serialVersionUID = 0L;
       result.bitField0_ |= to_bitField0_;
     }
 
-    private void buildPartialOneofs(com.rhythmx.ticketing.v1.SystemStatus result) {
+    private void buildPartialOneofs(com.rhythmx.ticketing.v1.ConnectionStatus result) {
       result.settingsCase_ = settingsCase_;
       result.settings_ = this.settings_;
       if (settingsCase_ == 5 &&
@@ -1001,21 +1001,21 @@ private static final long serialVersionUID = 0L;
 
     @java.lang.Override
     public Builder mergeFrom(com.google.protobuf.Message other) {
-      if (other instanceof com.rhythmx.ticketing.v1.SystemStatus) {
-        return mergeFrom((com.rhythmx.ticketing.v1.SystemStatus)other);
+      if (other instanceof com.rhythmx.ticketing.v1.ConnectionStatus) {
+        return mergeFrom((com.rhythmx.ticketing.v1.ConnectionStatus)other);
       } else {
         super.mergeFrom(other);
         return this;
       }
     }
 
-    public Builder mergeFrom(com.rhythmx.ticketing.v1.SystemStatus other) {
-      if (other == com.rhythmx.ticketing.v1.SystemStatus.getDefaultInstance()) return this;
+    public Builder mergeFrom(com.rhythmx.ticketing.v1.ConnectionStatus other) {
+      if (other == com.rhythmx.ticketing.v1.ConnectionStatus.getDefaultInstance()) return this;
       if (other.system_ != 0) {
         setSystemValue(other.getSystemValue());
       }
-      if (!other.getTarget().isEmpty()) {
-        target_ = other.target_;
+      if (!other.getConnection().isEmpty()) {
+        connection_ = other.connection_;
         bitField0_ |= 0x00000002;
         onChanged();
       }
@@ -1086,7 +1086,7 @@ private static final long serialVersionUID = 0L;
               break;
             } // case 8
             case 18: {
-              target_ = input.readStringRequireUtf8();
+              connection_ = input.readStringRequireUtf8();
               bitField0_ |= 0x00000002;
               break;
             } // case 18
@@ -1189,7 +1189,7 @@ private static final long serialVersionUID = 0L;
     private int system_ = 0;
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of its ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -1200,7 +1200,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of its ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -1215,7 +1215,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of its ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -1228,7 +1228,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of its ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -1245,7 +1245,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only.
+     * Output only. Kind of its ticket system.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -1258,22 +1258,22 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    private java.lang.Object target_ = "";
+    private java.lang.Object connection_ = "";
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 2 [json_name = "target"];</code>
-     * @return The target.
+     * <code>string connection = 2 [json_name = "connection"];</code>
+     * @return The connection.
      */
-    public java.lang.String getTarget() {
-      java.lang.Object ref = target_;
+    public java.lang.String getConnection() {
+      java.lang.Object ref = connection_;
       if (!(ref instanceof java.lang.String)) {
         com.google.protobuf.ByteString bs =
             (com.google.protobuf.ByteString) ref;
         java.lang.String s = bs.toStringUtf8();
-        target_ = s;
+        connection_ = s;
         return s;
       } else {
         return (java.lang.String) ref;
@@ -1281,20 +1281,20 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 2 [json_name = "target"];</code>
-     * @return The bytes for target.
+     * <code>string connection = 2 [json_name = "connection"];</code>
+     * @return The bytes for connection.
      */
     public com.google.protobuf.ByteString
-        getTargetBytes() {
-      java.lang.Object ref = target_;
+        getConnectionBytes() {
+      java.lang.Object ref = connection_;
       if (ref instanceof String) {
         com.google.protobuf.ByteString b = 
             com.google.protobuf.ByteString.copyFromUtf8(
                 (java.lang.String) ref);
-        target_ = b;
+        connection_ = b;
         return b;
       } else {
         return (com.google.protobuf.ByteString) ref;
@@ -1302,49 +1302,49 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 2 [json_name = "target"];</code>
-     * @param value The target to set.
+     * <code>string connection = 2 [json_name = "connection"];</code>
+     * @param value The connection to set.
      * @return This builder for chaining.
      */
-    public Builder setTarget(
+    public Builder setConnection(
         java.lang.String value) {
       java.util.Objects.requireNonNull(value);
-      target_ = value;
+      connection_ = value;
       bitField0_ |= 0x00000002;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 2 [json_name = "target"];</code>
+     * <code>string connection = 2 [json_name = "connection"];</code>
      * @return This builder for chaining.
      */
-    public Builder clearTarget() {
-      target_ = getDefaultInstance().getTarget();
+    public Builder clearConnection() {
+      connection_ = getDefaultInstance().getConnection();
       bitField0_ = (bitField0_ & ~0x00000002);
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * Output only. Name of the configured connection: "jira" or "servicenow".
+     * Output only. Name of the connection: "jira" or "servicenow".
      * </pre>
      *
-     * <code>string target = 2 [json_name = "target"];</code>
-     * @param value The bytes for target to set.
+     * <code>string connection = 2 [json_name = "connection"];</code>
+     * @param value The bytes for connection to set.
      * @return This builder for chaining.
      */
-    public Builder setTargetBytes(
+    public Builder setConnectionBytes(
         com.google.protobuf.ByteString value) {
       java.util.Objects.requireNonNull(value);
       checkByteStringIsUtf8(value);
-      target_ = value;
+      connection_ = value;
       bitField0_ |= 0x00000002;
       onChanged();
       return this;
@@ -1353,7 +1353,7 @@ private static final long serialVersionUID = 0L;
     private boolean configured_ ;
     /**
      * <pre>
-     * Output only. Whether all that is needed to create a ticket is set.
+     * Output only. Whether all settings that a ticket requires are set.
      * </pre>
      *
      * <code>bool configured = 3 [json_name = "configured"];</code>
@@ -1365,7 +1365,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether all that is needed to create a ticket is set.
+     * Output only. Whether all settings that a ticket requires are set.
      * </pre>
      *
      * <code>bool configured = 3 [json_name = "configured"];</code>
@@ -1381,7 +1381,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether all that is needed to create a ticket is set.
+     * Output only. Whether all settings that a ticket requires are set.
      * </pre>
      *
      * <code>bool configured = 3 [json_name = "configured"];</code>
@@ -1397,7 +1397,7 @@ private static final long serialVersionUID = 0L;
     private boolean enabled_ ;
     /**
      * <pre>
-     * Output only. Whether it is switched on.
+     * Output only. Whether it is enabled.
      * </pre>
      *
      * <code>bool enabled = 4 [json_name = "enabled"];</code>
@@ -1409,7 +1409,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether it is switched on.
+     * Output only. Whether it is enabled.
      * </pre>
      *
      * <code>bool enabled = 4 [json_name = "enabled"];</code>
@@ -1425,7 +1425,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether it is switched on.
+     * Output only. Whether it is enabled.
      * </pre>
      *
      * <code>bool enabled = 4 [json_name = "enabled"];</code>
@@ -2410,15 +2410,15 @@ private static final long serialVersionUID = 0L;
       return lastFailureBuilder_;
     }
 
-    private com.rhythmx.ticketing.v1.TargetCondition condition_;
+    private com.rhythmx.ticketing.v1.ConnectionCondition condition_;
     private com.google.protobuf.SingleFieldBuilder<
-        com.rhythmx.ticketing.v1.TargetCondition, com.rhythmx.ticketing.v1.TargetCondition.Builder, com.rhythmx.ticketing.v1.TargetConditionOrBuilder> conditionBuilder_;
+        com.rhythmx.ticketing.v1.ConnectionCondition, com.rhythmx.ticketing.v1.ConnectionCondition.Builder, com.rhythmx.ticketing.v1.ConnectionConditionOrBuilder> conditionBuilder_;
     /**
      * <pre>
-     * Output only. Whether deliveries to it run, and why not.
+     * Output only. Whether its deliveries are sent, and if not, why.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.TargetCondition condition = 11 [json_name = "condition"];</code>
+     * <code>.rhythmx.ticketing.v1.ConnectionCondition condition = 11 [json_name = "condition"];</code>
      * @return Whether the condition field is set.
      */
     public boolean hasCondition() {
@@ -2426,27 +2426,27 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether deliveries to it run, and why not.
+     * Output only. Whether its deliveries are sent, and if not, why.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.TargetCondition condition = 11 [json_name = "condition"];</code>
+     * <code>.rhythmx.ticketing.v1.ConnectionCondition condition = 11 [json_name = "condition"];</code>
      * @return The condition.
      */
-    public com.rhythmx.ticketing.v1.TargetCondition getCondition() {
+    public com.rhythmx.ticketing.v1.ConnectionCondition getCondition() {
       if (conditionBuilder_ == null) {
-        return condition_ == null ? com.rhythmx.ticketing.v1.TargetCondition.getDefaultInstance() : condition_;
+        return condition_ == null ? com.rhythmx.ticketing.v1.ConnectionCondition.getDefaultInstance() : condition_;
       } else {
         return conditionBuilder_.getMessage();
       }
     }
     /**
      * <pre>
-     * Output only. Whether deliveries to it run, and why not.
+     * Output only. Whether its deliveries are sent, and if not, why.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.TargetCondition condition = 11 [json_name = "condition"];</code>
+     * <code>.rhythmx.ticketing.v1.ConnectionCondition condition = 11 [json_name = "condition"];</code>
      */
-    public Builder setCondition(com.rhythmx.ticketing.v1.TargetCondition value) {
+    public Builder setCondition(com.rhythmx.ticketing.v1.ConnectionCondition value) {
       if (conditionBuilder_ == null) {
         java.util.Objects.requireNonNull(value);
         condition_ = value;
@@ -2459,13 +2459,13 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether deliveries to it run, and why not.
+     * Output only. Whether its deliveries are sent, and if not, why.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.TargetCondition condition = 11 [json_name = "condition"];</code>
+     * <code>.rhythmx.ticketing.v1.ConnectionCondition condition = 11 [json_name = "condition"];</code>
      */
     public Builder setCondition(
-        com.rhythmx.ticketing.v1.TargetCondition.Builder builderForValue) {
+        com.rhythmx.ticketing.v1.ConnectionCondition.Builder builderForValue) {
       if (conditionBuilder_ == null) {
         condition_ = builderForValue.build();
       } else {
@@ -2477,16 +2477,16 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether deliveries to it run, and why not.
+     * Output only. Whether its deliveries are sent, and if not, why.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.TargetCondition condition = 11 [json_name = "condition"];</code>
+     * <code>.rhythmx.ticketing.v1.ConnectionCondition condition = 11 [json_name = "condition"];</code>
      */
-    public Builder mergeCondition(com.rhythmx.ticketing.v1.TargetCondition value) {
+    public Builder mergeCondition(com.rhythmx.ticketing.v1.ConnectionCondition value) {
       if (conditionBuilder_ == null) {
         if (((bitField0_ & 0x00000400) != 0) &&
           condition_ != null &&
-          condition_ != com.rhythmx.ticketing.v1.TargetCondition.getDefaultInstance()) {
+          condition_ != com.rhythmx.ticketing.v1.ConnectionCondition.getDefaultInstance()) {
           getConditionBuilder().mergeFrom(value);
         } else {
           condition_ = value;
@@ -2502,10 +2502,10 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether deliveries to it run, and why not.
+     * Output only. Whether its deliveries are sent, and if not, why.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.TargetCondition condition = 11 [json_name = "condition"];</code>
+     * <code>.rhythmx.ticketing.v1.ConnectionCondition condition = 11 [json_name = "condition"];</code>
      */
     public Builder clearCondition() {
       bitField0_ = (bitField0_ & ~0x00000400);
@@ -2519,44 +2519,44 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Whether deliveries to it run, and why not.
+     * Output only. Whether its deliveries are sent, and if not, why.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.TargetCondition condition = 11 [json_name = "condition"];</code>
+     * <code>.rhythmx.ticketing.v1.ConnectionCondition condition = 11 [json_name = "condition"];</code>
      */
-    public com.rhythmx.ticketing.v1.TargetCondition.Builder getConditionBuilder() {
+    public com.rhythmx.ticketing.v1.ConnectionCondition.Builder getConditionBuilder() {
       bitField0_ |= 0x00000400;
       onChanged();
       return internalGetConditionFieldBuilder().getBuilder();
     }
     /**
      * <pre>
-     * Output only. Whether deliveries to it run, and why not.
+     * Output only. Whether its deliveries are sent, and if not, why.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.TargetCondition condition = 11 [json_name = "condition"];</code>
+     * <code>.rhythmx.ticketing.v1.ConnectionCondition condition = 11 [json_name = "condition"];</code>
      */
-    public com.rhythmx.ticketing.v1.TargetConditionOrBuilder getConditionOrBuilder() {
+    public com.rhythmx.ticketing.v1.ConnectionConditionOrBuilder getConditionOrBuilder() {
       if (conditionBuilder_ != null) {
         return conditionBuilder_.getMessageOrBuilder();
       } else {
         return condition_ == null ?
-            com.rhythmx.ticketing.v1.TargetCondition.getDefaultInstance() : condition_;
+            com.rhythmx.ticketing.v1.ConnectionCondition.getDefaultInstance() : condition_;
       }
     }
     /**
      * <pre>
-     * Output only. Whether deliveries to it run, and why not.
+     * Output only. Whether its deliveries are sent, and if not, why.
      * </pre>
      *
-     * <code>.rhythmx.ticketing.v1.TargetCondition condition = 11 [json_name = "condition"];</code>
+     * <code>.rhythmx.ticketing.v1.ConnectionCondition condition = 11 [json_name = "condition"];</code>
      */
     private com.google.protobuf.SingleFieldBuilder<
-        com.rhythmx.ticketing.v1.TargetCondition, com.rhythmx.ticketing.v1.TargetCondition.Builder, com.rhythmx.ticketing.v1.TargetConditionOrBuilder> 
+        com.rhythmx.ticketing.v1.ConnectionCondition, com.rhythmx.ticketing.v1.ConnectionCondition.Builder, com.rhythmx.ticketing.v1.ConnectionConditionOrBuilder> 
         internalGetConditionFieldBuilder() {
       if (conditionBuilder_ == null) {
         conditionBuilder_ = new com.google.protobuf.SingleFieldBuilder<
-            com.rhythmx.ticketing.v1.TargetCondition, com.rhythmx.ticketing.v1.TargetCondition.Builder, com.rhythmx.ticketing.v1.TargetConditionOrBuilder>(
+            com.rhythmx.ticketing.v1.ConnectionCondition, com.rhythmx.ticketing.v1.ConnectionCondition.Builder, com.rhythmx.ticketing.v1.ConnectionConditionOrBuilder>(
                 getCondition(),
                 getParentForChildren(),
                 isClean());
@@ -2568,9 +2568,9 @@ private static final long serialVersionUID = 0L;
     private int needsAttention_ ;
     /**
      * <pre>
-     * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
-     * search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
-     * is missing. Alert when this is above 0.
+     * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only an operator can settle: a ticket may exist, and
+     * the search is not known to show tickets of this service, so that an empty result proves nothing. `last_error` of each says
+     * what is missing. Alert when this is above 0.
      * </pre>
      *
      * <code>uint32 needs_attention = 12 [json_name = "needsAttention"];</code>
@@ -2582,9 +2582,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
-     * search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
-     * is missing. Alert when this is above 0.
+     * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only an operator can settle: a ticket may exist, and
+     * the search is not known to show tickets of this service, so that an empty result proves nothing. `last_error` of each says
+     * what is missing. Alert when this is above 0.
      * </pre>
      *
      * <code>uint32 needs_attention = 12 [json_name = "needsAttention"];</code>
@@ -2600,9 +2600,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
-     * search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
-     * is missing. Alert when this is above 0.
+     * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only an operator can settle: a ticket may exist, and
+     * the search is not known to show tickets of this service, so that an empty result proves nothing. `last_error` of each says
+     * what is missing. Alert when this is above 0.
      * </pre>
      *
      * <code>uint32 needs_attention = 12 [json_name = "needsAttention"];</code>
@@ -2615,23 +2615,23 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    // @@protoc_insertion_point(builder_scope:rhythmx.ticketing.v1.SystemStatus)
+    // @@protoc_insertion_point(builder_scope:rhythmx.ticketing.v1.ConnectionStatus)
   }
 
-  // @@protoc_insertion_point(class_scope:rhythmx.ticketing.v1.SystemStatus)
-  private static final com.rhythmx.ticketing.v1.SystemStatus DEFAULT_INSTANCE;
+  // @@protoc_insertion_point(class_scope:rhythmx.ticketing.v1.ConnectionStatus)
+  private static final com.rhythmx.ticketing.v1.ConnectionStatus DEFAULT_INSTANCE;
   static {
-    DEFAULT_INSTANCE = new com.rhythmx.ticketing.v1.SystemStatus();
+    DEFAULT_INSTANCE = new com.rhythmx.ticketing.v1.ConnectionStatus();
   }
 
-  public static com.rhythmx.ticketing.v1.SystemStatus getDefaultInstance() {
+  public static com.rhythmx.ticketing.v1.ConnectionStatus getDefaultInstance() {
     return DEFAULT_INSTANCE;
   }
 
-  private static final com.google.protobuf.Parser<SystemStatus>
-      PARSER = new com.google.protobuf.AbstractParser<SystemStatus>() {
+  private static final com.google.protobuf.Parser<ConnectionStatus>
+      PARSER = new com.google.protobuf.AbstractParser<ConnectionStatus>() {
     @java.lang.Override
-    public SystemStatus parsePartialFrom(
+    public ConnectionStatus parsePartialFrom(
         com.google.protobuf.CodedInputStream input,
         com.google.protobuf.ExtensionRegistryLite extensionRegistry)
         throws com.google.protobuf.InvalidProtocolBufferException {
@@ -2650,17 +2650,17 @@ private static final long serialVersionUID = 0L;
     }
   };
 
-  public static com.google.protobuf.Parser<SystemStatus> parser() {
+  public static com.google.protobuf.Parser<ConnectionStatus> parser() {
     return PARSER;
   }
 
   @java.lang.Override
-  public com.google.protobuf.Parser<SystemStatus> getParserForType() {
+  public com.google.protobuf.Parser<ConnectionStatus> getParserForType() {
     return PARSER;
   }
 
   @java.lang.Override
-  public com.rhythmx.ticketing.v1.SystemStatus getDefaultInstanceForType() {
+  public com.rhythmx.ticketing.v1.ConnectionStatus getDefaultInstanceForType() {
     return DEFAULT_INSTANCE;
   }
 

@@ -7,16 +7,16 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * A ticket as its system knows it.
+ * How to find a ticket in its ticket system.
  * </pre>
  *
- * Protobuf type {@code rhythmx.ticketing.v1.Ticket}
+ * Protobuf type {@code rhythmx.ticketing.v1.TicketReference}
  */
 @com.google.protobuf.Generated
-public final class Ticket extends
+public final class TicketReference extends
     com.google.protobuf.GeneratedMessage implements
-    // @@protoc_insertion_point(message_implements:rhythmx.ticketing.v1.Ticket)
-    TicketOrBuilder {
+    // @@protoc_insertion_point(message_implements:rhythmx.ticketing.v1.TicketReference)
+    TicketReferenceOrBuilder {
 private static final long serialVersionUID = 0L;
   static {
     com.google.protobuf.RuntimeVersion.validateProtobufGencodeVersion(
@@ -25,13 +25,13 @@ private static final long serialVersionUID = 0L;
       /* minor= */ 36,
       /* patch= */ 2,
       /* suffix= */ "",
-      "Ticket");
+      "TicketReference");
   }
-  // Use Ticket.newBuilder() to construct.
-  private Ticket(com.google.protobuf.GeneratedMessage.Builder<?> builder) {
+  // Use TicketReference.newBuilder() to construct.
+  private TicketReference(com.google.protobuf.GeneratedMessage.Builder<?> builder) {
     super(builder);
   }
-  private Ticket() {
+  private TicketReference() {
     id_ = "";
     key_ = "";
     url_ = "";
@@ -39,20 +39,20 @@ private static final long serialVersionUID = 0L;
 
   public static final com.google.protobuf.Descriptors.Descriptor
       getDescriptor() {
-    return com.rhythmx.ticketing.v1.TicketProto.internal_static_rhythmx_ticketing_v1_Ticket_descriptor;
+    return com.rhythmx.ticketing.v1.TicketProto.internal_static_rhythmx_ticketing_v1_TicketReference_descriptor;
   }
 
   @java.lang.Override
   public com.google.protobuf.Descriptors.Descriptor getDescriptorForType() {
-    return com.rhythmx.ticketing.v1.TicketProto.internal_static_rhythmx_ticketing_v1_Ticket_descriptor;
+    return com.rhythmx.ticketing.v1.TicketProto.internal_static_rhythmx_ticketing_v1_TicketReference_descriptor;
   }
 
   @java.lang.Override
   protected com.google.protobuf.GeneratedMessage.FieldAccessorTable
       internalGetFieldAccessorTable() {
-    return com.rhythmx.ticketing.v1.TicketProto.internal_static_rhythmx_ticketing_v1_Ticket_fieldAccessorTable
+    return com.rhythmx.ticketing.v1.TicketProto.internal_static_rhythmx_ticketing_v1_TicketReference_fieldAccessorTable
         .ensureFieldAccessorsInitialized(
-            com.rhythmx.ticketing.v1.Ticket.class, com.rhythmx.ticketing.v1.Ticket.Builder.class);
+            com.rhythmx.ticketing.v1.TicketReference.class, com.rhythmx.ticketing.v1.TicketReference.Builder.class);
   }
 
   public static final int ID_FIELD_NUMBER = 1;
@@ -60,8 +60,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object id_ = "";
   /**
    * <pre>
-   * The system's own identifier: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits). Empty when
-   * an operator resolved the delivery without it.
+   * Output only. Identifier in the ticket system: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits).
+   * Empty if an operator resolved the delivery without it.
    * </pre>
    *
    * <code>string id = 1 [json_name = "id"];</code>
@@ -82,8 +82,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The system's own identifier: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits). Empty when
-   * an operator resolved the delivery without it.
+   * Output only. Identifier in the ticket system: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits).
+   * Empty if an operator resolved the delivery without it.
    * </pre>
    *
    * <code>string id = 1 [json_name = "id"];</code>
@@ -109,7 +109,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object key_ = "";
   /**
    * <pre>
-   * What people call it: "SEC-24" in Jira, "INC0010002" in ServiceNow.
+   * Output only. Key that people use. Examples: "SEC-24" in Jira, "INC0010002" in ServiceNow.
    * </pre>
    *
    * <code>string key = 2 [json_name = "key"];</code>
@@ -130,7 +130,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What people call it: "SEC-24" in Jira, "INC0010002" in ServiceNow.
+   * Output only. Key that people use. Examples: "SEC-24" in Jira, "INC0010002" in ServiceNow.
    * </pre>
    *
    * <code>string key = 2 [json_name = "key"];</code>
@@ -156,7 +156,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object url_ = "";
   /**
    * <pre>
-   * Where to read it in a browser, for example "https://acme.atlassian.net/browse/SEC-24".
+   * Output only. Web address of the ticket. Example: "https://acme.atlassian.net/browse/SEC-24".
    * </pre>
    *
    * <code>string url = 3 [json_name = "url"];</code>
@@ -177,7 +177,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where to read it in a browser, for example "https://acme.atlassian.net/browse/SEC-24".
+   * Output only. Web address of the ticket. Example: "https://acme.atlassian.net/browse/SEC-24".
    * </pre>
    *
    * <code>string url = 3 [json_name = "url"];</code>
@@ -253,10 +253,10 @@ private static final long serialVersionUID = 0L;
     if (obj == this) {
      return true;
     }
-    if (!(obj instanceof com.rhythmx.ticketing.v1.Ticket)) {
+    if (!(obj instanceof com.rhythmx.ticketing.v1.TicketReference)) {
       return super.equals(obj);
     }
-    com.rhythmx.ticketing.v1.Ticket other = (com.rhythmx.ticketing.v1.Ticket) obj;
+    com.rhythmx.ticketing.v1.TicketReference other = (com.rhythmx.ticketing.v1.TicketReference) obj;
 
     if (!getId()
         .equals(other.getId())) return false;
@@ -286,44 +286,44 @@ private static final long serialVersionUID = 0L;
     return hash;
   }
 
-  public static com.rhythmx.ticketing.v1.Ticket parseFrom(
+  public static com.rhythmx.ticketing.v1.TicketReference parseFrom(
       java.nio.ByteBuffer data)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data);
   }
-  public static com.rhythmx.ticketing.v1.Ticket parseFrom(
+  public static com.rhythmx.ticketing.v1.TicketReference parseFrom(
       java.nio.ByteBuffer data,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data, extensionRegistry);
   }
-  public static com.rhythmx.ticketing.v1.Ticket parseFrom(
+  public static com.rhythmx.ticketing.v1.TicketReference parseFrom(
       com.google.protobuf.ByteString data)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data);
   }
-  public static com.rhythmx.ticketing.v1.Ticket parseFrom(
+  public static com.rhythmx.ticketing.v1.TicketReference parseFrom(
       com.google.protobuf.ByteString data,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data, extensionRegistry);
   }
-  public static com.rhythmx.ticketing.v1.Ticket parseFrom(byte[] data)
+  public static com.rhythmx.ticketing.v1.TicketReference parseFrom(byte[] data)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data);
   }
-  public static com.rhythmx.ticketing.v1.Ticket parseFrom(
+  public static com.rhythmx.ticketing.v1.TicketReference parseFrom(
       byte[] data,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws com.google.protobuf.InvalidProtocolBufferException {
     return PARSER.parseFrom(data, extensionRegistry);
   }
-  public static com.rhythmx.ticketing.v1.Ticket parseFrom(java.io.InputStream input)
+  public static com.rhythmx.ticketing.v1.TicketReference parseFrom(java.io.InputStream input)
       throws java.io.IOException {
     return com.google.protobuf.GeneratedMessage
         .parseWithIOException(PARSER, input);
   }
-  public static com.rhythmx.ticketing.v1.Ticket parseFrom(
+  public static com.rhythmx.ticketing.v1.TicketReference parseFrom(
       java.io.InputStream input,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws java.io.IOException {
@@ -331,26 +331,26 @@ private static final long serialVersionUID = 0L;
         .parseWithIOException(PARSER, input, extensionRegistry);
   }
 
-  public static com.rhythmx.ticketing.v1.Ticket parseDelimitedFrom(java.io.InputStream input)
+  public static com.rhythmx.ticketing.v1.TicketReference parseDelimitedFrom(java.io.InputStream input)
       throws java.io.IOException {
     return com.google.protobuf.GeneratedMessage
         .parseDelimitedWithIOException(PARSER, input);
   }
 
-  public static com.rhythmx.ticketing.v1.Ticket parseDelimitedFrom(
+  public static com.rhythmx.ticketing.v1.TicketReference parseDelimitedFrom(
       java.io.InputStream input,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws java.io.IOException {
     return com.google.protobuf.GeneratedMessage
         .parseDelimitedWithIOException(PARSER, input, extensionRegistry);
   }
-  public static com.rhythmx.ticketing.v1.Ticket parseFrom(
+  public static com.rhythmx.ticketing.v1.TicketReference parseFrom(
       com.google.protobuf.CodedInputStream input)
       throws java.io.IOException {
     return com.google.protobuf.GeneratedMessage
         .parseWithIOException(PARSER, input);
   }
-  public static com.rhythmx.ticketing.v1.Ticket parseFrom(
+  public static com.rhythmx.ticketing.v1.TicketReference parseFrom(
       com.google.protobuf.CodedInputStream input,
       com.google.protobuf.ExtensionRegistryLite extensionRegistry)
       throws java.io.IOException {
@@ -363,7 +363,7 @@ private static final long serialVersionUID = 0L;
   public static Builder newBuilder() {
     return DEFAULT_INSTANCE.toBuilder();
   }
-  public static Builder newBuilder(com.rhythmx.ticketing.v1.Ticket prototype) {
+  public static Builder newBuilder(com.rhythmx.ticketing.v1.TicketReference prototype) {
     return DEFAULT_INSTANCE.toBuilder().mergeFrom(prototype);
   }
   @java.lang.Override
@@ -380,29 +380,29 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A ticket as its system knows it.
+   * How to find a ticket in its ticket system.
    * </pre>
    *
-   * Protobuf type {@code rhythmx.ticketing.v1.Ticket}
+   * Protobuf type {@code rhythmx.ticketing.v1.TicketReference}
    */
   public static final class Builder extends
       com.google.protobuf.GeneratedMessage.Builder<Builder> implements
-      // @@protoc_insertion_point(builder_implements:rhythmx.ticketing.v1.Ticket)
-      com.rhythmx.ticketing.v1.TicketOrBuilder {
+      // @@protoc_insertion_point(builder_implements:rhythmx.ticketing.v1.TicketReference)
+      com.rhythmx.ticketing.v1.TicketReferenceOrBuilder {
     public static final com.google.protobuf.Descriptors.Descriptor
         getDescriptor() {
-      return com.rhythmx.ticketing.v1.TicketProto.internal_static_rhythmx_ticketing_v1_Ticket_descriptor;
+      return com.rhythmx.ticketing.v1.TicketProto.internal_static_rhythmx_ticketing_v1_TicketReference_descriptor;
     }
 
     @java.lang.Override
     protected com.google.protobuf.GeneratedMessage.FieldAccessorTable
         internalGetFieldAccessorTable() {
-      return com.rhythmx.ticketing.v1.TicketProto.internal_static_rhythmx_ticketing_v1_Ticket_fieldAccessorTable
+      return com.rhythmx.ticketing.v1.TicketProto.internal_static_rhythmx_ticketing_v1_TicketReference_fieldAccessorTable
           .ensureFieldAccessorsInitialized(
-              com.rhythmx.ticketing.v1.Ticket.class, com.rhythmx.ticketing.v1.Ticket.Builder.class);
+              com.rhythmx.ticketing.v1.TicketReference.class, com.rhythmx.ticketing.v1.TicketReference.Builder.class);
     }
 
-    // Construct using com.rhythmx.ticketing.v1.Ticket.newBuilder()
+    // Construct using com.rhythmx.ticketing.v1.TicketReference.newBuilder()
     private Builder() {
 
     }
@@ -425,17 +425,17 @@ private static final long serialVersionUID = 0L;
     @java.lang.Override
     public com.google.protobuf.Descriptors.Descriptor
         getDescriptorForType() {
-      return com.rhythmx.ticketing.v1.TicketProto.internal_static_rhythmx_ticketing_v1_Ticket_descriptor;
+      return com.rhythmx.ticketing.v1.TicketProto.internal_static_rhythmx_ticketing_v1_TicketReference_descriptor;
     }
 
     @java.lang.Override
-    public com.rhythmx.ticketing.v1.Ticket getDefaultInstanceForType() {
-      return com.rhythmx.ticketing.v1.Ticket.getDefaultInstance();
+    public com.rhythmx.ticketing.v1.TicketReference getDefaultInstanceForType() {
+      return com.rhythmx.ticketing.v1.TicketReference.getDefaultInstance();
     }
 
     @java.lang.Override
-    public com.rhythmx.ticketing.v1.Ticket build() {
-      com.rhythmx.ticketing.v1.Ticket result = buildPartial();
+    public com.rhythmx.ticketing.v1.TicketReference build() {
+      com.rhythmx.ticketing.v1.TicketReference result = buildPartial();
       if (!result.isInitialized()) {
         throw newUninitializedMessageException(result);
       }
@@ -443,14 +443,14 @@ private static final long serialVersionUID = 0L;
     }
 
     @java.lang.Override
-    public com.rhythmx.ticketing.v1.Ticket buildPartial() {
-      com.rhythmx.ticketing.v1.Ticket result = new com.rhythmx.ticketing.v1.Ticket(this);
+    public com.rhythmx.ticketing.v1.TicketReference buildPartial() {
+      com.rhythmx.ticketing.v1.TicketReference result = new com.rhythmx.ticketing.v1.TicketReference(this);
       if (bitField0_ != 0) { buildPartial0(result); }
       onBuilt();
       return result;
     }
 
-    private void buildPartial0(com.rhythmx.ticketing.v1.Ticket result) {
+    private void buildPartial0(com.rhythmx.ticketing.v1.TicketReference result) {
       int from_bitField0_ = bitField0_;
       if (((from_bitField0_ & 0x00000001) != 0)) {
         result.id_ = id_;
@@ -465,16 +465,16 @@ private static final long serialVersionUID = 0L;
 
     @java.lang.Override
     public Builder mergeFrom(com.google.protobuf.Message other) {
-      if (other instanceof com.rhythmx.ticketing.v1.Ticket) {
-        return mergeFrom((com.rhythmx.ticketing.v1.Ticket)other);
+      if (other instanceof com.rhythmx.ticketing.v1.TicketReference) {
+        return mergeFrom((com.rhythmx.ticketing.v1.TicketReference)other);
       } else {
         super.mergeFrom(other);
         return this;
       }
     }
 
-    public Builder mergeFrom(com.rhythmx.ticketing.v1.Ticket other) {
-      if (other == com.rhythmx.ticketing.v1.Ticket.getDefaultInstance()) return this;
+    public Builder mergeFrom(com.rhythmx.ticketing.v1.TicketReference other) {
+      if (other == com.rhythmx.ticketing.v1.TicketReference.getDefaultInstance()) return this;
       if (!other.getId().isEmpty()) {
         id_ = other.id_;
         bitField0_ |= 0x00000001;
@@ -549,8 +549,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object id_ = "";
     /**
      * <pre>
-     * The system's own identifier: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits). Empty when
-     * an operator resolved the delivery without it.
+     * Output only. Identifier in the ticket system: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits).
+     * Empty if an operator resolved the delivery without it.
      * </pre>
      *
      * <code>string id = 1 [json_name = "id"];</code>
@@ -570,8 +570,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The system's own identifier: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits). Empty when
-     * an operator resolved the delivery without it.
+     * Output only. Identifier in the ticket system: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits).
+     * Empty if an operator resolved the delivery without it.
      * </pre>
      *
      * <code>string id = 1 [json_name = "id"];</code>
@@ -592,8 +592,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The system's own identifier: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits). Empty when
-     * an operator resolved the delivery without it.
+     * Output only. Identifier in the ticket system: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits).
+     * Empty if an operator resolved the delivery without it.
      * </pre>
      *
      * <code>string id = 1 [json_name = "id"];</code>
@@ -610,8 +610,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The system's own identifier: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits). Empty when
-     * an operator resolved the delivery without it.
+     * Output only. Identifier in the ticket system: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits).
+     * Empty if an operator resolved the delivery without it.
      * </pre>
      *
      * <code>string id = 1 [json_name = "id"];</code>
@@ -625,8 +625,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The system's own identifier: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits). Empty when
-     * an operator resolved the delivery without it.
+     * Output only. Identifier in the ticket system: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits).
+     * Empty if an operator resolved the delivery without it.
      * </pre>
      *
      * <code>string id = 1 [json_name = "id"];</code>
@@ -646,7 +646,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object key_ = "";
     /**
      * <pre>
-     * What people call it: "SEC-24" in Jira, "INC0010002" in ServiceNow.
+     * Output only. Key that people use. Examples: "SEC-24" in Jira, "INC0010002" in ServiceNow.
      * </pre>
      *
      * <code>string key = 2 [json_name = "key"];</code>
@@ -666,7 +666,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What people call it: "SEC-24" in Jira, "INC0010002" in ServiceNow.
+     * Output only. Key that people use. Examples: "SEC-24" in Jira, "INC0010002" in ServiceNow.
      * </pre>
      *
      * <code>string key = 2 [json_name = "key"];</code>
@@ -687,7 +687,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What people call it: "SEC-24" in Jira, "INC0010002" in ServiceNow.
+     * Output only. Key that people use. Examples: "SEC-24" in Jira, "INC0010002" in ServiceNow.
      * </pre>
      *
      * <code>string key = 2 [json_name = "key"];</code>
@@ -704,7 +704,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What people call it: "SEC-24" in Jira, "INC0010002" in ServiceNow.
+     * Output only. Key that people use. Examples: "SEC-24" in Jira, "INC0010002" in ServiceNow.
      * </pre>
      *
      * <code>string key = 2 [json_name = "key"];</code>
@@ -718,7 +718,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What people call it: "SEC-24" in Jira, "INC0010002" in ServiceNow.
+     * Output only. Key that people use. Examples: "SEC-24" in Jira, "INC0010002" in ServiceNow.
      * </pre>
      *
      * <code>string key = 2 [json_name = "key"];</code>
@@ -738,7 +738,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object url_ = "";
     /**
      * <pre>
-     * Where to read it in a browser, for example "https://acme.atlassian.net/browse/SEC-24".
+     * Output only. Web address of the ticket. Example: "https://acme.atlassian.net/browse/SEC-24".
      * </pre>
      *
      * <code>string url = 3 [json_name = "url"];</code>
@@ -758,7 +758,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where to read it in a browser, for example "https://acme.atlassian.net/browse/SEC-24".
+     * Output only. Web address of the ticket. Example: "https://acme.atlassian.net/browse/SEC-24".
      * </pre>
      *
      * <code>string url = 3 [json_name = "url"];</code>
@@ -779,7 +779,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where to read it in a browser, for example "https://acme.atlassian.net/browse/SEC-24".
+     * Output only. Web address of the ticket. Example: "https://acme.atlassian.net/browse/SEC-24".
      * </pre>
      *
      * <code>string url = 3 [json_name = "url"];</code>
@@ -796,7 +796,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where to read it in a browser, for example "https://acme.atlassian.net/browse/SEC-24".
+     * Output only. Web address of the ticket. Example: "https://acme.atlassian.net/browse/SEC-24".
      * </pre>
      *
      * <code>string url = 3 [json_name = "url"];</code>
@@ -810,7 +810,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where to read it in a browser, for example "https://acme.atlassian.net/browse/SEC-24".
+     * Output only. Web address of the ticket. Example: "https://acme.atlassian.net/browse/SEC-24".
      * </pre>
      *
      * <code>string url = 3 [json_name = "url"];</code>
@@ -827,23 +827,23 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    // @@protoc_insertion_point(builder_scope:rhythmx.ticketing.v1.Ticket)
+    // @@protoc_insertion_point(builder_scope:rhythmx.ticketing.v1.TicketReference)
   }
 
-  // @@protoc_insertion_point(class_scope:rhythmx.ticketing.v1.Ticket)
-  private static final com.rhythmx.ticketing.v1.Ticket DEFAULT_INSTANCE;
+  // @@protoc_insertion_point(class_scope:rhythmx.ticketing.v1.TicketReference)
+  private static final com.rhythmx.ticketing.v1.TicketReference DEFAULT_INSTANCE;
   static {
-    DEFAULT_INSTANCE = new com.rhythmx.ticketing.v1.Ticket();
+    DEFAULT_INSTANCE = new com.rhythmx.ticketing.v1.TicketReference();
   }
 
-  public static com.rhythmx.ticketing.v1.Ticket getDefaultInstance() {
+  public static com.rhythmx.ticketing.v1.TicketReference getDefaultInstance() {
     return DEFAULT_INSTANCE;
   }
 
-  private static final com.google.protobuf.Parser<Ticket>
-      PARSER = new com.google.protobuf.AbstractParser<Ticket>() {
+  private static final com.google.protobuf.Parser<TicketReference>
+      PARSER = new com.google.protobuf.AbstractParser<TicketReference>() {
     @java.lang.Override
-    public Ticket parsePartialFrom(
+    public TicketReference parsePartialFrom(
         com.google.protobuf.CodedInputStream input,
         com.google.protobuf.ExtensionRegistryLite extensionRegistry)
         throws com.google.protobuf.InvalidProtocolBufferException {
@@ -862,17 +862,17 @@ private static final long serialVersionUID = 0L;
     }
   };
 
-  public static com.google.protobuf.Parser<Ticket> parser() {
+  public static com.google.protobuf.Parser<TicketReference> parser() {
     return PARSER;
   }
 
   @java.lang.Override
-  public com.google.protobuf.Parser<Ticket> getParserForType() {
+  public com.google.protobuf.Parser<TicketReference> getParserForType() {
     return PARSER;
   }
 
   @java.lang.Override
-  public com.rhythmx.ticketing.v1.Ticket getDefaultInstanceForType() {
+  public com.rhythmx.ticketing.v1.TicketReference getDefaultInstanceForType() {
     return DEFAULT_INSTANCE;
   }
 

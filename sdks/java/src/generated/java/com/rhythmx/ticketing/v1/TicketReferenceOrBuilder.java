@@ -6,14 +6,14 @@
 package com.rhythmx.ticketing.v1;
 
 @com.google.protobuf.Generated
-public interface TicketOrBuilder extends
-    // @@protoc_insertion_point(interface_extends:rhythmx.ticketing.v1.Ticket)
+public interface TicketReferenceOrBuilder extends
+    // @@protoc_insertion_point(interface_extends:rhythmx.ticketing.v1.TicketReference)
     com.google.protobuf.MessageOrBuilder {
 
   /**
    * <pre>
-   * The system's own identifier: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits). Empty when
-   * an operator resolved the delivery without it.
+   * Output only. Identifier in the ticket system: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits).
+   * Empty if an operator resolved the delivery without it.
    * </pre>
    *
    * <code>string id = 1 [json_name = "id"];</code>
@@ -22,8 +22,8 @@ public interface TicketOrBuilder extends
   java.lang.String getId();
   /**
    * <pre>
-   * The system's own identifier: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits). Empty when
-   * an operator resolved the delivery without it.
+   * Output only. Identifier in the ticket system: Jira's issue ID ("10024") or ServiceNow's sys_id (32 hexadecimal digits).
+   * Empty if an operator resolved the delivery without it.
    * </pre>
    *
    * <code>string id = 1 [json_name = "id"];</code>
@@ -34,7 +34,7 @@ public interface TicketOrBuilder extends
 
   /**
    * <pre>
-   * What people call it: "SEC-24" in Jira, "INC0010002" in ServiceNow.
+   * Output only. Key that people use. Examples: "SEC-24" in Jira, "INC0010002" in ServiceNow.
    * </pre>
    *
    * <code>string key = 2 [json_name = "key"];</code>
@@ -43,7 +43,7 @@ public interface TicketOrBuilder extends
   java.lang.String getKey();
   /**
    * <pre>
-   * What people call it: "SEC-24" in Jira, "INC0010002" in ServiceNow.
+   * Output only. Key that people use. Examples: "SEC-24" in Jira, "INC0010002" in ServiceNow.
    * </pre>
    *
    * <code>string key = 2 [json_name = "key"];</code>
@@ -54,7 +54,7 @@ public interface TicketOrBuilder extends
 
   /**
    * <pre>
-   * Where to read it in a browser, for example "https://acme.atlassian.net/browse/SEC-24".
+   * Output only. Web address of the ticket. Example: "https://acme.atlassian.net/browse/SEC-24".
    * </pre>
    *
    * <code>string url = 3 [json_name = "url"];</code>
@@ -63,7 +63,7 @@ public interface TicketOrBuilder extends
   java.lang.String getUrl();
   /**
    * <pre>
-   * Where to read it in a browser, for example "https://acme.atlassian.net/browse/SEC-24".
+   * Output only. Web address of the ticket. Example: "https://acme.atlassian.net/browse/SEC-24".
    * </pre>
    *
    * <code>string url = 3 [json_name = "url"];</code>

@@ -6,13 +6,13 @@
 package com.rhythmx.ticketing.v1;
 
 @com.google.protobuf.Generated
-public interface SystemStatusOrBuilder extends
-    // @@protoc_insertion_point(interface_extends:rhythmx.ticketing.v1.SystemStatus)
+public interface ConnectionStatusOrBuilder extends
+    // @@protoc_insertion_point(interface_extends:rhythmx.ticketing.v1.ConnectionStatus)
     com.google.protobuf.MessageOrBuilder {
 
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of its ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -21,7 +21,7 @@ public interface SystemStatusOrBuilder extends
   int getSystemValue();
   /**
    * <pre>
-   * Output only.
+   * Output only. Kind of its ticket system.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.TicketSystem system = 1 [json_name = "system"];</code>
@@ -31,27 +31,27 @@ public interface SystemStatusOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 2 [json_name = "target"];</code>
-   * @return The target.
+   * <code>string connection = 2 [json_name = "connection"];</code>
+   * @return The connection.
    */
-  java.lang.String getTarget();
+  java.lang.String getConnection();
   /**
    * <pre>
-   * Output only. Name of the configured connection: "jira" or "servicenow".
+   * Output only. Name of the connection: "jira" or "servicenow".
    * </pre>
    *
-   * <code>string target = 2 [json_name = "target"];</code>
-   * @return The bytes for target.
+   * <code>string connection = 2 [json_name = "connection"];</code>
+   * @return The bytes for connection.
    */
   com.google.protobuf.ByteString
-      getTargetBytes();
+      getConnectionBytes();
 
   /**
    * <pre>
-   * Output only. Whether all that is needed to create a ticket is set.
+   * Output only. Whether all settings that a ticket requires are set.
    * </pre>
    *
    * <code>bool configured = 3 [json_name = "configured"];</code>
@@ -61,7 +61,7 @@ public interface SystemStatusOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Whether it is switched on.
+   * Output only. Whether it is enabled.
    * </pre>
    *
    * <code>bool enabled = 4 [json_name = "enabled"];</code>
@@ -233,36 +233,36 @@ public interface SystemStatusOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Whether deliveries to it run, and why not.
+   * Output only. Whether its deliveries are sent, and if not, why.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.TargetCondition condition = 11 [json_name = "condition"];</code>
+   * <code>.rhythmx.ticketing.v1.ConnectionCondition condition = 11 [json_name = "condition"];</code>
    * @return Whether the condition field is set.
    */
   boolean hasCondition();
   /**
    * <pre>
-   * Output only. Whether deliveries to it run, and why not.
+   * Output only. Whether its deliveries are sent, and if not, why.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.TargetCondition condition = 11 [json_name = "condition"];</code>
+   * <code>.rhythmx.ticketing.v1.ConnectionCondition condition = 11 [json_name = "condition"];</code>
    * @return The condition.
    */
-  com.rhythmx.ticketing.v1.TargetCondition getCondition();
+  com.rhythmx.ticketing.v1.ConnectionCondition getCondition();
   /**
    * <pre>
-   * Output only. Whether deliveries to it run, and why not.
+   * Output only. Whether its deliveries are sent, and if not, why.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.TargetCondition condition = 11 [json_name = "condition"];</code>
+   * <code>.rhythmx.ticketing.v1.ConnectionCondition condition = 11 [json_name = "condition"];</code>
    */
-  com.rhythmx.ticketing.v1.TargetConditionOrBuilder getConditionOrBuilder();
+  com.rhythmx.ticketing.v1.ConnectionConditionOrBuilder getConditionOrBuilder();
 
   /**
    * <pre>
-   * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
-   * search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
-   * is missing. Alert when this is above 0.
+   * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only an operator can settle: a ticket may exist, and
+   * the search is not known to show tickets of this service, so that an empty result proves nothing. `last_error` of each says
+   * what is missing. Alert when this is above 0.
    * </pre>
    *
    * <code>uint32 needs_attention = 12 [json_name = "needsAttention"];</code>
@@ -270,5 +270,5 @@ public interface SystemStatusOrBuilder extends
    */
   int getNeedsAttention();
 
-  com.rhythmx.ticketing.v1.SystemStatus.SettingsCase getSettingsCase();
+  com.rhythmx.ticketing.v1.ConnectionStatus.SettingsCase getSettingsCase();
 }

@@ -6,8 +6,8 @@
 package com.rhythmx.ticketing.v1;
 
 @com.google.protobuf.Generated
-public interface TargetConditionOrBuilder extends
-    // @@protoc_insertion_point(interface_extends:rhythmx.ticketing.v1.TargetCondition)
+public interface ConnectionConditionOrBuilder extends
+    // @@protoc_insertion_point(interface_extends:rhythmx.ticketing.v1.ConnectionCondition)
     com.google.protobuf.MessageOrBuilder {
 
   /**
@@ -15,7 +15,7 @@ public interface TargetConditionOrBuilder extends
    * Output only.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.TargetConditionKind kind = 1 [json_name = "kind"];</code>
+   * <code>.rhythmx.ticketing.v1.ConnectionConditionKind kind = 1 [json_name = "kind"];</code>
    * @return The enum numeric value on the wire for kind.
    */
   int getKindValue();
@@ -24,14 +24,14 @@ public interface TargetConditionOrBuilder extends
    * Output only.
    * </pre>
    *
-   * <code>.rhythmx.ticketing.v1.TargetConditionKind kind = 1 [json_name = "kind"];</code>
+   * <code>.rhythmx.ticketing.v1.ConnectionConditionKind kind = 1 [json_name = "kind"];</code>
    * @return The kind.
    */
-  com.rhythmx.ticketing.v1.TargetConditionKind getKind();
+  com.rhythmx.ticketing.v1.ConnectionConditionKind getKind();
 
   /**
    * <pre>
-   * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+   * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp since = 2 [json_name = "since"];</code>
@@ -40,7 +40,7 @@ public interface TargetConditionOrBuilder extends
   boolean hasSince();
   /**
    * <pre>
-   * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+   * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp since = 2 [json_name = "since"];</code>
@@ -49,7 +49,7 @@ public interface TargetConditionOrBuilder extends
   com.google.protobuf.Timestamp getSince();
   /**
    * <pre>
-   * Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
+   * Output only. Start of the condition. Absent for CONNECTION_CONDITION_KIND_OK and CONNECTION_CONDITION_KIND_THROTTLED.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp since = 2 [json_name = "since"];</code>
@@ -58,7 +58,7 @@ public interface TargetConditionOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+   * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
    * is over and no request has succeeded since.
    * </pre>
    *
@@ -68,7 +68,7 @@ public interface TargetConditionOrBuilder extends
   boolean hasUntil();
   /**
    * <pre>
-   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+   * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
    * is over and no request has succeeded since.
    * </pre>
    *
@@ -78,7 +78,7 @@ public interface TargetConditionOrBuilder extends
   com.google.protobuf.Timestamp getUntil();
   /**
    * <pre>
-   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+   * Output only. Earliest end of the condition. Only for CONNECTION_CONDITION_KIND_THROTTLED, and absent there once the pause
    * is over and no request has succeeded since.
    * </pre>
    *
@@ -88,7 +88,7 @@ public interface TargetConditionOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Why, and what to do, for people. Empty for TARGET_CONDITION_KIND_OK.
+   * Output only. Cause and remedy, for people. Empty for CONNECTION_CONDITION_KIND_OK.
    * </pre>
    *
    * <code>string reason = 4 [json_name = "reason"];</code>
@@ -97,7 +97,7 @@ public interface TargetConditionOrBuilder extends
   java.lang.String getReason();
   /**
    * <pre>
-   * Output only. Why, and what to do, for people. Empty for TARGET_CONDITION_KIND_OK.
+   * Output only. Cause and remedy, for people. Empty for CONNECTION_CONDITION_KIND_OK.
    * </pre>
    *
    * <code>string reason = 4 [json_name = "reason"];</code>
