@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{FoundTicket, Search, SearchResult, TicketRef};
-use ticketing_failpoints::{Guard, is_removed};
 use ticketing_outbound::Reply;
 
 use crate::client::{Answer, Api, Client};
@@ -177,7 +176,7 @@ fn moment(text: &str) -> Option<Timestamp> {
 }
 
 fn bears(markers: &[Marker], marker: &Marker) -> bool {
-    is_removed(Guard::MarkerCheck) || markers.contains(marker)
+    markers.contains(marker)
 }
 
 /// The marker of our form that an issue bears: as a label, else as the last one in its description, where ours ends.

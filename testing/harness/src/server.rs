@@ -19,14 +19,14 @@ use ticketing_server::clock::SystemClock;
 use ticketing_server::config::Config;
 use ticketing_server::entropy::SystemEntropy;
 use ticketing_server::server::{self, ServeError};
-use ticketing_server::store::{Administration, Edit, KeySource};
+use ticketing_server::store::{Administration, KeySource};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::Endpoint;
 
 use super::client_transports::{self, TlsFiles};
-use super::{PATIENCE, binary, log_capture};
+use super::{Edit, PATIENCE, binary, database, log_capture};
 
 /// Below those that Linux hands out by itself.
 const PORTS: Range<u32> = 10_000..32_000;
@@ -37,6 +37,8 @@ pub struct Start {
     pub flags: Vec<String>,
     /// As a process of its own that can be killed, rather than in this one.
     pub process: bool,
+    /// The binary of the process, if it is another one than [`binary`].
+    pub program: Option<PathBuf>,
     /// Environment variables of the process.
     pub variables: Vec<(String, String)>,
     /// By how much the clock of a server in this process is set, forward if positive.
@@ -108,7 +110,7 @@ impl Server {
 
     /// Starts the binary for an operator's work on the data folder, beside the server if it runs. It comes to the same points.
     pub fn beside(&self, arguments: &[&str]) -> Child {
-        let child = Command::new(binary())
+        let child = Command::new(self.program())
             .args(arguments)
             .arg(format!("--data={}", self.data().display()))
             .env(FOLDER, points(self.folder.path()))
@@ -122,12 +124,12 @@ impl Server {
 
     /// Makes a search known to show tickets of ours, as if one had been read back before.
     pub async fn add_evidence(&self, scope: &SearchScope) {
-        ticketing_server::store::plant_evidence(&self.data().join("ticketing.db"), scope).await.unwrap();
+        database::add_evidence(&self.data(), scope).await.unwrap();
     }
 
     /// Edits the database by hand.
     pub async fn edit(&self, edit: Edit) {
-        ticketing_server::store::edit(&self.data().join("ticketing.db"), edit).await.unwrap();
+        database::edit(&self.data(), edit).await.unwrap();
     }
 
     /// The limit on core dumps of the process, as the system tells it.
@@ -419,7 +421,7 @@ impl Server {
 
     fn spawn(&self) -> Running {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
-        let child = Command::new(binary())
+        let child = Command::new(self.program())
             .args(self.arguments().into_iter().skip(1))
             .env(FOLDER, points(self.folder.path()))
             .envs(self.start.variables.iter().map(|(name, value)| (name, value)))
@@ -429,6 +431,10 @@ impl Server {
             .kill_on_drop(true)
             .spawn();
         Running::Process(child.unwrap())
+    }
+
+    fn program(&self) -> PathBuf {
+        self.start.program.clone().unwrap_or_else(binary)
     }
 
     /// As typed, program name and all.

@@ -25,6 +25,7 @@ const OUTBOUND: &str = "ticketing-outbound";
 const JIRA: &str = "ticketing-jira";
 const SERVICENOW: &str = "ticketing-servicenow";
 const MODEL: &str = "ticketing-model";
+const MUTATIONS: &str = "ticketing-mutations";
 const SERVER: &str = "ticketing-server";
 const DEMO: &str = "ticketing-demo";
 const DISK: &str = "ticketing-disk";
@@ -37,13 +38,10 @@ const ALLOWANCES: &[Allowance] = &[
     Allowance { package: CORE, ours: &[RETRY], ours_in_tests: &[] },
     Allowance { package: FAILPOINTS, ours: &[], ours_in_tests: &[] },
     Allowance { package: OUTBOUND, ours: &[CORE, RETRY, FAILPOINTS], ours_in_tests: &[] },
-    Allowance { package: JIRA, ours: &[OUTBOUND, CORE, RETRY, FAILPOINTS], ours_in_tests: &[SIMULATOR] },
-    Allowance {
-        package: SERVICENOW,
-        ours: &[OUTBOUND, CORE, RETRY, FAILPOINTS],
-        ours_in_tests: &[SIMULATOR],
-    },
+    Allowance { package: JIRA, ours: &[OUTBOUND, CORE, RETRY], ours_in_tests: &[SIMULATOR] },
+    Allowance { package: SERVICENOW, ours: &[OUTBOUND, CORE, RETRY], ours_in_tests: &[SIMULATOR] },
     Allowance { package: MODEL, ours: &[CORE, RETRY], ours_in_tests: &[] },
+    Allowance { package: MUTATIONS, ours: &[], ours_in_tests: &[] },
     Allowance {
         package: SERVER,
         ours: &[ROOT, JIRA, SERVICENOW, OUTBOUND, CORE, RETRY, FAILPOINTS],
@@ -55,7 +53,7 @@ const ALLOWANCES: &[Allowance] = &[
     Allowance { package: HARNESS, ours: &[ROOT, SERVER, CORE, SIMULATOR, FAILPOINTS], ours_in_tests: &[] },
     Allowance {
         package: FAULTS,
-        ours: &[ROOT, HARNESS, MODEL, SIMULATOR, FAILPOINTS, DISK],
+        ours: &[ROOT, HARNESS, MODEL, MUTATIONS, SIMULATOR, FAILPOINTS, DISK],
         ours_in_tests: &[],
     },
     Allowance {
@@ -67,7 +65,7 @@ const ALLOWANCES: &[Allowance] = &[
 ];
 
 /// Packages for databases and networks, and the only packages that may use them outside of tests.
-const RESTRICTED: &[(&str, &[&str])] = &[("sqlx", &[SERVER]), ("reqwest", &[OUTBOUND])];
+const RESTRICTED: &[(&str, &[&str])] = &[("sqlx", &[SERVER, HARNESS]), ("reqwest", &[OUTBOUND])];
 
 /// Violations of the allowed dependencies.
 pub(super) fn violations(packages: &[Package]) -> Vec<Violation> {

@@ -56,8 +56,6 @@ pub use encryption::KeySource;
 pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
 pub use settings::*;
 pub use sqlite::{DataKeyRotated, MasterRotated};
-#[cfg(debug_assertions)]
-pub use sqlite::{Edit, edit, make_older, plant_evidence};
 pub use types::*;
 
 /// The most attempts that are read with one delivery, and with each of a list.

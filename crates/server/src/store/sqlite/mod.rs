@@ -3,16 +3,12 @@
 mod audit;
 mod backup;
 mod connection;
-#[cfg(debug_assertions)]
-mod edit;
 mod events;
 mod evidence;
 mod keys;
 mod lists;
 mod load;
 mod offline_admin;
-#[cfg(debug_assertions)]
-mod older;
 mod open;
 mod reads;
 mod restore;
@@ -31,6 +27,8 @@ mod writer;
 mod restore_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upgrade_tests;
 
 use std::fs::OpenOptions;
 use std::sync::Arc;
@@ -51,13 +49,9 @@ use keys::Keyring;
 
 pub(super) use audit::AppendAudit;
 pub(super) use backup::backup;
-#[cfg(debug_assertions)]
-pub use edit::{Edit, edit, plant_evidence};
 pub(super) use events::TrimEvents;
 pub(super) use evidence::SaveEvidence;
 pub(super) use offline_admin::OfflineAdmin;
-#[cfg(debug_assertions)]
-pub use older::make_older;
 pub(super) use open::open;
 pub use rotate::{DataKeyRotated, MasterRotated};
 pub(super) use settings::{Configure, PruneRetired, SaveTest};

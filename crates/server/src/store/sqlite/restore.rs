@@ -7,7 +7,6 @@ use ticketing_core::delivery::Delivery;
 use ticketing_core::delivery::restore::{Downtime, Recovery};
 use ticketing_core::system::System;
 use ticketing_core::target::Health;
-use ticketing_failpoints::{Guard, is_removed};
 
 use super::open::newest_event;
 use super::restore_mark::Mark;
@@ -84,9 +83,6 @@ pub(super) async fn begin(
 fn suspicion(kept: &Kept, mark: &Mark, told: bool) -> Option<Suspicion> {
     if told {
         return Some(Suspicion::Told);
-    }
-    if is_removed(Guard::Suspicion) {
-        return None;
     }
     if let Some(copied_at) = kept.copied_at {
         return Some(Suspicion::Copied(copied_at));
