@@ -283,7 +283,11 @@ pub const MUTATIONS: &[Mutation] = &[
         prevents: "A lockable login has fewer calls in flight, and fewer refused, than would lock it. Without it, one wrong \
                    password locks the account for every program that uses it.",
         changes: &[
-            Change { file: GATE, text: "if !self.inner.login().is_lockable {", replacement: "if true {" },
+            Change {
+                file: GATE,
+                text: "if !self.inner.login().is_lockable {\n            return call.await;",
+                replacement: "if true {\n            return call.await;",
+            },
             Change {
                 file: CONNECTIONS,
                 text: "let is_lockable = connection.current?.login().is_lockable;",
