@@ -14,11 +14,11 @@ use rhythmx_ticketing::v1::{
 use rhythmx_ticketing::{Client, FILE_DESCRIPTOR_SET, v1};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::json;
+use ticketing_core::role::Role;
 use ticketing_harness::{Edit, Plan, World, incident, refusal, run_program};
-use ticketing_server::access::Role;
-use ticketing_server::clock::SystemClock;
+use ticketing_host::clock::SystemClock;
 use ticketing_server::server;
-use ticketing_server::store::KeySource;
+use ticketing_store::KeySource;
 
 use bytes::{Buf, BufMut};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};

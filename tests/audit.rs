@@ -4,8 +4,8 @@ use rhythmx_ticketing::v1::test_connection_request::Unsaved;
 use rhythmx_ticketing::v1::{
     AuditEntry, ConfigureRequest, ListAuditEntriesRequest, TestConnectionRequest, TicketSystem,
 };
+use ticketing_core::role::Role;
 use ticketing_harness::{Edit, Plan, World, refusal, text};
-use ticketing_server::access::Role;
 use tonic::{Code, Status};
 
 use super::access::{call, channel, client_of, methods, refused_as, told};

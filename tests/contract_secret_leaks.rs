@@ -10,8 +10,8 @@ use serde_json::json;
 use ticketing_simulator::{Call, Credential, Effect, Profile, Reply, Rule, Vendor, When};
 
 use crate::access::{call, channel, methods};
+use ticketing_core::role::Role;
 use ticketing_harness::{Plan, Subscriber, World, from_oldest, incident, text};
-use ticketing_server::access::Role;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

@@ -95,7 +95,7 @@ async fn a_key_that_is_missing_wrong_or_malformed_is_named() {
     let (folder, data) = stopped().await;
     let key_file = folder.path().join("other.key");
     let flag = format!("--key-file={}", key_file.display());
-    says(&start(&data, &[&flag], &[]).await, &["other.key", "put it back"]);
+    says(&start(&data, &[&flag], &[]).await, &["other.key", "restore it"]);
     std::fs::write(&key_file, "too short").unwrap();
     says(&start(&data, &[&flag], &[]).await, &["other.key", "32 bytes"]);
     std::fs::write(&key_file, KEY).unwrap();

@@ -11,7 +11,10 @@ async fn jira_alone_is_lost(mut world: World, edit: Edit) {
     world.client = world.server.client().await;
     assert!(!world.status(TicketSystem::Jira).await.configured, "{edit:?}");
     let log = world.server.log();
-    assert!(log.contains("row jira of target_settings") && log.contains("given again"), "{edit:?}: {log}");
+    assert!(
+        log.contains("row jira of target_settings") && log.contains("set again with Configure"),
+        "{edit:?}: {log}"
+    );
     let before = world.jira.requests().len();
     refusal(world.try_push(incident("INC-1"), TicketSystem::Jira).await)
         .is_precondition("SYSTEM_NOT_CONFIGURED", "jira");
@@ -89,5 +92,8 @@ async fn a_database_whose_audit_was_removed_is_refused() {
     world.server.edit(Edit::RemoveAudit).await;
     let arguments = ["serve".to_owned(), format!("--data={}", world.server.data().display())];
     let ended = run_program(&arguments, &[]).await;
-    assert!(ended.code == Some(1) && ended.stderr.contains("restore it from a backup"), "{ended:?}");
+    assert!(
+        ended.code == Some(1) && ended.stderr.contains("restore the database from a backup"),
+        "{ended:?}"
+    );
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rhythmx_ticketing::v1::TicketSystem;
 use tempfile::TempDir;
-use ticketing_server::access::Role;
+use ticketing_core::role::Role;
 use ticketing_simulator::{Authority, Certificate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use ticketing_core::role::Role;
 use ticketing_harness::{Plan, World, retry, retrying, state};
-use ticketing_server::access::Role;
 use ticketing_simulator::{Call, Effect, Reply, Rule, When};
 
 const JIRA: TicketSystem = TicketSystem::Jira;

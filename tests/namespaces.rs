@@ -7,8 +7,8 @@ use rhythmx_ticketing::v1::{
     self, CreateTicketRequest, DeliveryState, StreamTicketEventsRequest, SubmitIncidentResponse,
     TicketSystem, stream_ticket_events_request::Start, stream_ticket_events_response::Message,
 };
+use ticketing_core::role::Role;
 use ticketing_harness::{Plan, World, incident, refusal};
-use ticketing_server::access::Role;
 use tonic::{Code, Status};
 
 use crate::access::{IdentityProvider, channel, refused_as};

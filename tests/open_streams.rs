@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::{StreamTicketEventsRequest, StreamTicketEventsResponse, TicketSystem};
+use ticketing_core::role::Role;
 use ticketing_harness::{Answer, Hostile, Plan, World, frame, free_address, refusal};
-use ticketing_server::access::Role;
 use tokio::time::Instant;
 use tokio_stream::StreamExt;
 use tonic::service::Interceptor;

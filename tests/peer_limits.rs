@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prost::Message;
 use rhythmx_ticketing::v1::{self, TicketSystem};
-use ticketing_server::access::Role;
+use ticketing_core::role::Role;
 use tokio::task::JoinSet;
 use tonic::Code;
 

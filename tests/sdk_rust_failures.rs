@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rhythmx_ticketing::v1::{ErrorReason, StreamTicketEventsRequest, TicketEventKind, TicketSystem};
 use rhythmx_ticketing::{Client, Error, Events, InvalidToken, Tls};
+use ticketing_core::role::Role;
 use ticketing_harness::{PATIENCE, Plan, Relay, World};
-use ticketing_server::access::Role;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Code;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rhythmx_ticketing::Client;
+use ticketing_core::role::Role;
 use ticketing_harness::{Edit, PATIENCE, Plan, World, refusal};
-use ticketing_server::access::Role;
 use tokio::time::Instant;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};

@@ -6,7 +6,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_outbound::{HttpClient, Redactor, Reply, Request, redact_reply};
+use ticketing_egress::{HttpClient, Redactor, Reply, Request, redact_reply};
 
 use crate::faults::{self, Purpose};
 use crate::settings::Settings;

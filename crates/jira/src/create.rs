@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use ticketing_core::content::Content;
 use ticketing_core::fault::Fault;
 use ticketing_core::system::{Adjustment, Rendered, TicketDraft};
-use ticketing_outbound::Reply;
+use ticketing_egress::Reply;
 
 use crate::client::{Api, Client};
 use crate::evidence;

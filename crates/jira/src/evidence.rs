@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_outbound::Reply;
+use ticketing_egress::Reply;
 
 use crate::client::{Api, Client};
 use crate::faults;

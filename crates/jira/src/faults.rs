@@ -6,8 +6,8 @@
 use serde_json::Value;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::text::{shorten, single_line};
-use ticketing_outbound::foreign::{self, ForeignKind, HintNames};
-use ticketing_outbound::{Reply, mentions, read_json, title_of_page};
+use ticketing_egress::foreign::{self, ForeignKind, HintNames};
+use ticketing_egress::{Reply, mentions, read_json, title_of_page};
 
 use crate::wire::ErrorCollection;
 

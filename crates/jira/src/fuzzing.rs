@@ -8,7 +8,7 @@ use ticketing_core::content::Content;
 use ticketing_core::fault::Fault;
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Rendered, Search, SearchResult, TicketDraft, TicketRef};
-use ticketing_outbound::Reply;
+use ticketing_egress::Reply;
 
 use crate::client::Api;
 use crate::look_up::search_result;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{FoundTicket, Search, SearchResult, TicketRef};
-use ticketing_outbound::Reply;
+use ticketing_egress::Reply;
 
 use crate::client::{Answer, Api, Client};
 use crate::create::{is_issue_id, is_issue_key};

@@ -2,7 +2,7 @@
 
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::ReadTicket;
-use ticketing_outbound::Reply;
+use ticketing_egress::Reply;
 
 use crate::client::{Api, Client};
 use crate::create::{is_issue_id, is_issue_key};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use ticketing_core::clean::is_invisible;
 use ticketing_core::pasted;
 use ticketing_core::violation::Violations;
-use ticketing_outbound::{Authorization, Redactor, RouteDraft};
+use ticketing_egress::{Authorization, Redactor, RouteDraft};
 
 use crate::site::{Site, completed};
 

@@ -14,7 +14,7 @@ use ticketing_core::system::{
     Authorship, Check, Created, Destination, Index, Login, ReadTicket, Rendered, Search, SearchResult,
     TicketDraft, TicketRef, TicketSystem, Visibility,
 };
-use ticketing_outbound::HttpClient;
+use ticketing_egress::HttpClient;
 
 use crate::checks::Tester;
 use crate::client::{Api, Client};

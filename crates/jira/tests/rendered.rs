@@ -18,8 +18,8 @@ use ticketing_core::incident::{Incident, IncidentFields};
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::system::{Rendered, TicketDraft, TicketSystem};
 use ticketing_core::violation::Violations;
+use ticketing_egress::{EgressPolicy, HttpClient};
 use ticketing_jira::{Flavour, Jira, Secret, SecretKind, Settings, SettingsDraft};
-use ticketing_outbound::{EgressPolicy, HttpClient};
 
 #[path = "support/incidents.rs"]
 mod incidents;

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use ticketing_core::namespace::Namespace;
 
-use crate::access::Role;
-use crate::clock::SystemClock;
 use crate::config::{KeyArgs, duration};
-use crate::entropy::SystemEntropy;
 use crate::server::DATABASE;
-use crate::store::{Administration, DataKeyRotated, MasterRotated, StoredToken};
+use ticketing_core::role::Role;
+use ticketing_host::clock::SystemClock;
+use ticketing_host::entropy::SystemEntropy;
+use ticketing_store::{Administration, DataKeyRotated, MasterRotated, StoredToken};
 
 /// Maximum length of a token's name.
 const MAX_NAME: usize = 64;
@@ -41,7 +42,7 @@ pub enum TokenCommand {
         name: String,
 
         /// Role of the caller.
-        #[arg(long, value_enum)]
+        #[arg(long, value_parser = role())]
         role: Role,
 
         /// Namespace of the token: a producer is confined to incidents of its own namespace. Default: that of the
@@ -256,6 +257,19 @@ fn print_former_key(former: &Path) {
 /// The user at the terminal, as far as the system knows.
 fn operator() -> String {
     format!("command line, uid {}", rustix::process::getuid().as_raw())
+}
+
+/// Parses a role.
+fn role() -> impl TypedValueParser<Value = Role> {
+    let value = |role: Role| {
+        PossibleValue::new(role.as_str()).help(match role {
+            Role::Admin => "Configures the service",
+            Role::Analyst => "Pushes tickets and manages deliveries",
+            Role::Producer => "Submits incidents and follows their events",
+            Role::Viewer => "Reads only",
+        })
+    };
+    PossibleValuesParser::new(Role::ALL.map(value)).try_map(|name| name.parse::<Role>())
 }
 
 fn name(text: &str) -> Result<String, String> {

@@ -11,10 +11,10 @@ use ticketing_core::policy::Bounds;
 use ticketing_retry::retry_after;
 
 use crate::access::{AccessArgs, AccessArgsError, AuthSource};
-use crate::dispatch::DispatchSettings;
 use crate::server::DATABASE;
-use crate::store::KeySource;
-use crate::transport::{ListenAddress, TransportFlags};
+use ticketing_engine::dispatch::DispatchSettings;
+use ticketing_ingress::{ListenAddress, TransportFlags};
+use ticketing_store::KeySource;
 
 pub use outbound::{OutboundError, OutboundFlags};
 

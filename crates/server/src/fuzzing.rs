@@ -5,4 +5,3 @@
 
 pub use crate::access::fuzzing::{JwtFuzzTarget, VerifiedSubject, bearer};
 pub use crate::grpc::fuzzing::{RequestOutcome, check_request, deadline, incident, is_token, tokens};
-pub use crate::transport::fuzzing::{certificate, frames};

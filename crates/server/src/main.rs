@@ -9,12 +9,13 @@ use clap::{Args, Parser, Subcommand};
 #[cfg(target_os = "linux")]
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::process::{Resource, Rlimit, setrlimit};
-use ticketing_server::clock::SystemClock;
+use ticketing_host::clock::SystemClock;
+use ticketing_host::{panics, process};
 use ticketing_server::commands::{AuditCommand, KeyCommand, TokenCommand};
 use ticketing_server::config::Config;
 use ticketing_server::health::{self, HealthArgs};
-use ticketing_server::transport::dev::{self, TlsCommand};
-use ticketing_server::{panics, process, renamed_flags, server, telemetry};
+use ticketing_server::tls_command::{self, TlsCommand};
+use ticketing_server::{renamed_flags, server, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Exit code for invalid arguments, as clap has it.
@@ -77,7 +78,7 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(config) => serve(*config).await,
         Command::Backup(args) => backup(&args).await,
-        Command::Tls(command) => dev::run(&command),
+        Command::Tls(command) => tls_command::run(&command),
         Command::Token(command) => command.run(&mut std::io::stdout()).await,
         Command::Key(command) => command.run(&mut std::io::stdout()).await,
         Command::Audit(command) => command.run(&mut std::io::stdout()).await,

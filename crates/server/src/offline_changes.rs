@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{OFFLINE_CREDENTIAL, Store, StoreError};
+use ticketing_store::{OFFLINE_CREDENTIAL, Store, StoreError};
 
 /// Between two looks at the audit.
 const INTERVAL: Duration = Duration::from_secs(2);

@@ -9,25 +9,25 @@ use std::time::Duration;
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::restore::RESTORE_WINDOW;
 use ticketing_core::policy::Bounds;
-use ticketing_outbound::{EgressPolicy, HttpClient, HttpClientError};
+use ticketing_egress::{EgressPolicy, HttpClient, HttpClientError};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, JwtKeysError};
-use crate::app::App;
-use crate::clock::ThisMachine;
 use crate::config::{Config, ConfigError, OutboundError};
-use crate::connections::{Connection, Connections};
-use crate::dispatch::{Dispatcher, Schedule};
-use crate::entropy::SystemEntropy;
 use crate::grpc;
 use crate::offline_changes::log_offline_changes;
-use crate::process;
-use crate::settings::{Settings, stored};
-use crate::store::{
+use ticketing_engine::app::App;
+use ticketing_engine::connections::{Connection, Connections};
+use ticketing_engine::dispatch::{Dispatcher, Schedule};
+use ticketing_engine::settings::{Settings, stored};
+use ticketing_host::clock::ThisMachine;
+use ticketing_host::entropy::SystemEntropy;
+use ticketing_host::process;
+use ticketing_ingress::{self, ListenAddress, ListenError, Listener, Tls, TlsError};
+use ticketing_store::{
     BackupError, DEFAULT_BUSY_TIMEOUT, KeySource, OpenError, Opened, Store, StoreError, StoreOptions,
 };
-use crate::transport::{self, ListenAddress, ListenError, Listener, Tls, TlsError};
 
 /// Name of the database file in the data folder.
 pub(crate) const DATABASE: &str = "ticketing.db";
@@ -260,10 +260,10 @@ async fn serve_with_store(
     let Listening { main, tls, health } = listening;
     let checks = async {
         if let Some(health) = health {
-            transport::serve(health, None, health_only, limits.for_health(), closing.clone()).await;
+            ticketing_ingress::serve(health, None, health_only, limits.for_health(), closing.clone()).await;
         }
     };
-    let serving = transport::serve(main, tls, calls, limits.clone(), closing.clone());
+    let serving = ticketing_ingress::serve(main, tls, calls, limits.clone(), closing.clone());
     tokio::select! {
         _ = async { tokio::join!(stop, serving, checks) } => {}
         () = drain(&dispatcher, &closing, config.shutdown_grace) => {

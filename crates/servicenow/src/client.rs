@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_outbound::{Authorization, HttpClient, Redactor, Reply, Request, redact_reply};
+use ticketing_egress::{Authorization, HttpClient, Redactor, Reply, Request, redact_reply};
 use url::Url;
 
 use crate::evidence;

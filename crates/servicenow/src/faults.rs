@@ -5,8 +5,8 @@
 
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::text::single_line;
-use ticketing_outbound::foreign::{self, ForeignKind, HintNames};
-use ticketing_outbound::{Reply, mentions, title_of_page};
+use ticketing_egress::foreign::{self, ForeignKind, HintNames};
+use ticketing_egress::{Reply, mentions, title_of_page};
 
 use crate::wire::{self, FailureWords};
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use ticketing_core::fault::Fault;
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Adjustment, Destination, Rendered, TicketDraft, TicketRef};
-use ticketing_outbound::Reply;
+use ticketing_egress::Reply;
 
 use crate::create::{bears, differences, ticket_of};
 use crate::group::group_of;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Destination, FoundTicket, Search, SearchResult};
-use ticketing_outbound::Reply;
+use ticketing_egress::Reply;
 
 use crate::client::{Client, READ_TIMEOUT};
 use crate::create::{FIELDS, bears, ticket_of};

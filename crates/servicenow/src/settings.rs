@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use ticketing_core::pasted;
 use ticketing_core::violation::Violations;
-use ticketing_outbound::RouteDraft;
+use ticketing_egress::RouteDraft;
 use url::Url;
 
 use crate::instance;

@@ -8,7 +8,7 @@ use ticketing_core::system::{
     Adjustment, Authorship, Check, Created, Destination, Login, ReadTicket, Rendered, Search, SearchResult,
     TicketDraft, TicketRef, TicketSystem, Visibility,
 };
-use ticketing_outbound::HttpClient;
+use ticketing_egress::HttpClient;
 
 use crate::check;
 use crate::client::Client;

@@ -8,7 +8,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::Value;
-use ticketing_outbound::read_json;
+use ticketing_egress::read_json;
 
 /// One record, field by field.
 #[derive(Debug, Clone, Default, Deserialize)]

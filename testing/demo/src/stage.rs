@@ -10,7 +10,7 @@ use clap::Parser;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use rhythmx_ticketing::{Client, FILE_DESCRIPTOR_SET, v1};
-use ticketing_server::clock::SystemClock;
+use ticketing_host::clock::SystemClock;
 use ticketing_server::config::Config;
 use ticketing_server::server::{self, ServeError};
 use ticketing_simulator::{Profile, Simulator, Vendor};

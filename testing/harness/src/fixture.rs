@@ -29,8 +29,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use serde_json::{Value, json};
+use ticketing_core::role::Role;
 use ticketing_harness::{Plan, Relay, TlsFiles, World, creates};
-use ticketing_server::access::Role;
 use ticketing_simulator::{Call, Effect, Reply, Rule, When};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;

@@ -27,8 +27,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use rhythmx_ticketing::{Client, v1};
+use ticketing_core::role::Role;
 pub use ticketing_failpoints::Point;
-use ticketing_server::access::Role;
 use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor};
 use tonic::Status;
 

@@ -3,20 +3,20 @@
 
 use crate::{Change, Mutation};
 
-const ATTEMPT: &str = "crates/server/src/dispatch/attempt.rs";
-const CLAIM: &str = "crates/server/src/store/writes/claim.rs";
+const ATTEMPT: &str = "crates/engine/src/dispatch/attempt.rs";
+const CLAIM: &str = "crates/store/src/writes/claim.rs";
 const CONFIG: &str = "crates/server/src/config.rs";
-const CONNECTIONS: &str = "crates/server/src/connections.rs";
-const EVIDENCE: &str = "crates/server/src/dispatch/evidence.rs";
-const GATE: &str = "crates/server/src/connections/gate.rs";
-const HTTP_CLIENT: &str = "crates/outbound/src/lib.rs";
+const CONNECTIONS: &str = "crates/engine/src/connections.rs";
+const EVIDENCE: &str = "crates/engine/src/dispatch/evidence.rs";
+const GATE: &str = "crates/engine/src/connections/gate.rs";
+const HTTP_CLIENT: &str = "crates/egress/src/lib.rs";
 const JIRA_LOOK_UP: &str = "crates/jira/src/look_up.rs";
-const LOOK_UP: &str = "crates/server/src/dispatch/look_up.rs";
-const OPEN: &str = "crates/server/src/store/sqlite/open.rs";
-const RECORD: &str = "crates/server/src/store/writes/record.rs";
-const RESTORE: &str = "crates/server/src/store/sqlite/restore.rs";
+const LOOK_UP: &str = "crates/engine/src/dispatch/look_up.rs";
+const OPEN: &str = "crates/store/src/sqlite/open.rs";
+const RECORD: &str = "crates/store/src/writes/record.rs";
+const RESTORE: &str = "crates/store/src/sqlite/restore.rs";
 const SERVICENOW_CREATE: &str = "crates/servicenow/src/create.rs";
-const TARGET: &str = "crates/server/src/dispatch/target.rs";
+const TARGET: &str = "crates/engine/src/dispatch/target.rs";
 
 /// Every guard. The order decides which slice of `--one-in` has it.
 pub const MUTATIONS: &[Mutation] = &[

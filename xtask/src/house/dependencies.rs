@@ -1,5 +1,6 @@
-//! Allowed dependencies between packages. Decisions flow one way: `retry` <- `core` <- `outbound` <- `jira`, `servicenow` <- `server`,
-//! root <- `server`; the model knows `core` alone; the simulator knows none of ours, so that it cannot share an adapter's
+//! Allowed dependencies between packages. They go one way: `retry` <- `core` <- `host` <- `secrets` <- `store` <-
+//! `engine` <- `server`; `core` <- `egress` <- `jira`, `servicenow` <- `engine`; `host` <- `ingress` <- `server`; root <-
+//! `server`. The model knows `core` alone; the simulator knows no other package, so that it cannot share an adapter's
 //! misunderstanding.
 
 use super::Violation;
@@ -15,57 +16,71 @@ struct Allowance {
 }
 
 const ROOT: &str = "rhythmx-ticketing";
-const RETRY: &str = "ticketing-retry";
 const CORE: &str = "ticketing-core";
+const EGRESS: &str = "ticketing-egress";
+const ENGINE: &str = "ticketing-engine";
 const FAILPOINTS: &str = "ticketing-failpoints";
+const HOST: &str = "ticketing-host";
+const INGRESS: &str = "ticketing-ingress";
+const JIRA: &str = "ticketing-jira";
+const RETRY: &str = "ticketing-retry";
+const SECRETS: &str = "ticketing-secrets";
+const SERVER: &str = "ticketing-server";
+const SERVICENOW: &str = "ticketing-servicenow";
+const STORE: &str = "ticketing-store";
+
+const DEMO: &str = "ticketing-demo";
+const DISK: &str = "ticketing-disk";
 const FAULTS: &str = "ticketing-faults";
 const FUZZ: &str = "ticketing-fuzz";
 const HARNESS: &str = "ticketing-harness";
-const OUTBOUND: &str = "ticketing-outbound";
-const JIRA: &str = "ticketing-jira";
-const SERVICENOW: &str = "ticketing-servicenow";
 const MODEL: &str = "ticketing-model";
 const MUTATIONS: &str = "ticketing-mutations";
-const SERVER: &str = "ticketing-server";
-const DEMO: &str = "ticketing-demo";
-const DISK: &str = "ticketing-disk";
 const SIMULATOR: &str = "ticketing-simulator";
 const XTASK: &str = "xtask";
 
+/// A package that no test gives further packages of the workspace.
+const fn package(package: &'static str, ours: &'static [&'static str]) -> Allowance {
+    Allowance { package, ours, ours_in_tests: &[] }
+}
+
 const ALLOWANCES: &[Allowance] = &[
     Allowance { package: ROOT, ours: &[], ours_in_tests: &[SERVER, SIMULATOR] },
-    Allowance { package: RETRY, ours: &[], ours_in_tests: &[] },
-    Allowance { package: CORE, ours: &[RETRY], ours_in_tests: &[] },
-    Allowance { package: FAILPOINTS, ours: &[], ours_in_tests: &[] },
-    Allowance { package: OUTBOUND, ours: &[CORE, RETRY, FAILPOINTS], ours_in_tests: &[] },
-    Allowance { package: JIRA, ours: &[OUTBOUND, CORE, RETRY], ours_in_tests: &[SIMULATOR] },
-    Allowance { package: SERVICENOW, ours: &[OUTBOUND, CORE, RETRY], ours_in_tests: &[SIMULATOR] },
-    Allowance { package: MODEL, ours: &[CORE, RETRY], ours_in_tests: &[] },
-    Allowance { package: MUTATIONS, ours: &[], ours_in_tests: &[] },
+    package(RETRY, &[]),
+    package(FAILPOINTS, &[]),
+    package(CORE, &[RETRY]),
+    package(HOST, &[CORE, FAILPOINTS]),
+    package(SECRETS, &[CORE, HOST]),
+    Allowance { package: STORE, ours: &[CORE, FAILPOINTS, HOST, RETRY, SECRETS], ours_in_tests: &[HARNESS] },
+    package(INGRESS, &[CORE, HOST]),
+    package(EGRESS, &[CORE, FAILPOINTS, RETRY]),
+    Allowance { package: JIRA, ours: &[CORE, EGRESS, RETRY], ours_in_tests: &[SIMULATOR] },
+    Allowance { package: SERVICENOW, ours: &[CORE, EGRESS, RETRY], ours_in_tests: &[SIMULATOR] },
+    package(ENGINE, &[CORE, EGRESS, FAILPOINTS, HOST, JIRA, RETRY, SERVICENOW, STORE]),
     Allowance {
         package: SERVER,
-        ours: &[ROOT, JIRA, SERVICENOW, OUTBOUND, CORE, RETRY, FAILPOINTS],
+        ours: &[
+            ROOT, CORE, EGRESS, ENGINE, FAILPOINTS, HOST, INGRESS, JIRA, RETRY, SECRETS, SERVICENOW, STORE,
+        ],
         ours_in_tests: &[HARNESS, DISK, SIMULATOR],
     },
-    Allowance { package: DEMO, ours: &[ROOT, SERVER, SIMULATOR], ours_in_tests: &[] },
-    Allowance { package: SIMULATOR, ours: &[], ours_in_tests: &[] },
-    Allowance { package: DISK, ours: &[], ours_in_tests: &[] },
-    Allowance { package: HARNESS, ours: &[ROOT, SERVER, CORE, SIMULATOR, FAILPOINTS], ours_in_tests: &[] },
-    Allowance {
-        package: FAULTS,
-        ours: &[ROOT, HARNESS, MODEL, MUTATIONS, SIMULATOR, FAILPOINTS, DISK],
-        ours_in_tests: &[],
-    },
-    Allowance {
-        package: FUZZ,
-        ours: &[ROOT, SERVER, JIRA, SERVICENOW, OUTBOUND, CORE, RETRY],
-        ours_in_tests: &[],
-    },
-    Allowance { package: XTASK, ours: &[SERVER], ours_in_tests: &[] },
+    package(MODEL, &[CORE, RETRY]),
+    package(MUTATIONS, &[]),
+    package(SIMULATOR, &[]),
+    package(DISK, &[]),
+    package(HARNESS, &[ROOT, CORE, FAILPOINTS, HOST, SERVER, SIMULATOR, STORE]),
+    package(DEMO, &[ROOT, HOST, SERVER, SIMULATOR]),
+    package(FAULTS, &[ROOT, DISK, FAILPOINTS, HARNESS, MODEL, MUTATIONS, SIMULATOR]),
+    package(FUZZ, &[ROOT, CORE, EGRESS, ENGINE, INGRESS, JIRA, RETRY, SERVER, SERVICENOW]),
+    package(XTASK, &[SERVER]),
 ];
 
 /// Packages for databases and networks, and the only packages that may use them outside of tests.
-const RESTRICTED: &[(&str, &[&str])] = &[("sqlx", &[SERVER, HARNESS]), ("reqwest", &[OUTBOUND])];
+const RESTRICTED: &[(&str, &[&str])] = &[
+    ("sqlx", &[STORE, HARNESS]),
+    ("reqwest", &[EGRESS]),
+    ("tonic", &[ROOT, INGRESS, SERVER, HARNESS, FAULTS]),
+];
 
 /// Violations of the allowed dependencies.
 pub(super) fn violations(packages: &[Package]) -> Vec<Violation> {
@@ -148,8 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn only_the_server_uses_sqlx() {
-        let packages = [package(SERVER, &[("sqlx", None)]), package(CORE, &[("sqlx", None)])];
+    fn only_the_store_uses_sqlx() {
+        let packages = [package(STORE, &[("sqlx", None)]), package(CORE, &[("sqlx", None)])];
         assert_eq!(violations(&packages), [Violation::new(CORE, "must not use sqlx by itself")]);
     }
 

@@ -13,7 +13,7 @@ pub(super) const EXTENSIONS: &[&str] =
 const MAX_LINES: usize = 600;
 
 /// Where all SQL of the product is.
-const STORE: &str = "crates/server/src/store";
+const STORE: &str = "crates/store/src";
 /// Where tests edit the database by hand.
 const EDITS: &str = "testing/harness/src/database";
 
@@ -104,11 +104,11 @@ mod tests {
             concat!("run(\"PRAG", "MA journal_mode = WAL\")"),
         ] {
             assert_eq!(
-                found("crates/server/src/dispatch/mod.rs", line),
-                ["crates/server/src/dispatch/mod.rs:1: SQL is in crates/server/src/store alone"],
+                found("crates/engine/src/dispatch/mod.rs", line),
+                ["crates/engine/src/dispatch/mod.rs:1: SQL is in crates/store/src alone"],
                 "{line}"
             );
-            assert_eq!(found("crates/server/src/store/sqlite/save.rs", line), [""; 0], "{line}");
+            assert_eq!(found("crates/store/src/sqlite/save.rs", line), [""; 0], "{line}");
         }
     }
 

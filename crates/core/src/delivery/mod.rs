@@ -371,6 +371,26 @@ impl Resolution {
 // === impl EventKind ===
 
 impl EventKind {
+    /// Every kind, in the order of the contract.
+    pub const ALL: [Self; 16] = [
+        Self::Accepted,
+        Self::SnapshotUpdated,
+        Self::AttemptStarted,
+        Self::Delivered,
+        Self::Waiting,
+        Self::Reconciling,
+        Self::Failed,
+        Self::Rearmed,
+        Self::Resolved,
+        Self::Cancelled,
+        Self::DuplicateFound,
+        Self::TargetThrottled,
+        Self::TargetLoginRefused,
+        Self::TargetSuspended,
+        Self::TargetCircuitOpened,
+        Self::TargetRecovered,
+    ];
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

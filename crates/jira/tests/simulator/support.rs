@@ -12,9 +12,9 @@ use ticketing_core::incident::{Incident, IncidentFields};
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::system::{Created, Rendered, Search, SearchResult, TicketDraft, TicketSystem};
 use ticketing_core::violation::Violations;
+use ticketing_egress::HttpClient;
+use ticketing_egress::address_policy::AddressPolicy;
 use ticketing_jira::{Jira, Secret, SecretKind, Settings, SettingsDraft};
-use ticketing_outbound::HttpClient;
-use ticketing_outbound::address_policy::AddressPolicy;
 use ticketing_simulator::{Call, Effect, Profile, Rule, Simulator, Vendor, When};
 
 use crate::incidents;

@@ -159,7 +159,7 @@ fn certificate_role(text: &str) -> Result<(String, Grant), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::Role;
+    use ticketing_core::role::Role;
 
     #[test]
     fn parses_certificate_role_and_namespace() {

@@ -4,8 +4,8 @@ use http::HeaderValue;
 use jiff::Timestamp;
 
 use super::jwt::{JwtAuthenticator, JwtSettings};
-use super::token::PresentedToken;
 use super::{algorithm, credential};
+use ticketing_secrets::PresentedToken;
 
 /// Verifies tokens of an identity provider.
 #[derive(Debug)]

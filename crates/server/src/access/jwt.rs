@@ -17,8 +17,10 @@ use ticketing_core::clean::{clean, is_blank};
 use ticketing_core::namespace::Namespace;
 use ticketing_core::pasted;
 
-use super::{Grant, Role};
-use crate::files::read_regular;
+use ticketing_core::role::Role;
+
+use super::Grant;
+use ticketing_host::files::read_regular;
 
 /// Clock skew tolerated between the identity provider and this machine, in seconds.
 const LEEWAY: i64 = 60;

@@ -8,8 +8,7 @@ mod flags;
 pub(crate) mod fuzzing;
 mod jwt;
 mod limits;
-mod role;
-mod token;
+mod methods;
 mod token_bucket;
 mod unauthenticated;
 
@@ -22,23 +21,22 @@ use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use ticketing_core::clock::Clock;
 use ticketing_core::namespace::Namespace;
+use ticketing_core::role::Role;
 use tokio::time::Instant;
 
-use crate::store::{Actor, AuditAction, NewAuditEntry, Requester, Store, StoreError, StoredToken};
-use crate::transport::{Peer, PeerCertificate, PeerKey};
+use ticketing_ingress::{Peer, PeerCertificate, PeerKey};
+use ticketing_store::{Actor, AuditAction, NewAuditEntry, Requester, Store, StoreError, StoredToken};
 
 pub use flags::{AccessArgs, AccessArgsError, AuthSource};
 pub use jwt::{JwtKeysError, JwtSettings, algorithm};
 pub use limits::CallLimits;
 pub(crate) use limits::{RateLimited, StreamPermit};
-pub use role::Role;
-pub(crate) use role::{Rpc, UNSAVED_SETTINGS};
-pub use token::{NewToken, TokenHash};
+pub(crate) use methods::{Rpc, UNSAVED_SETTINGS};
 pub use token_bucket::Rate;
 
 use jwt::JwtAuthenticator;
 use limits::Limits;
-use token::PresentedToken;
+use ticketing_secrets::PresentedToken;
 use unauthenticated::{TokenCache, UnauthenticatedLimiter};
 
 /// The caller's name if no authentication is configured.

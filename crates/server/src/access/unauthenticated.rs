@@ -14,10 +14,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::token::PresentedToken;
 use super::token_bucket::{Rate, TokenBucket};
-use crate::store::{Store, StoreError, StoredToken};
-use crate::transport::{LogThrottle, PeerKey};
+use ticketing_ingress::{LogThrottle, PeerKey};
+use ticketing_secrets::PresentedToken;
+use ticketing_store::{Store, StoreError, StoredToken};
 
 /// Maximum number of tracked peers. Above it, peers with a full bucket are forgotten.
 const MAX_PEERS: usize = 10_000;
@@ -120,10 +120,10 @@ impl List {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::Role;
-    use crate::clock::{SystemClock, ThisMachine};
-    use crate::entropy::SystemEntropy;
-    use crate::store::{Administration, KeySource, StoreOptions};
+    use ticketing_core::role::Role;
+    use ticketing_host::clock::{SystemClock, ThisMachine};
+    use ticketing_host::entropy::SystemEntropy;
+    use ticketing_store::{Administration, KeySource, StoreOptions};
 
     const RATE: Rate = Rate { rate: 10, burst: 2 };
 

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ticketing_core::pasted;
-use ticketing_outbound::address_policy::{AddressPolicy, Permission};
-use ticketing_outbound::{EgressPolicy, InvalidProxyLogin, ProxyLogins, Route};
+use ticketing_egress::address_policy::{AddressPolicy, Permission};
+use ticketing_egress::{EgressPolicy, InvalidProxyLogin, ProxyLogins, Route};
 
-use crate::files::read_regular;
+use ticketing_host::files::read_regular;
 
 /// Environment variables that name a proxy; the first one that is set counts.
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -104,7 +104,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn permission(text: &str) -> Result<Permission, String> {
-    text.parse().map_err(|error: ticketing_outbound::address_policy::InvalidPermission| error.to_string())
+    text.parse().map_err(|error: ticketing_egress::address_policy::InvalidPermission| error.to_string())
 }
 
 #[cfg(test)]

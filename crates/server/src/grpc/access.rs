@@ -16,7 +16,7 @@ use super::stream::Closing;
 use super::stream_guard::StreamGuard;
 use super::trace::LogSuppressed;
 use crate::access::{Access, Caller, Denied, Rpc};
-use crate::transport::{ConnectionHandle, Peer};
+use ticketing_ingress::{ConnectionHandle, Peer};
 
 /// A tower layer that rejects unauthorized calls, and adds the [`Caller`] to the others as an extension.
 #[derive(Debug, Clone)]

@@ -11,9 +11,11 @@ use ticketing_core::violation::Violations;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use crate::access::{RateLimited, Role};
-use crate::app::{AppError, TicketRefused};
-use crate::store::{StoreError, StoreErrorKind};
+use ticketing_core::role::Role;
+
+use crate::access::RateLimited;
+use ticketing_engine::app::{AppError, TicketRefused};
+use ticketing_store::{StoreError, StoreErrorKind};
 
 /// Maximum size of field violations in bytes. Details travel in a header, and the strictest common client accepts 8
 /// KiB of headers in total; base64 adds a third.

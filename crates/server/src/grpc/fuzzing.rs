@@ -12,8 +12,8 @@ use ticketing_core::violation::Violations;
 use super::parse::{self, ListFilter};
 use super::wire::Schema;
 use super::{deadline, token};
-use crate::settings::Rules;
-use crate::store::{DeliveryFilter, PageKey, StreamName};
+use ticketing_engine::settings::Rules;
+use ticketing_store::{DeliveryFilter, PageKey, StreamName};
 
 const HERE: &str = "here";
 

@@ -25,7 +25,7 @@ use super::errors::Refusal;
 use super::stream_guard::StreamHandle;
 use super::wire::{MethodType, Schema, Unreadable};
 use crate::access::Caller;
-use crate::transport::{MemoryBudget, MemoryReservation};
+use ticketing_ingress::{MemoryBudget, MemoryReservation};
 
 const ENCODING: &str = "grpc-encoding";
 /// A flag and a length before each message.

@@ -18,7 +18,7 @@ use super::request_reader::{RequestLayer, RequestReader};
 use super::trace::{TraceLayer, TraceService};
 use super::wire::Schema;
 use crate::access::Access;
-use crate::transport::{Limits, MemoryBudget};
+use ticketing_ingress::{Limits, MemoryBudget};
 
 /// Maximum size of a health or reflection request, in bytes.
 const MAX_HEALTH_REQUEST: usize = 16 * 1024;

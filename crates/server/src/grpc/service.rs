@@ -18,8 +18,8 @@ use super::stream::{self, Closing, StreamSettings};
 use super::stream_guard::StreamHandle;
 use super::{deadline, parse, present, size, token};
 use crate::access::{Access, Caller, UNSAVED_SETTINGS};
-use crate::app::{App, AppError, Resolve, RetryMany, SETTINGS};
-use crate::store::{Actor, AuditAction, PageKey};
+use ticketing_engine::app::{App, AppError, Resolve, RetryMany, SETTINGS};
+use ticketing_store::{Actor, AuditAction, PageKey};
 
 /// How long a call without a deadline waits for an attempt.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
@@ -197,7 +197,7 @@ impl TicketingService for Service {
         let by = caller(&request)?.name.clone();
         let list = parse::list_deliveries(request.into_inner()).map_err(Refusal::RequestInvalid)?;
         let _turn = self.lists.take(&by).await;
-        let installation = self.app.store().installation_id();
+        let installation = self.app.store().installation().id.as_str();
         let after = match list.page_token.as_str() {
             "" => None,
             text => Some(token::read_page_token(installation, text, &list).ok_or(Refusal::PageTokenInvalid)?),
@@ -235,7 +235,7 @@ impl TicketingService for Service {
         let by = caller(&request)?.actor();
         let retries = parse::retry_deliveries(request.into_inner()).map_err(Refusal::RequestInvalid)?;
         let parse::Retries { filter, page_size, page_token, note } = retries;
-        let installation = self.app.store().installation_id();
+        let installation = self.app.store().installation().id.as_str();
         let after = match page_token.as_str() {
             "" => None,
             text => {
@@ -292,7 +292,7 @@ impl TicketingService for Service {
         let v1::ListAuditEntriesRequest { page_size, page_token } = request.into_inner();
         let page_size = parse::page_size(page_size).map_err(Refusal::RequestInvalid)?;
         let _turn = self.lists.take(&by).await;
-        let installation = self.app.store().installation_id();
+        let installation = self.app.store().installation().id.as_str();
         let before = match page_token.as_str() {
             "" => None,
             text => Some(token::read_audit_token(installation, text).ok_or(Refusal::PageTokenInvalid)?),

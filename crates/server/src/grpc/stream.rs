@@ -23,9 +23,9 @@ use super::stream_guard::StreamHandle;
 use super::token::ResumeAt;
 use super::{present, token};
 use crate::access::Caller;
-use crate::app::App;
-use crate::store::{Event, EventBounds, EventFilter, StoreError, StreamName};
-use crate::transport::ConnectionEnding;
+use ticketing_engine::app::App;
+use ticketing_ingress::ConnectionEnding;
+use ticketing_store::{Event, EventBounds, EventFilter, StoreError, StreamName};
 
 /// Maximum number of events per read.
 const PAGE: u32 = 100;
@@ -85,7 +85,7 @@ pub(crate) async fn follow(
     // Subscribes before reading the bounds, so that no event is missed in between.
     let updates = app.store().subscribe();
     let bounds = app.store().event_bounds().await.map_err(|error| Refusal::of_store(&error))?;
-    let position = start_position(&subscription.start, app.store().stream(), bounds)?;
+    let position = start_position(&subscription.start, &app.store().installation().stream, bounds)?;
     let (sender, messages) = mpsc::channel(1);
     let (finish, end) = oneshot::channel();
     let Subscription { incident_id, systems, kinds, start: _ } = subscription;
@@ -188,7 +188,8 @@ impl EventSender {
             },
             Err(end) => end,
         };
-        let resume_token = token::resume_token(self.app.store().stream_id(), self.position);
+        let resume_token =
+            token::resume_token(&self.app.store().installation().stream.current, self.position);
         match end {
             End::Gone => None,
             End::TooSlow => Some(Refusal::SubscriberTooSlow { resume_token }),
@@ -203,7 +204,7 @@ impl EventSender {
     async fn expired(&self) -> Refusal {
         let store = self.app.store();
         match store.event_bounds().await {
-            Ok(bounds) => expired(store.stream_id(), bounds),
+            Ok(bounds) => expired(&store.installation().stream.current, bounds),
             Err(error) => Refusal::of_store(&error),
         }
     }
@@ -238,14 +239,15 @@ impl EventSender {
 
     async fn send_event(&mut self, event: &Arc<Event>) -> Result<(), End> {
         let max_attempts = self.app.settings().rules.retry.backoff.max_attempts();
-        let told = present::event(event, self.app.store().stream_id(), max_attempts);
+        let told = present::event(event, &self.app.store().installation().stream.current, max_attempts);
         self.send(Message::Event(told)).await?;
         self.position = event.seq;
         Ok(())
     }
 
     async fn bookmark(&self) -> Result<(), End> {
-        let resume_token = token::resume_token(self.app.store().stream_id(), self.position);
+        let resume_token =
+            token::resume_token(&self.app.store().installation().stream.current, self.position);
         let time = Some(present::timestamp(self.app.now()));
         self.send(Message::Bookmark(v1::Bookmark { resume_token, time })).await
     }

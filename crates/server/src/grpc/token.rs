@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::parse::ListFilter;
-use crate::store::{DeliveryFilter, PageKey, StreamName};
+use ticketing_store::{DeliveryFilter, PageKey, StreamName};
 
 const CHECK_LENGTH: usize = 6;
 

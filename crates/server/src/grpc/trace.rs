@@ -14,8 +14,8 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 
 use super::errors::Refusal;
-use crate::panics::catch;
-use crate::transport::{LogThrottle, Peer, PeerKey};
+use ticketing_host::panics::catch;
+use ticketing_ingress::{LogThrottle, Peer, PeerKey};
 
 /// Header with the request ID; echoed in the response, or generated.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");

@@ -11,8 +11,8 @@ use ticketing_core::incident::{Activity, Actor, ActorKind, Incident, IncidentFie
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::system::{Created, Search, SearchResult, TicketDraft, TicketSystem};
 use ticketing_core::violation::Violations;
-use ticketing_outbound::HttpClient;
-use ticketing_outbound::address_policy::AddressPolicy;
+use ticketing_egress::HttpClient;
+use ticketing_egress::address_policy::AddressPolicy;
 use ticketing_servicenow::{ServiceNow, Settings, SettingsDraft};
 use ticketing_simulator::{Call, Effect, Profile, Reply, Rule, Simulator, Vendor, When};
 

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use ticketing_core::fault::{Certainty, Fault, FaultKind};
 use ticketing_core::system::{Destination, Rendered, Search};
 use ticketing_core::violation::Violations;
+use ticketing_egress::{redact, title_of_page};
 use ticketing_jira::fuzzing::{self as jira, Kind};
 use ticketing_jira::{Secret, SecretKind, Settings, SettingsDraft};
-use ticketing_outbound::{redact, title_of_page};
 use ticketing_servicenow::fuzzing as servicenow;
 
 use super::renders::ticket_draft;

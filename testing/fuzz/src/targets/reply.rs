@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
-use ticketing_outbound::Reply;
+use ticketing_egress::Reply;
 use ticketing_retry::retry_after;
 
 /// A reply as its file is written.

@@ -4,9 +4,9 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
+use ticketing_egress::Route;
+use ticketing_engine::settings::{Draft, RetrySchedule};
 use ticketing_jira::{Secret, SecretKind};
-use ticketing_outbound::Route;
-use ticketing_server::settings::{Draft, RetrySchedule};
 
 /// The settings of each system, and the retry schedule, as one document.
 pub(super) fn seeds() -> Vec<Vec<u8>> {

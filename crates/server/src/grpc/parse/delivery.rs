@@ -6,7 +6,7 @@ use ticketing_core::fault::FaultKind;
 use ticketing_core::violation::Violations;
 
 use super::field;
-use crate::store::DeliveryFilter;
+use ticketing_store::DeliveryFilter;
 
 const MAX_ID: usize = 64;
 const MAX_NOTE: usize = 500;

@@ -8,7 +8,7 @@ use ticketing_core::violation::Violations;
 use ticketing_retry::{Backoff, InvalidBackoff};
 
 use super::field;
-use crate::settings::RetrySchedule;
+use ticketing_engine::settings::RetrySchedule;
 
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 const MAX_INTERVAL: Duration = Duration::from_secs(3_600);

@@ -7,13 +7,13 @@ use rhythmx_ticketing::v1;
 use rhythmx_ticketing::v1::test_connection_request::Unsaved;
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
+use ticketing_egress::RouteDraft;
 use ticketing_jira::Flavour;
-use ticketing_outbound::RouteDraft;
 use ticketing_servicenow::{ImpactUrgencyDraft, PrioritiesDraft};
 
 use super::{field, rules};
-use crate::app::Change;
-use crate::settings::{Draft, Rules, Secret, SecretChange, SecretKind, SecretUse, SystemChange};
+use ticketing_engine::app::Change;
+use ticketing_engine::settings::{Draft, Rules, Secret, SecretChange, SecretKind, SecretUse, SystemChange};
 
 /// A Configure request, given the current rules.
 pub(crate) fn change(request: v1::ConfigureRequest, current: &Rules, violations: &mut Violations) -> Change {

@@ -6,7 +6,7 @@ use serde_json::json;
 use ticketing_core::limits;
 
 use super::field;
-use crate::store::AuditEntry;
+use ticketing_store::AuditEntry;
 
 /// Maximum length of a detail in bytes.
 const MAX_DETAIL: usize = 64 * 1024;

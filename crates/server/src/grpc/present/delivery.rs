@@ -6,8 +6,8 @@ use ticketing_core::delivery::{Delivery, LastError, Resolution, State, Trigger};
 use ticketing_core::limits::MAX_DUPLICATES;
 
 use super::{field, ticket};
-use crate::app::DeliveryWithAttempts;
-use crate::store::{Attempt, AttemptKind, AttemptOutcome};
+use ticketing_engine::app::DeliveryWithAttempts;
+use ticketing_store::{Attempt, AttemptKind, AttemptOutcome};
 
 /// Maximum size of the attempts of a single delivery, in bytes, so that the response fits in a message.
 const ATTEMPTS_OF_ONE: usize = 512 * 1024;
@@ -127,7 +127,7 @@ mod tests {
 
     use super::*;
     use crate::grpc::size::MAX_MESSAGE;
-    use crate::store::AttemptTimes;
+    use ticketing_store::AttemptTimes;
 
     fn accepted() -> Delivery {
         let marker = Marker::derive(&InstallationKey::new([1; 32]), "INC-1", "jira");

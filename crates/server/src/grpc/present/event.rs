@@ -5,7 +5,7 @@ use ticketing_core::delivery::EventKind;
 
 use super::{delivery, field, message};
 use crate::grpc::token;
-use crate::store::{Event, Subject};
+use ticketing_store::{Event, Subject};
 
 /// An event of the stream `stream_id`; `max_attempts` is from the retry settings.
 pub(crate) fn event(event: &Event, stream_id: &str, max_attempts: u32) -> v1::TicketEvent {

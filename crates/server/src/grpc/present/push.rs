@@ -3,7 +3,7 @@
 use rhythmx_ticketing::v1;
 
 use super::{delivery, field, message, target, ticket};
-use crate::app::{Preview, Pushed, Submission};
+use ticketing_engine::app::{Preview, Pushed, Submission};
 
 pub(crate) fn preview(preview: Preview, max_attempts: u32) -> v1::PreviewTicketResponse {
     let Preview { system, marker, rendered, severity, auto_push, verdict, existing } = preview;

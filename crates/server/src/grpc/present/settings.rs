@@ -6,7 +6,7 @@ use ticketing_jira::Flavour;
 use ticketing_servicenow::ImpactUrgency;
 
 use super::field;
-use crate::settings::{Draft, RetrySchedule, SecretKind, SystemSettings};
+use ticketing_engine::settings::{Draft, RetrySchedule, SecretKind, SystemSettings};
 
 /// The stored settings of one system.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,7 +113,7 @@ mod tests {
     use ticketing_core::system::System;
 
     use super::*;
-    use crate::settings::{BoundSecret, Secret};
+    use ticketing_engine::settings::{BoundSecret, Secret};
 
     #[test]
     fn presents_time_of_secret_instead_of_value() {

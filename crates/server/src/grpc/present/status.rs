@@ -9,9 +9,9 @@ use ticketing_core::delivery::{Delivery, State};
 
 use super::settings::{self, View};
 use super::{field, target, ticket};
-use crate::app::{ConnectionTest, Status, SystemStatus};
-use crate::settings::Settings;
-use crate::store::LastFailure;
+use ticketing_engine::app::{ConnectionTest, Status, SystemStatus};
+use ticketing_engine::settings::Settings;
+use ticketing_store::LastFailure;
 
 pub(crate) fn status(status: Status) -> v1::GetStatusResponse {
     let Status { started_at, now, settings, systems } = status;

@@ -1,0 +1,420 @@
+//! Configure and TestConnection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value, json};
+use ticketing_core::evidence::SearchScope;
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::system::{Check, System, TicketSystem};
+use ticketing_core::violation::{Violation, Violations};
+use ticketing_failpoints::{self as failpoints, Point};
+use tracing::Instrument;
+
+use super::{App, AppError};
+use crate::connections::{Checked, Connection};
+use crate::dispatch::Schedule;
+use crate::settings::{Rules, SecretKind, SecretUse, Settings, SystemChange, SystemSettings, stored};
+use ticketing_store::{
+    Actor, AuditAction, DONE, FAILED, NewAuditEntry, PASSED, STARTED, SearchEvidence, StoreError, StoredTest,
+};
+
+/// What the audit calls that which Configure changes.
+pub const SETTINGS: &str = "settings";
+
+/// Longer values, such as certificates, are listed by length only.
+const MAX_LISTED: usize = 512;
+
+/// All that one Configure changes.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// At most one for each system.
+    pub systems: Vec<SystemChange>,
+    /// The rules as they shall be.
+    pub rules: Rules,
+}
+
+/// The outcome of a connection test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionTest {
+    pub at: Timestamp,
+    /// In the order in which they were made.
+    pub checks: Vec<Check>,
+}
+
+/// One system's settings after a change, found to be in order.
+struct Accepted {
+    target: String,
+    before: SystemSettings,
+    settings: SystemSettings,
+    checked: Option<Checked>,
+}
+
+/// What is wrong with the settings of one system.
+enum Wrong {
+    Settings(Violations),
+    /// The address, or the way to it, was changed, and the secrets for it were not given again.
+    Secret(System, Violations),
+}
+
+// === impl App ===
+
+impl App {
+    /// Merges a change into the settings, all of it or none. `plan` reads the change against the rules in force. Returns
+    /// the settings that the change led to and how many deliveries were made due.
+    ///
+    /// # Errors
+    /// [`AppError::SettingsInvalid`] with every violation at once, [`AppError::SecretRequired`], or the store's failure.
+    pub async fn configure(
+        &self,
+        by: &Actor,
+        plan: impl FnOnce(&Rules, &mut Violations) -> Change + Send,
+    ) -> Result<(Settings, u64), AppError> {
+        let one_at_a_time = self.0.configuring.clone().lock_owned().await;
+        let (mut violations, now) = (Violations::default(), self.now());
+        let change = plan(&self.rules(), &mut violations);
+        let (mut accepted, mut unbound) = (Vec::new(), None);
+        for change in &change.systems {
+            match self.accept(change, now) {
+                Ok(settings) => accepted.push(settings),
+                Err(Wrong::Settings(found)) => violations.extend(found),
+                Err(Wrong::Secret(system, found)) => {
+                    unbound.get_or_insert((system, Violations::default())).1.extend(found);
+                }
+            }
+        }
+        failpoints::panic_at(Point::Configuring, || exposed(&accepted));
+        refuse(violations, unbound)?;
+        // A caller that goes away must not leave settings that are saved and not in force.
+        let (app, by) = (self.clone(), by.clone());
+        let saving = async move {
+            let _one_at_a_time = one_at_a_time;
+            failpoints::panic_at(Point::Saving, || exposed(&accepted));
+            app.save(&accepted, &change.rules, by, now).await?;
+            let made_due = app.put_in_force(accepted, change.rules).await?;
+            // Before the next change comes.
+            Ok((app.settings(), made_due))
+        };
+        tokio::spawn(saving.in_current_span()).await.map_err(AppError::Interrupted)?
+    }
+
+    /// Makes the calls that prove the connection of the saved settings, and keeps what came of it.
+    ///
+    /// # Errors
+    /// [`AppError::NotConfigured`] where there is nothing to test, [`AppError::TooManyCalls`] where there were too many, or the
+    /// store's failure.
+    pub async fn test_connection(&self, system: System) -> Result<ConnectionTest, AppError> {
+        let api = self.0.connections.current(system.as_str()).ok_or(AppError::NotConfigured(system))?;
+        self.take_test()?;
+        let test = ConnectionTest { at: self.now(), checks: self.checks(&api).await? };
+        let kept = StoredTest { at: test.at, checks: test.checks.clone() };
+        self.0.store.save_test(system.as_str(), kept).await?;
+        if test.passed() {
+            self.0.dispatcher.reset_health(system.as_str()).await?;
+        }
+        if let Some(refused) = test.checks.iter().find(|check| check.is_login_refused()) {
+            let kind = refused.fault_kind.unwrap_or(FaultKind::Unauthorized);
+            let fault = Fault::new(kind, &refused.detail).with_hint(&refused.hint);
+            self.0.dispatcher.observe_refusal(system.as_str(), &fault, test.at).await;
+        }
+        Ok(test)
+    }
+
+    /// The same for settings that are not saved; nothing of it is kept but who had it sent where, which is on disk before
+    /// anything is sent.
+    ///
+    /// # Errors
+    /// [`AppError::SettingsInvalid`] or [`AppError::SecretRequired`] for settings that cannot work,
+    /// [`AppError::TooManyCalls`] where there were too many, or the store's failure.
+    pub async fn test_unsaved(
+        &self,
+        by: &Actor,
+        mut change: SystemChange,
+        mut violations: Violations,
+    ) -> Result<ConnectionTest, AppError> {
+        // What is tested must be complete, whether or not it is switched on.
+        change.enabled = Some(true);
+        let system = change.draft.system();
+        let (mut accepted, mut unbound) = (None, None);
+        match self.accept(&change, self.now()) {
+            Ok(settings) => accepted = settings.checked,
+            Err(Wrong::Settings(found)) => violations.extend(found),
+            Err(Wrong::Secret(system, found)) => unbound = Some((system, found)),
+        }
+        refuse(violations, unbound)?;
+        let Checked { api, origin } = accepted.ok_or(AppError::NotConfigured(system))?;
+        self.take_test()?;
+        let detail = json!({ "address": origin });
+        // A caller that goes away must not leave a credential that was sent, and nothing that says what came of it.
+        let (app, by) = (self.clone(), by.clone());
+        let tested = async move {
+            app.note_test(&by, system, &detail, STARTED).await?;
+            let test = ConnectionTest { at: app.now(), checks: app.checks(&api).await? };
+            app.note_test(&by, system, &detail, if test.passed() { PASSED } else { FAILED }).await?;
+            Ok(test)
+        };
+        tokio::spawn(tested.in_current_span()).await.map_err(AppError::Interrupted)?
+    }
+
+    /// What reading can tell of a connection, and last what only a delivered ticket can show.
+    async fn checks(&self, api: &Arc<dyn TicketSystem>) -> Result<Vec<Check>, StoreError> {
+        let mut checks = api.test().await;
+        if checks.iter().all(|check| check.passed) {
+            let (destination, made_by) = (api.destination(), api.made_by());
+            let scope = SearchScope { destination, reader: made_by.account.clone(), made_by };
+            checks.push(own_tickets_visible(self.0.store.evidence(&scope).await?.as_ref()));
+        }
+        Ok(checks)
+    }
+
+    fn take_test(&self) -> Result<(), AppError> {
+        let allowed = self.0.tests.take(self.now());
+        allowed.map_err(|retry_after| AppError::TooManyCalls { retry_after })
+    }
+
+    async fn note_test(
+        &self,
+        by: &Actor,
+        system: System,
+        detail: &Value,
+        outcome: &str,
+    ) -> Result<(), StoreError> {
+        let entry = NewAuditEntry {
+            at: self.now(),
+            actor: by.clone(),
+            action: AuditAction::TestConnection,
+            subject: system.as_str().to_owned(),
+            detail: detail.clone(),
+            outcome: outcome.to_owned(),
+        };
+        self.0.store.append_audit(entry).await
+    }
+
+    /// The settings that a change leads to, if they are in order.
+    fn accept(&self, change: &SystemChange, now: Timestamp) -> Result<Accepted, Wrong> {
+        let system = change.draft.system();
+        let target = system.as_str().to_owned();
+        let saved = self.settings().systems.get(&target).cloned();
+        let before = saved.unwrap_or_else(|| SystemSettings::empty(system));
+        let mut settings = before.changed(change, now);
+        let mut found = Violations::default();
+        let checked = self.0.connections.check(&settings, &mut found);
+        self.0.connections.check_addresses(&settings.draft, &mut found);
+        let wrong = if settings.enabled { found } else { given_only(&found, &settings) };
+        if !wrong.is_empty() {
+            return Err(Wrong::Settings(wrong));
+        }
+        // A secret is bound as soon as the address is known, whatever else is missing.
+        let given_for_elsewhere = settings.bind();
+        if !given_for_elsewhere.is_empty() {
+            return Err(Wrong::Secret(system, secrets_required(system, &given_for_elsewhere)));
+        }
+        Ok(Accepted { target, before, settings, checked })
+    }
+
+    async fn save(
+        &self,
+        accepted: &[Accepted],
+        rules: &Rules,
+        by: Actor,
+        now: Timestamp,
+    ) -> Result<(), AppError> {
+        let systems = accepted.iter().map(|accepted| {
+            let base_url = accepted.checked.as_ref().map(|checked| checked.api.destination().base_url);
+            stored::target_change(&accepted.target, &accepted.before, &accepted.settings, base_url)
+        });
+        let changes = systems.chain([stored::rules_change(rules)]).collect();
+        let (actor, detail) = (by.name.clone(), difference(accepted, &self.rules(), rules));
+        let changed = names(&detail);
+        let audit = NewAuditEntry {
+            at: now,
+            actor: by,
+            action: AuditAction::Configure,
+            subject: SETTINGS.to_owned(),
+            detail,
+            outcome: DONE.to_owned(),
+        };
+        self.0.store.configure(changes, audit, now).await?;
+        let action = AuditAction::Configure.as_str();
+        tracing::info!(%actor, action, subject = SETTINGS, %changed, "settings were changed");
+        Ok(())
+    }
+
+    async fn put_in_force(&self, accepted: Vec<Accepted>, rules: Rules) -> Result<u64, AppError> {
+        let schedule = Schedule {
+            policy: rules.retry.policy(&self.0.bounds).into(),
+            processor_interval: rules.retry.processor_interval,
+        };
+        self.0.dispatcher.reschedule(schedule);
+        self.edit_settings(|all| all.rules = rules);
+        let mut changed = Vec::new();
+        for accepted in accepted {
+            let is_other_login =
+                accepted.is_other_login(self.0.connections.current(&accepted.target).as_ref());
+            let Accepted { target, settings, checked, .. } = accepted;
+            let connection = Connection {
+                system: settings.draft.system(),
+                enabled: settings.enabled,
+                current: checked.map(|checked| checked.api),
+                retired: self.retired(&target).await,
+            };
+            self.0.connections.set(&target, connection);
+            self.edit_settings(|all| all.systems.insert(target.clone(), settings));
+            changed.push((target, is_other_login));
+        }
+        let mut made_due = 0;
+        for (target, is_other_login) in changed {
+            if is_other_login || !self.0.dispatcher.was_lockable_login_refused(&target) {
+                made_due += self.0.dispatcher.reset_health(&target).await?;
+            }
+        }
+        Ok(made_due)
+    }
+
+    /// The former connections, which only look-ups need: settings are put in force even where these cannot be read.
+    async fn retired(&self, target: &str) -> Vec<Arc<dyn TicketSystem>> {
+        let retired = self.0.store.retired_connections(target).await.unwrap_or_else(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, connection = %target, "former connections could not be read");
+            vec![]
+        });
+        retired.into_iter().filter_map(|retired| self.0.connections.retired(retired)).collect()
+    }
+}
+
+// === impl Accepted ===
+
+impl Accepted {
+    /// Whether the account, its address or its secret differ from those of `current`, the connection in use. The same ones given
+    /// again, as a script may every minute, are no reason to try them again.
+    fn is_other_login(&self, current: Option<&Arc<dyn TicketSystem>>) -> bool {
+        fn secret(settings: &SystemSettings) -> Option<&str> {
+            settings.secret(SecretUse::TicketSystem).map(|secret| secret.value.expose_secret())
+        }
+        let name = |api: &Arc<dyn TicketSystem>| api.login().name;
+        self.checked.as_ref().map(|checked| name(&checked.api)) != current.map(name)
+            || secret(&self.before) != secret(&self.settings)
+    }
+}
+
+// === impl ConnectionTest ===
+
+impl ConnectionTest {
+    /// Whether a ticket could be created.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.checks.iter().all(|check| check.passed)
+    }
+}
+
+/// Every field that a change gives another value, with the former and the new one. Of secrets only that they were set or
+/// removed.
+fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Value {
+    let mut changed = Map::new();
+    for Accepted { target, before, settings, .. } in accepted {
+        let mut fields = differing(&before.draft.to_json(), &settings.draft.to_json());
+        if before.enabled != settings.enabled {
+            fields.insert("enabled".to_owned(), json!([before.enabled, settings.enabled]));
+        }
+        for used_for in SecretUse::ALL {
+            let (before, held) = (before.secrets.get(&used_for), settings.secrets.get(&used_for));
+            if before.map(|held| held.set_at) != held.map(|held| held.set_at) {
+                let kind = held.or(before).map_or("secret", |held| held.secret.kind.as_str());
+                let what = if held.is_some() { "set" } else { "removed" };
+                fields.insert(kind.to_owned(), json!(what));
+            }
+        }
+        changed.insert(target.clone(), Value::Object(fields));
+    }
+    let told = |rules: &Rules| json!({ "auto_push": rules.auto_push, "retry": rules.retry });
+    changed.extend(differing(&told(rules_before), &told(rules)));
+    Value::Object(changed)
+}
+
+/// The names of the settings in what [`difference`] tells, without their values.
+fn names(difference: &Value) -> String {
+    let mut names = vec![];
+    for (name, value) in difference.as_object().into_iter().flatten() {
+        match value {
+            Value::Object(fields) => names.extend(fields.keys().map(|field| format!("{name}.{field}"))),
+            _ => names.push(name.clone()),
+        }
+    }
+    names.join(", ")
+}
+
+fn differing(before: &Value, after: &Value) -> Map<String, Value> {
+    let empty = Map::new();
+    let (before, after) = (before.as_object().unwrap_or(&empty), after.as_object().unwrap_or(&empty));
+    let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
+    let of = |fields: &Map<String, Value>, name: &str| fields.get(name).cloned().unwrap_or_default();
+    let brief = |value: Value| match value.as_str().map(str::len) {
+        Some(length) if length > MAX_LISTED => json!(format!("({length} bytes)")),
+        _ => value,
+    };
+    let pairs = names.map(|name| (name.clone(), of(before, name), of(after, name)));
+    pairs
+        .filter(|(_, old, new)| old != new)
+        .map(|(name, old, new)| (name, json!([brief(old), brief(new)])))
+        .collect()
+}
+
+/// What a panic says at its worst.
+fn exposed(accepted: &[Accepted]) -> String {
+    let held = accepted.iter().flat_map(|accepted| accepted.settings.secrets.values());
+    held.map(|held| held.secret.value.expose_secret()).collect::<Vec<_>>().join(" ")
+}
+
+/// Settings that are switched off may be incomplete, but what is given must be right.
+fn given_only(found: &Violations, settings: &SystemSettings) -> Violations {
+    let draft = settings.draft.to_json();
+    let is_given = |violation: &&Violation| {
+        let field = violation.field.split(['.', '[']).nth(1).unwrap_or_default();
+        draft.get(field).is_some_and(|value| !value.is_null())
+            || settings.secrets.values().any(|held| held.secret.kind.as_str() == field)
+    };
+    let mut given = Violations::default();
+    found.iter().filter(is_given).for_each(|violation| given.add(&violation.field, &violation.description));
+    given
+}
+
+/// Tells everything that is wrong at once. That a secret is needed again has a reason of its own, if nothing else is wrong.
+fn refuse(mut violations: Violations, unbound: Option<(System, Violations)>) -> Result<(), AppError> {
+    match unbound {
+        Some((system, secrets)) if violations.is_empty() => Err(AppError::SecretRequired(system, secrets)),
+        Some((_, secrets)) => {
+            violations.extend(secrets);
+            Err(AppError::SettingsInvalid(violations))
+        }
+        None if violations.is_empty() => Ok(()),
+        None => Err(AppError::SettingsInvalid(violations)),
+    }
+}
+
+fn secrets_required(system: System, kinds: &[SecretKind]) -> Violations {
+    let mut violations = Violations::default();
+    for kind in kinds {
+        violations.add(
+            format!("{system}.{}", kind.as_str()),
+            "must be given again, since the address or the way to it was changed: a secret is never sent to another host",
+        );
+    }
+    violations
+}
+
+/// A test creates nothing, so it can only tell what was seen of tickets that were delivered.
+fn own_tickets_visible(seen: Option<&SearchEvidence>) -> Check {
+    let (detail, hint) = match seen {
+        Some(SearchEvidence { is_shown: true, .. }) => {
+            ("a delivered ticket was seen with its marker on it", "")
+        }
+        Some(_) => (
+            "the last delivered ticket that was read back is hidden from the account, or has lost its marker",
+            "let the account read the tickets that it creates and keep the marker's field (labels, correlation_id) on them, \
+             or a create of unknown outcome waits for an operator",
+        ),
+        None => ("UNPROVEN: no delivered ticket was read back yet; the first one will be", ""),
+    };
+    Check { hint: hint.to_owned(), ..Check::passed("own_tickets_visible", detail, Duration::ZERO) }
+}

@@ -1,0 +1,160 @@
+//! GetDelivery, ListDeliveries, RetryDelivery, RetryDeliveries and CancelDelivery.
+
+use ticketing_core::clean::clean;
+use ticketing_core::delivery::Delivery;
+use ticketing_core::delivery::operate::OperationError;
+use tokio::time::Instant;
+
+use super::{App, AppError, TicketRefused};
+use ticketing_store::{
+    Actor, Attempt, DeliveryFilter, DeliveryPage, OperateError, Operation, PageKey, RetriedPage, RetryRequest,
+};
+
+/// A delivery and the story of its attempts.
+#[derive(Debug, Clone)]
+pub struct DeliveryWithAttempts {
+    pub delivery: Delivery,
+    /// The newest, in the order in which they were made; empty where they were not asked for.
+    pub attempts: Vec<Attempt>,
+}
+
+/// Some of the deliveries.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The newest first.
+    pub deliveries: Vec<DeliveryWithAttempts>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<PageKey>,
+}
+
+/// Which deliveries to try now.
+#[derive(Debug, Clone)]
+pub struct RetryMany {
+    pub by: Actor,
+    pub filter: DeliveryFilter,
+    pub page_size: u32,
+    pub after: Option<PageKey>,
+    pub note: String,
+}
+
+// === impl App ===
+
+impl App {
+    /// One delivery with its attempts.
+    ///
+    /// # Errors
+    /// [`AppError::DeliveryNotFound`], or the store's failure.
+    pub async fn delivery(&self, id: &str) -> Result<DeliveryWithAttempts, AppError> {
+        let found = self.0.store.delivery_with_attempts(id).await?;
+        let (delivery, attempts) = found.ok_or_else(|| AppError::DeliveryNotFound(id.to_owned()))?;
+        Ok(DeliveryWithAttempts { delivery, attempts })
+    }
+
+    /// At most `size` deliveries that fit `filter`, after `after`.
+    ///
+    /// # Errors
+    /// The store's failure.
+    pub async fn deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        size: u32,
+        after: Option<PageKey>,
+        with_attempts: bool,
+    ) -> Result<Page, AppError> {
+        let page = self.0.store.list(filter, size, after.as_ref(), with_attempts).await?;
+        let DeliveryPage { deliveries, attempts: all, next } = page;
+        let with_attempts = |delivery: Delivery| {
+            let attempts = all.iter().filter(|attempt| attempt.delivery_id == delivery.id).cloned().collect();
+            DeliveryWithAttempts { delivery, attempts }
+        };
+        Ok(Page { deliveries: deliveries.into_iter().map(with_attempts).collect(), next })
+    }
+
+    /// Tries a delivery now, whatever pause its target is in, and waits for the attempt until `deadline`. With `create_anyway` an unknown outcome is discarded.
+    ///
+    /// # Errors
+    /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], [`AppError::NotConfigured`],
+    /// [`AppError::NotEnabled`], or the store's failure.
+    pub async fn retry(
+        &self,
+        by: &Actor,
+        id: &str,
+        create_anyway: bool,
+        deadline: Instant,
+    ) -> Result<DeliveryWithAttempts, AppError> {
+        let delivery = self.delivery(id).await?.delivery;
+        self.require_enabled(delivery.system)?;
+        // First, or the delivery would be deferred again.
+        self.0.dispatcher.end_pauses(&delivery.target).await?;
+        let asked = self.operate(by, id, Operation::Retry { create_anyway }, "").await?;
+        self.remember_caller(&asked);
+        self.wait_for_attempt(asked, deadline).await?;
+        self.delivery(id).await
+    }
+
+    /// Has one page of deliveries tried now, without waiting for their attempts. Nothing is created anyway.
+    ///
+    /// # Errors
+    /// The store's failure.
+    pub async fn retry_many(&self, retry: RetryMany) -> Result<RetriedPage, AppError> {
+        let RetryMany { by, filter, page_size, after, note } = retry;
+        let targets = self.0.connections.targets();
+        let enabled: Vec<_> =
+            targets.into_iter().filter(|target| self.0.connections.is_enabled(target)).collect();
+        // Once for all pages: each time may cost a refused login.
+        let concerns = |target: &String| filter.connections.is_empty() || filter.connections.contains(target);
+        for target in enabled.iter().filter(|target| after.is_none() && concerns(target)) {
+            self.0.dispatcher.end_pauses(target).await?;
+        }
+        let note = clean(&note).text.into_owned();
+        let request = RetryRequest { by, filter, page_size, after, enabled, note };
+        let page = self.0.store.retry_many(request, self.now()).await?;
+        for delivery in &page.retried {
+            self.0.dispatcher.waiters().notify(&delivery.id);
+            self.0.dispatcher.expedite(delivery);
+        }
+        Ok(page)
+    }
+
+    /// Gives a delivery up.
+    ///
+    /// # Errors
+    /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], or the store's failure.
+    pub async fn cancel(&self, by: &Actor, id: &str, note: &str) -> Result<Delivery, AppError> {
+        self.operate(by, id, Operation::Cancel, note).await
+    }
+
+    pub(super) async fn operate(
+        &self,
+        by: &Actor,
+        id: &str,
+        operation: Operation,
+        note: &str,
+    ) -> Result<Delivery, AppError> {
+        let (policy, action) = (self.0.dispatcher.schedule().policy, operation.audited_as());
+        let named = match &operation {
+            Operation::Resolve(named) => named.ticket.key.clone(),
+            Operation::Retry { .. } | Operation::Cancel => String::new(),
+        };
+        let note = &clean(note).text;
+        let operated = self.0.store.operate(by, id, operation, note, &policy, self.now()).await;
+        self.0.dispatcher.waiters().notify(id);
+        if let Ok(delivery) = &operated {
+            let (action, state) = (action.as_str(), delivery.state.as_str());
+            tracing::info!(actor = %by.name, action, subject = id, state, "changed by an operator");
+        }
+        operated.map_err(|error| match error {
+            OperateError::NotFound => AppError::DeliveryNotFound(id.to_owned()),
+            OperateError::Refused(OperationError::WrongState(state, operation)) => {
+                AppError::DeliveryState { delivery_id: id.to_owned(), state: state.as_str(), operation }
+            }
+            OperateError::TicketInUse(incident) => AppError::TicketInUse(TicketRefused {
+                delivery_id: id.to_owned(),
+                why: format!("{named} is the ticket of incident {incident}"),
+                ticket_key: named,
+                field: "ticket_key",
+            }),
+            OperateError::Store(error) => AppError::Store(error),
+        })
+    }
+}

@@ -1,0 +1,240 @@
+//! PreviewTicket, CreateTicket and SubmitIncident.
+
+use ticketing_core::auto_push::{AutoPush, SkipReason, Verdict};
+use ticketing_core::delivery::{Delivery, State, Trigger};
+use ticketing_core::fault::Fault;
+use ticketing_core::incident::Incident;
+use ticketing_core::risk::Severity;
+use ticketing_core::system::{Adjustment, Rendered, System, TicketDraft};
+use ticketing_core::target::Admission;
+use tokio::time::Instant;
+
+use super::{App, AppError};
+use ticketing_store::{AcceptError, AcceptRequest, AcceptTarget, Accepted, Requester};
+
+/// A ticket as it would be pushed.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    pub system: System,
+    pub marker: ticketing_core::marker::Marker,
+    pub rendered: Rendered,
+    pub severity: Severity,
+    pub auto_push: AutoPush,
+    pub verdict: Verdict,
+    pub existing: Option<Delivery>,
+}
+
+/// How a push stands.
+#[derive(Debug, Clone)]
+pub struct Pushed {
+    pub delivery: Delivery,
+    /// The ticket was there before.
+    pub already_existed: bool,
+}
+
+/// What auto-push decided about one incident.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    pub severity: Severity,
+    pub auto_push: AutoPush,
+    /// One for each system.
+    pub decisions: Vec<Decision>,
+}
+
+/// What auto-push did for one system.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    pub system: System,
+    pub verdict: Verdict,
+    /// The delivery, where the incident is pushed, and whether it was there before.
+    pub pushed: Option<(Delivery, bool)>,
+}
+
+// === impl App ===
+
+impl App {
+    /// Renders the ticket as it would be pushed, and stores nothing.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn preview(&self, incident: Incident, system: System) -> Result<Preview, AppError> {
+        let target = system.as_str();
+        let existing = self.0.store.delivery_for(&incident.id, target).await?;
+        let marker = self.0.store.marker(&incident.id, target);
+        let (severity, auto_push) = (incident.severity(), self.rules().auto_push);
+        let verdict = self.verdict(&auto_push, severity, system);
+        let rendered = self.render(&TicketDraft { incident, marker: marker.clone() }, system).await;
+        Ok(Preview { system, marker, rendered, severity, auto_push, verdict, existing })
+    }
+
+    /// Accepts a push and waits for its first attempt until `deadline`.
+    ///
+    /// # Errors
+    /// [`AppError::NotConfigured`], [`AppError::NotEnabled`], [`AppError::OwnedByOther`], [`AppError::DeliveryState`] for a
+    /// delivery that an operator gave up, or the store's failure. A failed attempt is not an error.
+    pub async fn create_ticket(
+        &self,
+        incident: Incident,
+        system: System,
+        by: Requester,
+        deadline: Instant,
+    ) -> Result<Pushed, AppError> {
+        self.require_enabled(system)?;
+        let target = AcceptTarget { target: system.as_str().to_owned(), system, trigger: Trigger::Manual };
+        let ticket_draft = AcceptRequest { incident, targets: vec![target], expedite: true, by };
+        let accepted = self.accept_push(ticket_draft).await?.into_iter().next();
+        let accepted = accepted.expect("one delivery is accepted for each target");
+        let delivery = accepted.delivery;
+        tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, %system, "a push was accepted");
+        self.remember_caller(&delivery);
+        if delivery.state == State::Cancelled {
+            let (delivery_id, state) = (delivery.id, delivery.state.as_str());
+            return Err(AppError::DeliveryState {
+                delivery_id,
+                state,
+                operation: "pushed again: use RetryDelivery",
+            });
+        }
+        let already_existed = accepted.existed && delivery.state == State::Delivered;
+        let delivery = self.wait_for_attempt(delivery, deadline).await?;
+        Ok(Pushed { delivery, already_existed })
+    }
+
+    /// Offers an incident to auto-push, and answers as soon as what follows from that is durable.
+    ///
+    /// # Errors
+    /// [`AppError::OwnedByOther`], or the store's failure: then nothing was accepted.
+    pub async fn submit(&self, incident: Incident, by: Requester) -> Result<Submission, AppError> {
+        let (severity, auto_push) = (incident.severity(), self.rules().auto_push);
+        let verdicts = System::ALL.map(|system| (system, self.verdict(&auto_push, severity, system)));
+        let pushed = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Push);
+        let target = |system: System| {
+            let target = system.as_str().to_owned();
+            AcceptTarget { target, system, trigger: Trigger::AutoPush }
+        };
+        let targets: Vec<_> = pushed.map(|(system, _)| target(*system)).collect();
+        let mut accepted = Vec::new();
+        if !targets.is_empty() {
+            accepted = self.accept_push(AcceptRequest { incident, targets, expedite: false, by }).await?;
+            accepted.iter().for_each(|accepted| self.remember_caller(&accepted.delivery));
+            self.0.dispatcher.wake();
+        } else if by.is_confined {
+            // Nothing is accepted, so that nothing else has looked whose incident it is.
+            let owner = self.0.store.owner(&incident.id).await?;
+            if owner.is_some_and(|owner| owner != by.namespace) {
+                return Err(AppError::OwnedByOther(incident.id.clone()));
+            }
+        }
+        let mut decisions = Vec::new();
+        for (system, verdict) in verdicts {
+            let delivery = accepted.iter().find(|accepted| accepted.delivery.system == system);
+            let pushed = delivery.map(|accepted| (accepted.delivery.clone(), accepted.existed));
+            if let Some((delivery, _)) = &pushed {
+                tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, %system, "auto-push accepted");
+            }
+            decisions.push(Decision { system, verdict, pushed });
+        }
+        Ok(Submission { severity, auto_push, decisions })
+    }
+
+    /// Has the log of the next attempt name the present call, if there is to be one.
+    pub(super) fn remember_caller(&self, delivery: &Delivery) {
+        if matches!(delivery.state, State::Pending | State::Waiting | State::Reconciling) {
+            self.0.dispatcher.caller_spans().remember(&delivery.id);
+        }
+    }
+
+    async fn accept_push(&self, request: AcceptRequest) -> Result<Vec<Accepted>, AppError> {
+        let incident_id = request.incident.id.clone();
+        self.0.store.accept(request).await.map_err(|error| match error {
+            AcceptError::OwnedByOther => AppError::OwnedByOther(incident_id),
+            AcceptError::Store(error) => AppError::Store(error),
+        })
+    }
+
+    /// Wakes the dispatcher and waits until the attempt or look-up that `asked` is up to has ended, until `deadline`, or
+    /// until the dispatcher has stopped.
+    pub(super) async fn wait_for_attempt(
+        &self,
+        asked: Delivery,
+        deadline: Instant,
+    ) -> Result<Delivery, AppError> {
+        let mut waiter = self.0.dispatcher.waiters().wait_for(&asked.id);
+        let admitted = self.0.dispatcher.admission(&asked.target) == Admission::Open;
+        self.0.dispatcher.expedite(&asked);
+        loop {
+            let found = self.0.store.delivery(&asked.id).await?;
+            let now = found.ok_or_else(|| AppError::DeliveryNotFound(asked.id.clone()))?;
+            let searching = now.state == State::Reconciling && admitted && !was_looked_up(&asked, &now);
+            let under_way = matches!(now.state, State::Pending | State::Attempting) || searching;
+            if !under_way {
+                return Ok(now);
+            }
+            tokio::select! {
+                biased;
+                () = waiter.changed() => {}
+                () = self.0.dispatcher.stopped() => return Ok(now),
+                () = tokio::time::sleep_until(deadline) => return Ok(now),
+            }
+        }
+    }
+
+    fn verdict(&self, auto_push: &AutoPush, severity: Severity, system: System) -> Verdict {
+        match (auto_push.verdict(severity, system), self.require_enabled(system)) {
+            (Verdict::Push, Err(AppError::NotEnabled(_))) => Verdict::Skip(SkipReason::NotEnabled),
+            (Verdict::Push, Err(_)) => Verdict::Skip(SkipReason::NotConfigured),
+            (verdict, _) => verdict,
+        }
+    }
+
+    async fn render(&self, ticket_draft: &TicketDraft, system: System) -> Rendered {
+        let unasked = |rendered: Rendered, field: &str, why: String| {
+            let mut rendered = rendered;
+            rendered.adjustments.push(Adjustment::new(field, why));
+            rendered
+        };
+        let limit = self.0.bounds.attempt_deadline;
+        let admitted = self.0.dispatcher.health(system.as_str()).admission(self.now()) == Admission::Open;
+        match self.0.connections.current(system.as_str()) {
+            Some(api) if !admitted => {
+                let why = format!("{} is not asked just now: see its condition in GetStatus", system.title());
+                unasked(api.render_offline(ticket_draft), "connection", why)
+            }
+            Some(api) => match tokio::time::timeout(limit, api.prepare(ticket_draft)).await {
+                Ok(Ok(rendered)) => rendered,
+                Ok(Err(fault)) => unasked(api.render_offline(ticket_draft), "connection", not_asked(&fault)),
+                Err(_) => unasked(
+                    api.render_offline(ticket_draft),
+                    "connection",
+                    format!("{} did not answer in time", system.title()),
+                ),
+            },
+            None => {
+                let api =
+                    self.0.connections.placeholder(system).expect("the stand-in's settings are complete");
+                let why = format!("{} is not configured: this is how its ticket would look", system.title());
+                unasked(api.render_offline(ticket_draft), "settings", why)
+            }
+        }
+    }
+}
+
+fn not_asked(fault: &Fault) -> String {
+    format!("what the project offers could not be asked: {fault}")
+}
+
+/// Whether a delivery of unknown outcome was looked up since `asked`.
+fn was_looked_up(asked: &Delivery, now: &Delivery) -> bool {
+    // Where the ticket is looked for before its first attempt, the attempt may follow at once.
+    if asked.state != State::Reconciling && now.send.as_ref().is_some_and(|send| send.is_assumed) {
+        return now.unknown_outcome.as_ref().is_none_or(|unknown_outcome| unknown_outcome.look_ups > 0);
+    }
+    let look_ups = |delivery: &Delivery| {
+        delivery
+            .unknown_outcome
+            .as_ref()
+            .map(|unknown_outcome| (unknown_outcome.since, unknown_outcome.look_ups))
+    };
+    // A delivery that was fresh when it was asked for has had its attempt by now, and that is the answer.
+    asked.state != State::Reconciling || look_ups(asked) != look_ups(now)
+}

@@ -1,0 +1,79 @@
+//! GetStatus.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use ticketing_core::delivery::{Delivery, State};
+use ticketing_core::system::System;
+use ticketing_core::target::Health;
+
+use ticketing_store::LastFailure;
+
+use super::{App, AppError, ConnectionTest};
+use crate::settings::Settings;
+
+/// How the service and its systems stand.
+#[derive(Debug, Clone)]
+pub struct Status {
+    pub started_at: Timestamp,
+    pub now: Timestamp,
+    pub settings: Settings,
+    /// One for each system that we know.
+    pub systems: Vec<SystemStatus>,
+}
+
+/// How one system stands.
+#[derive(Debug, Clone)]
+pub struct SystemStatus {
+    pub system: System,
+    pub target: String,
+    pub configured: bool,
+    pub enabled: bool,
+    pub last_test: Option<ConnectionTest>,
+    /// States without deliveries are left out.
+    pub counts: BTreeMap<State, u64>,
+    /// Deliveries that neither time nor a look-up can settle.
+    pub needs_attention: u64,
+    /// When a ticket was created or found last, and the delivery that has it.
+    pub last_success: Option<(Timestamp, Delivery)>,
+    pub last_failure: Option<LastFailure>,
+    pub health: Health,
+}
+
+// === impl App ===
+
+impl App {
+    /// What an operator needs at a glance.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn status(&self) -> Result<Status, AppError> {
+        let mut systems = Vec::new();
+        for system in System::ALL {
+            systems.push(self.system_status(system).await?);
+        }
+        Ok(Status { started_at: self.0.started_at, now: self.now(), settings: self.settings(), systems })
+    }
+
+    async fn system_status(&self, system: System) -> Result<SystemStatus, AppError> {
+        let (target, store) = (system.as_str(), &self.0.store);
+        let connection = self.0.connections.get(target);
+        let (test, counts) = (store.last_test(target).await?, store.counts(target).await?);
+        let last_success = match store.last_success(target).await? {
+            Some(last) => store.delivery(&last.delivery_id).await?.map(|delivery| (last.at, delivery)),
+            None => None,
+        };
+        Ok(SystemStatus {
+            system,
+            target: target.to_owned(),
+            configured: connection.as_ref().is_some_and(|connection| connection.current.is_some()),
+            enabled: connection.is_some_and(|connection| connection.enabled),
+            last_test: test.map(|test| ConnectionTest { at: test.at, checks: test.checks }),
+            counts: counts.into_iter().map(|count| (count.state, count.count)).collect(),
+            needs_attention: store.needs_attention(target).await?,
+            last_success,
+            last_failure: store.last_failure(target).await?,
+            health: self.0.dispatcher.health(target),
+        })
+    }
+}

@@ -1,0 +1,324 @@
+//! The configured connections: where settings become a [`TicketSystem`]. This is the only place that chooses between
+//! vendors.
+
+mod gate;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+
+use ticketing_core::policy::Bounds;
+use ticketing_core::system::{Destination, System, TicketSystem};
+use ticketing_core::violation::Violations;
+use ticketing_egress::{HttpClient, Route};
+use ticketing_jira::Jira;
+use ticketing_servicenow::ServiceNow;
+
+use self::gate::{GatedSystem, LoginGate};
+use crate::settings::{Draft, Secret, SecretKind, SecretUse, SystemSettings, stored};
+use ticketing_store::RetiredConnection;
+
+pub use self::gate::Refusal;
+
+/// All targets and how to reach them; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    client: HttpClient,
+    lockout_limits: LockoutLimits,
+    targets: Arc<RwLock<BTreeMap<String, Connection>>>,
+    /// The gates of the logins in use, by system and login.
+    gates: Arc<Mutex<HashMap<String, Weak<LoginGate>>>>,
+}
+
+/// After how many refused logins in a row each vendor locks an account.
+#[derive(Debug, Clone, Copy)]
+struct LockoutLimits {
+    jira: u32,
+    servicenow: u32,
+}
+
+/// One target.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    pub system: System,
+    pub enabled: bool,
+    /// None while settings are missing.
+    pub current: Option<Arc<dyn TicketSystem>>,
+    /// Where tickets went before the settings pointed elsewhere, for as long as some have an unknown outcome there.
+    pub retired: Vec<Arc<dyn TicketSystem>>,
+}
+
+/// Settings that can work.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    pub api: Arc<dyn TicketSystem>,
+    /// Where its secrets go: the ticket system, and the way there.
+    pub origin: String,
+}
+
+// === impl Connections ===
+
+impl Connections {
+    /// One target for each system that we know, none of them configured.
+    #[must_use]
+    pub fn new(client: HttpClient, bounds: &Bounds) -> Self {
+        let unset = |system| Connection { system, enabled: false, current: None, retired: vec![] };
+        let targets = System::ALL.map(|system| (system.as_str().to_owned(), unset(system)));
+        let lockout_limits = LockoutLimits {
+            jira: bounds.lockout_limit(System::Jira),
+            servicenow: bounds.lockout_limit(System::ServiceNow),
+        };
+        Self { client, lockout_limits, targets: Arc::new(RwLock::new(targets.into())), gates: Arc::default() }
+    }
+
+    /// After how many refused logins in a row the vendor locks the account of `target`; `None` if it never does.
+    #[must_use]
+    pub fn lockout_limit(&self, target: &str) -> Option<u32> {
+        let connection = self.get(target)?;
+        let is_lockable = connection.current?.login().is_lockable;
+        is_lockable.then(|| self.lockout_limits.of(connection.system))
+    }
+
+    /// The refusal that closed the gate of the login of `target`, if it is closed.
+    #[must_use]
+    pub fn login_refusal(&self, target: &str) -> Option<Refusal> {
+        self.gate_of(target)?.refusal()
+    }
+
+    /// Refused logins of `target` in a row, whatever the calls were for.
+    #[must_use]
+    pub fn login_refusals(&self, target: &str) -> u32 {
+        self.gate_of(target).map_or(0, |gate| gate.refusals_in_a_row())
+    }
+
+    /// Whether the vendor could lock the account of `target` at its next refused login.
+    #[must_use]
+    pub fn is_near_lockout(&self, target: &str) -> bool {
+        self.lockout_limit(target).is_some_and(|limit| self.login_refusals(target) + 1 >= limit)
+    }
+
+    /// Permits a probe of the login of `target`.
+    pub fn permit_login_probe(&self, target: &str) {
+        if let Some(gate) = self.gate_of(target) {
+            gate.permit_probe();
+        }
+    }
+
+    /// Resets the gate of the login of `target`, on an operator's request.
+    pub fn reset_login(&self, target: &str) {
+        if let Some(gate) = self.gate_of(target) {
+            gate.reset();
+        }
+    }
+
+    fn gate_of(&self, target: &str) -> Option<Arc<LoginGate>> {
+        let connection = self.get(target)?;
+        Some(self.gate(connection.system, &*connection.current?))
+    }
+
+    /// `api` behind the gate of its login.
+    pub fn gated(&self, system: System, api: Arc<dyn TicketSystem>) -> Arc<dyn TicketSystem> {
+        let gate = self.gate(system, &*api);
+        Arc::new(GatedSystem::new(api, gate))
+    }
+
+    /// The one gate of a login, whichever connections use it.
+    fn gate(&self, system: System, api: &dyn TicketSystem) -> Arc<LoginGate> {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = format!("{system} {}", api.login().name);
+        if let Some(gate) = gates.get(&name).and_then(Weak::upgrade) {
+            return gate;
+        }
+        gates.retain(|_, gate| gate.strong_count() > 0);
+        let gate = Arc::new(LoginGate::new(self.lockout_limits.of(system), self.client.clock()));
+        gates.insert(name, Arc::downgrade(&gate));
+        gate
+    }
+
+    /// The names of all targets.
+    #[must_use]
+    pub fn targets(&self) -> Vec<String> {
+        self.read(|targets| targets.keys().cloned().collect())
+    }
+
+    /// The connection of `target`, if there is such a target.
+    #[must_use]
+    pub fn get(&self, target: &str) -> Option<Connection> {
+        self.read(|targets| targets.get(target).cloned())
+    }
+
+    /// Whether deliveries may go to `target`.
+    #[must_use]
+    pub fn is_enabled(&self, target: &str) -> bool {
+        self.get(target).is_some_and(|connection| connection.enabled && connection.current.is_some())
+    }
+
+    /// The way to `target` as it is configured now.
+    #[must_use]
+    pub fn current(&self, target: &str) -> Option<Arc<dyn TicketSystem>> {
+        self.get(target)?.current
+    }
+
+    /// The way to where a ticket was sent, which may no longer be where the settings point.
+    #[must_use]
+    pub fn for_destination(&self, target: &str, destination: &Destination) -> Option<Arc<dyn TicketSystem>> {
+        let connection = self.get(target)?;
+        let mut ways = connection.current.into_iter().chain(connection.retired);
+        ways.find(|api| api.destination().base_url == destination.base_url)
+    }
+
+    /// Whether `api` is the way to `target` now: what a former one says about its site says nothing about this one.
+    #[must_use]
+    pub fn is_current(&self, target: &str, api: &Arc<dyn TicketSystem>) -> bool {
+        self.current(target).is_some_and(|current| Arc::ptr_eq(&current, api))
+    }
+
+    /// Activates settings.
+    pub fn set(&self, target: &str, connection: Connection) {
+        let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
+        targets.insert(target.to_owned(), connection);
+    }
+
+    /// Reads settings; everything wrong with them is added to `violations`. Their secrets are used for their own origins
+    /// alone.
+    pub fn check(&self, settings: &SystemSettings, violations: &mut Violations) -> Option<Checked> {
+        let mut found = Violations::default();
+        let checked = self.connect(&settings.draft, |used_for| settings.secret(used_for), &mut found);
+        violations.extend(found);
+        checked
+    }
+
+    /// The way to `target` by settings that were kept. Their secrets are bound to origins; where the settings lead to others,
+    /// somebody has edited the database, and nothing is sent.
+    #[must_use]
+    pub fn kept(&self, target: &str, settings: &SystemSettings) -> Option<Arc<dyn TicketSystem>> {
+        let checked = self.check(settings, &mut Violations::default())?;
+        for (used_for, held) in &settings.secrets {
+            let leads_to = settings.draft.binding(*used_for);
+            if held.origin.is_none() || held.origin != leads_to {
+                tracing::error!(
+                    connection = %target, ?leads_to, bound_to = ?held.origin, secret = held.secret.kind.as_str(),
+                    "nothing is sent: the settings were edited in the database and point to another origin than their secret is bound to; \
+                     set the secret again with Configure"
+                );
+                return None;
+            }
+        }
+        Some(checked.api)
+    }
+
+    /// Judges the addresses of settings as they were typed; those that may not be called are added to `violations`, unless
+    /// they are found fault with already.
+    pub fn check_addresses(&self, draft: &Draft, violations: &mut Violations) {
+        let path = draft.system().as_str();
+        let proxy = draft.route().proxy_url.clone();
+        let addresses = draft.addresses();
+        let by_http =
+            addresses.iter().any(|(_, typed)| typed.trim().to_ascii_lowercase().starts_with("http:"));
+        for (field, typed) in addresses.into_iter().chain(proxy.clone().map(|url| ("proxy_url", url))) {
+            let field = format!("{path}.{field}");
+            let refused = self.client.address_policy().check_typed(&typed).err();
+            let known = violations.iter().any(|violation| violation.field == field);
+            if let Some(refused) = refused.filter(|_| !known) {
+                violations.add(field, refused.explain());
+            }
+        }
+        let description = "must not be set for a plain http address: only https is sent through a proxy";
+        violations.require(proxy.is_none() || !by_http, &format!("{path}.proxy_url"), description);
+    }
+
+    /// A stand-in that renders tickets for a system that is not configured yet.
+    #[must_use]
+    pub fn placeholder(&self, system: System) -> Option<Arc<dyn TicketSystem>> {
+        let secret = |kind| Secret { kind, value: "unset".into() };
+        let (draft, secret) = match system {
+            System::Jira => {
+                let draft = ticketing_jira::SettingsDraft {
+                    url: Some("https://not-configured.atlassian.net".to_owned()),
+                    email: Some("nobody@not-configured.example".to_owned()),
+                    project_key: Some("PROJECT".to_owned()),
+                    ..Default::default()
+                };
+                (Draft::Jira(draft), secret(SecretKind::ApiToken))
+            }
+            System::ServiceNow => {
+                let draft = ticketing_servicenow::SettingsDraft {
+                    instance: Some("https://not-configured.service-now.com".to_owned()),
+                    username: Some("nobody".to_owned()),
+                    ..Default::default()
+                };
+                (Draft::ServiceNow(draft), secret(SecretKind::Password))
+            }
+        };
+        let for_system = |used_for| Some(&secret).filter(|_| used_for == SecretUse::TicketSystem);
+        Some(self.connect(&draft, for_system, &mut Violations::default())?.api)
+    }
+
+    /// The way to where tickets went before the settings changed; `None` if its settings no longer make sense.
+    #[must_use]
+    pub fn retired(&self, retired: RetiredConnection) -> Option<Arc<dyn TicketSystem>> {
+        let target = retired.target.clone();
+        self.kept(&target, &stored::retired(retired).ok()?)
+    }
+
+    fn connect<'s>(
+        &self,
+        draft: &Draft,
+        secret: impl Fn(SecretUse) -> Option<&'s Secret>,
+        violations: &mut Violations,
+    ) -> Option<Checked> {
+        let path = draft.system().as_str();
+        let client = self.client(draft, secret(SecretUse::Proxy), violations);
+        let secret = secret(SecretUse::TicketSystem);
+        let api: Arc<dyn TicketSystem> = match draft {
+            Draft::Jira(draft) => {
+                let secret = secret.and_then(jira_secret);
+                let settings = ticketing_jira::Settings::parse(draft, secret.as_ref(), path, violations);
+                Arc::new(Jira::new(settings?, client?))
+            }
+            Draft::ServiceNow(draft) => {
+                let password = secret.map(|secret| &secret.value);
+                let settings = ticketing_servicenow::Settings::parse(draft, password, path, violations);
+                Arc::new(ServiceNow::new(settings?, client?))
+            }
+        };
+        Some(Checked { api: self.gated(draft.system(), api), origin: draft.origin()? })
+    }
+
+    /// The client of one target, which may have a way of its own.
+    fn client(
+        &self,
+        draft: &Draft,
+        password: Option<&Secret>,
+        violations: &mut Violations,
+    ) -> Option<HttpClient> {
+        let path = draft.system().as_str();
+        let password = password.map(|secret| &secret.value);
+        let route = Route::parse(draft.route(), password, path, violations)?;
+        let client = self.client.with_route(&route);
+        client.map_err(|_| violations.add(format!("{path}.ca_certificates"), "cannot be used")).ok()
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Connection>) -> T) -> T {
+        read(&self.targets.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+// === impl LockoutLimits ===
+
+impl LockoutLimits {
+    fn of(self, system: System) -> u32 {
+        match system {
+            System::Jira => self.jira,
+            System::ServiceNow => self.servicenow,
+        }
+    }
+}
+
+fn jira_secret(secret: &Secret) -> Option<ticketing_jira::Secret> {
+    let kind = match secret.kind {
+        SecretKind::ApiToken => ticketing_jira::SecretKind::ApiToken,
+        SecretKind::PersonalAccessToken => ticketing_jira::SecretKind::PersonalAccessToken,
+        SecretKind::Password | SecretKind::ProxyPassword => return None,
+    };
+    Some(ticketing_jira::Secret { kind, value: secret.value.clone() })
+}

@@ -1,0 +1,374 @@
+//! Prevents account lock-out: every call that logs in with a password passes the gate of its login.
+//!
+//! A vendor locks an account after a few refused logins in a row. So fewer calls than that are in flight at any time,
+//! whatever they are for. A refused call closes the gate, and a successful one opens it. While it is closed, the dispatcher
+//! permits its one further probe, which goes out only if the refusals in a row and the calls in flight stay below the limit;
+//! a person may reset it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use ticketing_core::clock::Clock;
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::system::{
+    Authorship, Check, Created, Destination, Login, ReadTicket, Rendered, Search, SearchResult, TicketDraft,
+    TicketSystem, Visibility,
+};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// The gate of one login.
+#[derive(Debug)]
+pub(super) struct LoginGate {
+    /// The lock-out limit less one.
+    max_calls: usize,
+    /// One permit for each call that may be in flight.
+    calls: Semaphore,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Closes the gate.
+    refusal: Option<Refusal>,
+    /// The closed gate lets a probe pass.
+    is_probing: bool,
+    /// Refused logins so far, those of connection tests included.
+    refusals: u64,
+    /// Those since the last call that was not refused, or since an operator's reset.
+    refusals_in_a_row: usize,
+}
+
+/// A login that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub fault: Fault,
+    /// When the refused call was begun.
+    pub began: Timestamp,
+}
+
+/// A ticket system whose calls pass the gate of their login, where that can be locked.
+#[derive(Debug)]
+pub(super) struct GatedSystem {
+    inner: Arc<dyn TicketSystem>,
+    gate: Arc<LoginGate>,
+}
+
+// === impl LoginGate ===
+
+impl LoginGate {
+    pub(super) fn new(lockout_limit: u32, clock: Arc<dyn Clock>) -> Self {
+        let max_calls = lockout_limit.saturating_sub(1).max(1) as usize;
+        Self { max_calls, calls: Semaphore::new(max_calls), clock, state: Mutex::default() }
+    }
+
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.edit(|state| state.refusal.clone())
+    }
+
+    /// Permits a probe, until a call is refused again.
+    pub(super) fn permit_probe(&self) {
+        self.edit(|state| state.is_probing = true);
+    }
+
+    /// Opens the gate, on an operator's request.
+    pub(super) fn reset(&self) {
+        self.edit(State::open);
+    }
+
+    /// Refused logins since the last call that was not refused, or since an operator's reset.
+    pub(super) fn refusals_in_a_row(&self) -> u32 {
+        self.edit(|state| u32::try_from(state.refusals_in_a_row).unwrap_or(u32::MAX))
+    }
+
+    /// A place among the calls in flight. Whether the gate is open is asked once there is one: a call that waited for it
+    /// does not go out after a refusal.
+    async fn enter(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        let permit = self.calls.acquire().await.map_err(|_closed| not_sent())?;
+        let others = self.max_calls - self.calls.available_permits() - 1;
+        let may_go = |state: &mut State| {
+            state.refusal.is_none() || state.is_probing && state.refusals_in_a_row + others < self.max_calls
+        };
+        if self.edit(may_go) { Ok(permit) } else { Err(not_sent()) }
+    }
+
+    /// Takes note of how a call ended that was begun at `began`.
+    fn note(&self, fault: Option<&Fault>, began: Timestamp) {
+        self.edit(|state| match fault {
+            Some(fault) if fault.kind.is_login_refused() => {
+                state.count_refusal();
+                state.refusal = Some(Refusal { fault: fault.clone(), began });
+                state.is_probing = false;
+            }
+            Some(_) => {}
+            None => state.open(),
+        });
+    }
+
+    fn edit<T>(&self, edit: impl FnOnce(&mut State) -> T) -> T {
+        edit(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn count_refusal(&mut self) {
+        self.refusals += 1;
+        self.refusals_in_a_row += 1;
+    }
+
+    fn open(&mut self) {
+        self.refusal = None;
+        self.is_probing = false;
+        self.refusals_in_a_row = 0;
+    }
+}
+
+// === impl GatedSystem ===
+
+impl GatedSystem {
+    pub(super) fn new(inner: Arc<dyn TicketSystem>, gate: Arc<LoginGate>) -> Self {
+        Self { inner, gate }
+    }
+
+    /// Makes a call once it may go out.
+    async fn call<T>(&self, call: impl Future<Output = Result<T, Fault>> + Send) -> Result<T, Fault> {
+        if !self.inner.login().is_lockable {
+            return call.await;
+        }
+        let _permit = self.gate.enter().await?;
+        let began = self.gate.clock.now();
+        let answer = call.await;
+        self.gate.note(answer.as_ref().err(), began);
+        answer
+    }
+}
+
+#[async_trait]
+impl TicketSystem for GatedSystem {
+    fn destination(&self) -> Destination {
+        self.inner.destination()
+    }
+
+    fn login(&self) -> Login {
+        self.inner.login()
+    }
+
+    fn made_by(&self) -> Authorship {
+        self.inner.made_by()
+    }
+
+    fn ticket_url(&self, key: &str) -> Option<String> {
+        self.inner.ticket_url(key)
+    }
+
+    fn visibility(&self) -> Visibility {
+        self.inner.visibility()
+    }
+
+    async fn prepare(&self, ticket_draft: &TicketDraft) -> Result<Rendered, Fault> {
+        self.call(self.inner.prepare(ticket_draft)).await
+    }
+
+    fn render_offline(&self, ticket_draft: &TicketDraft) -> Rendered {
+        self.inner.render_offline(ticket_draft)
+    }
+
+    /// The time that it waits for its turn is a part of `within`.
+    async fn create(
+        &self,
+        ticket_draft: &TicketDraft,
+        rendered: &Rendered,
+        within: Duration,
+    ) -> Result<Created, Fault> {
+        let asked = self.gate.clock.now();
+        let create = async {
+            let waited = self.gate.clock.now().duration_since(asked).unsigned_abs();
+            match within.checked_sub(waited).filter(|left| !left.is_zero()) {
+                Some(left) => self.inner.create(ticket_draft, rendered, left).await,
+                None => {
+                    Err(Fault::new(FaultKind::TooLate, "other calls of the login took the time to send it"))
+                }
+            }
+        };
+        self.call(create).await
+    }
+
+    async fn look_up(&self, search: &Search) -> Result<SearchResult, Fault> {
+        self.call(self.inner.look_up(search)).await
+    }
+
+    async fn read(&self, destination: &Destination, id_or_key: &str) -> Result<Option<ReadTicket>, Fault> {
+        self.call(self.inner.read(destination, id_or_key)).await
+    }
+
+    /// A person starts a test, so a closed gate does not stop it; a refusal that came while it
+    /// waited does. It does not close the gate: the test may use other settings.
+    async fn test(&self) -> Vec<Check> {
+        if !self.inner.login().is_lockable {
+            return self.inner.test().await;
+        }
+        let before = self.gate.edit(|state| state.refusals);
+        let permit = self.gate.calls.acquire().await;
+        if permit.is_err() || self.gate.edit(|state| state.refusals) != before {
+            return vec![Check::failed("authentication", &not_sent(), Duration::ZERO)];
+        }
+        let checks = self.inner.test().await;
+        if checks.iter().any(Check::is_login_refused) {
+            self.gate.edit(State::count_refusal);
+        }
+        checks
+    }
+}
+
+fn not_sent() -> Fault {
+    Fault::new(
+        FaultKind::TooLate,
+        "not sent: the login was just refused, and one more refusal may lock the account",
+    )
+    .with_hint("correct the password with Configure, or test the connection")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use ticketing_core::marker::Marker;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use ticketing_host::clock::ManualClock;
+
+    /// A login that is refused once the caller says so.
+    #[derive(Debug, Default)]
+    struct Refusing {
+        begun: AtomicU32,
+        answer: Notify,
+    }
+
+    #[async_trait]
+    impl TicketSystem for Refusing {
+        fn destination(&self) -> Destination {
+            Destination { base_url: String::new(), place: String::new() }
+        }
+
+        fn login(&self) -> Login {
+            Login { name: "a".to_owned(), is_lockable: true }
+        }
+
+        fn made_by(&self) -> Authorship {
+            Authorship::default()
+        }
+
+        fn ticket_url(&self, _key: &str) -> Option<String> {
+            None
+        }
+
+        fn visibility(&self) -> Visibility {
+            Visibility::Immediate
+        }
+
+        async fn prepare(&self, _order: &TicketDraft) -> Result<Rendered, Fault> {
+            unreachable!("nothing is prepared here")
+        }
+
+        fn render_offline(&self, _order: &TicketDraft) -> Rendered {
+            unreachable!("nothing is rendered here")
+        }
+
+        async fn create(&self, _: &TicketDraft, _: &Rendered, _: Duration) -> Result<Created, Fault> {
+            unreachable!("nothing is created here")
+        }
+
+        async fn look_up(&self, _search: &Search) -> Result<SearchResult, Fault> {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+            self.answer.notified().await;
+            Err(Fault::new(FaultKind::Unauthorized, "no"))
+        }
+
+        async fn read(&self, _: &Destination, _: &str) -> Result<Option<ReadTicket>, Fault> {
+            unreachable!("nothing is read here")
+        }
+
+        async fn test(&self) -> Vec<Check> {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+            vec![Check::failed("authentication", &Fault::new(FaultKind::Unauthorized, "no"), Duration::ZERO)]
+        }
+    }
+
+    fn search() -> Search {
+        let marker = Marker::parse("rhythmx-0123456789abcdef0123456789abcdef").unwrap();
+        let destination = Destination { base_url: String::new(), place: String::new() };
+        Search { marker, destination, marker_in_text: false, canaries: vec![] }
+    }
+
+    #[tokio::test]
+    async fn queued_calls_do_not_go_out_after_a_refusal() {
+        let inner = Arc::new(Refusing::default());
+        let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+        let gate = Arc::new(LoginGate::new(3, clock));
+        let system = Arc::new(GatedSystem::new(inner.clone(), gate.clone()));
+        let calls: Vec<_> = (0..8)
+            .map(|_| {
+                let system = system.clone();
+                tokio::spawn(async move { system.look_up(&search()).await.unwrap_err().kind })
+            })
+            .collect();
+        while inner.begun.load(Ordering::SeqCst) < 2 {
+            tokio::task::yield_now().await;
+        }
+        let queued_test = tokio::spawn({
+            let system = system.clone();
+            async move { system.test().await }
+        });
+        tokio::task::yield_now().await;
+        inner.answer.notify_waiters();
+        let mut kinds = vec![];
+        for call in calls {
+            kinds.push(call.await.unwrap());
+        }
+        let refused = kinds.iter().filter(|kind| **kind == FaultKind::Unauthorized).count();
+        assert_eq!((refused, inner.begun.load(Ordering::SeqCst)), (2, 2), "{kinds:?}");
+        assert!(!queued_test.await.unwrap()[0].is_login_refused());
+        assert!(gate.refusal().is_some());
+        // A person's test goes out all the same; a reopened gate lets the next call pass.
+        assert!(system.test().await[0].is_login_refused());
+        gate.permit_probe();
+        // One more refusal would lock the account: no probe goes out, and a person may have it tried.
+        assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::TooLate);
+        gate.reset();
+        inner.answer.notify_one();
+        assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::Unauthorized);
+        assert_eq!(inner.begun.load(Ordering::SeqCst), 4);
+    }
+
+    #[tokio::test]
+    async fn refused_tests_of_other_settings_hold_up_no_call() {
+        let inner = Arc::new(Refusing::default());
+        let gate = Arc::new(LoginGate::new(3, Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH))));
+        let system = GatedSystem::new(inner.clone(), gate.clone());
+        for _ in 0..3 {
+            assert!(system.test().await[0].is_login_refused());
+        }
+        inner.answer.notify_one();
+        assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::Unauthorized);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_remembered_while_a_probe_is_permitted() {
+        let inner = Arc::new(Refusing::default());
+        let gate = Arc::new(LoginGate::new(5, Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH))));
+        let system = GatedSystem::new(inner.clone(), gate.clone());
+        inner.answer.notify_one();
+        assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::Unauthorized);
+        gate.permit_probe();
+        assert!(gate.refusal().is_some());
+        inner.answer.notify_one();
+        assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::Unauthorized);
+        // The probe was refused, too.
+        assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::TooLate);
+    }
+}

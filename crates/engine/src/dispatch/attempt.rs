@@ -1,0 +1,241 @@
+//! One attempt: prepare, make the intent durable, send, record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ticketing_core::delivery::settle::SendIntent;
+use ticketing_core::delivery::{Delivery, Outcome, State};
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::system::{Rendered, TicketDraft, TicketSystem};
+use ticketing_core::target::Observation;
+use ticketing_failpoints::{self as failpoints, Point};
+use tracing::Instrument;
+
+use super::Dispatcher;
+use super::dispatch_due::connection_disabled;
+use ticketing_store::{AttemptRecord, AttemptTimes, Claimed, Intent, StoreError};
+
+/// Between two tries to record an outcome.
+const RECORD_RETRY_DELAY: Duration = Duration::from_millis(200);
+
+impl Dispatcher {
+    /// Carries out the attempt that was claimed, and records how it ended.
+    pub(super) async fn attempt(&self, claimed: Claimed) {
+        let Claimed { delivery, incident, counted_from } = claimed;
+        let caller = self.0.caller_spans.take(&delivery.id);
+        let span = tracing::info_span!(
+            parent: &caller, "attempt", delivery = %delivery.id, incident = %delivery.incident_id, connection = %delivery.target,
+            epoch = delivery.epoch,
+        );
+        async {
+            failpoints::pass(Point::Claimed).await;
+            let started_at = self.0.clock.now();
+            let ticket_draft = TicketDraft { incident, marker: delivery.marker.clone() };
+            let api = self.0.connections.current(&delivery.target);
+            let Some(outcome) = self.try_to_create(api.as_ref(), &delivery, &ticket_draft).await else {
+                return;
+            };
+            let fault = fault_of(&outcome).cloned();
+            failpoints::pass(Point::ReplyRead).await;
+            // Record the target's health before the delivery can be due again, so that a locked account is not called again.
+            if let Some(fault) = &fault {
+                let failure = self.failure(&delivery.target, fault, started_at, &delivery.id);
+                self.observe(&delivery.target, api.as_ref(), failure).await;
+            }
+            self.record(&delivery, outcome, started_at, counted_from).await;
+            failpoints::pass(Point::Recorded).await;
+            if fault.is_none() {
+                self.observe(&delivery.target, api.as_ref(), Observation::Created).await;
+                self.read_back(&delivery, api.as_ref());
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    /// `None` if the claim was lost before anything was sent, or if the ticket is looked for first.
+    async fn try_to_create(
+        &self,
+        api: Option<&Arc<dyn TicketSystem>>,
+        delivery: &Delivery,
+        ticket_draft: &TicketDraft,
+    ) -> Option<Outcome> {
+        let Some(api) = api else {
+            let fault = Fault::new(FaultKind::Misconfigured, "the ticket system lacks settings");
+            return Some(Outcome::NotSent(fault.with_hint("send its settings with Configure")));
+        };
+        if !self.0.connections.is_enabled(&delivery.target) {
+            return Some(Outcome::NotSent(connection_disabled()));
+        }
+        let attempt_deadline = self.schedule().policy.bounds.attempt_deadline;
+        let prepared = tokio::time::timeout(attempt_deadline, api.prepare(ticket_draft)).await;
+        let rendered = match prepared {
+            Ok(Ok(rendered)) => rendered,
+            Ok(Err(fault)) => return Some(Outcome::NotSent(fault)),
+            Err(_) => return Some(Outcome::NotSent(not_prepared_in_time())),
+        };
+        match self.should_search_first(delivery, api, &rendered).await {
+            Ok(false) => {}
+            Ok(true) => return None,
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "failed to record the assumed send"
+                );
+                return None;
+            }
+        }
+        match self.intend(delivery, api, &rendered, attempt_deadline).await {
+            Ok(Some(deadline)) => {
+                failpoints::pass(Point::IntentCommitted).await;
+                // It may have been switched off since: then there is nothing to send after all.
+                if !self.0.connections.is_enabled(&delivery.target) {
+                    return Some(Outcome::NotSent(connection_disabled()));
+                }
+                Some(self.send(api, ticket_draft, &rendered, deadline).await)
+            }
+            Ok(None) => {
+                tracing::warn!("the lease was lost before the send");
+                None
+            }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "failed to store the send intent");
+                None
+            }
+        }
+    }
+
+    /// Makes the intent durable; the deadline until which it lets us send.
+    async fn intend(
+        &self,
+        delivery: &Delivery,
+        api: &Arc<dyn TicketSystem>,
+        rendered: &Rendered,
+        attempt_deadline: Duration,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let now = self.0.clock.now();
+        let deadline = now + attempt_deadline;
+        let index_bound = self.schedule().policy.bounds.index_bound(api.visibility());
+        let intent = Intent {
+            delivery_id: delivery.id.clone(),
+            epoch: delivery.epoch,
+            send: SendIntent {
+                destination: api.destination(),
+                made_by: api.made_by(),
+                index_bound,
+                deadline,
+                marker_in_text: rendered.marker_in_text,
+                adjustments: rendered.adjustments.clone(),
+            },
+        };
+        Ok(self.0.store.intend(intent, now).await?.map(|_| deadline))
+    }
+
+    async fn send(
+        &self,
+        api: &Arc<dyn TicketSystem>,
+        ticket_draft: &TicketDraft,
+        rendered: &Rendered,
+        deadline: Timestamp,
+    ) -> Outcome {
+        let left = deadline.duration_since(self.0.clock.now());
+        match Duration::try_from(left) {
+            Ok(within) if !within.is_zero() => {
+                Outcome::Sent(api.create(ticket_draft, rendered, within).await)
+            }
+            _ => Outcome::NotSent(Fault::new(
+                FaultKind::TooLate,
+                "the send deadline passed before the request began",
+            )),
+        }
+    }
+
+    /// Records the outcome, however long the store takes to be writable again: a ticket that was made must be known.
+    async fn record(
+        &self,
+        delivery: &Delivery,
+        outcome: Outcome,
+        started_at: Timestamp,
+        counted_from: Timestamp,
+    ) {
+        log(&outcome);
+        loop {
+            let (policy, now) = (self.schedule().policy, self.0.clock.now());
+            let record = AttemptRecord {
+                delivery_id: delivery.id.clone(),
+                epoch: delivery.epoch,
+                outcome: outcome.clone(),
+                times: AttemptTimes { started_at, finished_at: now },
+                counted_from,
+                random: self.0.entropy.unit(),
+            };
+            match self.0.store.record_attempt(record, &policy, now).await {
+                Ok(settled) => {
+                    settled.iter().for_each(log_if_failed);
+                    return self.note_spent_retries(settled.as_ref()).await;
+                }
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "failed to record the outcome; retrying"
+                    );
+                    if !self.wait_to_record_again().await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A delivery that failed for good may have changed the health of its target.
+    pub(super) async fn note_spent_retries(&self, settled: Option<&Delivery>) {
+        if let Some(failed) = settled.filter(|delivery| delivery.state == State::Failed) {
+            self.read_health(&failed.target).await;
+        }
+    }
+
+    /// Waits a moment, unless the server is closing.
+    pub(super) async fn wait_to_record_again(&self) -> bool {
+        tokio::select! {
+            () = self.0.closing.cancelled() => false,
+            () = tokio::time::sleep(RECORD_RETRY_DELAY) => true,
+        }
+    }
+}
+
+fn fault_of(outcome: &Outcome) -> Option<&Fault> {
+    match outcome {
+        Outcome::NotSent(fault) | Outcome::Sent(Err(fault)) => Some(fault),
+        Outcome::Sent(Ok(_)) => None,
+    }
+}
+
+fn not_prepared_in_time() -> Fault {
+    Fault::new(FaultKind::TimedOut, "the ticket system did not return its create metadata in time")
+}
+
+/// Logs that a delivery has FAILED: nothing more is tried by itself, so that people have to look after it.
+pub(super) fn log_if_failed(delivery: &Delivery) {
+    if delivery.state != State::Failed {
+        return;
+    }
+    tracing::error!(
+        delivery = %delivery.id, incident = %delivery.incident_id, connection = %delivery.target,
+        state = delivery.state.as_str(), failures = delivery.failures,
+        fault = delivery.last_error.as_ref().map(|error| tracing::field::display(&error.fault)),
+        "the delivery FAILED: no retries left"
+    );
+}
+
+fn log(outcome: &Outcome) {
+    match outcome {
+        Outcome::Sent(Ok(created)) => tracing::info!(ticket = %created.ticket.key, "the ticket was created"),
+        Outcome::Sent(Err(fault)) if fault.is_ambiguous() => {
+            tracing::warn!(kind = fault.kind.as_str(), %fault, "the outcome of the create is unknown");
+        }
+        Outcome::Sent(Err(fault)) | Outcome::NotSent(fault) => {
+            tracing::warn!(kind = fault.kind.as_str(), %fault, "no ticket was created");
+        }
+    }
+}

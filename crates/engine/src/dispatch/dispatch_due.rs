@@ -1,0 +1,252 @@
+//! Claims due deliveries within the concurrency limit of each target (backpressure).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ticketing_core::delivery::{Delivery, State};
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::target::{Admission, Condition, Health};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Dispatcher;
+use super::target::{TargetState, warn};
+use ticketing_store::{ClaimKind, Claimed};
+
+/// What goes ahead as a probe, in this order.
+const PROBES: [ClaimKind; 3] = [ClaimKind::Fresh, ClaimKind::Due, ClaimKind::Uncertain];
+
+impl Dispatcher {
+    /// The tick: retries that are due by now may go.
+    pub(super) fn allow_retries(&self, target: &str) {
+        let now = self.0.clock.now();
+        self.state(target).edit_due(|due| due.retries = Some(now));
+    }
+
+    /// The reconciler: look-ups that are due by now may go.
+    pub(super) fn allow_look_ups(&self, target: &str) {
+        let now = self.0.clock.now();
+        self.state(target).edit_due(|due| due.look_ups = Some(now));
+    }
+
+    /// A caller waits for this delivery: makes it due now.
+    pub fn expedite(&self, delivery: &Delivery) {
+        if delivery.state == State::Reconciling {
+            self.allow_look_ups(&delivery.target);
+        }
+        self.wake();
+    }
+
+    /// Claims and starts what may go to `target` now.
+    pub(super) async fn dispatch_due(&self, target: &str) {
+        let state = self.state(target);
+        let _one_at_a_time = state.claiming.lock().await;
+        if self.0.closing.is_cancelled() {
+            return;
+        }
+        let admission = self.admission(target);
+        let has_operator_retry =
+            state.operator_retry.load(Ordering::SeqCst) && self.0.connections.is_enabled(target);
+        if has_operator_retry && admission != Admission::Open {
+            self.send_operator_retry(target, state).await;
+        }
+        match admission {
+            Admission::Open => {
+                self.dispatch_look_ups(target, state).await;
+                let retries = self.dispatch_fresh_first(target, state).await;
+                self.dispatch_retries(target, state, retries).await;
+                self.dispatch_fresh(target, state).await;
+            }
+            Admission::Probe if state.health().condition == Condition::CircuitOpen => {
+                self.dispatch_look_ups(target, state).await;
+                self.defer(target).await;
+            }
+            Admission::Probe | Admission::Closed(_) => self.defer(target).await,
+        }
+    }
+
+    /// Sends one delivery as the probe of a target in trouble: a fresh one, else the one longest due, else
+    /// one that has FAILED.
+    pub(super) async fn probe(&self, target: &str) {
+        let state = self.state(target);
+        let _one_at_a_time = state.claiming.lock().await;
+        if self.0.closing.is_cancelled() || !self.0.connections.is_enabled(target) {
+            return;
+        }
+        match self.admission(target) {
+            Admission::Closed(_) => {}
+            // Others are sent as they are due; what failed for good still needs its probe.
+            Admission::Open if self.health(target).is_probed(self.0.clock.now()) => {
+                self.probe_with_failed_delivery(target, state).await;
+            }
+            Admission::Open => {}
+            Admission::Probe => {
+                self.0.connections.permit_login_probe(target);
+                let started = self.start_one(target, state, &PROBES).await;
+                if !started {
+                    self.probe_with_failed_delivery(target, state).await;
+                }
+            }
+        }
+    }
+
+    /// The delivery that an operator wants tried, whatever the target admits.
+    async fn send_operator_retry(&self, target: &str, state: &TargetState) {
+        self.0.connections.reset_login(target);
+        if self.start_one(target, state, &[ClaimKind::Fresh, ClaimKind::Uncertain]).await {
+            state.operator_retry.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// Starts one delivery of the first kind that has one.
+    async fn start_one(&self, target: &str, state: &TargetState, kinds: &[ClaimKind]) -> bool {
+        for kind in kinds {
+            let slots = if *kind == ClaimKind::Uncertain { &state.look_ups } else { &state.sends };
+            if self.start(target, *kind, self.permits(target, slots, 1)).await > 0 {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Where all retries are spent, one that has failed for want of the target goes ahead, each in its turn.
+    async fn probe_with_failed_delivery(&self, target: &str, state: &TargetState) {
+        let permits = self.permits(target, &state.sends, 1);
+        if permits.is_empty() {
+            return;
+        }
+        match self.0.store.arm_probe(target, &state.last_probe(), self.0.clock.now()).await {
+            Ok(None) => {}
+            Ok(Some(delivery_id)) => {
+                state.set_last_probe(delivery_id);
+                self.start(target, ClaimKind::Fresh, permits).await;
+            }
+            Err(error) => warn(&error, target, "failed to arm a failed delivery as a probe"),
+        }
+    }
+
+    async fn dispatch_fresh(&self, target: &str, state: &TargetState) {
+        let permits = self.permits(target, &state.sends, usize::MAX);
+        self.start(target, ClaimKind::Fresh, permits).await;
+    }
+
+    /// What an analyst waits for, or was never tried, goes before retries, which keep half of the free slots. Returns how
+    /// many slots retries may take.
+    async fn dispatch_fresh_first(&self, target: &str, state: &TargetState) -> usize {
+        let free_slots = self.free_slots(target, &state.sends);
+        if state.due().retries.is_some() {
+            let permits = self.permits(target, &state.sends, free_slots.div_ceil(2));
+            self.start(target, ClaimKind::Fresh, permits).await;
+        }
+        free_slots.div_ceil(2)
+    }
+
+    /// Retries get at most half of the free slots, so that a backlog does not keep an analyst waiting.
+    async fn dispatch_retries(&self, target: &str, state: &TargetState, share: usize) {
+        if state.due().retries.is_none() {
+            return;
+        }
+        let permits = self.permits(target, &state.sends, share);
+        let asked = permits.len();
+        if asked > 0 && self.start(target, ClaimKind::Due, permits).await < asked {
+            state.edit_due(|due| due.retries = None);
+        }
+    }
+
+    async fn dispatch_look_ups(&self, target: &str, state: &TargetState) {
+        if state.due().look_ups.is_none() {
+            return;
+        }
+        // Where calls are few, creates get their half.
+        let most = match self.0.connections.lockout_limit(target) {
+            Some(_) => self.free_slots(target, &state.look_ups).div_ceil(2),
+            None => usize::MAX,
+        };
+        let permits = self.permits(target, &state.look_ups, most);
+        let asked = permits.len();
+        if asked > 0 && self.start(target, ClaimKind::Uncertain, permits).await < asked {
+            state.edit_due(|due| due.look_ups = None);
+        }
+    }
+
+    /// How many calls may be begun now, of those that `slots` stands for. A login that can be locked has fewer calls in
+    /// flight than lock it.
+    fn free_slots(&self, target: &str, slots: &Semaphore) -> usize {
+        let limit = self.0.connections.lockout_limit(target);
+        let most = limit.map_or(usize::MAX, |limit| limit.saturating_sub(1).max(1) as usize);
+        slots.available_permits().min(most.saturating_sub(self.state(target).in_flight()))
+    }
+
+    fn permits(&self, target: &str, slots: &Arc<Semaphore>, most: usize) -> Vec<OwnedSemaphorePermit> {
+        let take = || slots.clone().try_acquire_owned().ok();
+        std::iter::from_fn(take).take(most.min(self.free_slots(target, slots))).collect()
+    }
+
+    /// Claims as many deliveries as there are permits, starts each, and says how many there were.
+    async fn start(&self, target: &str, kind: ClaimKind, permits: Vec<OwnedSemaphorePermit>) -> usize {
+        if permits.is_empty() {
+            return 0;
+        }
+        let (lease, now) = (self.schedule().policy.bounds.lease, self.0.clock.now());
+        let count = u32::try_from(permits.len()).unwrap_or(u32::MAX);
+        let claimed = match self.0.store.claim(target, kind, count, lease, now).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                warn(&error, target, "failed to claim deliveries");
+                return 0;
+            }
+        };
+        let started = claimed.len();
+        let tick = self.state(target).due().retries.filter(|_| kind == ClaimKind::Due);
+        for (mut claimed, permit) in claimed.into_iter().zip(permits) {
+            // The tick may have been some time ago, when all slots were taken.
+            claimed.counted_from = tick.unwrap_or(claimed.counted_from);
+            self.spawn(kind, claimed, permit);
+        }
+        started
+    }
+
+    fn spawn(&self, kind: ClaimKind, claimed: Claimed, permit: OwnedSemaphorePermit) {
+        let dispatcher = self.clone();
+        self.0.tasks.spawn(async move {
+            let id = claimed.delivery.id.clone();
+            match kind {
+                ClaimKind::Fresh | ClaimKind::Due => dispatcher.attempt(claimed).await,
+                ClaimKind::Uncertain => dispatcher.look_up(claimed).await,
+            }
+            drop(permit);
+            dispatcher.0.waiters.notify(&id);
+            dispatcher.wake();
+        });
+    }
+
+    /// What is fresh waits while its target admits nothing.
+    async fn defer(&self, target: &str) {
+        let now = self.0.clock.now();
+        let (until, fault) = match self.admission(target) {
+            Admission::Closed(Some(until)) => (until, reason(&self.health(target))),
+            _ if !self.0.connections.is_enabled(target) => {
+                (now + self.schedule().processor_interval, connection_disabled())
+            }
+            _ => (now + self.schedule().processor_interval, reason(&self.health(target))),
+        };
+        match self.0.store.defer(target, until, &fault, now).await {
+            Ok(0) => {}
+            Ok(_) => self.0.waiters.notify_all(),
+            Err(error) => warn(&error, target, "failed to defer pending deliveries"),
+        }
+    }
+}
+
+fn reason(health: &Health) -> Fault {
+    let cause = health.cause.clone();
+    let throttled = || Fault::new(FaultKind::RateLimited, "the ticket system asked us to slow down");
+    let mut fault = cause.unwrap_or_else(throttled);
+    fault.retry_after = None::<Duration>;
+    fault
+}
+
+pub(super) fn connection_disabled() -> Fault {
+    Fault::new(FaultKind::Misconfigured, "the ticket system is switched off or lacks settings")
+        .with_hint("send its settings with Configure and set enabled to true")
+}

@@ -1,0 +1,210 @@
+//! Finds out whether a search can show tickets of ours, by reading delivered ones back.
+//!
+//! The first create of a place is read back at once, so that trouble is known before a proof of absence needs the evidence;
+//! where that fails, each later create is. A proof reads the tickets that were sent around the send of unknown outcome, unless they were
+//! seen before. A ticket that is hidden, or has lost its marker, withdraws the evidence.
+
+use std::sync::Arc;
+
+use ticketing_core::delivery::Delivery;
+use ticketing_core::evidence::{Evidence, SearchScope};
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::system::{ReadTicket, SearchResult, TicketSystem};
+use ticketing_core::target::Admission;
+use tracing::Instrument;
+
+use super::Dispatcher;
+use super::target::warn;
+use ticketing_store::{SearchEvidence, StoreError};
+
+impl Dispatcher {
+    /// What is known of the search that gave `answer`. Only an empty one that could prove something is asked about.
+    pub(super) async fn evidence_of(
+        &self,
+        delivery: &Delivery,
+        answer: &Result<SearchResult, Fault>,
+        api: Option<&Arc<dyn TicketSystem>>,
+        asked_at: jiff::Timestamp,
+    ) -> Result<Evidence, StoreError> {
+        let (Ok(search_result), Some(api), Some(send)) = (answer, api, &delivery.send) else {
+            return Ok(Evidence::NoTicket);
+        };
+        let scope = SearchScope::of(send, api.made_by().account);
+        if !search_result.tickets.is_empty() {
+            // What was found is recorded, whatever becomes of the evidence.
+            if let Err(error) = self.note_evidence(&delivery.target, &scope, &delivery.id, true).await {
+                warn(&error, &delivery.target, "failed to record that the search shows tickets of ours");
+            }
+            return Ok(Evidence::Shown);
+        }
+        match delivery.is_provable(asked_at, self.schedule().policy.bounds.server_bound) {
+            true => self.evidence(delivery, &scope, api, search_result.canary_seen).await,
+            false => Ok(verdict(self.0.store.evidence(&scope).await?.as_ref())),
+        }
+    }
+
+    /// Reads back what was just delivered, beside all other work, where nothing is known yet of the search in its scope.
+    /// Nothing of it touches the delivery.
+    pub(super) fn read_back(&self, delivery: &Delivery, api: Option<&Arc<dyn TicketSystem>>) {
+        let (Some(api), target) = (api.cloned(), delivery.target.clone()) else { return };
+        let (dispatcher, id) = (self.clone(), delivery.id.clone());
+        let read_back = async move {
+            let state = dispatcher.state(&target);
+            let Ok(_one_at_a_time) = state.reading_back.try_lock() else { return };
+            if dispatcher.admission(&target) != Admission::Open {
+                return;
+            }
+            tokio::select! {
+                () = dispatcher.0.closing.cancelled() => {}
+                read = dispatcher.read_back_unless_shown(&id, &api) => if let Err(error) = read {
+                    warn(&error, &target, "failed to record whether tickets can be read back");
+                }
+            }
+        };
+        self.0.tasks.spawn(read_back.in_current_span());
+    }
+
+    async fn read_back_unless_shown(
+        &self,
+        delivery_id: &str,
+        api: &Arc<dyn TicketSystem>,
+    ) -> Result<(), StoreError> {
+        let delivery = self.0.store.delivery(delivery_id).await?;
+        let Some(delivery) = delivery else { return Ok(()) };
+        let Some(send) = &delivery.send else { return Ok(()) };
+        let scope = SearchScope::of(send, api.made_by().account);
+        let known = self.0.store.evidence(&scope).await?;
+        if known.as_ref().is_none_or(|known| !known.is_shown) {
+            self.is_shown(&delivery, &scope, known.as_ref(), api).await?;
+        }
+        Ok(())
+    }
+
+    /// What is known of the search for what `delivery` may have sent. A canary that the search showed is the ticket after it.
+    async fn evidence(
+        &self,
+        delivery: &Delivery,
+        scope: &SearchScope,
+        api: &Arc<dyn TicketSystem>,
+        canary_seen: bool,
+    ) -> Result<Evidence, StoreError> {
+        let Some(send) = &delivery.send else { return Ok(Evidence::NoTicket) };
+        let sent_at = if send.is_assumed { send.deadline } else { send.at };
+        let known = self.0.store.evidence(scope).await?;
+        let mut evidence = if canary_seen { Evidence::Shown } else { verdict(known.as_ref()) };
+        for neighbour in self.0.store.neighbours(scope, sent_at).await? {
+            let is_after = neighbour.send.as_ref().is_some_and(|send| send.at > sent_at);
+            if canary_seen && is_after {
+                continue;
+            }
+            match self.is_shown(&neighbour, scope, known.as_ref(), api).await? {
+                Some(true) => evidence = Evidence::Shown,
+                Some(false) => return Ok(Evidence::NotShown),
+                None if evidence == Evidence::Shown => {}
+                None => return Ok(Evidence::NotShown),
+            }
+        }
+        if canary_seen && evidence == Evidence::Shown {
+            self.note_evidence(&delivery.target, scope, "", true).await?;
+        }
+        Ok(evidence)
+    }
+
+    /// Whether the ticket of `delivered` is seen with its marker; it is not read again if it was. `None` if unknown.
+    async fn is_shown(
+        &self,
+        delivered: &Delivery,
+        scope: &SearchScope,
+        known: Option<&SearchEvidence>,
+        api: &Arc<dyn TicketSystem>,
+    ) -> Result<Option<bool>, StoreError> {
+        if known.is_some_and(|known| known.is_shown && known.delivery_id == delivered.id) {
+            return Ok(Some(true));
+        }
+        match self.read_ticket(delivered, scope, api).await {
+            Ok(read) => {
+                let is_shown = read.is_some_and(|read| bears(&read, delivered));
+                self.note_evidence(&delivered.target, scope, &delivered.id, is_shown).await?;
+                Ok(Some(is_shown))
+            }
+            Err(fault) => {
+                tracing::warn!(
+                    ticket_of = %delivered.id, kind = fault.kind.as_str(), status = fault.status,
+                    "failed to read a delivered ticket back"
+                );
+                Ok(None)
+            }
+        }
+    }
+
+    async fn read_ticket(
+        &self,
+        delivered: &Delivery,
+        scope: &SearchScope,
+        api: &Arc<dyn TicketSystem>,
+    ) -> Result<Option<ReadTicket>, Fault> {
+        let Some(ticket) = &delivered.ticket else { return Ok(None) };
+        let id_or_key = if ticket.id.is_empty() { &ticket.key } else { &ticket.id };
+        let (began, limit) = (self.0.clock.now(), self.schedule().policy.bounds.attempt_deadline);
+        let read = tokio::time::timeout(limit, api.read(&scope.destination, id_or_key)).await;
+        let too_late = || Err(Fault::new(FaultKind::TimedOut, "the ticket was not read in time"));
+        let read = read.unwrap_or_else(|_| too_late());
+        if let Err(fault) = &read
+            && matches!(fault.kind, FaultKind::Unauthorized | FaultKind::LockedOut | FaultKind::RateLimited)
+        {
+            let failure = self.failure(&delivered.target, fault, began, &delivered.id);
+            self.observe(&delivered.target, Some(api), failure).await;
+        }
+        read
+    }
+
+    /// Keeps what was seen, and has looked up what waited for it.
+    async fn note_evidence(
+        &self,
+        target: &str,
+        scope: &SearchScope,
+        delivery_id: &str,
+        is_shown: bool,
+    ) -> Result<(), StoreError> {
+        let known = self.0.store.evidence(scope).await?;
+        let evidence = SearchEvidence { delivery_id: delivery_id.to_owned(), is_shown };
+        if known.as_ref() == Some(&evidence) {
+            return Ok(());
+        }
+        let was_shown = known.is_some_and(|known| known.is_shown);
+        // Which ticket it was matters only where it is the newest, which a found one need not be.
+        if !(was_shown && is_shown && delivery_id.is_empty()) {
+            self.0.store.save_evidence(scope.clone(), evidence, self.0.clock.now()).await?;
+        }
+        let place = &scope.destination;
+        match (was_shown, is_shown) {
+            (false, true) => {
+                tracing::info!(connection = %target, base_url = %place.base_url, place = %place.place, "the search shows tickets of ours");
+                if self.0.store.search_proven(target, self.0.clock.now()).await? > 0 {
+                    self.allow_look_ups(target);
+                    self.wake();
+                }
+            }
+            (_, false) => tracing::error!(
+                connection = %target, base_url = %place.base_url, place = %place.place, delivery = %delivery_id,
+                "a delivered ticket is hidden from the account or has lost its marker: absence cannot be proven there"
+            ),
+            (true, true) => {}
+        }
+        Ok(())
+    }
+}
+
+/// What follows from what was seen last.
+fn verdict(known: Option<&SearchEvidence>) -> Evidence {
+    match known {
+        Some(SearchEvidence { is_shown: true, .. }) => Evidence::Shown,
+        Some(_) => Evidence::NotShown,
+        None => Evidence::NoTicket,
+    }
+}
+
+/// Whether the ticket bears the delivery's marker, or the ID that was made from it.
+fn bears(read: &ReadTicket, delivery: &Delivery) -> bool {
+    read.marker.as_ref() == Some(&delivery.marker) || read.ticket.id == delivery.marker.hex()
+}

@@ -1,0 +1,266 @@
+//! Delivers to the ticket systems: claims outbox rows, sends, reconciles, scans for duplicates.
+//!
+//! The guarantee: an accepted delivery is never lost and never becomes two tickets. It rests on four things. The intent
+//! to send is durable before the first byte of a create. A claim has an epoch and a lease, and only its holder sends.
+//! Nothing is sent again while an earlier send has an unknown outcome. And what was done is recorded with what follows from it in
+//! one transaction, so that a crash at any point leaves a delivery that the next start recovers.
+//!
+//! Three steps do all the work: [`Dispatcher::dispatch`] sends what is fresh, [`Dispatcher::tick`] retries what is
+//! due, [`Dispatcher::reconcile`] looks for what has an unknown outcome. [`Dispatcher::run`] calls them in time.
+
+mod attempt;
+mod caller_spans;
+mod dispatch_due;
+mod evidence;
+mod look_up;
+#[cfg(test)]
+mod schedule_tests;
+mod search_before_create;
+mod target;
+mod waiters;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use ticketing_core::clock::Clock;
+use ticketing_core::delivery::restore::RESTORE_WINDOW;
+use ticketing_core::policy::Policy;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use caller_spans::CallerSpans;
+pub use waiters::Waiters;
+
+use self::target::TargetState;
+use crate::connections::Connections;
+use ticketing_host::entropy::Entropy;
+use ticketing_store::{Leases, Store};
+
+/// The most events that one tick removes.
+const MAX_EVENTS_TRIMMED_PER_TICK: u32 = 1_000;
+/// A connection that was replaced is kept for so long at the least: attempts of then may still be under way.
+const MIN_RETIRED_AGE: Duration = Duration::from_secs(24 * 3_600);
+
+/// How the dispatcher does its work.
+#[derive(Debug, Clone)]
+pub struct DispatchSettings {
+    /// Concurrent creates per target.
+    pub concurrency: usize,
+    /// How long events are kept.
+    pub event_retention: Duration,
+}
+
+/// What the dispatcher works with; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Dispatcher(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    connections: Connections,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    settings: DispatchSettings,
+    schedule: RwLock<Schedule>,
+    schedule_changed: Notify,
+    targets: HashMap<String, TargetState>,
+    waiters: Waiters,
+    caller_spans: CallerSpans,
+    wake: Notify,
+    tasks: TaskTracker,
+    closing: CancellationToken,
+    /// Nothing is under way any more, and nothing will be.
+    stopped: CancellationToken,
+}
+
+/// When things are done.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    pub policy: Arc<Policy>,
+    /// Between two ticks.
+    pub processor_interval: Duration,
+}
+
+// === impl Dispatcher ===
+
+impl Dispatcher {
+    pub fn new(
+        store: Store,
+        connections: Connections,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        settings: DispatchSettings,
+        schedule: Schedule,
+    ) -> Self {
+        let states = connections.targets().into_iter();
+        let targets = states.map(|target| (target, TargetState::new(settings.concurrency))).collect();
+        Self(Arc::new(Inner {
+            store,
+            connections,
+            clock,
+            entropy,
+            settings,
+            schedule: RwLock::new(schedule),
+            schedule_changed: Notify::new(),
+            targets,
+            waiters: Waiters::default(),
+            caller_spans: CallerSpans::default(),
+            wake: Notify::new(),
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+        }))
+    }
+
+    /// Works until [`shut_down`](Self::shut_down). Recovers the claims of an earlier process first.
+    pub async fn run(&self) {
+        self.recover().await;
+        let mut next_tick = tokio::time::Instant::now() + self.schedule().processor_interval;
+        let mut next_look = tokio::time::Instant::now();
+        while !self.0.closing.is_cancelled() {
+            tokio::select! {
+                () = self.0.closing.cancelled() => break,
+                () = self.0.wake.notified() => self.dispatch().await,
+                () = self.0.schedule_changed.notified() => {
+                    next_tick = next_tick.min(tokio::time::Instant::now() + self.schedule().processor_interval);
+                }
+                () = tokio::time::sleep_until(next_tick) => {
+                    self.tick().await;
+                    next_tick = tokio::time::Instant::now() + self.schedule().processor_interval;
+                }
+                () = tokio::time::sleep_until(next_look) => {
+                    self.reconcile().await;
+                    next_look = tokio::time::Instant::now() + self.look_interval();
+                }
+            }
+        }
+    }
+
+    /// Something was accepted or made due now.
+    pub fn wake(&self) {
+        self.0.wake.notify_one();
+    }
+
+    /// Sends what is due now, as far as the targets admit it.
+    pub async fn dispatch(&self) {
+        for target in self.0.connections.targets() {
+            self.dispatch_due(&target).await;
+        }
+    }
+
+    /// The processor's tick: retries what is due, probes what is in trouble, expires stale leases.
+    pub async fn tick(&self) {
+        self.expire_leases(Leases::Expired).await;
+        for target in self.0.connections.targets() {
+            self.observe_login(&target).await;
+            self.allow_retries(&target);
+            self.probe(&target).await;
+            self.dispatch_due(&target).await;
+        }
+        self.tidy().await;
+    }
+
+    /// Looks for the tickets of deliveries of unknown outcome, and for duplicates of those that once were.
+    pub async fn reconcile(&self) {
+        self.expire_leases(Leases::Expired).await;
+        for target in self.0.connections.targets() {
+            self.allow_look_ups(&target);
+            self.dispatch_due(&target).await;
+            self.scan_for_duplicates(&target);
+        }
+    }
+
+    /// Starts nothing new, and waits at most `grace` for what is under way. What is cut off has an unknown outcome, and found again
+    /// at the next start.
+    pub async fn shut_down(&self, grace: Duration) {
+        if self.0.stopped.is_cancelled() {
+            return;
+        }
+        self.0.closing.cancel();
+        for state in self.0.targets.values() {
+            // A claim in progress starts its deliveries; none is made after that.
+            drop(state.claiming.lock().await);
+        }
+        self.0.tasks.close();
+        if tokio::time::timeout(grace, self.0.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                attempts = self.0.tasks.len(),
+                "shutdown interrupted attempts; the next start reconciles them"
+            );
+        }
+        self.0.stopped.cancel();
+    }
+
+    /// Completes when [`shut_down`](Self::shut_down) has: no delivery makes progress after that.
+    pub async fn stopped(&self) {
+        self.0.stopped.cancelled().await;
+    }
+
+    /// The current schedule.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        self.0.schedule.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the schedule.
+    pub fn reschedule(&self, schedule: Schedule) {
+        *self.0.schedule.write().unwrap_or_else(PoisonError::into_inner) = schedule;
+        self.0.schedule_changed.notify_one();
+    }
+
+    pub fn caller_spans(&self) -> &CallerSpans {
+        &self.0.caller_spans
+    }
+
+    pub fn waiters(&self) -> &Waiters {
+        &self.0.waiters
+    }
+
+    /// Expires all leases of the former process: the store has one owner, so none is valid.
+    async fn recover(&self) {
+        self.load_health().await;
+        self.expire_leases(Leases::All).await;
+        self.dispatch().await;
+    }
+
+    async fn expire_leases(&self, leases: Leases) {
+        let policy = self.schedule().policy;
+        match self.0.store.expire_leases(leases, &policy, self.0.clock.now()).await {
+            Ok(expired) => expired.iter().for_each(|delivery| {
+                tracing::warn!(delivery = %delivery.id, state = %delivery.state, "expired a stale lease");
+                attempt::log_if_failed(delivery);
+            }),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "failed to expire stale leases");
+            }
+        }
+    }
+
+    /// Removes old events, and retired connections that no delivery refers to.
+    async fn tidy(&self) {
+        let now = self.0.clock.now();
+        let trimmed = self
+            .0
+            .store
+            .trim_events(now - self.0.settings.event_retention, MAX_EVENTS_TRIMMED_PER_TICK)
+            .await;
+        if let Err(error) = trimmed {
+            tracing::warn!(error = &error as &dyn std::error::Error, "failed to trim old events");
+        }
+        // A restored store may still need retired connections to search for tickets it lacks.
+        let needed = self.0.store.installation().restored_at.is_some_and(|at| now < at + RESTORE_WINDOW);
+        if needed {
+            return;
+        }
+        if let Err(error) = self.0.store.prune_retired(now - MIN_RETIRED_AGE).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "failed to remove retired connections");
+        }
+    }
+
+    /// Often enough that the second of two empty answers is not late.
+    fn look_interval(&self) -> Duration {
+        self.schedule().policy.bounds.look_up_interval / 2
+    }
+}

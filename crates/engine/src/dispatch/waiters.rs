@@ -1,0 +1,64 @@
+//! Callers that wait for the outcome of an attempt. They are only woken here; the answer itself comes from the store.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+/// Who waits for which delivery.
+#[derive(Debug, Default)]
+pub struct Waiters {
+    by_delivery: Mutex<HashMap<String, watch::Sender<u64>>>,
+}
+
+/// Wakes when something was recorded on one delivery.
+#[derive(Debug)]
+pub struct Waiter<'a> {
+    waiters: &'a Waiters,
+    delivery_id: String,
+    changes: watch::Receiver<u64>,
+}
+
+// === impl Waiters ===
+
+impl Waiters {
+    /// Waits for news of a delivery from now on.
+    pub fn wait_for(&self, delivery_id: &str) -> Waiter<'_> {
+        let mut map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = map.entry(delivery_id.to_owned()).or_insert_with(|| watch::channel(0).0);
+        Waiter { waiters: self, delivery_id: delivery_id.to_owned(), changes: sender.subscribe() }
+    }
+
+    /// Something was recorded on many deliveries.
+    pub fn notify_all(&self) {
+        let map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
+        map.values().for_each(|sender| sender.send_modify(|changes| *changes += 1));
+    }
+
+    /// Something was recorded on a delivery.
+    pub fn notify(&self, delivery_id: &str) {
+        let map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = map.get(delivery_id) {
+            sender.send_modify(|changes| *changes += 1);
+        }
+    }
+}
+
+// === impl Waiter ===
+
+impl Waiter<'_> {
+    /// Returns at the next change since the last call.
+    pub async fn changed(&mut self) {
+        // The sender lives in the map for as long as this waiter does.
+        let _ = self.changes.changed().await;
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut map = self.waiters.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
+        if map.get(&self.delivery_id).is_some_and(|sender| sender.receiver_count() <= 1) {
+            map.remove(&self.delivery_id);
+        }
+    }
+}

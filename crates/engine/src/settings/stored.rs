@@ -1,0 +1,120 @@
+//! Settings between their kept form and ours.
+
+use ticketing_core::auto_push::AutoPush;
+use ticketing_core::system::System;
+
+use super::{
+    BoundSecret, Draft, RetrySchedule, Rules, Secret, SecretKind, SecretUse, Secrets, SystemSettings,
+};
+use crate::settings::Settings;
+use ticketing_store::{
+    self, RetiredConnection, SettingsChange, Store, StoreError, StoredSecrets, StoredSettings,
+};
+
+/// All settings that are kept. A secret that cannot be used is logged and left out: its system is not configured until it is
+/// given again, and the others go on.
+///
+/// # Errors
+/// If they cannot be read, or are not what was kept.
+pub async fn read(store: &Store) -> Result<Settings, StoreError> {
+    let mut settings = Settings::default();
+    for stored in store.settings().await? {
+        let target = stored.target.clone();
+        for lost in &stored.lost {
+            tracing::error!(
+                error = lost as &dyn std::error::Error, connection = %target,
+                "nothing is sent to this ticket system until its secret is set again with Configure"
+            );
+        }
+        settings.systems.insert(target, system(stored)?);
+    }
+    if let Some(policy) = store.policy().await? {
+        settings.rules = rules(policy.auto_push, policy.retry)?;
+    }
+    Ok(settings)
+}
+
+/// The settings of a retired connection.
+///
+/// # Errors
+/// If they are not what was kept.
+pub fn retired(retired: RetiredConnection) -> Result<SystemSettings, StoreError> {
+    let draft = draft(retired.system, &retired.target, retired.draft)?;
+    let secrets = secrets(&retired.target, retired.secrets)?;
+    Ok(SystemSettings { draft, enabled: true, secrets })
+}
+
+/// What to keep of one target's settings. A secret is encrypted again only where it, or what it is bound to, has changed.
+#[must_use]
+pub fn target_change(
+    target: &str,
+    before: &SystemSettings,
+    after: &SystemSettings,
+    base_url: Option<String>,
+) -> SettingsChange {
+    let change = |used_for| {
+        secret_change(before.secrets.get(&used_for), after.secrets.get(&used_for))
+            .map(|change| (used_for, change))
+    };
+    let secrets = SecretUse::ALL.into_iter().filter_map(change).collect();
+    let (system, enabled, draft) = (after.draft.system(), after.enabled, after.draft.to_json());
+    let target = target.to_owned();
+    SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
+}
+
+fn secret_change(
+    before: Option<&BoundSecret>,
+    after: Option<&BoundSecret>,
+) -> Option<ticketing_store::SecretChange> {
+    let of = |held: Option<&BoundSecret>| held.map(|held| (held.set_at, held.origin.clone()));
+    if of(before) == of(after) {
+        return None;
+    }
+    Some(after.map_or(ticketing_store::SecretChange::Remove, |BoundSecret { secret, origin, .. }| {
+        ticketing_store::SecretChange::Set(ticketing_store::Secret {
+            kind: secret.kind.as_str().to_owned(),
+            value: secret.value.clone(),
+            origin: origin.clone().unwrap_or_default(),
+        })
+    }))
+}
+
+/// What to keep of the rules.
+#[must_use]
+pub fn rules_change(rules: &Rules) -> SettingsChange {
+    let retry = serde_json::to_value(&rules.retry).expect("a schedule is made of numbers");
+    SettingsChange::Policy { auto_push: rules.auto_push.clone(), retry }
+}
+
+fn system(stored: StoredSettings) -> Result<SystemSettings, StoreError> {
+    let draft = draft(stored.system, &stored.target, stored.draft)?;
+    let secrets = secrets(&stored.target, stored.secrets)?;
+    Ok(SystemSettings { draft, enabled: stored.enabled, secrets })
+}
+
+fn secrets(target: &str, stored: StoredSecrets) -> Result<Secrets, StoreError> {
+    let held = |(used_for, stored): (SecretUse, ticketing_store::StoredSecret)| {
+        let secret = secret(target, &stored.secret)?;
+        // A secret that was set before its address is bound to none yet.
+        let origin = Some(stored.secret.origin).filter(|origin| !origin.is_empty());
+        Ok((used_for, BoundSecret { secret, origin, set_at: stored.set_at }))
+    };
+    stored.into_iter().map(held).collect()
+}
+
+fn draft(system: System, target: &str, json: serde_json::Value) -> Result<Draft, StoreError> {
+    Draft::from_json(system, json)
+        .map_err(|error| StoreError::bad("target_settings", "draft", target, &error))
+}
+
+fn secret(target: &str, secret: &ticketing_store::Secret) -> Result<Secret, StoreError> {
+    let bad = || StoreError::bad("target_settings", "secret_kind", target, &"it is no kind of secret");
+    let kind = SecretKind::parse(&secret.kind).ok_or_else(bad)?;
+    Ok(Secret { kind, value: secret.value.clone() })
+}
+
+fn rules(auto_push: AutoPush, retry: serde_json::Value) -> Result<Rules, StoreError> {
+    let schedule: Result<RetrySchedule, _> = serde_json::from_value(retry);
+    let retry = schedule.map_err(|error| StoreError::bad("policy", "retry", "1", &error))?;
+    Ok(Rules { auto_push, retry })
+}

@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+use ticketing_core::delivery::State;
+use ticketing_core::fault::FaultKind;
+use ticketing_core::policy::Policy;
+
+use super::{Bench, ClaimKind, LEASE, Outcome, TARGET, fault, incident};
+use crate::Leases;
+
+pub async fn claims_longest_due_first_exclusively(bench: Bench) {
+    for id in ["INC-1", "INC-2", "INC-3"] {
+        bench.accept(id).await;
+        bench.clock.advance(Duration::from_secs(1));
+    }
+    let now = bench.now();
+    let claims = [2, 2].map(|limit| bench.store.claim(TARGET, ClaimKind::Fresh, limit, LEASE, now));
+    let [first, second] = claims;
+    let (first, second) = tokio::join!(first, second);
+    let ids = |claimed: Vec<super::Claimed>| -> Vec<String> {
+        claimed.into_iter().map(|claimed| claimed.delivery.incident_id).collect()
+    };
+    let mut all = [ids(first.unwrap()), ids(second.unwrap())];
+    all.sort();
+    assert_eq!(all, [vec!["INC-1".to_owned(), "INC-2".to_owned()], vec!["INC-3".to_owned()]]);
+}
+
+pub async fn a_claim_sees_the_snapshot_that_the_delivery_is_to_send(bench: Bench) {
+    bench.accept("INC-1").await;
+    bench.accept_as(incident("INC-1", 50.0), false).await;
+    let claimed = bench.claim(ClaimKind::Fresh, 1).await.remove(0);
+    assert_eq!(claimed.incident, incident("INC-1", 50.0));
+    let delivery = claimed.delivery;
+    assert_eq!((delivery.state, delivery.epoch), (State::Attempting, 1));
+    assert_eq!(delivery.lease_until, Some(bench.now() + LEASE));
+    assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(delivery));
+}
+
+pub async fn what_is_not_due_is_not_claimed(bench: Bench) {
+    let delivery = bench.claimed("INC-1").await;
+    bench.settle(&delivery, Outcome::NotSent(fault(FaultKind::Connect))).await.unwrap();
+    let due = bench.store.next_due(TARGET, ClaimKind::Due).await.unwrap();
+    assert_eq!(due, Some(bench.now() + Duration::from_secs(60)));
+    assert!(bench.claim(ClaimKind::Due, 9).await.is_empty());
+    bench.clock.advance(Duration::from_secs(60));
+    assert_eq!(bench.claim(ClaimKind::Due, 9).await[0].delivery.epoch, 2);
+    assert!(bench.claim(ClaimKind::Due, 9).await.is_empty());
+}
+
+pub async fn a_clock_that_was_set_back_holds_up_no_fresh_delivery(bench: Bench) {
+    for id in ["INC-1", "INC-2"] {
+        bench.accept(id).await;
+        bench.clock.advance(Duration::from_secs(1));
+    }
+    let earlier = bench.now() - Duration::from_secs(3_600);
+    let claimed = bench.store.claim(TARGET, ClaimKind::Fresh, 1, LEASE, earlier).await.unwrap();
+    assert_eq!(claimed[0].delivery.incident_id, "INC-1");
+    let claimed = bench.store.claim(TARGET, ClaimKind::Fresh, 9, LEASE, earlier).await.unwrap();
+    assert_eq!(claimed[0].delivery.incident_id, "INC-2");
+}
+
+pub async fn expired_claim_without_intent_is_pending(bench: Bench) {
+    bench.claimed("INC-1").await;
+    let expire_lease = |now| bench.store.expire_leases(Leases::Expired, &POLICY, now);
+    assert!(expire_lease(bench.now()).await.unwrap().is_empty());
+    bench.clock.advance(LEASE);
+    let expired = expire_lease(bench.now()).await.unwrap();
+    assert_eq!((expired.len(), expired[0].state), (1, State::Pending));
+    assert!(expire_lease(bench.now()).await.unwrap().is_empty());
+}
+
+pub async fn expired_claim_with_intent_is_unknown_outcome(bench: Bench) {
+    bench.intended("INC-1").await;
+    bench.clock.advance(LEASE);
+    let expired = bench.store.expire_leases(Leases::Expired, &POLICY, bench.now()).await.unwrap();
+    assert_eq!((expired[0].state, expired[0].has_unknown_outcome()), (State::Reconciling, true));
+    assert!(bench.claim(ClaimKind::Uncertain, 1).await.is_empty());
+    bench.clock.advance(Duration::from_secs(30));
+    let claimed = bench.claim(ClaimKind::Uncertain, 1).await.remove(0);
+    assert_eq!((claimed.delivery.state, claimed.delivery.epoch), (State::Reconciling, 2));
+}
+
+pub async fn at_start_every_claim_is_ended_at_once(bench: Bench) {
+    bench.claimed("INC-1").await;
+    bench.intended("INC-2").await;
+    let mut expired = bench.store.expire_leases(Leases::All, &POLICY, bench.now()).await.unwrap();
+    expired.sort_by(|one, other| one.incident_id.cmp(&other.incident_id));
+    let states: Vec<_> = expired.iter().map(|delivery| delivery.state).collect();
+    assert_eq!(states, [State::Pending, State::Reconciling]);
+    assert!(expired.iter().all(|delivery| delivery.lease_until.is_none()));
+}
+
+pub async fn an_intent_is_refused_once_the_claim_is_lost(bench: Bench) {
+    let delivery = bench.claimed("INC-1").await;
+    let intend = |epoch| {
+        let intent = super::Intent { epoch, ..bench.intent(&delivery) };
+        bench.store.intend(intent, bench.now())
+    };
+    assert_eq!(intend(delivery.epoch + 1).await.unwrap(), None);
+    let intended = intend(delivery.epoch).await.unwrap().unwrap();
+    assert_eq!(intended.send.as_ref().map(|send| send.epoch), Some(1));
+    assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(intended));
+    bench.clock.advance(LEASE);
+    assert_eq!(intend(delivery.epoch).await.unwrap(), None);
+    let unknown = super::Intent { delivery_id: "unknown".to_owned(), ..bench.intent(&delivery) };
+    assert_eq!(bench.store.intend(unknown, bench.now()).await.unwrap(), None);
+}
+
+static POLICY: std::sync::LazyLock<Policy> = std::sync::LazyLock::new(Policy::default);

@@ -1,0 +1,154 @@
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use serde_json::json;
+use ticketing_core::auto_push::AutoPush;
+use ticketing_core::system::{Check, System};
+
+use super::{Bench, TARGET, created};
+use crate::conformance::noted;
+use crate::{Secret, SecretChange, SecretUse, SettingsChange, StoredSecret, StoredTest};
+
+const HERE: &str = "https://jira.example";
+const THERE: &str = "https://other.example";
+
+pub async fn settings_that_are_saved_together_are_read_back(bench: Bench) {
+    assert!(bench.store.settings().await.unwrap().is_empty());
+    assert_eq!(bench.store.policy().await.unwrap(), None);
+    let auto_push = AutoPush { enabled: true, ..AutoPush::default() };
+    let policy = SettingsChange::Policy { auto_push: auto_push.clone(), retry: json!({"max_attempts": 3}) };
+    bench
+        .store
+        .configure(vec![change(true, Some(set("hunter2", HERE))), policy], noted(), bench.now())
+        .await
+        .unwrap();
+    let stored = bench.store.settings().await.unwrap().remove(0);
+    assert_eq!((stored.target.as_str(), stored.system, stored.enabled), (TARGET, System::Jira, true));
+    let StoredSecret { secret, set_at } = &stored.secrets[&SecretUse::TicketSystem];
+    assert_eq!((stored.revision, *set_at), (1, bench.now()));
+    assert_eq!((secret.kind.as_str(), secret.origin.as_str()), ("api_token", HERE));
+    assert_eq!(secret.value.expose_secret(), "hunter2");
+    assert!(!format!("{secret:?}").contains("hunter2"));
+    let policy = bench.store.policy().await.unwrap().unwrap();
+    assert_eq!((policy.auto_push, policy.retry), (auto_push, json!({"max_attempts": 3})));
+}
+
+pub async fn a_toggle_keeps_the_secret(bench: Bench) {
+    bench
+        .store
+        .configure(vec![change(true, Some(set("hunter2", HERE)))], noted(), bench.now())
+        .await
+        .unwrap();
+    let set_at = bench.now();
+    bench.clock.advance(Duration::from_secs(5));
+    bench.store.configure(vec![change(false, None)], noted(), bench.now()).await.unwrap();
+    let stored = bench.store.settings().await.unwrap().remove(0);
+    assert_eq!((stored.enabled, stored.revision, stored.updated_at), (false, 2, bench.now()));
+    let kept = &stored.secrets[&SecretUse::TicketSystem];
+    assert_eq!((kept.set_at, kept.secret.value.expose_secret()), (set_at, "hunter2"));
+}
+
+pub async fn keeps_replaced_connection_while_needed(bench: Bench) {
+    bench.store.configure(vec![change(true, Some(set("old", HERE)))], noted(), bench.now()).await.unwrap();
+    bench
+        .store
+        .configure(vec![change(true, Some(set("rotated", HERE)))], noted(), bench.now())
+        .await
+        .unwrap();
+    assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
+    let delivery = bench.intended("INC-1").await;
+    bench.store.configure(vec![change(true, Some(set("new", THERE)))], noted(), bench.now()).await.unwrap();
+    let later = bench.now() + Duration::from_secs(1);
+    assert_eq!(bench.store.prune_retired(later).await.unwrap(), 0);
+    let retired = bench.store.retired_connections(TARGET).await.unwrap().remove(0);
+    let secret = &retired.secrets[&SecretUse::TicketSystem].secret;
+    assert_eq!((secret.origin.as_str(), secret.value.expose_secret()), (HERE, "rotated"));
+    bench.settle(&delivery, created("1")).await.unwrap();
+    assert_eq!(bench.store.prune_retired(later).await.unwrap(), 1);
+    assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
+}
+
+pub async fn proxy_password_lives_and_goes_with_connection(bench: Bench) {
+    let proxy = |word: &str| (SecretUse::Proxy, set_kind("proxy_password", word, "http://proxy:3128"));
+    let with = |change: SettingsChange, more: (SecretUse, SecretChange)| match change {
+        SettingsChange::Target { target, system, enabled, draft, base_url, mut secrets } => {
+            secrets.extend([more]);
+            SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
+        }
+        policy @ SettingsChange::Policy { .. } => policy,
+    };
+    let configure = async |change| bench.store.configure(vec![change], noted(), bench.now()).await.unwrap();
+    let kept = async || {
+        let secrets = bench.store.settings().await.unwrap().remove(0).secrets;
+        let told = |(used_for, kept): (&SecretUse, &StoredSecret)| {
+            format!("{} {}", used_for.as_str(), kept.secret.value.expose_secret())
+        };
+        secrets.iter().map(told).collect::<Vec<_>>()
+    };
+    configure(with(change(true, Some(set("token", HERE))), proxy("one"))).await;
+    configure(change(false, None)).await;
+    assert_eq!(kept().await, ["ticket_system token", "proxy one"]);
+    configure(with(change(true, None), proxy("two"))).await;
+    assert_eq!(kept().await, ["ticket_system token", "proxy two"]);
+    // It goes along with what may still have to be looked up, and another one takes its place.
+    bench.intended("INC-1").await;
+    configure(with(change(true, Some(set("new", THERE))), proxy("three"))).await;
+    assert_eq!(kept().await, ["ticket_system new", "proxy three"]);
+    let retired = bench.store.retired_connections(TARGET).await.unwrap().remove(0).secrets;
+    assert_eq!(retired[&SecretUse::Proxy].secret.value.expose_secret(), "two");
+    configure(with(change(true, Some(set("back", HERE))), (SecretUse::Proxy, SecretChange::Remove))).await;
+    assert_eq!(kept().await, ["ticket_system back"]);
+    let retired = bench.store.retired_connections(TARGET).await.unwrap();
+    assert_eq!((retired.len(), retired[0].secrets.len()), (1, 1), "what was removed is kept nowhere");
+}
+
+pub async fn a_secret_that_was_removed_is_kept_nowhere(bench: Bench) {
+    bench
+        .store
+        .configure(vec![change(true, Some(set("hunter2", HERE)))], noted(), bench.now())
+        .await
+        .unwrap();
+    bench.intended("INC-1").await;
+    bench
+        .store
+        .configure(vec![change(false, Some(SecretChange::Remove))], noted(), bench.now())
+        .await
+        .unwrap();
+    assert!(bench.store.settings().await.unwrap().remove(0).secrets.is_empty());
+    assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
+}
+
+pub async fn a_test_is_kept_until_the_next(bench: Bench) {
+    assert_eq!(bench.store.last_test(TARGET).await.unwrap(), None);
+    for checks in [vec![], vec![Check::passed("authentication", "as jdoe", Duration::from_millis(12))]] {
+        let test = StoredTest { at: bench.now(), checks };
+        bench.store.save_test(TARGET, test.clone()).await.unwrap();
+        assert_eq!(bench.store.last_test(TARGET).await.unwrap(), Some(test));
+    }
+}
+
+fn change(enabled: bool, secret: Option<SecretChange>) -> SettingsChange {
+    let draft = json!({"url": "https://jira.example/site", "project": "SEC"});
+    let base_url = match &secret {
+        Some(SecretChange::Set(secret)) => Some(format!("{}/site", secret.origin)),
+        None => Some(format!("{HERE}/site")),
+        Some(SecretChange::Remove) => None,
+    };
+    let secrets = secret.map(|change| (SecretUse::TicketSystem, change)).into_iter().collect();
+    SettingsChange::Target {
+        target: TARGET.to_owned(),
+        system: System::Jira,
+        enabled,
+        draft,
+        base_url,
+        secrets,
+    }
+}
+
+fn set(value: &str, origin: &str) -> SecretChange {
+    set_kind("api_token", value, origin)
+}
+
+fn set_kind(kind: &str, value: &str, origin: &str) -> SecretChange {
+    SecretChange::Set(Secret { kind: kind.to_owned(), value: value.into(), origin: origin.to_owned() })
+}

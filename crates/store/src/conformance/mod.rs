@@ -1,0 +1,279 @@
+//! What every store must do, whatever database is behind it. A store is held to it by one line: `store_conformance!(bench)`,
+//! where `bench` opens an empty store.
+
+mod accepting;
+mod claiming;
+mod configuring;
+mod evidence;
+mod following;
+mod reading;
+mod restore;
+mod settling;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use ticketing_core::delivery::settle::SendIntent;
+use ticketing_core::delivery::{Delivery, Outcome, Trigger};
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::incident::{Activity, Actor, ActorKind, Incident, IncidentFields, Risk, Timeline};
+use ticketing_core::policy::Policy;
+use ticketing_core::system::{Authorship, Created, Destination, System, TicketRef};
+
+use crate::{
+    AcceptRequest, AcceptTarget, Accepted, AttemptRecord, AttemptTimes, AuditAction, ClaimKind, Claimed,
+    DONE, Intent, NewAuditEntry, Requester, Store,
+};
+use ticketing_host::clock::ManualClock;
+
+pub use {
+    accepting::*, claiming::*, configuring::*, evidence::*, following::*, reading::*, restore::*, settling::*,
+};
+
+pub const LEASE: Duration = Duration::from_secs(90);
+/// More than anybody locks a database of a test.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub const TARGET: &str = "jira";
+
+/// An empty store, and its clock.
+pub struct Bench {
+    pub store: Store,
+    pub clock: Arc<ManualClock>,
+    /// Opens the same store again, once it is closed, with the operator's flag that it was restored from a backup.
+    pub put_back: Box<dyn Fn() -> BoxFuture<'static, Store> + Send + Sync>,
+    /// Whatever must outlive the store, such as its folder.
+    pub _guard: Box<dyn Send>,
+}
+
+/// Defines a test for every behaviour in this suite.
+#[macro_export]
+macro_rules! store_conformance {
+    ($bench:path: $($behaviour:ident),* $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $behaviour() {
+                $crate::conformance::$behaviour($bench().await).await;
+            }
+        )*
+    };
+    ($bench:path) => {
+        $crate::store_conformance! { $bench:
+            an_incident_becomes_one_delivery_for_each_target,
+            accepting_again_creates_no_second_delivery,
+            a_thousand_callers_at_once_make_one_delivery,
+            changed_incident_updates_unsent_deliveries,
+            a_changed_incident_that_no_delivery_takes_is_not_kept,
+            refuses_incident_of_other_namespace,
+            two_confined_callers_with_one_new_incident_make_one_owner,
+            accepting_again_expedites_waiting_delivery,
+            claims_longest_due_first_exclusively,
+            a_claim_sees_the_snapshot_that_the_delivery_is_to_send,
+            what_is_not_due_is_not_claimed,
+            a_clock_that_was_set_back_holds_up_no_fresh_delivery,
+            expired_claim_without_intent_is_pending,
+            expired_claim_with_intent_is_unknown_outcome,
+            at_start_every_claim_is_ended_at_once,
+            an_intent_is_refused_once_the_claim_is_lost,
+            a_created_ticket_is_recorded_with_its_attempt,
+            a_ticket_is_recorded_even_when_the_claim_was_lost,
+            a_refusal_waits_for_its_retry,
+            failure_of_lost_lease_only_adds_attempt,
+            found_ticket_settles_and_schedules_scan,
+            scans_cancelled_unknown_outcome_until_found,
+            attempts_are_numbered_one_by_one,
+            reads_delivery_and_attempts_consistently,
+            an_operation_is_done_or_refused,
+            a_ticket_of_another_incident_is_refused,
+            a_bulk_retry_arms_what_fits_and_counts_what_it_refuses,
+            defers_pending_deliveries_of_closed_target,
+            recovered_target_rearms_waiting_and_failed,
+            spent_retries_open_the_circuit_in_their_own_transaction,
+            failed_deliveries_take_turns_as_probes,
+            a_refused_login_that_is_suspended_spends_no_retry,
+            delays_count_from_acceptance_or_from_the_tick,
+            health_is_stored_and_announced,
+            settings_that_are_saved_together_are_read_back,
+            a_toggle_keeps_the_secret,
+            keeps_replaced_connection_while_needed,
+            proxy_password_lives_and_goes_with_connection,
+            a_secret_that_was_removed_is_kept_nowhere,
+            a_test_is_kept_until_the_next,
+            events_are_ordered_without_gaps,
+            events_are_filtered_and_the_reader_still_moves_on,
+            events_that_left_the_memory_are_read_from_the_table,
+            old_events_are_trimmed_from_the_front_in_small_batches,
+            a_subscriber_is_woken_by_the_commit,
+            pages_go_from_the_newest_to_the_oldest_without_repeating,
+            every_filter_is_held_whatever_the_others_are,
+            only_the_newest_attempts_are_listed,
+            witnesses_are_tickets_of_ours_that_were_sent_there_later,
+            witnesses_are_the_earliest_and_the_latest,
+            the_state_of_a_target_is_counted,
+            evidence_is_kept_per_scope,
+            evidence_survives_a_restart,
+            neighbours_were_sent_just_before_and_after,
+            unproven_absence_needs_attention_until_evidence_shows,
+            new_store_is_not_restored,
+            restored_store_remembers_restore_time,
+            only_lease_holder_records_assumed_send,
+            an_absence_that_was_proven_is_remembered,
+            unknown_outcome_counts_from_restore,
+            restored_store_renames_event_stream,
+        }
+    };
+}
+
+// === impl Bench ===
+
+impl Bench {
+    pub fn now(&self) -> Timestamp {
+        use ticketing_core::clock::Clock;
+        self.clock.now()
+    }
+
+    pub async fn accept(&self, id: &str) -> Accepted {
+        self.accept_as(incident(id, 90.0), false).await
+    }
+
+    pub async fn attempts(&self, id: &str) -> Vec<crate::Attempt> {
+        self.store.delivery_with_attempts(id).await.unwrap().unwrap().1
+    }
+
+    pub async fn accept_as(&self, incident: Incident, expedite: bool) -> Accepted {
+        let request = AcceptRequest {
+            incident,
+            targets: vec![target(System::Jira)],
+            expedite,
+            by: Requester::default(),
+        };
+        self.store.accept(request).await.unwrap().remove(0)
+    }
+
+    /// The store closed, and opened again as one that was restored from a backup.
+    pub async fn put_back(mut self) -> Self {
+        self.store.close().await;
+        self.store = (self.put_back)().await;
+        self
+    }
+
+    pub async fn claim(&self, kind: ClaimKind, limit: u32) -> Vec<Claimed> {
+        self.store.claim(TARGET, kind, limit, LEASE, self.now()).await.unwrap()
+    }
+
+    /// Accepts an incident and claims its delivery.
+    pub async fn claimed(&self, id: &str) -> Delivery {
+        self.accept(id).await;
+        self.claim(ClaimKind::Fresh, 1).await.remove(0).delivery
+    }
+
+    /// The same, and the intent to send.
+    pub async fn intended(&self, id: &str) -> Delivery {
+        let delivery = self.claimed(id).await;
+        self.store.intend(self.intent(&delivery), self.now()).await.unwrap().unwrap()
+    }
+
+    pub fn intent(&self, delivery: &Delivery) -> Intent {
+        Intent {
+            delivery_id: delivery.id.clone(),
+            epoch: delivery.epoch,
+            send: SendIntent {
+                destination: destination(),
+                made_by: made_by(),
+                index_bound: Duration::from_secs(180),
+                deadline: self.now() + Duration::from_secs(30),
+                marker_in_text: false,
+                adjustments: vec![],
+            },
+        }
+    }
+
+    pub async fn settle(&self, delivery: &Delivery, outcome: Outcome) -> Option<Delivery> {
+        let attempt = AttemptRecord {
+            delivery_id: delivery.id.clone(),
+            epoch: delivery.epoch,
+            outcome,
+            times: self.times(),
+            counted_from: self.now(),
+            random: 0.0,
+        };
+        self.store.record_attempt(attempt, &Policy::default(), self.now()).await.unwrap()
+    }
+
+    pub fn times(&self) -> AttemptTimes {
+        AttemptTimes { started_at: self.now(), finished_at: self.now() }
+    }
+}
+
+pub fn target(system: System) -> AcceptTarget {
+    AcceptTarget { target: system.as_str().to_owned(), system, trigger: Trigger::Manual }
+}
+
+pub fn destination() -> Destination {
+    Destination { base_url: "https://jira.example/site".to_owned(), place: "SEC".to_owned() }
+}
+
+pub fn made_by() -> Authorship {
+    Authorship { account: "analyst@example.com".to_owned(), issue_type: "Task".to_owned() }
+}
+
+pub fn created(id: &str) -> Outcome {
+    Outcome::Sent(Ok(Created { ticket: ticket(id), adjustments: vec![] }))
+}
+
+pub fn ticket(id: &str) -> TicketRef {
+    TicketRef {
+        id: id.to_owned(),
+        key: format!("SEC-{id}"),
+        url: format!("https://jira.example/browse/SEC-{id}"),
+    }
+}
+
+pub fn fault(kind: FaultKind) -> Fault {
+    Fault::new(kind, "no")
+}
+
+pub fn incident(id: &str, score: f64) -> Incident {
+    let fields = IncidentFields {
+        id: id.to_owned(),
+        url: None,
+        actor: Actor {
+            name: "jdoe \"quoted\" \u{1f600}".to_owned(),
+            kind: ActorKind::User,
+            entity: String::new(),
+        },
+        risk: Risk { score, level: None, factors: vec![] },
+        activity: Activity {
+            alarm_count: 1,
+            threat_case_count: 0,
+            unique_rule_count: 1,
+            primary_rule: "line one\nline two\u{0}".to_owned(),
+        },
+        timeline: Timeline {
+            first_alert: Timestamp::UNIX_EPOCH,
+            last_alert: Timestamp::UNIX_EPOCH,
+            active_duration: None,
+        },
+        sla: None,
+        tactics: vec![],
+        techniques: vec![],
+        firing_rules: vec![],
+        investigation_notes: String::new(),
+    };
+    Incident::try_new(fields, "incident").unwrap()
+}
+
+/// An audit entry of a change of settings.
+#[must_use]
+pub fn noted() -> NewAuditEntry {
+    let actor = crate::Actor {
+        name: "token:soar".to_owned(),
+        role: "admin".to_owned(),
+        credential: "token 1".to_owned(),
+        source: "192.0.2.7:51000".to_owned(),
+    };
+    let (at, action) = (Timestamp::UNIX_EPOCH, AuditAction::Configure);
+    let (subject, outcome) = ("settings".to_owned(), DONE.to_owned());
+    NewAuditEntry { at, actor, action, subject, detail: serde_json::Value::Null, outcome }
+}

@@ -1,0 +1,207 @@
+//! What can go wrong with the store.
+
+use std::any::Any;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ticketing_host::panics;
+use ticketing_secrets::KeyError;
+
+/// Why something could not be read or written. Cheap to clone: all callers of a failed transaction get the same.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    #[error("the transaction could not be begun{}", hint(source))]
+    Begin { source: Arc<sqlx::Error> },
+    #[error("{what} could not be read{}", hint(source))]
+    Read { what: &'static str, source: Arc<sqlx::Error> },
+    #[error("{what} could not be written{}", hint(source))]
+    Write { what: &'static str, source: Arc<sqlx::Error> },
+    #[error("the transaction could not be committed{}", hint(source))]
+    Commit { source: Arc<sqlx::Error> },
+    #[error("expected to write {expected} rows of {table}, wrote {touched}")]
+    Miscounted { table: &'static str, expected: u64, touched: u64 },
+    #[error("column {column} of row {id} of {table} is invalid: {reason}")]
+    BadRow { table: &'static str, column: &'static str, id: String, reason: String },
+    #[error(
+        "the secret in column {column} of row {id} of {table} cannot be used: it is not the last one written, or the row was edited"
+    )]
+    Undecryptable { table: &'static str, column: &'static str, id: String },
+    #[error("the keys of the secrets cannot be read")]
+    Keys { source: Arc<OpenError> },
+    #[error("{what} cannot be expressed as JSON")]
+    Encode { what: &'static str, source: Arc<serde_json::Error> },
+    #[error("{write} panicked: {reason}")]
+    Panicked { write: &'static str, reason: &'static str },
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// The kinds of [`StoreError`] that are worth telling apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoreErrorKind {
+    /// No room on the disk: nothing was changed, and all works again once there is.
+    Full,
+    /// Another process holds the database.
+    Locked,
+    /// The file is damaged.
+    Corrupt,
+    /// The store is shutting down.
+    Closed,
+    /// A row holds an invalid value.
+    BadRow,
+    /// The schema refused what was to be written.
+    Refused,
+    /// The program itself failed: nothing was written.
+    Panicked,
+    /// Any other failure: of the database or of the disk.
+    Other,
+}
+
+/// Why the store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("failed to create the folder {path}")]
+    Folder { path: PathBuf, source: std::io::Error },
+    #[error("the file {path} cannot be opened for writing")]
+    File { path: PathBuf, source: std::io::Error },
+    #[error(
+        "{path} is a symbolic link, and the server follows none where its own files are: put the file itself there (the \
+         data folder is named by --data, the key by --key-file)"
+    )]
+    Link { path: PathBuf },
+    #[error("another server uses the database {path}; stop it, or use another data folder")]
+    InUse { path: PathBuf },
+    #[error("the database {path} cannot be opened")]
+    Connect { path: PathBuf, source: sqlx::Error },
+    #[error("SQLite {found} can lose committed writes; {needed} or newer is needed")]
+    TooOld { found: String, needed: &'static str },
+    #[error("the database {path} is damaged ({detail}); restore it from a backup")]
+    Damaged { path: PathBuf, detail: String },
+    #[error(
+        "the database {path} is empty, but {mark} records {events} events in it: restore it, with its -wal file if there \
+         is one; or remove {mark} as well to start empty, without knowledge of existing tickets"
+    )]
+    Emptied { path: PathBuf, mark: PathBuf, events: u64 },
+    #[error("the schema of the database {path} cannot be brought up to date")]
+    Migrate { path: PathBuf, source: Box<sqlx::migrate::MigrateError> },
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(
+        "the key in {origin} is not the one that the secrets in the database {database} were encrypted with: restore that key, or name its file with --key-file"
+    )]
+    KeyWrong { origin: String, database: PathBuf },
+    #[error(
+        "the key in {origin} is not the one that the secrets in the database {database} are encrypted with since {since}, when \
+         `ticketing key rotate` replaced it: use the new key, for example with --key-file"
+    )]
+    KeyReplaced { origin: String, database: PathBuf, since: jiff::Timestamp },
+    #[error(
+        "the audit head was removed from the database {path}, and with it the row digests that tell current secrets \
+         from older ones: restore the database from a backup"
+    )]
+    AuditRemoved { path: PathBuf },
+    #[error(
+        "the schema of the database {path} is of another version: start the server of this version once to migrate it"
+    )]
+    OtherVersion { path: PathBuf },
+    #[error(
+        "the database {path} is being set up by a server that starts for the first time: try again in a moment; if no server is \
+         running, start it once with `ticketing serve`"
+    )]
+    BeingMade { path: PathBuf },
+    #[error("the state of the store cannot be read")]
+    State { source: StoreError },
+}
+
+/// Why no copy of the database was made.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    #[error("there is no database {path}; --data names its folder")]
+    NoDatabase { path: PathBuf },
+    #[error("the file {path} cannot be written; it must not exist yet")]
+    File { path: PathBuf, source: std::io::Error },
+    #[error(
+        "the database {path} cannot be copied; one of an earlier version can once this version has opened it"
+    )]
+    Copy { path: PathBuf, source: sqlx::Error },
+}
+
+// === impl StoreError ===
+
+impl StoreError {
+    #[must_use]
+    pub fn kind(&self) -> StoreErrorKind {
+        match self {
+            Self::Begin { source }
+            | Self::Read { source, .. }
+            | Self::Write { source, .. }
+            | Self::Commit { source } => kind_of(source),
+            Self::BadRow { .. } | Self::Undecryptable { .. } => StoreErrorKind::BadRow,
+            Self::Miscounted { .. } | Self::Encode { .. } => StoreErrorKind::Refused,
+            Self::Panicked { .. } => StoreErrorKind::Panicked,
+            Self::Keys { .. } => StoreErrorKind::Other,
+            Self::Closed => StoreErrorKind::Closed,
+        }
+    }
+
+    /// Whether a secret in this table cannot be used.
+    pub(super) fn is_about(&self, place: &str) -> bool {
+        matches!(self, Self::Undecryptable { table, .. } if *table == place)
+    }
+
+    pub(super) fn begin(source: sqlx::Error) -> Self {
+        Self::Begin { source: Arc::new(source) }
+    }
+
+    pub(super) fn read(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Read { what, source: Arc::new(source) }
+    }
+
+    pub(super) fn write(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Write { what, source: Arc::new(source) }
+    }
+
+    pub(super) fn commit(source: sqlx::Error) -> Self {
+        Self::Commit { source: Arc::new(source) }
+    }
+
+    pub(super) fn encode(what: &'static str) -> impl FnOnce(serde_json::Error) -> Self {
+        move |source| Self::Encode { what, source: Arc::new(source) }
+    }
+
+    /// What was caught of a panic.
+    pub(super) fn panicked(write: &'static str, payload: &(dyn Any + Send)) -> Self {
+        Self::Panicked { write, reason: panics::message(payload) }
+    }
+
+    pub fn bad(table: &'static str, column: &'static str, id: &str, reason: &dyn fmt::Display) -> Self {
+        Self::BadRow { table, column, id: id.to_owned(), reason: reason.to_string() }
+    }
+}
+
+/// What SQLite's primary result code means.
+pub(super) fn kind_of(error: &sqlx::Error) -> StoreErrorKind {
+    let error = match error {
+        sqlx::Error::Database(error) => error,
+        sqlx::Error::PoolClosed => return StoreErrorKind::Closed,
+        _ => return StoreErrorKind::Other,
+    };
+    let code = error.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or_default();
+    match code & 0xff {
+        5 | 6 => StoreErrorKind::Locked,
+        11 | 26 => StoreErrorKind::Corrupt,
+        13 => StoreErrorKind::Full,
+        19 => StoreErrorKind::Refused,
+        _ => StoreErrorKind::Other,
+    }
+}
+
+fn hint(error: &sqlx::Error) -> &'static str {
+    match kind_of(error) {
+        StoreErrorKind::Full => ": the disk is full",
+        StoreErrorKind::Locked => ": another process holds the database",
+        StoreErrorKind::Corrupt => ": the database file is damaged",
+        _ => "",
+    }
+}

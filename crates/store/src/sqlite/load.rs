@@ -1,0 +1,185 @@
+//! What a batch works on, by few statements.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use ticketing_core::system::System;
+
+use super::rows::{self, Reader, json};
+use crate::StoreError;
+use crate::types::ClaimKind;
+use crate::unit_of_work::{ReadSet, Selection, SelectionLimit, UnitOfWork};
+
+const BY_ID: &str =
+    "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.id = wanted.value";
+
+/// Those that may have a ticket or a marker.
+const BY_TICKET_ID: &str =
+    "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.ticket_id = wanted.value";
+const BY_TICKET_KEY: &str =
+    "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.ticket_key = wanted.value";
+const BY_MARKER: &str =
+    "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.marker = wanted.value";
+
+const BY_INCIDENT: &str =
+    "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.incident_id = wanted.value";
+
+const NEWEST_SNAPSHOTS: &str = "
+    SELECT s.incident_id, s.revision, s.body
+    FROM json_each(?) AS wanted CROSS JOIN incident_revisions AS s ON s.incident_id = wanted.value
+    WHERE s.revision =
+        (SELECT max(newest.revision) FROM incident_revisions AS newest WHERE newest.incident_id = wanted.value)";
+
+const SNAPSHOTS: &str = "
+    SELECT s.incident_id, s.revision, s.body
+    FROM json_each(?) AS wanted CROSS JOIN incident_revisions AS s
+        ON s.incident_id = wanted.value ->> 0 AND s.revision = wanted.value ->> 1";
+
+const CLAIMABLE: &str = "
+    SELECT * FROM deliveries
+    WHERE target = ? AND state = ? AND due_at IS NOT NULL AND due_at <= ? AND lease_until IS NULL
+    ORDER BY due_at LIMIT ?";
+
+const LEASED: &str = "
+    SELECT * FROM deliveries WHERE lease_until IS NOT NULL AND lease_until <= ? ORDER BY lease_until LIMIT ?";
+
+const OF_TARGET: &str = "
+    SELECT * FROM deliveries
+    WHERE target = ? AND state = ? AND id > ? AND coalesce(failing_since, 0) >= ? ORDER BY id LIMIT ?";
+
+const TARGETS: &str = "
+    SELECT wanted.value AS target, h.health AS health, coalesce(s.system, h.system) AS system
+    FROM json_each(?) AS wanted
+        LEFT JOIN target_health AS h ON h.target = wanted.value
+        LEFT JOIN target_settings AS s ON s.target = wanted.value";
+
+pub(super) async fn load(db: &mut SqliteConnection, read_set: ReadSet) -> Result<UnitOfWork, StoreError> {
+    let mut work = UnitOfWork::default();
+    let named = [
+        (BY_ID, &read_set.deliveries),
+        (BY_TICKET_ID, &read_set.ticket_ids),
+        (BY_TICKET_KEY, &read_set.ticket_keys),
+        (BY_MARKER, &read_set.markers),
+    ];
+    for (statement, wanted) in named {
+        if !wanted.is_empty() {
+            load_deliveries(db, statement, wanted, &mut work).await?;
+        }
+    }
+    if !read_set.incidents.is_empty() {
+        load_deliveries(db, BY_INCIDENT, &read_set.incidents, &mut work).await?;
+        let wanted = json("incident ids", &read_set.incidents)?;
+        load_snapshots(db, NEWEST_SNAPSHOTS, wanted, true, &mut work).await?;
+    }
+    let mut snapshots = BTreeSet::new();
+    for (selection, reach) in read_set.selections {
+        snapshots.extend(load_selection(db, &selection, reach, &mut work).await?);
+    }
+    if !snapshots.is_empty() {
+        load_snapshots(db, SNAPSHOTS, json("revisions", &snapshots)?, false, &mut work).await?;
+    }
+    let mut targets = read_set.targets;
+    if read_set.health_of_deliveries {
+        targets.extend(work.deliveries().map(|delivery| delivery.target.clone()));
+    }
+    if !targets.is_empty() {
+        load_targets(db, &targets, &mut work).await?;
+    }
+    Ok(work)
+}
+
+async fn load_deliveries(
+    db: &mut SqliteConnection,
+    statement: &'static str,
+    wanted: &BTreeSet<String>,
+    work: &mut UnitOfWork,
+) -> Result<(), StoreError> {
+    let found = sqlx::query(statement).bind(json("ids", wanted)?).fetch_all(db).await;
+    for row in &found.map_err(StoreError::read("deliveries"))? {
+        work.load_delivery(rows::delivery(row)?);
+    }
+    Ok(())
+}
+
+async fn load_snapshots(
+    db: &mut SqliteConnection,
+    statement: &'static str,
+    wanted: String,
+    newest: bool,
+    work: &mut UnitOfWork,
+) -> Result<(), StoreError> {
+    let found = sqlx::query(statement).bind(wanted).fetch_all(db).await;
+    for row in &found.map_err(StoreError::read("incidents"))? {
+        let row = Reader::new(row, "incident_revisions", "incident_id")?;
+        let (incident_id, revision, body) = (row.get("incident_id")?, row.get("revision")?, row.get("body")?);
+        work.load_snapshot(incident_id, revision, body, newest);
+    }
+    Ok(())
+}
+
+/// The snapshots that are needed beside the deliveries.
+async fn load_selection(
+    db: &mut SqliteConnection,
+    selection: &Selection,
+    reach: SelectionLimit,
+    work: &mut UnitOfWork,
+) -> Result<Vec<(String, u32)>, StoreError> {
+    let found = select(db, selection, reach).await?;
+    let mut snapshots = vec![];
+    for row in &found {
+        let delivery = rows::delivery(row)?;
+        if matches!(selection, Selection::Claimable { .. }) {
+            snapshots.push((delivery.incident_id.clone(), delivery.incident_revision));
+        }
+        work.load_delivery(delivery);
+    }
+    Ok(snapshots)
+}
+
+async fn select(
+    db: &mut SqliteConnection,
+    selection: &Selection,
+    reach: SelectionLimit,
+) -> Result<Vec<SqliteRow>, StoreError> {
+    let until = reach.until.unwrap_or(Timestamp::MAX).as_microsecond();
+    let query = match selection {
+        Selection::Claimable { target, kind } => {
+            sqlx::query(CLAIMABLE).bind(target).bind(state_of(*kind)).bind(until)
+        }
+        Selection::Leased => sqlx::query(LEASED).bind(until),
+        Selection::OfTarget { target, state, after, failing_since } => {
+            let since = failing_since.map_or(i64::MIN, Timestamp::as_microsecond);
+            sqlx::query(OF_TARGET).bind(target).bind(state.as_str()).bind(after).bind(since)
+        }
+    };
+    query.bind(reach.limit).fetch_all(db).await.map_err(StoreError::read("deliveries"))
+}
+
+pub(super) fn state_of(kind: ClaimKind) -> &'static str {
+    match kind {
+        ClaimKind::Fresh => "PENDING",
+        ClaimKind::Due => "WAITING",
+        ClaimKind::Uncertain => "RECONCILING",
+    }
+}
+
+async fn load_targets(
+    db: &mut SqliteConnection,
+    wanted: &BTreeSet<String>,
+    work: &mut UnitOfWork,
+) -> Result<(), StoreError> {
+    let found = sqlx::query(TARGETS).bind(json("targets", wanted)?).fetch_all(db).await;
+    for row in &found.map_err(StoreError::read("the health of targets"))? {
+        let row = Reader::new(row, "target_health", "target")?;
+        let target: String = row.get("target")?;
+        let system: Option<String> = row.get("system")?;
+        // A target without settings is named after its system.
+        let system = System::parse(system.as_deref().unwrap_or(&target));
+        let system = system.ok_or_else(|| row.bad("system", &"the target has no known system"))?;
+        let health = row.json_if("health")?.unwrap_or_default();
+        work.load_target(target, system, health);
+    }
+    Ok(())
+}

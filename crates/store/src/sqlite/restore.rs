@@ -1,0 +1,188 @@
+//! What has to be put right before anybody works with the store: it may be an older copy of itself, and the clock may have
+//! been set. What follows from either is decided by the domain, and committed in one transaction.
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::{Connection, SqliteConnection};
+use ticketing_core::delivery::Delivery;
+use ticketing_core::delivery::restore::{Downtime, Recovery};
+use ticketing_core::system::System;
+use ticketing_core::target::Health;
+
+use super::open::newest_event;
+use super::restore_mark::Mark;
+use super::rows::{self, Reader};
+use super::save;
+use crate::types::{StreamName, Suspicion};
+use crate::unit_of_work::IntentName;
+use crate::{StoreError, StoreOptions, uuid_v7};
+use ticketing_core::clock::to_stored_resolution;
+
+/// How many deliveries are read at a time.
+const CHUNK: u32 = 500;
+
+/// What a delivery whose ticket exists has still ahead of it is its duplicate scans.
+const UNSETTLED: &str = "
+    SELECT * FROM deliveries WHERE id > ? AND (state <> 'DELIVERED' OR sweep IS NOT NULL) ORDER BY id LIMIT ?";
+
+/// A store that is ready to be worked with.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) mark: Mark,
+    pub(super) newest: u64,
+    pub(super) stream: StreamName,
+    pub(super) restored_at: Option<Timestamp>,
+    pub(super) suspicion: Option<Suspicion>,
+    pub(super) step: SignedDuration,
+}
+
+/// What the database says of itself.
+struct Kept {
+    newest: u64,
+    /// When the newest event was written.
+    newest_at: Option<Timestamp>,
+    stream: StreamName,
+    restored_at: Option<Timestamp>,
+    copied_at: Option<Timestamp>,
+    /// Whether the intent that the mark names is there; true if it names none.
+    has_marked_intent: bool,
+}
+
+pub(super) async fn begin(
+    db: &mut SqliteConnection,
+    mut mark: Mark,
+    is_new: bool,
+    options: &StoreOptions,
+) -> Result<Begun, StoreError> {
+    let now = to_stored_resolution(options.clock.now());
+    let kept = kept(db, &mark).await?;
+    let suspicion = if is_new { None } else { suspicion(&kept, &mark, options.restored) };
+    let last = mark.found().map(|found| found.clock).or(kept.newest_at).filter(|_| !is_new);
+    let passed = mark.passed();
+    let step = last.map_or(SignedDuration::ZERO, |last| Downtime { last, now, passed }.step());
+    let restored_at = suspicion.as_ref().map(|_| now);
+    let counts_from = restored_at.or((passed.is_none() && !is_new).then_some(now));
+    let start = Recovery { step, restored_at, counts_from };
+    let restored_at = start.restored_at.or(kept.restored_at.map(|at| to_stored_resolution(start.shift(at))));
+    let Kept { newest, mut stream, .. } = kept;
+    if start.changes_anything() {
+        let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
+        recover(&mut transaction, &start, now).await?;
+        if suspicion.is_some() {
+            let former = std::mem::replace(&mut stream.current, uuid_v7(now, &*options.entropy));
+            rename_stream(&mut transaction, &former, &stream.current, newest).await?;
+            stream.former.push((former, newest));
+        }
+        remember(&mut transaction, restored_at).await?;
+        transaction.commit().await.map_err(StoreError::commit)?;
+    }
+    let intent = mark.found().and_then(|found| found.intent.clone()).filter(|_| suspicion.is_none());
+    mark.start(newest, intent);
+    Ok(Begun { mark, newest, stream, restored_at, suspicion, step })
+}
+
+/// Why the database may be an older copy of itself; the plainest reason first.
+fn suspicion(kept: &Kept, mark: &Mark, told: bool) -> Option<Suspicion> {
+    if told {
+        return Some(Suspicion::Told);
+    }
+    if let Some(copied_at) = kept.copied_at {
+        return Some(Suspicion::Copied(copied_at));
+    }
+    let kept_events = kept.newest;
+    match mark.found() {
+        Some(found) if found.event > kept_events => {
+            Some(Suspicion::EventsLost { marked: found.event, kept: kept_events })
+        }
+        Some(_) if !kept.has_marked_intent => Some(Suspicion::IntentLost),
+        _ => mark.suspicion(kept_events),
+    }
+}
+
+async fn kept(db: &mut SqliteConnection, mark: &Mark) -> Result<Kept, StoreError> {
+    let row = sqlx::query("SELECT * FROM installation").fetch_one(&mut *db).await;
+    let row = row.map_err(StoreError::read("the installation"))?;
+    let row = Reader::new(&row, "installation", "installation_id")?;
+    let former = sqlx::query_as("SELECT stream_id, last_seq FROM former_streams").fetch_all(&mut *db).await;
+    let former: Vec<(String, i64)> = former.map_err(StoreError::read("former streams"))?;
+    let former = former.into_iter().map(|(id, last)| (id, last.cast_unsigned())).collect();
+    let newest_at: Option<i64> = sqlx::query_scalar("SELECT at FROM events ORDER BY seq DESC LIMIT 1")
+        .fetch_optional(&mut *db)
+        .await
+        .map_err(StoreError::read("events"))?;
+    let intent = mark.found().and_then(|found| found.intent.clone());
+    Ok(Kept {
+        newest_at: newest_at.and_then(|at| Timestamp::from_microsecond(at).ok()),
+        stream: StreamName { current: row.get("stream_id")?, former },
+        restored_at: row.time_if("restored_at")?,
+        copied_at: row.time_if("copied_at")?,
+        has_marked_intent: has_intent(db, intent.as_ref()).await?,
+        newest: newest_event(db).await?,
+    })
+}
+
+/// Whether the database knows of an intent, or of what came after it.
+async fn has_intent(db: &mut SqliteConnection, intent: Option<&IntentName>) -> Result<bool, StoreError> {
+    let Some(IntentName { delivery_id, epoch }) = intent else { return Ok(true) };
+    let row = sqlx::query("SELECT * FROM deliveries WHERE id = ?").bind(delivery_id).fetch_optional(db).await;
+    let row = row.map_err(StoreError::read("a delivery"))?;
+    let Some(delivery) = row.as_ref().map(rows::delivery).transpose()? else { return Ok(false) };
+    let sent = delivery.send.as_ref().is_some_and(|send| send.epoch >= *epoch);
+    Ok(delivery.epoch > *epoch || (delivery.epoch == *epoch && sent))
+}
+
+async fn recover(db: &mut SqliteConnection, start: &Recovery, now: Timestamp) -> Result<(), StoreError> {
+    let mut after = String::new();
+    loop {
+        let found = sqlx::query(UNSETTLED).bind(&after).bind(CHUNK).fetch_all(&mut *db).await;
+        let found = found.map_err(StoreError::read("deliveries"))?;
+        let found = found.iter().map(rows::delivery).collect::<Result<Vec<Delivery>, _>>()?;
+        let Some(last) = found.last() else { break };
+        after = last.id.clone();
+        let taken = found.iter().map(|delivery| delivery.clone().recover(start)).collect::<Vec<_>>();
+        let changed: Vec<_> =
+            found.iter().zip(&taken).filter(|(was, is)| was != is).map(|(_, is)| is).collect();
+        save::update_deliveries(db, &changed).await?;
+    }
+    recover_health(db, start, now).await
+}
+
+async fn recover_health(
+    db: &mut SqliteConnection,
+    start: &Recovery,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query("SELECT target, system, health FROM target_health").fetch_all(&mut *db).await;
+    let mut taken: Vec<(String, System, Health)> = vec![];
+    for row in &rows.map_err(StoreError::read("the health of targets"))? {
+        let row = Reader::new(row, "target_health", "target")?;
+        let health = start.recover_health(row.json("health")?);
+        taken.push((row.get("target")?, row.name("system", System::parse)?, health));
+    }
+    let taken: Vec<_> =
+        taken.iter().map(|(target, system, health)| (target.as_str(), *system, health, now)).collect();
+    save::write_health(db, &taken).await.map(drop)
+}
+
+async fn rename_stream(
+    db: &mut SqliteConnection,
+    former: &str,
+    current: &str,
+    newest: u64,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO former_streams (stream_id, last_seq) VALUES (?, ?)")
+        .bind(former)
+        .bind(newest.cast_signed())
+        .execute(&mut *db)
+        .await
+        .map_err(StoreError::write("former streams"))?;
+    let named = sqlx::query("UPDATE installation SET stream_id = ?").bind(current).execute(db).await;
+    named.map(drop).map_err(StoreError::write("the installation"))
+}
+
+async fn remember(db: &mut SqliteConnection, restored_at: Option<Timestamp>) -> Result<(), StoreError> {
+    let done = sqlx::query("UPDATE installation SET restored_at = ?, copied_at = NULL")
+        .bind(restored_at.map(Timestamp::as_microsecond))
+        .execute(db)
+        .await;
+    done.map(drop).map_err(StoreError::write("the installation"))
+}

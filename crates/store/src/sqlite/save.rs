@@ -1,0 +1,189 @@
+//! What a batch has changed, by few statements.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sqlx::SqliteConnection;
+use ticketing_core::delivery::Delivery;
+use ticketing_core::system::System;
+use ticketing_core::target::Health;
+
+use super::audit;
+use super::rows::{self, DeliveryColumns};
+use crate::StoreError;
+use crate::types::{Event, Subject};
+use crate::unit_of_work::{Change, NewAttempt, NewEvent, NewOperation, NewSnapshot, UnitOfWork};
+use ticketing_secrets::audit::AuditKey;
+
+const INSERT_SNAPSHOTS: &str = "
+    INSERT INTO incident_revisions (incident_id, revision, body, created_at)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)";
+
+const INSERT_DELIVERIES: &str = r#"
+    INSERT INTO deliveries (id, incident_id, incident_revision, target, system, "trigger", marker, requested_by, namespace, state, epoch,
+        lease_until, failures, failing_since, due_at, send, send_at, doubt, doubted, absences, sweep, sweep_due_at, ticket, resolution, duplicates, adjustments,
+        last_error, created_at, updated_at)
+    SELECT value ->> 'id', value ->> 'incident_id', value ->> 'incident_revision', value ->> 'target',
+        value ->> 'system', value ->> 'trigger', value ->> 'marker', value ->> 'requested_by', value ->> 'namespace', value ->> 'state', value ->> 'epoch',
+        value ->> 'lease_until', value ->> 'failures', value ->> 'failing_since', value ->> 'due_at', value ->> 'send', value ->> 'send_at',
+        value ->> 'doubt', value ->> 'doubted', value ->> 'absences', value ->> 'sweep', value ->> 'sweep_due_at', value ->> 'ticket', value ->> 'resolution', value ->> 'duplicates',
+        value ->> 'adjustments', value ->> 'last_error', value ->> 'created_at', value ->> 'updated_at'
+    FROM json_each(?)"#;
+
+const UPDATE_DELIVERIES: &str = "
+    UPDATE deliveries SET
+        incident_revision = new.value ->> 'incident_revision', state = new.value ->> 'state',
+        epoch = new.value ->> 'epoch', lease_until = new.value ->> 'lease_until',
+        failures = new.value ->> 'failures', failing_since = new.value ->> 'failing_since', due_at = new.value ->> 'due_at', send = new.value ->> 'send',
+        send_at = new.value ->> 'send_at', doubt = new.value ->> 'doubt', doubted = new.value ->> 'doubted', absences = new.value ->> 'absences', sweep = new.value ->> 'sweep',
+        sweep_due_at = new.value ->> 'sweep_due_at', ticket = new.value ->> 'ticket', resolution = new.value ->> 'resolution',
+        duplicates = new.value ->> 'duplicates', adjustments = new.value ->> 'adjustments',
+        last_error = new.value ->> 'last_error', updated_at = new.value ->> 'updated_at'
+    FROM json_each(?) AS new WHERE deliveries.id = new.value ->> 'id'";
+
+/// The number follows from what is there, and from the place among those of the same delivery in this batch.
+const INSERT_ATTEMPTS: &str = "
+    INSERT INTO attempts (delivery_id, number, target, kind, epoch, started_at, finished_at, outcome, fault)
+    SELECT value ->> 0,
+        (SELECT coalesce(max(number), 0) FROM attempts WHERE delivery_id = value ->> 0) +
+            row_number() OVER (PARTITION BY value ->> 0 ORDER BY key),
+        value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
+    FROM json_each(?)";
+
+const INSERT_EVENTS: &str = "
+    INSERT INTO events (seq, at, kind, incident_id, delivery_id, target, system, body, note)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+        value ->> 7, value ->> 8
+    FROM json_each(?)";
+
+const INSERT_OPERATIONS: &str = "
+    INSERT INTO operations (delivery_id, kind, note, at)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) ORDER BY key";
+
+const SAVE_HEALTH: &str = "
+    INSERT INTO target_health (target, system, health, updated_at)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
+    ON CONFLICT (target) DO UPDATE SET
+        system = excluded.system, health = excluded.health, updated_at = excluded.updated_at";
+
+/// Writes what was changed: the events, numbered after `newest`, or `None` if there was nothing to write.
+pub(super) async fn save(
+    db: &mut SqliteConnection,
+    mut work: UnitOfWork,
+    newest: u64,
+    audit_key: &AuditKey,
+) -> Result<Option<Vec<Event>>, StoreError> {
+    let changes = std::mem::take(&mut work.changes);
+    let snapshots: Vec<Value> = changes.snapshots.iter().map(snapshot_row).collect();
+    let attempts = changes.attempts.iter().map(attempt_row).collect::<Result<Vec<_>, _>>()?;
+    let operations: Vec<Value> = changes.operations.iter().map(operation_row).collect();
+    let events = number(changes.events, newest);
+    let event_rows = events.iter().map(event_row).collect::<Result<Vec<_>, _>>()?;
+    let mut written = 0;
+    written += write(db, "incident_revisions", INSERT_SNAPSHOTS, &snapshots).await?;
+    written += write_deliveries(db, INSERT_DELIVERIES, &work.changed(Change::Insert)).await?;
+    written += write_deliveries(db, UPDATE_DELIVERIES, &work.changed(Change::Update)).await?;
+    written += write(db, "attempts", INSERT_ATTEMPTS, &attempts).await?;
+    written += write(db, "operations", INSERT_OPERATIONS, &operations).await?;
+    written += write_health(db, &work.changed_targets()).await?;
+    written += write(db, "events", INSERT_EVENTS, &event_rows).await?;
+    written += changes.audit.len() as u64;
+    audit::append(db, audit_key, changes.audit).await?;
+    Ok((written > 0).then_some(events))
+}
+
+fn number(events: Vec<NewEvent>, newest: u64) -> Vec<Event> {
+    let numbered = events.into_iter().zip(newest + 1..);
+    let numbered = numbered.map(|(new, seq)| Event {
+        seq,
+        at: ticketing_core::clock::to_stored_resolution(new.at),
+        kind: new.kind,
+        target: new.target,
+        system: new.system,
+        subject: new.subject,
+        note: new.note,
+    });
+    numbered.collect()
+}
+
+fn snapshot_row(new: &NewSnapshot) -> Value {
+    json!([new.incident_id, new.revision, new.body, new.created_at.as_microsecond()])
+}
+
+fn attempt_row(new: &NewAttempt) -> Result<Value, StoreError> {
+    let fault = new.fault.as_ref().map(|fault| rows::json("a fault", fault)).transpose()?;
+    Ok(json!([
+        new.delivery_id,
+        new.target,
+        new.kind.as_str(),
+        new.epoch,
+        new.times.started_at.as_microsecond(),
+        new.times.finished_at.as_microsecond(),
+        new.outcome.as_str(),
+        fault
+    ]))
+}
+
+fn operation_row(new: &NewOperation) -> Value {
+    json!([new.delivery_id, new.kind, new.note, new.at.as_microsecond()])
+}
+
+fn health_row((target, system, health, at): (&str, System, &Health, Timestamp)) -> Result<Value, StoreError> {
+    Ok(json!([target, system.as_str(), rows::json("health", health)?, at.as_microsecond()]))
+}
+
+fn event_row(event: &Event) -> Result<Value, StoreError> {
+    let body = rows::json::<Subject>("an event", &event.subject)?;
+    Ok(json!([
+        event.seq,
+        event.at.as_microsecond(),
+        event.kind.as_str(),
+        event.incident_id(),
+        event.delivery_id(),
+        event.target,
+        event.system.as_str(),
+        body,
+        event.note
+    ]))
+}
+
+/// Writes what became of deliveries that are there already.
+pub(super) async fn update_deliveries(
+    db: &mut SqliteConnection,
+    deliveries: &[&Delivery],
+) -> Result<u64, StoreError> {
+    write_deliveries(db, UPDATE_DELIVERIES, deliveries).await
+}
+
+/// Writes the health of targets, and when it changed.
+pub(super) async fn write_health(
+    db: &mut SqliteConnection,
+    health: &[(&str, System, &Health, Timestamp)],
+) -> Result<u64, StoreError> {
+    let rows = health.iter().copied().map(health_row).collect::<Result<Vec<_>, _>>()?;
+    write(db, "target_health", SAVE_HEALTH, &rows).await
+}
+
+async fn write_deliveries(
+    db: &mut SqliteConnection,
+    statement: &'static str,
+    deliveries: &[&Delivery],
+) -> Result<u64, StoreError> {
+    let columns: Vec<DeliveryColumns<'_>> = deliveries.iter().map(|delivery| (*delivery).into()).collect();
+    write(db, "deliveries", statement, &columns).await
+}
+
+/// Writes rows by one statement, and makes sure that it wrote each of them.
+async fn write<T: serde::Serialize>(
+    db: &mut SqliteConnection,
+    table: &'static str,
+    statement: &'static str,
+    new: &[T],
+) -> Result<u64, StoreError> {
+    if new.is_empty() {
+        return Ok(0);
+    }
+    let done = sqlx::query(statement).bind(rows::json(table, new)?).execute(db).await;
+    let touched = done.map_err(StoreError::write(table))?.rows_affected();
+    let expected = new.len() as u64;
+    if touched == expected { Ok(touched) } else { Err(StoreError::Miscounted { table, expected, touched }) }
+}

@@ -1,0 +1,169 @@
+//! Where the secrets of a connection lie: that for its ticket system beside the settings, any other in a row of its own.
+
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+
+use super::State;
+use super::keys::{KeyId, Keyring};
+use super::row_digests::{self, RowDigests, SecretTable};
+use super::rows::Reader;
+use super::settings::one_row;
+use crate::{Secret, SecretUse, StoreError, StoredSecret, StoredSecrets};
+use ticketing_secrets::encryption::CiphertextContext;
+
+const SAVE: &str = "
+    UPDATE target_settings SET secret_kind = ?, secret_key = ?, secret = ?, secret_origin = ?, secret_set_at = ?
+    WHERE target = ?";
+
+const REMOVE: &str = "
+    UPDATE target_settings SET secret_kind = NULL, secret = NULL, secret_origin = NULL, secret_set_at = NULL
+    WHERE target = ?";
+
+const SAVE_FURTHER: &str = "
+    INSERT INTO target_secrets
+        (secret_kind, secret_key, secret, secret_origin, secret_set_at, target, base_url, used_for)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (target, base_url, used_for) DO UPDATE SET secret_kind = excluded.secret_kind,
+        secret_key = excluded.secret_key, secret = excluded.secret, secret_origin = excluded.secret_origin,
+        secret_set_at = excluded.secret_set_at";
+
+const REMOVE_FURTHER: &str = "DELETE FROM target_secrets WHERE target = ? AND base_url = ? AND used_for = ?";
+
+/// One secret of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Of<'a> {
+    pub(super) target: &'a str,
+    /// That of a former connection; empty for the one in force.
+    pub(super) base_url: &'a str,
+    pub(super) used_for: SecretUse,
+}
+
+// === impl Of ===
+
+impl Of<'_> {
+    /// Encrypts a secret and writes it. The settings beside that of the ticket system must be there already;
+    /// their row is listed by whoever saves it.
+    pub(super) async fn save(
+        self,
+        secret: &Secret,
+        set_at: Timestamp,
+        state: &State,
+        row_digests: &mut RowDigests,
+        db: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
+        let (table, statement) = match self.used_for {
+            SecretUse::TicketSystem => (&row_digests::SETTINGS, SAVE),
+            SecretUse::Proxy => (&row_digests::FURTHER, SAVE_FURTHER),
+        };
+        let place = place(table, self.target, self.used_for, &secret.origin);
+        let (key, cipher) = state.keys.newest(db).await?;
+        let sealed = cipher.encrypt(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
+        let query = sqlx::query(statement).bind(&secret.kind).bind(key).bind(sealed).bind(&secret.origin);
+        let query = query.bind(set_at.as_microsecond()).bind(self.target);
+        let query = match self.used_for {
+            SecretUse::TicketSystem => query,
+            SecretUse::Proxy => query.bind(self.base_url).bind(self.used_for.as_str()),
+        };
+        let done = query.execute(&mut *db).await;
+        one_row(table.table, &done.map_err(StoreError::write("a secret"))?)?;
+        match self.used_for {
+            SecretUse::TicketSystem => Ok(()),
+            SecretUse::Proxy => note(row_digests, table, &self.names(), db).await,
+        }
+    }
+
+    pub(super) async fn remove(
+        self,
+        row_digests: &mut RowDigests,
+        db: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
+        let query = match self.used_for {
+            SecretUse::TicketSystem => sqlx::query(REMOVE).bind(self.target),
+            SecretUse::Proxy => {
+                row_digests.forget(&row_digests::FURTHER, &self.names());
+                let query = sqlx::query(REMOVE_FURTHER).bind(self.target).bind(self.base_url);
+                query.bind(self.used_for.as_str())
+            }
+        };
+        query.execute(db).await.map(drop).map_err(StoreError::write("a secret"))
+    }
+
+    fn names(&self) -> [&str; 3] {
+        [self.target, self.base_url, self.used_for.as_str()]
+    }
+}
+
+/// The secrets of the connection in `row`, and those that cannot be used. `base_url` is empty for the one in force.
+pub(super) async fn of_connection(
+    keys: &Keyring,
+    row_digests: &RowDigests,
+    (table, row): (&SecretTable, &SqliteRow),
+    base_url: &str,
+    db: &mut SqliteConnection,
+) -> Result<(StoredSecrets, Vec<StoreError>), StoreError> {
+    let reader = Reader::new(row, table.table, "target")?;
+    let further = sqlx::query("SELECT * FROM target_secrets WHERE target = ? AND base_url = ?");
+    let further = further.bind(reader.get::<String>("target")?).bind(base_url).fetch_all(&mut *db).await;
+    let further = further.map_err(StoreError::read("secrets"))?;
+    let has_own = reader.get::<Option<Vec<u8>>>("secret")?.is_some();
+    let own = has_own.then_some((table, row));
+    let (mut secrets, mut lost) = (StoredSecrets::new(), vec![]);
+    for (table, row) in own.into_iter().chain(further.iter().map(|row| (&row_digests::FURTHER, row))) {
+        match decrypt(keys, row_digests, table, row, db).await {
+            Err(error @ StoreError::Undecryptable { .. }) => lost.push(error),
+            secret => {
+                let set_at = Reader::new(row, table.table, "target")?.time(table.time)?;
+                secrets.insert(table.used_for(row)?, StoredSecret { secret: secret?, set_at });
+            }
+        }
+    }
+    Ok((secrets, lost))
+}
+
+/// The secret of a row, if it is the one that was put there last.
+pub(super) async fn decrypt(
+    keys: &Keyring,
+    row_digests: &RowDigests,
+    table: &SecretTable,
+    row: &SqliteRow,
+    db: &mut SqliteConnection,
+) -> Result<Secret, StoreError> {
+    let reader = Reader::new(row, table.table, "target")?;
+    let (target, key): (String, KeyId) = (reader.get("target")?, reader.get("secret_key")?);
+    let (kind, origin): (String, String) = (reader.get("secret_kind")?, reader.get("secret_origin")?);
+    let sealed: Vec<u8> = reader.get("secret")?;
+    let place = place(table, &target, table.used_for(row)?, &origin);
+    let cipher =
+        keys.get(db, key).await?.filter(|_| table.row(row).is_ok_and(|row| row_digests.is_current(&row)));
+    let value = cipher.and_then(|cipher| cipher.decrypt_text(&sealed, place).ok());
+    let lost = || StoreError::Undecryptable { table: table.table, column: "secret", id: target.clone() };
+    Ok(Secret { kind, value: value.ok_or_else(lost)?, origin })
+}
+
+/// Lists a row as it was just written.
+pub(super) async fn note(
+    row_digests: &mut RowDigests,
+    table: &SecretTable,
+    names: &[&str],
+    db: &mut SqliteConnection,
+) -> Result<(), StoreError> {
+    row_digests.forget(table, names);
+    let all = RowDigests::of_rows(db).await?;
+    row_digests.take(all, table, names);
+    Ok(())
+}
+
+pub(super) fn place<'a>(
+    table: &SecretTable,
+    target: &'a str,
+    used_for: SecretUse,
+    origin: &'a str,
+) -> CiphertextContext<'a> {
+    let column = match used_for {
+        SecretUse::TicketSystem => "secret",
+        SecretUse::Proxy => used_for.as_str(),
+    };
+    CiphertextContext { table: table.table, row: target, column, origin }
+}

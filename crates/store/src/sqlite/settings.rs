@@ -1,0 +1,395 @@
+//! Settings, their secrets, and the connections that were replaced.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use ticketing_core::system::System;
+use ticketing_failpoints::{self as failpoints, Point};
+
+use super::audit::Head;
+use super::keys::Keyring;
+use super::row_digests::{self, RowDigests};
+use super::rows::{self, Reader};
+use super::secrets::{self, note, place};
+use super::{Database, State, writer};
+use crate::port;
+use crate::{
+    RetiredConnection, SecretChange, SecretUse, SettingsChange, StoreError, StoredPolicy, StoredSecret,
+    StoredSettings, StoredTest,
+};
+use ticketing_secrets::audit::NewAuditEntry;
+
+const RETIRE: &str = "
+    INSERT INTO retired_connections
+        (target, base_url, secret_origin, system, draft, secret_kind, secret_key, secret, retired_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (target, base_url) DO UPDATE SET secret_origin = excluded.secret_origin, system = excluded.system,
+        draft = excluded.draft, secret_kind = excluded.secret_kind, secret_key = excluded.secret_key,
+        secret = excluded.secret, retired_at = excluded.retired_at";
+
+const SAVE_SETTINGS: &str = "
+    INSERT INTO target_settings (target, system, enabled, draft, base_url, revision, updated_at)
+    VALUES (?, ?, ?, ?, ?, 1, ?)
+    ON CONFLICT (target) DO UPDATE SET system = excluded.system, enabled = excluded.enabled,
+        draft = excluded.draft, base_url = excluded.base_url, revision = revision + 1,
+        updated_at = excluded.updated_at";
+
+const SAVE_POLICY: &str = "
+    INSERT INTO policy (id, auto_push, retry, updated_at) VALUES (1, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET
+        auto_push = excluded.auto_push, retry = excluded.retry, updated_at = excluded.updated_at";
+
+const SAVE_TEST: &str = "
+    INSERT INTO target_tests (target, at, checks) VALUES (?, ?, ?)
+    ON CONFLICT (target) DO UPDATE SET at = excluded.at, checks = excluded.checks";
+
+/// Where something was sent, or is just being sent, that may still have to be looked up.
+const OPEN_DESTINATIONS: &str = "
+    SELECT target, base_url FROM deliveries
+    WHERE base_url IS NOT NULL AND (state IN ('ATTEMPTING', 'RECONCILING') OR doubt IS NOT NULL)
+    UNION
+    SELECT target, place.value ->> 'base_url' FROM deliveries, json_each(doubted) AS place
+    WHERE sweep IS NOT NULL OR state IN ('PENDING', 'ATTEMPTING', 'WAITING', 'RECONCILING')";
+
+/// Saves several changes, all or none.
+#[derive(Debug)]
+struct Configure {
+    changes: Vec<SettingsChange>,
+    audit: NewAuditEntry,
+    now: Timestamp,
+}
+
+#[derive(Debug)]
+struct SaveTest {
+    target: String,
+    test: StoredTest,
+}
+
+/// Deletes retired connections that nothing refers to.
+#[derive(Debug)]
+struct PruneRetired {
+    before: Timestamp,
+}
+
+// === impl Database ===
+
+#[async_trait]
+impl port::Settings for Database {
+    async fn settings(&self) -> Result<Vec<StoredSettings>, StoreError> {
+        let mut db = self.readers.begin().await.map_err(StoreError::begin)?;
+        let row_digests = Head::load(&mut db, &self.state.audit_key).await?.row_digests;
+        let rows = sqlx::query("SELECT * FROM target_settings ORDER BY target").fetch_all(&mut *db).await;
+        let mut all = vec![];
+        for row in &rows.map_err(StoreError::read("settings"))? {
+            all.push(settings(&self.state.keys, &row_digests, row, &mut db).await?);
+        }
+        Ok(all)
+    }
+
+    async fn retired_connections(&self, target: &str) -> Result<Vec<RetiredConnection>, StoreError> {
+        let mut db = self.readers.begin().await.map_err(StoreError::begin)?;
+        let row_digests = Head::load(&mut db, &self.state.audit_key).await?.row_digests;
+        let query =
+            sqlx::query("SELECT * FROM retired_connections WHERE target = ? ORDER BY retired_at DESC");
+        let rows = query.bind(target).fetch_all(&mut *db).await;
+        let mut all = vec![];
+        for row in &rows.map_err(StoreError::read("former connections"))? {
+            match retired(&self.state.keys, &row_digests, row, &mut db).await {
+                // What was sent there cannot be looked up any more; all else goes on.
+                Err(error @ StoreError::Undecryptable { .. }) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "a former connection is lost");
+                }
+                connection => all.push(connection?),
+            }
+        }
+        Ok(all)
+    }
+
+    async fn policy(&self) -> Result<Option<StoredPolicy>, StoreError> {
+        let query = sqlx::query("SELECT 'policy' AS name, auto_push, retry, updated_at FROM policy");
+        let row = query.fetch_optional(&self.readers).await.map_err(StoreError::read("the policy"))?;
+        let Some(row) = &row else { return Ok(None) };
+        let row = Reader::new(row, "policy", "name")?;
+        Ok(Some(StoredPolicy {
+            auto_push: row.json("auto_push")?,
+            retry: row.json("retry")?,
+            updated_at: row.time("updated_at")?,
+        }))
+    }
+
+    async fn last_test(&self, target: &str) -> Result<Option<StoredTest>, StoreError> {
+        let query = sqlx::query("SELECT * FROM target_tests WHERE target = ?").bind(target);
+        let row = query.fetch_optional(&self.readers).await.map_err(StoreError::read("a test"))?;
+        let Some(row) = &row else { return Ok(None) };
+        let row = Reader::new(row, "target_tests", "target")?;
+        Ok(Some(StoredTest { at: row.time("at")?, checks: row.json("checks")? }))
+    }
+
+    async fn configure(
+        &self,
+        changes: Vec<SettingsChange>,
+        audit: NewAuditEntry,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write_exclusive(Configure { changes, audit, now }).await
+    }
+
+    async fn prune_retired(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.write_exclusive(PruneRetired { before }).await
+    }
+
+    async fn save_test(&self, target: &str, test: StoredTest) -> Result<(), StoreError> {
+        self.write_exclusive(SaveTest { target: target.to_owned(), test }).await
+    }
+}
+
+// === impl Configure ===
+
+#[async_trait]
+impl writer::ExclusiveWrite for Configure {
+    type Answer = ();
+
+    async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
+        let mut head = Head::load(db, &state.audit_key).await?;
+        for change in &self.changes {
+            match change {
+                SettingsChange::Target { .. } => {
+                    self.save_target(change, state, &mut head.row_digests, db).await?;
+                }
+                SettingsChange::Policy { auto_push, retry } => {
+                    let (auto_push, retry) = (rows::json("auto_push", auto_push)?, retry.to_string());
+                    let query = sqlx::query(SAVE_POLICY).bind(auto_push).bind(retry);
+                    let done = query.bind(self.now.as_microsecond()).execute(&mut *db).await;
+                    one_row("policy", &done.map_err(StoreError::write("the policy"))?)?;
+                }
+            }
+        }
+        if head.row_digests.lists_settings() {
+            head.row_digests.digest_settings(db).await?;
+        }
+        failpoints::panic_at(Point::SettingsOpen, || self.exposed());
+        head.append(db, &state.audit_key, vec![self.audit.clone()]).await?;
+        head.save(db, &state.audit_key).await
+    }
+
+    fn replaces_secrets(&self) -> bool {
+        self.changes
+            .iter()
+            .any(|change| matches!(change, SettingsChange::Target { secrets, .. } if !secrets.is_empty()))
+    }
+}
+
+impl Configure {
+    /// What a panic says at its worst.
+    fn exposed(&self) -> String {
+        let secrets = self.changes.iter().filter_map(|change| match change {
+            SettingsChange::Target { secrets, .. } => Some(secrets.values()),
+            SettingsChange::Policy { .. } => None,
+        });
+        let values = secrets.flatten().filter_map(|change| match change {
+            SecretChange::Set(secret) => Some(secret.value.expose_secret()),
+            SecretChange::Remove => None,
+        });
+        values.collect::<Vec<_>>().join(" ")
+    }
+
+    async fn save_target(
+        &self,
+        change: &SettingsChange,
+        state: &State,
+        row_digests: &mut RowDigests,
+        db: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
+        let SettingsChange::Target { target, system, enabled, draft, base_url, secrets } = change else {
+            return Ok(());
+        };
+        let former = sqlx::query("SELECT * FROM target_settings WHERE target = ?").bind(target);
+        let former = former.fetch_optional(&mut *db).await.map_err(StoreError::read("settings"))?;
+        let mut former = match former {
+            Some(row) => Some(settings(&state.keys, row_digests, &row, db).await?),
+            None => None,
+        };
+        let lost = former.as_mut().map(|former| std::mem::take(&mut former.lost)).unwrap_or_default();
+        let of_system = secrets.get(&SecretUse::TicketSystem);
+        // A secret that somebody removes is gone, whatever may still have to be looked up with it.
+        if let Some(former) = &mut former {
+            former.secrets.retain(|used_for, _| !matches!(secrets.get(used_for), Some(SecretChange::Remove)));
+        }
+        if !matches!(of_system, Some(SecretChange::Remove)) {
+            self.retire(target, base_url.as_deref(), former, state, row_digests, db).await?;
+        }
+        let query = sqlx::query(SAVE_SETTINGS).bind(target).bind(system.as_str()).bind(*enabled);
+        let query = query.bind(draft.to_string()).bind(base_url).bind(self.now.as_microsecond());
+        let done = query.execute(&mut *db).await.map_err(StoreError::write("settings"))?;
+        one_row("target_settings", &done)?;
+        for (used_for, change) in secrets {
+            let place = secrets::Of { target, base_url: "", used_for: *used_for };
+            match change {
+                SecretChange::Remove => place.remove(row_digests, db).await?,
+                SecretChange::Set(secret) => place.save(secret, self.now, state, row_digests, db).await?,
+            }
+        }
+        let is_of_row = |lost: &&StoreError| lost.is_about(row_digests::SETTINGS.table);
+        match lost.iter().find(is_of_row).filter(|_| of_system.is_none()) {
+            // What is not believed now is not believed after other settings were changed either.
+            Some(lost) => {
+                tracing::error!(error = lost as &dyn std::error::Error, "a secret is to be given again");
+            }
+            None => note(row_digests, &row_digests::SETTINGS, &[target], db).await?,
+        }
+        Ok(())
+    }
+
+    /// Keeps the former connection if the new one leads elsewhere; one that leads there again is no longer former.
+    async fn retire(
+        &self,
+        target: &str,
+        base_url: Option<&str>,
+        former: Option<StoredSettings>,
+        state: &State,
+        row_digests: &mut RowDigests,
+        db: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
+        if let Some(base_url) = base_url {
+            forget_retired(target, base_url, row_digests, db).await?;
+        }
+        let Some(mut former) = former else { return Ok(()) };
+        let elsewhere = former.base_url.filter(|former| Some(former.as_str()) != base_url);
+        let of_system = former.secrets.remove(&SecretUse::TicketSystem);
+        let (Some(former_url), Some(StoredSecret { secret, .. })) = (elsewhere, of_system) else {
+            return Ok(());
+        };
+        let place = place(&row_digests::RETIRED, target, SecretUse::TicketSystem, &secret.origin);
+        let (key, cipher) = state.keys.newest(db).await?;
+        let sealed = cipher.encrypt(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
+        let query = sqlx::query(RETIRE).bind(target).bind(&former_url).bind(&secret.origin);
+        let query = query.bind(former.system.as_str()).bind(former.draft.to_string()).bind(&secret.kind);
+        let done = query.bind(key).bind(sealed).bind(self.now.as_microsecond()).execute(&mut *db).await;
+        one_row("retired_connections", &done.map_err(StoreError::write("former connections"))?)?;
+        note(row_digests, &row_digests::RETIRED, &[target, &former_url], db).await?;
+        for (used_for, StoredSecret { secret, set_at }) in former.secrets {
+            let place = secrets::Of { target, base_url: &former_url, used_for };
+            place.save(&secret, set_at, state, row_digests, db).await?;
+        }
+        Ok(())
+    }
+}
+
+// === impl SaveTest ===
+
+#[async_trait]
+impl writer::ExclusiveWrite for SaveTest {
+    type Answer = ();
+
+    async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
+        let checks = rows::json("checks", &self.test.checks)?;
+        let query =
+            sqlx::query(SAVE_TEST).bind(&self.target).bind(self.test.at.as_microsecond()).bind(checks);
+        let done = query.execute(db).await.map_err(StoreError::write("a test"))?;
+        one_row("target_tests", &done)
+    }
+}
+
+// === impl PruneRetired ===
+
+#[async_trait]
+impl writer::ExclusiveWrite for PruneRetired {
+    type Answer = u64;
+
+    async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+        let query = sqlx::query_as("SELECT target, base_url FROM retired_connections WHERE retired_at < ?");
+        let old: Vec<(String, String)> = query
+            .bind(self.before.as_microsecond())
+            .fetch_all(&mut *db)
+            .await
+            .map_err(StoreError::read("former connections"))?;
+        if old.is_empty() {
+            return Ok(0);
+        }
+        let open: Vec<(String, String)> = sqlx::query_as(OPEN_DESTINATIONS)
+            .fetch_all(&mut *db)
+            .await
+            .map_err(StoreError::read("open destinations"))?;
+        let unused: Vec<_> = old.into_iter().filter(|retired| !open.contains(retired)).collect();
+        if unused.is_empty() {
+            return Ok(0);
+        }
+        let mut head = Head::load(db, &state.audit_key).await?;
+        for (target, base_url) in &unused {
+            forget_retired(target, base_url, &mut head.row_digests, db).await?;
+        }
+        head.save(db, &state.audit_key).await?;
+        Ok(unused.len() as u64)
+    }
+}
+
+/// Deletes a retired connection and its secrets.
+async fn forget_retired(
+    target: &str,
+    base_url: &str,
+    row_digests: &mut RowDigests,
+    db: &mut SqliteConnection,
+) -> Result<(), StoreError> {
+    let query = sqlx::query("DELETE FROM retired_connections WHERE target = ? AND base_url = ?");
+    let done = query.bind(target).bind(base_url).execute(&mut *db).await;
+    done.map_err(StoreError::write("former connections"))?;
+    row_digests.forget(&row_digests::RETIRED, &[target, base_url]);
+    for used_for in SecretUse::ALL.into_iter().filter(|used_for| *used_for != SecretUse::TicketSystem) {
+        secrets::Of { target, base_url, used_for }.remove(row_digests, db).await?;
+    }
+    Ok(())
+}
+
+async fn settings(
+    keys: &Keyring,
+    row_digests: &RowDigests,
+    row: &SqliteRow,
+    db: &mut SqliteConnection,
+) -> Result<StoredSettings, StoreError> {
+    let reader = Reader::new(row, "target_settings", "target")?;
+    let target: String = reader.get("target")?;
+    let (secrets, lost) =
+        secrets::of_connection(keys, row_digests, (&row_digests::SETTINGS, row), "", db).await?;
+    Ok(StoredSettings {
+        system: reader.name("system", System::parse)?,
+        enabled: reader.get("enabled")?,
+        draft: reader.json("draft")?,
+        base_url: reader.get("base_url")?,
+        secrets,
+        lost,
+        revision: reader.get("revision")?,
+        updated_at: reader.time("updated_at")?,
+        target,
+    })
+}
+
+async fn retired(
+    keys: &Keyring,
+    row_digests: &RowDigests,
+    row: &SqliteRow,
+    db: &mut SqliteConnection,
+) -> Result<RetiredConnection, StoreError> {
+    let reader = Reader::new(row, "retired_connections", "target")?;
+    let base_url: String = reader.get("base_url")?;
+    let (secrets, mut lost) =
+        secrets::of_connection(keys, row_digests, (&row_digests::RETIRED, row), &base_url, db).await?;
+    if let Some(lost) = lost.pop() {
+        return Err(lost);
+    }
+    Ok(RetiredConnection {
+        system: reader.name("system", System::parse)?,
+        draft: reader.json("draft")?,
+        secrets,
+        retired_at: reader.time("retired_at")?,
+        target: reader.get("target")?,
+    })
+}
+
+pub(super) fn one_row(table: &'static str, done: &sqlx::sqlite::SqliteQueryResult) -> Result<(), StoreError> {
+    match done.rows_affected() {
+        1 => Ok(()),
+        touched => Err(StoreError::Miscounted { table, expected: 1, touched }),
+    }
+}

@@ -1,0 +1,425 @@
+//! The unit of work of a group commit: the rows of a batch of writes, in memory.
+//!
+//! The writer collects what the writes of a batch need, loads it with few statements, applies the writes in order, and
+//! writes back what they changed with few statements. A batched write decides nothing itself: it asks the domain.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use ticketing_core::clock::to_stored_resolution;
+use ticketing_core::delivery::{Delivery, EventKind, Settled, State};
+use ticketing_core::system::System;
+use ticketing_core::target::Health;
+use ticketing_failpoints::Point;
+use tokio::sync::oneshot;
+
+use crate::port::GroupCommit;
+
+use super::StoreError;
+use super::types::{AttemptKind, AttemptOutcome, AttemptTimes, ClaimKind, Subject};
+use ticketing_secrets::audit::NewAuditEntry;
+
+/// A write that shares its transaction with others (group commit).
+pub(super) trait BatchedWrite: Send + Sync + fmt::Debug + 'static {
+    type Answer: Send + 'static;
+
+    /// Whether it needs a transaction of its own, for instance because it works on many rows.
+    const EXCLUSIVE: bool = false;
+    /// Where a test can hold the transaction before it is committed.
+    const FAIL_POINT: Option<Point> = None;
+
+    /// Names the rows that [`apply`](Self::apply) must find.
+    fn read_set(&self, read_set: &mut ReadSet);
+
+    /// Changes the rows. It may run more than once, each time on rows as they were loaded.
+    ///
+    /// # Errors
+    /// Only before anything was changed: the other writes of the batch are committed all the same.
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError>;
+}
+
+/// A batched write in the queue, with the channel for its answer.
+pub(super) trait QueuedWrite: Send {
+    fn is_exclusive(&self) -> bool;
+    fn fail_point(&self) -> Option<Point>;
+    fn read_set(&self, read_set: &mut ReadSet);
+    /// Applies the write, and keeps its answer.
+    ///
+    /// # Errors
+    /// Only if it panicked: what it left in `work` must not be written.
+    fn apply(&mut self, work: &mut UnitOfWork) -> Result<(), StoreError>;
+    /// Answers the caller, with the outcome of the commit.
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+/// The queued form of every batched write.
+struct Queued<W: BatchedWrite> {
+    write: W,
+    answer: Option<Result<W::Answer, StoreError>>,
+    reply: oneshot::Sender<Result<W::Answer, StoreError>>,
+}
+
+/// What a batch must find in memory.
+#[derive(Debug, Default)]
+pub(super) struct ReadSet {
+    pub(super) deliveries: BTreeSet<String>,
+    /// Incidents: all their deliveries, and their newest snapshot.
+    pub(super) incidents: BTreeSet<String>,
+    pub(super) selections: BTreeMap<Selection, SelectionLimit>,
+    /// Targets whose health is wanted.
+    pub(super) targets: BTreeSet<String>,
+    /// Whether the health of the deliveries' targets is wanted, too.
+    pub(super) health_of_deliveries: bool,
+    /// Deliveries by the ID or the key of their ticket, and by their marker.
+    pub(super) ticket_ids: BTreeSet<String>,
+    pub(super) ticket_keys: BTreeSet<String>,
+    pub(super) markers: BTreeSet<String>,
+}
+
+/// A set of deliveries that the database chooses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Selection {
+    /// Those to claim, with their snapshots; longest due first.
+    Claimable { target: String, kind: ClaimKind },
+    /// Those claimed.
+    Leased,
+    /// Those of a target in one state, ordered by id, after one.
+    OfTarget {
+        target: String,
+        state: State,
+        after: String,
+        /// Only those that have failed since then.
+        failing_since: Option<Timestamp>,
+    },
+}
+
+/// How much of a selection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SelectionLimit {
+    /// Due, or leased, until then; all if `None`.
+    pub(super) until: Option<Timestamp>,
+    pub(super) limit: u32,
+}
+
+/// The rows in memory, and what is to be written.
+#[derive(Debug, Default)]
+pub(super) struct UnitOfWork {
+    rows: HashMap<String, Row>,
+    by_incident: HashMap<String, Vec<String>>,
+    snapshots: HashMap<(String, u32), String>,
+    newest: HashMap<String, u32>,
+    targets: HashMap<String, TargetRow>,
+    pub(super) changes: Changes,
+}
+
+/// What is to be written beside the deliveries.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) snapshots: Vec<NewSnapshot>,
+    pub(super) attempts: Vec<NewAttempt>,
+    pub(super) events: Vec<NewEvent>,
+    pub(super) operations: Vec<NewOperation>,
+    pub(super) audit: Vec<NewAuditEntry>,
+}
+
+/// Names one intent to send.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct IntentName {
+    pub(super) delivery_id: String,
+    pub(super) epoch: u32,
+}
+
+#[derive(Debug)]
+struct Row {
+    delivery: Delivery,
+    change: Change,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    None,
+    Insert,
+    Update,
+}
+
+#[derive(Debug)]
+struct TargetRow {
+    health: Health,
+    system: System,
+    changed_at: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+pub(super) struct NewSnapshot {
+    pub(super) incident_id: String,
+    pub(super) revision: u32,
+    pub(super) body: String,
+    pub(super) created_at: Timestamp,
+}
+
+#[derive(Debug)]
+pub(super) struct NewAttempt {
+    pub(super) delivery_id: String,
+    pub(super) target: String,
+    pub(super) kind: AttemptKind,
+    pub(super) epoch: u32,
+    pub(super) times: AttemptTimes,
+    pub(super) outcome: AttemptOutcome,
+    pub(super) fault: Option<ticketing_core::fault::Fault>,
+}
+
+#[derive(Debug)]
+pub(super) struct NewEvent {
+    pub(super) at: Timestamp,
+    pub(super) kind: EventKind,
+    pub(super) target: String,
+    pub(super) system: System,
+    pub(super) subject: Subject,
+    pub(super) note: String,
+}
+
+#[derive(Debug)]
+pub(super) struct NewOperation {
+    pub(super) delivery_id: String,
+    pub(super) kind: &'static str,
+    pub(super) note: String,
+    pub(super) at: Timestamp,
+}
+
+/// Queues a batched write, and waits for its answer, which is sent after the commit.
+pub(super) async fn write<W: BatchedWrite>(
+    database: &dyn GroupCommit,
+    write: W,
+) -> Result<W::Answer, StoreError> {
+    let (reply, answer) = oneshot::channel();
+    database.queue(Box::new(Queued { write, answer: None, reply })).await?;
+    answer.await.map_err(|_| StoreError::Closed)?
+}
+
+// === impl Queued ===
+
+impl<W: BatchedWrite> QueuedWrite for Queued<W> {
+    fn is_exclusive(&self) -> bool {
+        W::EXCLUSIVE
+    }
+
+    fn fail_point(&self) -> Option<Point> {
+        W::FAIL_POINT
+    }
+
+    fn read_set(&self, read_set: &mut ReadSet) {
+        self.write.read_set(read_set);
+    }
+
+    fn apply(&mut self, work: &mut UnitOfWork) -> Result<(), StoreError> {
+        // After a panic the rows in memory are discarded, so nothing half done is used again.
+        let applied = catch_unwind(AssertUnwindSafe(|| self.write.apply(work)));
+        let applied =
+            applied.map_err(|payload| StoreError::panicked(std::any::type_name::<W>(), &*payload))?;
+        self.answer = Some(applied);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Self { answer, reply, .. } = *self;
+        let answer = outcome.and_then(|()| answer.unwrap_or(Err(StoreError::Closed)));
+        // The caller may be gone; the write is done anyway.
+        let _ = reply.send(answer);
+    }
+}
+
+// === impl ReadSet ===
+
+impl ReadSet {
+    /// Asks for a selection. What several writes ask of the same one is added up.
+    pub(super) fn select(&mut self, selection: Selection, reach: SelectionLimit) {
+        let known = self.selections.entry(selection).or_insert(SelectionLimit { limit: 0, ..reach });
+        known.limit = known.limit.saturating_add(reach.limit);
+        known.until = known.until.zip(reach.until).map(|(one, other)| one.max(other));
+    }
+}
+
+// === impl UnitOfWork: loaded rows ===
+
+impl UnitOfWork {
+    pub(super) fn load_delivery(&mut self, delivery: Delivery) {
+        if self.rows.contains_key(&delivery.id) {
+            return;
+        }
+        self.put(delivery, Change::None);
+    }
+
+    pub(super) fn load_snapshot(&mut self, incident_id: String, revision: u32, body: String, newest: bool) {
+        if newest {
+            self.newest.insert(incident_id.clone(), revision);
+        }
+        self.snapshots.insert((incident_id, revision), body);
+    }
+
+    pub(super) fn load_target(&mut self, target: String, system: System, health: Health) {
+        self.targets.insert(target, TargetRow { health, system, changed_at: None });
+    }
+
+    pub(super) fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
+        self.rows.values().map(|row| &row.delivery)
+    }
+
+    pub(super) fn changed(&self, change: Change) -> Vec<&Delivery> {
+        let rows = self.rows.values().filter(|row| row.change == change);
+        rows.map(|row| &row.delivery).collect()
+    }
+
+    /// The one of the sends that this batch intends which comes last by the name of its delivery. Any would do: they are
+    /// committed together.
+    pub(super) fn last_intent(&self) -> Option<IntentName> {
+        let changed = self.rows.values().filter(|row| row.change != Change::None).map(|row| &row.delivery);
+        let intended = changed.filter_map(|delivery| {
+            let send =
+                delivery.send.as_ref().filter(|send| send.epoch == delivery.epoch && !send.is_assumed)?;
+            Some(IntentName { delivery_id: delivery.id.clone(), epoch: send.epoch })
+        });
+        intended.max()
+    }
+
+    pub(super) fn changed_targets(&self) -> Vec<(&str, System, &Health, Timestamp)> {
+        let rows = self.targets.iter();
+        rows.filter_map(|(target, row)| Some((target.as_str(), row.system, &row.health, row.changed_at?)))
+            .collect()
+    }
+}
+
+// === impl UnitOfWork: changes ===
+
+impl UnitOfWork {
+    pub(super) fn delivery(&self, id: &str) -> Option<&Delivery> {
+        self.rows.get(id).map(|row| &row.delivery)
+    }
+
+    /// All deliveries of an incident that was named in the needs.
+    pub(super) fn of_incident(&self, incident_id: &str) -> Vec<&Delivery> {
+        let ids = self.by_incident.get(incident_id).map_or(&[][..], Vec::as_slice);
+        ids.iter().filter_map(|id| self.delivery(id)).collect()
+    }
+
+    /// Takes over a new delivery with its events.
+    pub(super) fn insert(&mut self, settled: Settled) -> Delivery {
+        self.take(settled, Change::Insert, "")
+    }
+
+    /// Takes over what became of a delivery, with its events.
+    pub(super) fn settle(&mut self, settled: Settled, note: &str) -> Delivery {
+        self.take(settled, Change::Update, note)
+    }
+
+    pub(super) fn snapshot(&self, incident_id: &str, revision: u32) -> Option<&str> {
+        self.snapshots.get(&(incident_id.to_owned(), revision)).map(String::as_str)
+    }
+
+    /// The newest revision of an incident that was named in the needs; 0 if there is none.
+    pub(super) fn newest_revision(&self, incident_id: &str) -> u32 {
+        self.newest.get(incident_id).copied().unwrap_or_default()
+    }
+
+    pub(super) fn add_snapshot(&mut self, incident_id: &str, revision: u32, body: &str, now: Timestamp) {
+        self.load_snapshot(incident_id.to_owned(), revision, body.to_owned(), true);
+        self.changes.snapshots.push(NewSnapshot {
+            incident_id: incident_id.to_owned(),
+            revision,
+            body: body.to_owned(),
+            created_at: now,
+        });
+    }
+
+    pub(super) fn health(&self, target: &str) -> Health {
+        self.targets.get(target).map(|row| row.health.clone()).unwrap_or_default()
+    }
+
+    /// Takes over the health of a target that was named in the needs, with its event.
+    pub(super) fn set_health(
+        &mut self,
+        target: &str,
+        health: Health,
+        event: Option<EventKind>,
+        now: Timestamp,
+    ) {
+        let Some(row) = self.targets.get_mut(target) else { return };
+        if row.health != health {
+            row.health = health.clone();
+            row.changed_at = Some(now);
+        }
+        let (target, system) = (target.to_owned(), row.system);
+        let event = event.map(|kind| NewEvent {
+            at: now,
+            kind,
+            target,
+            system,
+            subject: Subject::Target(health),
+            note: String::new(),
+        });
+        self.changes.events.extend(event);
+    }
+
+    fn take(&mut self, settled: Settled, change: Change, note: &str) -> Delivery {
+        let delivery = whole_microseconds(settled.delivery);
+        if self.delivery(&delivery.id) != Some(&delivery) {
+            self.put(delivery.clone(), change);
+        }
+        let events = settled.events.into_iter().map(|kind| NewEvent {
+            at: delivery.updated_at,
+            kind,
+            target: delivery.target.clone(),
+            system: delivery.system,
+            subject: Subject::Delivery(Box::new(delivery.clone())),
+            note: note.to_owned(),
+        });
+        self.changes.events.extend(events);
+        delivery
+    }
+
+    fn put(&mut self, delivery: Delivery, change: Change) {
+        let id = delivery.id.clone();
+        match self.rows.get_mut(&id) {
+            Some(row) => {
+                // What is new in this batch is inserted as it is at the end.
+                row.change = if row.change == Change::Insert { Change::Insert } else { change };
+                row.delivery = delivery;
+            }
+            None => {
+                self.by_incident.entry(delivery.incident_id.clone()).or_default().push(id.clone());
+                self.rows.insert(id, Row { delivery, change });
+            }
+        }
+    }
+}
+
+/// A delivery as it will be read back: the answer to a batched write and a later read are the same.
+fn whole_microseconds(mut delivery: Delivery) -> Delivery {
+    delivery.lease_until = delivery.lease_until.map(to_stored_resolution);
+    delivery.due_at = delivery.due_at.map(to_stored_resolution);
+    delivery.created_at = to_stored_resolution(delivery.created_at);
+    delivery.updated_at = to_stored_resolution(delivery.updated_at);
+    if let Some(send) = &mut delivery.send {
+        send.at = to_stored_resolution(send.at);
+        send.deadline = to_stored_resolution(send.deadline);
+        send.counted_from = send.counted_from.map(to_stored_resolution);
+    }
+    for absence in &mut delivery.absences {
+        absence.until = to_stored_resolution(absence.until);
+    }
+    if let Some(unknown_outcome) = &mut delivery.unknown_outcome {
+        unknown_outcome.since = to_stored_resolution(unknown_outcome.since);
+        unknown_outcome.counted_from = unknown_outcome.counted_from.map(to_stored_resolution);
+        unknown_outcome.last_empty_at = unknown_outcome.last_empty_at.map(to_stored_resolution);
+    }
+    if let Some(duplicate_scan) = &mut delivery.duplicate_scan {
+        duplicate_scan.due_at = to_stored_resolution(duplicate_scan.due_at);
+        duplicate_scan.from = to_stored_resolution(duplicate_scan.from);
+    }
+    if let Some(error) = &mut delivery.last_error {
+        error.at = to_stored_resolution(error.at);
+    }
+    delivery
+}

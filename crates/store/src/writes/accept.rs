@@ -1,0 +1,112 @@
+//! An incident becomes deliveries.
+
+use jiff::Timestamp;
+use ticketing_core::delivery::operate::NewDelivery;
+use ticketing_core::delivery::{Delivery, Settled};
+use ticketing_core::marker::Marker;
+use ticketing_core::namespace::Namespace;
+use ticketing_failpoints::Point;
+
+use crate::StoreError;
+use crate::types::{AcceptError, AcceptTarget, Accepted, Requester};
+use crate::unit_of_work::{BatchedWrite, ReadSet, UnitOfWork};
+
+#[derive(Debug)]
+pub(crate) struct Accept {
+    pub(crate) incident_id: String,
+    /// The incident as JSON.
+    pub(crate) body: String,
+    pub(crate) wanted: Vec<Wanted>,
+    pub(crate) expedite: bool,
+    pub(crate) by: Requester,
+    pub(crate) now: Timestamp,
+}
+
+/// A target, and what a new delivery to it would be called.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) target: AcceptTarget,
+    pub(crate) id: String,
+    pub(crate) marker: Marker,
+}
+
+impl BatchedWrite for Accept {
+    type Answer = Result<Vec<Accepted>, AcceptError>;
+
+    const FAIL_POINT: Option<Point> = Some(Point::AcceptOpen);
+
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.incidents.insert(self.incident_id.clone());
+    }
+
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError> {
+        // In the accepting transaction, so that of two callers with one new incident only one becomes its owner.
+        let Some(owner) = self.owner(work) else { return Ok(Err(AcceptError::OwnedByOther)) };
+        let newest = work.newest_revision(&self.incident_id);
+        let known = work.snapshot(&self.incident_id, newest) == Some(self.body.as_str());
+        let revision = if known { newest } else { newest + 1 };
+        let updated = self.update_snapshots(revision, work);
+        let accepted: Vec<_> =
+            self.wanted.iter().map(|wanted| self.accept(wanted, revision, &owner, &updated, work)).collect();
+        let used = !updated.is_empty() || accepted.iter().any(|accepted| !accepted.existed);
+        if used && !known {
+            work.add_snapshot(&self.incident_id, revision, &self.body, self.now);
+        }
+        Ok(Ok(accepted))
+    }
+}
+
+impl Accept {
+    /// The namespace that the incident belongs to; `None` if that is another than the caller may act on.
+    fn owner(&self, work: &UnitOfWork) -> Option<Namespace> {
+        let known = work.of_incident(&self.incident_id).first().map(|delivery| delivery.namespace.clone());
+        let owner = known.unwrap_or_else(|| self.by.namespace.clone());
+        (!self.by.is_confined || owner == self.by.namespace).then_some(owner)
+    }
+
+    /// Gives every delivery of the incident that can still take it the newest snapshot: the ids of those that took it.
+    fn update_snapshots(&self, revision: u32, work: &mut UnitOfWork) -> Vec<String> {
+        let deliveries: Vec<Delivery> = work.of_incident(&self.incident_id).into_iter().cloned().collect();
+        let updated: Vec<Settled> = deliveries
+            .into_iter()
+            .filter_map(|delivery| delivery.update_snapshot(revision, self.now))
+            .collect();
+        updated.into_iter().map(|settled| work.settle(settled, "").id).collect()
+    }
+
+    fn accept(
+        &self,
+        wanted: &Wanted,
+        revision: u32,
+        owner: &Namespace,
+        updated: &[String],
+        work: &mut UnitOfWork,
+    ) -> Accepted {
+        let deliveries = work.of_incident(&self.incident_id);
+        let existing =
+            deliveries.into_iter().find(|delivery| delivery.target == wanted.target.target).cloned();
+        let Some(existing) = existing else {
+            let delivery =
+                work.insert(Delivery::accept(self.new_delivery(wanted, revision, owner), self.now));
+            return Accepted { delivery, existed: false, snapshot_updated: false };
+        };
+        let snapshot_updated = updated.contains(&existing.id);
+        let expedited = if self.expedite { existing.clone().expedite(self.now) } else { None };
+        let delivery = expedited.map_or(existing, |settled| work.settle(settled, ""));
+        Accepted { delivery, existed: true, snapshot_updated }
+    }
+
+    fn new_delivery(&self, wanted: &Wanted, revision: u32, owner: &Namespace) -> NewDelivery {
+        NewDelivery {
+            id: wanted.id.clone(),
+            incident_id: self.incident_id.clone(),
+            incident_revision: revision,
+            target: wanted.target.target.clone(),
+            system: wanted.target.system,
+            trigger: wanted.target.trigger,
+            marker: wanted.marker.clone(),
+            requested_by: self.by.name.clone(),
+            namespace: owner.clone(),
+        }
+    }
+}

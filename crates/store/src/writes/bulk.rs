@@ -1,0 +1,102 @@
+//! What happens to many deliveries of one target, a chunk at a time.
+
+use jiff::Timestamp;
+use ticketing_core::delivery::{Delivery, Settled, State};
+use ticketing_core::fault::Fault;
+
+use crate::StoreError;
+use crate::unit_of_work::{BatchedWrite, ReadSet, Selection, SelectionLimit, UnitOfWork};
+
+/// One chunk of a target's deliveries.
+#[derive(Debug)]
+pub(crate) struct Bulk {
+    pub(crate) target: String,
+    pub(crate) state: State,
+    pub(crate) change: BulkChange,
+    /// The id of the last delivery of the chunk before; empty for the first.
+    pub(crate) after: String,
+    pub(crate) limit: u32,
+    pub(crate) now: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum BulkChange {
+    /// The target admits nothing at present: what is pending waits.
+    Defer { due_at: Timestamp, fault: Fault },
+    /// The target's settings were changed, or it is well after it was in trouble.
+    Recover,
+    /// The first ticket was created since then.
+    EndOutage { outage_began: Timestamp },
+    /// The search is known to show tickets of ours: what could not be proven is looked up now.
+    SearchProven,
+    /// One that has failed for want of the target is to see whether it is well again.
+    Probe,
+}
+
+/// What became of a chunk.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) changed: u64,
+    /// Where the next one begins; `None` if this was the last.
+    pub(crate) next: Option<String>,
+    /// The delivery that was armed as a probe.
+    pub(crate) probe: Option<String>,
+}
+
+impl BatchedWrite for Bulk {
+    type Answer = Chunk;
+
+    const EXCLUSIVE: bool = true;
+
+    fn read_set(&self, read_set: &mut ReadSet) {
+        let (target, after) = (self.target.clone(), self.after.clone());
+        let failing_since = match self.change {
+            BulkChange::EndOutage { outage_began } => Some(outage_began),
+            BulkChange::Defer { .. } | BulkChange::Recover | BulkChange::SearchProven | BulkChange::Probe => {
+                None
+            }
+        };
+        let selection = Selection::OfTarget { target, state: self.state, after, failing_since };
+        read_set.select(selection, SelectionLimit { until: None, limit: self.limit });
+    }
+
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Chunk, StoreError> {
+        let mut chunk: Vec<Delivery> = work.deliveries().cloned().collect();
+        chunk.sort_by(|one, other| one.id.cmp(&other.id));
+        let full = chunk.len() == self.limit as usize;
+        let next = chunk.last().filter(|_| full).map(|delivery| delivery.id.clone());
+        let mut changed = 0;
+        for delivery in chunk {
+            if let Some(settled) = self.change.apply(delivery, self.now) {
+                let delivery = work.settle(settled, "");
+                changed += 1;
+                if matches!(self.change, BulkChange::Probe) {
+                    return Ok(Chunk { changed, next: None, probe: Some(delivery.id) });
+                }
+            }
+        }
+        Ok(Chunk { changed, next, probe: None })
+    }
+}
+
+impl BulkChange {
+    /// The states that are concerned.
+    pub(crate) fn states(&self) -> &'static [State] {
+        match self {
+            Self::Defer { .. } => &[State::Pending],
+            Self::Recover => &[State::Waiting, State::Reconciling, State::Failed],
+            Self::SearchProven => &[State::Reconciling],
+            Self::EndOutage { .. } | Self::Probe => &[State::Failed],
+        }
+    }
+
+    fn apply(&self, delivery: Delivery, now: Timestamp) -> Option<Settled> {
+        match self {
+            Self::Defer { due_at, fault } => Some(delivery.defer(fault.clone(), *due_at, now)),
+            Self::Recover => delivery.target_recovered(now),
+            Self::EndOutage { outage_began } => delivery.outage_ended(*outage_began, now),
+            Self::SearchProven => delivery.search_proven(now),
+            Self::Probe => delivery.rearm_as_probe(now),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Claims and expired leases.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ticketing_core::delivery::{Delivery, State};
+use ticketing_core::incident::Incident;
+use ticketing_core::policy::Policy;
+use ticketing_failpoints::Point;
+
+use crate::StoreError;
+use crate::types::{AssumedSend, ClaimKind, Claimed, Intent, Leases};
+use crate::unit_of_work::{BatchedWrite, ReadSet, Selection, SelectionLimit, UnitOfWork};
+use ticketing_core::clock::to_stored_resolution;
+
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) target: String,
+    pub(crate) kind: ClaimKind,
+    pub(crate) limit: u32,
+    pub(crate) lease: Duration,
+    pub(crate) now: Timestamp,
+}
+
+#[derive(Debug)]
+pub(crate) struct ExpireLeases {
+    pub(crate) leases: Leases,
+    pub(crate) limit: u32,
+    pub(crate) policy: Policy,
+    pub(crate) now: Timestamp,
+}
+
+#[derive(Debug)]
+pub(crate) struct Intend {
+    pub(crate) intent: Intent,
+    pub(crate) now: Timestamp,
+}
+
+#[derive(Debug)]
+pub(crate) struct AssumeSent {
+    pub(crate) what: AssumedSend,
+    pub(crate) restored_at: Timestamp,
+    pub(crate) policy: Policy,
+    pub(crate) now: Timestamp,
+}
+
+// === impl Claim ===
+
+impl BatchedWrite for Claim {
+    type Answer = Vec<Claimed>;
+
+    fn read_set(&self, read_set: &mut ReadSet) {
+        let selection = Selection::Claimable { target: self.target.clone(), kind: self.kind };
+        let until = (self.kind != ClaimKind::Fresh).then_some(self.now);
+        read_set.select(selection, SelectionLimit { until, limit: self.limit });
+    }
+
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Vec<Claimed>, StoreError> {
+        let mut due: Vec<&Delivery> = work.deliveries().filter(|delivery| self.admits(delivery)).collect();
+        due.sort_by(|one, other| (one.due_at, &one.id).cmp(&(other.due_at, &other.id)));
+        let mut chosen = vec![];
+        for delivery in due.into_iter().take(self.limit as usize) {
+            // A row that came into memory for another reason has no snapshot there: the next claim takes it.
+            let Some(body) = work.snapshot(&delivery.incident_id, delivery.incident_revision) else {
+                continue;
+            };
+            let incident: Incident = serde_json::from_str(body).map_err(|error| {
+                StoreError::bad("incident_revisions", "body", &delivery.incident_id, &error)
+            })?;
+            chosen.push((delivery.clone(), incident));
+        }
+        let claimed = chosen.into_iter().map(|(delivery, incident)| {
+            let counted_from = self.counted_from(&delivery);
+            let delivery = work.settle(delivery.claim(self.lease, self.now), "");
+            Claimed { delivery, incident, counted_from }
+        });
+        Ok(claimed.collect())
+    }
+}
+
+impl Claim {
+    /// What is fresh was due when it was accepted.
+    fn counted_from(&self, delivery: &Delivery) -> Timestamp {
+        let accepted_at = delivery.due_at.filter(|_| self.kind == ClaimKind::Fresh);
+        accepted_at.map_or(self.now, |at| at.min(self.now))
+    }
+
+    fn admits(&self, delivery: &Delivery) -> bool {
+        let state = match self.kind {
+            ClaimKind::Fresh => State::Pending,
+            ClaimKind::Due => State::Waiting,
+            ClaimKind::Uncertain => State::Reconciling,
+        };
+        delivery.target == self.target && delivery.is_claimable(state, self.now)
+    }
+}
+
+// === impl ExpireLeases ===
+
+impl BatchedWrite for ExpireLeases {
+    type Answer = Vec<Delivery>;
+
+    const EXCLUSIVE: bool = true;
+
+    fn read_set(&self, read_set: &mut ReadSet) {
+        let until = (!self.takes_all()).then_some(self.now);
+        read_set.select(Selection::Leased, SelectionLimit { until, limit: self.limit });
+    }
+
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Vec<Delivery>, StoreError> {
+        let leased: Vec<Delivery> =
+            work.deliveries().filter(|delivery| delivery.lease_until.is_some()).cloned().collect();
+        let expired = leased.into_iter().filter_map(|mut delivery| {
+            if self.takes_all() {
+                delivery.lease_until = Some(to_stored_resolution(self.now));
+            }
+            delivery.expire_lease(&self.policy, self.now)
+        });
+        let expired: Vec<_> = expired.collect();
+        Ok(expired.into_iter().map(|settled| work.settle(settled, "")).collect())
+    }
+}
+
+impl ExpireLeases {
+    /// Whether all leases are expired, valid or not.
+    fn takes_all(&self) -> bool {
+        self.leases == Leases::All
+    }
+}
+
+// === impl Intend ===
+
+impl BatchedWrite for Intend {
+    type Answer = Option<Delivery>;
+
+    const FAIL_POINT: Option<Point> = Some(Point::IntentOpen);
+
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.deliveries.insert(self.intent.delivery_id.clone());
+    }
+
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Option<Delivery>, StoreError> {
+        let Intent { delivery_id, epoch, send } = self.intent.clone();
+        let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
+        let settled = delivery.intend(epoch, send, self.now);
+        Ok(settled.map(|settled| work.settle(settled, "")))
+    }
+}
+
+// === impl AssumeSent ===
+
+impl BatchedWrite for AssumeSent {
+    type Answer = Option<Delivery>;
+
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.deliveries.insert(self.what.delivery_id.clone());
+    }
+
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Option<Delivery>, StoreError> {
+        let AssumedSend { delivery_id, epoch, place } = self.what.clone();
+        let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
+        let settled = delivery.assume_sent(epoch, place, self.restored_at, &self.policy, self.now);
+        Ok(settled.map(|settled| work.settle(settled, "")))
+    }
+}
