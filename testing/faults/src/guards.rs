@@ -44,9 +44,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         bail!("no guard has this name; --list lists them");
     }
     let began = Instant::now();
-    let mut unseen = vec![];
+    let (cells, mut unseen) = (matrix::cells(), vec![]);
     for mutation in &wanted {
-        if !is_seen(mutation, arguments.all).await? {
+        if !is_seen(mutation, &cells, arguments.all).await? {
             unseen.push(mutation.name);
         }
     }
@@ -77,18 +77,18 @@ fn list(wanted: &[&Mutation]) {
     println!("guards: {} of {}", wanted.len(), MUTATIONS.len());
 }
 
-fn cells_of(mutation: &Mutation) -> impl Iterator<Item = Cell> {
-    matrix::cells().into_iter().filter(|cell| cell.to_string().contains(mutation.cells))
+fn cells_of<'a>(mutation: &'a Mutation, cells: &'a [Cell]) -> impl Iterator<Item = &'a Cell> {
+    cells.iter().filter(|cell| cell.to_string().contains(mutation.cells))
 }
 
 /// Whether some cell fails without the guard and what covers it, and passes if one of them is there.
-async fn is_seen(mutation: &'static Mutation, all: bool) -> Result<bool> {
+async fn is_seen(mutation: &'static Mutation, cells: &[Cell], all: bool) -> Result<bool> {
     let removed = mutation.with_cover();
     let began = Instant::now();
     let program = tokio::task::block_in_place(|| build(&removed))?;
     let mut building = began.elapsed();
     let (mut played, mut caught, mut others) = (0, vec![], None);
-    for cell in cells_of(mutation) {
+    for cell in cells_of(mutation, cells) {
         let why = match cell.play(Some(&program)).await {
             Verdict::DoesNotApply { .. } => continue,
             Verdict::Passed { .. } => None,
@@ -102,7 +102,7 @@ async fn is_seen(mutation: &'static Mutation, all: bool) -> Result<bool> {
             building += began.elapsed();
         }
         // A cell that fails with the guard too shows nothing about it.
-        if passes_on_each(&cell, others.as_deref().unwrap_or_default()).await {
+        if passes_on_each(cell, others.as_deref().unwrap_or_default()).await {
             caught.push(format!("{cell}: {}", why.lines().next().unwrap_or_default()));
             if !all {
                 break;
@@ -144,9 +144,10 @@ mod tests {
 
     #[test]
     fn cells_of_each_guard_exist() {
+        let cells = matrix::cells();
         for mutation in MUTATIONS {
-            let cells = cells_of(mutation).filter(|cell| cell.why_not().is_none()).count();
-            assert!(cells > 0, "{}: {}", mutation.name, mutation.cells);
+            let count = cells_of(mutation, &cells).filter(|cell| cell.why_not().is_none()).count();
+            assert!(count > 0, "{}: {}", mutation.name, mutation.cells);
         }
     }
 }

@@ -14,7 +14,7 @@ pub enum Edit {
     Swap,
     Truncate,
     Flip,
-    /// The row is kept as it is, to be put back later.
+    /// The row is copied as it is, to be restored later.
     Keep,
     PutBack,
     /// The secret alone is restored, with what belongs to it, and the rest stays.
@@ -41,7 +41,7 @@ pub enum Edit {
     ChangeNamespaces,
     /// Tokens that were revoked are good again.
     TakeBackRevocations,
-    /// Tokens are good for ever.
+    /// Tokens never expire.
     Prolong,
     /// No token can be read.
     HideTokens,
