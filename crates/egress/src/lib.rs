@@ -30,7 +30,6 @@ use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_failpoints::{Guard, is_removed};
 use ticketing_retry::retry_after;
 use url::Url;
 
@@ -392,13 +391,12 @@ fn client(
     tls: rustls::ClientConfig,
     connect_timeout: Duration,
 ) -> reqwest::Result<reqwest::Client> {
-    let elsewhere = if is_removed(Guard::NoRedirects) { Policy::default() } else { Policy::none() };
     let resolver = CheckedResolver {
         resolver: egress_policy.resolver.clone(),
         addresses: egress_policy.addresses.clone(),
     };
     let mut builder = reqwest::Client::builder()
-        .redirect(elsewhere)
+        .redirect(Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
         .dns_resolver(Arc::new(resolver))

@@ -10,7 +10,6 @@ use ticketing_core::policy::Bounds;
 use ticketing_core::system::{Destination, System, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_egress::{HttpClient, Route};
-use ticketing_failpoints::{Guard, is_removed};
 use ticketing_jira::Jira;
 use ticketing_servicenow::ServiceNow;
 
@@ -76,7 +75,7 @@ impl Connections {
     #[must_use]
     pub fn lockout_limit(&self, target: &str) -> Option<u32> {
         let connection = self.get(target)?;
-        let is_lockable = connection.current?.login().is_lockable && !is_removed(Guard::LockOut);
+        let is_lockable = connection.current?.login().is_lockable;
         is_lockable.then(|| self.lockout_limits.of(connection.system))
     }
 

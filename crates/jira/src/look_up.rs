@@ -6,7 +6,6 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{FoundTicket, Search, SearchResult, TicketRef};
 use ticketing_egress::Reply;
-use ticketing_failpoints::{Guard, is_removed};
 
 use crate::client::{Answer, Api, Client};
 use crate::create::{is_issue_id, is_issue_key};
@@ -181,7 +180,7 @@ fn moment(text: &str) -> Option<Timestamp> {
 }
 
 fn bears(markers: &[Marker], marker: &Marker) -> bool {
-    is_removed(Guard::MarkerCheck) || markers.contains(marker)
+    markers.contains(marker)
 }
 
 /// The marker of an issue: a label, else the last one in its description, where ours is at the end.

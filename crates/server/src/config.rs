@@ -8,7 +8,6 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use ticketing_core::policy::Bounds;
-use ticketing_failpoints::{Guard, is_removed};
 use ticketing_retry::retry_after;
 
 use crate::access::{AccessArgs, AccessArgsError, AuthSource};
@@ -256,7 +255,7 @@ impl Config {
         Bounds {
             attempt_deadline: self.attempt_deadline,
             lease: self.lease,
-            server_bound: if is_removed(Guard::InFlightBound) { Duration::ZERO } else { self.server_bound },
+            server_bound: self.server_bound,
             jira_cloud_index_bound: self.jira_cloud_index_bound,
             jira_data_center_index_bound: self.jira_data_center_index_bound,
             look_up_interval: self.look_up_interval,

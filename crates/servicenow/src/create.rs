@@ -4,7 +4,6 @@ use serde_json::json;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Adjustment, Created, Destination, Rendered, TicketRef};
-use ticketing_failpoints::{Guard, is_removed};
 
 use crate::client::{Client, Deadline};
 use crate::evidence;
@@ -80,8 +79,7 @@ fn is_number(text: &str) -> bool {
 
 /// Whether a record is our ticket: it has the marker, or the `sys_id` derived from it.
 pub(crate) fn bears(record: &Record, marker: &Marker) -> bool {
-    is_removed(Guard::MarkerCheck)
-        || record.value("correlation_id").as_deref() == Some(marker.as_str())
+    record.value("correlation_id").as_deref() == Some(marker.as_str())
         || record.sys_id().as_deref() == Some(marker.hex())
 }
 

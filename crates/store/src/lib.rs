@@ -53,8 +53,6 @@ pub use administration::{Administration, OFFLINE_CREDENTIAL, RotateError, TokenE
 pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
 pub use settings::*;
 pub use sqlite::{DataKeyRotated, MasterRotated};
-#[cfg(debug_assertions)]
-pub use sqlite::{Edit, edit, make_older, plant_evidence};
 pub use ticketing_secrets::audit::{
     Actor, AuditAction, AuditBroken, AuditEntry, DONE, FAILED, NewAuditEntry, PASSED, STARTED,
 };

@@ -6,6 +6,7 @@ mod acknowledged;
 mod binary;
 mod bulk_push;
 mod client_transports;
+mod database;
 mod database_copy;
 mod events;
 mod evidence;
@@ -21,7 +22,6 @@ mod server;
 mod settings;
 mod simulator_observer;
 mod subscriber;
-mod upgrade;
 
 use std::path::Path;
 use std::time::Duration;
@@ -29,15 +29,14 @@ use std::time::Duration;
 use rhythmx_ticketing::{Client, v1};
 use ticketing_core::role::Role;
 pub use ticketing_failpoints::Point;
-use ticketing_failpoints::{Guard, REMOVED};
 use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor};
-pub use ticketing_store::Edit;
 use tonic::Status;
 
 pub use acknowledged::Acknowledged;
 pub use binary::{Ended, binary, run_program};
 pub use bulk_push::push_all;
 pub use client_transports::{TlsFiles, over_socket};
+pub use database::{Edit, make_older};
 pub use database_copy::{Copy, How};
 pub use hostile::{Answer, Flood, Flooded, Hostile, call_head, flood, frame, head_of};
 pub use incidents::incident;
@@ -48,7 +47,6 @@ pub use secrets::SECRETS;
 pub use server::{Server, Start, free_address};
 pub use settings::{retry, text};
 pub use subscriber::{Subscriber, after, from_oldest};
-pub use upgrade::make_older;
 
 use self::simulator_observer::SimulatorObserver;
 
@@ -200,17 +198,10 @@ impl Plan {
         self
     }
 
-    /// Without this guard, and those removed before; only in a process.
-    pub fn without(self, guard: Guard) -> Self {
-        let mut plan = self.in_a_process();
-        match plan.server.variables.iter_mut().find(|(name, _)| name == REMOVED) {
-            Some((_, names)) => {
-                names.push(',');
-                names.push_str(guard.name());
-                plan
-            }
-            None => plan.with_variable(REMOVED, guard.name()),
-        }
+    /// Another build of the binary than [`binary`], as a process.
+    pub fn with_program(mut self, program: &Path) -> Self {
+        self.server.program = Some(program.to_owned());
+        self.in_a_process()
     }
 
     /// Starts everything, and configures both systems.

@@ -19,14 +19,14 @@ use ticketing_host::clock::SystemClock;
 use ticketing_host::entropy::SystemEntropy;
 use ticketing_server::config::Config;
 use ticketing_server::server::{self, ServeError};
-use ticketing_store::{Administration, Edit, KeySource};
+use ticketing_store::{Administration, KeySource};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::Endpoint;
 
 use super::client_transports::{self, TlsFiles};
-use super::{PATIENCE, binary, log_capture};
+use super::{Edit, PATIENCE, binary, database, log_capture};
 
 /// Below the ephemeral ports of Linux.
 const PORTS: Range<u32> = 10_000..32_000;
@@ -37,6 +37,8 @@ pub struct Start {
     pub flags: Vec<String>,
     /// In its own process that can be killed, rather than in this one.
     pub process: bool,
+    /// The binary of the process, if it is another one than [`binary`].
+    pub program: Option<PathBuf>,
     /// Environment variables of the process.
     pub variables: Vec<(String, String)>,
     /// Clock offset of a server in this process, positive if forward.
@@ -109,7 +111,7 @@ impl Server {
     /// Runs an offline command on the data folder with the binary, with or without a running server. It has
     /// the same fail points.
     pub fn beside(&self, arguments: &[&str]) -> Child {
-        let child = Command::new(binary())
+        let child = Command::new(self.program())
             .args(arguments)
             .arg(format!("--data={}", self.data().display()))
             .env(FOLDER, points(self.folder.path()))
@@ -123,12 +125,12 @@ impl Server {
 
     /// Records search evidence, as if a ticket had been read back before.
     pub async fn add_evidence(&self, scope: &SearchScope) {
-        ticketing_store::plant_evidence(&self.data().join("ticketing.db"), scope).await.unwrap();
+        database::add_evidence(&self.data(), scope).await.unwrap();
     }
 
     /// Edits the database by hand.
     pub async fn edit(&self, edit: Edit) {
-        ticketing_store::edit(&self.data().join("ticketing.db"), edit).await.unwrap();
+        database::edit(&self.data(), edit).await.unwrap();
     }
 
     /// The core dump limit of the process, as the system reports it.
@@ -421,7 +423,7 @@ impl Server {
 
     fn spawn(&self) -> Running {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
-        let child = Command::new(binary())
+        let child = Command::new(self.program())
             .args(self.arguments().into_iter().skip(1))
             .env(FOLDER, points(self.folder.path()))
             .envs(self.start.variables.iter().map(|(name, value)| (name, value)))
@@ -431,6 +433,10 @@ impl Server {
             .kill_on_drop(true)
             .spawn();
         Running::Process(child.unwrap())
+    }
+
+    fn program(&self) -> PathBuf {
+        self.start.program.clone().unwrap_or_else(binary)
     }
 
     /// As typed, including the program name.

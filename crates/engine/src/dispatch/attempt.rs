@@ -8,9 +8,9 @@ use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome, State};
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_core::system::{Created, Rendered, TicketDraft, TicketSystem};
+use ticketing_core::system::{Rendered, TicketDraft, TicketSystem};
 use ticketing_core::target::Observation;
-use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
+use ticketing_failpoints::{self as failpoints, Point};
 use tracing::Instrument;
 
 use super::Dispatcher;
@@ -19,8 +19,6 @@ use ticketing_store::{AttemptRecord, AttemptTimes, Claimed, Intent, StoreError};
 
 /// Delay between attempts to record an outcome.
 const RECORD_RETRY_DELAY: Duration = Duration::from_millis(200);
-/// Time limit of a create if a test has disabled the deadline.
-const NO_DEADLINE: Duration = Duration::from_secs(60);
 
 impl Dispatcher {
     /// Runs the claimed attempt, and records its outcome.
@@ -119,13 +117,7 @@ impl Dispatcher {
     ) -> Result<Option<Timestamp>, StoreError> {
         let now = self.0.clock.now();
         let deadline = now + attempt_deadline;
-        if is_removed(Guard::Intent) {
-            return Ok(Some(deadline));
-        }
-        let mut index_bound = self.schedule().policy.bounds.index_bound(api.visibility());
-        if is_removed(Guard::IndexBound) {
-            index_bound = Duration::ZERO;
-        }
+        let index_bound = self.schedule().policy.bounds.index_bound(api.visibility());
         let intent = Intent {
             delivery_id: delivery.id.clone(),
             epoch: delivery.epoch,
@@ -150,9 +142,8 @@ impl Dispatcher {
     ) -> Outcome {
         let left = deadline.duration_since(self.0.clock.now());
         match Duration::try_from(left) {
-            Ok(within) if !within.is_zero() => sent(api.create(ticket_draft, rendered, within).await),
-            _ if is_removed(Guard::SendDeadline) => {
-                sent(api.create(ticket_draft, rendered, NO_DEADLINE).await)
+            Ok(within) if !within.is_zero() => {
+                Outcome::Sent(api.create(ticket_draft, rendered, within).await)
             }
             _ => Outcome::NotSent(Fault::new(
                 FaultKind::TooLate,
@@ -212,13 +203,6 @@ impl Dispatcher {
             () = self.0.closing.cancelled() => false,
             () = tokio::time::sleep(RECORD_RETRY_DELAY) => true,
         }
-    }
-}
-
-fn sent(answer: Result<Created, Fault>) -> Outcome {
-    match answer {
-        Err(fault) if is_removed(Guard::LookUp) => Outcome::NotSent(fault),
-        answer => Outcome::Sent(answer),
     }
 }
 

@@ -12,7 +12,6 @@ use ticketing_core::evidence::{Evidence, SearchScope};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{ReadTicket, SearchResult, TicketSystem};
 use ticketing_core::target::Admission;
-use ticketing_failpoints::{Guard, is_removed};
 use tracing::Instrument;
 
 use super::Dispatcher;
@@ -29,9 +28,6 @@ impl Dispatcher {
         api: Option<&Arc<dyn TicketSystem>>,
         asked_at: jiff::Timestamp,
     ) -> Result<Evidence, StoreError> {
-        if is_removed(Guard::SearchEvidence) {
-            return Ok(Evidence::Shown);
-        }
         let (Ok(search_result), Some(api), Some(send)) = (answer, api, &delivery.send) else {
             return Ok(Evidence::NoTicket);
         };

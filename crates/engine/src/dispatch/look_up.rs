@@ -11,7 +11,7 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Search, SearchResult, TicketSystem};
 use ticketing_core::target::{Admission, Observation};
-use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
+use ticketing_failpoints::{self as failpoints, Point};
 use tracing::Instrument;
 
 use super::Dispatcher;
@@ -48,10 +48,7 @@ impl Dispatcher {
                 marker_in_text: send.marker_in_text,
                 canaries,
             };
-            let (mut answer, api) = self.search(&delivery.target, &search).await;
-            if is_removed(Guard::SecondAnswer) {
-                answer = answer.map(|search_result| SearchResult { canary_seen: true, ..search_result });
-            }
+            let (answer, api) = self.search(&delivery.target, &search).await;
             let evidence = match self.evidence_of(&delivery, &answer, api.as_ref(), asked_at).await {
                 Ok(evidence) => evidence,
                 Err(error) => return warn(&error, &delivery.target, "failed to read the search evidence"),
@@ -150,10 +147,7 @@ impl Dispatcher {
     /// Tickets of ours that were created when nothing of the send of unknown outcome could be applied any
     /// more, and that the index must show by now.
     async fn canaries(&self, delivery: &Delivery, asked_at: Timestamp) -> Result<Vec<Marker>, StoreError> {
-        let from = match is_removed(Guard::WitnessAge) {
-            true => delivery.send.as_ref().map(|send| send.deadline),
-            false => delivery.canaries_from(self.schedule().policy.bounds.server_bound),
-        };
+        let from = delivery.canaries_from(self.schedule().policy.bounds.server_bound);
         match delivery.send.as_ref().filter(|send| !send.index_bound.is_zero()).zip(from) {
             Some((send, after)) => {
                 let destination = send.destination.clone();

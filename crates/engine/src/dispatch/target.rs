@@ -8,7 +8,6 @@ use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::Fault;
 use ticketing_core::system::TicketSystem;
 use ticketing_core::target::{Admission, Condition, Failure, Health, Observation};
-use ticketing_failpoints::{Guard, is_removed};
 use tokio::sync::Semaphore;
 
 use super::Dispatcher;
@@ -112,12 +111,7 @@ impl Dispatcher {
         if !self.0.connections.is_enabled(target) {
             return Admission::Closed(None);
         }
-        let mut health = self.state(target).health();
-        if is_removed(Guard::LoginStop) {
-            health.condition = Condition::Ok;
-            health.probe_after = None;
-        }
-        match health.admission(self.0.clock.now()) {
+        match self.state(target).health().admission(self.0.clock.now()) {
             // A refused login that the health does not include yet: the next tick records it.
             Admission::Open if self.0.connections.login_refusal(target).is_some() => Admission::Probe,
             admission => admission,

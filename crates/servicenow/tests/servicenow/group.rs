@@ -33,7 +33,7 @@ async fn selects_the_active_group_of_a_name() {
 async fn refuses_an_inactive_group() {
     let found = check(&[group(GROUP_ID, "false")]).await;
     assert!(
-        !!found.has_failed() && found.detail.contains("inactive") && found.hint.contains("activate"),
+        found.has_failed() && found.detail.contains("inactive") && found.hint.contains("activate"),
         "{found:?}"
     );
 }

@@ -183,19 +183,6 @@ pub(super) async fn save_key(
     done.map(drop).map_err(StoreError::write("a key"))
 }
 
-/// The first data key as the first version encrypted it, with the master key beside the database.
-#[cfg(debug_assertions)]
-pub(super) async fn encrypted_as_first_version(
-    db: &mut SqliteConnection,
-    path: &Path,
-) -> Result<Vec<u8>, OpenError> {
-    let unlocked = unlock(db, path, &KeySource::BesideDatabase).await?;
-    let wrong = || OpenError::OtherVersion { path: path.to_owned() };
-    let key = unlocked.keys.get(&1).ok_or_else(wrong)?;
-    let place = place(&unlocked.installation_id, "");
-    Ok(unlocked.master.cipher().encrypt(&key[..], place, &ticketing_host::entropy::SystemEntropy))
-}
-
 pub(super) fn new_data_key(entropy: &dyn Entropy) -> DataKey {
     let mut key = Zeroizing::new([0; 32]);
     entropy.fill(&mut key[..]);

@@ -3,8 +3,6 @@
 mod audit;
 mod backup;
 mod connection;
-#[cfg(debug_assertions)]
-mod edit;
 mod events;
 mod evidence;
 mod exclusive_write;
@@ -12,8 +10,6 @@ mod keys;
 mod lists;
 mod load;
 mod offline_admin;
-#[cfg(debug_assertions)]
-mod older;
 mod open;
 mod reads;
 mod restore;
@@ -32,6 +28,8 @@ mod writer;
 mod restore_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upgrade_tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,11 +51,7 @@ use keys::Keyring;
 use writer::WriteRequest;
 
 pub(super) use backup::backup;
-#[cfg(debug_assertions)]
-pub use edit::{Edit, edit, plant_evidence};
 pub(super) use offline_admin::OfflineAdmin;
-#[cfg(debug_assertions)]
-pub use older::make_older;
 pub(super) use open::open;
 pub use rotate::{DataKeyRotated, MasterRotated};
 

@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, SqlSafeStr, SqliteConnection};
 use ticketing_core::marker::InstallationKey;
 use ticketing_core::text::single_line;
-use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
+use ticketing_failpoints::{self as failpoints, Point};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::connection::{WriterConnection, unopened};
@@ -159,19 +159,16 @@ fn lock(path: &Path, database: &Path) -> Result<File, OpenError> {
     let file = private_file().create(true).open(path).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) if is_removed(Guard::StoreLock) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),
         Err(TryLockError::Error(source)) => Err(unusable(source)),
     }
 }
 
 pub(super) fn connect_options(path: &Path, busy_timeout: Duration) -> SqliteConnectOptions {
-    let synchronous =
-        if is_removed(Guard::Synchronous) { SqliteSynchronous::Off } else { SqliteSynchronous::Full };
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(synchronous)
+        .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(busy_timeout)
         // Removed and replaced content is overwritten with zeros, rather than left in free pages.

@@ -7,7 +7,6 @@ use ticketing_core::delivery::Delivery;
 use ticketing_core::delivery::restore::{Downtime, Recovery};
 use ticketing_core::system::System;
 use ticketing_core::target::Health;
-use ticketing_failpoints::{Guard, is_removed};
 
 use super::events::newest_event;
 use super::restore_mark::Mark;
@@ -85,9 +84,6 @@ pub(super) async fn begin(
 fn suspicion(kept: &Kept, mark: &Mark, is_stated: bool) -> Option<Suspicion> {
     if is_stated {
         return Some(Suspicion::StatedByOperator);
-    }
-    if is_removed(Guard::Suspicion) {
-        return None;
     }
     if let Some(copied_at) = kept.copied_at {
         return Some(Suspicion::Copied(copied_at));

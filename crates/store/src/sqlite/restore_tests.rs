@@ -18,7 +18,7 @@ use ticketing_core::target::{Failure, Observation};
 use crate::conformance::{BUSY_TIMEOUT, LEASE, TARGET, destination, incident, target};
 use crate::{
     AcceptRequest, AttemptRecord, AttemptTimes, BackupError, ClaimKind, Intent, KeySource, OpenError, Opened,
-    Requester, Store, StoreOptions, Suspicion, make_older,
+    Requester, Store, StoreOptions, Suspicion,
 };
 use ticketing_host::clock::{ManualClock, ManualMachine};
 use ticketing_host::entropy::SeededEntropy;
@@ -224,7 +224,7 @@ async fn upgrade_keeps_deliveries_of_first_schema() {
     let accepted = accept(&store, "INC-2").await;
     store.close().await;
     for _ in 0..2 {
-        make_older(&bench.file("")).await.unwrap();
+        ticketing_harness::make_older(bench.folder.path()).await;
         let (store, _) = bench.open().await;
         assert_eq!(store.delivery(&accepted.id).await.unwrap().unwrap(), accepted);
         let found = store.delivery(&intended.id).await.unwrap().unwrap();

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::incident::Incident;
 use ticketing_core::policy::Policy;
-use ticketing_failpoints::{Guard, Point, is_removed};
+use ticketing_failpoints::Point;
 
 use crate::StoreError;
 use crate::types::{AssumedSend, ClaimKind, Claimed, Intent, Leases};
@@ -124,7 +124,7 @@ impl BatchedWrite for ExpireLeases {
 impl ExpireLeases {
     /// Whether all leases are expired, including valid ones.
     fn takes_all(&self) -> bool {
-        self.leases == Leases::All || is_removed(Guard::LeaseTerm)
+        self.leases == Leases::All
     }
 }
 

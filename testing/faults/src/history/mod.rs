@@ -24,17 +24,17 @@ mod subscribers;
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, bail};
 use futures_util::FutureExt;
-use ticketing_failpoints::Guard;
 use tokio::time::Instant;
 
 use self::checker::{Promise, Verdict};
 use self::naive::NaiveOutcome;
 use self::record::Entry;
 use self::round::Round;
+use crate::guards::program_without;
 use crate::matrix::said;
 
 /// How many broken promises are printed with all their entries.
@@ -118,7 +118,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let began = Instant::now();
     let mut sum = Sum::default();
     let mut broke_off = None;
-    let rounds = arguments.rounds()?;
+    let program = arguments.without.as_deref().map(program_without).transpose()?;
+    let rounds = arguments.rounds(program.as_deref())?;
     let mut record =
         arguments.record.as_ref().map(File::create).transpose().context("--record")?.map(BufWriter::new);
     for round in &rounds {
@@ -227,11 +228,10 @@ impl Arguments {
         self.kills.unwrap_or(self.deliveries.div_ceil(500))
     }
 
-    fn rounds(&self) -> Result<Vec<Round<'_>>> {
+    fn rounds<'a>(&'a self, program: Option<&'a Path>) -> Result<Vec<Round<'a>>> {
         let count = self.deliveries.div_ceil(self.round_size.max(2)).max(1);
         let kills = self.kills();
         let share = |whole: usize, round: usize| whole * (round + 1) / count - whole * round / count;
-        let removed = self.without.as_deref().map(guard).transpose()?;
         let rounds = (0..count).map(|round| Round {
             data: self.data.as_deref(),
             seed: self.seed,
@@ -242,17 +242,12 @@ impl Arguments {
             callers: self.callers.max(1),
             window: self.window,
             concurrency: self.concurrency,
-            removed,
+            program,
         });
         let wanted = rounds.filter(|round| self.only_round.is_none_or(|only| only == round.number));
         let wanted: Vec<_> = wanted.collect();
         if wanted.is_empty() { bail!("there are {count} rounds, counted from 0") } else { Ok(wanted) }
     }
-}
-
-fn guard(name: &str) -> Result<Guard> {
-    let found = Guard::ALL.into_iter().find(|guard| guard.name().contains(name));
-    found.with_context(|| format!("no guard is called {name}"))
 }
 
 // === impl Sum ===

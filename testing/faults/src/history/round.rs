@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rhythmx_ticketing::v1::{self, TicketSystem};
 use tempfile::TempDir;
-use ticketing_failpoints::Guard;
 use ticketing_harness::{Plan as WorldPlan, World};
 use ticketing_simulator::{Call, Keep, Point, Simulator};
 use tokio::sync::watch;
@@ -53,8 +52,8 @@ pub(super) struct Round<'a> {
     pub(super) callers: usize,
     pub(super) window: usize,
     pub(super) concurrency: u16,
-    /// The disabled guard, to check that the checker detects it.
-    pub(super) removed: Option<Guard>,
+    /// Another build of the server, without a guard, to see whether the checker sees that.
+    pub(super) program: Option<&'a Path>,
 }
 
 // === impl Round ===
@@ -136,8 +135,8 @@ impl Round<'_> {
         if self.server_faults > 0 {
             plan = plan.in_a_process();
         }
-        if let Some(guard) = self.removed {
-            plan = plan.without(guard);
+        if let Some(program) = self.program {
+            plan = plan.with_program(program);
         }
         let mut world = plan.start_unconfigured().await;
         let mut request = world.settings();

@@ -2,11 +2,11 @@
 
 use std::any::Any;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
-use ticketing_failpoints::Guard;
 use ticketing_harness::Plan;
 use ticketing_simulator::{FaultScriptRecord, Simulator};
 
@@ -35,8 +35,8 @@ enum Play {
 /// The environment of a cell.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stage {
-    /// The disabled guards, to check that this cell detects it.
-    removed: Vec<Guard>,
+    /// Another build of the server, for example one without a guard.
+    program: Option<PathBuf>,
     recoveries: Arc<Mutex<Vec<Duration>>>,
     /// The fault scripts of every simulator that the cell has started.
     faults: Arc<Mutex<Vec<FaultScriptRecord>>>,
@@ -86,17 +86,17 @@ impl Cell {
         }
     }
 
-    /// Runs it on a server without these guards.
-    pub(crate) async fn play(&self, removed: &[Guard]) -> Verdict {
+    /// Plays it, on another build of the server if one is given.
+    pub(crate) async fn play(&self, program: Option<&Path>) -> Verdict {
         let play = match &self.play {
             Play::Plays(play) => play,
             Play::DoesNotApply(why) => return Verdict::DoesNotApply { why },
         };
-        let stage = Stage { removed: removed.to_vec(), ..Stage::default() };
+        let stage = Stage { program: program.map(Path::to_owned), ..Stage::default() };
         let mut played = tokio::spawn(play(stage.clone()));
         match tokio::time::timeout(MAX_DURATION, &mut played).await {
-            // A missing guard may end a cell before all of its faults have applied.
-            Ok(Ok(())) if removed.is_empty() && !stage.never_struck().is_empty() => {
+            // Without a guard a cell may end before all of its faults struck.
+            Ok(Ok(())) if program.is_none() && !stage.never_struck().is_empty() => {
                 let missed = stage.never_struck().join("\n  ");
                 Verdict::Failed {
                     why: format!("its faults struck nothing, so it has shown nothing:\n  {missed}"),
@@ -125,7 +125,10 @@ impl Stage {
     pub(crate) fn plan(&self) -> Plan {
         let faults = self.faults.clone();
         let plan = Plan::new().observed_by(move |simulator| note(&faults, simulator));
-        self.removed.iter().fold(plan, |plan, guard| plan.without(*guard))
+        match &self.program {
+            Some(program) => plan.with_program(program),
+            None => plan,
+        }
     }
 
     /// Everything had recovered `after` the fault, which must not have taken longer than `limit`.
@@ -181,7 +184,7 @@ mod tests {
             }
             simulator.faults().clear();
         });
-        cell.play(&[]).await
+        cell.play(None).await
     }
 
     #[tokio::test]

@@ -200,7 +200,7 @@ async fn play_all(
     let mut played = stream::iter(cells)
         .map(|cell| async move {
             let began = Instant::now();
-            let verdict = cell.play(&[]).await;
+            let verdict = cell.play(None).await;
             (cell, verdict, began.elapsed())
         })
         .buffer_unordered(jobs);

@@ -20,11 +20,11 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use tempfile::TempDir;
 use ticketing_disk::{Disk, Fault, Options, Random};
-use ticketing_failpoints::Guard;
 use ticketing_harness::{Plan, Server};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::guards::program_without;
 use crate::matrix::{Cell, words};
 use power_cycle::PowerCycle;
 
@@ -79,8 +79,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     // First of all: without such a disk, nothing is shown.
     drop(Mounted::mount()?);
     let began = Instant::now();
-    let removed = weakened.then_some(Guard::Synchronous);
-    let plan = move || removed.map_or_else(Plan::new, |guard| Plan::new().without(guard));
+    let program = weakened.then(|| program_without("synchronous")).transpose()?;
+    let plan = move || match &program {
+        Some(program) => Plan::new().with_program(program),
+        None => Plan::new(),
+    };
     let outcome = Arc::new(Mutex::new(Outcome::default()));
     let played = tokio::spawn({
         let outcome = outcome.clone();

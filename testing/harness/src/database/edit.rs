@@ -1,23 +1,20 @@
-//! Edits the database as an attacker without the key could: for tests of edit detection.
-//!
-//! Invariant: a build without debug assertions has none of this.
+//! Edits of the database, as an attacker without the key could make them.
 
 use std::path::Path;
 
-use sqlx::{ConnectOptions, Connection};
+use sqlx::Connection;
 use ticketing_core::evidence::SearchScope;
 
-use super::open::connect_options;
-use crate::DEFAULT_BUSY_TIMEOUT;
+use super::open;
 
-/// An edit of Jira's row or of the audit.
+/// What an attacker without the key does to the row of Jira, or to the audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edit {
     /// Jira's secret is replaced by that of ServiceNow.
     Swap,
     Truncate,
     Flip,
-    /// The row is saved, so that it can be restored later.
+    /// The row is copied as it is, to be restored later.
     Keep,
     PutBack,
     /// Only the secret is restored, with its key and nonce.
@@ -52,24 +49,18 @@ pub enum Edit {
     Poison,
 }
 
-/// Edits the database at `path`, with or without a running server.
-///
-/// # Errors
-/// If the database cannot be written.
-pub async fn edit(path: &Path, edit: Edit) -> Result<(), sqlx::Error> {
-    let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false).connect().await?;
+/// Edits the database in the folder `data`, with or without a running server.
+pub(crate) async fn edit(data: &Path, edit: Edit) -> Result<(), sqlx::Error> {
+    let mut db = open(data).await?;
     sqlx::raw_sql(edit.statements()).execute(&mut db).await?;
     db.close().await
 }
 
-/// Marks a search as known to find our tickets, as if one had been read back, in the database at `path`, with
-/// or without a running server.
-///
-/// # Errors
-/// If the database cannot be written.
-pub async fn plant_evidence(path: &Path, scope: &SearchScope) -> Result<(), sqlx::Error> {
+/// Makes a search known to show tickets of ours, as if one had been read back before, in the database in the folder
+/// `data`, whether or not a server works with it.
+pub(crate) async fn add_evidence(data: &Path, scope: &SearchScope) -> Result<(), sqlx::Error> {
     let SearchScope { destination, made_by, reader } = scope;
-    let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false).connect().await?;
+    let mut db = open(data).await?;
     let query = sqlx::query("INSERT OR REPLACE INTO search_evidence VALUES (?, ?, ?, ?, ?, '', 1, 0)");
     let query = query.bind(&destination.base_url).bind(&destination.place).bind(&made_by.account);
     query.bind(&made_by.issue_type).bind(reader).execute(&mut db).await?;
