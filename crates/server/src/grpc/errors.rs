@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rhythmx_ticketing::ERROR_DOMAIN;
-use rhythmx_ticketing::v1::ErrorReason;
+use ticketing_contract::ERROR_DOMAIN;
+use ticketing_contract::v1::ErrorReason;
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;

@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rhythmx_ticketing::v1;
-use rhythmx_ticketing::v1::ticketing_service_server::TicketingService;
+use ticketing_contract::v1;
+use ticketing_contract::v1::ticketing_service_server::TicketingService;
 use ticketing_core::system::TicketRef;
 use tokio::time::Instant;
 use tokio_stream::Stream;

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rhythmx_ticketing::v1;
-use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
+use ticketing_contract::v1;
+use ticketing_contract::v1::stream_ticket_events_response::Message;
 use ticketing_core::namespace::Namespace;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
