@@ -33,7 +33,7 @@ async fn takes_the_active_one_of_several_groups() {
 async fn refuses_an_inactive_group() {
     let found = check(&[group(GROUP_ID, "false")]).await;
     assert!(
-        !!found.has_failed() && found.detail.contains("inactive") && found.hint.contains("activate"),
+        found.has_failed() && found.detail.contains("inactive") && found.hint.contains("activate"),
         "{found:?}"
     );
 }
