@@ -70,13 +70,10 @@ impl RowDigests {
 
     /// The first place whose digest is not the one in `found`: edited, inserted or removed by hand.
     #[must_use]
-    pub fn first_difference(&self, found: &Self) -> Option<&str> {
+    pub fn first_difference<'a>(&'a self, found: &'a Self) -> Option<&'a str> {
         let places: BTreeSet<&String> = self.0.keys().chain(found.0.keys()).collect();
-        let differs = |place: &&&String| self.0.get(**place) != found.0.get(**place);
-        places.iter().find(differs).and_then(|place| {
-            let known = self.0.get_key_value(*place).or_else(|| found.0.get_key_value(*place));
-            known.map(|(place, _)| place.as_str())
-        })
+        let mut places = places.into_iter();
+        places.find(|place| self.0.get(*place) != found.0.get(*place)).map(String::as_str)
     }
 }
 
