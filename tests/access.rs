@@ -28,7 +28,7 @@ use tonic_prost::ProstCodec;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Who may call what, as the book's table of roles has it.
+/// Allowed roles per method, according to the book's table of roles.
 pub fn told() -> Vec<(String, Vec<Role>)> {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/run/callers.md");
     let page = std::fs::read_to_string(page).unwrap();
@@ -106,7 +106,7 @@ impl Decoder for Raw {
     }
 }
 
-/// Calls a method of any kind with these bytes as its message; its first answer.
+/// Calls a method of any kind with these bytes as its message; its first response.
 pub async fn call_raw(channel: &Channel, path: &str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
     let mut grpc = tonic::client::Grpc::new(channel.clone());
     grpc.ready().await.unwrap();
@@ -174,7 +174,7 @@ async fn methods_are_open_to_documented_roles_only() {
 }
 
 #[tokio::test]
-async fn a_test_of_settings_that_are_not_saved_is_for_an_admin_alone() {
+async fn only_admins_test_unsaved_settings() {
     let mut world = Plan::new().guarded().start().await;
     let (mut analyst, _) = client_of(&mut world, "ana", Role::Analyst).await;
     let saved = TestConnectionRequest { destination: Some(TicketSystem::Jira.into()), ..Default::default() };
@@ -292,7 +292,7 @@ async fn audits_every_change_with_caller_and_outcome() {
 }
 
 #[tokio::test]
-async fn tokens_are_made_listed_and_revoked_from_the_command_line() {
+async fn command_line_creates_lists_and_revokes_tokens() {
     let folder = tempfile::tempdir().unwrap();
     let data = format!("--data={}", folder.path().join("data").display());
     let run = async |arguments: &[&str]| {
@@ -357,7 +357,7 @@ impl IdentityProvider {
         Self { folder, signer }
     }
 
-    /// The server believes it.
+    /// The server trusts it.
     pub fn believed(&self, plan: Plan) -> Plan {
         let keys = self.folder.path().join("keys.json");
         let plan = plan.guarded().with_flag("--auth=token,jwt").with_flag("--jwt-algorithms=EdDSA");

@@ -1,4 +1,4 @@
-//! A thousand incidents under faults: none lost, none twice.
+//! A thousand incidents under faults: none lost, none duplicated.
 
 use std::time::Duration;
 
@@ -51,14 +51,17 @@ async fn push_a_thousand(world: &mut World, system: TicketSystem) {
     let ids = (1..=INCIDENTS).map(|n| format!("INC-{n}")).collect();
     let answers = world.push_all(ids, system, CALLERS).await;
     let answered = began.elapsed();
-    let doubtful = answers.iter().filter(|(_, answer)| {
+    let uncertain = answers.iter().filter(|(_, answer)| {
         let state = answer.as_ref().unwrap().delivery.as_ref().unwrap().state();
         assert!(matches!(state, DeliveryState::Delivered | DeliveryState::Reconciling), "{state:?}");
         state == DeliveryState::Reconciling
     });
-    let doubtful = doubtful.count();
+    let uncertain = uncertain.count();
     world.until_all_delivered(INCIDENTS).await;
-    println!("{system:?}: answered in {answered:?}, {doubtful} in doubt; delivered in {:?}", began.elapsed());
+    println!(
+        "{system:?}: answered in {answered:?}, {uncertain} in doubt; delivered in {:?}",
+        began.elapsed()
+    );
 }
 
 fn ours(simulator: &Simulator) -> usize {

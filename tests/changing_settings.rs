@@ -1,4 +1,4 @@
-//! Settings that change while deliveries are under way.
+//! Changes of settings while deliveries are in progress.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ async fn disabling_stops_a_claimed_delivery_before_its_send() {
 async fn enabling_resumes_reconciliation() {
     let mut world = Plan::new().start().await;
     world.jira.set_index_lag(Duration::from_millis(300));
-    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
+    let id = uncertain(&mut world, Effect::apply_then_gateway_timeout()).await;
     configure(&mut world, JiraSettings { enabled: Some(false), ..Default::default() }).await;
     world.wait(Duration::from_millis(600)).await;
     assert_eq!(world.delivery(&id).await.state(), DeliveryState::Reconciling);
@@ -68,7 +68,7 @@ async fn enabling_resumes_reconciliation() {
 async fn unknown_outcome_is_found_at_the_former_site() {
     let (mut world, new) = two_sites().await;
     world.jira.set_index_lag(Duration::from_millis(500));
-    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
+    let id = uncertain(&mut world, Effect::apply_then_gateway_timeout()).await;
     move_to(&mut world, &new).await;
     world.restart().await;
     let delivery = world.until(&id, DeliveryState::Delivered).await;
@@ -87,7 +87,7 @@ async fn unknown_outcome_is_found_at_the_former_site() {
 #[tokio::test]
 async fn delivery_absent_at_the_former_site_goes_to_the_new_one() {
     let (mut world, new) = two_sites().await;
-    let id = doubtful(&mut world, Effect::gateway_timeout()).await;
+    let id = uncertain(&mut world, Effect::gateway_timeout()).await;
     move_to(&mut world, &new).await;
     let delivery = world.until(&id, DeliveryState::Delivered).await;
     assert!(delivery.ticket.unwrap().url.starts_with(&new.base_url()));
@@ -112,7 +112,7 @@ async fn unknown_outcome_is_found_in_the_former_project() {
     let profile = Profile::of(Vendor::JiraCloud).with_project(Project::new("10200", "OPS"));
     let mut world = Plan::new().with_jira(Vendor::JiraCloud, profile).start().await;
     world.jira.set_index_lag(Duration::from_millis(300));
-    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
+    let id = uncertain(&mut world, Effect::apply_then_gateway_timeout()).await;
     configure(&mut world, JiraSettings { project_key: Some("OPS".to_owned()), ..Default::default() }).await;
     let delivery = world.until(&id, DeliveryState::Delivered).await;
     assert!(delivery.ticket.unwrap().key.starts_with("SEC-"));
@@ -152,7 +152,7 @@ async fn configure(world: &mut World, jira: JiraSettings) {
 }
 
 /// A push whose create met `effect`.
-async fn doubtful(world: &mut World, effect: Effect) -> String {
+async fn uncertain(world: &mut World, effect: Effect) -> String {
     world.jira.faults().push(Rule::new(Call::Create, When::Next(1), effect));
     world.push("INC-1", JIRA).await.delivery.unwrap().id
 }

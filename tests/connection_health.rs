@@ -1,4 +1,4 @@
-//! Connections in trouble: throttled, unavailable, refusing the login, locked.
+//! Failing connections: throttled, unavailable, refused login, locked account.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn consecutive_failures_open_the_circuit() {
         assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Waiting);
     }
     world.until_condition(JIRA, ConnectionConditionKind::CircuitOpen).await;
-    // No tick takes the fourth for its probe.
+    // No tick uses the fourth as its probe.
     set_ticks(&mut world, Duration::from_secs(3_600), 20).await;
     let fourth = world.push("INC-4", JIRA).await.delivery.unwrap();
     assert_eq!((fourth.state(), fourth.failures, fourth.attempts.len()), (DeliveryState::Waiting, 0, 0));
@@ -30,7 +30,7 @@ async fn consecutive_failures_open_the_circuit() {
 }
 
 #[tokio::test]
-async fn an_open_circuit_is_probed_at_most_once_a_tick() {
+async fn open_circuit_is_probed_at_most_once_a_tick() {
     let mut world = with_slow_ticks(Plan::new().with_flag("--circuit-threshold=3"), 20).await;
     world.jira.faults().push(Rule::new(Call::Create, When::Always, Effect::gateway_timeout()));
     for n in 1..=6 {
@@ -50,12 +50,12 @@ async fn an_open_circuit_is_probed_at_most_once_a_tick() {
 async fn recovery_redrives_failed_deliveries() {
     let mut world = with_slow_ticks(Plan::new(), 0).await;
     world.jira.stop().await;
-    // While a single delivery has failed, the next is sent at once.
+    // While only a single delivery has failed, the next is sent at once.
     for n in 1..=2 {
         assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Failed);
     }
     world.until_condition(JIRA, ConnectionConditionKind::CircuitOpen).await;
-    // It waits, unless a tick takes it for its probe.
+    // It waits, unless a tick uses it as its probe.
     let third = state(&world.push("INC-3", JIRA).await);
     assert!(matches!(third, DeliveryState::Waiting | DeliveryState::Failed), "{third:?}");
     world.jira.restart().await.unwrap();
@@ -119,7 +119,7 @@ async fn wrong_password_never_locks_the_account() {
         };
         assert!((1..limit).contains(&refused), "{system:?}: {refused} refusals");
         assert_eq!(world.counts().await.failed, 0);
-        // The vendor takes the right password: the account was not locked.
+        // The vendor accepts the right password: the account was not locked.
         let right = with_password(&world, PASSWORD);
         world.client.configure(right).await.unwrap();
         world.until_all_delivered(12).await;
@@ -128,7 +128,7 @@ async fn wrong_password_never_locks_the_account() {
 }
 
 #[tokio::test]
-async fn a_change_that_leaves_the_login_as_it_is_lifts_no_suspension() {
+async fn change_with_same_login_lifts_no_suspension() {
     let mut world = Plan::new().start_unconfigured().await;
     let system = TicketSystem::Servicenow;
     world.client.configure(with_password(&world, "not-the-password")).await.unwrap();
@@ -156,7 +156,7 @@ async fn a_change_that_leaves_the_login_as_it_is_lifts_no_suspension() {
 }
 
 #[tokio::test]
-async fn a_passed_test_or_a_retry_lifts_a_pause() {
+async fn passed_test_or_a_retry_lifts_a_pause() {
     let mut world = with_slow_ticks(Plan::new(), 5).await;
     for (round, by_test) in [(0, true), (10, false)] {
         let throttle = Effect::throttle(ticketing_simulator::RetryAfter::Seconds(3_000));
@@ -208,7 +208,7 @@ async fn refused_login_is_probed_once_a_tick() {
     let requests = world.jira.requests();
     let probes = requests.iter().filter(|request| request.path.ends_with("/issuetypes")).count();
     assert!((1..=6).contains(&probes), "{probes} probes in five ticks: {requests:#?}");
-    // Each asks what the project offers, and then who it is: whether the project or the login is at fault.
+    // Each call reads the project, and then the account: the cause may be either.
     assert!(requests.len() <= 2 * probes, "{requests:#?}");
     let settings = v1::JiraSettings { api_token: Some("another-token".to_owned()), ..Default::default() };
     let request = v1::ConfigureRequest { jira: Some(settings), ..Default::default() };
@@ -274,7 +274,7 @@ async fn failing_connection_does_not_delay_the_other() {
 
 const PASSWORD: &str = "correct-horse-battery";
 
-/// Jira Data Center and an account that proves itself by a password.
+/// Jira Data Center and an account with a password.
 fn data_center_with_password() -> Profile {
     let (user, secret) = ("svc".to_owned(), PASSWORD.to_owned());
     Profile::of(Vendor::JiraDataCenter).with_credential(Credential::Basic { user, secret })
@@ -295,7 +295,7 @@ fn with_password(world: &World, password: &str) -> v1::ConfigureRequest {
     settings
 }
 
-/// Ticks that are far enough apart to count what happens between them.
+/// Ticks long enough to count what happens between them.
 async fn with_slow_ticks(plan: Plan, max_retry_attempts: u32) -> World {
     let mut world = plan.start().await;
     set_ticks(&mut world, TICK, max_retry_attempts).await;

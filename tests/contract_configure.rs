@@ -1,4 +1,4 @@
-//! Configure: merged by presence, all of it or nothing.
+//! Configure: merged by presence, all or nothing.
 
 use rhythmx_ticketing::v1::{self, TicketSystem};
 
@@ -39,7 +39,7 @@ async fn empty_request_changes_nothing_and_returns_settings() {
 }
 
 #[tokio::test]
-async fn an_empty_text_clears_a_field() {
+async fn empty_text_clears_a_field() {
     let mut world = Plan::new().start().await;
     let clear = v1::ServiceNowSettings { assignment_group: text(""), ..Default::default() };
     let view = world.try_servicenow(clear).await.unwrap().servicenow.unwrap();
@@ -170,7 +170,7 @@ async fn settings_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn the_auto_push_targets_are_replaced_as_a_whole() {
+async fn auto_push_targets_are_replaced_as_a_whole() {
     let mut world = Plan::new().start().await;
     let selecting = |values: &[i32]| v1::ConfigureRequest {
         auto_push: Some(v1::AutoPushSettings {

@@ -1,4 +1,4 @@
-//! Long and hostile incidents: each vendor takes the ticket, its limits hold, and text stays text.
+//! Long and hostile incidents: each vendor accepts the ticket, its limits hold, and text stays text.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use serde_json::Value;
@@ -18,7 +18,7 @@ const SERVICENOW_SUMMARY: usize = 160;
 const SERVICENOW_TEXT: usize = 4_000;
 
 #[tokio::test]
-async fn a_hostile_incident_becomes_a_ticket_on_every_vendor() {
+async fn hostile_incident_becomes_a_ticket_on_every_vendor() {
     for vendor in [Vendor::JiraCloud, Vendor::JiraDataCenter] {
         pushed_within_limits(vendor, hostile()).await;
     }
@@ -118,7 +118,7 @@ fn hostile() -> v1::Incident {
     hostile
 }
 
-/// A field as text: an ADF document as the JSON that Jira measures.
+/// A field as text: an ADF document as JSON, whose length Jira limits.
 fn text(ticket: &Ticket, field: &str) -> String {
     match &ticket.fields[field] {
         Value::String(text) => text.clone(),

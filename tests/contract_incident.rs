@@ -5,7 +5,7 @@ use rhythmx_ticketing::v1::{self, TicketSystem};
 
 use ticketing_harness::{Plan, incident, refusal};
 
-/// A change that brings one field to its limit, or with one more over it, and the path that is then refused.
+/// A change that brings one field to its limit, or one more over it, and its field path.
 type Limit = (&'static str, fn(&mut v1::Incident, usize));
 
 const LIMITS: [Limit; 17] = [

@@ -1,4 +1,4 @@
-//! RetryDelivery and CancelDelivery: the operator's hands, as the contract tells it.
+//! RetryDelivery and CancelDelivery.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, DeliveryTrigger, TicketSystem};
 
@@ -68,7 +68,7 @@ async fn content_of_a_waiting_delivery_can_be_changed() {
     world.finish().await;
 }
 
-/// The delivery of INC-1 to a Jira that is down, with its next attempt in ten minutes.
+/// The delivery of INC-1 to an unavailable Jira, with its next attempt in ten minutes.
 async fn waiting(world: &mut World) -> String {
     world.disable_automatic_retries().await;
     world.jira.stop().await;

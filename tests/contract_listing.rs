@@ -106,7 +106,7 @@ async fn reports_all_invalid_filters_at_once() {
 }
 
 #[tokio::test]
-async fn the_attempts_are_listed_when_they_are_asked_for() {
+async fn attempts_are_listed_when_they_are_asked_for() {
     let mut world = Plan::new().start().await;
     world.jira.stop().await;
     let answer = world.push("INC-1", TicketSystem::Jira).await;
@@ -193,7 +193,7 @@ async fn rows_of_megabytes_are_served_cut_and_paged_by_size() {
     world.close().await;
 }
 
-/// `count` incidents pushed to both systems, which are down, and given up.
+/// `count` incidents pushed to both unavailable systems, and cancelled.
 async fn with_deliveries(count: usize) -> World {
     let mut world = Plan::new().with_flag("--circuit-threshold=1000").start().await;
     world.disable_automatic_retries().await;

@@ -1,4 +1,4 @@
-//! PreviewTicket: the very bytes that would be sent, and nothing sent.
+//! PreviewTicket: the exact body that would be sent, without sending it.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, SkipReason, TicketSystem};
 use ticketing_simulator::{Profile, Vendor};
@@ -23,7 +23,7 @@ async fn preview_is_byte_identical_to_the_request_sent() {
 }
 
 #[tokio::test]
-async fn the_parts_of_the_preview_are_those_of_its_body() {
+async fn preview_parts_match_its_body() {
     let mut world = Plan::new().start().await;
     let jira = world.preview(incident("INC-1"), TicketSystem::Jira).await.ticket.unwrap();
     let body: serde_json::Value = serde_json::from_str(&jira.body).unwrap();
@@ -88,7 +88,7 @@ async fn preview_names_what_was_cut() {
 }
 
 #[tokio::test]
-async fn the_delivery_that_an_incident_already_has_is_shown() {
+async fn preview_shows_existing_delivery() {
     let mut world = Plan::new().start().await;
     let pushed = world.push("INC-1", TicketSystem::Jira).await.delivery.unwrap();
     let existing = world.preview(incident("INC-1"), TicketSystem::Jira).await.existing.unwrap();

@@ -1,4 +1,4 @@
-//! What every call refuses, with which code and which details; and that a refused call leaves nothing behind.
+//! The refusals of every call, with code and details; a refused call changes nothing.
 
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ async fn connection_and_system_are_one_destination() {
 }
 
 #[tokio::test]
-async fn a_call_without_an_incident_is_refused() {
+async fn call_without_an_incident_is_refused() {
     let mut world = Plan::new().start().await;
     let request = v1::CreateTicketRequest::default();
     refusal(world.client.create_ticket(request).await)
@@ -128,7 +128,7 @@ async fn every_method_reports_an_unknown_delivery() {
 }
 
 #[tokio::test]
-async fn a_delivery_must_be_named_by_1_to_64_characters() {
+async fn delivery_must_be_named_by_1_to_64_characters() {
     let mut world = Plan::new().start().await;
     for id in [String::new(), "x".repeat(65)] {
         refusal(world.client.get_delivery(&id).await).is_invalid("REQUEST_INVALID", &["delivery_id"]);
@@ -193,7 +193,7 @@ async fn push_to_hanging_jira_answers_before_the_deadline() {
     world.jira.faults().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: false }));
     let patient = world.client.clone();
     world.client = patient.clone().with_deadline(Duration::from_millis(600));
-    // Else it would be refused with DEADLINE_EXCEEDED.
+    // Otherwise it would fail with DEADLINE_EXCEEDED.
     let answer = world.push("INC-1", TicketSystem::Jira).await;
     assert!(matches!(state(&answer), DeliveryState::Pending | DeliveryState::Attempting));
     assert!(!answer.already_existed);

@@ -17,7 +17,7 @@ async fn resolve(world: &mut World, id: &str, key: &str, anyway: bool) -> Result
     Ok(world.client.resolve_delivery(request).await?.delivery.unwrap())
 }
 
-/// A delivery whose ticket system was down, and is well again; nothing is tried by itself.
+/// A delivery whose ticket system was unavailable and has recovered, without automatic retries.
 async fn waiting(world: &mut World, incident: &str, system: TicketSystem) -> String {
     world.disable_automatic_retries().await;
     world.simulator(system).stop().await;

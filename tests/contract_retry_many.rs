@@ -1,9 +1,9 @@
-//! RetryDeliveries: many deliveries, a bounded page a call.
+//! RetryDeliveries: many deliveries, a bounded page per call.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, FaultKind, TicketSystem};
 use ticketing_harness::{Plan, World, refusal};
 
-/// Deliveries to a Jira that was down, and is well again; nothing is tried by itself.
+/// Deliveries to a Jira that was unavailable and has recovered, without automatic retries.
 async fn with_waiting(count: usize) -> World {
     let mut world = Plan::new().with_flag("--circuit-threshold=1000").start().await;
     world.disable_automatic_retries().await;
@@ -77,7 +77,7 @@ async fn counts_not_retriable_and_skips_cancelled() {
 }
 
 #[tokio::test]
-async fn refuses_deliveries_of_a_connection_that_is_switched_off() {
+async fn refuses_deliveries_of_disabled_connection() {
     let mut world = with_waiting(1).await;
     let off = v1::JiraSettings { enabled: Some(false), ..Default::default() };
     world.try_jira(off).await.unwrap();

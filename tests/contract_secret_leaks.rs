@@ -1,4 +1,4 @@
-//! Secrets with distinctive values are driven through everything that can go wrong, and looked for everywhere.
+//! Sends distinctive secrets through every failure, and searches for them everywhere.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub const REFUSALS: [u16; 9] = [400, 401, 403, 404, 409, 422, 429, 500, 503];
 async fn no_secret_in_logs_files_events_and_answers() {
     let mut world = configured().await;
     let mut told = String::new();
-    // First what no delivery is sent: a system can repeat only what it received.
+    // First without deliveries: a system can only echo what it received.
     for status in REFUSALS {
         repeat(&world, Call::Any, status, [UNSAVED_SECRET, UNSAVED_SECRET]);
         told.push_str(&unsaved(&mut world).await);
@@ -43,7 +43,7 @@ async fn no_secret_in_logs_files_events_and_answers() {
         told.push_str(&format!("{:?}", stream.next().await.unwrap()));
     }
     assert!(told.len() > 10_000);
-    // As it lies on the disk of a server that runs, the write-ahead log and all, and of one that was stopped.
+    // The files of a running server, including the WAL, and of a stopped one.
     let mut places = world.server.written();
     world.server.stop().await;
     places.extend(world.server.written());
@@ -109,7 +109,7 @@ async fn no_credential_or_key_is_written_by_any_method() {
     world.finish().await;
 }
 
-/// A key as its file has it, as it is, and in hexadecimal digits.
+/// A key in the form of its file, raw, and in hexadecimal digits.
 fn forms_of_key(text: &str) -> [Vec<u8>; 4] {
     let bytes = STANDARD.decode(text).unwrap();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -134,7 +134,7 @@ async fn configured() -> World {
     world
 }
 
-/// Everything that can be asked while the systems misbehave, as it was answered.
+/// The responses of every method while the systems misbehave.
 pub async fn everything(world: &mut World, id: &str) -> String {
     let mut told = String::new();
     for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
@@ -151,7 +151,7 @@ pub async fn everything(world: &mut World, id: &str) -> String {
     told
 }
 
-/// TestConnection of both systems with a secret that is not saved, as it was answered.
+/// The responses of TestConnection for both systems with an unsaved secret.
 async fn unsaved(world: &mut World) -> String {
     let mut told = String::new();
     let jira = v1::JiraSettings { api_token: text(UNSAVED_SECRET), ..Default::default() };
@@ -166,7 +166,7 @@ async fn unsaved(world: &mut World) -> String {
     told
 }
 
-/// From now on both systems answer so, and repeat the secret that they are sent.
+/// From now on both systems give this answer, and echo the secret.
 fn repeat(world: &World, call: Call, status: u16, secrets: [&str; 2]) {
     let users = [JIRA_USER, SERVICENOW_USER];
     for ((simulator, user), secret) in [&world.jira, &world.servicenow].into_iter().zip(users).zip(secrets) {
@@ -176,7 +176,7 @@ fn repeat(world: &World, call: Call, status: u16, secrets: [&str; 2]) {
     }
 }
 
-/// The answer of a system, or of something before it, that repeats what it was sent, in every place that is read.
+/// An answer of a system, or of an intermediary, that echoes what it received in every place that is read.
 pub fn echo(status: u16, user: &str, secret: &str) -> Reply {
     let header = STANDARD.encode(format!("{user}:{secret}"));
     let said = format!("you sent {secret} in Authorization: Basic {header}");
@@ -191,7 +191,7 @@ pub fn echo(status: u16, user: &str, secret: &str) -> Reply {
     Reply::json(status, &body).header("x-seraph-loginreason", loginreason).header("location", secret)
 }
 
-/// Every form in which a secret could stand somewhere.
+/// Every form of a secret.
 fn forms() -> Vec<String> {
     let secrets = [
         (JIRA_USER, JIRA_SECRET),

@@ -1,4 +1,4 @@
-//! Secrets in the settings: written, never read, and bound to where they were meant for.
+//! Secrets in the settings: written, never read, and bound to their destination.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use ticketing_simulator::{Profile, Vendor};
@@ -144,7 +144,7 @@ async fn secret_cannot_be_removed_while_enabled() {
 }
 
 #[tokio::test]
-async fn a_secret_of_more_than_4096_characters_is_refused() {
+async fn refuses_secret_over_4096_characters() {
     let mut world = Plan::new().start().await;
     let long = v1::JiraSettings { api_token: text("x".repeat(4_097)), ..Default::default() };
     refusal(world.try_jira(long).await).is_invalid("SETTINGS_INVALID", &["jira.api_token"]);

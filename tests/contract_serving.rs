@@ -1,4 +1,4 @@
-//! What is served beside the service: health, reflection, and what any HTTP/2 peer may send.
+//! Other served endpoints: health, reflection, and arbitrary HTTP/2 input.
 
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ async fn malformed_messages_are_invalid_arguments_of_every_method() {
     ];
     let paths = methods().into_iter().map(|(_, path)| path).chain(others.map(str::to_owned));
     for path in paths {
-        // A number that does not end.
+        // An endless varint.
         let refused = refusal(call_raw(&channel, &path, vec![0xFF]).await);
         refused.is(Code::InvalidArgument, "REQUEST_MALFORMED", &[]);
     }
@@ -136,7 +136,7 @@ async fn channel(world: &World) -> Channel {
     Endpoint::from_shared(format!("http://{}", world.server.address)).unwrap().connect().await.unwrap()
 }
 
-/// The services that are listed, and the bytes that describe ours.
+/// The listed services, and the descriptor of ours.
 async fn reflection_v1(world: &World) -> (Vec<String>, usize) {
     use tonic_reflection::pb::v1::ServerReflectionRequest;
     use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;

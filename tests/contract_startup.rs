@@ -1,4 +1,4 @@
-//! What keeps the binary from starting, each said in one line; and the files that it leaves.
+//! Failures to start, each reported in one line; and the created files.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -11,7 +11,7 @@ use ticketing_harness::{Ended, Plan, Server, World, free_address, run_program};
 const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 #[tokio::test]
-async fn a_taken_port_is_named() {
+async fn port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let folder = tempfile::tempdir().unwrap();
@@ -20,7 +20,7 @@ async fn a_taken_port_is_named() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_not_loopback_is_refused() {
+async fn refuses_exposed_address() {
     let folder = tempfile::tempdir().unwrap();
     let ended = start(&folder.path().join("data"), &["--listen=0.0.0.0:0"], &[]).await;
     says(&ended, &["--listen", "loopback"]);
@@ -57,7 +57,7 @@ async fn missing_tls_and_auth_flags_are_named() {
 }
 
 #[tokio::test]
-async fn a_lease_that_is_too_short_is_refused() {
+async fn refuses_too_short_lease() {
     let folder = tempfile::tempdir().unwrap();
     let ended = start(&folder.path().join("data"), &["--lease=1s"], &[]).await;
     says(&ended, &["--lease", "--attempt-deadline"]);
@@ -91,7 +91,7 @@ async fn refuses_data_folder_of_a_running_server() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_missing_wrong_or_malformed_is_named() {
+async fn missing_wrong_or_malformed_key_is_named() {
     let (folder, data) = stopped().await;
     let key_file = folder.path().join("other.key");
     let flag = format!("--key-file={}", key_file.display());
@@ -111,7 +111,7 @@ async fn a_key_that_is_missing_wrong_or_malformed_is_named() {
 }
 
 #[tokio::test]
-async fn a_damaged_database_is_named_and_left_as_it_is() {
+async fn corrupt_database_is_named_and_unchanged() {
     for at in [0, 4_096, 3 * 4_096] {
         let (_folder, data) = stopped().await;
         let file = data.join("ticketing.db");
@@ -149,7 +149,7 @@ async fn start(data: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Ended
     run_program(&arguments, variables).await
 }
 
-/// One line that holds all these words, and a failure.
+/// A failure, reported in one line that contains all these words.
 #[track_caller]
 fn says(ended: &Ended, words: &[&str]) {
     assert_ne!(ended.code, Some(0), "{ended:?}");
@@ -158,7 +158,7 @@ fn says(ended: &Ended, words: &[&str]) {
     assert!(words.iter().all(|word| line.contains(word)), "{words:?} in {line}");
 }
 
-/// The data of a server that was configured, worked and was stopped.
+/// The data of a server that was configured, used and stopped.
 async fn stopped() -> (TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let mut world = Plan::new().start().await;
@@ -205,7 +205,7 @@ async fn refuses_symlinks_among_its_own_files() {
 }
 
 #[tokio::test]
-async fn a_fifo_is_refused_where_a_file_is_needed() {
+async fn refuses_fifo_instead_of_file() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -225,7 +225,7 @@ async fn a_fifo_is_refused_where_a_file_is_needed() {
 }
 
 #[tokio::test]
-async fn a_data_folder_that_others_can_write_is_warned_of() {
+async fn warns_of_data_folder_that_others_can_write() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     std::fs::create_dir(&data).unwrap();

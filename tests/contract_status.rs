@@ -1,4 +1,4 @@
-//! GetStatus: what an operator needs at a glance.
+//! GetStatus: an overview for operators.
 
 use rhythmx_ticketing::v1::connection_status::Settings;
 use rhythmx_ticketing::v1::{self, ConnectionConditionKind, DeliveryState, FaultKind, TicketSystem};
@@ -98,7 +98,7 @@ async fn throttled_connection_says_until_when() {
     world.finish().await;
 }
 
-/// Jira's condition once it is of this kind: it follows the delivery by a moment.
+/// Jira's condition once it is of this kind: it follows the delivery shortly.
 async fn condition(world: &mut World, kind: ConnectionConditionKind) -> v1::ConnectionCondition {
     let wait = async {
         loop {

@@ -87,7 +87,7 @@ async fn bookmarks_advance_a_stream_without_matches() {
         }
     };
     tokio::time::timeout(PATIENCE, moved).await.expect("the token moves");
-    // A bookmark may have been made in the middle of the story, so its end is awaited too.
+    // A bookmark may be in the middle of a delivery's events, so its end is awaited too.
     let newest = Subscriber::open(&world.client, v1::StreamTicketEventsRequest::default()).await.token;
     let caught_up = async {
         while filtered.token != newest {
@@ -140,7 +140,8 @@ async fn expired_resume_token_is_out_of_range() {
     let refused = tokio::time::timeout(PATIENCE, trimmed).await.expect("old events are trimmed");
     refused.is(Code::OutOfRange, "RESUME_TOKEN_EXPIRED", &["resume_token"]);
     let oldest = &refused.metadata["oldest_token"];
-    // By now even more may be gone, and then a later token is the oldest; a stream from the oldest event never fails.
+    // By now more may be trimmed, and then a later token is the oldest; a stream from the oldest event never
+    // fails.
     Subscriber::open(&world.client, from_oldest()).await;
     assert!(!oldest.is_empty() && *oldest != old);
     world.close().await;

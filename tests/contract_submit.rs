@@ -1,4 +1,4 @@
-//! SubmitIncident: which incidents are pushed by themselves, where, and why not.
+//! SubmitIncident: auto-push and its reasons.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, DeliveryTrigger, Severity, SkipReason, TicketSystem};
 

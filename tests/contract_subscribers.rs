@@ -1,4 +1,4 @@
-//! Many subscribers, slow subscribers, and subscribers of a server that stops.
+//! Many subscribers, slow subscribers, and subscribers of a stopping server.
 
 use rhythmx_ticketing::Client;
 use rhythmx_ticketing::v1::{self, TicketSystem};
@@ -37,7 +37,7 @@ async fn slow_subscriber_is_ended_with_its_resume_token() {
     let mut world = Plan::new().with_flag("--subscriber-timeout=200ms").start().await;
     let mut slow = Subscriber::open(&with_small_window(&world).await, from_oldest()).await;
     let count = push_many(&mut world).await;
-    // Nothing is read until the server must have lost its patience; then what had got through is there to be read.
+    // Nothing is read until the subscriber timeout must have passed; then what was sent can be read.
     let ended = async {
         tokio::time::sleep(std::time::Duration::from_millis(600)).await;
         slow.end().await

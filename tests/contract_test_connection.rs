@@ -1,4 +1,4 @@
-//! TestConnection: step by step, with what to mend, and without writing anything.
+//! TestConnection: step by step, with hints, without writing.
 
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ async fn html_page_fails_the_first_check() {
 }
 
 #[tokio::test]
-async fn a_dead_port_fails_the_first_step() {
+async fn dead_port_fails_the_first_step() {
     let mut world = Plan::new().start().await;
     world.jira.stop().await;
     world.servicenow.stop().await;
@@ -154,7 +154,7 @@ async fn unsaved(world: &mut World, settings: Unsaved) -> v1::ConnectionTest {
     world.client.test_connection(request).await.unwrap().test.unwrap()
 }
 
-/// The named step is the first that failed, and says what to mend.
+/// The named step is the first that failed, with a hint.
 #[track_caller]
 fn fails_at(test: &v1::ConnectionTest, name: &str) {
     assert!(!test.passed);
@@ -169,7 +169,7 @@ async fn finish_unwritten(world: World) {
     world.finish().await;
 }
 
-/// What the last check of a test says, which passes in any case.
+/// The last check of a test, which always passes.
 async fn visibility(world: &mut World, system: TicketSystem) -> String {
     let test = saved(world, system).await;
     let last = test.checks.last().unwrap();
@@ -180,7 +180,7 @@ async fn visibility(world: &mut World, system: TicketSystem) -> String {
 async fn until_visibility(world: &mut World, system: TicketSystem, detail: &str) {
     let wait = async {
         while !visibility(world, system).await.starts_with(detail) {
-            // A server makes thirty tests a minute.
+            // A server runs thirty tests a minute.
             tokio::time::sleep(Duration::from_millis(400)).await;
         }
     };

@@ -1,4 +1,4 @@
-//! `kill -9`, again and again.
+//! Repeated `kill -9`.
 
 use std::time::Duration;
 
@@ -63,9 +63,9 @@ async fn ticket_created_during_the_crash_is_found() {
     }
 }
 
-/// A server in a process of its own, and ticket systems that sometimes do not answer.
+/// A server in its own process, and ticket systems that sometimes do not answer.
 async fn with_faults(plan: Plan) -> World {
-    // Nothing but the faults is to be too slow, on a busy machine too.
+    // Only the faults may be slow, even on a busy machine.
     let plan = plan.with_flag("--attempt-deadline=3s").with_flag("--lease=9s");
     let world = plan.in_a_process().with_flag("--concurrency=16").start().await;
     for simulator in [&world.jira, &world.servicenow] {
@@ -77,8 +77,8 @@ async fn with_faults(plan: Plan) -> World {
     world
 }
 
-/// Pushes five hundred incidents, and kills the server whenever so many tickets are there. The incidents that the server
-/// accepted; those that it did not are pushed again, as their callers would.
+/// Pushes five hundred incidents, and kills the server at certain numbers of tickets. Returns the accepted
+/// incidents; the others are pushed again, as their callers would.
 async fn push_and_kill(world: &mut World, kills: &[usize], system: TicketSystem) -> Vec<String> {
     let all = ids(PUSHES);
     let mut left = all.clone();

@@ -1,4 +1,4 @@
-//! CreateTicket on each system, and what failures make of it.
+//! CreateTicket on each system, with and without failures.
 
 use rhythmx_ticketing::v1::{DeliveryState, TicketSystem};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
@@ -42,7 +42,7 @@ async fn ticket_with_lost_answer_is_found() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_killed_delivers_what_it_had_accepted() {
+async fn killed_server_delivers_accepted_pushes() {
     let mut world = Plan::new().in_a_process().start().await;
     world.jira.stop().await;
     let answer = world.push("INC-1", TicketSystem::Jira).await;

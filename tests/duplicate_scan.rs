@@ -1,4 +1,4 @@
-//! The later searches for duplicates, and what they must not disturb; and the operator's way out of a doubt.
+//! Duplicate scans, and what they must not affect; and an operator's resolution of an unknown outcome.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const JIRA: TicketSystem = TicketSystem::Jira;
 #[tokio::test]
 async fn resend_after_unknown_outcome_is_scanned_for_duplicates() {
     let mut world = Plan::new().with_flag("--duplicate-scan-delays=400ms,500ms,600ms").start().await;
-    let id = doubtful(&mut world, "INC-1", Effect::gateway_timeout()).await;
+    let id = uncertain(&mut world, "INC-1", Effect::gateway_timeout()).await;
     let delivered = world.until(&id, DeliveryState::Delivered).await;
     assert_eq!(creates(&world.jira), 2);
     let fields = json!({ "summary": "late", "labels": [delivered.marker] });
@@ -30,7 +30,7 @@ async fn resend_after_unknown_outcome_is_scanned_for_duplicates() {
 async fn scans_and_previews_spare_a_locked_account() {
     let mut world = Plan::new().with_flag("--duplicate-scan-delays=300ms,600ms,900ms").start().await;
     for id in ["INC-1", "INC-2", "INC-3"] {
-        let id = doubtful(&mut world, id, Effect::apply_then_gateway_timeout()).await;
+        let id = uncertain(&mut world, id, Effect::apply_then_gateway_timeout()).await;
         world.until(&id, DeliveryState::Delivered).await;
     }
     world.jira.faults().push(Rule::new(
@@ -54,7 +54,7 @@ async fn scans_and_previews_spare_a_locked_account() {
 async fn hanging_search_does_not_delay_other_deliveries() {
     let mut world = Plan::new().with_flag("--duplicate-scan-delays=100ms,200ms,300ms").start().await;
     for id in ["INC-1", "INC-2", "INC-3", "INC-4"] {
-        let id = doubtful(&mut world, id, Effect::apply_then_gateway_timeout()).await;
+        let id = uncertain(&mut world, id, Effect::apply_then_gateway_timeout()).await;
         world.until(&id, DeliveryState::Delivered).await;
     }
     world.jira.faults().push(Rule::new(Call::Search, When::Always, Effect::Hang { applied: false }));
@@ -68,9 +68,9 @@ async fn hanging_search_does_not_delay_other_deliveries() {
 #[tokio::test]
 async fn operator_can_force_the_create() {
     let mut world = Plan::new().with_flag("--jira-cloud-index-bound=1h").start().await;
-    let id = doubtful(&mut world, "INC-1", Effect::gateway_timeout()).await;
+    let id = uncertain(&mut world, "INC-1", Effect::gateway_timeout()).await;
     let anyway = RetryDeliveryRequest { delivery_id: id.clone(), create_anyway: true };
-    // A look-up that is under way has the first word.
+    // A look-up in progress completes first.
     let created = async {
         loop {
             match world.client.retry_delivery(anyway.clone()).await {
@@ -88,7 +88,7 @@ async fn operator_can_force_the_create() {
 async fn login_refused_by_former_site_does_not_suspend_connection() {
     let mut world = Plan::new().with_flag("--jira-cloud-index-bound=1h").start().await;
     world.jira.set_index_lag(Duration::from_secs(3_600));
-    let id = doubtful(&mut world, "INC-1", Effect::apply_then_gateway_timeout()).await;
+    let id = uncertain(&mut world, "INC-1", Effect::apply_then_gateway_timeout()).await;
     let locked = Effect::captcha("https://jira.example/login");
     world.jira.faults().push(Rule::new(Call::Any, When::Always, locked));
     let elsewhere = ticketing_simulator::Profile::of(ticketing_simulator::Vendor::JiraCloud);
@@ -126,7 +126,7 @@ async fn missing_secret_is_reported_with_other_violations() {
     world.finish().await;
 }
 
-async fn doubtful(world: &mut World, incident: &str, faults: Effect) -> String {
+async fn uncertain(world: &mut World, incident: &str, faults: Effect) -> String {
     world.jira.faults().push(Rule::new(Call::Create, When::Next(1), faults));
     let answer = world.push(incident, JIRA).await;
     let delivery = answer.delivery.unwrap();

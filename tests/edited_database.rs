@@ -1,9 +1,9 @@
-//! A database that is edited without the key: edited rows are named and not used, and the rest works.
+//! A database that was edited without the key: edited rows are named and not used, and the rest works.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use ticketing_harness::{Edit, Plan, SECRETS, World, creates, incident, refusal, run_program, state, text};
 
-/// Nothing is sent to Jira, ServiceNow goes on, and giving the secret again mends it.
+/// Nothing is sent to Jira, ServiceNow continues, and setting the secret again repairs it.
 async fn jira_alone_is_lost(mut world: World, edit: Edit) {
     world.server.stop().await;
     world.server.edit(edit).await;
@@ -19,7 +19,7 @@ async fn jira_alone_is_lost(mut world: World, edit: Edit) {
     refusal(world.try_push(incident("INC-1"), TicketSystem::Jira).await)
         .is_precondition("CONNECTION_NOT_CONFIGURED", "jira");
     assert_eq!(state(&world.push("INC-1", TicketSystem::Servicenow).await), DeliveryState::Delivered);
-    // Other settings do not make it good again, not even after another start.
+    // Other settings do not make it trusted again, not even after another start.
     let other = v1::JiraSettings { enabled: Some(false), issue_type: text("Bug"), ..Default::default() };
     world.try_jira(other).await.unwrap();
     world.restart().await;
@@ -75,7 +75,7 @@ async fn edited_secret_list_is_refused_and_audited() {
         assert!(world.server.log().contains("ticketing audit verify"));
         let settings = world.settings();
         world.configure(settings).await;
-        // What is written down later does not cover it up.
+        // Later entries do not hide it.
         let mut administration = world.server.administration().await;
         assert!(administration.verify_audit().await.unwrap().is_err(), "{edit:?}");
         administration.close().await;
@@ -86,7 +86,7 @@ async fn edited_secret_list_is_refused_and_audited() {
 }
 
 #[tokio::test]
-async fn a_database_whose_audit_was_removed_is_refused() {
+async fn refuses_database_without_audit() {
     let mut world = Plan::new().start().await;
     world.server.stop().await;
     world.server.edit(Edit::RemoveAudit).await;

@@ -1,4 +1,4 @@
-//! Outbound access policy (SSRF protection): addresses in settings are checked, and only the operator's flags widen it.
+//! Egress policy (SSRF protection): addresses in settings are checked, and only the operator's allow list widens it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use ticketing_simulator::{Authority, Call, Certificate, Effect, Point, Rule, Whe
 use tonic::Code;
 use tonic_types::StatusExt;
 
-/// Nothing within: the flag names what is nowhere.
+/// Nothing else is called: the flag names an unused address.
 const NOWHERE: &str = "--allow-target=192.0.2.1";
 
 #[tokio::test]
@@ -151,7 +151,7 @@ async fn connection_tests_are_rate_limited_with_retry_info() {
     assert_eq!(refused.get_details_error_info().unwrap().reason, "RATE_LIMITED");
     let wait = refused.get_details_retry_info().unwrap().retry_delay.unwrap();
     assert!(wait > Duration::ZERO && wait <= Duration::from_secs(20), "{wait:?}");
-    // What is no test goes on.
+    // Deliveries continue.
     assert_eq!(state(&world.push("INC-1", TicketSystem::Jira).await), DeliveryState::Delivered);
     world.finish().await;
 }

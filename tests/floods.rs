@@ -4,7 +4,7 @@ use rhythmx_ticketing::v1::TicketSystem;
 
 use ticketing_harness::{Flood, Hostile, Plan, flood};
 
-/// By how much floods may make the memory of the server grow.
+/// Maximum growth of the server's memory by floods.
 const GROWTH: u64 = 32 * 1_024 * 1_024;
 const MAX_FRAMES: u32 = 20_000;
 

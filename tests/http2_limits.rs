@@ -1,4 +1,4 @@
-//! Limits of connections at their exact value and one beyond it, seen by peers that write their frames by hand.
+//! Connection limits at their exact value and one beyond it, by peers with handwritten frames.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const UNSUPPORTED_415: &[u8] = b"\x48\x83\x68\x2D\xFF";
 const REFUSED_STREAM: u32 = 7;
 /// An empty message.
 const EMPTY: &[u8] = &[0; 5];
-/// The peers do not take part in an orderly end.
+/// The peers do not take part in a graceful end.
 const STOPS_SOON: &str = "--shutdown-grace=1s";
 
 async fn begins(peer: &mut Hostile, stream: u32, status: &[u8]) {
@@ -29,14 +29,14 @@ async fn peer(world: &World) -> Hostile {
     Hostile::connect(&world.server.address).await.unwrap()
 }
 
-/// Whether a new connection may send so many frames that carry nothing.
+/// Whether a new connection may send this many frames without data.
 async fn may_waste(frames: usize, address: &str) -> bool {
     let mut peer = Hostile::connect(address).await.unwrap();
     let sent = peer.send(&Flood::Pings.frames(0).repeat(frames)).await;
     sent.is_ok() && peer.is_alive().await
 }
 
-/// Headers of which the list has exactly so many bytes, as RFC 9113 counts them, with those that every call has.
+/// Headers whose list has exactly this many bytes, as RFC 9113 counts them, including those of every call.
 fn headers_of(bytes: usize) -> Vec<(String, String)> {
     let counted = |name: &str, value: &str| name.len() + value.len() + 32;
     let path = "/rhythmx.ticketing.v1.TicketingService/GetStatus";
@@ -88,7 +88,7 @@ async fn connection_has_a_limit_of_concurrent_calls() {
     peer.call(7, "GetStatus", &[]).await.unwrap();
     peer.data(7, EMPTY, true).await.unwrap();
     begins(&mut peer, 7, OK).await;
-    // Another connection has its own.
+    // Another connection has its own budget.
     world.push("INC-1", TicketSystem::Jira).await;
     world.finish().await;
 }
@@ -107,7 +107,7 @@ async fn newcomers_displace_the_oldest_silent_connection() {
         assert!(peer.is_alive().await);
         peers.push(peer);
     }
-    // The limit of a peer, then the limit of all: the peer with the most gives way.
+    // The limit of a peer, then the total limit: the peer with the most connections loses one.
     for (last, gone, flag) in [(1, 0, "--max-connections-per-peer"), (3, 1, "--max-connections")] {
         let mut newcomer = Hostile::connect_from(from(last), &address).await.unwrap();
         assert!(newcomer.is_alive().await);
@@ -140,7 +140,7 @@ async fn flooding_peer_is_restricted_and_others_are_served() {
         }
     }
     assert!(floods > 5, "restricted after {floods} floods");
-    // Callers of the same address get in, and those that are in notice nothing.
+    // Callers of the same address can connect, and existing ones are unaffected.
     for _ in 0..10 {
         world.server.client().await.get_status().await.unwrap();
     }
@@ -159,12 +159,13 @@ async fn caller_may_reconnect_at_once_after_broken_connections() {
     let plan = Plan::new().in_a_process().with_flag("--max-connections-per-peer=2").with_flag(STOPS_SOON);
     let mut world = plan.start().await;
     let (internal_error, half_a_frame) = ([[0; 4], [0, 0, 0, 2]].concat(), [0, 0, 9]);
-    // One place is that of the honest caller. Were the other kept for a while each time, this would take too long.
+    // One slot is that of the honest caller. If the other were blocked for a while each time, this would take
+    // too long.
     let breaking = async {
         let mut broken = 0;
         while broken < 40 {
             let Ok(mut peer) = Hostile::connect(&world.server.address).await else { continue };
-            // The place may not be free yet.
+            // The slot may not be free yet.
             if !peer.is_alive().await {
                 continue;
             }
@@ -199,10 +200,10 @@ async fn closes_connection_past_its_age_and_grace() {
     let mut idle = peer(&world).await;
     let begun = Instant::now();
     let mut busy = peer(&world).await;
-    // Its message never comes.
+    // Its message never arrives.
     busy.call(1, "SubmitIncident", &[]).await.unwrap();
     idle.until_closed().await;
-    // It says goodbye, and goes on with what it has.
+    // It sends GOAWAY, and continues with existing streams.
     let (heard, goodbye) = (busy.until_closed().await, 0x7);
     let kept = begun.elapsed();
     assert!(kept >= age.mul_f64(0.9) + grace, "cut off after {kept:?}");
@@ -239,7 +240,7 @@ async fn answers_requests_that_are_not_grpc() {
             peer.send(&frame(0x1, 0x5, 1, &other)).await.unwrap();
             begins(&mut peer, 1, UNSUPPORTED_415).await;
         }
-        // A question of a browser: GET is 2 in the table, POST is 3.
+        // A request of a browser: GET is 2 in the table, POST is 3.
         let mut peer = peer(&world).await;
         peer.send(&frame(0x1, 0x5, 1, &[&[0x82], &head[1..]].concat())).await.unwrap();
         begins(&mut peer, 1, UNSUPPORTED_415).await;

@@ -1,4 +1,4 @@
-//! Asking twice is safe.
+//! Repeated requests.
 
 use std::collections::HashSet;
 

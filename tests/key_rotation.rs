@@ -1,4 +1,4 @@
-//! The keys that seal the stored secrets: rotated beside a running server, and cut off at every step.
+//! Encryption keys of the stored secrets: rotation with a running server, and interrupted at every step.
 
 use std::os::unix::process::ExitStatusExt;
 
@@ -11,7 +11,7 @@ const ELSEWHERE: &str = "http://127.0.0.1:9";
 const ROTATE: [&str; 2] = ["key", "rotate"];
 const ROTATE_DATA_KEY: [&str; 3] = ["key", "rotate", "--data-key"];
 
-/// What an operator's command says when it succeeds.
+/// The output of a successful offline command.
 async fn run(world: &World, arguments: &[&str]) -> String {
     let child = world.server.beside(arguments).wait_with_output();
     let output = tokio::time::timeout(PATIENCE, child).await.expect("it runs on").unwrap();
@@ -20,7 +20,7 @@ async fn run(world: &World, arguments: &[&str]) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
 
-/// What a server says that does not start with these flags.
+/// The error of a server that does not start with these flags.
 async fn refused(world: &World, flags: &[&str]) -> String {
     let mut arguments = vec!["serve".to_owned(), format!("--data={}", world.server.data().display())];
     arguments.push("--listen=127.0.0.1:0".to_owned());
@@ -98,7 +98,7 @@ async fn given_master_key_is_required_at_next_start() {
 #[tokio::test]
 async fn data_key_rotates_while_the_server_runs() {
     let mut world = Plan::new().start().await;
-    // A former connection has a secret too.
+    // A retired connection has a secret too.
     let moved = v1::JiraSettings { url: text(ELSEWHERE), api_token: text(SECRETS[0]), ..Default::default() };
     world.try_jira(moved).await.unwrap();
     let told = run(&world, &ROTATE_DATA_KEY).await;
@@ -133,7 +133,7 @@ async fn killed_rotation_loses_nothing_and_completes_on_rerun() {
         assert_eq!(child.wait().await.unwrap().signal(), Some(9));
         world.server.release();
         if point == Point::SecretResealed {
-            // The server meets secrets of both keys.
+            // The server reads secrets of both keys.
             works(&mut world, "between").await;
         }
         world.restart().await;

@@ -1,4 +1,4 @@
-//! Callers under TLS, with and without certificates of their own; callers over a Unix socket; and health on its own.
+//! Callers over TLS and mTLS; callers over a Unix socket; and a separate health listener.
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
@@ -45,13 +45,13 @@ async fn client_certificate_is_required_without_other_credentials() {
     let server = Start { flags, ..start(&trial) };
     let mut server = Server::start(server).await;
     server.client().await.get_status().await.unwrap();
-    assert!(is_let_in(&trial, &server).await);
+    assert!(is_accepted(&trial, &server).await);
     let without = TlsFiles { shows_certificate: false, ..trial.clone() };
-    assert!(!is_let_in(&without, &server).await);
-    // It trusts the right server, and shows a certificate of another authority.
+    assert!(!is_accepted(&without, &server).await);
+    // It trusts the right server, but presents a certificate of another authority.
     let stranger = another(folder.path()).await;
     std::fs::copy(trial.file("ca.pem"), stranger.file("ca.pem")).unwrap();
-    assert!(!is_let_in(&stranger, &server).await);
+    assert!(!is_accepted(&stranger, &server).await);
     server.stop().await;
 }
 
@@ -67,13 +67,13 @@ async fn certificates_reload_while_a_stream_continues() {
     world.server.hang_up().await;
     until_logged(&world, "keeping the current ones").await;
     assert!(trial.connect(&world.server.address).await.is_ok());
-    // The certificate is there before its key.
+    // The certificate is written before its key.
     std::fs::copy(new.file("server.pem"), trial.file("server.pem")).unwrap();
     world.server.hang_up().await;
     until_logged(&world, "do not make a pair: keys may not be consistent").await;
     assert!(trial.connect(&world.server.address).await.is_ok());
 
-    // Without being told to, too.
+    // Also without SIGHUP.
     std::fs::copy(new.file("server.key"), trial.file("server.key")).unwrap();
     until_logged(&world, "reloaded the TLS certificate").await;
     assert!(new.connect(&world.server.address).await.is_ok());
@@ -107,7 +107,7 @@ async fn failed_handshake_does_not_block_others() {
     let (_folder, trial) = trial().await;
     let plan = Plan::new().callers_under_tls(&trial).with_flag("--max-connections-per-peer=2");
     let mut world = plan.start().await;
-    // One place is that of the honest caller.
+    // One slot is that of the honest caller.
     let failing = async {
         for said in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\r\n\r\n"].repeat(8) {
             let mut peer = Hostile::silent(&world.server.address).await.unwrap();
@@ -118,6 +118,17 @@ async fn failed_handshake_does_not_block_others() {
         }
     };
     tokio::time::timeout(PATIENCE, failing).await.expect("there is a place again");
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn json_log_has_the_causes_of_an_error() {
+    let (_folder, trial) = trial().await;
+    let mut world = Plan::new().callers_under_tls(&trial).with_flag("--log-format=json").start().await;
+    let mut plain = Hostile::silent(&world.server.address).await.unwrap();
+    plain.send(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    until_logged(&world, r#""error":"the TLS handshake failed: received corrupt message"#).await;
     world.push("INC-1", TicketSystem::Jira).await;
     world.finish().await;
 }
@@ -353,7 +364,7 @@ fn start(trial: &TlsFiles) -> Start {
 }
 
 /// Whether anything is heard after the handshake: a client learns only then that its certificate was refused.
-async fn is_let_in(trial: &TlsFiles, server: &Server) -> bool {
+async fn is_accepted(trial: &TlsFiles, server: &Server) -> bool {
     let Ok(mut stream) = trial.tls_handshake(&server.address).await else { return false };
     let heard = tokio::time::timeout(PATIENCE, stream.read_u8()).await;
     heard.expect("the server says something, or closes").is_ok()
@@ -370,7 +381,7 @@ async fn until_logged(world: &World, words: &str) {
 }
 
 #[tokio::test]
-async fn a_server_without_certificates_goes_on_after_sighup() {
+async fn server_without_certificates_ignores_sighup() {
     let mut world = Plan::new().in_a_process().start().await;
     world.server.hang_up().await;
     world.push("INC-1", rhythmx_ticketing::v1::TicketSystem::Jira).await;

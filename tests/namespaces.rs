@@ -49,7 +49,7 @@ async fn refuses_an_incident_of_another_namespace() {
     let told = refusal::<()>(Err(refused.clone()));
     assert_eq!((told.code, told.reason), owned_by_other());
     assert!(!format!("{refused:?}").contains("soc-eu"), "{refused:?}");
-    // Even where nothing would be accepted.
+    // Even if nothing would be accepted.
     auto_push(&mut world, false).await;
     let refused = us.submit_incident(changed).await.unwrap_err();
     assert_eq!(refused_as(refused), owned_by_other());
@@ -63,7 +63,7 @@ async fn refuses_an_incident_of_another_namespace() {
 }
 
 #[tokio::test]
-async fn a_replaced_token_keeps_its_namespace() {
+async fn replaced_token_keeps_its_namespace() {
     let mut world = Plan::new().guarded().start().await;
     auto_push(&mut world, true).await;
     let mut old = member(&mut world, Some("soc-eu"), "soar", Role::Producer).await;
@@ -100,10 +100,10 @@ async fn analysts_act_on_incidents_of_all_namespaces() {
 }
 
 #[tokio::test]
-async fn a_stream_has_no_events_of_another_namespace() {
+async fn stream_has_no_events_of_another_namespace() {
     let mut world = Plan::new().guarded().start().await;
     auto_push(&mut world, true).await;
-    // Of one name, so that the name does not keep them apart.
+    // With one name, so that the name does not separate them.
     let mut eu = member(&mut world, Some("soc-eu"), "soar", Role::Producer).await;
     let mut us = member(&mut world, Some("soc-us"), "soar", Role::Producer).await;
     delivery(eu.submit_incident(incident("INC-1")).await.unwrap());
@@ -123,7 +123,7 @@ async fn a_stream_has_no_events_of_another_namespace() {
 }
 
 #[tokio::test]
-async fn a_claim_of_a_jwt_names_its_namespace() {
+async fn claim_of_a_jwt_names_its_namespace() {
     let provider = IdentityProvider::new();
     let plan = provider.believed(Plan::new()).with_flag("--jwt-namespace-claim=team");
     let mut world = plan.start().await;

@@ -1,4 +1,4 @@
-//! Streams that stay open, of every kind: how many a caller may have, and that none outlives its credential.
+//! Open streams of every kind: the limit per caller, and their end with the credential.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn reflect(channel: &Channel, token: &str) -> Result<Streaming<ServerRefle
     let mut client = ServerReflectionClient::with_interceptor(channel.clone(), Bearer(token.to_owned()));
     let message_request = Some(MessageRequest::ListServices(String::new()));
     let question = ServerReflectionRequest { host: String::new(), message_request };
-    // A caller that may ask again.
+    // A caller that may retry.
     let questions = tokio_stream::iter([question]).chain(tokio_stream::pending());
     let mut answers = client.server_reflection_info(questions).await?.into_inner();
     answers.message().await?.expect("a question is answered");
@@ -96,7 +96,7 @@ async fn all_streams_end_with_their_credential() {
 }
 
 #[tokio::test]
-async fn nothing_is_delivered_after_a_revocation() {
+async fn stream_delivers_nothing_after_revocation() {
     let mut world = Plan::new().in_a_process().guarded().start().await;
     let (_, token) = client_of(&mut world, "wall", Role::Viewer).await;
     let mut events = follow(&world, &token).await.unwrap();
@@ -133,7 +133,7 @@ async fn unread_stream_ends_with_its_credential() {
     sleeper.send(&frame(0x8, 0, 1, &65_535_u32.to_be_bytes())).await.unwrap();
     loop {
         match sleeper.next_frame().await {
-            // What was handed over before, the bookmark at the beginning, may still come.
+            // What was sent before, the initial bookmark, may still arrive.
             (0x0, 1, data) => assert!(!data.windows(5).any(|id| id == b"INC-1"), "an event was delivered"),
             (0x1, 1, _trailers) => break,
             _ => {}
@@ -160,7 +160,7 @@ async fn streams_of_every_kind_count_toward_the_limit() {
         refused.is(Code::ResourceExhausted, "TOO_MANY_STREAMS", &[]);
         assert!(refused.tells_when_to_come_back && refused.metadata["limit"] == "3", "{refused:?}");
     }
-    // What is no stream is not counted, nor are the streams of others.
+    // Unary calls do not count, nor do streams of others.
     viewer.get_status().await.unwrap();
     let (_, other) = client_of(&mut world, "other", Role::Viewer).await;
     watch(&channel, &other).await.unwrap();
@@ -202,7 +202,7 @@ async fn health_and_reflection_streams_do_not_delay_shutdown() {
     refusal::<()>(Err(last(reflected).await)).is(Code::Unavailable, "SHUTTING_DOWN", &[]);
 }
 
-/// How a stream ends.
+/// The end of a stream.
 async fn last<T: std::fmt::Debug>(mut stream: Streaming<T>) -> Status {
     let end = async {
         loop {

@@ -1,4 +1,4 @@
-//! What runs the program elsewhere: the unit for systemd, and the container file.
+//! Packaging: the systemd unit, and the container file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ fn ticketing(arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).output().unwrap()
 }
 
-/// The settings of the unit: of one that is given twice, both in turn.
+/// The settings of the unit: of a repeated one, all values.
 fn settings(unit: &str) -> BTreeMap<String, Vec<String>> {
     let mut settings = BTreeMap::<String, Vec<String>>::new();
     let lines = unit.lines().filter(|line| !line.starts_with(['#', '[']));
@@ -92,7 +92,7 @@ fn commands_in_the_unit_use_existing_flags() {
 fn systemd_verifies_the_unit_and_rates_it_safe() {
     let folder = tempfile::tempdir().unwrap();
     let unit = folder.path().join("ticketing.service");
-    // The program is not installed here, and systemd looks for it.
+    // The program is not installed here, and systemd checks for it.
     fs::write(&unit, packaged("packaging/ticketing.service").replace("/usr/bin/ticketing", PROGRAM)).unwrap();
     let analyze = |arguments: &[&str]| {
         let output = Command::new("systemd-analyze").args(arguments).arg(&unit).output().ok()?;

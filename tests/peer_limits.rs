@@ -1,4 +1,4 @@
-//! What one peer may use up: places, time and memory.
+//! Limits of one peer: connections, time and memory.
 
 use std::io::Write;
 use std::time::Duration;
@@ -15,15 +15,15 @@ use ticketing_harness::{
 
 use super::access::{call, call_raw, channel, client_of};
 
-/// By how much attacks may make the memory of the server grow.
+/// Maximum growth of the server's memory by attacks.
 const GROWTH: u64 = 32 * 1_024 * 1_024;
-/// The peers do not take part in an orderly end.
+/// The peers do not take part in a graceful end.
 const STOPS_SOON: &str = "--shutdown-grace=1s";
 const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
 
 #[tokio::test]
 async fn silent_connections_yield_to_callers_of_their_address() {
-    // One is that of a caller who is there already.
+    // One is that of a connected caller.
     let mut world = Plan::new().in_a_process().with_flag("--max-connections-per-peer=4").start().await;
     let address = world.server.address.clone();
     let mut silent = vec![];
@@ -81,7 +81,7 @@ async fn closes_connections_without_authenticated_call() {
         good.call(1, "GetStatus", &[("authorization", &bearer)]).await.unwrap();
         good.data(1, &[0; 5], true).await.unwrap();
         good.answer(1).await;
-        // A client that connects before it has anything to ask.
+        // A client that connects before its first call.
         let early = channel(&world).await;
         let mut silent = Hostile::connect(&address).await.unwrap();
         assert!(silent.is_alive().await);
@@ -118,7 +118,7 @@ async fn failed_connections_are_logged_in_summary() {
     let log = world.server.log();
     let lines = |words: &str| log.lines().filter(|line| line.contains(words)).count();
     assert_eq!(lines("the connection was closed"), 1, "{log}");
-    // One for each 5 s that this took.
+    // One per 5 s that this took.
     assert!(lines("further connections") < 10, "{log}");
     world.push("INC-1", TicketSystem::Jira).await;
     world.finish().await;
@@ -157,7 +157,7 @@ async fn exhausted_memory_budget_refuses_with_retry_info() {
     let plan = Plan::new().in_a_process().with_flag("--request-memory=8").with_flag("--request-timeout=2s");
     let mut world = plan.with_flag(STOPS_SOON).start().await;
     let mut greedy = Hostile::connect(&world.server.address).await.unwrap();
-    // Each counts as the largest that it may turn out to be.
+    // Each counts with its maximum size.
     for stream in [1, 3] {
         greedy.call(stream, "SubmitIncident", &[("grpc-encoding", "gzip")]).await.unwrap();
     }
@@ -173,7 +173,7 @@ async fn exhausted_memory_budget_refuses_with_retry_info() {
     let refused = tokio::time::timeout(PATIENCE, wait).await.expect("the memory is not bounded");
     refused.is(Code::ResourceExhausted, "BUSY", &[]);
     assert!(refused.tells_when_to_come_back);
-    // What does not arrive in time is given up.
+    // Requests that do not arrive in time are aborted.
     let wait = async { while world.client.submit_incident(incident("INC-1")).await.is_err() {} };
     tokio::time::timeout(PATIENCE, wait).await.expect("the memory comes back");
     assert!(greedy.is_alive().await);
@@ -209,12 +209,12 @@ async fn requests_that_grow_when_decoded_stay_within_the_budget() {
 }
 
 #[tokio::test]
-async fn lengths_that_are_only_declared_and_bombs_cost_no_memory() {
+async fn declared_lengths_and_bombs_use_no_memory() {
     let mut world = Plan::new().in_a_process().with_flag(STOPS_SOON).start().await;
     let before = settled(&mut world).await;
     let mut liar = Hostile::connect(&world.server.address).await.unwrap();
     for stream in (1..100).step_by(2) {
-        // 4 GiB by the header and by the prefix of the message; then 4 MiB by the prefix, of which nothing comes.
+        // 4 GiB by the header and by the prefix of the message; then 4 MiB by the prefix, without data.
         let (length, prefix) = if stream % 4 == 1 { (1_u64 << 32, [0xFF; 4]) } else { (0, [0, 0x40, 0, 0]) };
         let length = length.to_string();
         let further: &[(&str, &str)] = if stream % 4 == 1 { &[("content-length", &length)] } else { &[] };
@@ -225,7 +225,7 @@ async fn lengths_that_are_only_declared_and_bombs_cost_no_memory() {
     let bomb = bomb();
     let mut bombers = vec![];
     for _ in 0..32 {
-        // A connection may send 64 KiB before it has heard from the server.
+        // A connection may send 64 KiB before the first window update.
         let mut bomber = Hostile::connect(&world.server.address).await.unwrap();
         bomber.call(1, "SubmitIncident", &[("grpc-encoding", "gzip")]).await.unwrap();
         let pieces: Vec<_> = bomb.chunks(16_000).collect();
@@ -267,7 +267,7 @@ async fn unread_responses_are_bounded() {
     world.finish().await;
 }
 
-/// What the server has in use once it has worked.
+/// Memory of the server after it has worked.
 async fn settled(world: &mut World) -> u64 {
     for number in 0..5 {
         world.push(&format!("INC-settling-{number}"), TicketSystem::Servicenow).await;

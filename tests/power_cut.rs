@@ -1,5 +1,5 @@
-//! The power goes while the server starts for the first time, and what is on its disk is what had been synced. Where no
-//! such disk can be mounted, each test says so in a line of its own.
+//! Power cuts during the first start: only synced data survives. If no such disk can be mounted, each test
+//! prints a line of its own.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl Mounted {
         Some(Self { disk, folder })
     }
 
-    /// A server whose database is to be two new folders deep.
+    /// A server whose database folder is two new folders deep.
     fn server(&self) -> Server {
         let data = Some(self.folder.path().join("state/data"));
         Server::prepare(Start { process: true, data, ..Start::default() })
@@ -76,7 +76,7 @@ async fn next_start_succeeds_after_failed_key_write() {
     server.stop().await;
 }
 
-/// Configures Jira, and has a push accepted.
+/// Configures Jira, and pushes an incident.
 async fn accept(world: &mut World, server: &Server) -> String {
     let mut client = server.client().await;
     let jira = Some(world.jira_settings());

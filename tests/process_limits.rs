@@ -1,4 +1,4 @@
-//! What a server tells at its start of the limits of its process and of the files with its secrets.
+//! Start-up messages about process limits and the permissions of secret files.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use ticketing_harness::{PATIENCE, binary, run_program};
 use tokio::process::{Child, Command};
 
-/// What the log says last of the start.
+/// The last log message of the start.
 const STARTED: &str = "listening";
 
-/// The server over the folder `data`, started by a shell that sets its limits on open files first.
+/// The server over the folder `data`, started by a shell that sets its open file limits first.
 fn started(data: &Path, limits: &str, flags: &[&str]) -> Child {
     let log = std::fs::File::create(data.with_extension("log")).unwrap();
     Command::new("sh")
@@ -29,7 +29,7 @@ fn started(data: &Path, limits: &str, flags: &[&str]) -> Child {
         .unwrap()
 }
 
-/// What a server over the folder logged until it listened.
+/// The log of a server over the folder until it listened.
 async fn log(data: &Path) -> String {
     let wait = async {
         loop {
@@ -43,7 +43,7 @@ async fn log(data: &Path) -> String {
     tokio::time::timeout(PATIENCE, wait).await.expect("the server does not start")
 }
 
-/// The soft and the hard limit of a process on open files.
+/// The soft and hard open file limits of a process.
 fn limits(server: &Child) -> Vec<String> {
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id().unwrap())).unwrap();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();

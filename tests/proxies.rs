@@ -1,4 +1,4 @@
-//! Proxies: which login is used, and that its password is sent to the proxy only.
+//! Proxies: the login used, and that its password is sent to the proxy only.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use ticketing_simulator::{Authority, Certificate};
 const PROXY_SECRET: &str = "proxy-canary";
 const ELSEWHERE: &str = "http://127.0.0.1:9";
 
-/// Ticket systems under TLS, which alone goes through a proxy.
+/// Ticket systems over TLS, which alone use a proxy.
 struct Site {
     folder: tempfile::TempDir,
     plan: Plan,
@@ -72,7 +72,7 @@ async fn proxy_login_of_the_settings_overrides_the_operators() {
         assert_eq!(state(&world.push("INC-1", system).await), DeliveryState::Delivered);
     }
     assert!(proxy.heard_only("bot", PROXY_SECRET), "{:?}", proxy.heard());
-    // It is kept where it is not sent again, and after a restart.
+    // The stored password stays if it is not sent again, and after a restart.
     world.try_jira(v1::JiraSettings { issue_type: text("Bug"), ..Default::default() }).await.unwrap();
     world.restart().await;
     assert!(jira_view(&mut world).await.proxy_password_set_at.is_some());
@@ -166,7 +166,7 @@ async fn proxy_login_comes_from_the_operators_file() {
         panic!("not Jira's settings")
     };
     assert_eq!(view.proxy_url, url);
-    // Another way needs the token again, however it is written.
+    // Another route needs the token again, whatever its notation.
     for other in ["", "http://127.0.0.1:9"] {
         let jira = Some(v1::JiraSettings { proxy_url: text(other), ..Default::default() });
         let request = v1::ConfigureRequest { jira, ..Default::default() };

@@ -1,5 +1,5 @@
-//! A database that is restored from an older copy: what its callers and operators see. That no ticket is created twice is for
-//! the fault matrix to show.
+//! A database restored from a backup, as callers and operators see it. The fault matrix shows that no ticket
+//! is created twice.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ async fn push_after_restore_waits_and_says_why() {
     assert!(error.message.contains("searches for it first"), "{}", error.message);
     let anyway = v1::RetryDeliveryRequest { create_anyway: true, ..retrying(&delivery.id) };
     let wait = async {
-        // It is refused while a look-up is under way.
+        // It is refused during a look-up.
         while world.client.retry_delivery(anyway.clone()).await.is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -124,7 +124,7 @@ fn cloud() -> Plan {
 async fn start_again(world: &mut World) {
     world.server.start_again().await;
     world.client = world.server.client().await;
-    // What it has to say of its start is in the log when it answers.
+    // Its start-up messages are in the log when it responds.
     world.client.get_status().await.unwrap();
 }
 

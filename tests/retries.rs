@@ -1,4 +1,4 @@
-//! Failures that are certain: retried by the backoff, kept when they are too many, revived by hand.
+//! Definite failures: retried with backoff, FAILED after the last retry, redriven by operators.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn backoff_doubles_until_retries_are_exhausted() {
     let failed = world.until(&id, DeliveryState::Failed).await;
     assert_eq!((failed.failures, failed.max_retry_attempts, failed.attempts.len()), (3, 2, 3), "{failed:#?}");
     for (attempt, base) in failed.attempts.windows(2).zip([150, 300]) {
-        // Counted from the acceptance, or from the tick, a moment before the attempt began.
+        // Counted from the acceptance, or from the tick, shortly before the attempt began.
         let waited = since(attempt[0].started_at, attempt[1].started_at) + Duration::from_millis(50);
         assert!(waited >= Duration::from_millis(base), "{waited:?} after {:#?}", attempt[0]);
         assert_eq!(attempt[0].outcome(), AttemptOutcome::Failed);

@@ -110,7 +110,7 @@ async fn stream_ended_for_slowness_resumes() {
 }
 
 #[tokio::test]
-async fn a_unix_socket_is_an_address_too() {
+async fn unix_socket_is_an_address_too() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("ticketing.sock");
     let mut world = Plan::new().on_socket(&socket).with_long_deadlines().guarded().start().await;

@@ -1,5 +1,5 @@
-//! Further secrets with distinctive values, wherever they may slip out: at a proxy that lies, by a login of Data Center, by a
-//! caller's own credential, and where the program itself fails.
+//! Further distinctive secrets, wherever they may leak: through an echoing proxy, a login of Data Center, a
+//! caller's own credential, and a panic of the program.
 
 use std::io::Write;
 
@@ -17,7 +17,7 @@ const OF_OPERATOR: &str = "CANARY-proxy-of-operator-0ff1ce";
 const PERSONAL: &str = "CANARY-personal-access-token-0ff1ce";
 const IN_REACH: [&str; 3] = ["CANARY-token-in-reach", "CANARY-word-in-reach", "CANARY-proxy-in-reach"];
 
-/// All events so far, and what the commands beside the server say; the copy that they make lies beside the database.
+/// All events so far, and the output of offline commands; their backup is beside the database.
 async fn told_elsewhere(world: &mut World) -> String {
     let newest = Subscriber::open(&world.client, v1::StreamTicketEventsRequest::default()).await.token;
     let mut stream = Subscriber::open(&world.client, from_oldest()).await;
@@ -61,7 +61,7 @@ async fn proxy_login_never_leaks() {
     let mut told = format!("{both:?} {:?}", world.client.configure(both.clone()).await);
     told.push_str(&everything(&mut world, "INC-through").await);
     assert!(of_settings.heard_only("bot", OF_SETTINGS) && of_operator.heard_only("ops", OF_OPERATOR));
-    // A proxy that ends TLS answers in the place of the site, and repeats what it was sent itself.
+    // A proxy that intercepts TLS answers instead of the site, and echoes what it received.
     for status in REFUSALS {
         let sites = [
             (&world.jira, "bot", OF_SETTINGS, &of_settings),
@@ -75,7 +75,7 @@ async fn proxy_login_never_leaks() {
         told.push_str(&everything(&mut world, &format!("INC-{status}")).await);
     }
     [&world.jira, &world.servicenow].into_iter().for_each(|site| site.faults().clear());
-    // One that refuses the login repeats it in every header and on its page.
+    // One that refuses the login echoes it in every header and on its page.
     of_settings.wants("bot", "another");
     of_operator.wants("ops", "another");
     told.push_str(&everything(&mut world, "INC-407").await);

@@ -1,4 +1,4 @@
-//! SIGTERM: what is under way is brought to its end, or found again.
+//! SIGTERM: work in progress is completed, or reconciled by the next start.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn shutdown_waits_for_a_slow_create() {
     let pushing = push_in_background(&world, "INC-1");
     until_sent(&world).await;
     world.restart().await;
-    // The caller got its answer, or lost its connection; the delivery has its ticket either way.
+    // The caller got its response, or lost its connection; the delivery has its ticket either way.
     let _ = pushing.await.unwrap();
     let delivery = world.deliveries().await.remove(0);
     assert_eq!(delivery.state(), DeliveryState::Delivered, "{delivery:#?}");

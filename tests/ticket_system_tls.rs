@@ -1,4 +1,5 @@
-//! Ticket systems behind TLS: the real binary trusts what this machine trusts, and says why it trusts no other.
+//! Ticket systems over TLS: the real binary trusts the authorities of this machine, and explains why it
+//! trusts no other.
 
 use rhythmx_ticketing::v1::{AttemptOutcome, DeliveryState, FaultKind, TicketSystem};
 use ticketing_harness::{Plan, state};

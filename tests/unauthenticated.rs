@@ -1,4 +1,4 @@
-//! The limit of calls without a valid credential, and which callers it does not affect.
+//! The unauthenticated limit, and which callers it does not affect.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use super::access::{call, channel, client_of, refused_as};
 const STATUS: &str = "/rhythmx.ticketing.v1.TicketingService/GetStatus";
 const BURST: usize = 5;
 const CALLS: usize = 200;
-/// What the log says once for many calls.
+/// The summary line for many calls.
 const TOLD: &str = "refused calls without a valid credential";
 
-/// A server that lets one stranger's call through a second.
+/// A server that permits one unauthenticated call a second.
 fn plan() -> Plan {
     let plan = Plan::new().in_a_process().guarded();
     plan.with_flag("--unauthenticated-rate=1").with_flag(&format!("--unauthenticated-burst={BURST}"))
 }
 
-/// Calls again and again; how many were told that the credential is not good, and how many to come back later.
+/// Calls repeatedly. Returns how many failed with an invalid credential, and how many over the limit.
 async fn flood(channel: &Channel, credential: Option<&str>) -> (usize, usize) {
     let (mut unknown, mut later) = (0, 0);
     for _ in 0..CALLS {
@@ -67,7 +67,7 @@ async fn unauthenticated_limit_spares_valid_credentials() {
     }
     let earned = begun.elapsed().as_secs() as usize + 1;
     assert!((BURST..=BURST + earned).contains(&unknown), "{unknown} within {earned} s");
-    // One that was made while it goes on, and one that was revoked while it goes on.
+    // One token is created during this, and one is revoked.
     let (mut newcomer, _) = client_of(&mut world, "newcomer", Role::Viewer).await;
     let wait = async { while newcomer.get_status().await.is_err() {} };
     tokio::time::timeout(Duration::from_secs(5), wait).await.expect("a new token is not known");
@@ -76,7 +76,7 @@ async fn unauthenticated_limit_spares_valid_credentials() {
     administration.close().await;
     let wait = async { while wall.get_status().await.unwrap_err().code() != Code::ResourceExhausted {} };
     tokio::time::timeout(Duration::from_secs(5), wait).await.expect("a revoked token is let to the store");
-    // Who comes from elsewhere has an allowance of its own.
+    // Callers from another address have their own limit.
     let refused = call(&from_elsewhere(&world).await, STATUS, None).await.unwrap_err();
     assert_eq!(refused_as(refused), (Code::Unauthenticated, "CREDENTIAL_MISSING".to_owned()));
     let told = async {
@@ -113,7 +113,7 @@ async fn unknown_tokens_query_the_store_once_a_second() {
             code => panic!("{code:?}"),
         }
     }
-    // The allowance lets one through a second, and the list of tokens is read once a second.
+    // The limit permits one call a second, and the list of tokens is read once a second.
     let most = 2 * (begun.elapsed().as_secs() + 2);
     assert!(failed <= most, "the store was asked {failed} times");
     world.close().await;

@@ -1,4 +1,4 @@
-//! Deliveries in doubt: what proves that there is no ticket, and what does not.
+//! Deliveries of unknown outcome: what proves that there is no ticket, and what does not.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ async fn hidden_canary_keeps_absence_unproven() {
     let plan = Plan::new().with_jira(Vendor::JiraCloud, hiding);
     let plan = plan.with_flag("--attempt-deadline=300ms").with_flag("--jira-cloud-index-bound=1s");
     let mut world = plan.start().await;
-    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
-    // A witness is a ticket that was made when nothing of the doubtful send could be applied any more: after its
-    // deadline and the server bound of 60 ms.
+    let id = uncertain(&mut world, Effect::apply_then_gateway_timeout()).await;
+    // A canary is a ticket that was created when nothing of the uncertain send could be applied any more:
+    // after its deadline and the server bound of 60 ms.
     world.wait(Duration::from_millis(400)).await;
     assert_eq!(state(&world.push("INC-2", JIRA).await), DeliveryState::Delivered);
     world.wait(Duration::from_millis(2_000)).await;
@@ -37,7 +37,7 @@ async fn hidden_canary_keeps_absence_unproven() {
 #[tokio::test]
 async fn visible_canary_proves_absence() {
     let mut world = Plan::new().with_flag("--attempt-deadline=300ms").start().await;
-    let id = doubtful(&mut world, Effect::gateway_timeout()).await;
+    let id = uncertain(&mut world, Effect::gateway_timeout()).await;
     world.wait(Duration::from_millis(400)).await;
     world.push("INC-2", JIRA).await;
     let delivery = world.until(&id, DeliveryState::Delivered).await;
@@ -50,12 +50,12 @@ async fn visible_canary_proves_absence() {
 async fn nothing_is_sent_again_before_the_bounds_have_passed() {
     let plan = Plan::new().with_flag("--attempt-deadline=300ms").with_flag("--server-bound=300ms");
     let mut world = plan.with_flag("--jira-cloud-index-bound=300ms").start().await;
-    let id = doubtful(&mut world, Effect::DropBefore).await;
+    let id = uncertain(&mut world, Effect::DropBefore).await;
     world.until(&id, DeliveryState::Delivered).await;
     let requests = world.jira.requests();
     let sent: Vec<_> = requests.iter().filter(|request| request.path.ends_with("/issue")).collect();
     let apart = sent[1].at.duration_since(sent[0].at);
-    // The deadline is counted from the intent, which is a moment before the request arrives.
+    // The deadline counts from the intent, shortly before the request arrives.
     assert!(apart >= jiff::SignedDuration::from_millis(850), "sent again after {apart:?}");
     world.finish().await;
 }
@@ -69,7 +69,7 @@ async fn untrusted_search_proves_nothing() {
     ] {
         for system in [JIRA, TicketSystem::Servicenow] {
             let mut world = Plan::new().with_flag("--attempt-deadline=300ms").start().await;
-            // Something else to be returned.
+            // Another result to be returned.
             world.push("INC-0", system).await;
             let simulator = if system == JIRA { &world.jira } else { &world.servicenow };
             simulator.faults().push(Rule::new(Call::Search, When::Always, lie.clone()));
@@ -101,7 +101,7 @@ async fn one_of_two_markers_prevents_a_second_ticket() {
         let id = world.push("INC-1", TicketSystem::Servicenow).await.delivery.unwrap().id;
         world.until(&id, DeliveryState::Delivered).await;
         assert_eq!((world.servicenow.tickets().len(), creates(&world.servicenow)), (1, 1));
-        // The general check looks for the correlation_id.
+        // The general check searches for the correlation_id.
         let (ticket, marker) = (world.servicenow.tickets().remove(0), world.delivery(&id).await.marker);
         world.servicenow.set_field(&ticket.id, "correlation_id", json!(marker));
         world.finish().await;
@@ -112,7 +112,7 @@ async fn one_of_two_markers_prevents_a_second_ticket() {
 async fn account_without_project_access_proves_nothing() {
     let mut world = Plan::new().with_flag("--attempt-deadline=300ms").start().await;
     world.jira.set_index_lag(Duration::from_millis(400));
-    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
+    let id = uncertain(&mut world, Effect::apply_then_gateway_timeout()).await;
     world.jira.edit(|profile| profile.withdraw("BROWSE_PROJECTS"));
     world.wait(Duration::from_millis(1_200)).await;
     assert_eq!((world.delivery(&id).await.state(), creates(&world.jira)), (DeliveryState::Reconciling, 1));
@@ -125,14 +125,14 @@ async fn account_without_project_access_proves_nothing() {
 #[tokio::test]
 async fn label_removed_after_delivery_changes_nothing() {
     let mut world = Plan::new().with_flag("--duplicate-scan-delays=50ms,100ms,150ms").start().await;
-    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
+    let id = uncertain(&mut world, Effect::apply_then_gateway_timeout()).await;
     let delivered = world.until(&id, DeliveryState::Delivered).await;
     assert!(world.jira.remove_label(&delivered.ticket.as_ref().unwrap().key, &delivered.marker));
     until_swept(&mut world, &id, 3).await;
     let again = world.push("INC-1", JIRA).await;
     assert!(again.already_existed);
     assert_eq!((again.delivery.unwrap().ticket, creates(&world.jira)), (delivered.ticket, 1));
-    // The marker no longer stands on the ticket, which is what the general check looks for.
+    // The ticket no longer has the marker, for which the general check searches.
     let key = world.jira.tickets()[0].key.clone();
     world.jira.set_field(&key, "labels", json!([delivered.marker]));
     world.finish().await;
@@ -141,7 +141,7 @@ async fn label_removed_after_delivery_changes_nothing() {
 #[tokio::test]
 async fn duplicate_scan_keeps_the_older_ticket() {
     let mut world = Plan::new().with_flag("--duplicate-scan-delays=400ms,500ms,600ms").start().await;
-    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
+    let id = uncertain(&mut world, Effect::apply_then_gateway_timeout()).await;
     let delivered = world.until(&id, DeliveryState::Delivered).await;
     let second = add_twin(&world, &delivered.marker);
     let event = world.until_event("INC-1", TicketEventKind::DuplicateFound).await;
@@ -159,7 +159,7 @@ async fn look_up_takes_the_older_of_two_tickets() {
     let preview = PreviewTicketRequest { incident: Some(incident("INC-1")), destination: Some(JIRA.into()) };
     let marker = world.client.preview_ticket(preview).await.unwrap().ticket.unwrap().marker;
     let older = add_twin(&world, &marker);
-    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
+    let id = uncertain(&mut world, Effect::apply_then_gateway_timeout()).await;
     let delivered = world.until(&id, DeliveryState::Delivered).await;
     assert_eq!(delivered.ticket.unwrap().key, older);
     assert_eq!(delivered.duplicates.len(), 1);
@@ -168,12 +168,12 @@ async fn look_up_takes_the_older_of_two_tickets() {
 }
 
 /// A push whose create met `effect`.
-async fn doubtful(world: &mut World, effect: Effect) -> String {
+async fn uncertain(world: &mut World, effect: Effect) -> String {
     world.jira.faults().push(Rule::new(Call::Create, When::Next(1), effect));
     world.push("INC-1", JIRA).await.delivery.unwrap().id
 }
 
-/// Plays a person who copies a ticket, labels and all.
+/// Simulates a user who clones a ticket with its labels.
 fn add_twin(world: &World, marker: &str) -> String {
     world.jira.add_foreign_ticket(Map::from_iter([("labels".to_owned(), json!([marker]))]))
 }

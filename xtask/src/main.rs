@@ -31,30 +31,30 @@ struct Cli {
 enum Chore {
     /// Checks the architecture: dependencies, where SQL may be, length of files, unfinished work.
     House,
-    /// Writes what a release is made of, as CycloneDX JSON.
+    /// Writes the software bill of materials of a release, as CycloneDX JSON.
     Sbom {
         #[arg(long, default_value = "target/ticketing.cdx.json")]
         output: PathBuf,
     },
     /// Regenerates the tables in the documents, between `<!-- table: NAME -->` and `<!-- end table -->`.
     Tables {
-        /// Changes nothing, and fails if a table is stale.
+        /// Changes nothing, and fails if a table is out of date.
         #[arg(long)]
         check: bool,
     },
-    /// Tries mutated input on everything that reads what strangers send: `cargo xtask fuzz --help`.
+    /// Runs every parser of untrusted input with mutated input: `cargo xtask fuzz --help`.
     #[command(disable_help_flag = true)]
     Fuzz {
-        /// Optimizes what is built; for more than a minute.
+        /// Optimized build; for more than a minute.
         #[arg(long)]
         fast: bool,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Plays what may go wrong against the real server: `cargo xtask faults --help`.
+    /// Runs fault scenarios against the real server: `cargo xtask faults --help`.
     #[command(disable_help_flag = true)]
     Faults {
-        /// Optimizes what is built; for long histories.
+        /// Optimized build; for long histories.
         #[arg(long)]
         fast: bool,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -85,7 +85,7 @@ fn run(chore: &Chore) -> Result<()> {
     }
 }
 
-/// Builds everything first: what `faults` plays on is the `ticketing` binary beside it. Optimized are `packages` alone.
+/// Builds everything first: `faults` runs the `ticketing` binary beside it. Only `packages` are optimized.
 fn play(name: &str, packages: &[&str], fast: bool, arguments: &[String]) -> Result<()> {
     let mut build = Command::new("cargo");
     build.args(["build", "--quiet", "--locked"]);

@@ -1,8 +1,9 @@
-//! What a release is made of: a software bill of materials in CycloneDX's JSON, from what cargo has resolved and locked.
+//! The software bill of materials of a release, in CycloneDX's JSON, from the packages that cargo has
+//! resolved and locked.
 //!
-//! It holds no time and no random number, so that the same lock file makes the same bill. What is in the program is
-//! `required`; what only helped to build it (build scripts, macros, and what those need) is `excluded`, which is CycloneDX's
-//! word for what is not there at run time.
+//! It contains no time and no random number, so that the same lock file generates the same document. Packages
+//! in the program are `required`; those that only helped to build it (build scripts, macros, and what those
+//! need) are `excluded`, which is CycloneDX's term for what is not present at run time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::env;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::workspace::Workspace;
 
-/// The package whose program is released, and for which kind of machine.
+/// The released package, and its target platform.
 const PACKAGE: &str = "ticketing-server";
 const PROGRAM: &str = "ticketing";
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
@@ -33,7 +34,7 @@ struct Package {
     version: String,
     license: Option<String>,
     repository: Option<String>,
-    /// Absent: it is of this workspace.
+    /// Absent for packages of this workspace.
     source: Option<String>,
     targets: Vec<Target>,
 }
@@ -62,11 +63,11 @@ struct NodeDependency {
 
 #[derive(Deserialize)]
 struct DependencyKind {
-    /// Absent: a normal one; else "dev" or "build".
+    /// Absent for a normal one; else "dev" or "build".
     kind: Option<String>,
 }
 
-/// The packages that make the program.
+/// The packages of the program.
 struct Parts<'a> {
     packages: HashMap<&'a str, &'a Package>,
     nodes: HashMap<&'a str, &'a Node>,
@@ -148,7 +149,7 @@ impl<'a> Parts<'a> {
             .context("the server is not in the workspace")
     }
 
-    /// What is needed, at run time or at all. What tests need is neither.
+    /// What is needed, at run time or at all. Test dependencies are neither.
     fn reach(&self, root: &'a str, linked: bool) -> BTreeSet<&'a str> {
         let (mut found, mut left) = (BTreeSet::new(), vec![root]);
         while let Some(id) = left.pop() {
@@ -203,7 +204,7 @@ impl<'a> Parts<'a> {
 // === impl Package ===
 
 impl Package {
-    /// Ours are in no registry: their addresses only tell them apart.
+    /// Our packages are in no registry: their addresses only distinguish them.
     fn purl(&self) -> String {
         format!("pkg:cargo/{}@{}", self.name, self.version.replace('+', "%2B"))
     }

@@ -8,7 +8,7 @@ fn components(bill: &Value) -> Vec<&Value> {
     bill["components"].as_array().unwrap().iter().collect()
 }
 
-/// What cargo itself says is linked into the program: `name vVERSION`, a line for each.
+/// The packages that cargo itself reports as linked into the program: `name vVERSION`, one per line.
 fn linked() -> BTreeSet<String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let arguments = ["tree", "--locked", "--package", PACKAGE, "--target", PLATFORM];

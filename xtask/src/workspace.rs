@@ -1,4 +1,4 @@
-//! The workspace as the chores see it: its files, and its packages as cargo knows them.
+//! The workspace: its files, and its packages according to cargo.
 
 use std::env;
 use std::fs;
@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-/// The workspace that the current folder is in.
+/// The workspace of the current folder.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
@@ -25,11 +25,11 @@ pub(crate) struct Package {
     pub(crate) dependencies: Vec<Dependency>,
 }
 
-/// What a package says that it depends on.
+/// A declared dependency of a package.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Dependency {
     pub(crate) name: String,
-    /// Absent: a normal one; else "dev" or "build".
+    /// Absent for a normal one; else "dev" or "build".
     pub(crate) kind: Option<String>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Source {
     pub(crate) text: String,
 }
 
-/// What `cargo metadata` says.
+/// The output of `cargo metadata`.
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -67,8 +67,7 @@ impl Workspace {
         Ok(Self { root: metadata.workspace_root, packages: metadata.packages })
     }
 
-    /// The files whose names end in one of `extensions`, in the order of their paths. What is built or installed is
-    /// left out, and so is what is hidden.
+    /// The files with one of `extensions`, ordered by path. Excludes hidden, built and installed files.
     pub(crate) fn files(&self, extensions: &[&str]) -> Result<Vec<Source>> {
         let mut found = Vec::new();
         let mut folders = vec![self.root.clone()];

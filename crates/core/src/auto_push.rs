@@ -1,4 +1,4 @@
-//! Auto-push: which incidents become tickets by themselves.
+//! Auto-push: which incidents are pushed without a request for a ticket.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,15 +8,15 @@ use crate::system::System;
 /// The rule, as configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AutoPush {
-    /// Off by default: tickets are then made by hand only.
+    /// Off by default: then tickets are created on request only.
     pub enabled: bool,
-    /// The least severity that is pushed.
+    /// Minimum severity.
     pub minimum_severity: Severity,
-    /// Where to; each system at most once.
+    /// Target systems, each at most once.
     pub systems: Vec<System>,
 }
 
-/// What the rule says of one incident.
+/// The verdict of the rule on one incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Push,
@@ -28,7 +28,7 @@ pub enum Verdict {
 pub enum SkipReason {
     /// Auto-push is switched off.
     Disabled,
-    /// The severity is under the threshold.
+    /// The severity is below the threshold.
     BelowThreshold { severity: Severity, minimum: Severity },
     /// The system is not among the targets of auto-push.
     NotATarget,
@@ -47,7 +47,7 @@ impl Default for AutoPush {
 }
 
 impl AutoPush {
-    /// Whether an incident of this severity goes to `system` by itself.
+    /// Whether auto-push sends an incident of this severity to `system`.
     #[must_use]
     pub fn verdict(&self, severity: Severity, system: System) -> Verdict {
         let minimum = self.minimum_severity;
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn by_default_nothing_is_pushed() {
+    fn auto_push_is_off_by_default() {
         let rule = AutoPush::default();
         assert_eq!(rule.verdict(Severity::Critical, System::Jira), Verdict::Skip(SkipReason::Disabled));
     }

@@ -1,4 +1,4 @@
-//! Cleaning text that others wrote, so that what a reader sees is what is there.
+//! Cleans text from untrusted sources, so that a reader sees exactly what the text contains.
 //!
 //! Attackers reorder names with bidirectional controls and hide text in characters without a glyph (MITRE ATT&CK
 //! T1036.002). One rule holds for tickets in every ticket system, for lists and for logs:
@@ -16,20 +16,20 @@ const ZERO_WIDTH_JOINER: char = '\u{200d}';
 const KEYCAP: char = '\u{20e3}';
 const BLACK_FLAG: char = '\u{1f3f4}';
 const CANCEL_TAG: char = '\u{e007f}';
-/// The longest code of a region in the flag of one, for example `gbsct` for Scotland.
+/// Maximum length of a region code in a flag sequence, for example `gbsct` for Scotland.
 const MAX_FLAG_TAGS: usize = 6;
 
-/// A cleaned text, and what that changed.
+/// A cleaned text, and what was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cleaned<'a> {
     pub text: Cow<'a, str>,
-    /// How many characters were removed. Line breaks of other kinds do not count.
+    /// Number of removed characters. Normalized line breaks do not count.
     pub removed: usize,
-    /// How many bidirectional controls were made visible.
+    /// Number of bidirectional controls that were made visible.
     pub shown: usize,
 }
 
-/// What becomes of a character.
+/// How a character is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Visible,
@@ -90,21 +90,21 @@ pub fn clean(text: &str) -> Cleaned<'_> {
     Cleaned { text: Cow::Owned(out), removed, shown }
 }
 
-/// Whether a reader would see nothing of the text.
+/// Whether the text is invisible to a reader.
 #[must_use]
 pub fn is_blank(text: &str) -> bool {
     // A blank Braille pattern has a width and no dots.
     text.chars().all(|c| c.is_whitespace() || c == '\u{2800}' || class(c) != Class::Visible)
 }
 
-/// Whether a character leaves no trace on a screen: whatever [`clean`] removes or makes visible where it stands alone, line
-/// breaks and tabs. Other white space is none of them.
+/// Whether a character is invisible: everything that [`clean`] removes or makes visible where it occurs
+/// alone, line breaks and tabs. Other white space does not count.
 #[must_use]
 pub fn is_invisible(c: char) -> bool {
     c.is_control() || class(c) != Class::Visible
 }
 
-/// Characters that need no look at their neighbors: most of all text.
+/// Characters that can be classified without their neighbors: most text.
 fn is_plain(c: char) -> bool {
     matches!(c, '\n' | '\t' | ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2ff}')
 }
@@ -152,7 +152,7 @@ fn is_ignorable(c: char) -> bool {
     )
 }
 
-/// Whether a joiner does something between its neighbors: it makes one emoji of two, or shapes letters.
+/// Whether a joiner has an effect between its neighbors: it combines emoji, or shapes letters.
 fn joins(previous: Option<char>, joiner: char, next: Option<char>) -> bool {
     let Some(previous) = previous else { return false };
     let emoji = |c: char| is_pictographic(c) || matches!(c, '\u{fe0f}');
@@ -161,7 +161,8 @@ fn joins(previous: Option<char>, joiner: char, next: Option<char>) -> bool {
     makes_emoji || shapes || is_virama(previous)
 }
 
-/// Whether a selector has a character to vary; no text can be hidden in a run of selectors.
+/// Whether a selector follows a character that has variants. A run of selectors cannot hide text, because only
+/// the first counts.
 fn selects(previous: Option<char>, selector: char, next: Option<char>) -> bool {
     let Some(previous) = previous else { return false };
     match selector {
@@ -172,7 +173,7 @@ fn selects(previous: Option<char>, selector: char, next: Option<char>) -> bool {
     }
 }
 
-/// The tags after a black flag that make it the flag of a region; empty where they are not such a sequence.
+/// The tags after a black flag that make it the flag of a region; empty if they are not such a sequence.
 fn flag_tags(rest: &str) -> &str {
     let code =
         rest.chars().take_while(|c| matches!(c, '\u{e0030}'..='\u{e0039}' | '\u{e0061}'..='\u{e007a}'));
@@ -184,7 +185,7 @@ fn flag_tags(rest: &str) -> &str {
     }
 }
 
-/// The blocks that hold emoji.
+/// The Unicode blocks of emoji.
 fn is_pictographic(c: char) -> bool {
     matches!(
         c,
@@ -207,8 +208,8 @@ fn is_pictographic(c: char) -> bool {
     )
 }
 
-/// The scripts whose letters are shaped by joiners: Arabic and its kin, the scripts of India, Tibetan, Burmese, Khmer,
-/// Mongolian.
+/// Scripts whose letters joiners shape: Arabic and related scripts, the scripts of India, Tibetan, Burmese,
+/// Khmer, Mongolian.
 fn is_of_joining_script(c: char) -> bool {
     let block = matches!(
         c,
@@ -225,7 +226,7 @@ fn is_of_joining_script(c: char) -> bool {
     block && class(c) == Class::Visible
 }
 
-/// The vowel killers of the Indian scripts, which a joiner may follow at the end of a word.
+/// Virama signs of Indic scripts, which a joiner may follow at the end of a word.
 fn is_virama(c: char) -> bool {
     matches!(u32::from(c), 0x94d | 0x9cd | 0xa4d | 0xacd | 0xb4d | 0xbcd | 0xc4d | 0xccd | 0xd4d | 0xdca)
 }
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn removes_joiners_and_selectors_that_do_nothing() {
+    fn removes_joiners_and_selectors_without_effect() {
         let table = [
             ("pass\u{200d}word", "password"),
             ("\u{200c}x\u{200d}", "x"),

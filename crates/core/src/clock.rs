@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-/// Where the time comes from. The server has the one real clock; tests bring their own.
+/// A source of time. The server has the only real clock; tests use simulated ones.
 pub trait Clock: Send + Sync + std::fmt::Debug {
-    /// The present moment.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }
 

@@ -1,4 +1,4 @@
-//! What the ticket says: led by what an analyst woken at night needs, then the evidence.
+//! The content of a ticket: first what an on-call analyst needs, then the evidence.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::risk::Severity;
 use crate::system::Adjustment;
 use crate::text::{Limit, single_line};
 
-/// How many firing rules a ticket shows.
+/// Maximum number of firing rules in a ticket.
 pub const TOP_FIRING_RULES: usize = 10;
 
-/// The content of an incident's ticket, in text that reads as it is: see [`clean`].
+/// The content of an incident's ticket, as cleaned text: see [`clean`].
 #[derive(Debug, Clone)]
 pub struct Content {
     incident: IncidentFields,
     cleaning: Cleaning,
 }
 
-/// What cleaning an incident changed: how many characters, in which fields.
+/// What cleaning an incident changed: number of characters, by field.
 #[derive(Debug, Clone, Default)]
 struct Cleaning {
     removed: Changes,
@@ -50,7 +50,7 @@ impl Content {
         Self { incident, cleaning }
     }
 
-    /// The summary line: severity, who, what, how bad; within `limit`, on one line.
+    /// The summary: severity, actor, reason, score; within `limit`, on one line.
     #[must_use]
     pub fn summary(&self, limit: Limit) -> String {
         let incident = &self.incident;
@@ -61,7 +61,9 @@ impl Content {
             rule => rule,
         };
         let score = number(incident.risk.score);
-        let (kind, name, id) = (actor.kind.as_str(), actor.name.as_str(), incident.id.as_str());
+        let kind = actor.kind.as_str();
+        let name = actor.name.as_str();
+        let id = incident.id.as_str();
         let tail = format!(" (risk {score}, {id})");
         let head = single_line(&format!("[{severity}] {kind} {name}: {what}"));
         limit.shorten(&format!("{}{tail}", limit.beside(&tail).shorten(&head)))
@@ -84,7 +86,7 @@ impl Content {
         Document { sections: sections.into_iter().flatten().collect() }
     }
 
-    /// Where the rest of a text is that was cut, to stand in the ticket.
+    /// Text in the ticket that says where the rest of a cut text is.
     #[must_use]
     pub fn elsewhere(&self) -> String {
         match self.incident.url {
@@ -93,7 +95,7 @@ impl Content {
         }
     }
 
-    /// What cleaning changed, said of the ticket's field `field`; `None` if it changed nothing.
+    /// What cleaning changed, as an adjustment of the ticket's field `field`; `None` if it changed nothing.
     #[must_use]
     pub fn cleaned(&self, field: &str) -> Option<Adjustment> {
         let Cleaning { removed, shown } = &self.cleaning;
@@ -109,7 +111,7 @@ impl Content {
 // === impl Cleaning ===
 
 impl Cleaning {
-    /// The cleaned text, if it is another one.
+    /// The cleaned text, if it differs.
     fn clean(&mut self, field: &str, text: &str) -> Option<String> {
         let cleaned = clean(text);
         self.removed.add(field, cleaned.removed);
@@ -138,7 +140,7 @@ impl Changes {
     }
 }
 
-/// Who is affected, severity, reasons, time, and the link to RhythmX.
+/// Actor, severity, reasons, time, and the link to RhythmX.
 fn headline(incident: &IncidentFields) -> Section {
     let lines = [
         Some(lead(incident)),
@@ -171,7 +173,7 @@ fn lead(incident: &IncidentFields) -> Vec<Inline> {
     lead
 }
 
-/// The factors that weigh most.
+/// The factors with the highest weight.
 fn reasons(incident: &IncidentFields) -> Option<String> {
     let mut factors: Vec<_> = incident.risk.factors.iter().collect();
     factors.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -180,13 +182,15 @@ fn reasons(incident: &IncidentFields) -> Option<String> {
 }
 
 fn story(incident: &IncidentFields) -> String {
-    let (activity, timeline) = (&incident.activity, &incident.timeline);
+    let activity = &incident.activity;
+    let timeline = &incident.timeline;
     let cases = match activity.threat_case_count {
         0 => String::new(),
         cases => format!(" and {}", count(cases, "threat case")),
     };
     let sla = incident.sla.as_ref().map(|sla| {
-        let (status, consumed) = (sla.status.as_str().to_lowercase(), number(sla.percent_consumed));
+        let status = sla.status.as_str().to_lowercase();
+        let consumed = number(sla.percent_consumed);
         format!(" SLA {status}: {consumed} % of {} consumed.", duration(sla.target))
     });
     format!(
@@ -302,7 +306,7 @@ fn tone(severity: Severity) -> Tone {
     }
 }
 
-/// At most two decimals, never rounded up: a score of 84.999 must not read as 85.
+/// At most two decimals, never rounded up: 84.999 must not read as 85.
 fn number(value: f64) -> String {
     let text = format!("{:.2}", (value * 100.0).floor() / 100.0);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -375,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn content_is_clean_and_says_what_was_changed() {
+    fn content_is_cleaned_and_reports_changes() {
         let content = content("invoice\u{202e}fdp.exe", "by \u{200b}alice\u{2066}", "a\u{fffe}\r\nb\0");
         assert_eq!(
             content.summary(Limit::NONE),

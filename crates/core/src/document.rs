@@ -1,23 +1,23 @@
-//! The ticket's content as structure: sections of paragraphs, facts, lists, tables and prose. Each ticket system renders
-//! it in its own markup. All text in it is data and must be escaped by the renderer.
+//! The content of a ticket as structure: sections of paragraphs, facts, lists, tables and prose. Each adapter
+//! renders it in its system's markup. All text is data, which the renderer must escape.
 
-/// A whole ticket description.
+/// A complete ticket description.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Document {
     pub sections: Vec<Section>,
 }
 
-/// A part of the description that stays or goes as a whole; only prose is ever cut.
+/// A part of the description that is kept or dropped as a whole; only prose is ever cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
     pub topic: Topic,
     pub blocks: Vec<Block>,
 }
 
-/// What a section is about, in the order in which a reader meets the sections.
+/// The topic of a section, in reading order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
-    /// Who is affected, severity, time, and the link to RhythmX. It has no title.
+    /// Actor, severity, time, and the link to RhythmX. It has no title.
     Headline,
     Risk,
     Activity,
@@ -26,9 +26,9 @@ pub enum Topic {
     FiringRules,
     Mitre,
     InvestigationNotes,
-    /// What was left out for want of room.
+    /// What was omitted for length.
     Omissions,
-    /// The marker, where it cannot be a label.
+    /// The marker, if it cannot be a label.
     Marker,
 }
 
@@ -58,24 +58,24 @@ pub struct Table {
     pub rows: Vec<Vec<Vec<Inline>>>,
 }
 
-/// A piece of a line. None of its texts has a line break.
+/// A span of a line. Its texts contain no line breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inline {
     Text(String),
     Strong(String),
-    /// A word that should catch the eye, coloured where the system can.
+    /// An emphasized word, colored if the system supports it.
     Badge {
         text: String,
         tone: Tone,
     },
-    /// A link; the address was checked to be http or https.
+    /// A link with an http or https address.
     Link {
         text: String,
         url: url::Url,
     },
 }
 
-/// How a badge should look.
+/// The color of a badge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     Alarming,
@@ -87,7 +87,7 @@ pub enum Tone {
 // === impl Topic ===
 
 impl Topic {
-    /// The title above the section, if it has one.
+    /// The title of the section, if any.
     #[must_use]
     pub fn title(self) -> Option<&'static str> {
         match self {
@@ -102,8 +102,8 @@ impl Topic {
         }
     }
 
-    /// How much the section is worth when room is short: the least worth goes first. The headline and the marker never
-    /// go.
+    /// Rank of the section when space is short: the lowest is dropped first. The headline and the marker are
+    /// never dropped.
     #[must_use]
     pub fn worth(self) -> u8 {
         match self {
@@ -130,7 +130,7 @@ impl Inline {
         Self::Strong(crate::text::single_line(text.as_ref()))
     }
 
-    /// With a space before and after, for text between other pieces of a line.
+    /// With a space before and after, for use between other spans.
     #[must_use]
     pub fn padded(self) -> Self {
         match self {
@@ -139,7 +139,7 @@ impl Inline {
         }
     }
 
-    /// The words, without their looks.
+    /// The text without formatting.
     #[must_use]
     pub fn plain(&self) -> &str {
         match self {

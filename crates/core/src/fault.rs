@@ -1,4 +1,4 @@
-//! What went wrong between us and a ticket system, and what that means for the ticket.
+//! Failures of calls to ticket systems, and what they mean for the ticket.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clean::clean;
 
-/// The kinds of failure, named after what was observed. What each means is decided here, once.
+/// The kinds of failure, named after what was observed. Their meaning is decided here, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FaultKind {
@@ -15,85 +15,86 @@ pub enum FaultKind {
     NotPermitted,
     /// The host name did not resolve.
     Dns,
-    /// No connection: refused, unreachable, or not made in time.
+    /// Connection refused, host unreachable, or no connection in time.
     Connect,
-    /// No trusted TLS session.
+    /// The TLS handshake failed.
     Tls,
     /// The settings cannot work: no such project, issue type, table or assignment group.
     Misconfigured,
-    /// The request was never begun: its send deadline had passed.
+    /// The request did not begin: its send deadline had passed.
     TooLate,
-    /// 400, 422 and other refusals of the ticket itself.
+    /// 400, 422 and other refusals of the ticket.
     Rejected,
-    /// 401, or any other way to say that the login failed.
+    /// 401, or another sign that the login failed.
     Unauthorized,
-    /// 403: the account may not do this.
+    /// 403: the account lacks a permission.
     Forbidden,
-    /// The account is locked: a CAPTCHA or lock-out that more tries would only lengthen.
+    /// The account is locked: a CAPTCHA or lock-out that further attempts would prolong.
     LockedOut,
-    /// 404 or 410: the address or the project is not there, or not for us.
+    /// 404 or 410: the address or the project does not exist, or is not visible to the account.
     NotFound,
-    /// 413: larger than the system takes.
+    /// 413: the request is too large.
     TooLarge,
-    /// 429: slow down.
+    /// 429: rate limited.
     RateLimited,
-    /// No answer in time after the request had begun.
+    /// No reply in time after the request had begun.
     TimedOut,
     /// The connection broke after the request had begun.
     ConnectionLost,
-    /// 3xx: the answer points elsewhere; it is never followed.
+    /// 3xx: a redirect, which is never followed.
     Redirected,
-    /// 409: a conflict, which may be with ourselves.
+    /// 409: a conflict, possibly with an earlier request of ours.
     Conflict,
-    /// 408 or 5xx: the server, or something before it, gave up.
+    /// 408 or 5xx: the server, or an intermediary, failed.
     ServerError,
-    /// An answer that cannot be trusted: wrong shape, cut short, too large, or of a foreign system.
+    /// An untrustworthy reply: malformed, truncated, too large, or from another system.
     UnreadableReply,
-    /// The instance sleeps or shows a page meant for people.
+    /// The instance is hibernating, or returned an HTML page.
     Dormant,
-    /// 202: taken, and perhaps dropped.
+    /// 202: accepted, but possibly dropped.
     Dropped,
-    /// Nothing went wrong on the way: the store was restored from a backup, and the ticket may have been made after the copy.
+    /// No call failed: the store was restored from a backup, and the ticket may have been created after the
+    /// backup.
     Restored,
 }
 
-/// Whether a create that failed may still have made a ticket.
+/// Whether a failed create may have created a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Certainty {
-    /// No ticket was made.
+    /// Definite failure: no ticket was created.
     Definite,
-    /// A ticket may have been made.
+    /// Unknown outcome: a ticket may have been created.
     Ambiguous,
 }
 
-/// What a failure concerns.
+/// The scope of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// This ticket alone: others may pass.
+    /// This ticket alone: others may succeed.
     Ticket,
     /// The whole target: other deliveries would fail in the same way.
     Target,
 }
 
-/// One failure, with what its reader can do about it. It never holds a secret, a header or a body of ours.
+/// A failure, with a hint for its reader. Never contains a secret, a header or a body that we sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     pub kind: FaultKind,
-    /// The HTTP status, where there was one.
+    /// The HTTP status, if any.
     pub status: Option<u16>,
-    /// What happened, with the vendor's own words; at most 500 characters.
+    /// What happened, including the vendor's message; at most 500 characters.
     pub message: String,
-    /// What to mend, in one sentence of at most 1,000 characters; empty where nothing can be done but wait.
+    /// How to fix it, in one sentence of at most 1,000 characters; empty if waiting is the only remedy.
     pub hint: String,
-    /// The least time the vendor asked us to stay away.
+    /// The minimum delay that the vendor requested.
     pub retry_after: Option<Duration>,
 }
 
 // === impl FaultKind ===
 
 impl FaultKind {
-    /// Every kind, for tables and tests.
+    /// Every kind.
     pub const ALL: [Self; 22] = [
         Self::NotPermitted,
         Self::Dns,
@@ -119,8 +120,8 @@ impl FaultKind {
         Self::Restored,
     ];
 
-    /// The kind of an HTTP status that is not the success the vendor documents. A status that no vendor documents as a
-    /// refusal counts as an unknown outcome: a look-up is cheaper than a second ticket.
+    /// The kind of an HTTP status other than the documented success. A status that no vendor documents as a
+    /// refusal counts as an unknown outcome: a look-up is cheaper than a duplicate ticket.
     #[must_use]
     pub fn of_status(status: u16) -> Self {
         match status {
@@ -192,7 +193,7 @@ impl FaultKind {
         }
     }
 
-    /// Whether the vendor counts it among the refused logins of an account.
+    /// Whether the vendor counts it as a failed login of the account.
     #[must_use]
     pub fn is_login_refused(self) -> bool {
         matches!(self, Self::Unauthorized | Self::LockedOut)
@@ -256,8 +257,8 @@ impl Fault {
         self
     }
 
-    /// Whether other deliveries may fail in the same way: the failure is of the target, or a refusal of one ticket with a status that a target in
-    /// trouble answers, too (401, 403, 404).
+    /// Whether other deliveries may fail in the same way: the failure concerns the target, or refused one
+    /// ticket with a status that a failing target also returns (401, 403, 404).
     #[must_use]
     pub fn may_be_of_target(&self) -> bool {
         self.kind.scope() == Scope::Target || matches!(self.status, Some(401 | 403 | 404))
@@ -285,7 +286,7 @@ impl std::error::Error for Fault {}
 mod tests {
     use super::*;
 
-    /// The statuses whose refusal can be believed. All others leave an unknown outcome.
+    /// The statuses that prove a refusal. All others leave an unknown outcome.
     const DEFINITE: [u16; 16] =
         [400, 401, 402, 403, 404, 405, 406, 410, 411, 413, 414, 415, 422, 429, 431, 0];
 
@@ -328,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_has_a_name_of_its_own() {
+    fn fault_kinds_have_distinct_names() {
         let names: std::collections::HashSet<_> = FaultKind::ALL.iter().map(|kind| kind.as_str()).collect();
         assert_eq!(names.len(), FaultKind::ALL.len());
     }

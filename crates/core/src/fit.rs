@@ -1,31 +1,31 @@
-//! Fitting a document into a limit on its rendered form.
+//! Fits a document into a length limit of its rendered form.
 //!
-//! Whole sections come before broken ones: the sections of least worth go first, and the first that has to go is kept in
-//! part if it is prose. What was left out is said in the document itself, within the same limit.
+//! Drops whole sections before cutting one: the lowest-ranked sections first, and the first dropped one is
+//! kept in part if it is prose. The document itself lists the omissions, within the same limit.
 
 use crate::document::{Block, Document, Inline, Section, Topic};
 use crate::text::{Limit, longest_prefix};
 
-/// A part of a section that is not worth showing alone.
+/// Minimum length of a partial section.
 const MIN_KEPT_GRAPHEMES: usize = 200;
 
-/// A document that keeps to its limit, and what that cost.
+/// A document within its limit, and the omissions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fitted {
     pub document: Document,
     pub omissions: Vec<Omission>,
 }
 
-/// A section that was left out or cut.
+/// A section that was dropped or cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Omission {
     pub topic: Topic,
-    /// How many characters of its text were kept, and how many there were; `None` where all of it went.
+    /// Number of characters kept, and in total; `None` if all of it was dropped.
     pub cut: Option<(usize, usize)>,
 }
 
-/// The most of `document` that `limit` allows once it is rendered. `elsewhere` tells the reader where the rest is, for
-/// example "see the incident in RhythmX". Sections are never cut when `whole_only`.
+/// As much of `document` as `limit` allows once rendered. `elsewhere` tells the reader where the rest is, for
+/// example "see the incident in RhythmX". With `whole_only`, sections are never cut.
 pub fn fit(
     document: &Document,
     limit: Limit,
@@ -54,7 +54,7 @@ pub fn fit(
     Fitted { document: with_notice(&kept, &omissions, elsewhere), omissions }
 }
 
-/// The sections of `document` that `omissions` says are not, or not wholly, shown: for a second place to put them.
+/// The sections of `document` that `omissions` lists as dropped or cut, for placement elsewhere.
 #[must_use]
 pub fn omitted(document: &Document, omissions: &[Omission]) -> Document {
     let gone = |section: &&Section| omissions.iter().any(|omission| omission.topic == section.topic);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_fits_is_left_as_it_is() {
+    fn fitting_document_is_unchanged() {
         let document = document("notes");
         assert_eq!(fitted(&document, 100_000, false), Fitted { document, omissions: vec![] });
     }
@@ -184,7 +184,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_notes_the_limit_holds(notes in "\\PC{0,3000}", limit in 1_200_usize..4_000) {
+        fn fits_any_notes_into_the_limit(notes in "\\PC{0,3000}", limit in 1_200_usize..4_000) {
             let fitted = fitted(&document(&notes), limit, false);
             prop_assert!(Limit::utf16(limit).allows(&render(&fitted.document)));
         }

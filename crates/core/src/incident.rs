@@ -1,4 +1,4 @@
-//! The incident, as RhythmX hands it over.
+//! The incident, as received from RhythmX.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -25,17 +25,17 @@ pub mod limits {
     pub const INVESTIGATION_NOTES: usize = 65_536;
 }
 
-/// An incident whose every field was checked. There is no other way to have one than [`Incident::try_new`].
+/// A validated incident. [`Incident::try_new`] is the only constructor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Incident(IncidentFields);
 
-/// What an incident is made of.
+/// The fields of an incident.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IncidentFields {
-    /// RhythmX's own id: 1 to 128 of `A-Z a-z 0-9 . _ : -`.
+    /// The ID in RhythmX: 1 to 128 of `A-Z a-z 0-9 . _ : -`.
     pub id: String,
-    /// The way back to the incident in RhythmX.
+    /// Link to the incident in RhythmX.
     pub url: Option<Url>,
     pub actor: Actor,
     pub risk: Risk,
@@ -49,12 +49,12 @@ pub struct IncidentFields {
     pub investigation_notes: String,
 }
 
-/// Who or what the incident is about.
+/// The subject of the incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     pub name: String,
     pub kind: ActorKind,
-    /// The entity it belongs to, for example a domain account or an asset tag; may be empty.
+    /// The entity of the actor, for example a domain account or an asset tag; may be empty.
     pub entity: String,
 }
 
@@ -66,52 +66,52 @@ pub enum ActorKind {
     Ip,
 }
 
-/// How bad it is.
+/// The risk of the incident.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Risk {
     /// 0 to 100.
     pub score: f64,
-    /// As RhythmX assigned it; where absent, it follows from the score.
+    /// As assigned by RhythmX; if absent, derived from the score.
     pub level: Option<RiskLevel>,
     /// At most seven.
     pub factors: Vec<RiskFactor>,
 }
 
-/// One of the factors that the score is made of.
+/// A factor of the risk score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RiskFactor {
     pub name: String,
     /// 0 to 100.
     pub score: f64,
-    /// Why, in a sentence; may be empty.
+    /// An explanation in one sentence; may be empty.
     pub detail: String,
 }
 
-/// What was seen.
+/// The observed activity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Activity {
     pub alarm_count: u32,
     pub threat_case_count: u32,
     pub unique_rule_count: u32,
-    /// The rule that weighs most; may be empty.
+    /// The rule with the highest weight; may be empty.
     pub primary_rule: String,
 }
 
-/// Since when, until when.
+/// The time range of the alerts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline {
     pub first_alert: Timestamp,
     pub last_alert: Timestamp,
-    /// How long the actor was active within that time; where absent, all of it.
+    /// How long the actor was active in that range; if absent, all of it.
     pub active_duration: Option<Duration>,
 }
 
-/// The service-level agreement the incident is under.
+/// The service-level agreement of the incident.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sla {
     pub target: Duration,
     pub status: SlaStatus,
-    /// 0 and up; over 100 once breached.
+    /// 0 or more; over 100 once breached.
     pub percent_consumed: f64,
 }
 
@@ -135,7 +135,7 @@ pub struct MitreEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FiringRule {
     pub name: String,
-    /// How often; at least 1.
+    /// Number of alerts; at least 1.
     pub count: u32,
     pub severity: Option<Severity>,
 }
@@ -143,10 +143,11 @@ pub struct FiringRule {
 // === impl Incident ===
 
 impl Incident {
-    /// Checks every field; `path` is what the contract calls the incident, for example `incident`.
+    /// Validates every field; `path` is the field path of the incident in the contract, for example
+    /// `incident`.
     ///
     /// # Errors
-    /// All violations at once, each with its field path.
+    /// All violations, each with its field path.
     pub fn try_new(fields: IncidentFields, path: &str) -> Result<Self, Violations> {
         let mut violations = Violations::default();
         fields.check(path, &mut violations);
@@ -171,13 +172,14 @@ impl IncidentFields {
         Severity::of_score(self.risk.score)
     }
 
-    /// The risk level that was given, else the one that the score implies.
+    /// The given risk level, else the one derived from the score.
     #[must_use]
     pub fn risk_level(&self) -> RiskLevel {
         self.risk.level.unwrap_or_else(|| self.severity().into())
     }
 
-    /// Replaces every free text by what `change` makes of it; `change` is given the path of the field within the incident.
+    /// Replaces every free text with the result of `change`, which receives the text's field path within the
+    /// incident.
     pub fn change_texts(&mut self, mut change: impl FnMut(&str, &mut String)) {
         change("actor.name", &mut self.actor.name);
         change("actor.entity", &mut self.actor.entity);
@@ -250,7 +252,7 @@ impl Risk {
 // === impl Timeline ===
 
 impl Timeline {
-    /// The active duration that was given, else the time between the first and the last alert.
+    /// The given active duration, else the time between the first and the last alert.
     #[must_use]
     pub fn active(&self) -> Duration {
         let span = || self.last_alert.duration_since(self.first_alert).unsigned_abs();
@@ -405,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn text_at_the_limit_passes_and_one_character_more_does_not() {
+    fn accepts_text_at_limit_and_refuses_longer() {
         let mut exact = fields();
         exact.investigation_notes = "é".repeat(limits::INVESTIGATION_NOTES);
         exact.actor.entity = "é".repeat(limits::NAME);

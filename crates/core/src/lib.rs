@@ -2,8 +2,8 @@
 //! [`document`]; a [`delivery`] carries it to a ticket system through the one port, [`system::TicketSystem`]; what went
 //! wrong on the way is a [`fault`].
 //!
-//! Nothing here reads a clock, draws a random number, opens a file or a socket. What must be decided is decided by pure
-//! functions; others do the I/O and record what was decided.
+//! Nothing here reads a clock, generates random numbers, or opens a file or a socket. Pure functions decide;
+//! other crates do the I/O and record the decisions.
 
 pub mod auto_push;
 pub mod clean;
@@ -11,6 +11,7 @@ pub mod clock;
 pub mod content;
 pub mod delivery;
 pub mod document;
+pub mod error_chain;
 pub mod evidence;
 pub mod fault;
 pub mod fit;

@@ -1,4 +1,4 @@
-//! The marker: what we write on the far ticket so that we can find it again.
+//! The marker: an idempotency key on the ticket, by which it can be found again.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use sha2::Sha256;
 
 const PREFIX: &str = "rhythmx-";
 
-/// The key that makes the markers of one installation its own. It stays with the database for its whole life, over
-/// restored backups too.
+/// The key that makes the markers unique to one installation. It is stored in the database permanently,
+/// across restored backups.
 #[derive(Clone)]
 pub struct InstallationKey([u8; 32]);
 
-/// `rhythmx-` and 32 hex digits: a keyed hash of installation, incident and target. Letters, digits and `-` only, so
-/// that it can be a Jira label and a ServiceNow query value without quoting.
+/// `rhythmx-` and 32 hex digits: a keyed hash of installation, incident and target. Letters, digits and `-`
+/// only, so that it can be a Jira label and a ServiceNow query value without quoting.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Marker(String);
@@ -51,7 +51,7 @@ impl Marker {
         Self(format!("{PREFIX}{hex}"))
     }
 
-    /// Reads a marker that was stored before.
+    /// Parses a stored marker.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let hex = text.strip_prefix(PREFIX)?;
@@ -59,7 +59,7 @@ impl Marker {
         valid.then(|| Self(text.to_owned()))
     }
 
-    /// The marker of these 32 hex digits.
+    /// The marker with these 32 hex digits.
     #[must_use]
     pub fn of_hex(hex: &str) -> Option<Self> {
         Self::parse(&format!("{PREFIX}{hex}"))
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_reads_back_as_itself_and_nothing_else_is_one() {
+    fn parses_valid_markers_only() {
         let marker = Marker::derive(&InstallationKey::new([7; 32]), "INC-1", "jira");
         assert_eq!(Marker::parse(marker.as_str()), Some(marker));
         for text in ["", "rhythmx-", "rhythmx-ABCDEF", "other-0123456789abcdef0123456789abcdef"] {

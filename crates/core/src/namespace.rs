@@ -1,7 +1,7 @@
 //! The namespace of an incident: which group of producers it belongs to.
 //!
-//! Credentials carry a namespace. An incident belongs to the namespace of the credential that first handed it over, so
-//! that a credential can be replaced by another of the same namespace.
+//! Credentials carry a namespace. An incident belongs to the namespace of the credential that first pushed
+//! it, so that a credential can be replaced by another of the same namespace.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ const DEFAULT: &str = "default";
 #[serde(try_from = "String", into = "String")]
 pub struct Namespace(String);
 
-/// Why a text is not a namespace.
+/// An invalid namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a namespace has 1 to {} lowercase letters, digits and hyphens, and begins with a letter",
@@ -47,7 +47,7 @@ impl Namespace {
         &self.0
     }
 
-    /// Whether it is the namespace of credentials that name none.
+    /// Whether it is the namespace of credentials without a namespace.
     #[must_use]
     pub fn is_default(&self) -> bool {
         self.0 == DEFAULT

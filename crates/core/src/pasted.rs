@@ -1,21 +1,21 @@
-//! Text as people paste it: files with a byte order mark, and characters that cannot be seen.
+//! Validates pasted text: byte order marks and invisible characters.
 //!
-//! A check either returns what was meant or says which character is wrong and where, never the text itself: it may be a
-//! secret.
+//! A check returns the intended text, or names the invalid character and its position, but never the text
+//! itself: it may be a secret.
 
 use std::fmt;
 
 use crate::clean::is_invisible;
 
-/// Before a text: says how its bytes are to be read, and means nothing else.
+/// Marks the encoding at the start of a text; has no meaning of its own.
 const BYTE_ORDER_MARK: char = '\u{FEFF}';
-/// They join letters in some scripts, and emoji.
+/// Join letters in some scripts, and emoji.
 const JOINERS: [char; 2] = ['\u{200C}', '\u{200D}'];
-/// The words that stand before a credential in a header.
+/// Schemes before a credential in a header.
 const SCHEMES: [&str; 4] = ["authorization:", "bearer ", "basic ", "token "];
 const QUOTES: [(char, char); 6] = [('"', '"'), ('\'', '\''), ('`', '`'), ('“', '”'), ('‘', '’'), ('«', '»')];
 
-/// One character of a text, named by its code point, with its place in the text.
+/// A character of a text, named by its code point, with its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Located {
     pub character: char,
@@ -25,7 +25,8 @@ pub struct Located {
     pub length: usize,
 }
 
-/// The text of a file or a reply: UTF-8 with or without a byte order mark, or UTF-16 with one. `None` if it is neither.
+/// Decodes a file or a reply: UTF-8 with or without a byte order mark, or UTF-16 with one. `None` if it is
+/// neither.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Option<String> {
     let utf16 = |from: fn([u8; 2]) -> u16, bytes: &[u8]| {
@@ -40,13 +41,13 @@ pub fn decode(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// `text` without a byte order mark before it.
+/// `text` without a leading byte order mark.
 #[must_use]
 pub fn without_mark(text: &str) -> &str {
     text.trim_start_matches(BYTE_ORDER_MARK)
 }
 
-/// `text` without white space and invisible characters at its ends.
+/// `text` without leading and trailing white space and invisible characters.
 #[must_use]
 pub fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
@@ -58,10 +59,10 @@ pub fn find(text: &str, wrong: impl Fn(char) -> bool) -> Option<Located> {
     found.map(|(index, character)| Located { character, position: index + 1, length: text.chars().count() })
 }
 
-/// Checks a name or an identifier: nothing invisible, and no white space but plain spaces.
+/// Checks a name or an identifier: no invisible characters, and no white space except spaces.
 ///
 /// # Errors
-/// What is wrong, for a person to read.
+/// What is wrong, for display.
 pub fn name(text: &str) -> Result<&str, String> {
     let text = trim(text);
     match find(text, |c| is_invisible(c) || (c.is_whitespace() && c != ' ')) {
@@ -70,7 +71,7 @@ pub fn name(text: &str) -> Result<&str, String> {
     }
 }
 
-/// Checks a token: visible ASCII characters alone.
+/// Checks a token: visible ASCII characters only.
 ///
 /// # Errors
 /// What is wrong, without the token.
@@ -85,7 +86,7 @@ pub fn token(text: &str) -> Result<&str, String> {
         ));
     }
     if is_quoted(text) {
-        return Err("stands within quotation marks: give it without them".to_owned());
+        return Err("is in quotation marks: remove them".to_owned());
     }
     match find(text, |c| !c.is_ascii_graphic()) {
         Some(wrong) => Err(format!("contains {wrong}, which no token contains: copy it again")),
@@ -93,14 +94,14 @@ pub fn token(text: &str) -> Result<&str, String> {
     }
 }
 
-/// Checks a password. Whatever can be typed is allowed, spaces and letters of any script too; line breaks and byte order
-/// marks around it, which come of files, are taken off.
+/// Checks a password. Any character that can be typed is allowed, including spaces and letters of any script;
+/// surrounding line breaks and byte order marks, which come from files, are removed.
 ///
 /// # Errors
 /// What is wrong, without the password.
 pub fn password(text: &str) -> Result<&str, String> {
     let text = text.trim_matches(['\r', '\n', BYTE_ORDER_MARK, '\u{200B}', '\u{2060}']);
-    // Joiners are typed between letters of scripts that need them; next to ASCII they were pasted.
+    // Joiners are typed between letters of scripts that need them; beside ASCII they were pasted.
     let mut before = 'a';
     let mut characters = text.chars().enumerate().peekable();
     while let Some((index, c)) = characters.next() {
@@ -117,8 +118,8 @@ pub fn password(text: &str) -> Result<&str, String> {
     Ok(text)
 }
 
-/// What may be wrong with a password that was refused, in words that follow "it"; `None` if it looks like any other. It
-/// says nothing that would help to guess it.
+/// A possible cause of a refused password, as text after "it"; `None` if the password looks ordinary. Reveals
+/// nothing that helps to guess it.
 #[must_use]
 pub fn oddity(text: &str) -> Option<String> {
     let (first, last) = (text.chars().next()?, text.chars().next_back()?);
@@ -129,7 +130,7 @@ pub fn oddity(text: &str) -> Option<String> {
         return Some(format!("ends with {}", describe(last)));
     }
     if is_quoted(text) {
-        return Some("stands within quotation marks".to_owned());
+        return Some("is in quotation marks".to_owned());
     }
     if let Some(scheme) = scheme(text) {
         return Some(format!("begins with \"{scheme}\""));
@@ -142,7 +143,7 @@ pub fn oddity(text: &str) -> Option<String> {
         .then(|| "contains characters beyond ASCII, which not every server reads in the same way".to_owned())
 }
 
-/// A character by its code point, with its name where it has a common one.
+/// A character by its code point, with its common name if it has one.
 #[must_use]
 pub fn describe(c: char) -> String {
     let name = match c {
@@ -173,15 +174,15 @@ pub fn describe(c: char) -> String {
     format!("{name} (U+{:04X})", c as u32)
 }
 
-/// An address without what it was pasted in: quotation marks, brackets, a comma behind it, invisible characters. Line breaks
-/// and spaces within stay, to be refused.
+/// An address without surrounding quotation marks, brackets, a trailing comma and invisible characters. Inner
+/// line breaks and spaces stay, so that they are refused.
 #[must_use]
 pub fn tidy_address(text: &str) -> String {
     let around = |c: char| c.is_whitespace() || is_invisible(c) || "\"'`“”‘’«»<>,;".contains(c);
     text.trim_matches(around).chars().filter(|c| c.is_control() || !is_invisible(*c)).collect()
 }
 
-/// A tidy address with its scheme, https where it has none, and without dots behind the host.
+/// A trimmed address with a scheme, https by default, and without trailing dots of the host.
 #[must_use]
 pub fn complete_address(text: &str) -> String {
     let (scheme, rest) = split_scheme(text);
@@ -194,7 +195,7 @@ pub fn complete_address(text: &str) -> String {
     format!("{scheme}://{}{port}{rest}", host.trim_end_matches('.'))
 }
 
-/// The scheme, and what stands behind the slashes, however many there are. A host with a port has no scheme.
+/// The scheme, and the rest after any number of slashes. A host with a port has no scheme.
 fn split_scheme(text: &str) -> (String, &str) {
     if let Some((scheme, rest)) = text.split_once("://") {
         return (scheme.to_ascii_lowercase(), rest.trim_start_matches('/'));
@@ -202,7 +203,7 @@ fn split_scheme(text: &str) -> (String, &str) {
     for scheme in ["https", "http"] {
         let rest = text.get(..scheme.len()).filter(|start| start.eq_ignore_ascii_case(scheme));
         let rest = rest.map(|_| &text[scheme.len()..]);
-        // A colon or a slash was lost in copying.
+        // A colon or a slash is missing, lost in copying.
         if let Some(rest) = rest.filter(|rest| rest.starts_with(":/") || rest.starts_with("//")) {
             return (scheme.to_owned(), rest.trim_start_matches([':', '/']));
         }
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_trimmed_of_what_cannot_be_seen() {
+    fn trims_invisible_characters_of_tokens() {
         for text in ["abc", " abc\r\n", "\u{FEFF}abc", "abc\u{200B}", "\u{A0}abc\u{2060}"] {
             assert_eq!(token(text), Ok("abc"), "{text:?}");
         }
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_keep_spaces_and_letters_of_any_script() {
+    fn passwords_may_contain_spaces_and_any_script() {
         for text in [
             "pass word",
             " pass",
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_password_with_what_cannot_be_typed() {
+    fn refuses_password_with_untypeable_character() {
         for (text, position) in [("pa\u{200B}ss", 3), ("pa\u{200D}ss", 3), ("pa\nss", 3), ("pass\u{200C}", 5)]
         {
             let wrong = password(text).unwrap_err();
@@ -323,18 +324,18 @@ mod tests {
     }
 
     #[test]
-    fn names_may_hold_spaces_and_nothing_invisible() {
+    fn names_allow_spaces_but_not_invisible_characters() {
         assert_eq!(name("\u{200B} Security Operations\u{A0}"), Ok("Security Operations"));
         assert!(name("Security\u{A0}Operations").unwrap_err().contains("a no-break space (U+00A0)"));
         assert!(name("SEC\u{202E}X").unwrap_err().contains("U+202E"));
     }
 
     #[test]
-    fn oddity_tells_what_may_be_wrong_and_no_more() {
+    fn oddity_explains_password_without_revealing_it() {
         let table = [
             ("pass ", "ends with a space (U+0020)"),
             ("\tpass", "begins with a tab (U+0009)"),
-            ("'pass'", "stands within quotation marks"),
+            ("'pass'", "is in quotation marks"),
             ("pa\u{A0}ss", "contains a no-break space (U+00A0)"),
         ];
         for (text, expected) in table {

@@ -79,7 +79,8 @@ pub fn certificates_of_file(bytes: &[u8]) -> Result<Vec<Vec<u8>>, InvalidCertifi
 
 /// The PEM blocks of a text; text between them is ignored.
 fn blocks(text: &str) -> Result<Vec<Block>, InvalidCertificates> {
-    let (mut blocks, mut rest) = (Vec::new(), text);
+    let mut blocks = Vec::new();
+    let mut rest = text;
     while let Some(start) = rest.find(BEGIN) {
         rest = &rest[start + BEGIN.len()..];
         let (label, after) = rest.split_once(DASHES).ok_or(InvalidCertificates::Unfinished)?;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How severe an incident is, derived from its risk score. Ordered: `Low < Critical`.
+/// The severity of an incident, derived from its risk score. Ordered: `Low < Critical`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Severity {
@@ -12,7 +12,7 @@ pub enum Severity {
     Critical,
 }
 
-/// The risk level that RhythmX assigned. It decides the ticket's priority.
+/// The risk level that RhythmX assigned. Determines the ticket's priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RiskLevel {
@@ -77,7 +77,7 @@ mod tests {
     use super::Severity;
 
     #[test]
-    fn the_thresholds_belong_to_the_higher_severity() {
+    fn threshold_score_has_the_higher_severity() {
         let cases = [
             (0.0, Severity::Low),
             (39.99, Severity::Low),

@@ -1,4 +1,4 @@
-//! The port to ticket systems: what the delivery needs of Jira, ServiceNow, and whatever comes third.
+//! The port to ticket systems, which each adapter implements.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::incident::Incident;
 use crate::limits::{self, MAX_NAME, MAX_REASON};
 use crate::marker::Marker;
 
-/// The ticket systems we know.
+/// The supported ticket systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum System {
@@ -23,33 +23,34 @@ pub enum System {
 
 /// One configured connection to a ticket system.
 ///
-/// The order of calls for a create is `prepare`, then [`create`](Self::create) after the caller has made its intent
-/// durable. `prepare` reads, and may be repeated at will; `create` writes at most one ticket, for it repeats a request
-/// only where the first was definitely refused.
+/// A create calls `prepare`, then, after the caller has made its intent durable, [`create`](Self::create).
+/// `prepare` only reads, and may be repeated; `create` writes at most one ticket, because it repeats a
+/// request only after a definite failure.
 #[async_trait]
 pub trait TicketSystem: Send + Sync + fmt::Debug {
-    /// Where its tickets go. Frozen on a delivery at its first send.
+    /// The destination of its tickets. Fixed on a delivery at its first send.
     fn destination(&self) -> Destination;
 
-    /// The account that calls are made as.
+    /// The account of its calls.
     fn login(&self) -> Login;
 
-    /// Who creates its tickets, and as what kind. Frozen on a delivery at its first send, as the destination is.
+    /// The account that creates its tickets, and the issue type. Fixed on a delivery at its first send, like
+    /// the destination.
     fn made_by(&self) -> Authorship;
 
-    /// Where people read the ticket that they call `key`; `None` if the key alone does not determine it.
+    /// The URL of the ticket with the key `key`; `None` if the key alone does not determine it.
     fn ticket_url(&self, key: &str) -> Option<String>;
 
-    /// How long a created ticket may stay unseen by [`look_up`](Self::look_up).
+    /// How long a created ticket may be invisible to [`look_up`](Self::look_up).
     fn visibility(&self) -> Visibility;
 
-    /// Renders the ticket for this connection, asking it what the project offers.
+    /// Renders the ticket for this connection, after reading what the project offers.
     async fn prepare(&self, ticket_draft: &TicketDraft) -> Result<Rendered, Fault>;
 
-    /// Renders the ticket without asking anybody: what could not be checked is said in the adjustments.
+    /// Renders the ticket without a network call; the adjustments list what could not be checked.
     fn render_offline(&self, ticket_draft: &TicketDraft) -> Rendered;
 
-    /// Creates the ticket. Begins no request after `within` has passed, and gives up waiting then.
+    /// Creates the ticket. Begins no request after `within` has passed, and stops waiting then.
     async fn create(
         &self,
         ticket_draft: &TicketDraft,
@@ -57,127 +58,128 @@ pub trait TicketSystem: Send + Sync + fmt::Debug {
         within: Duration,
     ) -> Result<Created, Fault>;
 
-    /// Searches `destination` for tickets that bear a marker. An empty result is only returned when the credentials
-    /// were proven to see the place just then; else it is a fault.
+    /// Searches `destination` for tickets with a marker. Returns an empty result only if the credentials were
+    /// just proven to see the place; otherwise a fault.
     async fn look_up(&self, search: &Search) -> Result<SearchResult, Fault>;
 
-    /// Reads one ticket by its ID or key, with the login and at the address of `destination`. `None` where the system
-    /// says that this account has no such ticket, and the login was shown to work; else a fault.
+    /// Reads a ticket by its ID or key, with the login and at the address of `destination`. `None` if the
+    /// system reports no such ticket to a login that was proven to work; otherwise a fault.
     async fn read(&self, destination: &Destination, id_or_key: &str) -> Result<Option<ReadTicket>, Fault>;
 
-    /// Proves authentication and access, step by step, writing nothing.
+    /// Tests authentication and access, step by step, without writing.
     async fn test(&self) -> Vec<Check>;
 }
 
-/// Where tickets go: what must stay the same between a send and the look-up for it.
+/// The destination of tickets: what a send and its look-up must share.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Destination {
-    /// The address that requests go to, without a trailing slash. Credentials of another address are never sent there.
+    /// The base URL of requests, without a trailing slash. Credentials of another URL are never sent there.
     pub base_url: String,
-    /// The project key, or the table.
+    /// The project key, or the table name.
     pub place: String,
 }
 
-/// An account of a ticket system, as its vendor counts refused logins.
+/// An account of a ticket system, as its vendor counts failed logins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
-    /// The address and the account; the same for every connection that logs in as it. It holds no secret.
+    /// The address and the account; equal for all connections of one login. Contains no secret.
     pub name: String,
-    /// Whether the vendor locks the account after a few refused logins in a row: it does for passwords, not for tokens.
+    /// Whether the vendor locks the account after a few consecutive refused logins: it does so for passwords,
+    /// not for tokens.
     pub is_lockable: bool,
 }
 
-/// Who creates a ticket, and as what kind: both decide whether a search shows it.
+/// The account that creates a ticket, and the issue type: both determine whether a search finds it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Authorship {
-    /// The account's name; of a token without a name its fingerprint. Empty for what was sent before this was kept.
+    /// The name of the account; for an anonymous token, its fingerprint. Empty for tickets of older versions.
     pub account: String,
-    /// The issue type; empty where there is none.
+    /// The issue type; empty if there is none.
     pub issue_type: String,
 }
 
-/// When a look-up shows a ticket that was created before it.
+/// When a look-up finds a ticket that was created before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
-    /// At once: the search reads what the create wrote.
+    /// At once: the search reads the primary database.
     Immediate,
-    /// After an index was brought up to date. Which default bound applies depends on the kind of installation.
+    /// Once an index has caught up. The default bound depends on the kind of installation.
     Indexed(Index),
 }
 
-/// The search indexes we know, by how far they lag.
+/// The search indexes, by their lag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Index {
     JiraCloud,
     JiraDataCenter,
 }
 
-/// What is to become a ticket.
+/// The input for a ticket.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TicketDraft {
     pub incident: Incident,
     pub marker: Marker,
 }
 
-/// A ticket as it will be sent.
+/// A rendered ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
-    /// The very bytes of the create request.
+    /// The exact body of the create request.
     pub body: String,
     pub summary: String,
-    /// The priority in the system's own words, for example "Highest" or "1 - Critical"; `None` where none is sent.
+    /// The priority as the system names it, for example "Highest" or "1 - Critical"; `None` if none is sent.
     pub priority: Option<String>,
     pub labels: Vec<String>,
-    /// The description in the system's own markup.
+    /// The description in the system's markup.
     pub description: String,
-    /// A plain-text reading of the description.
+    /// The description as plain text.
     pub plain_text: String,
-    /// Whether the marker stands in the description, for want of a field to bear it.
+    /// Whether the description contains the marker, because no field can hold it.
     pub marker_in_text: bool,
-    /// What was cut, dropped or could not be checked, and why.
+    /// What was cut, dropped or could not be checked, with the reason.
     pub adjustments: Vec<Adjustment>,
 }
 
-/// A field that is not as it was meant to be.
+/// A field that differs from what was intended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Adjustment {
-    /// The field, in the system's own words, for example `priority`.
+    /// The name of the field in the system, for example `priority`.
     pub field: String,
     pub reason: String,
 }
 
-/// A ticket that exists.
+/// A reference to a ticket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TicketRef {
-    /// The system's own id: Jira's numeric id, ServiceNow's `sys_id`.
+    /// The system's internal ID: Jira's numeric ID, ServiceNow's `sys_id`.
     pub id: String,
-    /// What people call it: `SEC-42`, `INC0010002`.
+    /// The key that people use: `SEC-42`, `INC0010002`.
     pub key: String,
-    /// Where people read it.
+    /// The URL for people.
     pub url: String,
 }
 
-/// A create that succeeded.
+/// A successful create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
     pub ticket: TicketRef,
-    /// What the system dropped or changed of what was sent.
+    /// What the system dropped or changed.
     pub adjustments: Vec<Adjustment>,
 }
 
-/// What to search for, and where.
+/// A search for tickets by their marker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
     pub marker: Marker,
     pub destination: Destination,
     /// Whether the marker was sent in the description, so that a search of other fields proves nothing.
     pub marker_in_text: bool,
-    /// Tickets of ours that are known to exist and were made after the send of unknown outcome: if the same search shows one of
-    /// them, the index has come that far.
+    /// Canaries: known tickets of ours that were created after the send of unknown outcome. If the same
+    /// search shows one of them, the index has caught up.
     pub canaries: Vec<Marker>,
 }
 
-/// What a search showed. Every ticket in it was checked to bear the exact marker.
+/// The result of a search. Every ticket in it was verified to have the exact marker.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SearchResult {
     /// Oldest first.
@@ -185,7 +187,7 @@ pub struct SearchResult {
     pub canary_seen: bool,
 }
 
-/// A ticket that bears our marker.
+/// A ticket with our marker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundTicket {
     pub ticket: TicketRef,
@@ -195,28 +197,28 @@ pub struct FoundTicket {
 /// A ticket as the system shows it, created by anyone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadTicket {
-    /// Its present key, which differs from the one asked for where the ticket was moved.
+    /// Its current key, which differs from the requested one if the ticket was moved.
     pub ticket: TicketRef,
-    /// The project key, or the table.
+    /// The project key, or the table name.
     pub place: String,
-    /// The marker of our form that stands on the ticket, of whichever incident or installation.
+    /// A marker on the ticket, of any incident or installation.
     pub marker: Option<Marker>,
     pub created_at: Option<Timestamp>,
 }
 
-/// One step of a connection test.
+/// A step of a connection test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// For example `authentication`, `project`, `create_permission`.
     pub name: String,
     #[serde(alias = "passed", deserialize_with = "outcome_or_passed")]
     pub outcome: CheckOutcome,
-    /// What was found.
+    /// The finding.
     pub detail: String,
     /// How to fix it; empty if there is nothing to fix.
     pub hint: String,
     pub duration: Duration,
-    /// What went wrong, where a call failed.
+    /// The fault, if a call failed.
     #[serde(default)]
     pub fault_kind: Option<FaultKind>,
 }
@@ -253,7 +255,7 @@ fn outcome_or_passed<'de, D: Deserializer<'de>>(stored: D) -> Result<CheckOutcom
 impl System {
     pub const ALL: [Self; 2] = [Self::Jira, Self::ServiceNow];
 
-    /// The name in the store, and of the system's one target.
+    /// The name in the store, also of the system's only target.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -262,7 +264,7 @@ impl System {
         }
     }
 
-    /// The name that people know.
+    /// The display name.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -286,8 +288,8 @@ impl fmt::Display for System {
 // === impl TicketRef ===
 
 impl TicketRef {
-    /// Whether both name one ticket: the same ID on the same site, or the same key where an ID is not known. A ticket that was
-    /// moved has another key.
+    /// Whether both refer to the same ticket: the same ID on the same site, or the same key if an ID is
+    /// unknown. A moved ticket has another key.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         let (here, there) = (site_of(&self.url), site_of(&other.url));
@@ -300,7 +302,7 @@ impl TicketRef {
     }
 }
 
-/// The address of a ticket up to where the site's own pages begin.
+/// The URL of a ticket up to where the site's pages begin.
 fn site_of(url: &str) -> &str {
     let pages = ["/browse/", "/nav_to.do"].into_iter().filter_map(|page| url.find(page));
     &url[..pages.min().unwrap_or(url.len())]
@@ -352,12 +354,43 @@ impl Check {
     }
 }
 
+/// At most [`limits::MAX_ADJUSTMENTS`], each within its limits; the last one says how many are not listed.
+#[must_use]
+pub fn bounded_adjustments(all: Vec<Adjustment>) -> Vec<Adjustment> {
+    let (count, kept) = (
+        all.len(),
+        if all.len() > limits::MAX_ADJUSTMENTS { limits::MAX_ADJUSTMENTS - 1 } else { all.len() },
+    );
+    let mut listed: Vec<_> =
+        all.into_iter().take(kept).map(|given| Adjustment::new(&given.field, given.reason)).collect();
+    if count > kept {
+        listed.push(Adjustment::new("", format!("{} more adjustments are not listed", count - kept)));
+    }
+    listed
+}
+
+// === impl TicketRef ===
+
+impl TicketRef {
+    /// The reference within its limits, as it can be shown. One that entered before there were limits may exceed them.
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        let url =
+            if self.url.chars().nth(limits::MAX_TICKET_URL).is_none() { self.url } else { String::new() };
+        Self {
+            id: limits::cut(&self.id, limits::MAX_TICKET_NAME),
+            key: limits::cut(&self.key, limits::MAX_TICKET_NAME),
+            url,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn one_ticket_is_told_from_another_by_site_and_id() {
+    fn identifies_ticket_by_site_and_id() {
         let ticket = |id: &str, key: &str, site: &str| {
             let url = if site.is_empty() { String::new() } else { format!("{site}/browse/{key}") };
             TicketRef { id: id.to_owned(), key: key.to_owned(), url }
@@ -377,5 +410,25 @@ mod tests {
         ] {
             assert!(!known.is_same(&other) && !other.is_same(&known), "{other:?}");
         }
+    }
+
+    #[test]
+    fn bounds_every_text_of_an_adjustment_and_a_ticket() {
+        let huge = "é".repeat(1_000_000);
+        let adjustment = Adjustment::new(&huge, huge.clone());
+        assert_eq!(adjustment.field.chars().count(), MAX_NAME);
+        assert_eq!(adjustment.reason.chars().count(), MAX_REASON);
+        let ticket = TicketRef { id: huge.clone(), key: huge.clone(), url: huge }.bounded();
+        assert_eq!((ticket.id.chars().count(), ticket.key.chars().count()), (255, 255));
+        assert_eq!(ticket.url, "");
+    }
+
+    #[test]
+    fn lists_at_most_fifty_adjustments_and_counts_the_rest() {
+        let of = |count: usize| bounded_adjustments(vec![Adjustment::new("labels", "not sent"); count]);
+        assert_eq!(of(50).len(), 50);
+        let many = of(1_000);
+        assert_eq!(many.len(), limits::MAX_ADJUSTMENTS);
+        assert_eq!(many[49].reason, "951 more adjustments are not listed");
     }
 }

@@ -9,87 +9,91 @@ use crate::delivery::{Delivery, EventKind};
 use crate::fault::{Fault, FaultKind, Scope};
 use crate::policy::Bounds;
 
-/// So many different deliveries in a row, refused with the same 401, 403 or 404 and no ticket created between them, are trouble
-/// of the connection, although each refusal was taken for one of its ticket alone. A firewall or a business rule that
-/// dislikes one incident does not come near it; a login that lost a right does within as many pushes.
+/// This many different deliveries in a row, refused with the same 401, 403 or 404 and no created ticket
+/// between them, indicate trouble of the connection, although each refusal was attributed to its ticket. A
+/// firewall or a business rule that rejects one incident stays far below; a login that lost a permission
+/// reaches it within as many pushes.
 const REFUSED_IN_A_ROW: usize = 5;
-/// More failing deliveries than this are not remembered: two show that it is not one delivery's own trouble.
+/// Maximum number of remembered failing deliveries: two prove that the trouble is not specific to one
+/// delivery.
 const FAILING: usize = 2;
 
-/// What is remembered of a target.
+/// The stored health of a target.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Health {
     /// Target-scoped failures since the last success.
     pub failures_in_a_row: u32,
-    /// When the first attempt of these was begun.
+    /// Start of the first of these attempts.
     pub failing_since: Option<Timestamp>,
     /// The deliveries that failed since then; at most two.
     #[serde(default)]
     pub failing: Vec<String>,
-    /// No request before this: the system asked for it. Kept after that time until a call is answered; until then one probe
-    /// a tick goes out.
+    /// No request before this time, as the system requested. Kept after that time until a call is answered;
+    /// until then one probe is sent per tick.
     pub throttled_until: Option<Timestamp>,
     pub condition: Condition,
-    /// Since when the condition holds.
+    /// Start of the condition.
     pub since: Option<Timestamp>,
     /// The failure that caused the condition.
     pub cause: Option<Fault>,
     /// Refused logins since the last success.
     #[serde(default)]
     pub login_refusals: u32,
-    /// No probe before this: the login was refused, and is tried ever less often.
+    /// No probe before this time: the login was refused, and is probed with backoff.
     #[serde(default)]
     pub probe_after: Option<Timestamp>,
-    /// Refusals of single tickets that may be the connection's trouble.
+    /// Refusals of single tickets that may be caused by the connection.
     #[serde(default)]
     pub refusals: Option<Refusals>,
-    /// When the last trouble ended.
+    /// End of the last trouble.
     #[serde(default)]
     pub recovered_at: Option<Timestamp>,
 }
 
-/// Tickets that were refused with the same status, with no success between them.
+/// Tickets refused with the same status, without a success between them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusals {
     /// 401, 403 or 404.
     pub status: u16,
-    /// When the first of these attempts was begun.
+    /// Start of the first of these attempts.
     pub since: Timestamp,
     /// The deliveries, each once.
     pub deliveries: Vec<String>,
 }
 
-/// How a target is to be treated.
+/// The condition of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Condition {
     #[default]
     Ok,
-    /// Too many failures in a row, or a delivery that spent its retries on them: one probe a tick. While a single delivery
-    /// has failed, others are still sent at once.
+    /// Too many consecutive failures, or a delivery that spent its retries on them: one probe per tick. While
+    /// only a single delivery has failed, others are still sent at once.
     CircuitOpen,
-    /// The login or its rights were refused: one probe a tick. A login that cannot lock is probed ever less often.
+    /// The login or its permissions were refused: one probe per tick. A login that cannot be locked is probed
+    /// with backoff.
     LoginRefused,
-    /// The account is locked or may be soon: nothing is sent until the login is changed, a test passes or an operator retries.
+    /// The account is locked or may soon be: nothing is sent until the login is changed, a test passes or an
+    /// operator retries.
     Suspended,
 }
 
-/// Whether a request may go out.
+/// Whether a request may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     Open,
-    /// One, on the processor's tick.
+    /// One, on the tick.
     Probe,
-    /// None before the time given; none at all without one.
+    /// None before the given time; none at all without one.
     Closed(Option<Timestamp>),
 }
 
-/// What an attempt or a look-up says about its target.
+/// The observation of a target from an attempt or a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
     /// A ticket was created.
     Created,
-    /// A look-up was answered: the login works, though it may not suffice to create.
+    /// A look-up was answered: the login works, though it may lack the permission to create.
     Searched,
     Failure(Failure),
 }
@@ -98,13 +102,13 @@ pub enum Observation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub fault: Fault,
-    /// When the call was begun.
+    /// Start of the call.
     pub began: Timestamp,
-    /// The delivery that it was made for; empty where it was made for none.
+    /// The delivery of the call; empty if there was none.
     pub delivery_id: String,
-    /// After how many refused logins in a row the vendor locks the account; `None` if it never does.
+    /// Consecutive refused logins after which the vendor locks the account; `None` if it never does.
     pub lockout_limit: Option<u32>,
-    /// Refused logins in a row, those included that the target did not hear of.
+    /// Consecutive refused logins, including those not recorded in the target's health.
     pub login_refusals: u32,
 }
 
@@ -134,7 +138,7 @@ impl Health {
         }
     }
 
-    /// The health after something was observed, and what to tell.
+    /// The health after an observation, and the events to publish.
     #[must_use]
     pub fn observe(
         &self,
@@ -160,9 +164,10 @@ impl Health {
         }
     }
 
-    /// A delivery failed for good, by an attempt that was begun at `began`. If that was for want of the target and no ticket
-    /// was created between its last two attempts, nothing else may come along to show that the target is well again: it is
-    /// probed from now on. So it is if the target recovered during the last attempt, too late for that one.
+    /// A delivery FAILED in an attempt that began at `began`. If the target was the cause and no ticket was
+    /// created between its last two attempts, possibly no other delivery will show that the target has
+    /// recovered: so it is probed from now on. The same applies if the target recovered during the last
+    /// attempt, too late for it.
     #[must_use]
     pub fn retries_spent(
         &self,
@@ -181,13 +186,13 @@ impl Health {
         }
     }
 
-    /// Settings were changed or a test passed: clears every condition and pause.
+    /// The settings were changed or a test passed: clears every condition and pause.
     #[must_use]
     pub fn reset_health(&self, now: Timestamp) -> (Self, Option<EventKind>) {
         (Self { recovered_at: Some(now), ..Self::default() }, self.recovery())
     }
 
-    /// An operator's retry ends every pause; the next success closes the condition.
+    /// An operator's retry ends every pause; the next success ends the condition.
     #[must_use]
     pub fn end_pauses(&self, now: Timestamp) -> Self {
         let throttled_until = self.throttled_until.map(|until| until.min(now));
@@ -218,7 +223,7 @@ impl Health {
         self
     }
 
-    /// Whether the login itself was refused, rather than its rights.
+    /// Whether the login itself was refused, rather than its permissions.
     fn is_login_rejected(&self) -> bool {
         let cause = self.cause.as_ref().map(|fault| fault.kind);
         self.condition == Condition::LoginRefused && cause == Some(FaultKind::Unauthorized)
@@ -248,7 +253,8 @@ impl Health {
         next.worsen(condition, &failure.fault, now)
     }
 
-    /// A refusal of one ticket says nothing about the target, unless other tickets are refused in the same way.
+    /// A refusal of one ticket says nothing about the target, unless other tickets are refused in the same
+    /// way.
     fn ticket_refused(&self, failure: &Failure, now: Timestamp) -> (Self, Option<EventKind>) {
         let Some(status) = failure.fault.status else { return (self.clone(), None) };
         let mut next = self.clone().answered(now);
@@ -335,7 +341,8 @@ mod tests {
     }
 
     fn failure(fault: Fault, delivery: &str, began: Timestamp, lockout_limit: Option<u32>) -> Observation {
-        let (delivery_id, login_refusals) = (delivery.to_owned(), 0);
+        let delivery_id = delivery.to_owned();
+        let login_refusals = 0;
         Observation::Failure(Failure { fault, began, delivery_id, lockout_limit, login_refusals })
     }
 
@@ -422,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn one_failing_delivery_does_not_hold_up_others() {
+    fn one_failing_delivery_does_not_delay_others() {
         let mut health = Health::default();
         for _ in 0..10 {
             health = after(&health, FaultKind::ServerError, "a").0;
@@ -461,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_out_leaves_no_probe() {
+    fn lockout_permits_no_probe() {
         let (health, event) = after(&Health::default(), FaultKind::LockedOut, "a");
         assert_eq!(
             (health.admission(NOW), event),
@@ -476,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lockable_login_gets_one_further_probe() {
+    fn lockable_login_gets_one_further_probe() {
         let health = unauthorized(&Health::default(), 0, 1, 5);
         assert_eq!((health.condition, health.admission(at(1))), (Condition::LoginRefused, Admission::Probe));
         // Begun before the first was known.
@@ -506,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_that_cannot_lock_is_probed_with_backoff() {
+    fn login_that_cannot_lock_is_probed_with_backoff() {
         let mut health = Health::default();
         let mut waits = vec![];
         for _ in 0..9 {
@@ -540,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn no_pause_is_believed_beyond_an_hour() {
+    fn caps_pauses_at_an_hour() {
         let health = throttled(86_400);
         assert_eq!(health.throttled_until, Some(at(3_600)));
         let stored = Health { throttled_until: Some(at(86_400)), ..Health::default() };
@@ -548,7 +555,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operators_retry_ends_every_wait() {
+    fn operators_retry_ends_every_wait() {
         assert_eq!(throttled(90).end_pauses(NOW).admission(NOW), Admission::Probe);
         let (health, _) = after(&Health::default(), FaultKind::Unauthorized, "a");
         assert_eq!(health.end_pauses(NOW).admission(NOW), Admission::Probe);

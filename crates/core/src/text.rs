@@ -4,18 +4,18 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::clean::clean;
 
-/// No writing system puts more characters into one grapheme (UAX #15 allows 30 combining marks after a letter): a longer
-/// one is cut like text, so that stacked marks cannot cost everything that follows.
+/// No writing system uses more characters per grapheme (UAX #15 allows 30 combining marks after a letter).
+/// Longer ones are cut like text, so that stacked marks cannot displace everything after them.
 const MAX_GRAPHEME: usize = 32;
 
-/// How long a text may be, in the unit of whoever sets the limit.
+/// The maximum length of a text, in the unit of the system that sets the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     max: usize,
     unit: Unit,
 }
 
-/// What counts as one.
+/// The counted unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
     /// A code point.
@@ -58,13 +58,13 @@ impl Limit {
         self.measure(text) <= self.max
     }
 
-    /// The limit for what shares its room with `text`.
+    /// The remaining limit beside `text`.
     #[must_use]
     pub fn beside(self, text: &str) -> Self {
         Self { max: self.max.saturating_sub(self.measure(text)), unit: self.unit }
     }
 
-    /// `text` if it fits, else its start and an ellipsis, within the limit.
+    /// `text` if it fits, else its beginning and an ellipsis, within the limit.
     #[must_use]
     pub fn shorten(self, text: &str) -> String {
         if self.allows(text) {
@@ -75,7 +75,8 @@ impl Limit {
     }
 }
 
-/// The longest start of `text`, in whole graphemes, that fits. `fits` must not come true again as text is added.
+/// The longest beginning of `text`, in whole graphemes, that fits. `fits` must be monotonic: false for all
+/// longer texts once false.
 pub fn longest_prefix(text: &str, fits: impl Fn(&str) -> bool) -> &str {
     if fits(text) {
         return text;
@@ -85,7 +86,8 @@ pub fn longest_prefix(text: &str, fits: impl Fn(&str) -> bool) -> &str {
     if fitting == 0 { "" } else { &text[..ends[fitting - 1]] }
 }
 
-/// `text` if it has at most `limit` characters, else its start and an ellipsis, `limit` characters in all.
+/// `text` if it has at most `limit` characters, else its beginning and an ellipsis, `limit` characters in
+/// total.
 #[must_use]
 pub fn shorten(text: &str, limit: usize) -> String {
     Limit::characters(limit).shorten(text)
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_line_has_no_line_breaks_or_invisible_characters() {
+    fn single_line_has_no_line_breaks_or_invisible_characters() {
         assert_eq!(single_line(" a\r\n\tb\u{0} c\u{2028}d\u{200b} "), "a b c d");
     }
 }

@@ -1,19 +1,19 @@
-//! What is wrong with a request: every violation at once, each with its field path.
+//! Violations of a request: all of them at once, each with its field path.
 
 use std::fmt;
 
 use crate::clean::is_blank;
 
-/// One thing wrong with one field.
+/// A violation of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// The path of the field as the contract spells it, for example `incident.firing_rules[3].name`.
+    /// The field path in the contract, for example `incident.firing_rules[3].name`.
     pub field: String,
-    /// What is wrong, the limit, and the way out.
+    /// The problem, the limit, and the fix.
     pub description: String,
 }
 
-/// All the violations found so far.
+/// A collection of violations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Violations(Vec<Violation>);
 
@@ -24,14 +24,14 @@ impl Violations {
         self.0.push(Violation { field: field.into(), description: description.into() });
     }
 
-    /// Notes a violation unless `holds`.
+    /// Adds a violation unless `holds`.
     pub fn require(&mut self, holds: bool, field: &str, description: &str) {
         if !holds {
             self.add(field, description);
         }
     }
 
-    /// Text of at least one visible and at most `max` characters.
+    /// Requires at least one visible and at most `max` characters.
     pub fn require_text(&mut self, field: &str, value: &str, max: usize) {
         if value.trim().is_empty() {
             self.add(field, format!("must not be empty; give 1 to {max} characters"));
@@ -45,7 +45,7 @@ impl Violations {
         self.limit_text(field, value, max);
     }
 
-    /// Text of at most `max` characters.
+    /// Requires at most `max` characters.
     pub fn limit_text(&mut self, field: &str, value: &str, max: usize) {
         let length = value.chars().count();
         if length > max {
@@ -53,14 +53,14 @@ impl Violations {
         }
     }
 
-    /// A list of at most `max` entries.
+    /// Requires at most `max` entries.
     pub fn limit_list<T>(&mut self, field: &str, list: &[T], max: usize) {
         if list.len() > max {
             self.add(field, format!("has {} entries; at most {max} are allowed", list.len()));
         }
     }
 
-    /// Takes over what another check found.
+    /// Adds the violations of another check.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
@@ -74,7 +74,7 @@ impl Violations {
         self.0.iter()
     }
 
-    /// `value` if nothing is wrong, else all that is.
+    /// `value` if there are no violations, else all violations.
     pub fn into_result<T>(self, value: T) -> Result<T, Self> {
         if self.is_empty() { Ok(value) } else { Err(self) }
     }

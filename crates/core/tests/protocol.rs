@@ -79,7 +79,8 @@ impl World {
             namespace: Namespace::default(),
         };
         let delivery = Delivery::accept(new, now).delivery;
-        let (policy, index_lag) = (Policy::default(), Duration::from_secs(index_lag));
+        let policy = Policy::default();
+        let index_lag = Duration::from_secs(index_lag);
         Self { now, policy, delivery, tickets: vec![], index_lag, evidence: Evidence::Shown }
     }
 
@@ -139,7 +140,8 @@ impl World {
     fn intend(&mut self) -> Option<(u32, Timestamp)> {
         let bounds = self.policy.bounds.clone();
         self.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
-        let (epoch, deadline) = (self.delivery.epoch, self.now + bounds.attempt_deadline);
+        let epoch = self.delivery.epoch;
+        let deadline = self.now + bounds.attempt_deadline;
         let destination =
             Destination { base_url: "https://jira.example".to_owned(), place: "SEC".to_owned() };
         let index_bound = bounds.jira_cloud_index_bound;
@@ -165,7 +167,8 @@ impl World {
         let visible = |(_, at): &(usize, &Timestamp)| **at + self.index_lag <= self.now;
         let tickets = self.tickets.iter().enumerate().filter(visible).map(shown).collect();
         let answer = Ok(SearchResult { tickets, canary_seen: false });
-        let (epoch, asked_at) = (self.delivery.epoch, self.now);
+        let epoch = self.delivery.epoch;
+        let asked_at = self.now;
         let look_up = LookUp { answer, had_canaries: false, evidence: self.evidence, asked_at };
         self.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     }
@@ -189,7 +192,7 @@ impl World {
     }
 
     /// No faults, and time.
-    fn let_be(&mut self) {
+    fn run_without_faults(&mut self) {
         for _ in 0..400 {
             self.take(&Step::Wait(60));
             self.take(&Step::ExpireLeases);
@@ -235,7 +238,7 @@ proptest! {
         for step in &steps {
             world.take(step);
         }
-        world.let_be();
+        world.run_without_faults();
         let state = world.delivery.state;
         prop_assert!(matches!(state, State::Delivered | State::Failed | State::Cancelled), "stuck: {:?}", world.delivery);
         if state == State::Delivered {
@@ -249,7 +252,7 @@ fn index_lag_beyond_bound_can_duplicate() {
     // The negative: without the bound there is a duplicate, so the property above can fail.
     let mut world = World::new(10_000);
     world.attempt(AttemptOutcome::Lose { applied_after: Some(0) });
-    let unbounded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.let_be()));
+    let unbounded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run_without_faults()));
     assert!(unbounded.is_err() && world.tickets.len() == 2);
 }
 
@@ -284,7 +287,8 @@ fn unseen_canary_keeps_outcome_unknown() {
     for _ in 0..50 {
         world.now += Duration::from_secs(60);
         world.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
-        let (epoch, asked_at) = (world.delivery.epoch, world.now);
+        let epoch = world.delivery.epoch;
+        let asked_at = world.now;
         let answer = Ok(SearchResult { tickets: vec![], canary_seen: false });
         let look_up = LookUp { answer, had_canaries: true, evidence: Evidence::Shown, asked_at };
         world.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
@@ -347,7 +351,7 @@ fn operator_can_end_unknown_outcome() {
 }
 
 #[test]
-fn ticket_named_by_key_is_no_duplicate() {
+fn ticket_named_by_key_is_not_a_duplicate() {
     let mut world = World::new(0);
     world.attempt(AttemptOutcome::Lose { applied_after: Some(0) });
     let named = TicketRef { id: String::new(), ..ticket(1) };
@@ -409,7 +413,7 @@ fn resolving_again_corrects_ticket_and_keeps_searching() {
 }
 
 #[test]
-fn a_ticket_that_was_created_takes_no_correction() {
+fn created_ticket_cannot_be_corrected() {
     let mut world = World::new(0);
     let created = Outcome::Sent(Ok(Created { ticket: ticket(2), adjustments: vec![] }));
     let epoch = world.delivery.epoch;
@@ -443,7 +447,7 @@ fn older_of_two_tickets_is_the_reference() {
 }
 
 /// A delivery whose unknown outcome was proven absent and that has no retries left.
-fn failed_after_a_doubt() -> World {
+fn failed_after_unknown_outcome() -> World {
     let mut world = World::new(0);
     world.attempt(AttemptOutcome::Lose { applied_after: None });
     while world.delivery.state == State::Reconciling {
@@ -463,7 +467,7 @@ fn scan_finds_ticket_of_failed_or_cancelled_delivery() {
         tickets: vec![FoundTicket { ticket: ticket(1), created_at: None }],
         canary_seen: false,
     };
-    let failed = failed_after_a_doubt();
+    let failed = failed_after_unknown_outcome();
     let mut cancelled = World::new(0);
     cancelled.attempt(AttemptOutcome::Lose { applied_after: None });
     cancelled.apply(|delivery, policy, now| delivery.cancel(policy, now).ok());
@@ -485,7 +489,7 @@ fn scan_finds_ticket_of_failed_or_cancelled_delivery() {
 
 #[test]
 fn keeps_scanned_ticket_after_rearm() {
-    let world = failed_after_a_doubt();
+    let world = failed_after_unknown_outcome();
     let armed = world.delivery.retry(false, world.now).unwrap().delivery;
     assert_eq!(armed.duplicate_scan, None);
     let duplicate_scan =
@@ -510,7 +514,7 @@ fn unseen(evidence: Evidence, seconds: u64) -> World {
 }
 
 #[test]
-fn proves_no_absence_without_evidence() {
+fn does_not_prove_absence_without_evidence() {
     for evidence in [Evidence::NoTicket, Evidence::NotShown] {
         let world = unseen(evidence, 24 * 3_600);
         let delivery = &world.delivery;

@@ -59,7 +59,8 @@ struct World {
 impl World {
     fn new(index_lag: u64) -> Self {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let (policy, index_lag) = (Policy::default(), Duration::from_secs(index_lag));
+        let policy = Policy::default();
+        let index_lag = Duration::from_secs(index_lag);
         Self {
             now,
             policy,
@@ -153,7 +154,8 @@ impl World {
         let visible = self.tickets.iter().filter(|at| **at + self.index_lag <= self.now);
         let found = visible.map(|at| FoundTicket { ticket: ticket(), created_at: Some(*at) });
         let answer = Ok(SearchResult { tickets: found.collect(), canary_seen: false });
-        let (epoch, asked_at) = (self.delivery.epoch, self.now);
+        let epoch = self.delivery.epoch;
+        let asked_at = self.now;
         let look_up = LookUp { answer, had_canaries: false, evidence: Evidence::Shown, asked_at };
         self.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     }
@@ -164,7 +166,7 @@ impl World {
         }
     }
 
-    fn let_be(&mut self) {
+    fn run_without_faults(&mut self) {
         for _ in 0..400 {
             self.take(&Step::Wait(60));
             self.take(&Step::Work(AttemptOutcome::Fair));
@@ -221,7 +223,7 @@ proptest! {
     ) {
         let mut world = World::new(index_lag);
         steps.iter().for_each(|step| world.take(step));
-        world.let_be();
+        world.run_without_faults();
         let state = world.delivery.state;
         prop_assert!(matches!(state, State::Delivered | State::Failed), "stuck: {:#?}", world.delivery);
         if state == State::Delivered {
@@ -238,8 +240,8 @@ proptest! {
         let downtime = Downtime { last, now, passed: Some(Duration::from_secs(passed)) };
         let mut delivery = accepted(last);
         delivery.due_at = Some(last + SignedDuration::from_secs(due));
-        let taken = delivery.recover(&Recovery { step: downtime.step(), restored_at: None, counts_from: None });
-        let left = taken.due_at.unwrap().duration_since(now);
+        let recovered = delivery.recover(&Recovery { step: downtime.step(), restored_at: None, counts_from: None });
+        let left = recovered.due_at.unwrap().duration_since(now);
         let meant = SignedDuration::from_secs(due - i64::try_from(passed).unwrap());
         prop_assert!((left - meant).abs() <= SignedDuration::from_secs(1), "{left:?} for {meant:?}");
     }
@@ -264,7 +266,7 @@ fn restored_store_without_assumed_send_duplicates() {
     world.take(&Step::Work(AttemptOutcome::Fair));
     world.take(&Step::Restore);
     world.restored_at = None;
-    let forgetful = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.let_be()));
+    let forgetful = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run_without_faults()));
     assert!(forgetful.is_err() && world.tickets.len() == 2);
 }
 
@@ -319,7 +321,8 @@ fn searches_every_place_before_restored_delivery_is_sent() {
     while let Some(place) = delivery.place_to_search(restored_at, places()) {
         searched.push(place.destination.place.clone());
         let claimed = delivery.claim(Duration::from_secs(90), restored_at).delivery;
-        let (epoch, policy) = (claimed.epoch, Policy::default());
+        let epoch = claimed.epoch;
+        let policy = Policy::default();
         let is_assumed =
             claimed.assume_sent(epoch, place, restored_at, &policy, restored_at).unwrap().delivery;
         delivery = is_assumed.retry(true, restored_at).unwrap().delivery;
@@ -335,13 +338,13 @@ fn sends_at_once_after_restore_window() {
 }
 
 #[test]
-fn a_clock_that_runs_on_is_left_alone() {
+fn unset_clock_shifts_nothing() {
     let last = Timestamp::from_second(1_800_000_000).unwrap();
     let hour = Duration::from_secs(3_600);
     let step = |now, passed| Downtime { last, now, passed }.step();
     assert_eq!(step(last + hour, Some(hour)), SignedDuration::ZERO);
     assert_eq!(step(last + hour, Some(hour - Duration::from_millis(900))), SignedDuration::ZERO);
-    assert_eq!(step(last + hour, None), SignedDuration::ZERO, "nobody knows");
+    assert_eq!(step(last + hour, None), SignedDuration::ZERO, "unknown uptime");
     assert_eq!(step(last + hour, Some(Duration::ZERO)), SignedDuration::from_secs(3_600));
     assert_eq!(step(last, Some(hour)), SignedDuration::from_secs(-3_600));
 }
@@ -349,12 +352,13 @@ fn a_clock_that_runs_on_is_left_alone() {
 #[test]
 fn throttling_pause_shifts_with_the_clock() {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
-    let (minute, back) = (Duration::from_secs(60), SignedDuration::from_secs(-86_400));
+    let minute = Duration::from_secs(60);
+    let back = SignedDuration::from_secs(-86_400);
     let health =
         Health { throttled_until: Some(now + minute), recovered_at: Some(now - minute), ..Health::default() };
-    let taken = Recovery { step: back, restored_at: None, counts_from: None }.recover_health(health);
-    assert_eq!(taken.throttled_until, Some(now + back + minute));
-    assert_eq!(taken.recovered_at, Some(now + back - minute));
+    let recovered = Recovery { step: back, restored_at: None, counts_from: None }.recover_health(health);
+    assert_eq!(recovered.throttled_until, Some(now + back + minute));
+    assert_eq!(recovered.recovered_at, Some(now + back - minute));
 }
 
 #[test]
@@ -363,7 +367,7 @@ fn unknown_outcome_keeps_bounds_after_forward_clock_step() {
     world.take(&Step::Work(AttemptOutcome::Lose(None)));
     let left = world.delivery.provable_from(Duration::ZERO).unwrap().duration_since(world.now);
     let step = SignedDuration::from_hours(24);
-    let taken = world.delivery.recover(&Recovery { step, restored_at: None, counts_from: None });
-    let provable = taken.provable_from(Duration::ZERO).unwrap();
+    let recovered = world.delivery.recover(&Recovery { step, restored_at: None, counts_from: None });
+    let provable = recovered.provable_from(Duration::ZERO).unwrap();
     assert_eq!(provable.duration_since(world.now + step), left);
 }

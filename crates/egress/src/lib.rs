@@ -30,7 +30,6 @@ use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_failpoints::{Guard, is_removed};
 use ticketing_retry::retry_after;
 use url::Url;
 
@@ -200,12 +199,14 @@ impl HttpClient {
         let host = authority(&request.url);
         self.check(&request.url).map_err(|(host, refused)| transport::refused(&host, &refused))?;
         let began = self.clock.now();
-        let (url, timeout) = (request.url.clone(), request.timeout);
+        let url = request.url.clone();
+        let timeout = request.timeout;
         let response = match self.request(request).send().await {
             Ok(response) => response,
             Err(error) => return Err(self.fault(&error, &url, &host, timeout).await),
         };
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
         let body = read_body(response, &headers, &host).await.map_err(|fault| fault.with_status(status))?;
         let now = self.clock.now();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -390,13 +391,12 @@ fn client(
     tls: rustls::ClientConfig,
     connect_timeout: Duration,
 ) -> reqwest::Result<reqwest::Client> {
-    let elsewhere = if is_removed(Guard::NoRedirects) { Policy::default() } else { Policy::none() };
     let resolver = CheckedResolver {
         resolver: egress_policy.resolver.clone(),
         addresses: egress_policy.addresses.clone(),
     };
     let mut builder = reqwest::Client::builder()
-        .redirect(elsewhere)
+        .redirect(Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
         .dns_resolver(Arc::new(resolver))

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_helps_against_each_refusal() {
+    fn explains_each_refusal_with_a_fix() {
         let explained = |status, kinds: &[&str], has_login| {
             let kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
             let (words, hint) = explain(&ConnectReply::Status(status, kinds), "jira.example:443", has_login);

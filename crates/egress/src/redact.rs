@@ -118,7 +118,8 @@ impl Redactor {
             begin = until;
         }
         found.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
-        let (mut shown, mut done) = (String::with_capacity(end), 0);
+        let mut shown = String::with_capacity(end);
+        let mut done = 0;
         for range in found {
             if range.start >= done {
                 shown.push_str(&text[done..range.start]);
@@ -191,7 +192,9 @@ impl Reading {
         if !self.bytes.iter().any(|byte| begins.contains(byte)) {
             return None;
         }
-        let (mut bytes, mut places, mut at) = (vec![], vec![], 0);
+        let mut bytes = vec![];
+        let mut places = vec![];
+        let mut at = 0;
         while let Some(byte) = self.bytes.get(at) {
             let escape = if begins.contains(byte) { unescape(&self.bytes[at..], &mut bytes) } else { 0 };
             if escape == 0 {
@@ -271,9 +274,9 @@ fn number(bytes: &[u8], place: Range<usize>) -> Option<u32> {
     u32::from_str_radix(digits, 16).ok()
 }
 
-fn push(character: char, meaning: &mut Vec<u8>, taken: usize) -> usize {
+fn push(character: char, meaning: &mut Vec<u8>, consumed: usize) -> usize {
     meaning.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-    taken
+    consumed
 }
 
 #[cfg(test)]

@@ -53,7 +53,8 @@ impl Resolver for SystemResolver {
 
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (answers, addresses) = (self.resolver.resolve(name.as_str()), self.addresses.clone());
+        let answers = self.resolver.resolve(name.as_str());
+        let addresses = self.addresses.clone();
         Box::pin(async move {
             let answers = answers.await?;
             if let Err(refused) = addresses.check_answers(name.as_str(), &answers) {

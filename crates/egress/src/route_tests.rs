@@ -29,7 +29,8 @@ fn reports_missing_part_of_proxy_login() {
     let login = with_login(PROXY, " bot ", "pass word:é").unwrap().proxy.unwrap().login.unwrap();
     assert_eq!((login.user.as_str(), login.password.expose_secret()), ("bot", "pass word:é"));
     assert!(with_login(PROXY, "", "").unwrap().proxy.unwrap().login.is_none());
-    let (name, password) = ("jira.proxy_username", "jira.proxy_password");
+    let name = "jira.proxy_username";
+    let password = "jira.proxy_password";
     assert_eq!(with_login("", "bot", "word").unwrap_err(), [name, password]);
     assert_eq!(with_login("", "bot", "").unwrap_err(), [name]);
     assert_eq!(with_login("", "", "word").unwrap_err(), [password]);
@@ -43,7 +44,8 @@ fn reports_missing_part_of_proxy_login() {
 
 #[test]
 fn limits_length_of_proxy_login() {
-    let (name, password) = ("é".repeat(MAX_USERNAME), "é".repeat(MAX_PASSWORD));
+    let name = "é".repeat(MAX_USERNAME);
+    let password = "é".repeat(MAX_PASSWORD);
     assert!(with_login(PROXY, &name, &password).is_ok());
     let longer = with_login(PROXY, &format!("{name}x"), &format!("{password}x")).unwrap_err();
     assert_eq!(longer, ["jira.proxy_username", "jira.proxy_password"]);

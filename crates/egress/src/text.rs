@@ -28,8 +28,11 @@ pub fn read_json<T: DeserializeOwned>(text: &str) -> Option<T> {
 /// comma; then closes every open list and object.
 fn completions(text: &str) -> Vec<String> {
     let text = &text[..text.floor_char_boundary(MAX_CUT)];
-    let (mut open, mut in_text, mut is_escaped) = (Vec::new(), false, false);
-    let (mut whole, mut began) = (None, 0);
+    let mut open = Vec::new();
+    let mut in_text = false;
+    let mut is_escaped = false;
+    let mut whole = None;
+    let mut began = 0;
     for (at, byte) in text.bytes().enumerate() {
         match byte {
             _ if is_escaped => is_escaped = false,
@@ -81,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_first_64_kib_of_a_long_text_and_no_maze() {
+    fn reads_first_64_kib_and_limited_nesting() {
         let long = format!("{{\"a\":\"no\",\"b\":\"{}", "ä".repeat(100_000));
         let read: Value = read_json(&long).unwrap();
         assert_eq!((read["a"].as_str(), read["b"].as_str().map(str::len)), (Some("no"), Some(65_520)));

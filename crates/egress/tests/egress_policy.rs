@@ -69,9 +69,11 @@ impl InternalService {
     async fn start(greeting: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (calls, heard) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(vec![])));
+        let calls = Arc::new(AtomicUsize::new(0));
+        let heard = Arc::new(Mutex::new(vec![]));
         tokio::spawn({
-            let (calls, heard) = (calls.clone(), heard.clone());
+            let calls = calls.clone();
+            let heard = heard.clone();
             async move {
                 while let Ok((stream, _)) = listener.accept().await {
                     calls.fetch_add(1, Ordering::SeqCst);
@@ -148,7 +150,7 @@ async fn refuses_name_that_resolves_to_internal_address() {
 }
 
 #[tokio::test]
-async fn checks_addresses_of_every_request_against_dns_rebinding() {
+async fn checks_each_request_against_dns_rebinding() {
     let inner = InternalService::start(OK).await;
     // 127.0.0.1 takes the part of a public address, 127.0.0.2 of an internal one.
     let names = ScriptedResolver::new(&["127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.2"]);

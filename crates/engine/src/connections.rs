@@ -1,4 +1,4 @@
-//! The configured connections: where settings become a [`TicketSystem`]. This is the only place that chooses between
+//! The configured connections: creates a [`TicketSystem`] from settings. Only this module selects between
 //! vendors.
 
 mod gate;
@@ -10,7 +10,6 @@ use ticketing_core::policy::Bounds;
 use ticketing_core::system::{Destination, System, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_egress::{HttpClient, Route};
-use ticketing_failpoints::{Guard, is_removed};
 use ticketing_jira::Jira;
 use ticketing_servicenow::ServiceNow;
 
@@ -20,17 +19,17 @@ use ticketing_store::RetiredConnection;
 
 pub use self::gate::Refusal;
 
-/// All targets and how to reach them; cheap to clone.
+/// All targets and their connections; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Connections {
     client: HttpClient,
     lockout_limits: LockoutLimits,
     targets: Arc<RwLock<BTreeMap<String, Connection>>>,
-    /// The gates of the logins in use, by system and login.
+    /// The gates of the active logins, by system and login.
     gates: Arc<Mutex<HashMap<String, Weak<LoginGate>>>>,
 }
 
-/// After how many refused logins in a row each vendor locks an account.
+/// Consecutive refused logins after which each vendor locks an account.
 #[derive(Debug, Clone, Copy)]
 struct LockoutLimits {
     jira: u32,
@@ -42,24 +41,24 @@ struct LockoutLimits {
 pub struct Connection {
     pub system: System,
     pub enabled: bool,
-    /// None while settings are missing.
+    /// `None` while settings are missing.
     pub current: Option<Arc<dyn TicketSystem>>,
-    /// Where tickets went before the settings pointed elsewhere, for as long as some have an unknown outcome there.
+    /// Connections before the settings were changed, kept while deliveries have an unknown outcome there.
     pub retired: Vec<Arc<dyn TicketSystem>>,
 }
 
-/// Settings that can work.
+/// Valid settings.
 #[derive(Debug, Clone)]
 pub struct Checked {
     pub api: Arc<dyn TicketSystem>,
-    /// Where its secrets go: the ticket system, and the way there.
+    /// Where its secrets are sent: the ticket system, and the route.
     pub origin: String,
 }
 
 // === impl Connections ===
 
 impl Connections {
-    /// One target for each system that we know, none of them configured.
+    /// One target per supported system, none of them configured.
     #[must_use]
     pub fn new(client: HttpClient, bounds: &Bounds) -> Self {
         let unset = |system| Connection { system, enabled: false, current: None, retired: vec![] };
@@ -71,11 +70,12 @@ impl Connections {
         Self { client, lockout_limits, targets: Arc::new(RwLock::new(targets.into())), gates: Arc::default() }
     }
 
-    /// After how many refused logins in a row the vendor locks the account of `target`; `None` if it never does.
+    /// Consecutive refused logins after which the vendor locks the account of `target`; `None` if it never
+    /// does.
     #[must_use]
     pub fn lockout_limit(&self, target: &str) -> Option<u32> {
         let connection = self.get(target)?;
-        let is_lockable = connection.current?.login().is_lockable && !is_removed(Guard::LockOut);
+        let is_lockable = connection.current?.login().is_lockable;
         is_lockable.then(|| self.lockout_limits.of(connection.system))
     }
 
@@ -85,7 +85,7 @@ impl Connections {
         self.gate_of(target)?.refusal()
     }
 
-    /// Refused logins of `target` in a row, whatever the calls were for.
+    /// Consecutive refused logins of `target`, for any purpose.
     #[must_use]
     pub fn login_refusals(&self, target: &str) -> u32 {
         self.gate_of(target).map_or(0, |gate| gate.refusals_in_a_row())
@@ -122,7 +122,7 @@ impl Connections {
         Arc::new(GatedSystem::new(api, gate))
     }
 
-    /// The one gate of a login, whichever connections use it.
+    /// The gate of a login, shared by its connections.
     fn gate(&self, system: System, api: &dyn TicketSystem) -> Arc<LoginGate> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         let name = format!("{system} {}", api.login().name);
@@ -147,19 +147,19 @@ impl Connections {
         self.read(|targets| targets.get(target).cloned())
     }
 
-    /// Whether deliveries may go to `target`.
+    /// Whether `target` is enabled.
     #[must_use]
     pub fn is_enabled(&self, target: &str) -> bool {
         self.get(target).is_some_and(|connection| connection.enabled && connection.current.is_some())
     }
 
-    /// The way to `target` as it is configured now.
+    /// The current connection of `target`.
     #[must_use]
     pub fn current(&self, target: &str) -> Option<Arc<dyn TicketSystem>> {
         self.get(target)?.current
     }
 
-    /// The way to where a ticket was sent, which may no longer be where the settings point.
+    /// The connection to where a ticket was sent, which may differ from the current settings.
     #[must_use]
     pub fn for_destination(&self, target: &str, destination: &Destination) -> Option<Arc<dyn TicketSystem>> {
         let connection = self.get(target)?;
@@ -167,7 +167,8 @@ impl Connections {
         ways.find(|api| api.destination().base_url == destination.base_url)
     }
 
-    /// Whether `api` is the way to `target` now: what a former one says about its site says nothing about this one.
+    /// Whether `api` is the current connection of `target`: observations of a retired connection say nothing
+    /// about it.
     #[must_use]
     pub fn is_current(&self, target: &str, api: &Arc<dyn TicketSystem>) -> bool {
         self.current(target).is_some_and(|current| Arc::ptr_eq(&current, api))
@@ -179,8 +180,8 @@ impl Connections {
         targets.insert(target.to_owned(), connection);
     }
 
-    /// Reads settings; everything wrong with them is added to `violations`. Their secrets are used for their own origins
-    /// alone.
+    /// Parses settings; adds every violation to `violations`. Their secrets are used for their own origins
+    /// only.
     pub fn check(&self, settings: &SystemSettings, violations: &mut Violations) -> Option<Checked> {
         let mut found = Violations::default();
         let checked = self.connect(&settings.draft, |used_for| settings.secret(used_for), &mut found);
@@ -188,8 +189,8 @@ impl Connections {
         checked
     }
 
-    /// The way to `target` by settings that were kept. Their secrets are bound to origins; where the settings lead to others,
-    /// somebody has edited the database, and nothing is sent.
+    /// The connection to `target` by stored settings. Their secrets are bound to origins; settings that lead to another
+    /// origin were edited in the database, and nothing is sent.
     #[must_use]
     pub fn kept(&self, target: &str, settings: &SystemSettings) -> Option<Arc<dyn TicketSystem>> {
         let checked = self.check(settings, &mut Violations::default())?;
@@ -207,8 +208,8 @@ impl Connections {
         Some(checked.api)
     }
 
-    /// Judges the addresses of settings as they were typed; those that may not be called are added to `violations`, unless
-    /// they are found fault with already.
+    /// Checks the addresses of settings as entered; adds forbidden ones to `violations`, unless they are
+    /// invalid already.
     pub fn check_addresses(&self, draft: &Draft, violations: &mut Violations) {
         let path = draft.system().as_str();
         let proxy = draft.route().proxy_url.clone();
@@ -227,7 +228,7 @@ impl Connections {
         violations.require(proxy.is_none() || !by_http, &format!("{path}.proxy_url"), description);
     }
 
-    /// A stand-in that renders tickets for a system that is not configured yet.
+    /// A placeholder that renders tickets for a system that is not configured yet.
     #[must_use]
     pub fn placeholder(&self, system: System) -> Option<Arc<dyn TicketSystem>> {
         let secret = |kind| Secret { kind, value: "unset".into() };
@@ -235,7 +236,7 @@ impl Connections {
             System::Jira => {
                 let draft = ticketing_jira::SettingsDraft {
                     url: Some("https://not-configured.atlassian.net".to_owned()),
-                    email: Some("nobody@not-configured.example".to_owned()),
+                    email: Some("account@not-configured.example".to_owned()),
                     project_key: Some("PROJECT".to_owned()),
                     ..Default::default()
                 };
@@ -244,7 +245,7 @@ impl Connections {
             System::ServiceNow => {
                 let draft = ticketing_servicenow::SettingsDraft {
                     instance: Some("https://not-configured.service-now.com".to_owned()),
-                    username: Some("nobody".to_owned()),
+                    username: Some("account".to_owned()),
                     ..Default::default()
                 };
                 (Draft::ServiceNow(draft), secret(SecretKind::Password))
@@ -254,7 +255,8 @@ impl Connections {
         Some(self.connect(&draft, for_system, &mut Violations::default())?.api)
     }
 
-    /// The way to where tickets went before the settings changed; `None` if its settings no longer make sense.
+    /// The connection to where tickets were sent before the settings changed; `None` if its settings are no
+    /// longer valid.
     #[must_use]
     pub fn retired(&self, retired: RetiredConnection) -> Option<Arc<dyn TicketSystem>> {
         let target = retired.target.clone();
@@ -285,7 +287,7 @@ impl Connections {
         Some(Checked { api: self.gated(draft.system(), api), origin: draft.origin()? })
     }
 
-    /// The client of one target, which may have a way of its own.
+    /// The HTTP client of one target, possibly with its own route.
     fn client(
         &self,
         draft: &Draft,

@@ -4,16 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::{CLOCK, FOLDER, REMOVED};
+use crate::{CLOCK, FOLDER};
 
 /// Polling interval while a point is held.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 static POINTS: LazyLock<Option<PathBuf>> = LazyLock::new(|| std::env::var_os(FOLDER).map(PathBuf::from));
-static GUARDS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let names = std::env::var(REMOVED).unwrap_or_default();
-    names.split(',').map(str::to_owned).collect()
-});
 
 pub(crate) async fn pass(point: &str) {
     if let Some(folder) = POINTS.as_deref() {
@@ -29,12 +25,8 @@ pub(crate) fn panic_at(point: &str, words: impl FnOnce() -> String) {
 }
 
 pub(crate) fn clock_set_by() -> i64 {
-    let said = POINTS.as_deref().and_then(|folder| std::fs::read_to_string(folder.join(CLOCK)).ok());
-    said.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or_default()
-}
-
-pub(crate) fn is_removed(guard: &str) -> bool {
-    GUARDS.iter().any(|name| name == guard)
+    let offset = POINTS.as_deref().and_then(|folder| std::fs::read_to_string(folder.join(CLOCK)).ok());
+    offset.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or_default()
 }
 
 /// If several tasks pass, the one that finds the point armed is held.
@@ -57,7 +49,8 @@ mod tests {
     #[tokio::test]
     async fn holds_one_task_at_armed_point() {
         let folder = tempfile::tempdir().unwrap();
-        let (armed, held) = (folder.path().join("here.armed"), folder.path().join("here.held"));
+        let armed = folder.path().join("here.armed");
+        let held = folder.path().join("here.held");
         std::fs::write(&armed, "").unwrap();
         let mut passer = std::pin::pin!(pass_in(folder.path(), "here"));
         let first = tokio::time::timeout(Duration::from_millis(20), &mut passer).await;

@@ -1,13 +1,11 @@
-//! Fail points where a test can hold the program, and guards that a test can disable.
+//! Fail points where a test can hold the program.
 //!
 //! A test starts the real binary with [`FOLDER`] set, creates a file `NAME.armed` in that folder, and waits until it
 //! is renamed to `NAME.held`: the program is held at that point, and continues when the file is removed. Meanwhile
 //! the test acts, for instance with `kill -9`. At some points a file `NAME.panics` causes a panic, and a file
-//! [`CLOCK`] sets the wall clock. [`REMOVED`] disables the guards it names; a test that passes then does not test
-//! them.
+//! [`CLOCK`] sets the wall clock.
 //!
-//! Invariant: a build without debug assertions has no fail points and no switchable guards, and contains none of
-//! these names.
+//! Invariant: a build without debug assertions has no fail points, and contains none of these names.
 
 #[cfg(debug_assertions)]
 mod armed;
@@ -15,9 +13,6 @@ mod armed;
 /// Environment variable with the folder of the fail points.
 #[cfg(debug_assertions)]
 pub const FOLDER: &str = "TICKETING_FAILPOINTS_FOLDER";
-/// Environment variable with the guards to disable, separated by commas.
-#[cfg(debug_assertions)]
-pub const REMOVED: &str = "TICKETING_FAILPOINTS_REMOVED";
 
 /// File in that folder with the offset of the wall clock in seconds, positive for forward.
 #[cfg(debug_assertions)]
@@ -71,52 +66,6 @@ pub enum Point {
     SettingsOpen,
 }
 
-/// A guard of a promise of the service.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(debug_assertions, derive(Debug))]
-pub enum Guard {
-    /// The intent is durable before the first byte of a create.
-    Intent,
-    /// What may have been sent is searched for before it is sent again.
-    LookUp,
-    /// A search proves absence only after the index bound.
-    IndexBound,
-    /// A search proves absence only after no send can be applied any more.
-    InFlightBound,
-    /// Absence by an indexed search requires a canary or a second empty answer.
-    SecondAnswer,
-    /// Nothing is sent after the intent's deadline.
-    SendDeadline,
-    /// Only the current fencing token settles a delivery.
-    Epoch,
-    /// A lease is not taken over before it expires.
-    LeaseTerm,
-    /// A created ticket is recorded even after the lease was lost.
-    LateSuccess,
-    /// Only the current fencing token ends an unknown outcome by absence.
-    LookUpEpoch,
-    /// A search proves the state at its request, not at its reply.
-    AskedAt,
-    /// A canary was created after the uncertain send could last be applied.
-    WitnessAge,
-    /// An empty answer counts only where the search is known to show our tickets.
-    SearchEvidence,
-    /// A row counts as found only if it bears exactly the marker.
-    MarkerCheck,
-    /// Committed data is synced to disk.
-    Synchronous,
-    /// One server at a time has the database.
-    StoreLock,
-    /// Redirects are not followed.
-    NoRedirects,
-    /// A database restored from a backup is recognized.
-    Suspicion,
-    /// Calls stop to a connection that refused the login or locked the account.
-    LoginStop,
-    /// A lockable login has fewer calls in flight, and fewer refused, than would lock it.
-    LockOut,
-}
-
 /// Passes a fail point; waits there while a test holds it.
 #[cfg(debug_assertions)]
 pub async fn pass(point: Point) {
@@ -152,21 +101,6 @@ pub fn clock_set_by() -> i64 {
 #[must_use]
 pub const fn clock_set_by() -> i64 {
     0
-}
-
-/// Whether a test disabled this guard.
-#[cfg(debug_assertions)]
-#[must_use]
-pub fn is_removed(guard: Guard) -> bool {
-    armed::is_removed(guard.name())
-}
-
-/// Whether a test disabled this guard: never.
-#[cfg(not(debug_assertions))]
-#[inline(always)]
-#[must_use]
-pub const fn is_removed(_: Guard) -> bool {
-    false
 }
 
 // === impl Point ===
@@ -221,60 +155,6 @@ impl Point {
             Self::Configuring => "failpoint-configuring",
             Self::Saving => "failpoint-saving",
             Self::SettingsOpen => "failpoint-settings-open",
-        }
-    }
-}
-
-// === impl Guard ===
-
-#[cfg(debug_assertions)]
-impl Guard {
-    pub const ALL: [Self; 20] = [
-        Self::Intent,
-        Self::LookUp,
-        Self::IndexBound,
-        Self::InFlightBound,
-        Self::SecondAnswer,
-        Self::SendDeadline,
-        Self::Epoch,
-        Self::LeaseTerm,
-        Self::LateSuccess,
-        Self::LookUpEpoch,
-        Self::AskedAt,
-        Self::WitnessAge,
-        Self::SearchEvidence,
-        Self::MarkerCheck,
-        Self::Synchronous,
-        Self::StoreLock,
-        Self::NoRedirects,
-        Self::Suspicion,
-        Self::LoginStop,
-        Self::LockOut,
-    ];
-
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Intent => "guard-intent",
-            Self::LookUp => "guard-look-up",
-            Self::IndexBound => "guard-index-bound",
-            Self::InFlightBound => "guard-in-flight-bound",
-            Self::SecondAnswer => "guard-second-answer",
-            Self::SendDeadline => "guard-send-deadline",
-            Self::Epoch => "guard-epoch",
-            Self::LeaseTerm => "guard-lease-term",
-            Self::LateSuccess => "guard-late-success",
-            Self::LookUpEpoch => "guard-look-up-epoch",
-            Self::AskedAt => "guard-asked-at",
-            Self::WitnessAge => "guard-witness-age",
-            Self::SearchEvidence => "guard-search-evidence",
-            Self::MarkerCheck => "guard-marker-check",
-            Self::Synchronous => "guard-synchronous",
-            Self::StoreLock => "guard-store-lock",
-            Self::NoRedirects => "guard-no-redirects",
-            Self::Suspicion => "guard-suspicion",
-            Self::LoginStop => "guard-login-stop",
-            Self::LockOut => "guard-lock-out",
         }
     }
 }

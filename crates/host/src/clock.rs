@@ -1,4 +1,4 @@
-//! The one real clock, and one that tests wind by hand.
+//! The real clock, and a simulated one for tests.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -6,25 +6,25 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use ticketing_core::clock::Clock;
 
-/// The clock of the machine as it stood when the server started, and the time that has passed since: a clock that
-/// somebody sets while the server runs, forward or back, must not end a lease or a proof before its time. It counts the time that the machine
-/// slept. In microseconds, as the store keeps them: what is published is the same after a restart.
+/// The wall clock at the start of the server plus the time elapsed since, including suspend: setting the clock while the
+/// server runs, forward or back, must not end a lease or a proof early. In microseconds, like the store, so that a
+/// published time is the same after a restart.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
-    /// The wall clock at the start, less the time since boot.
+    /// The wall clock at the start, minus the uptime.
     booted_at: Timestamp,
 }
 
-/// What a machine says about time, beside the hour: enough to tell whether a clock was set, and whether a disk goes with the
-/// machine.
+/// The time sources of a machine besides the wall clock, which reveal whether the clock was set or the disk
+/// was moved.
 pub trait Machine: Send + Sync + std::fmt::Debug {
-    /// The clock on the wall just now, as files are stamped with it.
+    /// The current wall clock, as file systems use it for timestamps.
     fn wall(&self) -> Timestamp;
 
-    /// How long it has been up, sleep and all.
+    /// Time since boot, including suspend.
     fn since_boot(&self) -> Duration;
 
-    /// Another at each boot, of this machine or another; `None` where there is no such thing.
+    /// An ID of the current boot; `None` if the system has none.
     fn boot_id(&self) -> Option<String>;
 }
 
@@ -32,7 +32,7 @@ pub trait Machine: Send + Sync + std::fmt::Debug {
 #[derive(Debug, Clone, Copy)]
 pub struct ThisMachine;
 
-/// This machine, as it would be had its clock been set or had it been booted: for tests.
+/// This machine with a clock step or a reboot, for tests.
 #[derive(Debug, Default)]
 pub struct ManualMachine(Mutex<Machinery>);
 
@@ -43,14 +43,14 @@ struct Machinery {
     boots: u32,
 }
 
-/// A clock that stands still until it is wound.
+/// A clock that moves only when it is set.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<Timestamp>);
 
 // === impl SystemClock ===
 
 impl SystemClock {
-    /// Takes the wall clock's word, once.
+    /// Reads the wall clock, once.
     #[must_use]
     pub fn start() -> Self {
         Self { booted_at: wall() - since_boot() }
@@ -94,17 +94,17 @@ impl Machine for ThisMachine {
 // === impl ManualMachine ===
 
 impl ManualMachine {
-    /// Its wall clock goes wrong by so much: it is behind that which stamps files.
+    /// Makes its wall clock lag behind file timestamps by this much.
     pub fn fall_behind(&self, by: Duration) {
         self.edit(|machine| machine.wall_behind = by);
     }
 
-    /// So much time passes.
+    /// Advances the time.
     pub fn stay_up(&self, by: Duration) {
         self.edit(|machine| machine.up_longer += by);
     }
 
-    /// Starts anew.
+    /// Simulates a reboot.
     pub fn boot(&self) {
         self.edit(|machine| machine.boots += 1);
     }
@@ -136,7 +136,7 @@ impl ManualClock {
         Self(Mutex::new(now))
     }
 
-    /// Moves the clock forward.
+    /// Advances the clock.
     pub fn advance(&self, by: Duration) {
         let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *now += by;

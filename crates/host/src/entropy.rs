@@ -1,20 +1,20 @@
-//! The one door to randomness.
+//! The only source of randomness.
 
 use std::fmt;
 use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
 
-/// Where random bytes come from. The server has the operating system's; tests bring a seed.
+/// A source of random bytes: the operating system in the server, a seed in tests.
 pub trait Entropy: Send + Sync + fmt::Debug {
-    /// Fills `bytes` with random ones.
+    /// Fills `bytes` with random bytes.
     fn fill(&self, bytes: &mut [u8]);
 
-    /// A number from 0 up to, but not including, 1.
+    /// A number in [0, 1).
     fn unit(&self) -> f64 {
         let mut bytes = [0; 8];
         self.fill(&mut bytes);
-        // 53 bits are all that a number of this type can tell apart below 1.
+        // The precision of this type below 1 is 53 bits.
         (u64::from_le_bytes(bytes) >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
@@ -23,7 +23,7 @@ pub trait Entropy: Send + Sync + fmt::Debug {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemEntropy;
 
-/// Numbers that follow from a seed: the same for every run. For tests; nothing about them is secret.
+/// Deterministic numbers from a seed, for tests; not secret.
 #[derive(Debug)]
 pub struct SeededEntropy(Mutex<(u64, u64)>);
 
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_is_at_least_0_and_less_than_1() {
+    fn unit_is_at_least_0_and_less_than_1() {
         let entropy = SeededEntropy::new(7);
         assert!((0..1_000).map(|_| entropy.unit()).all(|unit| (0.0..1.0).contains(&unit)));
     }

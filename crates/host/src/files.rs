@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-/// No file of keys or certificates is larger.
+/// Maximum size: no file of keys or certificates is larger.
 const MAX_SIZE: u64 = 4 * 1024 * 1024;
 
-/// How a file is opened that the server makes or writes: a symbolic link in its place, which somebody else may have
-/// planted, is not followed.
+/// Open flags of files that the server creates or writes: a symbolic link in their place is not followed, because
+/// another local user may have planted it.
 #[must_use]
 pub fn no_follow() -> i32 {
     flags(OFlags::NOFOLLOW)
@@ -42,10 +42,10 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     std::fs::File::open(if is_current { Path::new(".") } else { folder })?.sync_all()
 }
 
-/// Reads a file of at most 4 MiB. Symbolic links are followed, since orchestrators hand secrets over as such.
+/// Reads a file of at most 4 MiB. Symbolic links are followed, because orchestrators mount secrets as links.
 ///
 /// # Errors
-/// If it cannot be read, is too large, or is not a regular file: a FIFO would be waited for without end.
+/// If it cannot be read, is too large, or is not a regular file: reading a FIFO would block.
 pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     let opened = OpenOptions::new().read(true).custom_flags(flags(OFlags::NONBLOCK)).open(path);
     let file = opened.map_err(|error| with_user(error, path))?;
@@ -61,7 +61,7 @@ pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Who was denied: in a container, or under a unit, that is seldom who started it.
+/// The denied user: in a container, or under a unit, often not the one who started it.
 fn with_user(error: io::Error, path: &Path) -> io::Error {
     if error.kind() != io::ErrorKind::PermissionDenied {
         return error;
@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn reads_a_regular_file_and_a_link_to_one() {
         let folder = tempfile::tempdir().unwrap();
-        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        let file = folder.path().join("file");
+        let link = folder.path().join("link");
         std::fs::write(&file, "text").unwrap();
         symlink(&file, &link).unwrap();
         assert_eq!(

@@ -22,7 +22,8 @@ pub struct PanicMessage(pub &'static str);
 pub fn log_panics() {
     set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let (message, backtrace) = (message(panic.payload()), Backtrace::capture());
+        let message = message(panic.payload());
+        let backtrace = Backtrace::capture();
         if !tracing::enabled!(tracing::Level::ERROR) {
             return eprintln!("ticketing: panicked at {place}: {message}");
         }
@@ -63,13 +64,13 @@ mod tests {
     async fn catches_panic_and_withholds_formatted_message() {
         assert_eq!(catch(async { 1 }).await, Ok(1));
         let secret = "canary".to_owned();
-        let told = catch(async { panic!("{secret}") }).await;
-        assert_eq!(told, Err::<(), _>(PanicMessage(HIDDEN_MESSAGE)));
-        let told = catch(async {
+        let caught = catch(async { panic!("{secret}") }).await;
+        assert_eq!(caught, Err::<(), _>(PanicMessage(HIDDEN_MESSAGE)));
+        let caught = catch(async {
             tokio::task::yield_now().await;
             panic!("it cannot be")
         })
         .await;
-        assert_eq!(told, Err::<(), _>(PanicMessage("it cannot be")));
+        assert_eq!(caught, Err::<(), _>(PanicMessage("it cannot be")));
     }
 }

@@ -23,8 +23,8 @@ pub fn raise_file_limit() {
 /// Logs the limit of open files, with a warning if it is too low for the number of connections.
 pub fn log_file_limit(connections: u64) {
     let files = getrlimit(Resource::Nofile).current;
-    let told = files.map_or_else(|| "any number".to_owned(), |files| files.to_string());
-    tracing::info!(files = told, "open files");
+    let limit = files.map_or_else(|| "any number".to_owned(), |files| files.to_string());
+    tracing::info!(files = limit, "open files");
     if let Some(files) = files.filter(|files| *files < connections + RESERVED_FILES) {
         tracing::warn!(
             files,
@@ -46,7 +46,9 @@ pub fn warn_about_readable_secrets(files: &[PathBuf]) {
 /// Warns about a data folder that other users can access: they could read incidents or plant files.
 pub fn warn_about_open_folder(folder: &Path) {
     let Ok(found) = folder.metadata() else { return };
-    let (mode, owner, us) = (found.permissions().mode() & 0o777, found.uid(), geteuid().as_raw());
+    let mode = found.permissions().mode() & 0o777;
+    let owner = found.uid();
+    let us = geteuid().as_raw();
     let folder = folder.display();
     if mode & OTHERS_MODE != 0 {
         let mode = format!("{mode:03o}");

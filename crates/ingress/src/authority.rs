@@ -125,8 +125,8 @@ impl AuthorityRewriter {
     /// Processes bytes.
     pub(super) fn rewrite(&mut self, mut bytes: &mut [u8]) {
         while !bytes.is_empty() {
-            let taken = self.take(bytes);
-            bytes = &mut bytes[taken..];
+            let consumed = self.take(bytes);
+            bytes = &mut bytes[consumed..];
         }
     }
 
@@ -134,21 +134,21 @@ impl AuthorityRewriter {
     fn take(&mut self, bytes: &mut [u8]) -> usize {
         match self.frame {
             FramePart::Preface { left } => {
-                let taken = left.min(bytes.len());
-                self.frame = match left - taken {
+                let consumed = left.min(bytes.len());
+                self.frame = match left - consumed {
                     0 => FramePart::Head { have: 0 },
                     left => FramePart::Preface { left },
                 };
-                taken
+                consumed
             }
             FramePart::Head { have } => {
-                let taken = (HEAD - have).min(bytes.len());
-                self.head[have..have + taken].copy_from_slice(&bytes[..taken]);
-                self.frame = match have + taken {
+                let consumed = (HEAD - have).min(bytes.len());
+                self.head[have..have + consumed].copy_from_slice(&bytes[..consumed]);
+                self.frame = match have + consumed {
                     HEAD => self.payload(),
                     have => FramePart::Head { have },
                 };
-                taken
+                consumed
             }
             FramePart::PadLength { left, skip } => {
                 let padding = usize::from(bytes[0]).min(left.saturating_sub(1 + skip));
@@ -156,15 +156,15 @@ impl AuthorityRewriter {
                 1
             }
             FramePart::Skipped { left, then, padding } => {
-                let taken = left.min(bytes.len());
-                self.frame = skipping(left - taken, then, padding);
-                taken
+                let consumed = left.min(bytes.len());
+                self.frame = skipping(left - consumed, then, padding);
+                consumed
             }
             FramePart::Block { left, padding } => {
-                let taken = left.min(bytes.len());
-                bytes[..taken].iter_mut().for_each(|byte| self.block = self.block.follow(byte));
-                self.frame = skipping(0, left - taken, padding);
-                taken
+                let consumed = left.min(bytes.len());
+                bytes[..consumed].iter_mut().for_each(|byte| self.block = self.block.follow(byte));
+                self.frame = skipping(0, left - consumed, padding);
+                consumed
             }
         }
     }
@@ -301,7 +301,8 @@ impl Text {
 }
 
 fn is_whole_code(code: u32, length: u32) -> bool {
-    let (mut first, mut before) = (0, 0);
+    let mut first = 0;
+    let mut before = 0;
     for (bits, count) in CODES {
         first <<= bits - before;
         if bits >= length {
@@ -333,7 +334,8 @@ mod tests {
     }
 
     fn rewritten(bytes: &[u8], piece: usize) -> Vec<u8> {
-        let (mut rewriter, mut bytes) = (AuthorityRewriter::new(), bytes.to_vec());
+        let mut rewriter = AuthorityRewriter::new();
+        let mut bytes = bytes.to_vec();
         bytes.chunks_mut(piece).for_each(|piece| rewriter.rewrite(piece));
         bytes
     }
@@ -358,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn replaces_what_h2_refuses_in_an_authority_alone() {
+    fn replaces_invalid_authority_characters_only() {
         for (sent, received) in
             [("tmp%2Frec.sock", "tmp-2Frec.sock"), ("/run/t:1", "-run-t-1"), ("localhost", "localhost")]
         {

@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn silent_connections_never_keep_newcomers_out() {
+    fn silent_connections_do_not_block_newcomers() {
         let limiter = ConnectionLimiter::with(512, 128);
         let silent: Vec<_> = (0..1_000).map(|_| acquire(&limiter, "10.0.0.1")).collect();
         for _ in 0..142 {
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn at_total_limit_the_most_crowded_peer_gives_way() {
+    fn at_total_limit_displaces_from_largest_peer() {
         let limiter = ConnectionLimiter::with(4, 3);
         let crowd: Vec<_> = (0..3).map(|_| acquire(&limiter, "10.0.0.1")).collect();
         let single = [acquire(&limiter, "10.0.0.2")];
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_only_where_all_are_established() {
+    fn refuses_only_if_all_are_established() {
         let limiter = ConnectionLimiter::with(10, 1);
         let only = established(&limiter, "10.0.0.1");
         let refused = limiter.acquire(&tcp("10.0.0.1"), Instant::now());
@@ -393,7 +393,8 @@ mod tests {
 
     #[test]
     fn restricts_peer_until_budget_refills() {
-        let (limiter, begun) = (ConnectionLimiter::with(100, 100), Instant::now());
+        let limiter = ConnectionLimiter::with(100, 100);
+        let begun = Instant::now();
         let comes = |ip: &str, now| limiter.acquire(&tcp(ip), now).unwrap().permit;
         for _ in 0..20 {
             let permit = comes("10.0.0.1", begun);
@@ -405,8 +406,9 @@ mod tests {
     }
 
     #[test]
-    fn forgets_peers_that_are_gone_and_owe_nothing() {
-        let (limiter, begun) = (ConnectionLimiter::with(10, 10), Instant::now());
+    fn forgets_peers_without_connections_and_debt() {
+        let limiter = ConnectionLimiter::with(10, 10);
+        let begun = Instant::now();
         let knows_after = |time: Duration| {
             drop(limiter.acquire(&tcp("10.0.0.2"), begun + time).unwrap());
             limiter.state().peers.contains_key(&PeerKey::of(&tcp("10.0.0.1")))

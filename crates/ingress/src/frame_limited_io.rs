@@ -30,7 +30,7 @@ pub(super) struct FrameLimitedIo<T> {
 
 /// The header timeout passed.
 #[derive(Debug, thiserror::Error)]
-#[error("the headers did not come in time")]
+#[error("the headers did not arrive in time")]
 struct TimedOut;
 
 // === impl FrameLimitedIo ===
@@ -59,13 +59,16 @@ impl<T> FrameLimitedIo<T> {
     }
 
     fn charge_received(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let (budget, mut verdict, now) = (&mut self.budget, Ok(()), Instant::now());
+        let budget = &mut self.budget;
+        let mut verdict = Ok(());
+        let now = Instant::now();
         self.received.follow(bytes, |frame| verdict = verdict.and_then(|()| budget.take(frame, now)));
         verdict.map_err(io::Error::other)
     }
 
     fn credit_sent(&mut self, bytes: &[u8]) {
-        let (budget, now) = (&mut self.budget, Instant::now());
+        let budget = &mut self.budget;
+        let now = Instant::now();
         self.sent.follow(bytes, |frame| budget.answer(frame, now));
     }
 
@@ -124,9 +127,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for FrameLimitedIo<T> {
         let written = ready!(Pin::new(&mut this.wire).poll_write_vectored(cx, bufs))?;
         let mut left = written;
         for buf in bufs {
-            let taken = buf.len().min(left);
-            this.credit_sent(&buf[..taken]);
-            left -= taken;
+            let consumed = buf.len().min(left);
+            this.credit_sent(&buf[..consumed]);
+            left -= consumed;
         }
         Poll::Ready(Ok(written))
     }

@@ -108,20 +108,20 @@ impl Frames {
     /// Processes bytes, and reports each frame that begins in them.
     pub fn follow(&mut self, mut bytes: &[u8], mut frame: impl FnMut(Frame)) {
         while !bytes.is_empty() {
-            let taken = match &mut self.position {
+            let consumed = match &mut self.position {
                 Position::Preface { left } | Position::Payload { left } => {
-                    let taken = bytes.len().min(*left);
-                    *left -= taken;
-                    taken
+                    let consumed = bytes.len().min(*left);
+                    *left -= consumed;
+                    consumed
                 }
                 Position::Head { have } => {
-                    let taken = bytes.len().min(HEAD - *have);
-                    self.head[*have..*have + taken].copy_from_slice(&bytes[..taken]);
-                    *have += taken;
-                    taken
+                    let consumed = bytes.len().min(HEAD - *have);
+                    self.head[*have..*have + consumed].copy_from_slice(&bytes[..consumed]);
+                    *have += consumed;
+                    consumed
                 }
             };
-            bytes = &bytes[taken..];
+            bytes = &bytes[consumed..];
             match self.position {
                 Position::Preface { left: 0 } => self.position = Position::Head { have: 0 },
                 Position::Head { have: HEAD } => frame(self.begin()),
@@ -172,7 +172,8 @@ impl FrameBudget {
 
     fn with_share(initial: f64, resets: u32, control: u32, now: Instant) -> Self {
         let bucket = |capacity| TokenBucket::with_share(initial, capacity, now);
-        let (begun, resets_of_ours) = (now, bucket(resets));
+        let begun = now;
+        let resets_of_ours = bucket(resets);
         Self { begun, initial, resets: bucket(resets), control: bucket(control), resets_of_ours }
     }
 
@@ -276,7 +277,8 @@ mod tests {
         use Frame::{Carrying, Empty, Reset};
         let expected = [Empty, Carrying, Empty, Carrying, Empty, Empty, Reset];
         for size in 1..70 {
-            let (mut frames, mut seen) = (Frames::of_client(), vec![]);
+            let mut frames = Frames::of_client();
+            let mut seen = vec![];
             for piece in conversation().chunks(size) {
                 frames.follow(piece, |frame| seen.push(frame));
             }

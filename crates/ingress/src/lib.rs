@@ -5,6 +5,7 @@
 //! within the memory budget (`memory.rs`). Violations cost a peer only its own connection or call.
 
 mod authority;
+mod boxed_io;
 mod connection_limiter;
 mod duration;
 mod flags;

@@ -9,8 +9,8 @@ use std::str::FromStr;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
+use crate::boxed_io::BoxedIo;
 use crate::peer::PeerAddress;
-use crate::serve::BoxedIo;
 
 /// A listen address: `HOST:PORT` or `unix:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn parses_client_certificate() {
-        let mut params = CertificateParams::new(["somebody.example".to_owned()]).unwrap();
+        let mut params = CertificateParams::new(["client.example".to_owned()]).unwrap();
         for uri in ["spiffe://example.org/producer", "https://example.org/other"] {
             params.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
         }

@@ -11,7 +11,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
@@ -19,7 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::{Service, ServiceExt};
 
+use ticketing_core::error_chain::ErrorChain;
+
 use super::frame_limited_io::FrameLimitedIo;
+use crate::boxed_io::BoxedIo;
 use crate::connection_limiter::{
     Acquired, ConnectionHandle, ConnectionLimiter, ConnectionPermit, LimitExceeded,
 };
@@ -37,14 +39,6 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// Delay before a restricted connection is served. Slows down a peer that reconnects in a loop; honest clients behind
 /// the same address barely notice.
 const RESTRICTED_DELAY: Duration = Duration::from_millis(20);
-
-/// The byte stream of a connection, with or without TLS.
-pub(crate) type BoxedIo = Box<dyn ByteStream>;
-
-/// A bidirectional byte stream.
-pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 /// Request extension: cancelled when the connection reaches its maximum age, so that streams end in time.
 #[derive(Debug, Clone)]
@@ -228,7 +222,7 @@ where
             tracing::info!(%peer, connections, "suppressed log lines about failed connections");
         };
         if self.failed.should_log(PeerKey::of(address), log_rest) {
-            tracing::info!(peer = %address, error, "{what}");
+            tracing::info!(peer = %address, error = %ErrorChain(error), "{what}");
         }
     }
 
@@ -289,7 +283,8 @@ where
     }
 
     fn protocol(&self) -> http2::Builder<TokioExecutor> {
-        let (limits, resets) = (&self.limits, self.limits.stream_resets as usize);
+        let limits = &self.limits;
+        let resets = self.limits.stream_resets as usize;
         let mut protocol = http2::Builder::new(TokioExecutor::new());
         protocol
             .timer(TokioTimer::new())

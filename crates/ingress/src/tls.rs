@@ -1,4 +1,4 @@
-//! TLS certificates from files, reloaded when they change.
+//! TLS and mTLS with certificates from files, reloaded when they change.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::flags::TlsFiles;
 use crate::peer::PeerCertificate;
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_host::clock::SystemClock;
 use ticketing_host::files::read_regular;
 
@@ -95,7 +96,8 @@ impl Tls {
         let files = Files { cert, key, client_ca: files.tls_client_ca.clone(), required };
         let contents = files.read()?;
         let current = RwLock::new(Arc::new(files.config(&contents)?));
-        let (seen, clock) = (RwLock::new(Some(Ok(contents.digest()))), SystemClock::start());
+        let seen = RwLock::new(Some(Ok(contents.digest())));
+        let clock = SystemClock::start();
         let tls = Self { files, current, seen, clock, is_expiry_logged: AtomicBool::new(false) };
         tls.check_expiry(&contents);
         Ok(Some(tls))
@@ -145,9 +147,8 @@ impl Tls {
                 self.check_expiry(&contents);
             }
             Err(error) => {
-                // One text, because the sources of an error are not a field of a JSON line.
-                let error = format!("{:#}", anyhow::Error::from(error));
-                tracing::error!(error, "failed to reload TLS certificates, keeping the current ones");
+                let error = ErrorChain(&error);
+                tracing::error!(%error, "failed to reload TLS certificates, keeping the current ones");
             }
         }
     }
@@ -282,7 +283,7 @@ mod tests {
         std::fs::write(&cert_file, cert).unwrap();
         std::fs::write(&key_file, key).unwrap();
         let files = TlsFiles { tls_cert: Some(cert_file), tls_key: Some(key_file), tls_client_ca: None };
-        Tls::load(&files, false).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
+        Tls::load(&files, false).map_err(|error| ErrorChain(&error).to_string())
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Proving a connection step by step, writing nothing.
+//! Tests a connection step by step, without writing.
 
 use std::time::Duration;
 
@@ -16,25 +16,25 @@ use crate::settings::{Flavour, Settings};
 use crate::ticket;
 use crate::wire::{Myself, Project, ServerInfo};
 
-/// For one read of the test.
+/// Timeout of one read.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is checked of the create screen, in order.
+/// The checked fields of the create screen, in order.
 const FIELDS: [&str; 4] = ["priority", "labels", "description", "required_fields"];
 
 /// Where Jira does not show its create screen.
 const UNCHECKED: &str = "could not be checked";
 
-/// What a step found.
+/// The result of a step.
 type Step = Result<String, Fault>;
 
-/// Walks the steps in order. After one that failed, those that depend on it are not tried.
+/// Runs the steps in order. After a failed step, those that depend on it are skipped.
 pub(crate) struct Tester<'a> {
     client: &'a Client,
     settings: &'a Settings,
     clock: &'a dyn Clock,
     flavour: Flavour,
-    /// What Jira says of itself.
+    /// Jira's description of itself.
     info: Option<ServerInfo>,
     checks: Vec<Check>,
 }
@@ -51,24 +51,28 @@ impl<'a> Tester<'a> {
         Self { client, settings, clock, flavour, info: None, checks: Vec::new() }
     }
 
-    /// The checks, which Jira it turned out to be, and what it says of itself.
+    /// The checks, the detected flavor, and Jira's description of itself.
     pub(crate) async fn run(mut self) -> (Vec<Check>, Option<Flavour>, Option<ServerInfo>) {
-        let (began, step) = (self.clock.now(), self.reach().await);
+        let began = self.clock.now();
+        let step = self.reach().await;
         match step {
             Err(fault) if !meta::is_final(fault.kind) => self.reach_by_login(began, fault).await,
             step => self.note_reach(began, step),
         }
         let api = self.api();
         if self.go_on("authentication") {
-            let (began, step) = (self.clock.now(), self.authentication(api).await);
+            let began = self.clock.now();
+            let step = self.authentication(api).await;
             self.note("authentication", began, step);
         }
         if self.go_on("project") {
-            let (began, step) = (self.clock.now(), self.project(api).await);
+            let began = self.clock.now();
+            let step = self.project(api).await;
             self.note("project", began, step);
         }
         if self.go_on("create_permission") {
-            let (began, step) = (self.clock.now(), self.create_permission(api).await);
+            let began = self.clock.now();
+            let step = self.create_permission(api).await;
             self.note("create_permission", began, step);
         }
         if self.go_on("issue_type") {
@@ -83,27 +87,28 @@ impl<'a> Tester<'a> {
         let budget = self.client.optional_budget();
         let answer = self.client.read_within::<ServerInfo>(self.api(), &["serverInfo"], &[], budget).await?;
         let info = answer.value;
-        self.learn(info.flavour());
+        self.set_flavour(info.flavour());
         let is_cloud = info.flavour() == Flavour::Cloud;
         let kind = match info.flavour() {
             Flavour::Cloud => "Jira Cloud".to_owned(),
             _ => format!("Jira Data Center {}", info.version),
         };
         let site = &self.settings.site;
-        let told = info.base_url.as_deref().filter(|_| !is_cloud).and_then(|told| site.public(told));
-        let public = self.settings.public_site.clone().or(told).filter(|public| public != site);
+        let reported =
+            info.base_url.as_deref().filter(|_| !is_cloud).and_then(|reported| site.public(reported));
+        let public = self.settings.public_site.clone().or(reported).filter(|public| public != site);
         let links = public.map(|public| format!("; links lead to {}", public.as_text())).unwrap_or_default();
-        let told = format!("{} is {}{links}", site.as_text(), kind.trim());
+        let detail = format!("{} is {}{links}", site.as_text(), kind.trim());
         self.info = Some(info);
-        Ok(told)
+        Ok(detail)
     }
 
-    /// Jira did not say which it is: that is no matter where the login works. The trouble is of the login if only that is
-    /// refused, and else of the way there.
+    /// Jira did not report its flavor, which does not matter if the login works. If only the login is
+    /// refused, the login is the cause, otherwise the connection.
     async fn reach_by_login(&mut self, began: Timestamp, fault: Fault) {
         let address = self.settings.site.as_text().to_owned();
         if self.settings.is_cloud() {
-            self.learn(Flavour::Cloud);
+            self.set_flavour(Flavour::Cloud);
         }
         let then = self.clock.now();
         let answer = self.client.read::<Myself>(self.api(), &["myself"], &[]).await;
@@ -113,7 +118,7 @@ impl<'a> Tester<'a> {
                     "{address} answers; its version was not found out, since serverInfo was not answered ({})",
                     fault.message
                 );
-                self.learn(answer.value.flavour());
+                self.set_flavour(answer.value.flavour());
                 self.note("reach", began, Ok(detail));
                 self.note("authentication", then, logged_in(answer.value));
             }
@@ -167,12 +172,12 @@ impl<'a> Tester<'a> {
         }
     }
 
-    /// The API of the Jira that it is, as far as is known.
+    /// The API of the detected flavor, as far as known.
     fn api(&self) -> Api {
         if self.flavour == Flavour::Cloud { Api::V3 } else { Api::V2 }
     }
 
-    fn learn(&mut self, flavour: Flavour) {
+    fn set_flavour(&mut self, flavour: Flavour) {
         if self.flavour == Flavour::Auto {
             self.flavour = flavour;
         }
@@ -197,7 +202,7 @@ impl<'a> Tester<'a> {
         });
     }
 
-    /// Whether every step so far passed; if not, the next one is noted as not tried.
+    /// Whether all steps so far passed; if not, the next one is recorded as skipped.
     fn go_on(&mut self, name: &str) -> bool {
         if self.checks.iter().any(|check| check.name == name) {
             return false;
@@ -230,18 +235,18 @@ fn logged_in(me: Myself) -> Step {
     Ok(format!("logged in as {name}"))
 }
 
-/// Priority, labels and description never fail a test: a ticket goes out without one of them.
+/// Priority, labels and description never fail a test: a ticket can be created without any one of them.
 fn field_checks(offer: &Offer) -> [Check; 4] {
     let priority = match &offer.priorities {
         Priorities::Offered(offered) => priorities(offered),
         Priorities::OffScreen => {
-            "not on the create screen: tickets go without a priority of their own".to_owned()
+            "not on the create screen: tickets are created without a priority".to_owned()
         }
         Priorities::Unknown => UNCHECKED.to_owned(),
     };
     let labels = match offer.labels {
-        true => "on the create screen: tickets bear their marker as a label",
-        false => "not on the create screen: tickets bear their marker in the description",
+        true => "on the create screen: the marker is a label of the ticket",
+        false => "not on the create screen: the marker is in the description of the ticket",
     };
     let description = match offer.description {
         true => "on the create screen",
@@ -262,7 +267,7 @@ fn field_checks(offer: &Offer) -> [Check; 4] {
     [priority, known(offer.is_known, FIELDS[1], labels), description, required_fields(offer)]
 }
 
-/// A field that must be given and is not sent has every ticket refused.
+/// A required field that is not sent causes every ticket to be refused.
 fn required_fields(offer: &Offer) -> Check {
     if offer.unfilled.is_empty() {
         return match offer.is_known {

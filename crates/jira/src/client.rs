@@ -1,4 +1,4 @@
-//! The requests: which address, who asks, how long.
+//! Requests to Jira: address, credentials, timeouts.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use ticketing_egress::{HttpClient, Redactor, Reply, Request, redact_reply};
 use crate::faults::{self, Purpose};
 use crate::settings::Settings;
 
-/// The longest that reads may take in all that can be done without.
+/// Maximum total time of optional reads.
 const MAX_OPTIONAL: Duration = Duration::from_secs(5);
 
-/// The REST API versions: Cloud speaks ADF in 3, Data Center wiki markup in 2. Both know 2 well enough to be asked
-/// which of them they are.
+/// The REST API versions: Cloud uses ADF in 3, Data Center wiki markup in 2. Both support 2 well enough to
+/// detect the flavor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Api {
     V2,
     V3,
 }
 
-/// Sends requests to one site as one account.
+/// Sends requests to one site with one account.
 #[derive(Debug)]
 pub(crate) struct Client {
     client: HttpClient,
@@ -30,7 +30,7 @@ pub(crate) struct Client {
     read_timeout: Duration,
 }
 
-/// A reading that a reply held, and how long it took to come.
+/// A parsed reply, with its duration.
 #[derive(Debug)]
 pub(crate) struct Answer<T> {
     pub(crate) value: T,
@@ -44,7 +44,7 @@ impl Client {
         Self { client, settings, read_timeout }
     }
 
-    /// Asks for a resource and reads the JSON of a 200.
+    /// Reads a resource and parses the JSON of a 200.
     pub(crate) async fn read<T: DeserializeOwned>(
         &self,
         api: Api,
@@ -54,7 +54,7 @@ impl Client {
         self.read_within(api, path, query, self.read_timeout).await
     }
 
-    /// The same within a time of its own: for what can be done without, or must not take long.
+    /// The same with its own timeout, for optional or urgent reads.
     pub(crate) async fn read_within<T: DeserializeOwned>(
         &self,
         api: Api,
@@ -67,17 +67,17 @@ impl Client {
         self.understand(reply, path)
     }
 
-    /// Asks for a resource: the reply, whatever its status.
+    /// Reads a resource: returns the reply, whatever its status.
     pub(crate) async fn get(&self, api: Api, path: &[&str], query: &[(&str, &str)]) -> Result<Reply, Fault> {
         self.send(Method::GET, api, path, query, None, self.read_timeout).await
     }
 
-    /// Judges the reply to a read that is no success.
+    /// Classifies the reply to a failed read.
     pub(crate) fn classify_read(&self, reply: &Reply) -> Fault {
         self.without_secret(faults::classify(reply, Purpose::Project))
     }
 
-    /// Asks with a body, writing nothing, and reads the JSON of a 200.
+    /// Sends a body without writing anything, and parses the JSON of a 200.
     pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
         api: Api,
@@ -88,12 +88,13 @@ impl Client {
         self.understand(reply, path)
     }
 
-    /// How long a read that can be done without may take, of the time that a request has: the rest is for what is needed.
+    /// Timeout of an optional read: a part of the time of a request, so that the rest is left for required
+    /// ones.
     pub(crate) fn optional_budget(&self) -> Duration {
         MAX_OPTIONAL.min(self.client.max_timeout() / 3)
     }
 
-    /// What is left of the time that began at `began`.
+    /// The rest of the time that began at `began`.
     pub(crate) fn left(&self, began: Timestamp, within: Duration) -> Duration {
         within.saturating_sub(self.client.now().duration_since(began).unsigned_abs())
     }
@@ -102,7 +103,7 @@ impl Client {
         self.client.now()
     }
 
-    /// Adds a comment to a ticket that was just made.
+    /// Adds a comment to a newly created ticket.
     pub(crate) async fn comment(
         &self,
         api: Api,
@@ -118,12 +119,12 @@ impl Client {
         }
     }
 
-    /// Sends the request that makes the ticket.
+    /// Sends the create request.
     pub(crate) async fn create(&self, api: Api, body: String, within: Duration) -> Result<Reply, Fault> {
         self.send(Method::POST, api, &["issue"], &[], Some(body), within).await
     }
 
-    /// Judges the reply to a create that made no ticket.
+    /// Classifies the reply to a failed create.
     pub(crate) fn classify_create(&self, reply: &Reply) -> Fault {
         self.without_secret(faults::classify(reply, Purpose::Create))
     }
@@ -136,9 +137,9 @@ impl Client {
         if reply.status != 200 {
             return Err(self.without_secret(faults::classify(&reply, purpose)));
         }
-        // Who serverInfo is told to is no matter: everybody may ask it.
+        // serverInfo needs no login, so an anonymous answer is as good.
         if path.last() != Some(&"serverInfo")
-            && let Some(fault) = faults::answered_to_nobody(&reply)
+            && let Some(fault) = faults::answered_anonymously(&reply)
         {
             return Err(self.without_secret(fault));
         }
@@ -160,7 +161,7 @@ impl Client {
         fault
     }
 
-    /// `text` without anything that proves who we are, to Jira or to the proxy on the way.
+    /// `text` without the credentials for Jira and for the proxy.
     fn redact(&self, text: &str) -> String {
         self.redactor().redact(text)
     }
@@ -179,7 +180,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<Reply, Fault> {
         if timeout.is_zero() {
-            return Err(Fault::new(FaultKind::TooLate, "no time was left to send the request"));
+            return Err(Fault::new(FaultKind::TooLate, "the request was not sent: its deadline had passed"));
         }
         let mut url = self.base(api, path);
         if !query.is_empty() {
@@ -187,7 +188,7 @@ impl Client {
         }
         let authorization = Some(self.settings.login.authorization());
         let reply = self.client.send(Request { method, url, authorization, body, timeout }).await?;
-        // A reply may repeat what it was sent. It is made harmless before a part of it goes anywhere.
+        // A reply may echo what was sent. It is redacted before any part of it is used.
         let redactor = self.redactor();
         let body = if (200..300).contains(&reply.status) {
             redact_reply(reply.body, self.settings.login.secret(), |text| redactor.redact(text))

@@ -1,4 +1,4 @@
-//! Creating the ticket, once; and again only where Jira has just refused an optional field of it.
+//! Creates the ticket, once; repeats the request only after Jira refused an optional field.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,30 +15,31 @@ use crate::faults::{self, Purpose};
 use crate::render;
 use crate::wire::CreatedIssue;
 
-/// How often a refused request is repeated without the fields that were refused.
+/// Maximum number of repeated requests without the refused fields.
 const MAX_REPEATS: usize = 2;
-/// The longest accepted issue key, in bytes.
+/// Maximum length of an issue key, in bytes.
 const MAX_KEY: usize = 255;
-/// The longest accepted issue ID, in bytes: Jira's are 64-bit integers.
+/// Maximum length of an issue ID, in bytes: Jira's are 64-bit integers.
 const MAX_ID: usize = 20;
 const OPTIONAL: [&str; 3] = ["priority", "labels", "description"];
 
-/// A ticket that exists, by id and key.
+/// A created ticket, by ID and key.
 pub(crate) type Issue = CreatedIssue;
 
-/// Where a ticket is made, and what is known of it.
+/// The destination of the create, and what is known of it.
 #[derive(Debug)]
 pub(crate) struct Site<'a> {
     pub(crate) client: &'a Client,
     pub(crate) project: &'a str,
-    /// Jira said that the create screen has a description: what it refuses of one is its content.
+    /// Jira reported that the create screen has a description: then a refusal of the field is about its
+    /// content.
     pub(crate) takes_description: bool,
-    /// Set before a ticket is sent whose marker stands in the description although labels were offered.
+    /// Set before a ticket is sent with its marker in the description although labels were offered.
     pub(crate) labels_were_refused: &'a AtomicBool,
 }
 
-/// Sends the create, and repeats it after a definite refusal of optional fields alone. A description that the ticket cannot
-/// have follows as a comment.
+/// Sends the create, and repeats it after a definite refusal of optional fields alone. A description that the
+/// create screen lacks follows as a comment.
 pub(crate) async fn create(
     site: &Site<'_>,
     ticket_draft: &TicketDraft,
@@ -46,7 +47,7 @@ pub(crate) async fn create(
     within: Duration,
 ) -> Result<(Issue, Vec<Adjustment>), Fault> {
     let client = site.client;
-    // What was rendered says for which Jira: ADF is an object, wiki markup a text.
+    // The rendered format shows the flavor: ADF is an object, wiki markup a string.
     let api = if is_adf(rendered) { Api::V3 } else { Api::V2 };
     let mut body = rendered.body.clone();
     let mut adjustments = Vec::new();
@@ -84,8 +85,8 @@ fn is_adf(rendered: &Rendered) -> bool {
     rendered.description.starts_with('{') && serde_json::from_str::<Value>(&rendered.description).is_ok()
 }
 
-/// Writes what the incident says as the first comment of a ticket without a description. The ticket stands, whatever becomes of
-/// it; so the comment is sent once.
+/// Writes the description as the first comment of a ticket without one. Sent once, because the ticket exists
+/// whatever happens to the comment.
 async fn comment(
     client: &Client,
     api: Api,
@@ -122,7 +123,7 @@ pub(crate) fn is_issue_id(id: &str) -> bool {
     (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Takes the refused fields off the ticket; `false` if one of them cannot go, or none was there.
+/// Removes the refused fields from the ticket; `false` if one of them cannot be removed, or none was present.
 fn drop_optional(
     ticket: &mut Value,
     refused: &[(String, String)],
@@ -137,7 +138,7 @@ fn drop_optional(
     if refused.is_empty() || !refused.iter().all(optional) {
         return false;
     }
-    // The marker has to stand somewhere, and in the description of a ticket without labels it does.
+    // The marker must be somewhere: in a ticket without labels it is in the description.
     let bears_marker = !fields.contains_key("labels") || goes("labels");
     if goes("description") && (site.takes_description || bears_marker) {
         return false;

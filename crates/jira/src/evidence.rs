@@ -1,10 +1,10 @@
 //! Whether a refused create concerns its ticket alone or the connection.
 //!
-//! A refusal concerns the one ticket unless there is evidence that the connection is in trouble, for a connection in trouble
-//! stops all its tickets. Evidence is what headers and status say in any language, or one read with the same login right after
-//! the refusal: if that is refused, too, or says that a permission is missing, it is the connection; if it is answered, or
-//! fails on the way, it is the ticket. A refused login is never asked again: each try may bring its account closer to a
-//! lock-out.
+//! A refusal concerns only the ticket unless there is evidence that the connection is the cause, because a
+//! failing connection stops all its tickets. Evidence is the language-independent part of headers and status,
+//! or one read with the same login right after the refusal. If that read is refused, too, or reports a
+//! missing permission, the connection is the cause; if it succeeds, or fails in transport, the ticket is. A
+//! refused login is never retried: each attempt may bring its account closer to a lock-out.
 
 use std::time::Duration;
 
@@ -15,21 +15,21 @@ use crate::client::{Api, Client};
 use crate::faults;
 use crate::wire::{Myself, Permissions};
 
-/// For the one read.
+/// Timeout of the read.
 const BUDGET: Duration = Duration::from_secs(5);
 
-/// What an account needs in a project.
+/// The permissions that an account needs in a project.
 pub(crate) const REQUIRED: [&str; 2] = ["BROWSE_PROJECTS", "CREATE_ISSUES"];
 
-/// What the read showed.
+/// The result of the read.
 enum Finding {
-    /// The login may create there.
+    /// The login may create issues there.
     Sound,
-    /// What is wrong with the connection.
+    /// The problem of the connection.
     Trouble(Fault),
 }
 
-/// The fault of a create that was refused by `reply`, judged as `refusal`; `left` is the time there is.
+/// The fault of a create refused by `reply`, classified as `refusal`; `left` is the remaining time.
 pub(crate) async fn check_scope(
     client: &Client,
     api: Api,
@@ -59,7 +59,7 @@ pub(crate) async fn check_scope(
 fn leaves_open(refusal: &Fault, reply: &Reply) -> bool {
     match refusal.kind {
         FaultKind::Forbidden | FaultKind::NotFound => !faults::is_about_the_connection(reply),
-        // A refusal that names no field may be about what the account may do.
+        // A refusal that names no field may concern the permissions of the account.
         FaultKind::Rejected => reply.status == 400 && faults::refused_fields(reply).is_empty(),
         _ => false,
     }
@@ -82,7 +82,7 @@ async fn find(client: &Client, api: Api, project: &str, reply: &Reply, budget: D
             | FaultKind::Misconfigured
             | FaultKind::Redirected
             | FaultKind::Dormant => Finding::Trouble(fault),
-            // Nothing was found out.
+            // Inconclusive.
             FaultKind::NotPermitted
             | FaultKind::Dns
             | FaultKind::Connect
@@ -102,7 +102,7 @@ async fn find(client: &Client, api: Api, project: &str, reply: &Reply, budget: D
     }
 }
 
-/// The fault of an account that lacks a permission in a project; `None` if it has them all.
+/// The fault of an account that lacks a permission in a project; `None` if it has all of them.
 pub(crate) async fn missing(
     client: &Client,
     api: Api,
@@ -111,7 +111,7 @@ pub(crate) async fn missing(
 ) -> Result<Option<Fault>, Fault> {
     let asked = REQUIRED.join(",");
     let query = [("projectKey", project), ("permissions", asked.as_str())];
-    // Data Center knows no such parameter, and tells them all.
+    // Data Center ignores this parameter, and returns all permissions.
     let query = if api == Api::V3 { &query[..] } else { &query[..1] };
     let answer = client.read_within::<Permissions>(api, &["mypermissions"], query, budget).await?;
     let granted = |name: &&str| answer.value.permissions.get(*name).is_some_and(|it| it.have_permission);

@@ -1,7 +1,7 @@
-//! What a reply that is not the documented success means, in words that say what to mend.
+//! Classifies replies other than the documented success, with hints for fixing them.
 //!
-//! Status and headers decide. What Jira says in its profile's language, or a page of something before it, chooses a hint and
-//! nothing else; where a status leaves open what a refused create concerns, [`evidence`](crate::evidence) finds out.
+//! Status and headers decide. Localized messages, and pages of intermediaries, only choose a hint; if a
+//! status leaves open what a refused create concerns, [`evidence`](crate::evidence) finds out.
 
 use serde_json::Value;
 use ticketing_core::fault::{Fault, FaultKind};
@@ -15,30 +15,30 @@ const MAX_WORDS: usize = 400;
 
 const NAMES: HintNames = HintNames { system: "Jira", address: "jira.url", proxy: "jira.proxy_url" };
 
-/// The purpose of a request, which limits what a refusal can mean.
+/// The purpose of a request, which limits the meaning of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// What every account may ask: `serverInfo`, `myself`, `mypermissions`.
+    /// Available to every account: `serverInfo`, `myself`, `mypermissions`.
     Account,
-    /// Something of the project, or a search.
+    /// A read of the project, or a search.
     Project,
     /// The create.
     Create,
 }
 
-/// Judges a reply that is not the success its caller hoped for. The message repeats what Jira said, and nothing of ours.
+/// Classifies an unsuccessful reply. The message contains Jira's text, and nothing that we sent.
 pub(crate) fn classify(reply: &Reply, purpose: Purpose) -> Fault {
-    let said = ErrorBody::read(reply);
+    let error_body = ErrorBody::read(reply);
     let words = match foreign::points_to(reply) {
         Some(location) => format!("it points to {location}"),
-        None => said.words(),
+        None => error_body.words(),
     };
-    let kind = kind(reply, &said);
-    let hint = hint(kind, reply, &said, purpose);
+    let kind = kind(reply, &error_body);
+    let hint = hint(kind, reply, &error_body, purpose);
     Fault { kind, ..reply.fault(&words) }.with_hint(hint)
 }
 
-/// A success whose body is not what Jira documents.
+/// A success with an undocumented body.
 pub(crate) fn unreadable(reply: &Reply, expected: &str, purpose: Purpose) -> Fault {
     let classified = kind(reply, &ErrorBody::default());
     if classified == FaultKind::LockedOut || classified == FaultKind::Unauthorized || reply.is_html() {
@@ -50,25 +50,26 @@ pub(crate) fn unreadable(reply: &Reply, expected: &str, purpose: Purpose) -> Fau
         .with_hint("check that jira.url is the address of Jira itself, and what stands before it")
 }
 
-/// The fields that a definite refusal names, with what is wrong with each.
+/// The fields named in a definite refusal, each with its message.
 pub(crate) fn refused_fields(reply: &Reply) -> Vec<(String, String)> {
     if reply.status == 400 { ErrorBody::read(reply).fields } else { Vec::new() }
 }
 
-/// Whether headers or status alone show that a refusal is about the login or the site, in any language.
+/// Whether headers or status alone show that a refusal concerns the login or the site, in any language.
 pub(crate) fn is_about_the_connection(reply: &Reply) -> bool {
     is_anonymous(reply)
         || reply.status == 402
         || reply.header("x-seraph-loginreason").contains("AUTHORISATION_FAILED")
 }
 
-/// Whether Jira treated the call as anonymous: it says so in a header, and answers with what anonymous users may see.
+/// Whether Jira treated the call as anonymous, according to a header: then the reply shows only what
+/// anonymous users may see.
 pub(crate) fn is_anonymous(reply: &Reply) -> bool {
     reply.header("x-ausername").trim().eq_ignore_ascii_case("anonymous")
 }
 
-/// The fault of a read that was answered although Jira did not take the login: what it then shows is what anonymous users may see.
-pub(crate) fn answered_to_nobody(reply: &Reply) -> Option<Fault> {
+/// The fault of a read that Jira answered without accepting the login: the reply shows only what anonymous users may see.
+pub(crate) fn answered_anonymously(reply: &Reply) -> Option<Fault> {
     let login = reply.header("x-seraph-loginreason");
     if login.contains("AUTHENTICATED_FAILED") || login.contains("AUTHENTICATION_DENIED") {
         return Some(classify(reply, Purpose::Account));
@@ -79,21 +80,21 @@ pub(crate) fn answered_to_nobody(reply: &Reply) -> Option<Fault> {
     is_anonymous(reply).then_some(fault)
 }
 
-/// Whether a refusal speaks of a login, so that the login is what to ask about.
+/// Whether a refusal mentions a login, so that the login should be checked.
 pub(crate) fn speaks_of_login(reply: &Reply) -> bool {
-    let said = ErrorBody::read(reply);
+    let error_body = ErrorBody::read(reply);
     ["anonymous", "logged in", "log in", "logging in", "authenticated"]
         .iter()
-        .any(|phrase| said.mentions(phrase))
+        .any(|phrase| error_body.mentions(phrase))
 }
 
-/// The hint for a create that is refused while the same login may create in the project.
+/// The hint for a create that is refused although the login may create issues in the project.
 pub(crate) fn item_hint(reply: &Reply) -> String {
-    let said = ErrorBody::read(reply);
+    let error_body = ErrorBody::read(reply);
     if let Some(hint) = foreign_hint(reply, FaultKind::Rejected) {
         return hint;
     }
-    if let Some(hint) = phrase_hint(reply, &said) {
+    if let Some(hint) = phrase_hint(reply, &error_body) {
         return hint.to_owned();
     }
     if reply.status == 400 {
@@ -106,13 +107,13 @@ pub(crate) fn item_hint(reply: &Reply) -> String {
         .to_owned()
 }
 
-/// Whether a refusal is an error collection of Jira's REST API, and not of something before it.
+/// Whether a refusal is an error collection of Jira's REST API, rather than a reply of an intermediary.
 pub(crate) fn is_from_jira(reply: &Reply) -> bool {
     serde_json::from_str::<ErrorCollection>(&reply.body)
         .is_ok_and(|collection| collection.error_messages.is_array() || collection.errors.is_object())
 }
 
-/// What a reply says, whatever it is written in.
+/// The message of a reply, in any format.
 #[derive(Debug, Default)]
 struct ErrorBody {
     messages: Vec<String>,
@@ -147,7 +148,7 @@ impl ErrorBody {
         ];
         let mut messages: Vec<String> = Vec::new();
         for text in lists.into_iter().flat_map(texts) {
-            // Some sites say the same thing in two members.
+            // Some sites repeat a message in two members.
             if !messages.contains(&text) {
                 messages.push(text);
             }
@@ -174,15 +175,15 @@ impl ErrorBody {
         self.fields.iter().any(|(name, _)| name == field)
     }
 
-    /// Whether a message has the phrase in it as whole words.
+    /// Whether a message contains the phrase as whole words.
     fn mentions(&self, phrase: &str) -> bool {
         self.messages.iter().any(|message| mentions(message, phrase))
     }
 }
 
-/// The status decides, but for Jira's login headers, which are right where the status is not; for a page where JSON was due;
-/// and for a refusal that names the project or the issue type.
-fn kind(reply: &Reply, said: &ErrorBody) -> FaultKind {
+/// The status decides, with three exceptions: Jira's login headers, which are more reliable; a page where
+/// JSON was expected; and a refusal that names the project or the issue type.
+fn kind(reply: &Reply, error_body: &ErrorBody) -> FaultKind {
     let login = reply.header("x-seraph-loginreason");
     let denied = reply.header("x-authentication-denied-reason");
     let refusal = matches!(reply.status, 200 | 400..=404);
@@ -195,13 +196,13 @@ fn kind(reply: &Reply, said: &ErrorBody) -> FaultKind {
     match reply.status {
         400..=404 if is_anonymous(reply) => FaultKind::Unauthorized,
         200 | 201 | 203 if reply.is_html() => FaultKind::Dormant,
-        400 if said.names("project") || said.names("issuetype") => FaultKind::Misconfigured,
+        400 if error_body.names("project") || error_body.names("issuetype") => FaultKind::Misconfigured,
         402 => FaultKind::Forbidden,
         status => FaultKind::of_status(status),
     }
 }
 
-fn hint(kind: FaultKind, reply: &Reply, said: &ErrorBody, purpose: Purpose) -> String {
+fn hint(kind: FaultKind, reply: &Reply, error_body: &ErrorBody, purpose: Purpose) -> String {
     if kind == FaultKind::LockedOut {
         return "log in to Jira once in a browser as this account and solve the CAPTCHA, then check the token and test again"
             .to_owned();
@@ -211,12 +212,12 @@ fn hint(kind: FaultKind, reply: &Reply, said: &ErrorBody, purpose: Purpose) -> S
     {
         return hint;
     }
-    if let Some(hint) = phrase_hint(reply, said) {
+    if let Some(hint) = phrase_hint(reply, error_body) {
         return hint.to_owned();
     }
     match kind {
-        FaultKind::Rejected if !said.fields.is_empty() => {
-            let fields: Vec<&str> = said.fields.iter().map(|(field, _)| field.as_str()).collect();
+        FaultKind::Rejected if !error_body.fields.is_empty() => {
+            let fields: Vec<&str> = error_body.fields.iter().map(|(field, _)| field.as_str()).collect();
             shorten(
                 &format!(
                     "let the project accept or stop requiring for the issue type of jira.issue_type: {}",
@@ -226,12 +227,12 @@ fn hint(kind: FaultKind, reply: &Reply, said: &ErrorBody, purpose: Purpose) -> S
             )
         }
         FaultKind::Rejected if purpose == Purpose::Create => item_hint(reply),
-        _ => plain_hint(kind, said, purpose).to_owned(),
+        _ => plain_hint(kind, error_body, purpose).to_owned(),
     }
 }
 
-/// The hint of a kind where nothing in the reply says more.
-fn plain_hint(kind: FaultKind, said: &ErrorBody, purpose: Purpose) -> &'static str {
+/// The default hint of a kind.
+fn plain_hint(kind: FaultKind, error_body: &ErrorBody, purpose: Purpose) -> &'static str {
     match kind {
         FaultKind::Unauthorized => {
             "check jira.email and the API token (or the personal access token): it may be wrong, expired or revoked, or this \
@@ -245,7 +246,7 @@ fn plain_hint(kind: FaultKind, said: &ErrorBody, purpose: Purpose) -> &'static s
         FaultKind::NotFound => {
             "check jira.url (with its context path) and jira.project_key, and that the account may see the project"
         }
-        FaultKind::Misconfigured if said.names("issuetype") => {
+        FaultKind::Misconfigured if error_body.names("issuetype") => {
             "set jira.issue_type to a type that the project offers"
         }
         FaultKind::Misconfigured => "check jira.project_key, and that the account may create issues there",
@@ -260,7 +261,8 @@ fn plain_hint(kind: FaultKind, said: &ErrorBody, purpose: Purpose) -> &'static s
     }
 }
 
-/// The hint for what something before Jira wrote. A plain page says less than a kind that is about the login.
+/// The hint for a reply of an intermediary. A plain page is less specific than a kind that concerns the
+/// login.
 fn foreign_hint(reply: &Reply, kind: FaultKind) -> Option<String> {
     let found = foreign::recognize(reply)?;
     let says_more = match found.kind {
@@ -270,8 +272,9 @@ fn foreign_hint(reply: &Reply, kind: FaultKind) -> Option<String> {
     says_more.then(|| found.hint(&NAMES))
 }
 
-/// The hint for a phrase that Atlassian documents, in English, for a refusal. A 400 has the words of anybody's rule.
-fn phrase_hint(reply: &Reply, said: &ErrorBody) -> Option<&'static str> {
+/// The hint for a phrase that Atlassian documents, in English, for a refusal. The text of a 400 can come from
+/// any validator or workflow rule.
+fn phrase_hint(reply: &Reply, error_body: &ErrorBody) -> Option<&'static str> {
     const HINTS: &[(&[&str], &str)] = &[
         (
             &["allowlist", "allow list", "allowlisted", "whitelist", "ip address"],
@@ -338,11 +341,11 @@ fn phrase_hint(reply: &Reply, said: &ErrorBody) -> Option<&'static str> {
     }
     HINTS
         .iter()
-        .find(|(phrases, _)| phrases.iter().any(|phrase| said.mentions(phrase)))
+        .find(|(phrases, _)| phrases.iter().any(|phrase| error_body.mentions(phrase)))
         .map(|(_, hint)| *hint)
 }
 
-/// The texts of a value, however deep.
+/// The texts in a value, at any depth.
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![text.clone()],

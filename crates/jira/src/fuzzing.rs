@@ -1,7 +1,7 @@
-//! The inside as a fuzzer needs it: what renders, and what reads replies, without a connection. For `ticketing-fuzz` alone.
+//! Entry points for `ticketing-fuzz`: rendering and parsing without a connection.
 //!
-//! It is always compiled, and hidden from the documentation rather than behind a feature: a build of the whole workspace
-//! would switch such a feature on everywhere, and a program that does not call this does not contain it.
+//! Always compiled but hidden from the documentation: a feature would be enabled by every build of the whole
+//! workspace. A program that does not call this does not contain it.
 
 use serde_json::Value;
 use ticketing_core::content::Content;
@@ -19,7 +19,7 @@ use crate::site::Site;
 use crate::wire::{CreateField, MetaPage, Myself, Named, Permissions, Project, SearchPage, ServerInfo};
 use crate::{create, faults, ticket};
 
-/// Which Jira is meant.
+/// The flavor of Jira.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Cloud,
@@ -37,14 +37,14 @@ impl Kind {
     }
 }
 
-/// The ticket of a draft, for a project whose create screen has labels or has none.
+/// The ticket of a draft, for a project whose create screen has or lacks labels.
 #[must_use]
 pub fn render(settings: &Settings, kind: Kind, labels: bool, ticket_draft: &TicketDraft) -> Rendered {
     let offer = Offer { labels, ..Offer::assumed("Task", "not asked") };
     ticket::render(settings, kind.api(), &offer, ticket_draft)
 }
 
-/// The description with the marker in it, as it goes into the request, and as text.
+/// The description with the marker, as sent and as text.
 #[must_use]
 pub fn description(kind: Kind, ticket_draft: &TicketDraft) -> (Value, String) {
     let description =
@@ -52,22 +52,23 @@ pub fn description(kind: Kind, ticket_draft: &TicketDraft) -> (Value, String) {
     (description.value, description.markup)
 }
 
-/// What a reply that is no success means, and which fields it refuses.
+/// The fault of an unsuccessful reply, and the refused fields.
 #[must_use]
 pub fn classified(reply: &Reply) -> (Fault, Vec<(String, String)>) {
     (faults::classify(reply, faults::Purpose::Create), faults::refused_fields(reply))
 }
 
-/// The ticket that the 201 of a create tells of.
+/// The ticket in the 201 of a create.
 ///
 /// # Errors
-/// If it tells of none.
+/// If it contains none.
 pub fn created(reply: &Reply) -> Result<TicketRef, Fault> {
     let issue = create::created(reply)?;
     Ok(TicketRef { id: issue.id, key: issue.key, url: String::new() })
 }
 
-/// What a page of a search shows of a marker, and why there may be more; `None` if it is no such page.
+/// The tickets with a marker on a page of search results, and why there may be more; `None` if it is not such
+/// a page.
 #[must_use]
 pub fn searched(
     kind: Kind,
@@ -81,7 +82,7 @@ pub fn searched(
     Some((search_result(search, &page.issues, site), flaw))
 }
 
-/// Reads a body as each of the resources that are asked for, and as what a project offers.
+/// Parses a body as each requested resource, and as the offer of a project.
 pub fn resources(body: &str) {
     let _ = serde_json::from_str::<ServerInfo>(body);
     let _ = serde_json::from_str::<Myself>(body);
@@ -96,7 +97,7 @@ pub fn resources(body: &str) {
     }
 }
 
-/// A marker that a reply may bear.
+/// A marker that a reply may contain.
 #[must_use]
 pub fn marker() -> Marker {
     Marker::parse("rhythmx-0123456789abcdef0123456789abcdef").expect("a marker by its form")

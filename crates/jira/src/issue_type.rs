@@ -1,14 +1,14 @@
-//! Finding the issue type that the settings name, whatever language Jira speaks to the account.
+//! Finds the configured issue type, whatever the language of the account.
 
 use ticketing_core::text::{shorten, single_line};
 
 use crate::wire::Named;
 
-/// How many types are offered in place of one that is not there, and how much of each name.
+/// Maximum number of suggested types, and maximum length of each name.
 const MAX_OFFERED: usize = 20;
 const MAX_NAME: usize = 60;
 
-/// What Jira calls the default type in its own translations. Data Center does not say the untranslated name.
+/// Jira's translations of the default type. Data Center does not return the untranslated name.
 const TASK: [&str; 20] = [
     "Task",
     "Tâche",
@@ -32,8 +32,8 @@ const TASK: [&str; 20] = [
     "작업",
 ];
 
-/// The type called `wanted`: by its name, by its untranslated name, by its ID, each in any case. A sub-task cannot be created
-/// without its parent, so it is none.
+/// The type `wanted`: by its name, its untranslated name or its ID, ignoring case. Excludes sub-tasks, which
+/// cannot be created without a parent.
 pub(crate) fn find<'t>(types: &'t [Named], wanted: &str) -> Option<&'t Named> {
     let whole = || types.iter().filter(|offered| !offered.subtask);
     let by_name = |name: &str| whole().find(|offered| same(&offered.name, name));
@@ -46,7 +46,7 @@ pub(crate) fn find<'t>(types: &'t [Named], wanted: &str) -> Option<&'t Named> {
         .or_else(|| TASK.iter().filter(|_| same(wanted, TASK[0])).find_map(|name| by_name(name)))
 }
 
-/// The type called `wanted`, be it a sub-task.
+/// The type `wanted`, including sub-tasks.
 pub(crate) fn find_any<'t>(types: &'t [Named], wanted: &str) -> Option<&'t Named> {
     types.iter().find(|offered| {
         same(&offered.name, wanted)
@@ -54,7 +54,7 @@ pub(crate) fn find_any<'t>(types: &'t [Named], wanted: &str) -> Option<&'t Named
     })
 }
 
-/// The names of what can be created, those first that are spelled most like `wanted`.
+/// The names of the creatable types, those most similar to `wanted` first.
 pub(crate) fn nearest_first(types: &[Named], wanted: &str) -> Vec<String> {
     let wanted = wanted.to_lowercase();
     let mut whole: Vec<&Named> = types.iter().filter(|offered| !offered.subtask).collect();
@@ -66,7 +66,7 @@ fn same(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()
 }
 
-/// How many characters have to be put in, taken out or changed to get from one text to the other.
+/// The edit distance of two texts, in characters.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_people_see_goes_before_an_untranslated_one() {
+    fn prefers_translated_issue_type_name() {
         let types = types(&[("1", "Aufgabe", Some("Incident")), ("2", "Incident", Some("Störung"))]);
         assert_eq!(find(&types, "incident").map(|found| found.id.as_str()), Some("2"));
     }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn offers_nearest_first_and_no_sub_task() {
+    fn offers_nearest_types_without_sub_tasks() {
         let mut types = types(&[("1", "Epic", None), ("2", "Incident", None), ("3", "Sub-task", None)]);
         types[2].subtask = true;
         assert_eq!(nearest_first(&types, "Incidents"), ["Incident", "Epic"]);

@@ -1,11 +1,12 @@
 //! Jira Cloud (REST v3, ADF) and Jira Data Center (REST v2, wiki markup) behind the port
 //! [`TicketSystem`](ticketing_core::system::TicketSystem).
 //!
-//! Start at [`Settings::parse`], which turns what people save into a connection that can work; [`Jira`] is the
-//! connection. What a project offers is asked in `meta`, what goes on the ticket is written in `ticket` and `render`,
-//! and what a refusal means is judged in `faults` and `evidence`.
+//! Start at [`Settings::parse`], which validates stored settings; [`Jira`] is the connection. `meta` reads
+//! what a project offers, `ticket` and `render` write the ticket, and `faults` and `evidence` classify
+//! refusals.
 
 mod checks;
+mod choice;
 mod client;
 mod create;
 mod evidence;

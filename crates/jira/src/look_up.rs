@@ -1,4 +1,4 @@
-//! Finding tickets by their marker, and proving that there is none.
+//! Finds tickets by their marker, and proves their absence.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -6,7 +6,6 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{FoundTicket, Search, SearchResult, TicketRef};
 use ticketing_egress::Reply;
-use ticketing_failpoints::{Guard, is_removed};
 
 use crate::client::{Answer, Api, Client};
 use crate::create::{is_issue_id, is_issue_key};
@@ -22,21 +21,21 @@ const MAX_CANARIES: usize = 10;
 struct Rows {
     issues: Vec<FoundIssue>,
     reply: Reply,
-    /// Why there may be more.
+    /// Why there may be more rows.
     flaw: Option<&'static str>,
 }
 
-/// Where the search is made.
+/// The destination of the search.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     pub(crate) project: &'a str,
-    /// Where people read tickets.
+    /// The site for links.
     pub(crate) site: &'a Site,
     /// Whether the marker was sent as a label.
     pub(crate) labelled: bool,
 }
 
-/// Searches for a marker. No ticket is reported as absent unless the login was proven to see the project.
+/// Searches for a marker. Reports no absence unless the login was proven to see the project.
 pub(crate) async fn look_up(
     client: &Client,
     api: Api,
@@ -45,11 +44,11 @@ pub(crate) async fn look_up(
 ) -> Result<SearchResult, Fault> {
     let project = place.project;
     if !is_project_key(project) {
-        let message = format!("\"{project}\" is no project key, so nothing can be searched there");
+        let message = format!("\"{project}\" is not a project key, so nothing can be searched there");
         return Err(Fault::new(FaultKind::Misconfigured, message));
     }
     let (rows, blind) = match rows(client, api, &jql(search, true)).await {
-        // A site may keep descriptions out of its index; labels it always knows.
+        // A site may exclude descriptions from its index, but never labels.
         Err(fault) if fault.status == Some(400) => {
             (rows(client, api, &jql(search, false)).await?, Some(fault).filter(|_| !place.labelled))
         }
@@ -58,14 +57,14 @@ pub(crate) async fn look_up(
     let search_result = search_result(search, &rows.issues, place.site);
     match blind {
         _ if !search_result.tickets.is_empty() => Ok(search_result),
-        // The marker may stand where the site does not search.
+        // The marker may be in a field that the site does not search.
         Some(fault) => Err(fault),
         None => prove_absence(client, api, project, search, &rows).await.map(|()| search_result),
     }
 }
 
-/// The query. It is not bounded by the project: a ticket that somebody moved since is still the ticket. The marker
-/// bounds it well enough, for no other installation can make the same.
+/// The query. It is not limited to the project, because a ticket that was moved since is still the ticket. The marker
+/// is unique to this installation.
 fn jql(search: &Search, descriptions: bool) -> String {
     let canaries = search.canaries.iter().take(MAX_CANARIES);
     let markers: Vec<&Marker> = std::iter::once(&search.marker).chain(canaries).collect();
@@ -126,15 +125,19 @@ async fn page(
 
 impl SearchPage {
     pub(crate) fn complaint(&self) -> Option<&'static str> {
-        let said =
-            [&self.error_messages, &self.warning_messages].into_iter().flatten().any(|said| !said.is_empty());
-        said.then_some("the search was answered, and Jira says that something was wrong with it")
+        let has_warnings = [&self.error_messages, &self.warning_messages]
+            .into_iter()
+            .flatten()
+            .any(|texts| !texts.is_empty());
+        has_warnings.then_some("Jira answered the search with warnings")
     }
 
-    /// What the last page says of rows that it does not show. `read` were read so far.
+    /// Why the last page may omit rows, after `read` rows.
     pub(crate) fn shortfall(&self, api: Api, read: usize) -> Option<&'static str> {
         match (api, self.total) {
-            (Api::V3, _) if self.is_last == Some(false) => Some("the search goes on, and names no next page"),
+            (Api::V3, _) if self.is_last == Some(false) => {
+                Some("the search has more results, but no next page")
+            }
             (Api::V3, _) => None,
             (Api::V2, None) => Some("the search does not say how many issues it found"),
             (Api::V2, Some(total)) => {
@@ -146,7 +149,7 @@ impl SearchPage {
 
 pub(crate) fn search_result(search: &Search, issues: &[FoundIssue], site: &Site) -> SearchResult {
     let mut tickets: Vec<FoundTicket> = Vec::new();
-    // An issue without a believable name is no ticket to report, and no absence either: see `prove_absence`.
+    // An issue with an invalid key is neither a ticket to report nor an absence: see `prove_absence`.
     let is_named = |issue: &&FoundIssue| is_issue_key(&issue.key) && is_issue_id(&issue.id);
     let rows: Vec<_> = issues.iter().map(|issue| (issue, markers(issue))).collect();
     let asked_for =
@@ -177,15 +180,15 @@ fn moment(text: &str) -> Option<Timestamp> {
 }
 
 fn bears(markers: &[Marker], marker: &Marker) -> bool {
-    is_removed(Guard::MarkerCheck) || markers.contains(marker)
+    markers.contains(marker)
 }
 
-/// The marker of our form that an issue bears: as a label, else as the last one in its description, where ours ends.
+/// The marker of an issue: a label, else the last one in its description, where ours is at the end.
 pub(crate) fn marker_of(issue: &FoundIssue) -> Option<Marker> {
     labels(issue).next().or_else(|| in_description(issue).pop())
 }
 
-/// What an issue really bears, as labels or as whole words of its description.
+/// All markers of an issue, as labels or as whole words of its description.
 fn markers(issue: &FoundIssue) -> Vec<Marker> {
     labels(issue).chain(in_description(issue)).collect()
 }
@@ -218,7 +221,7 @@ fn collect_text(value: &Value, out: &mut String) {
     }
 }
 
-/// An empty answer proves nothing by itself: Jira answers so to strangers, too.
+/// An empty result alone proves nothing: Jira also returns one to anonymous callers.
 async fn prove_absence(
     client: &Client,
     api: Api,
@@ -255,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_times_of_both_kinds_of_jira_are_read() {
+    fn parses_times_of_cloud_and_data_center() {
         for text in ["2026-01-31T12:00:00.000+0000", "2026-01-31T14:00:00.000+02:00", "2026-01-31T12:00:00Z"]
         {
             assert_eq!(
@@ -268,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_counts_as_a_whole_word_only() {
+    fn matches_markers_as_whole_words() {
         let marker = Marker::parse("rhythmx-0123456789abcdef0123456789abcdef").unwrap();
         let issue = |description: &str| FoundIssue {
             id: "1".to_owned(),

@@ -1,7 +1,8 @@
-//! What the project offers: issue types, and the fields of the create screen.
+//! Create metadata of the project: issue types, and the fields of the create screen.
 //!
-//! It helps to render and is not needed: where Jira does not say it, says it too slowly or not readably, tickets are made by
-//! the settings alone, and say what could not be checked. That needs one proof: the login works and sees the project.
+//! It improves rendering but is optional: if Jira does not return it, or too slowly, or in an unknown format,
+//! tickets are created from the settings alone, with adjustments that list what could not be checked. The
+//! only requirement is that the login works and sees the project.
 
 use std::time::Duration;
 
@@ -11,39 +12,39 @@ use serde_json::Value;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::Adjustment;
 
+use crate::choice::Choice;
 use crate::client::{Api, Client};
 use crate::issue_type;
-use crate::ticket::Choice;
 use crate::wire::{CreateField, MetaPage, Myself, Named, Project};
 
 const PAGE: usize = 50;
 const MAX_PAGES: usize = 20;
-/// Fields that we send, or that Jira fills in by itself.
+/// Fields that are sent, or that Jira fills in.
 const NO_CONCERN: [&str; 7] =
     ["project", "issuetype", "summary", "description", "priority", "labels", "reporter"];
 
-/// What a project offers to a ticket of ours.
+/// What a project offers for our tickets.
 #[derive(Debug, Clone)]
 pub(crate) struct Offer {
     pub(crate) issue_type: Choice,
     pub(crate) priorities: Priorities,
     pub(crate) labels: bool,
     pub(crate) description: bool,
-    /// Whether Jira said so, rather than the settings.
+    /// Whether Jira reported this, rather than the settings.
     pub(crate) is_known: bool,
-    /// The fields that must be given and are not sent, by ID and name.
+    /// Required fields that are not sent, by ID and name.
     pub(crate) unfilled: Vec<(String, String)>,
-    /// What could not be checked, or may be missed.
+    /// What could not be checked, or may be missing.
     pub(crate) remarks: Vec<Adjustment>,
 }
 
-/// The priorities that can be chosen.
+/// The available priorities.
 #[derive(Debug, Clone)]
 pub(crate) enum Priorities {
     Offered(Vec<Named>),
     /// The create screen has no such field.
     OffScreen,
-    /// Unknown: the usual names are tried.
+    /// Unknown: the usual names are used.
     Unknown,
 }
 
@@ -96,8 +97,7 @@ impl Offer {
     }
 }
 
-/// Asks what `project` offers to issues of the type called `issue_type`, for as long as a read may take that can be done
-/// without.
+/// Reads what `project` offers for the issue type `issue_type`, within the time of an optional read.
 pub(crate) async fn offer(
     client: &Client,
     api: Api,
@@ -121,7 +121,7 @@ pub(crate) async fn offer(
     }
 }
 
-/// The type that the project itself knows by this name: it may say more of its types than the create screen does.
+/// The type of this name in the project, which may have more details than the create screen.
 async fn by_project<'t>(
     client: &Client,
     api: Api,
@@ -154,8 +154,8 @@ fn offered_hint(types: &[Named], issue_type: &str) -> String {
 }
 
 /// A Jira without create metadata may still create: Data Center before 8.4 knows no such resource, some sites
-/// refuse it or switch it off, and it may be too much to read. What a wrong login or a missing project looks like is told
-/// apart by asking for both.
+/// refuse it or switch it off, and it may be too large to read. Reads of the account and the project rule out a wrong
+/// login and a missing project.
 async fn without_meta(
     client: &Client,
     api: Api,
@@ -174,7 +174,7 @@ async fn without_meta(
     ))
 }
 
-/// Whether the next request would fail in the same way, or must not be made.
+/// Whether the next request would fail in the same way, or must not be sent.
 pub(crate) fn is_final(kind: FaultKind) -> bool {
     match kind {
         FaultKind::NotPermitted
@@ -217,7 +217,8 @@ async fn pages<T: DeserializeOwned>(
         if page.is_hollow() {
             return Err(Fault::new(FaultKind::UnreadableReply, "HTTP 200 without issue types or fields"));
         }
-        let (is_last, total) = (page.is_last, page.total);
+        let is_last = page.is_last;
+        let total = page.total;
         let more = page.rows();
         let empty = more.is_empty();
         rows.extend(more);
@@ -232,7 +233,7 @@ async fn pages<T: DeserializeOwned>(
 // === impl MetaPage ===
 
 impl<T> MetaPage<T> {
-    /// Whether it has none of the lists that such a page has.
+    /// Whether it lacks every list of such a page.
     fn is_hollow(&self) -> bool {
         self.issue_types.is_none() && self.fields.is_none() && self.values.is_none()
     }

@@ -1,12 +1,12 @@
-//! From risk level to a priority that the project offers.
+//! Maps a risk level to a priority of the project.
 
 use ticketing_core::risk::RiskLevel;
 use ticketing_core::system::Adjustment;
 
-use crate::ticket::Choice;
+use crate::choice::Choice;
 use crate::wire::Named;
 
-/// The names to look for, the best first. The first of each is Jira's own.
+/// Names to look for, best first. The first of each is Jira's own.
 fn names(level: RiskLevel) -> &'static [&'static str] {
     match level {
         RiskLevel::Critical => &["Highest", "Critical", "Blocker", "Urgent", "Very High", "High"],
@@ -21,12 +21,12 @@ pub(crate) fn usual_name(level: RiskLevel) -> &'static str {
     names(level)[0]
 }
 
-/// The offered priority that comes closest, or none; and what to say where it is not the usual one.
+/// The closest offered priority, if any, with a note if it is not the usual one.
 pub(crate) fn choose(level: RiskLevel, offered: &[Named]) -> (Option<Choice>, Option<Adjustment>) {
     let usual = usual_name(level);
     let by_name = |name: &&str| offered.iter().find(|choice| choice.name.trim().eq_ignore_ascii_case(name));
     let list = || offered.iter().map(|choice| choice.name.as_str()).collect::<Vec<_>>().join(", ");
-    // Jira's own pictures have the same names in every language.
+    // Jira's own icons have the same file names in every language.
     let by_icon = |name: &&str| offered.iter().find(|choice| icon(choice).eq_ignore_ascii_case(name));
     let found = names(level).iter().find_map(by_name).map(|found| (found, false));
     let found = found.or_else(|| names(level).iter().find_map(by_icon).map(|found| (found, true)));
@@ -43,7 +43,7 @@ pub(crate) fn choose(level: RiskLevel, offered: &[Named]) -> (Option<Choice>, Op
     (Some(Choice::with_id(&found.id, &found.name)), adjustment)
 }
 
-/// The name of a priority's picture: `highest` of `https://…/images/icons/priorities/highest.svg`.
+/// The name of a priority's icon: `highest` of `https://…/images/icons/priorities/highest.svg`.
 fn icon(choice: &Named) -> &str {
     let file = choice.icon_url.as_deref().and_then(|url| url.rsplit('/').next()).unwrap_or_default();
     file.split('.').next().unwrap_or_default()
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_four_risk_levels_become_the_four_usual_priorities() {
+    fn maps_risk_levels_to_default_priorities() {
         let usual = offered(&["highest", "High", "Medium", "Low", "Lowest"]);
         let levels = [RiskLevel::Critical, RiskLevel::High, RiskLevel::Medium, RiskLevel::Low];
         for (index, level) in levels.into_iter().enumerate() {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn translated_priority_is_known_by_its_picture() {
+    fn recognizes_translated_priority_by_icon() {
         let mut offered = offered(&["Basse", "La plus haute"]);
         let icon =
             |name: &str| Some(format!("https://acme.atlassian.net/images/icons/priorities/{name}.svg"));
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scheme_of_other_names_gets_the_closest_one_and_says_so() {
+    fn reports_closest_priority_of_other_scheme() {
         let (choice, adjustment) = choose(RiskLevel::Critical, &offered(&["Minor", "Blocker"]));
         assert_eq!(choice.unwrap().name, "Blocker");
         assert!(adjustment.unwrap().reason.contains("instead of \"Highest\""));

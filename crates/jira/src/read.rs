@@ -1,4 +1,4 @@
-//! Reading one issue.
+//! Reads one issue.
 
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::ReadTicket;
@@ -13,14 +13,14 @@ use crate::wire::{FoundIssue, Myself};
 
 const FIELDS: &str = "project,labels,created,description";
 
-/// Reads an issue by ID or key. `None` where Jira says that this account has no such issue.
+/// Reads an issue by ID or key. `None` if Jira reports that the account sees no such issue.
 pub(crate) async fn read(
     client: &Client,
     api: Api,
     site: &Site,
     id_or_key: &str,
 ) -> Result<Option<ReadTicket>, Fault> {
-    // Nothing else can name an issue, and some of it would name something else in an address.
+    // Anything else cannot name an issue, and some characters would change the URL.
     if !is_issue_id(id_or_key) && !is_issue_key(id_or_key) {
         return Ok(None);
     }
@@ -45,10 +45,10 @@ fn understood(client: &Client, reply: &Reply, site: &Site) -> Result<ReadTicket,
     Ok(ReadTicket { ticket: found.ticket, place, marker: marker_of(issue), created_at: found.created_at })
 }
 
-/// Jira answers 404 to strangers, too, and whatever stands before it may do so: the answer counts when Jira gave it to a
-/// working login.
+/// Jira also answers 404 to anonymous callers, and intermediaries may do so: it counts only if Jira gave it
+/// to a working login.
 async fn absent(client: &Client, api: Api, reply: &Reply) -> Result<(), Fault> {
-    if let Some(fault) = faults::answered_to_nobody(reply) {
+    if let Some(fault) = faults::answered_anonymously(reply) {
         return Err(client.without_secret(fault));
     }
     if !faults::is_from_jira(reply) {

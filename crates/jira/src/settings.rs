@@ -1,4 +1,4 @@
-//! What people save about a Jira connection, and what it must be for tickets to arrive.
+//! Settings of a Jira connection, as stored and as validated.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use ticketing_egress::{Authorization, Redactor, RouteDraft};
 
 use crate::site::{Site, completed};
 
-/// The issue type when none is given.
+/// The default issue type.
 const DEFAULT_ISSUE_TYPE: &str = "Task";
 const ATLASSIAN_GATEWAY: &str = "https://api.atlassian.com";
 const MAX_PROJECT_KEY: usize = 255;
@@ -21,36 +21,36 @@ const MAX_NAME: usize = 255;
 const MAX_EMAIL: usize = 320;
 const MAX_SECRET: usize = 4_096;
 
-/// The settings as they are saved: anything may be missing or wrong. The secret is kept elsewhere.
+/// The stored settings: any field may be missing or invalid. The secret is stored separately.
 #[derive(Default, Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(default)]
 pub struct SettingsDraft {
-    /// The site, for example `https://your-site.atlassian.net`; on Data Center with its context path.
+    /// URL of the site, for example `https://your-site.atlassian.net`; on Data Center with its context path.
     pub url: Option<String>,
-    /// The account's email; on Data Center without a personal access token the user name.
+    /// Email of the account; on Data Center without a personal access token the user name.
     pub email: Option<String>,
     pub project_key: Option<String>,
-    /// The issue type's name. Default `Task`.
+    /// Name of the issue type. Default `Task`.
     pub issue_type: Option<String>,
     /// Default [`Flavour::Auto`].
     pub flavour: Option<Flavour>,
-    /// The site's cloud id, a UUID. Given where the token is a scoped one: the gateway is used then.
+    /// The site's cloud ID, a UUID. Set for scoped tokens, which use the gateway.
     pub cloud_id: Option<String>,
-    /// Where the gateway is. Default `https://api.atlassian.com`.
+    /// URL of the gateway. Default `https://api.atlassian.com`.
     pub gateway_url: Option<String>,
-    /// Labels for every ticket, beside the marker: at most 10. Default none.
+    /// Labels of every ticket, besides the marker: at most 10. Default none.
     pub labels: Option<Vec<String>>,
-    /// Where people open the site, if that is not `url`.
+    /// URL of the site for people, if that is not `url`.
     pub public_url: Option<String>,
     #[serde(flatten)]
     pub route: RouteDraft,
 }
 
-/// Which Jira it is.
+/// The flavor of Jira.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Flavour {
-    /// `*.atlassian.net` and the gateway are Cloud, any other site is asked.
+    /// `*.atlassian.net` and the gateway are Cloud; other sites are detected.
     #[default]
     Auto,
     Cloud,
@@ -61,7 +61,7 @@ pub enum Flavour {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretKind {
-    /// Basic authentication, with the email; on Data Center the password of a user name.
+    /// Basic authentication, with the email; on Data Center the password of a user.
     ApiToken,
     /// Bearer authentication, Data Center only.
     PersonalAccessToken,
@@ -74,7 +74,7 @@ pub struct Secret {
     pub value: SecretString,
 }
 
-/// Settings of a connection that can work, as far as can be known without asking Jira.
+/// Valid settings, as far as can be checked without calling Jira.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub(crate) site: Site,
@@ -84,20 +84,20 @@ pub struct Settings {
     pub(crate) issue_type: String,
     pub(crate) flavour: Flavour,
     pub(crate) labels: Vec<String>,
-    /// Where people open tickets, if the settings say it.
+    /// URL for people, if configured.
     pub(crate) public_site: Option<Site>,
-    /// What may be wrong with the login, should it be refused.
+    /// A possible cause if the login is refused.
     pub(crate) oddity: Option<String>,
 }
 
-/// The way to a site for scoped tokens.
+/// The gateway for scoped tokens.
 #[derive(Debug, Clone)]
 pub(crate) struct Gateway {
     pub(crate) site: Site,
     pub(crate) cloud_id: String,
 }
 
-/// Who we are.
+/// The login.
 #[derive(Clone)]
 pub(crate) enum Login {
     Basic { user: String, token: SecretString },
@@ -107,7 +107,7 @@ pub(crate) enum Login {
 // === impl SettingsDraft ===
 
 impl SettingsDraft {
-    /// Takes over what `patch` sets. An empty text, and an empty list, clear a field.
+    /// Applies the fields that `patch` sets. An empty text, or an empty list, clears a field.
     pub fn merge(&mut self, patch: Self) {
         let text = |field: &mut Option<String>, patch: Option<String>| {
             if let Some(value) = patch {
@@ -128,7 +128,7 @@ impl SettingsDraft {
         }
     }
 
-    /// What a secret is bound to, see [`Settings::origin`]. `None` while the address is absent or makes no sense.
+    /// What a secret is bound to, see [`Settings::origin`]. `None` while the address is absent or invalid.
     #[must_use]
     pub fn origin(&self) -> Option<String> {
         let mut unused = Violations::default();
@@ -138,7 +138,7 @@ impl SettingsDraft {
         Some(origin(&site, gateway.as_ref()))
     }
 
-    /// Every address that is called, under the name of its field: whole, and otherwise as it was typed.
+    /// Every called address, by the name of its field: completed if possible, otherwise as entered.
     #[must_use]
     pub fn addresses(&self) -> Vec<(&'static str, String)> {
         let gateway = self.cloud_id.as_ref().and(self.gateway_url.as_ref());
@@ -148,25 +148,25 @@ impl SettingsDraft {
             .collect()
     }
 
-    /// The site that `url` is understood as; as it was typed where it cannot be.
+    /// The site of `url`; as entered if it cannot be parsed.
     #[must_use]
     pub fn site_url(&self) -> String {
         shown(self.url.as_deref())
     }
 
-    /// The site at which people see tickets, as `public_url` is understood; empty where it is not given.
+    /// The site of `public_url`, for people; empty if it is not set.
     #[must_use]
     pub fn public_url(&self) -> String {
         shown(self.public_url.as_deref())
     }
 
-    /// The issue type that is used: the one given, else `Task`.
+    /// The effective issue type: the configured one, else `Task`.
     #[must_use]
     pub fn issue_type(&self) -> &str {
         given(self.issue_type.as_deref()).unwrap_or(DEFAULT_ISSUE_TYPE)
     }
 
-    /// The gateway that is used with a cloud id: the one given, else Atlassian's.
+    /// The effective gateway for a cloud ID: the configured one, else Atlassian's.
     #[must_use]
     pub fn gateway_url(&self) -> &str {
         given(self.gateway_url.as_deref()).unwrap_or(ATLASSIAN_GATEWAY)
@@ -176,8 +176,8 @@ impl SettingsDraft {
 // === impl Settings ===
 
 impl Settings {
-    /// Reads a draft; `path` is what the contract calls it, for example `jira`. Everything wrong with it is added to
-    /// `violations`, and then there are no settings.
+    /// Parses a draft; `path` is its field path in the contract, for example `jira`. Adds every violation to
+    /// `violations`, and returns `None` if there are any.
     pub fn parse(
         draft: &SettingsDraft,
         secret: Option<&Secret>,
@@ -202,7 +202,9 @@ impl Settings {
         if gateway.as_ref().is_some_and(Option::is_some) && flavour == Flavour::DataCenter {
             violations.add(at("flavour"), "must not be Data Center where cloud_id is set");
         }
-        let (site, gateway, login) = (site?, gateway?, login?);
+        let site = site?;
+        let gateway = gateway?;
+        let login = login?;
         let oddity = login.oddity();
         let flavour = match flavour {
             Flavour::Auto if site.is_cloud() || gateway.is_some() => Flavour::Cloud,
@@ -222,7 +224,8 @@ impl Settings {
         })
     }
 
-    /// What the secret is bound to: where it may be sent. Settings with another origin need it to be set again.
+    /// What the secret is bound to: where it may be sent. Settings with another origin need it to be set
+    /// again.
     #[must_use]
     pub fn origin(&self) -> String {
         origin(&self.site, self.gateway.as_ref())
@@ -230,12 +233,12 @@ impl Settings {
 }
 
 impl Settings {
-    /// Whether the address alone tells that it is Jira Cloud.
+    /// Whether the address alone identifies Jira Cloud.
     pub(crate) fn is_cloud(&self) -> bool {
         self.gateway.is_some() || self.site.is_cloud()
     }
 
-    /// Where requests go: below the gateway if there is one, else to the site.
+    /// Base URL of requests: the gateway if there is one, else the site.
     pub(crate) fn base_url(&self) -> String {
         match &self.gateway {
             Some(gateway) => gateway.site.join(&["ex", "jira", &gateway.cloud_id]).to_string(),
@@ -260,7 +263,7 @@ impl Login {
         token.expose_secret()
     }
 
-    /// What may be wrong with it, should it be refused: a part of a sentence.
+    /// A possible cause if the login is refused, as part of a sentence.
     fn oddity(&self) -> Option<String> {
         let Self::Basic { user, token } = self else { return None };
         let of_user = user.chars().find(|c| !c.is_ascii());
@@ -272,7 +275,7 @@ impl Login {
         of_user.or_else(of_token)
     }
 
-    /// The account, where it proves itself by a password or an API token.
+    /// The account, if it uses a password or an API token.
     pub(crate) fn user(&self) -> Option<&str> {
         match self {
             Self::Basic { user, .. } => Some(user),
@@ -280,7 +283,7 @@ impl Login {
         }
     }
 
-    /// Has the secret taken out, and the header made of it, should a server repeat them.
+    /// Adds the secret, and the header built from it, to a redactor, in case a server echoes them.
     pub(crate) fn add_to(&self, redactor: Redactor) -> Redactor {
         let (Self::Basic { token, .. } | Self::Bearer { token }) = self;
         self.authorization().add_to(redactor).with(token.expose_secret())
@@ -296,7 +299,7 @@ impl fmt::Debug for Login {
     }
 }
 
-/// A cloud id chooses the site behind the gateway, so it is a part of where a secret goes.
+/// A cloud ID selects the site behind the gateway, so it is part of where a secret is sent.
 fn origin(site: &Site, gateway: Option<&Gateway>) -> String {
     match gateway {
         Some(gateway) => format!("{} {}/{}", site.origin(), gateway.site.origin(), gateway.cloud_id),
@@ -321,7 +324,7 @@ fn shown(typed: Option<&str>) -> String {
     site.map_or_else(|| typed.unwrap_or_default().to_owned(), |site| site.as_text().to_owned())
 }
 
-/// Notes what cannot be seen in a text that is compared with what Jira says.
+/// Rejects invisible characters in a text that is compared with Jira's.
 fn check_name(text: &str, field: &str, violations: &mut Violations) -> bool {
     let wrong = pasted::name(text).err();
     let is_clean = wrong.is_none();
@@ -347,7 +350,7 @@ fn site(draft: &SettingsDraft, field: &str, violations: &mut Violations) -> Opti
     }
 }
 
-/// The gateway, if one is used; `None` if it cannot be read.
+/// The gateway, if one is used; `None` if it cannot be parsed.
 fn gateway(draft: &SettingsDraft, path: &str, violations: &mut Violations) -> Option<Option<Gateway>> {
     let url = given(draft.gateway_url.as_deref());
     let Some(cloud_id) = given(draft.cloud_id.as_deref()) else {
@@ -380,7 +383,8 @@ fn login(
     };
     let field = format!("{path}.{field}");
     let text = value.expose_secret();
-    // A password of Data Center is given as an API token, and may hold whatever can be typed.
+    // A password of Data Center is configured as an API token, and may contain any character that can be
+    // typed.
     let read = match kind {
         SecretKind::ApiToken if can_be_password => pasted::password(text).map(str::trim),
         SecretKind::ApiToken | SecretKind::PersonalAccessToken => pasted::token(text),
@@ -412,7 +416,8 @@ fn login(
     }
 }
 
-/// The email or user name of an account: nothing of a header, and nothing that only looks like it.
+/// Validates the email or user name of an account: it must not break the header, nor contain look-alike
+/// characters.
 fn account(text: &str, field: &str, violations: &mut Violations) -> Option<String> {
     const MAIL: &str = "mailto:";
     let is_link = text.get(..MAIL.len()).is_some_and(|start| start.eq_ignore_ascii_case(MAIL));

@@ -51,33 +51,37 @@ fn every_violation_is_reported_at_once_with_its_path() {
 }
 
 #[test]
-fn pasted_secrets_work_or_are_refused_by_their_character() {
-    let told = |draft: &SettingsDraft, kind, value: &str| {
+fn refusal_of_pasted_secret_names_the_character() {
+    let violation_of = |draft: &SettingsDraft, kind, value: &str| {
         let mut violations = Violations::default();
         Settings::parse(draft, Some(&secret(kind, value)), "jira", &mut violations);
         violations.to_string()
     };
-    let (api, pat) = (SecretKind::ApiToken, SecretKind::PersonalAccessToken);
+    let api = SecretKind::ApiToken;
+    let pat = SecretKind::PersonalAccessToken;
     for value in ["token\r\n", "\u{FEFF}token", "token\u{200B}", "\u{A0}token"] {
-        assert_eq!(told(&draft(), api, value), "", "{value:?}");
+        assert_eq!(violation_of(&draft(), api, value), "", "{value:?}");
     }
-    let wrong = told(&draft(), api, "to\u{200B}ken");
+    let wrong = violation_of(&draft(), api, "to\u{200B}ken");
     assert!(
         wrong.contains("jira.api_token: contains a zero-width space (U+200B) as character 3 of 6"),
         "{wrong}"
     );
-    assert!(told(&draft(), pat, "Bearer token").contains("begins with \"bearer \""));
+    assert!(violation_of(&draft(), pat, "Bearer token").contains("begins with \"bearer \""));
     let on_premises = SettingsDraft { url: Some("https://jira.corp.example".to_owned()), ..draft() };
     for password in ["pass word", "pässword", "\"quoted\""] {
-        assert_eq!(told(&on_premises, api, password), "", "{password}");
-        assert!(told(&draft(), api, password).contains("jira.api_token"), "no token of Cloud: {password}");
+        assert_eq!(violation_of(&on_premises, api, password), "", "{password}");
+        assert!(
+            violation_of(&draft(), api, password).contains("jira.api_token"),
+            "no token of Cloud: {password}"
+        );
     }
-    assert!(told(&on_premises, api, "pass\u{200B}word").contains("U+200B"));
+    assert!(violation_of(&on_premises, api, "pass\u{200B}word").contains("U+200B"));
 }
 
 #[test]
-fn pasted_emails_work_or_are_refused_by_their_character() {
-    let told = |email: &str| {
+fn refusal_of_pasted_email_names_the_character() {
+    let violation_of = |email: &str| {
         let mut violations = Violations::default();
         let draft = SettingsDraft { email: Some(email.to_owned()), ..draft() };
         let settings =
@@ -85,7 +89,7 @@ fn pasted_emails_work_or_are_refused_by_their_character() {
         settings.map(|settings| settings.oddity.unwrap_or_default()).ok_or_else(|| violations.to_string())
     };
     for email in ["bot@corp.example\u{A0}", "\u{200B}bot@corp.example", "mailto:bot@corp.example"] {
-        assert_eq!(told(email), Ok(String::new()), "{email:?}");
+        assert_eq!(violation_of(email), Ok(String::new()), "{email:?}");
     }
     for (email, words) in [
         ("bot\u{200B}@corp.example", "a zero-width space (U+200B) as character 4 of 17"),
@@ -94,10 +98,10 @@ fn pasted_emails_work_or_are_refused_by_their_character() {
         ("<bot@corp.example>", "the address alone"),
         ("bot:x@corp.example", "a colon"),
     ] {
-        assert!(told(email).unwrap_err().contains(words), "{email}");
+        assert!(violation_of(email).unwrap_err().contains(words), "{email}");
     }
-    // A Cyrillic letter that looks like a Latin one is found out when the login is refused.
-    assert!(told("b\u{43E}t@corp.example").unwrap().contains("U+043E"));
+    // A Cyrillic letter that looks like a Latin one is reported when the login is refused.
+    assert!(violation_of("b\u{43E}t@corp.example").unwrap().contains("U+043E"));
 }
 
 #[test]
@@ -113,7 +117,7 @@ fn refuses_names_with_invisible_characters() {
 }
 
 #[test]
-fn gateway_is_no_site_and_addresses_are_shown_as_understood() {
+fn refuses_gateway_as_site_and_completes_addresses() {
     let gateway = SettingsDraft { url: Some("https://api.atlassian.com/ex/jira/1".to_owned()), ..draft() };
     assert_eq!(parse(&gateway, Some(&secret(SecretKind::ApiToken, "token"))).unwrap_err(), ["jira.url"]);
     let pasted = SettingsDraft { url: Some("jira.corp.example/jira/login.jsp".to_owned()), ..draft() };
@@ -123,7 +127,7 @@ fn gateway_is_no_site_and_addresses_are_shown_as_understood() {
 }
 
 #[test]
-fn a_label_with_a_space_is_refused_and_so_are_more_than_ten() {
+fn refuses_label_with_space_and_eleventh_label() {
     let token = secret(SecretKind::ApiToken, "token");
     let many = SettingsDraft { labels: Some(vec!["a".to_owned(); 11]), ..draft() };
     assert_eq!(parse(&many, Some(&token)).unwrap_err(), ["jira.labels"]);

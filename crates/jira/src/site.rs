@@ -1,13 +1,13 @@
-//! Reading the address of a Jira site as people paste it.
+//! Parses pasted addresses of Jira sites.
 
 use ticketing_core::pasted;
 use ticketing_core::violation::Violations;
 use url::{Host, Url};
 
 const CLOUD_DOMAIN: &str = ".atlassian.net";
-/// Of an address that Jira tells, in bytes.
+/// Maximum length of an address that Jira reports, in bytes.
 const MAX_PUBLIC: usize = 2_048;
-/// The pages of a Jira, by the first part of their path below the context path.
+/// Pages of Jira, by the first segment of their path below the context path.
 const PAGES: [&str; 12] = [
     "browse",
     "projects",
@@ -22,7 +22,7 @@ const PAGES: [&str; 12] = [
     "si",
     "sr",
 ];
-/// What stands below `/jira/` where that is no context path, as in `/jira/software/projects/SEC/boards/1`.
+/// Segments below `/jira/` where that is not a context path, as in `/jira/software/projects/SEC/boards/1`.
 const CLOUD_PAGES: [&str; 13] = [
     "software",
     "core",
@@ -38,7 +38,7 @@ const CLOUD_PAGES: [&str; 13] = [
     "plans",
     "discovery",
 ];
-/// Atlassian hosts that are no customer site.
+/// Atlassian hosts that are not customer sites.
 const PORTALS: [&str; 11] =
     ["id", "auth", "admin", "home", "start", "my", "www", "support", "developer", "community", "team"];
 
@@ -49,7 +49,7 @@ pub(crate) struct Site(Url);
 // === impl Site ===
 
 impl Site {
-    /// Reads an address; that of a page is reduced to its site, with the context path where there is one.
+    /// Parses an address; reduces that of a page to its site, with the context path if there is one.
     pub(crate) fn parse(text: &str, field: &str, violations: &mut Violations) -> Option<Self> {
         let url = Url::parse(&completed(text)).ok();
         let url = url.filter(|url| url.host_str().is_some_and(|host| !host.is_empty()));
@@ -77,14 +77,14 @@ impl Site {
         Some(Self(url))
     }
 
-    /// The site at which people see Jira, by what Jira itself says; `None` where that cannot be meant for people.
+    /// The site's URL for people, as Jira reports it; `None` if it cannot be meant for people.
     ///
-    /// It is taken from a Data Center whose administrator may never have set it. So it must be a web address without a
-    /// login, and neither this machine nor, unless this site is too, a bare name or address within a network, nor plain http
-    /// in the place of https.
-    pub(crate) fn public(&self, told: &str) -> Option<Self> {
-        let told = Some(told).filter(|told| told.len() <= MAX_PUBLIC)?;
-        let public = Self::parse(told, "", &mut Violations::default())?;
+    /// Data Center reports a value that its administrator may never have set. So it must be a web address
+    /// without a login, not this machine, not plain http instead of https, and, unless this site is one too,
+    /// not a bare host name or an internal address.
+    pub(crate) fn public(&self, reported: &str) -> Option<Self> {
+        let reported = Some(reported).filter(|reported| reported.len() <= MAX_PUBLIC)?;
+        let public = Self::parse(reported, "", &mut Violations::default())?;
         let is_inside = |site: &Self| match site.0.host() {
             Some(Host::Domain(name)) => !name.contains('.'),
             _ => true,
@@ -108,7 +108,7 @@ impl Site {
         self.0.origin().ascii_serialization()
     }
 
-    /// The address of something below the site, each segment encoded.
+    /// The address of a page below the site, each segment percent-encoded.
     pub(crate) fn join(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -126,7 +126,7 @@ fn is_cloud(url: &Url) -> bool {
     matches!(url.host(), Some(Host::Domain(domain)) if domain.ends_with(CLOUD_DOMAIN))
 }
 
-/// The whole address that a pasted text means. Jira Cloud is spoken to by https, whatever was pasted.
+/// The complete address of a pasted text. Jira Cloud uses https, whatever was pasted.
 pub(crate) fn completed(text: &str) -> String {
     let address = pasted::complete_address(&pasted::tidy_address(text));
     match address.strip_prefix("http://") {
@@ -144,7 +144,7 @@ fn is_portal(url: &Url) -> bool {
         || name.is_some_and(|name| PORTALS.contains(&name))
 }
 
-/// The part of a path before any page of Jira: a context path may itself be called `/jira`.
+/// The path up to any page of Jira: a context path may itself be `/jira`.
 fn context_path(path: &str) -> String {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let is_page =
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_are_no_site_are_refused() {
+    fn refuses_addresses_other_than_sites() {
         for text in [
             "",
             "ftp://x.example",
@@ -220,9 +220,9 @@ mod tests {
 
     #[test]
     fn believes_a_public_address_that_people_can_open() {
-        let public = |own: &str, told: &str| {
+        let public = |own: &str, reported: &str| {
             let own = Site::parse(own, "url", &mut Violations::default()).unwrap();
-            own.public(told).map(|site| site.as_text().to_owned())
+            own.public(reported).map(|site| site.as_text().to_owned())
         };
         let (inner, outer) = ("http://10.0.0.5:8080/jira", "https://jira.corp.example/jira");
         assert_eq!(public(inner, "https://jira.corp.example/jira/").as_deref(), Some(outer));
@@ -231,7 +231,7 @@ mod tests {
             Some("https://issues.corp.example")
         );
         assert_eq!(public("http://jira01:8080", "http://10.0.0.5").as_deref(), Some("http://10.0.0.5"));
-        for told in [
+        for reported in [
             "",
             "nonsense://",
             "https://u:p@x.example",
@@ -239,10 +239,10 @@ mod tests {
             "http://127.0.0.1",
             "ftp://x.example",
         ] {
-            assert_eq!(public(inner, told), None, "{told}");
+            assert_eq!(public(inner, reported), None, "{reported}");
         }
-        for told in ["http://jira.corp.example", "https://jira01", "https://10.0.0.5"] {
-            assert_eq!(public(outer, told), None, "{told}");
+        for reported in ["http://jira.corp.example", "https://jira01", "https://10.0.0.5"] {
+            assert_eq!(public(outer, reported), None, "{reported}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Jira behind the port.
+//! The `TicketSystem` of Jira.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -24,27 +24,27 @@ use crate::site::Site;
 use crate::wire::{Myself, ServerInfo};
 use crate::{create, look_up, read, ticket};
 
-/// For what links alone depend on.
+/// Timeout of reads that only improve links.
 const GLANCE: Duration = Duration::from_secs(2);
-/// For one request that only reads.
+/// Timeout of one read.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long what the project offers is taken for granted.
+/// Lifetime of cached create metadata.
 const OFFER_AGE: Duration = Duration::from_secs(300);
-/// How long it is not asked again what the project offers, once Jira did not say it.
+/// How long create metadata is not requested again after Jira did not return it.
 const ASSUMED_OFFER_AGE: Duration = Duration::from_secs(60);
 
-/// One Jira project, and the account that writes to it.
+/// A Jira project, and the account that writes to it.
 #[derive(Debug)]
 pub struct Jira {
     settings: Settings,
     client: Client,
     clock: Arc<dyn Clock>,
-    /// Which Jira it is, once it said so.
-    told: OnceLock<Flavour>,
+    /// The detected flavor.
+    detected: OnceLock<Flavour>,
     offer: Mutex<Option<(Timestamp, Offer)>>,
-    /// What Jira says of where people see it; the inner one is `None` where it said nothing that can be meant for people.
+    /// The URL for people that Jira reports; the inner value is `None` if it reported no usable one.
     public: Mutex<Option<Option<Site>>>,
-    /// A create had to put the marker into the description although the project had offered labels.
+    /// A create had to put the marker into the description although the project offered labels.
     labels_were_refused: AtomicBool,
 }
 
@@ -59,29 +59,30 @@ impl Jira {
             settings,
             client,
             clock,
-            told: OnceLock::new(),
+            detected: OnceLock::new(),
             offer: Mutex::new(None),
             public: Mutex::new(None),
             labels_were_refused: AtomicBool::new(false),
         }
     }
 
-    /// Which Jira it is, as far as is known without asking.
+    /// The flavor, as far as known without a call.
     fn known_flavour(&self) -> Flavour {
         match self.settings.flavour {
-            Flavour::Auto => self.told.get().copied().unwrap_or_default(),
+            Flavour::Auto => self.detected.get().copied().unwrap_or_default(),
             flavour => flavour,
         }
     }
 
     async fn api(&self) -> Result<Api, Fault> {
         if self.known_flavour() == Flavour::Auto {
-            let _ = self.told.set(self.find_flavour().await?);
+            let _ = self.detected.set(self.find_flavour().await?);
         }
         Ok(self.assumed_api())
     }
 
-    /// Asks which Jira it is. A Jira that keeps it to itself gives itself away by its address, or by how it names accounts.
+    /// Detects the flavor. A Jira that does not report it is recognized by its address, or by how it
+    /// identifies accounts.
     async fn find_flavour(&self) -> Result<Flavour, Fault> {
         let budget = self.client.optional_budget();
         match self.client.read_within::<ServerInfo>(Api::V2, &["serverInfo"], &[], budget).await {
@@ -95,7 +96,7 @@ impl Jira {
         }
     }
 
-    /// The API of the flavour that is known, of Data Center while none is.
+    /// The API of the known flavor, or of Data Center while unknown.
     fn assumed_api(&self) -> Api {
         match self.known_flavour() {
             Flavour::Cloud => Api::V3,
@@ -103,15 +104,15 @@ impl Jira {
         }
     }
 
-    /// Where people see the site: by the settings, else by what a Data Center says itself, else where it is called.
+    /// URL of the site for people: from the settings, else as Data Center reports it, else the called URL.
     fn people_site(&self) -> Site {
-        let told = self.public.lock().unwrap_or_else(PoisonError::into_inner).clone().flatten();
-        self.settings.public_site.clone().or(told).unwrap_or_else(|| self.settings.site.clone())
+        let reported = self.public.lock().unwrap_or_else(PoisonError::into_inner).clone().flatten();
+        self.settings.public_site.clone().or(reported).unwrap_or_else(|| self.settings.site.clone())
     }
 
-    /// Asks once where people see a Data Center of which nothing else had to be asked. Links are better for it, and nothing
-    /// depends on it.
-    async fn learn_public(&self, api: Api) {
+    /// Reads the URL for people once, for a Data Center that no other call has detected. Only links depend on
+    /// it.
+    async fn read_public_url(&self, api: Api) {
         let is_known = self.public.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         if api == Api::V3 || is_known || self.settings.public_site.is_some() {
             return;
@@ -122,10 +123,10 @@ impl Jira {
         }
     }
 
-    /// The site of a Cloud is where people see it.
+    /// A Cloud site has one URL for people and calls.
     fn note_public(&self, info: &ServerInfo) {
-        let told = info.base_url.as_deref().filter(|_| info.flavour() == Flavour::DataCenter);
-        let site = told.and_then(|told| self.settings.site.public(told));
+        let reported = info.base_url.as_deref().filter(|_| info.flavour() == Flavour::DataCenter);
+        let site = reported.and_then(|reported| self.settings.site.public(reported));
         *self.public.lock().unwrap_or_else(PoisonError::into_inner) = Some(site);
     }
 
@@ -138,13 +139,14 @@ impl Jira {
         {
             return Ok(offer);
         }
-        let (project, issue_type) = (&self.settings.project_key, &self.settings.issue_type);
+        let project = &self.settings.project_key;
+        let issue_type = &self.settings.issue_type;
         let offer = meta::offer(&self.client, api, project, issue_type).await?;
         *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, offer.clone()));
         Ok(offer)
     }
 
-    /// The login must not go to another site than its own.
+    /// The login must not be sent to another site.
     fn check_site(&self, destination: &Destination) -> Result<(), Fault> {
         if self.destination().base_url == destination.base_url {
             return Ok(());
@@ -155,7 +157,7 @@ impl Jira {
         Err(Fault::new(FaultKind::Misconfigured, message).with_hint(hint))
     }
 
-    fn forget_offer(&self) {
+    fn invalidate_offer(&self) {
         *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
@@ -166,8 +168,8 @@ impl TicketSystem for Jira {
         Destination { base_url: self.settings.base_url(), place: self.settings.project_key.clone() }
     }
 
-    /// Data Center answers a few wrong passwords in a row with a CAPTCHA. API tokens of Cloud and personal access tokens are
-    /// not counted. Until Jira said which it is, a password is assumed.
+    /// Data Center requires a CAPTCHA after a few consecutive wrong passwords. API tokens of Cloud and
+    /// personal access tokens are not counted. Until the flavor is known, a password is assumed.
     fn login(&self) -> Login {
         let is_cloud = self.known_flavour() == Flavour::Cloud;
         let account = self.settings.login.user().unwrap_or_default();
@@ -189,7 +191,7 @@ impl TicketSystem for Jira {
         Some(self.people_site().join(&["browse", key]).to_string())
     }
 
-    /// Until Jira said which it is, the longer bound holds.
+    /// Until the flavor is known, the longer bound applies.
     fn visibility(&self) -> Visibility {
         Visibility::Indexed(match self.known_flavour() {
             Flavour::Cloud => Index::JiraCloud,
@@ -203,7 +205,7 @@ impl TicketSystem for Jira {
         if !offer.labels && !offer.description {
             return Err(ticket::without_marker());
         }
-        self.learn_public(api).await;
+        self.read_public_url(api).await;
         Ok(ticket::render(&self.settings, api, &offer, ticket_draft))
     }
 
@@ -227,8 +229,8 @@ impl TicketSystem for Jira {
         };
         let created = create::create(&site, ticket_draft, rendered, within).await;
         if !matches!(&created, Ok((_, adjustments)) if adjustments.is_empty()) {
-            // Whatever was refused, what the project offers is not what we thought.
-            self.forget_offer();
+            // After any refusal, the cached offer of the project may be outdated.
+            self.invalidate_offer();
         }
         let (issue, adjustments) = created?;
         let url = self.ticket_url(&issue.key).unwrap_or_default();
@@ -252,12 +254,12 @@ impl TicketSystem for Jira {
 
     async fn test(&self) -> Vec<Check> {
         let tester = Tester::new(&self.client, &self.settings, self.clock.as_ref(), self.known_flavour());
-        let (checks, told, info) = tester.run().await;
+        let (checks, reported, info) = tester.run().await;
         info.iter().for_each(|info| self.note_public(info));
-        if let Some(flavour) = told {
-            let _ = self.told.set(flavour);
+        if let Some(flavour) = reported {
+            let _ = self.detected.set(flavour);
         }
-        self.forget_offer();
+        self.invalidate_offer();
         checks
     }
 }

@@ -1,4 +1,4 @@
-//! The ticket as it is sent: summary, priority, labels with the marker among them, description.
+//! The ticket as sent: summary, priority, labels including the marker, description.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -7,21 +7,15 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{Adjustment, Rendered, TicketDraft};
 use ticketing_core::text::Limit;
 
+use crate::choice::Choice;
 use crate::client::Api;
 use crate::meta::{Offer, Priorities};
 use crate::priority;
 use crate::render::{self, Description};
 use crate::settings::Settings;
 
-/// Jira's longest summary.
+/// Maximum length of a summary in Jira.
 const MAX_SUMMARY: Limit = Limit::utf16(255);
-
-/// A value that Jira knows by id, or by name where the id is not known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Choice {
-    pub(crate) id: Option<String>,
-    pub(crate) name: String,
-}
 
 #[derive(Debug, Serialize)]
 struct Body<'a> {
@@ -41,26 +35,7 @@ struct Fields<'a> {
     description: Option<&'a Value>,
 }
 
-// === impl Choice ===
-
-impl Choice {
-    pub(crate) fn with_id(id: &str, name: &str) -> Self {
-        Self { id: Some(id.to_owned()), name: name.to_owned() }
-    }
-
-    pub(crate) fn named(name: &str) -> Self {
-        Self { id: None, name: name.to_owned() }
-    }
-
-    fn to_json(&self) -> Value {
-        match &self.id {
-            Some(id) => json!({ "id": id }),
-            None => json!({ "name": self.name }),
-        }
-    }
-}
-
-/// Renders the ticket for a project that offers `offer`.
+/// Renders the ticket for a project with the offer `offer`.
 pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, ticket_draft: &TicketDraft) -> Rendered {
     let mut adjustments = offer.remarks.clone();
     let (priority, adjustment) = match &offer.priorities {
@@ -103,7 +78,8 @@ pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, ticket_draft:
     Rendered { body, summary, priority, labels, description: markup, plain_text, marker_in_text, adjustments }
 }
 
-/// The fault of a create screen on which no marker can stand: a ticket whose create has an unknown outcome could not be found again.
+/// The fault of a create screen without a field for the marker: a ticket of unknown outcome could not be
+/// found again.
 pub(crate) fn without_marker() -> Fault {
     let message =
         "the project's create screen has neither labels nor a description, so a ticket cannot be found again";
@@ -111,7 +87,7 @@ pub(crate) fn without_marker() -> Fault {
         .with_hint("put the field Labels or Description on the create screen of jira.issue_type")
 }
 
-/// The marker first, then the labels of the settings, each once.
+/// The marker, then the labels of the settings, each once.
 fn labels(settings: &Settings, ticket_draft: &TicketDraft) -> Vec<String> {
     let mut labels = vec![ticket_draft.marker.as_str().to_owned()];
     for label in &settings.labels {
@@ -123,7 +99,8 @@ fn labels(settings: &Settings, ticket_draft: &TicketDraft) -> Vec<String> {
 }
 
 fn shortened(whole: &str) -> Option<Adjustment> {
-    let (length, max) = (MAX_SUMMARY.measure(whole), MAX_SUMMARY.max());
+    let length = MAX_SUMMARY.measure(whole);
+    let max = MAX_SUMMARY.max();
     let reason = || format!("shortened from {length} to {max} UTF-16 code units, Jira's limit");
     (length > max).then(|| Adjustment::new("summary", reason()))
 }

@@ -1,4 +1,4 @@
-//! What we read of Jira's replies. Everything but what we cannot do without may be missing.
+//! The parts of Jira's replies that are read. All but the essential ones may be missing.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,20 +12,20 @@ pub(crate) struct CreatedIssue {
     pub(crate) key: String,
 }
 
-/// Which Jira it is. Every Jira says its version: an answer without one is not of a Jira, and tells nothing.
+/// The flavor and version of Jira. Every Jira reports its version: a reply without one is not from Jira.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ServerInfo {
-    /// Old servers do not know the word.
+    /// Old servers omit it.
     #[serde(default)]
     pub(crate) deployment_type: String,
     pub(crate) version: String,
-    /// Where people see it, as its administrator has set it.
+    /// The URL for people, as configured by the administrator.
     #[serde(default)]
     pub(crate) base_url: Option<String>,
 }
 
-/// Who we are; one of the names is there.
+/// The account; one of the names is present.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Myself {
@@ -46,7 +46,7 @@ impl ServerInfo {
 // === impl Myself ===
 
 impl Myself {
-    /// Only Cloud knows people by an account ID.
+    /// Only Cloud identifies people by an account ID.
     pub(crate) fn flavour(&self) -> Flavour {
         if self.account_id.is_some() { Flavour::Cloud } else { Flavour::DataCenter }
     }
@@ -75,7 +75,7 @@ pub(crate) struct Permission {
     pub(crate) have_permission: bool,
 }
 
-/// A page of createmeta: Cloud calls its rows by their kind, Data Center `values`.
+/// A page of create metadata: Cloud names its rows by their kind, Data Center `values`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MetaPage<T> {
@@ -93,10 +93,10 @@ pub(crate) struct Named {
     /// In the language of the account.
     #[serde(default)]
     pub(crate) name: String,
-    /// As it was called when it was made; Cloud alone says it.
+    /// The original name; Cloud only.
     #[serde(default)]
     pub(crate) untranslated_name: Option<String>,
-    /// Its picture, whose file has the same name in every language.
+    /// The icon, whose file has the same name in every language.
     #[serde(default)]
     pub(crate) icon_url: Option<String>,
     #[serde(default)]
@@ -128,7 +128,7 @@ pub(crate) struct SearchPage {
     pub(crate) is_last: Option<bool>,
     #[serde(default)]
     pub(crate) total: Option<u64>,
-    /// What was wrong with the search, beside whatever it found.
+    /// What was wrong with the search, besides the results.
     #[serde(default)]
     pub(crate) error_messages: Option<Vec<Value>>,
     #[serde(default)]
@@ -151,11 +151,11 @@ pub(crate) struct FoundFields {
     /// A text, or an ADF document.
     pub(crate) description: Value,
     pub(crate) created: Option<String>,
-    /// Only where it was asked for.
+    /// Only if requested.
     pub(crate) project: Value,
 }
 
-/// What Jira says about a refusal, in members of which any may be missing or of another shape.
+/// Jira's message about a refusal; any member may be missing or of another type.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ErrorCollection {
@@ -163,7 +163,7 @@ pub(crate) struct ErrorCollection {
     pub(crate) errors: Value,
     pub(crate) message: Value,
     pub(crate) error_message: Value,
-    /// What gateways say instead.
+    /// The member of gateways.
     pub(crate) error: Value,
     #[serde(rename = "error_description")]
     pub(crate) error_description: Value,

@@ -1,7 +1,8 @@
-//! Renders hostile and plain incidents for Atlassian's own judges: `tests/judges/classify.mjs` reads what is written here.
+//! Renders hostile and plain incidents for Atlassian's own parsers: `tests/judges/classify.mjs` reads the
+//! file written here.
 //!
-//! The file is one JSON object a line: `name`, the `adf` document, the `wiki` markup of the same incident, and `whole`,
-//! whether nothing had to be left out of either.
+//! The file has one JSON object per line: `name`, the `adf` document, the `wiki` markup of the same incident,
+//! and `whole`, whether neither omits anything.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
 
@@ -126,7 +127,7 @@ fn is_whole(rendered: &Rendered) -> bool {
 }
 
 #[test]
-fn renderings_keep_limits_and_are_written_for_judges() {
+fn renderings_fit_limits_and_are_exported() {
     let (cloud, data_center) = (jira(Flavour::Cloud), jira(Flavour::DataCenter));
     let mut lines = String::new();
     for (name, ticket_draft) in cases() {
@@ -158,7 +159,7 @@ fn assert_copies_alike(name: &str, wiki: &str) {
 }
 
 #[test]
-fn an_indicator_survives_copying_on_data_center() {
+fn indicator_survives_copying_on_data_center() {
     let indicators = ["10.0.0.1:443|tcp", "https://evil.example/a_b?c=d|e#f", "\\\\srv", "h1.example"];
     for indicator in indicators {
         let wiki =
@@ -169,7 +170,7 @@ fn an_indicator_survives_copying_on_data_center() {
 }
 
 #[test]
-fn short_lines_keep_most_of_their_text() {
+fn code_block_keeps_most_short_lines() {
     for (line, kept_on_cloud) in [(1, 17_000), (5, 22_000), (20, 24_000), (80, 25_000)] {
         let mut fields = incidents::full();
         fields.investigation_notes = format!("{}\n", "x".repeat(line)).repeat(64_000 / (line + 1));
@@ -184,7 +185,7 @@ fn short_lines_keep_most_of_their_text() {
 }
 
 #[test]
-fn long_lines_stay_in_paragraphs_that_wrap() {
+fn long_lines_stay_in_paragraphs() {
     let mut fields = incidents::full();
     fields.investigation_notes = "word ".repeat(8_000);
     let rendered = jira(Flavour::Cloud).render_offline(&ticket_draft(fields));

@@ -1,8 +1,8 @@
 //! The audit: entries form an HMAC hash chain, so that an edited, removed or inserted entry is detected.
 //!
-//! Each entry bears a keyed hash over itself and the hash of the one before; the head bears one over how many there are
-//! and the last hash. The key is sealed like a secret: who can write the file, but has not the master key, can make no
-//! hash that fits. What such a person can do is to put back an older copy of the whole file.
+//! Each entry has an HMAC over itself and the HMAC of the entry before; the head has one over the number of entries and
+//! the last HMAC. The key is encrypted like a secret: an attacker who can write the file but has no master key cannot
+//! forge an entry. Such an attacker can still restore an older copy of the whole file.
 
 use std::fmt;
 
@@ -15,38 +15,38 @@ use zeroize::Zeroizing;
 
 use ticketing_host::entropy::Entropy;
 
-/// The outcome of what was done as it was asked for.
+/// The outcome of a completed action.
 pub const DONE: &str = "OK";
 
-/// The outcomes of what takes its time: written down before the first byte is sent, and again when it has ended.
+/// The outcomes of a long action: recorded before the first byte is sent, and again when it has ended.
 pub const STARTED: &str = "STARTED";
 pub const PASSED: &str = "PASSED";
 pub const FAILED: &str = "FAILED";
 
-/// Who did it.
+/// The actor of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// For example `token:soar`, or `operator` for one who works on the data folder itself.
+    /// For example `token:soar`, or `operator` for offline commands.
     pub name: String,
     pub role: String,
-    /// How the actor was told from others, for example `token 0123456789abcdef`.
+    /// The credential of the actor, for example `token 0123456789abcdef`.
     pub credential: String,
-    /// From where, for example an address.
+    /// The source, for example an address.
     pub source: String,
 }
 
-/// What was done.
+/// The audited actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuditAction {
     Configure,
-    /// With settings that are not saved: somebody says where to send which credential.
+    /// With settings that are not saved: the caller chooses where a credential is sent.
     TestConnection,
     /// Only refusals: the delivery records the rest.
     CreateTicket,
     /// As above.
     SubmitIncident,
     RetryDelivery,
-    /// Of many at a time.
+    /// Of many deliveries at once.
     RetryDeliveries,
     CreateAnyway,
     CancelDelivery,
@@ -56,21 +56,21 @@ pub enum AuditAction {
     RotateKey,
 }
 
-/// Something to be written down.
+/// An entry to be written.
 #[derive(Debug, Clone)]
 pub struct NewAuditEntry {
     pub at: Timestamp,
     pub actor: Actor,
     pub action: AuditAction,
-    /// To what: a delivery, a token, the settings.
+    /// The object: a delivery, a token, the settings.
     pub subject: String,
-    /// What exactly; no secrets.
+    /// Details; no secrets.
     pub detail: Value,
     /// [`DONE`], one of [`STARTED`], [`PASSED`] and [`FAILED`], or the reason of the refusal.
     pub outcome: String,
 }
 
-/// Something that was written down.
+/// A written entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
     /// 1 is the first.
@@ -85,7 +85,7 @@ pub struct AuditEntry {
     pub mac: [u8; 32],
 }
 
-/// What is wrong with an audit.
+/// How an audit is broken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuditBroken {
     #[error("entry {0} is missing")]
@@ -102,10 +102,10 @@ pub enum AuditBroken {
     Row { table: String, row: String },
 }
 
-/// The key of the hashes.
+/// The HMAC key.
 pub struct AuditKey(Zeroizing<[u8; 32]>);
 
-/// Goes through an audit from its first entry on.
+/// Verifies an audit from its first entry on.
 #[derive(Debug)]
 pub struct Verifier<'a> {
     key: &'a AuditKey,
@@ -116,7 +116,7 @@ pub struct Verifier<'a> {
 // === impl AuditBroken ===
 
 impl AuditBroken {
-    /// A row is not as it was written last; `place` is its table and what names it.
+    /// A row does not match its digest; `place` is its table and identifier.
     pub fn of_row(place: &str) -> Self {
         let (table, row) = place.split_once('/').unwrap_or((place, ""));
         let row = row.to_owned();
@@ -153,10 +153,11 @@ impl AuditAction {
 // === impl NewAuditEntry ===
 
 impl NewAuditEntry {
-    /// The entry that follows one with the hash `before`.
+    /// The entry after one with the HMAC `before`.
     pub fn follow(self, seq: u64, before: &[u8; 32], key: &AuditKey) -> AuditEntry {
         let Self { at, actor, action, subject, detail, outcome } = self;
-        let (action, detail) = (action.as_str().to_owned(), detail.to_string());
+        let action = action.as_str().to_owned();
+        let detail = detail.to_string();
         let at = ticketing_core::clock::to_stored_resolution(at);
         let mut entry = AuditEntry { seq, at, actor, action, subject, detail, outcome, mac: [0; 32] };
         entry.mac = key.of_entry(&entry, before);
@@ -182,15 +183,15 @@ impl AuditKey {
         &self.0[..]
     }
 
-    /// The hash of the head of an audit of `count` entries whose last one has the hash `last`, and of the list of what was
-    /// sealed last; earlier versions had none.
+    /// The HMAC of the head of an audit with `count` entries, the last of which has the HMAC `last`, and of
+    /// the row digests; older versions had none.
     pub fn of_head(&self, count: u64, last: &[u8; 32], sealed: &str) -> [u8; 32] {
         let count = count.to_be_bytes();
         let parts: [&[u8]; 4] = [b"head", &count, last, sealed.as_bytes()];
         self.over(if sealed.is_empty() { &parts[..3] } else { &parts })
     }
 
-    /// Whether `mac` is the hash of that head.
+    /// Whether `mac` is the HMAC of that head.
     pub fn is_head(&self, mac: &[u8; 32], count: u64, last: &[u8; 32], sealed: &str) -> bool {
         same(&self.of_head(count, last, sealed), mac)
     }
@@ -199,13 +200,14 @@ impl AuditKey {
         let Actor { name, role, credential, source } = &entry.actor;
         let texts =
             [name, role, credential, source, &entry.action, &entry.subject, &entry.detail, &entry.outcome];
-        let (seq, at) = (entry.seq.to_be_bytes(), entry.at.as_microsecond().to_be_bytes());
+        let seq = entry.seq.to_be_bytes();
+        let at = entry.at.as_microsecond().to_be_bytes();
         let mut parts: Vec<&[u8]> = vec![b"entry", before, &seq, &at];
         parts.extend(texts.map(String::as_bytes));
         self.over(&parts)
     }
 
-    /// Every part with its length before it, so that no two entries have the same bytes.
+    /// Every part is preceded by its length, so that no two entries have the same bytes.
     fn over(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0[..]).expect("HMAC takes a key of any length");
         for part in parts {
@@ -241,7 +243,7 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    /// How many entries there are, if the head says so too.
+    /// Number of entries, if the head confirms it.
     pub fn end(self, count: u64, sealed: &str, head: &[u8; 32]) -> Result<u64, AuditBroken> {
         let fits = count == self.count && self.key.is_head(head, count, &self.mac, sealed);
         if fits { Ok(count) } else { Err(AuditBroken::End { found: self.count }) }
@@ -284,20 +286,21 @@ mod tests {
     }
 
     fn verify(entries: &[AuditEntry], count: u64) -> Result<u64, AuditBroken> {
-        let (key, all) = (key(), self::entries(count));
+        let key = key();
+        let all = self::entries(count);
         let mut verifier = Verifier::new(&key);
         entries.iter().try_for_each(|entry| verifier.entry(entry))?;
         verifier.end(count, "{}", &key.of_head(count, &all.last().map_or([0; 32], |last| last.mac), "{}"))
     }
 
     #[test]
-    fn what_was_written_down_is_believed() {
+    fn unedited_audit_is_valid() {
         assert_eq!(verify(&entries(3), 3), Ok(3));
         assert_eq!(verify(&[], 0), Ok(0));
     }
 
     #[test]
-    fn whatever_is_edited_is_found() {
+    fn detects_every_edit() {
         let edits: [fn(&mut AuditEntry); 9] = [
             |entry| entry.at = Timestamp::from_second(1).unwrap(),
             |entry| entry.actor.name = "token:other".to_owned(),
@@ -317,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_removed_or_changes_its_place_is_found() {
+    fn detects_removed_and_moved_entries() {
         let all = entries(3);
         assert_eq!(verify(&[all[0].clone(), all[2].clone()], 3), Err(AuditBroken::Missing(2)));
         assert_eq!(verify(&all[..2], 3), Err(AuditBroken::End { found: 2 }));

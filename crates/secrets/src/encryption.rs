@@ -1,7 +1,7 @@
 //! Secrets at rest: XChaCha20-Poly1305 with a random nonce, each bound to the row and column that it belongs to.
 //!
-//! A secret is encrypted with a data key, and the data keys with the master key, which is not in the database. What was
-//! moved to another row cannot be decrypted there. An older row that was put back is detected by its row digest
+//! A secret is encrypted with a data key, and the data keys with the master key, which is not in the database. A
+//! ciphertext that was moved to another row cannot be decrypted there. A restored older row is detected by its row digest
 //! (`store/sqlite/row_digests.rs`).
 
 use std::fmt;
@@ -23,17 +23,17 @@ use ticketing_host::files::{beside, private_file, read_regular, sync_folder};
 
 const NONCE: usize = 24;
 
-/// Where the master key comes from. It is 32 bytes, in base64 or as 64 hex digits.
+/// The source of the master key, which is 32 bytes, in base64 or as 64 hex digits.
 #[derive(Debug, Clone)]
 pub enum KeySource {
-    /// A file beside the database, made at the first start.
+    /// A file beside the database, created at the first start.
     BesideDatabase,
     /// A file that exists.
     File(PathBuf),
     /// The key itself, for example from the environment.
     Text {
         text: SecretString,
-        /// What to call it in messages, for example the name of the variable.
+        /// Its name in messages, for example the name of the variable.
         origin: String,
     },
 }
@@ -50,7 +50,7 @@ pub struct CiphertextContext<'a> {
     pub origin: &'a str,
 }
 
-/// A master key, and what to call its source.
+/// A master key, and the name of its source.
 pub struct MasterKey {
     pub key: Zeroizing<[u8; 32]>,
     pub origin: String,
@@ -67,13 +67,13 @@ impl Cipher {
         Self(XChaCha20Poly1305::new(key.into()))
     }
 
-    /// The nonce, and the ciphertext after it.
+    /// The nonce, followed by the ciphertext.
     pub fn encrypt(&self, secret: &[u8], place: CiphertextContext<'_>, entropy: &dyn Entropy) -> Vec<u8> {
         let mut nonce = [0; NONCE];
         entropy.fill(&mut nonce);
         let payload = Payload { msg: secret, aad: &place.bytes() };
         let sealed = self.0.encrypt(&XNonce::from(nonce), payload);
-        let sealed = sealed.expect("only a secret of more than 256 GB cannot be sealed");
+        let sealed = sealed.expect("only a secret of more than 256 GB cannot be encrypted");
         [&nonce[..], &sealed].concat()
     }
 
@@ -106,7 +106,7 @@ impl fmt::Debug for Cipher {
 // === impl Place ===
 
 impl CiphertextContext<'_> {
-    /// Every part with its length before it, so that no two places have the same bytes.
+    /// Every part is preceded by its length, so that no two places have the same bytes.
     fn bytes(&self) -> Vec<u8> {
         let parts = [self.table, self.row, self.column, self.origin];
         let framed = parts.map(|part| [&(part.len() as u64).to_be_bytes()[..], part.as_bytes()].concat());
@@ -117,7 +117,7 @@ impl CiphertextContext<'_> {
 // === impl MasterKey ===
 
 impl MasterKey {
-    /// The key of the source, and where a rotation may have been cut off the one that was to take its place.
+    /// The key of the source, and after an interrupted rotation also the one that was to replace it.
     pub fn candidates(source: &KeySource, database: &Path) -> Result<Vec<Self>, KeyError> {
         let file = match source {
             KeySource::Text { text, origin } => {
@@ -125,7 +125,7 @@ impl MasterKey {
             }
             KeySource::File(_) | KeySource::BesideDatabase => source.file(database).unwrap_or_default(),
         };
-        // The server makes this one itself, so a symbolic link in its place is an attack.
+        // The server creates this file itself, so a symbolic link in its place is an attack.
         if matches!(source, KeySource::BesideDatabase) && file.is_symlink() {
             return Err(KeyError::Link { path: file });
         }
@@ -134,7 +134,7 @@ impl MasterKey {
         Ok(std::iter::once(first).chain(next).collect())
     }
 
-    /// Reads the key of a database that is to be made, or makes it if it has no file yet.
+    /// Reads the key of a new database, or creates it if it has no file yet.
     pub fn first(
         source: &KeySource,
         database: &Path,
@@ -165,7 +165,7 @@ impl MasterKey {
         }
     }
 
-    /// Makes a key and its file.
+    /// Creates a key and its file.
     pub fn make(path: &Path, entropy: &dyn Entropy) -> Result<Self, KeyError> {
         let mut key = Zeroizing::new([0; 32]);
         entropy.fill(&mut key[..]);
@@ -190,7 +190,7 @@ impl MasterKey {
 }
 
 impl KeySource {
-    /// The file of the key, if it is in one.
+    /// The file of the key, if any.
     pub fn file(&self, database: &Path) -> Option<PathBuf> {
         match self {
             Self::BesideDatabase => Some(beside(database, "key")),
@@ -206,13 +206,12 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// Where the key lies that is to take the place of the one in `file`.
+/// The file of the key that is to replace the one in `file`.
 pub fn next(file: &Path) -> PathBuf {
     beside(file, "next")
 }
 
-/// Puts the next key in the place of the one in `file`, which is kept under the name that this returns: copies of the database
-/// that were made before need it.
+/// Moves the next key into `file`. The former one is kept under the returned name: older backups need it.
 pub fn replace_by_next(file: &Path, at: Timestamp) -> std::io::Result<PathBuf> {
     let former = beside(file, &format!("until-{}", at.strftime("%Y%m%dT%H%M%S%6fZ")));
     let key = Zeroizing::new(std::fs::read(file)?);
@@ -222,7 +221,7 @@ pub fn replace_by_next(file: &Path, at: Timestamp) -> std::io::Result<PathBuf> {
     Ok(former)
 }
 
-/// What a text is that is no key, without showing it.
+/// What a text contains instead of a key, without showing it.
 fn found_instead(text: &str) -> String {
     let is_strange = |c: char| !c.is_ascii_alphanumeric() && !"+/=".contains(c);
     match pasted::find(text, is_strange) {
@@ -238,8 +237,8 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     (0..text.len()).step_by(2).map(|start| u8::from_str_radix(&text[start..start + 2], 16).ok()).collect()
 }
 
-/// Makes a file that its owner alone can read, durable before this returns. It has its name only once all of it is on the
-/// disk: a start that was cut off leaves no half key, which would keep every later one from starting.
+/// Creates a file that only its owner can read, durable before this returns. It gets its name only when it is
+/// complete: an interrupted start leaves no partial key, which would prevent every later start.
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
     let unfinished = beside(path, "unfinished");
@@ -277,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_a_key_file_has_instead_and_shows_none_of_it() {
+    fn describes_malformed_key_without_showing_it() {
         let base64 = STANDARD.encode([7; 32]);
         for (file, expected) in [
             (vec![0xFF; 32], "32 bytes that are no text"),

@@ -10,8 +10,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use ticketing_core::namespace::Namespace;
 
+use crate::config::DATABASE;
 use crate::config::{KeyArgs, duration};
-use crate::server::DATABASE;
 use ticketing_core::role::Role;
 use ticketing_host::clock::SystemClock;
 use ticketing_host::entropy::SystemEntropy;
@@ -127,7 +127,8 @@ impl TokenCommand {
             }
             Self::List { data } => {
                 let mut administration = data.open().await?;
-                let (tokens, now) = (administration.tokens().await, administration.now());
+                let tokens = administration.tokens().await;
+                let now = administration.now();
                 administration.close().await;
                 for token in tokens.context("failed to read the tokens")? {
                     let state = match token.revoked_at {
@@ -239,7 +240,8 @@ impl DataArgs {
                 database.display()
             );
         }
-        let (clock, entropy) = (Arc::new(SystemClock::start()), Arc::new(SystemEntropy));
+        let clock = Arc::new(SystemClock::start());
+        let entropy = Arc::new(SystemEntropy);
         let source = operator();
         let opened = Administration::open(&database, &self.key.source(), clock, entropy, source).await;
         opened.context("failed to open the data folder")

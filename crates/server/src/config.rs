@@ -8,14 +8,15 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use ticketing_core::policy::Bounds;
-use ticketing_failpoints::{Guard, is_removed};
 use ticketing_retry::retry_after;
 
 use crate::access::{AccessArgs, AccessArgsError, AuthSource};
-use crate::server::DATABASE;
 use ticketing_engine::dispatch::DispatchSettings;
 use ticketing_ingress::{ListenAddress, TransportFlags};
 use ticketing_store::KeySource;
+
+/// Name of the database file in the data folder.
+pub(crate) const DATABASE: &str = "ticketing.db";
 
 pub use outbound::{OutboundError, OutboundFlags};
 
@@ -190,7 +191,8 @@ impl Config {
         self.check_tls()?;
         self.check_exposure()?;
         self.access.settings()?;
-        let (lease, attempt_deadline) = (self.lease, self.attempt_deadline);
+        let lease = self.lease;
+        let attempt_deadline = self.attempt_deadline;
         if lease < attempt_deadline * 2 {
             return Err(ConfigError::LeaseTooShort { lease, attempt_deadline });
         }
@@ -253,7 +255,7 @@ impl Config {
         Bounds {
             attempt_deadline: self.attempt_deadline,
             lease: self.lease,
-            server_bound: if is_removed(Guard::InFlightBound) { Duration::ZERO } else { self.server_bound },
+            server_bound: self.server_bound,
             jira_cloud_index_bound: self.jira_cloud_index_bound,
             jira_data_center_index_bound: self.jira_data_center_index_bound,
             look_up_interval: self.look_up_interval,

@@ -15,10 +15,10 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-/// A server that takes longer is not well.
+/// A server that takes longer is unhealthy.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Which server to ask, and how.
+/// The server to check, and how.
 #[derive(Debug, Args)]
 pub struct HealthArgs {
     /// Where the server answers health checks in plaintext: what it was given as --health-listen.
@@ -52,10 +52,10 @@ pub struct HealthArgs {
     token: Option<String>,
 }
 
-/// Succeeds if the server serves.
+/// Succeeds if the server is serving.
 ///
 /// # Errors
-/// If it does not, or does not answer.
+/// If it is not serving, or does not respond.
 pub async fn run(args: &HealthArgs) -> anyhow::Result<()> {
     let address = args.address();
     let endpoint = args.endpoint(&address)?.connect_timeout(TIMEOUT).timeout(TIMEOUT);
@@ -109,7 +109,8 @@ fn refusal(status: &Status, address: &str) -> String {
 
 /// Why connecting failed, with a hint, in one sentence.
 fn cause(error: &(dyn Error + 'static), address: &str) -> String {
-    let (mut next, mut last) = (Some(error), String::new());
+    let mut next = Some(error);
+    let mut last = String::new();
     while let Some(error) = next {
         let wrapped = error.downcast_ref::<io::Error>();
         let of_tls = wrapped.and_then(|error| error.get_ref()).and_then(|inner| inner.downcast_ref());
@@ -185,7 +186,7 @@ fn cause_of_tls(error: &rustls::Error) -> String {
 // === impl HealthArgs ===
 
 impl HealthArgs {
-    /// Where to ask, with its scheme.
+    /// The address with its scheme.
     fn address(&self) -> String {
         match &self.address {
             Some(address) if address.starts_with("unix:") || address.contains("://") => address.clone(),

@@ -67,7 +67,7 @@ struct BackupArgs {
 #[tokio::main]
 async fn main() -> ExitCode {
     if let Err(error) = keep_memory_private() {
-        report(&anyhow::Error::new(error).context("core dumps cannot be switched off"));
+        report(&anyhow::Error::new(error).context("failed to disable core dumps"));
         return ExitCode::FAILURE;
     }
     panics::log_panics();
@@ -111,7 +111,7 @@ fn report(error: &anyhow::Error) {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    telemetry::start(&config.log, config.log_format).context("--log cannot be read")?;
+    telemetry::start(&config.log, config.log_format).context("--log is invalid")?;
     process::raise_file_limit();
     let listening = server::listen(&config).await?;
     let shutdown = shutdown_signal()?;
@@ -126,10 +126,10 @@ async fn backup(args: &BackupArgs) -> anyhow::Result<()> {
 
 /// Completes on SIGTERM and SIGINT.
 fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be waited for")?;
+    let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
     // SIGHUP reloads certificates. Without certificates it is ignored instead of ending the process.
-    let hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be waited for")?;
+    let hang_up = signal(SignalKind::hangup()).context("failed to listen for SIGHUP")?;
     Ok(async move {
         let _hang_up = hang_up;
         tokio::select! {

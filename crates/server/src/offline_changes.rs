@@ -1,19 +1,20 @@
-//! Logs what operators do on the data folder with the binary itself while the server runs: tokens created and revoked, keys
-//! rotated. Such a command has no log of its own, but it leaves an audit entry.
+//! Logs offline commands on the data folder while the server runs: tokens created and revoked, keys rotated.
+//! Such a command has no log of its own, but writes an audit entry.
 
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_store::{OFFLINE_CREDENTIAL, Store, StoreError};
 
-/// Between two looks at the audit.
+/// Interval between reads of the audit.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// Entries that are read at a time.
+/// Number of entries per read.
 const PAGE: u32 = 100;
 
-/// Logs the entries that are added from now on, until `closing`.
+/// Logs entries added from now on, until `closing`.
 pub(crate) async fn log_offline_changes(store: Store, closing: CancellationToken) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -27,14 +28,14 @@ pub(crate) async fn log_offline_changes(store: Store, closing: CancellationToken
             Ok(newest) => seen = Some(newest),
             Err(StoreError::Closed) => return,
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "failed to read what was done on the data folder");
+                let error = ErrorChain(&error);
+                tracing::warn!(%error, "failed to read what was done on the data folder");
             }
         }
     }
 }
 
-/// Logs the entries after `seen`, or none if that is not known yet: the number of the newest entry.
+/// Logs the entries after `seen`, or none if it is not known yet. Returns the number of the newest entry.
 async fn log_after(store: &Store, seen: Option<u64>) -> Result<u64, StoreError> {
     let Some(mut seen) = seen else {
         let newest = store.audit(None, 1).await?;

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, JwtKeysError};
-use crate::config::{Config, ConfigError, OutboundError};
+use crate::config::{Config, ConfigError, DATABASE, OutboundError};
 use crate::grpc;
 use crate::offline_changes::log_offline_changes;
 use ticketing_engine::app::App;
@@ -28,9 +28,6 @@ use ticketing_ingress::{self, ListenAddress, ListenError, Listener, Tls, TlsErro
 use ticketing_store::{
     BackupError, DEFAULT_BUSY_TIMEOUT, KeySource, OpenError, Opened, Store, StoreError, StoreOptions,
 };
-
-/// Name of the database file in the data folder.
-pub(crate) const DATABASE: &str = "ticketing.db";
 
 /// Time for clients to read responses after the last attempt was cut off.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
@@ -91,7 +88,7 @@ impl Listening {
 /// Binds the listeners of `config`, and loads the certificates.
 ///
 /// # Errors
-/// [`ServeError::Config`], [`ServeError::Listen`] or [`ServeError::Tls`], with the flag to mend.
+/// [`ServeError::Config`], [`ServeError::Listen`] or [`ServeError::Tls`], naming the invalid flag.
 pub async fn listen(config: &Config) -> Result<Listening, ServeError> {
     config.check()?;
     let tls = Tls::load(&config.transport.tls, config.demands_certificate())?.map(Arc::new);
@@ -141,7 +138,8 @@ pub async fn backup(data: &Path, file: &Path, clock: &dyn Clock) -> Result<(), B
 async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeError> {
     let database: PathBuf = config.data.join(DATABASE);
     let key = config.key.source();
-    let (machine, entropy) = (Arc::new(ThisMachine), Arc::new(SystemEntropy));
+    let machine = Arc::new(ThisMachine);
+    let entropy = Arc::new(SystemEntropy);
     let Config { restored, busy_timeout, .. } = *config;
     let options = StoreOptions { clock, entropy, machine, key, restored, busy_timeout };
     let (store, opened) = Store::open(&database, options).await?;
@@ -154,7 +152,8 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeErro
 /// # Errors
 /// Why it failed.
 pub async fn create_database(data: &Path, key: KeySource, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
-    let (machine, entropy) = (Arc::new(ThisMachine), Arc::new(SystemEntropy));
+    let machine = Arc::new(ThisMachine);
+    let entropy = Arc::new(SystemEntropy);
     let busy_timeout = DEFAULT_BUSY_TIMEOUT;
     let options = StoreOptions { clock, entropy, machine, key, restored: false, busy_timeout };
     let (store, opened) = Store::open(&data.join(DATABASE), options).await?;
@@ -169,7 +168,7 @@ fn log_new_key(key_file: &Path) {
     tracing::warn!(key_file = %key_file.display(), "created the master key of the stored secrets: back it up");
 }
 
-/// Logs what was found at start.
+/// Logs the findings at start.
 fn log_opened(opened: &Opened, config: &Config) {
     if let Some(key_file) = &opened.key_made {
         log_new_key(key_file);
@@ -241,7 +240,8 @@ async fn serve_with_store(
     });
     let (stopping, why) = oneshot::channel();
     let stop = {
-        let (closing, store_failed) = (closing.clone(), store.failed());
+        let closing = closing.clone();
+        let store_failed = store.failed();
         async move {
             let why = tokio::select! {
                 () = shutdown => StopReason::Requested,

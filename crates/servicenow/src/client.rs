@@ -10,18 +10,17 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_egress::{Authorization, HttpClient, Redactor, Reply, Request, redact_reply};
 use url::Url;
 
-use crate::evidence;
 use crate::faults;
 use crate::settings::Settings;
 use crate::wire::Answer;
 
-/// How long a read may take.
+/// Timeout of one read.
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The longest that a read may take that can be done without.
+/// Maximum timeout of an optional read.
 const MAX_OPTIONAL: Duration = Duration::from_secs(5);
 
-/// A longer refusal is cut, in bytes.
+/// Maximum length of a refusal that is read, in bytes.
 const MAX_REFUSAL: usize = 64 * 1024;
 
 /// One instance, and an account on it.
@@ -29,14 +28,14 @@ const MAX_REFUSAL: usize = 64 * 1024;
 pub(crate) struct Client {
     instance: Url,
     authorization: Authorization,
-    /// What must never be repeated, should the instance repeat it.
+    /// Redacts the credentials, in case the instance echoes them.
     password: SecretString,
-    /// What may be wrong with the login, should it be refused.
+    /// A possible cause if the login is refused.
     oddity: Option<String>,
     client: HttpClient,
 }
 
-/// By when the last request must be done.
+/// When the last request must have ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline(Timestamp);
 
@@ -57,7 +56,7 @@ impl Client {
         self.client.now()
     }
 
-    /// How long a read that can be done without may take, of the time that a request has.
+    /// Timeout of an optional read, as a part of the time of a request.
     pub(crate) fn optional_budget(&self) -> Duration {
         MAX_OPTIONAL.min(self.client.max_timeout() / 3)
     }
@@ -66,7 +65,7 @@ impl Client {
         Deadline(self.now().saturating_add(within).unwrap_or(Timestamp::MAX))
     }
 
-    /// Records of a table.
+    /// Reads records of a table.
     pub(crate) async fn list<T: DeserializeOwned>(
         &self,
         table: &str,
@@ -78,7 +77,7 @@ impl Client {
         self.read(reply, 200)
     }
 
-    /// One record; `None` where the instance says that it has none for us.
+    /// Reads one record; `None` if the instance reports that the account sees no such record.
     pub(crate) async fn record<T: DeserializeOwned>(
         &self,
         table: &str,
@@ -96,25 +95,26 @@ impl Client {
         self.read(reply, 200).map(|(record, _)| Some(record))
     }
 
-    /// Inserts a record. Only a 201 with a result is a success.
+    /// Inserts a record. Only a 201 with a result is a success. A refusal comes with its reply, so that `evidence.rs` can
+    /// tell whether it concerns the record or the connection.
     pub(crate) async fn insert<T: DeserializeOwned>(
         &self,
         table: &str,
         query: &[(&str, &str)],
         body: &str,
         deadline: Deadline,
-    ) -> Result<T, Fault> {
-        let timeout = self.time_left(deadline)?;
+    ) -> Result<T, (Fault, Option<Reply>)> {
+        let timeout = self.time_left(deadline).map_err(|fault| (fault, None))?;
         let request =
             self.request(Method::POST, self.address(&[table], query), Some(body.to_owned()), timeout);
-        let reply = self.send(request).await?;
+        let reply = self.send(request).await.map_err(|fault| (fault, None))?;
         if reply.status == 201 {
-            return self.read(reply, 201).map(|(record, _)| record);
+            return self.read(reply, 201).map(|(record, _)| record).map_err(|fault| (fault, None));
         }
-        Err(evidence::check_scope(self, table, &reply, self.fault(&reply), deadline).await)
+        Err((self.fault(&reply), Some(reply)))
     }
 
-    /// Changes a record.
+    /// Updates a record.
     pub(crate) async fn update<T: DeserializeOwned>(
         &self,
         table: &str,
@@ -130,10 +130,10 @@ impl Client {
         self.read(reply, 200).map(|(record, _)| record)
     }
 
-    /// What is left until a deadline.
+    /// The time left until a deadline.
     pub(crate) fn time_left(&self, deadline: Deadline) -> Result<Duration, Fault> {
         let left = Duration::try_from(deadline.0.duration_since(self.now())).unwrap_or_default();
-        let late = || Fault::new(FaultKind::TooLate, "the request was not begun: its time had passed");
+        let late = || Fault::new(FaultKind::TooLate, "the request was not sent: its deadline had passed");
         if left.is_zero() { Err(late()) } else { Ok(left) }
     }
 
@@ -152,7 +152,7 @@ impl Client {
         let reply = self.client.send(request).await?;
         let redactor = self.redactor();
         if !(200..300).contains(&reply.status) {
-            // Of a long one the beginning is read, without a part of a secret at the cut.
+            // Of a long body only the beginning is read, without a partial secret at the cut.
             let body = if reply.body.len() > MAX_REFUSAL {
                 redactor.redact_excerpt(&reply.body)
             } else {
@@ -183,7 +183,7 @@ impl Client {
         fault
     }
 
-    /// An instance, or something before it, may repeat what it was sent.
+    /// An instance, or an intermediary, may echo what it was sent.
     pub(crate) fn discreet(&self, words: &str) -> String {
         self.redactor().redact_excerpt(words)
     }

@@ -1,28 +1,28 @@
-//! Creating a ticket, and comparing what the instance made of it with what was sent.
+//! Creates a ticket, and compares the stored record with what was sent.
 
 use serde_json::json;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Adjustment, Created, Destination, Rendered, TicketRef};
-use ticketing_failpoints::{Guard, is_removed};
 
 use crate::client::{Client, Deadline};
+use crate::evidence;
 use crate::priority::{self, ImpactUrgency};
 use crate::read_back::{Made, read_back};
 use crate::ticket::Body;
 use crate::wire::Record;
 
-/// The longest accepted number, in bytes: the platform's own limit of the field.
+/// Maximum length of a number, in bytes: the platform's own limit of the field.
 pub(crate) const MAX_NUMBER: usize = 40;
 
-/// What is read of a ticket to know it.
+/// Fields that identify a ticket.
 pub(crate) const FIELDS: &str = "sys_id,number,priority,assignment_group,correlation_id,sys_created_on";
-/// What is read of a ticket to compare it with what was sent.
+/// Fields that are compared with what was sent.
 const ALL_FIELDS: &str = "sys_id,number,priority,assignment_group,correlation_id,sys_created_on,short_description,\
                           description,work_notes";
 
-/// Inserts the ticket, in one request. Where that is refused because our own earlier insert is there, that is the
-/// ticket.
+/// Inserts the ticket, in one request. If that is refused because an earlier insert of ours succeeded,
+/// returns that ticket.
 pub(crate) async fn create(
     client: &Client,
     destination: &Destination,
@@ -36,8 +36,12 @@ pub(crate) async fn create(
         ("sysparm_exclude_reference_link", "true"),
         ("sysparm_fields", ALL_FIELDS),
     ];
-    let (record, is_new): (Record, bool) = match client.insert(table, &query, &rendered.body, deadline).await
-    {
+    let inserted = match client.insert(table, &query, &rendered.body, deadline).await {
+        Err((fault, Some(reply))) => Err(evidence::check_scope(client, table, &reply, fault, deadline).await),
+        Err((fault, None)) => Err(fault),
+        Ok(record) => Ok(record),
+    };
+    let (record, is_new): (Record, bool) = match inserted {
         Ok(record) => (record, true),
         Err(refusal) => (earlier(client, table, marker, refusal, deadline).await?, false),
     };
@@ -58,12 +62,13 @@ pub(crate) async fn create(
     Ok(Created { ticket, adjustments })
 }
 
-/// The ticket that a record is, with its address for people; `None` if the record has no `sys_id`. Without a believable
-/// number it is called by its `sys_id`.
+/// The ticket of a record, with its URL for people; `None` if the record has no `sys_id`. Without a valid
+/// number the `sys_id` serves as key.
 pub(crate) fn ticket_of(record: &Record, destination: &Destination) -> Option<TicketRef> {
     let id = record.sys_id()?;
     let number = record.display("number").filter(|number| is_number(number));
-    let (base, table) = (&destination.base_url, &destination.place);
+    let base = &destination.base_url;
+    let table = &destination.place;
     let url = format!("{base}/nav_to.do?uri={table}.do%3Fsys_id%3D{id}");
     Some(TicketRef { key: number.unwrap_or_else(|| id.clone()), id, url })
 }
@@ -72,15 +77,14 @@ fn is_number(text: &str) -> bool {
     !text.trim().is_empty() && text.len() <= MAX_NUMBER && !text.chars().any(char::is_control)
 }
 
-/// Whether a record is of ours: it has the marker, or the `sys_id` made from it.
+/// Whether a record is our ticket: it has the marker, or the `sys_id` derived from it.
 pub(crate) fn bears(record: &Record, marker: &Marker) -> bool {
-    is_removed(Guard::MarkerCheck)
-        || record.value("correlation_id").as_deref() == Some(marker.as_str())
+    record.value("correlation_id").as_deref() == Some(marker.as_str())
         || record.sys_id().as_deref() == Some(marker.hex())
 }
 
-/// A refusal may be of our own earlier insert: what an instance answers to a `sys_id` that it has already is not
-/// documented, so every refusal of the record itself is held against the `sys_id`.
+/// A refusal may be caused by our own earlier insert. The reply to an existing `sys_id` is not documented, so
+/// after every refusal of the record itself the `sys_id` is looked up.
 async fn earlier(
     client: &Client,
     table: &str,
@@ -96,13 +100,11 @@ async fn earlier(
     found.filter(|record| record.sys_id().as_deref() == Some(marker.hex())).ok_or(refusal)
 }
 
-/// Neither marker nor `sys_id` was taken over: the marker is written once more, so that a look-up can find the ticket.
+/// Writes the marker again, so that a look-up can find the ticket: ServiceNow stored neither marker nor `sys_id`.
 async fn mark(client: &Client, table: &str, sys_id: &str, marker: &Marker, deadline: Deadline) -> Adjustment {
     let body = json!({ "correlation_id": marker.as_str() }).to_string();
     let reason = match client.update::<Record>(table, sys_id, body, deadline).await {
-        Ok(record) if bears(&record, marker) => {
-            "was not taken over with the insert and was written afterwards"
-        }
+        Ok(record) if bears(&record, marker) => "was not stored by the insert and was written afterwards",
         _ => {
             "is not on the ticket, which can therefore not be found again: let the account of servicenow.username \
              write correlation_id"
@@ -111,7 +113,7 @@ async fn mark(client: &Client, table: &str, sys_id: &str, marker: &Marker, deadl
     Adjustment::new("correlation_id", reason)
 }
 
-/// Where the record is not as it was sent. What it does not show is not judged.
+/// Differences between the record and what was sent. Fields that it does not show are ignored.
 pub(crate) fn differences(record: &Record, rendered: &Rendered) -> Vec<Adjustment> {
     let Ok(sent) = serde_json::from_str::<Body>(&rendered.body) else { return Vec::new() };
     let differs = |field: &str, sent: &str| record.value(field).filter(|value| value != sent);
@@ -120,7 +122,9 @@ pub(crate) fn differences(record: &Record, rendered: &Rendered) -> Vec<Adjustmen
     let found = [
         differs("priority", &sent.priority()).filter(|_| !sent.priority().is_empty()).map(|_| {
             let became = record.display("priority").unwrap_or_default();
-            let (meant, impact, urgency) = (sent.priority_label(), &sent.impact, &sent.urgency);
+            let meant = sent.priority_label();
+            let impact = &sent.impact;
+            let urgency = &sent.urgency;
             let made = format!("impact {impact} and urgency {urgency} made it \"{became}\", not \"{meant}\"");
             Adjustment::new("priority", made)
         }),
@@ -131,9 +135,10 @@ pub(crate) fn differences(record: &Record, rendered: &Rendered) -> Vec<Adjustmen
         }),
         differs("correlation_id", &sent.correlation_id)
             .filter(|_| record.sys_id().as_deref() == Some(&sent.sys_id))
-            .map(|_| Adjustment::new("correlation_id", "was not taken over; the sys_id marks the ticket")),
-        differs("sys_id", &sent.sys_id)
-            .map(|_| Adjustment::new("sys_id", "the instance gave its own; correlation_id marks the ticket")),
+            .map(|_| Adjustment::new("correlation_id", "was not stored; the sys_id identifies the ticket")),
+        differs("sys_id", &sent.sys_id).map(|_| {
+            Adjustment::new("sys_id", "the instance assigned its own; correlation_id identifies the ticket")
+        }),
     ];
     found.into_iter().flatten().collect()
 }

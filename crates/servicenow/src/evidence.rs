@@ -1,9 +1,10 @@
 //! Whether a refused insert concerns its ticket alone or the connection.
 //!
-//! A refusal concerns the one ticket unless there is evidence that the connection is in trouble, for a connection in trouble
-//! stops all its tickets. Evidence is one read of the table with the same login right after the refusal: if that is refused,
-//! too, it is the connection; if it is answered, or fails on the way, it is the ticket. A refused login is never asked again:
-//! each try may bring its account closer to a lock-out.
+//! A refusal concerns only the ticket unless there is evidence that the connection is the cause, because a
+//! failing connection stops all its tickets. Evidence is one read of the table with the same login right
+//! after the refusal: if it is refused, too, the connection is the cause; if it succeeds, or fails in
+//! transport, the ticket is. A refused login is never retried: each attempt may bring its account closer to a
+//! lock-out.
 
 use std::time::Duration;
 
@@ -14,10 +15,10 @@ use crate::client::{Client, Deadline};
 use crate::faults;
 use crate::wire::Record;
 
-/// For the one read.
+/// Timeout of the read.
 const BUDGET: Duration = Duration::from_secs(5);
 
-/// The fault of an insert into `table` that was refused by `reply`, judged as `refusal`.
+/// The fault of an insert into `table` refused by `reply`, classified as `refusal`.
 pub(crate) async fn check_scope(
     client: &Client,
     table: &str,
@@ -25,7 +26,7 @@ pub(crate) async fn check_scope(
     refusal: Fault,
     deadline: Deadline,
 ) -> Fault {
-    // A status of 402 is of a site that is not paid for.
+    // A status of 402 means that the site is not paid for.
     let leaves_open =
         matches!(refusal.kind, FaultKind::Forbidden | FaultKind::NotFound) && reply.status != 402;
     if !leaves_open {
@@ -47,7 +48,7 @@ pub(crate) async fn check_scope(
     Fault { kind, ..refusal }.with_hint(found.hint)
 }
 
-/// What is wrong with the connection, as far as a read of the table tells.
+/// The problem of the connection, if a read of the table shows one.
 async fn trouble(client: &Client, table: &str, budget: Duration) -> Option<Fault> {
     let query = [("sysparm_limit", "1"), ("sysparm_fields", "sys_id")];
     let fault = client.list::<Vec<Record>>(table, &query, budget).await.err()?;
@@ -59,7 +60,7 @@ async fn trouble(client: &Client, table: &str, budget: Duration) -> Option<Fault
         | FaultKind::Misconfigured
         | FaultKind::Redirected
         | FaultKind::Dormant => Some(fault),
-        // Nothing was found out.
+        // Inconclusive.
         FaultKind::NotPermitted
         | FaultKind::Dns
         | FaultKind::Connect

@@ -1,115 +1,120 @@
-//! What a reply of an instance means. Every status has its verdict here, once.
+//! Classifies the replies of an instance. The meaning of every status is decided here, once.
 //!
-//! Status and headers decide. The instance's words, in whatever language, and pages of something before it choose a hint and
-//! nothing else; [`evidence`](crate::evidence) finds out what a refused insert concerns.
+//! Status and headers decide. Messages of the instance, in any language, and pages of intermediaries only
+//! choose a hint; [`evidence`](crate::evidence) finds out what a refused insert concerns.
 
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::text::single_line;
 use ticketing_egress::foreign::{self, ForeignKind, HintNames};
 use ticketing_egress::{Reply, mentions, title_of_page};
 
-use crate::wire::{self, FailureWords};
+use crate::wire::{self, ErrorBody};
 
 const NAMES: HintNames =
     HintNames { system: "ServiceNow", address: "servicenow.instance", proxy: "servicenow.proxy_url" };
 
-/// Phrases that ServiceNow documents for a refusal of access, of a business rule, and of a data policy. They choose hints.
+/// Phrases that ServiceNow documents for refusals by an ACL, a business rule, or a data policy. They choose
+/// hints.
 const ACCESS_PHRASES: [&str; 5] =
     ["user not authorized", "acl", "security constraints", "insufficient rights", "permission"];
 const RULE_PHRASES: [&str; 2] = ["business rule", "aborted by business rule"];
 const POLICY_PHRASES: [&str; 3] = ["data policy", "mandatory", "fields are mandatory"];
 
-/// The fault of a reply that is not the success it was meant to be. `discreet` takes out of the vendor's words what must
-/// not be repeated.
+/// The fault of an unsuccessful reply. `discreet` redacts the vendor's message.
 pub(crate) fn of(reply: &Reply, discreet: impl Fn(&str) -> String) -> Fault {
-    let words = wire::failure_words(&reply.body);
-    let said = words.as_ref().map(FailureWords::said).unwrap_or_default();
-    let fault = reply.fault(&discreet(&words_of(reply, &said)));
-    let (kind, hint) = verdict(reply, &said);
+    let words = wire::error_body(&reply.body);
+    let error_text = words.as_ref().map(ErrorBody::error_text).unwrap_or_default();
+    let fault = reply.fault(&discreet(&excerpt_of(reply, &error_text)));
+    let (kind, hint) = verdict(reply, &error_text);
     Fault { kind, ..fault.with_hint(discreet(&hint)) }
 }
 
-/// The fault of a reply with the right status and the wrong content.
+/// The fault of a reply with the right status and invalid content.
 pub(crate) fn unreadable(reply: &Reply, what: &str) -> Fault {
     let message = format!("HTTP {}: {what}", reply.status);
     Fault::new(FaultKind::UnreadableReply, message).with_status(reply.status)
 }
 
-/// Whether a refusal says that a record with our `sys_id` is there already.
-pub(crate) fn is_duplicate(said: &str) -> bool {
-    let said = said.to_lowercase();
+/// Whether a refusal reports that a record with our `sys_id` already exists.
+pub(crate) fn is_duplicate(error_text: &str) -> bool {
+    let error_text = error_text.to_lowercase();
     ["unique key violation", "duplicate entry", "duplicate key", "already exists"]
         .iter()
-        .any(|words| said.contains(words))
+        .any(|words| error_text.contains(words))
 }
 
-/// Whether a reply has the error body of ServiceNow, whatever its language: then it is not of something before the
-/// instance. Even a 200 may have one, where a query was stopped after its status was sent.
+/// Whether a reply has the error body of ServiceNow, in any language, and so does not come from an
+/// intermediary. Even a 200 may have one, if a query was aborted after its status was sent.
 pub(crate) fn is_from_instance(reply: &Reply) -> bool {
     wire::is_failure(&reply.body)
 }
 
-/// Whether the instance let the account in and refused it the table: its own error to a valid login.
+/// Whether the instance authenticated the account and refused it the table: its own error to a valid login.
 pub(crate) fn is_about_the_table(fault: &Fault) -> bool {
     fault.hint.contains("servicenow.table")
 }
 
-// === impl FailureWords ===
+// === impl ErrorBody ===
 
-impl FailureWords {
-    fn said(&self) -> String {
+impl ErrorBody {
+    fn error_text(&self) -> String {
         let parts = [self.message.as_deref(), self.detail.as_deref()];
         let parts = parts.into_iter().flatten().map(single_line).filter(|part| !part.is_empty());
         parts.collect::<Vec<_>>().join(": ")
     }
 }
 
-/// What is worth repeating of a reply: its own error words, the title of its page, or where it points.
-fn words_of(reply: &Reply, said: &str) -> String {
+/// The part of a reply worth repeating: its error message, the title of its page, or its redirect target.
+fn excerpt_of(reply: &Reply, error_text: &str) -> String {
     if let Some(location) = foreign::points_to(reply) {
         return format!("it points to {location}");
     }
-    match said {
+    match error_text {
         "" if reply.is_html() => match title_of_page(&reply.body) {
             Some(title) => format!("a page called \"{title}\""),
             None => "a page without a title".to_owned(),
         },
         "" if reply.body.trim().is_empty() => "an empty body".to_owned(),
-        said => said.to_owned(),
+        error_text => error_text.to_owned(),
     }
 }
 
-fn verdict(reply: &Reply, said: &str) -> (FaultKind, String) {
-    let kind = kind(reply, said);
+fn verdict(reply: &Reply, error_text: &str) -> (FaultKind, String) {
+    let kind = kind(reply, error_text);
     let hint = match (kind, foreign_hint(reply)) {
-        // The kind says more, or less would do harm.
-        (FaultKind::Dropped | FaultKind::Conflict, _) | (_, None) => plain_hint(kind, reply, said).to_owned(),
+        // The kind is more specific, or its hint is the safer one.
+        (FaultKind::Dropped | FaultKind::Conflict, _) | (_, None) => {
+            plain_hint(kind, reply, error_text).to_owned()
+        }
         (_, Some(hint)) => hint,
     };
     (kind, hint)
 }
 
-fn kind(reply: &Reply, said: &str) -> FaultKind {
+fn kind(reply: &Reply, error_text: &str) -> FaultKind {
     match FaultKind::of_status(reply.status) {
         FaultKind::UnreadableReply if reply.is_html() => FaultKind::Dormant,
-        FaultKind::Rejected | FaultKind::NotFound if is_about_the_address(said) => FaultKind::Misconfigured,
+        FaultKind::Rejected | FaultKind::NotFound if is_about_the_address(error_text) => {
+            FaultKind::Misconfigured
+        }
         FaultKind::Rejected if reply.status == 402 => FaultKind::Forbidden,
-        _ if is_duplicate(said) => FaultKind::Conflict,
+        _ if is_duplicate(error_text) => FaultKind::Conflict,
         kind => kind,
     }
 }
 
-/// The instance has no such table, or no Table API. The platform writes both in English whatever the user's language.
-fn is_about_the_address(said: &str) -> bool {
-    mentions(said, "invalid table") || mentions(said, "does not represent any resource")
+/// The instance has no such table, or no Table API. The platform writes both in English whatever the user's
+/// language.
+fn is_about_the_address(error_text: &str) -> bool {
+    mentions(error_text, "invalid table") || mentions(error_text, "does not represent any resource")
 }
 
-/// The hint for what something before the instance wrote. A page without a known origin says less than the status.
+/// The hint for a reply of an intermediary. A page of unknown origin is less specific than the status.
 fn foreign_hint(reply: &Reply) -> Option<String> {
     let found = foreign::recognize(reply)?;
     match found.kind {
         ForeignKind::Page => None,
-        // The page of a sleeping instance is not always recognized, nor distinguished from the login page.
+        // The page of a hibernating instance is not always recognized, nor distinguished from the login page.
         ForeignKind::LoginPage if reply.status < 300 => {
             Some(format!("{}; an instance that sleeps may show such a page, too", found.hint(&NAMES)))
         }
@@ -117,8 +122,8 @@ fn foreign_hint(reply: &Reply) -> Option<String> {
     }
 }
 
-/// The hint of a kind where nothing in the reply says more.
-fn plain_hint(kind: FaultKind, reply: &Reply, said: &str) -> &'static str {
+/// The default hint of a kind.
+fn plain_hint(kind: FaultKind, reply: &Reply, error_text: &str) -> &'static str {
     const FOREIGN: &str = "something that is not ServiceNow's API answers: check servicenow.instance, and that this machine may \
                            call it (the instance's IP address access control may refuse it)";
     match kind {
@@ -126,11 +131,11 @@ fn plain_hint(kind: FaultKind, reply: &Reply, said: &str) -> &'static str {
         FaultKind::Dormant => {
             "the instance sleeps, is offline or shows its login page: wake it up in a browser and check servicenow.instance"
         }
-        FaultKind::Misconfigured if mentions(said, "invalid table") => {
+        FaultKind::Misconfigured if mentions(error_text, "invalid table") => {
             "check servicenow.table: the instance has no such table"
         }
         FaultKind::Misconfigured => "check servicenow.instance: the Table API is not at this address",
-        FaultKind::Rejected => item_hint(reply, said),
+        FaultKind::Rejected => item_hint(reply, error_text),
         FaultKind::Unauthorized if asks_for_a_second_factor(reply) => {
             "the instance asks for multi-factor authentication (MFA): exempt the account of servicenow.username from it, or allow \
              basic authentication without it for APIs"
@@ -139,7 +144,7 @@ fn plain_hint(kind: FaultKind, reply: &Reply, said: &str) -> &'static str {
             "check servicenow.username and servicenow.password, and that the account is active, not locked, and may log in with a \
              password: an instance that takes OAuth alone or asks for multi-factor authentication (MFA) has to exempt it"
         }
-        FaultKind::Forbidden | FaultKind::NotFound if wire::failure_words(&reply.body).is_none() => FOREIGN,
+        FaultKind::Forbidden | FaultKind::NotFound if wire::error_body(&reply.body).is_none() => FOREIGN,
         FaultKind::Forbidden => ROLE,
         FaultKind::NotFound => {
             "check servicenow.table, and that the account of servicenow.username may read it"
@@ -167,14 +172,14 @@ fn plain_hint(kind: FaultKind, reply: &Reply, said: &str) -> &'static str {
 const ROLE: &str =
     "give the account of servicenow.username the role itil or sn_incident_write on servicenow.table";
 
-/// The hint for an insert that is refused while the same login may read the table.
+/// The hint for an insert that is refused although the login may read the table.
 pub(crate) fn hint_of_refused_item(reply: &Reply) -> String {
-    let said = wire::failure_words(&reply.body).map(|words| words.said()).unwrap_or_default();
-    foreign_hint(reply).unwrap_or_else(|| item_hint(reply, &said).to_owned())
+    let error_text = wire::error_body(&reply.body).map(|words| words.error_text()).unwrap_or_default();
+    foreign_hint(reply).unwrap_or_else(|| item_hint(reply, &error_text).to_owned())
 }
 
-fn item_hint(reply: &Reply, said: &str) -> &'static str {
-    let any = |phrases: &[&str]| phrases.iter().any(|phrase| mentions(said, phrase));
+fn item_hint(reply: &Reply, error_text: &str) -> &'static str {
+    let any = |phrases: &[&str]| phrases.iter().any(|phrase| mentions(error_text, phrase));
     match () {
         () if any(&POLICY_PHRASES) => {
             "a data policy of the instance demands the fields that its words name: give them a default value in ServiceNow, or \
@@ -199,7 +204,7 @@ fn item_hint(reply: &Reply, said: &str) -> &'static str {
     }
 }
 
-/// Basic authentication where the instance wants a second factor.
+/// Basic authentication, but the instance requires a second factor.
 fn asks_for_a_second_factor(reply: &Reply) -> bool {
     reply.headers.contains_key("x-mfa_token") || reply.headers.contains_key("x-mfa-token")
 }

@@ -1,7 +1,7 @@
-//! The inside as a fuzzer needs it: what renders, and what reads replies, without a connection. For `ticketing-fuzz` alone.
+//! Entry points for `ticketing-fuzz`: rendering and parsing without a connection.
 //!
-//! It is always compiled, and hidden from the documentation rather than behind a feature: a build of the whole workspace
-//! would switch such a feature on everywhere, and a program that does not call this does not contain it.
+//! Always compiled but hidden from the documentation: a feature would be enabled by every build of the whole
+//! workspace. A program that does not call this does not contain it.
 
 use jiff::Timestamp;
 use ticketing_core::fault::Fault;
@@ -14,13 +14,13 @@ use crate::group::group_of;
 use crate::wire::{Answer, Record};
 use crate::{ImpactUrgency, faults, ticket};
 
-/// A record that a reply holds, as far as it is understood.
+/// A record in a reply, as parsed.
 #[derive(Debug)]
 pub struct Read {
     pub ticket: Option<TicketRef>,
-    /// Whether it is of ours.
+    /// Whether it is one of our tickets.
     pub bears: bool,
-    /// Where it is not as it was sent.
+    /// Differences from what was sent.
     pub differences: Vec<Adjustment>,
     pub created_at: Option<Timestamp>,
 }
@@ -31,20 +31,20 @@ pub fn render(ticket_draft: &TicketDraft) -> Rendered {
     ticket::render(ticket_draft, ImpactUrgency::new(1, 1), "")
 }
 
-/// What a reply that is no success means.
+/// The fault of an unsuccessful reply.
 #[must_use]
 pub fn judged(reply: &Reply) -> Fault {
     faults::of(reply, str::to_owned)
 }
 
-/// The record of a create or of a look-up by `sys_id`; `None` if the body holds none.
+/// The record of a create or of a look-up by `sys_id`; `None` if the body has none.
 #[must_use]
 pub fn record(body: &str, place: &Destination, marker: &Marker, sent: &Rendered) -> Option<Read> {
     let record = serde_json::from_str::<Answer<Record>>(body).ok()?.result;
     Some(read(&record, place, marker, sent))
 }
 
-/// The rows of a search; `None` if the body holds none.
+/// The rows of a search; `None` if the body has none.
 #[must_use]
 pub fn rows(body: &str, place: &Destination, marker: &Marker, sent: &Rendered) -> Option<Vec<Read>> {
     let rows = serde_json::from_str::<Answer<Vec<Record>>>(body).ok()?.result;

@@ -1,4 +1,4 @@
-//! The assignment group, from the name or `sys_id` that was configured.
+//! Resolves the assignment group from its configured name or `sys_id`.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::wire::Record;
 
 const TABLE: &str = "sys_user_group";
 const FIELDS: &str = "sys_id,name,active";
-/// Of groups that bear one name.
+/// Maximum number of groups of one name.
 const MAX_NAMESAKES: &str = "20";
 
-/// How long a group that was found is taken to be still there.
+/// Lifetime of a cached group.
 const RESTORE_WINDOW: Duration = Duration::from_secs(5 * 60);
 
 /// A group that exists.
@@ -24,26 +24,26 @@ const RESTORE_WINDOW: Duration = Duration::from_secs(5 * 60);
 pub(crate) struct Group {
     pub(crate) sys_id: String,
     pub(crate) name: String,
-    /// A group that does not show whether it is active is taken to be.
+    /// A group that does not report whether it is active counts as active.
     pub(crate) is_active: bool,
 }
 
-/// The group that a ticket is assigned to, and what could not be checked of it.
+/// The resolved assignment group, and what could not be checked of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Assigned {
     pub(crate) sys_id: String,
     pub(crate) remark: Option<Adjustment>,
 }
 
-/// The group that was found last, for a while.
+/// The last resolved group, cached.
 #[derive(Debug, Default)]
 pub(crate) struct KnownGroup(Mutex<Option<(Timestamp, Group)>>);
 
 // === impl KnownGroup ===
 
 impl KnownGroup {
-    /// The group that was found lately, else the one that the instance finds now. A `sys_id` needs no look-up, and a name that
-    /// was found before keeps its group, where the instance does not say more just now.
+    /// The cached group, else the one that the instance returns now. A `sys_id` needs no look-up; a name
+    /// keeps its last known group if the instance returns no answer.
     pub(crate) async fn resolve(&self, client: &Client, wanted: &AssignmentGroup) -> Result<Assigned, Fault> {
         if let Some(group) = self.recall(client.now()) {
             return Ok(Assigned { sys_id: group.sys_id, remark: None });
@@ -72,12 +72,12 @@ impl KnownGroup {
         Ok(Assigned { sys_id, remark: Some(Adjustment::new("assignment_group", reason)) })
     }
 
-    /// The group that was found last, however long ago.
+    /// The last resolved group, whatever its age.
     fn last(&self) -> Option<Group> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, group)| group.clone())
     }
 
-    /// Something was refused or changed: look again next time.
+    /// A create was refused, or the group has changed: resolves it again next time.
     pub(crate) fn forget(&self) {
         if let Some((at, _)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             *at = Timestamp::MIN;
@@ -92,7 +92,7 @@ impl KnownGroup {
     }
 }
 
-/// Whether a look-up failed without an answer about the group, while a ticket may yet be made.
+/// Whether the look-up failed without an answer about the group, so that a ticket may still be created.
 fn says_nothing_of_the_group(kind: FaultKind) -> bool {
     match kind {
         FaultKind::TimedOut
@@ -120,7 +120,7 @@ fn says_nothing_of_the_group(kind: FaultKind) -> bool {
     }
 }
 
-/// Asks the instance for an active group.
+/// Queries the instance for an active group.
 pub(crate) async fn find(
     client: &Client,
     wanted: &AssignmentGroup,
@@ -146,8 +146,8 @@ async fn find_by_id(client: &Client, sys_id: &str, timeout: Duration) -> Result<
     }
 }
 
-/// An instance that dislikes the query answers with any groups, so each is held to the name. Of several groups of one name the
-/// active one is meant.
+/// An instance ignores invalid query terms and then returns any groups, so each name is verified. Of several
+/// groups of one name the active one is used.
 async fn find_by_name(client: &Client, name: &str, timeout: Duration) -> Result<Group, Fault> {
     let encoded = format!("name={name}");
     let query = [
@@ -195,7 +195,7 @@ fn misconfigured(message: &str) -> Fault {
         .with_hint("set servicenow.assignment_group to the name of one group, or to its sys_id")
 }
 
-/// A refusal to read groups is not one to write tickets.
+/// A missing permission to read groups does not prevent creating tickets.
 fn explain(fault: Fault) -> Fault {
     if fault.kind == FaultKind::Forbidden {
         return Fault { kind: FaultKind::Misconfigured, ..fault }.with_hint(

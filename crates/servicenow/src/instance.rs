@@ -1,23 +1,23 @@
-//! The instance, however people write it.
+//! Parses the address of an instance.
 
 use ticketing_core::pasted;
 use url::Url;
 
 const CLOUD_DOMAIN: &str = "service-now.com";
-/// ServiceNow hosts that are no customer instance.
+/// ServiceNow hosts that are not customer instances.
 const PORTALS: [&str; 8] = ["www", "hi", "signon", "support", "developer", "docs", "store", "partnerportal"];
 
-/// The origin of an instance: of a bare name, of a host, of an address, or of a page that somebody pasted. Plain http is
-/// kept, for whether an address may be called is decided where calls go out.
+/// The origin of an instance, from its name, host, address, or the URL of one of its pages. Plain http is kept: the
+/// egress policy decides whether an address may be called.
 ///
 /// # Errors
-/// What is wrong with the text, for a person to read.
+/// What is wrong with the text, for display.
 pub(crate) fn origin_of(text: &str) -> Result<Url, &'static str> {
     origin(&completed(text))
 }
 
-/// The whole address that a text stands for, otherwise as it was typed. Instances of the vendor are spoken to by https,
-/// whatever was pasted.
+/// The complete address of a text, if it can be completed, otherwise as entered. Instances of the vendor use
+/// https, whatever was pasted.
 pub(crate) fn completed(text: &str) -> String {
     let text = pasted::tidy_address(text);
     if text.is_empty() {
@@ -35,7 +35,7 @@ pub(crate) fn completed(text: &str) -> String {
     address
 }
 
-/// The address of an origin without a trailing slash.
+/// The URL of an origin without a trailing slash.
 pub(crate) fn text_of(origin: &Url) -> String {
     origin.as_str().trim_end_matches('/').to_owned()
 }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instance_is_understood_however_it_is_written() {
+    fn parses_every_form_of_an_instance() {
         let cloud = "https://acme.service-now.com";
         let table = [
             ("acme", cloud),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_instance_is_refused() {
+    fn refuses_other_texts_than_instances() {
         let table = [
             "",
             "   ",

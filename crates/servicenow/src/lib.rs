@@ -1,9 +1,9 @@
 //! ServiceNow, through its Table API.
 //!
-//! [`ServiceNow`] is the ticket system; [`SettingsDraft`] its settings as they are saved, [`Settings`] as they can be
-//! used. A ticket is found again by two things written on it: the marker in `correlation_id`, and a `sys_id` made from
-//! the marker. Every row that comes back is checked to bear one of them, because an instance that dislikes a query
-//! answers it with all rows.
+//! [`ServiceNow`] is the ticket system; [`SettingsDraft`] its settings as stored, [`Settings`] as validated.
+//! A ticket is found again by two fields: the marker in `correlation_id`, and a `sys_id` derived from the
+//! marker. Every returned row is verified to have one of them, because an instance ignores invalid query
+//! terms and then returns all rows.
 
 mod check;
 mod client;

@@ -1,4 +1,4 @@
-//! Finding tickets by their marker. An empty answer is given only when it proves something.
+//! Finds tickets by their marker. Returns an empty result only if it proves absence.
 
 use jiff::Timestamp;
 use ticketing_core::fault::{Fault, FaultKind};
@@ -14,7 +14,8 @@ use crate::wire::Record;
 
 /// Searches by marker and by `sys_id`, each of which an instance may have ignored.
 pub(crate) async fn look_up(client: &Client, origin: &str, search: &Search) -> Result<SearchResult, Fault> {
-    let (place, marker) = (&search.destination, &search.marker);
+    let place = &search.destination;
+    let marker = &search.marker;
     check_destination(place, origin)?;
     let by_marker = by_marker(client, &place.place, marker).await;
     if let Err(fault) = &by_marker
@@ -29,7 +30,7 @@ pub(crate) async fn look_up(client: &Client, origin: &str, search: &Search) -> R
     };
     let (record, fault) = match by_sys_id {
         Ok(Some(record)) if !bears(&record, marker) => {
-            (None, Some(doubtful("the instance answered with another record than it was asked for", "")))
+            (None, Some(uncertain("the instance returned another record than requested", "")))
         }
         Ok(record) => (record, None),
         Err(fault) => (None, Some(fault)),
@@ -41,15 +42,15 @@ pub(crate) async fn look_up(client: &Client, origin: &str, search: &Search) -> R
     }
 }
 
-/// What a search by marker showed.
+/// The result of a search by marker.
 pub(crate) struct Rows {
-    /// Those that bear the marker.
+    /// Rows with the marker.
     pub(crate) rows: Vec<Record>,
-    /// Why it would prove nothing that there are none.
+    /// Why an empty result would prove nothing.
     pub(crate) unknown_outcome: Option<Fault>,
 }
 
-/// Searches a table by marker, and says whether the search is proven.
+/// Searches a table by marker, and reports whether the search proves absence.
 pub(crate) async fn by_marker(client: &Client, table: &str, marker: &Marker) -> Result<Rows, Fault> {
     let encoded = format!("correlation_id={marker}^ORDERBYsys_created_on");
     let query = [
@@ -61,19 +62,19 @@ pub(crate) async fn by_marker(client: &Client, table: &str, marker: &Marker) -> 
     let (rows, reply) = client.list::<Vec<Record>>(table, &query, READ_TIMEOUT).await?;
     let (ours, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|record| bears(record, marker));
     let unknown_outcome = if ours.iter().any(|record| record.sys_id().is_none()) {
-        Some(doubtful("the instance has the ticket but returned no valid sys_id", ""))
+        Some(uncertain("the instance has the ticket but returned no valid sys_id", ""))
     } else if !others.is_empty() {
-        Some(doubtful(
+        Some(uncertain(
             "the search by correlation_id also returned other tickets: the instance ignored the query",
             "let the account of servicenow.username query correlation_id on servicenow.table",
         ))
     } else if faults::is_from_instance(&reply) {
-        Some(doubtful(
-            "the instance broke the search by correlation_id off and says so beside the rows it had found",
+        Some(uncertain(
+            "the instance aborted the search by correlation_id after some rows",
             "correlation_id should be indexed on servicenow.table, or the search takes too long",
         ))
     } else if hides_rows(&reply, ours.len()) {
-        Some(doubtful(
+        Some(uncertain(
             "the search by correlation_id found tickets that the account may not read",
             "let the account of servicenow.username read every ticket that it creates in servicenow.table",
         ))
@@ -83,16 +84,16 @@ pub(crate) async fn by_marker(client: &Client, table: &str, marker: &Marker) -> 
     Ok(Rows { rows: ours, unknown_outcome })
 }
 
-/// `X-Total-Count` counts what the query found before the account's rights were applied.
+/// `X-Total-Count` counts the rows before the ACLs of the account were applied.
 pub(crate) fn hides_rows(reply: &Reply, shown: usize) -> bool {
     shown == 0 && reply.header("x-total-count").trim().parse::<u64>().is_ok_and(|total| total > 0)
 }
 
-pub(crate) fn doubtful(message: &str, hint: &str) -> Fault {
+pub(crate) fn uncertain(message: &str, hint: &str) -> Fault {
     Fault::new(FaultKind::UnreadableReply, message).with_hint(hint)
 }
 
-/// The account's password must not go anywhere but to its own instance.
+/// The account's password must not be sent to another instance.
 pub(crate) fn check_destination(destination: &Destination, origin: &str) -> Result<(), Fault> {
     if destination.base_url != origin {
         let message = format!(
@@ -110,7 +111,7 @@ pub(crate) fn check_destination(destination: &Destination, origin: &str) -> Resu
     Ok(())
 }
 
-/// Whether a ticket may still be found by its `sys_id` after the query failed so.
+/// Whether a ticket may still be found by its `sys_id` after the query failed in this way.
 fn concerns_the_query(fault: &Fault) -> bool {
     matches!(fault.kind, FaultKind::UnreadableReply | FaultKind::Forbidden | FaultKind::Rejected)
 }
@@ -127,7 +128,7 @@ fn oldest_first(records: impl Iterator<Item = Record>, place: &Destination) -> V
     tickets
 }
 
-/// Smaller is older. The instance tells whole seconds; numbers are given in order, and grow longer.
+/// Sort key by age, oldest first. Times have whole seconds; numbers are sequential, and get longer.
 fn age(found: &FoundTicket) -> (Option<Timestamp>, usize, &str) {
     (found.created_at, found.ticket.key.len(), &found.ticket.key)
 }

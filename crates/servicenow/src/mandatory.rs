@@ -1,7 +1,7 @@
-//! Fields that a ticket must have and that are not sent.
+//! Mandatory fields that are not sent.
 //!
-//! ServiceNow enforces data policies on its Table API; what the dictionary calls mandatory it enforces on its forms alone, so
-//! that counts only where it agrees with a policy. A policy with conditions may be about another state of the ticket.
+//! ServiceNow enforces data policies on its Table API. It enforces mandatory dictionary fields on forms only,
+//! so those count only if a policy agrees. A policy with conditions may apply to another state of the ticket.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ const POLICIES: &str = "sys_data_policy_rule";
 const DICTIONARY: &str = "sys_dictionary";
 const CONDITIONS: &str = "sys_data_policy.conditions";
 
-/// What every ticket has, from us or from the platform.
+/// Fields that every ticket has, set by us or by the platform.
 const FILLED: [&str; 10] = [
     "sys_id",
     "number",
@@ -29,7 +29,7 @@ const FILLED: [&str; 10] = [
     "state",
 ];
 
-/// The fields that data policies demand of every ticket and that are not sent.
+/// The fields that data policies require of every ticket and that are not sent.
 ///
 /// # Errors
 /// If the account may not read the policies, which is usual.
@@ -55,19 +55,19 @@ pub(crate) async fn unfilled(client: &Client, settings: &Settings) -> Result<Vec
     Ok(unfilled.into_iter().collect())
 }
 
-/// A field that is mandatory.
+/// A mandatory field.
 struct Demand {
     field: String,
-    /// It is so in every state of a ticket.
+    /// Mandatory in every state of a ticket.
     is_unconditional: bool,
-    /// The account may not see in which states it is so.
+    /// The account may not read in which states.
     is_unknown: bool,
 }
 
 // === impl Demand ===
 
 impl Demand {
-    /// An instance that dislikes a query answers with any rows, so each is held to what was asked for.
+    /// An instance ignores invalid query terms and then returns any rows, so each row is verified.
     fn of(row: &Record, table: &str) -> Option<Self> {
         let of_table = row.value("table").or_else(|| row.value("name"))? == table;
         let is_mandatory = row.value("mandatory")? == "true";

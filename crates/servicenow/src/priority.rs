@@ -1,8 +1,8 @@
-//! Priority: ServiceNow computes it from impact and urgency, so those are what we send.
+//! Priority: ServiceNow computes it from impact and urgency, so those are sent.
 
 use ticketing_core::risk::RiskLevel;
 
-/// What ServiceNow computes a priority from; each 1 (high) to 3 (low), or up to 5 where an instance has more levels.
+/// The inputs of the priority; each 1 (high) to 3 (low), or up to 5 if an instance has more levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImpactUrgency {
     pub impact: u8,
@@ -26,8 +26,8 @@ impl ImpactUrgency {
         Self { impact, urgency }
     }
 
-    /// The priority that an instance with the vendor's own look-up table computes, 1 to 5. `None` for levels that this table
-    /// does not have: what comes of them only the instance knows.
+    /// The priority that an instance with the default look-up table computes, 1 to 5. `None` for levels
+    /// outside that table, whose priority only the instance knows.
     #[must_use]
     pub fn priority(self) -> Option<u8> {
         let is_known = |level| (1..=3).contains(&level);
@@ -61,7 +61,7 @@ impl Default for PriorityMatrix {
     }
 }
 
-/// A priority in ServiceNow's own words.
+/// The label of a priority in ServiceNow.
 pub(crate) fn label(priority: u8) -> &'static str {
     match priority {
         1 => "1 - Critical",
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn by_default_the_four_levels_become_the_priorities_1_to_4() {
+    fn risk_levels_map_to_priorities_1_to_4() {
         let matrix = PriorityMatrix::default();
         let levels = [RiskLevel::Critical, RiskLevel::High, RiskLevel::Medium, RiskLevel::Low];
         let labels = levels.map(|level| label(matrix.of_level(level).priority().unwrap()));

@@ -1,4 +1,4 @@
-//! Reading one record.
+//! Reads one record.
 
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
@@ -7,10 +7,10 @@ use ticketing_core::system::{Destination, ReadTicket};
 use crate::client::{Client, READ_TIMEOUT};
 use crate::create::{FIELDS, MAX_NUMBER, ticket_of};
 use crate::faults;
-use crate::look_up::{check_destination, doubtful, hides_rows};
+use crate::look_up::{check_destination, hides_rows, uncertain};
 use crate::wire::Record;
 
-/// Reads a record by `sys_id` or number. `None` where the instance says that this account has no such record.
+/// Reads a record by `sys_id` or number. `None` if the instance reports that the account sees no such record.
 pub(crate) async fn read(
     client: &Client,
     origin: &str,
@@ -43,7 +43,7 @@ async fn by_sys_id(client: &Client, table: &str, sys_id: &str) -> Result<Option<
     }
 }
 
-/// An instance leaves out the parts of a query that it does not understand, and returns other rows.
+/// An instance ignores invalid query terms and then returns other rows.
 async fn by_number(client: &Client, table: &str, number: &str) -> Result<Option<Record>, Fault> {
     let encoded = format!("number={number}");
     let query = [
@@ -57,10 +57,10 @@ async fn by_number(client: &Client, table: &str, number: &str) -> Result<Option<
         return Err(another_record());
     }
     if faults::is_from_instance(&reply) {
-        return Err(doubtful("the instance broke the search by number off", ""));
+        return Err(uncertain("the instance aborted the search by number", ""));
     }
     if hides_rows(&reply, rows.len()) {
-        return Err(doubtful(
+        return Err(uncertain(
             "the instance has a record of this number that the account may not read",
             "let the account of servicenow.username read servicenow.table",
         ));
@@ -68,12 +68,12 @@ async fn by_number(client: &Client, table: &str, number: &str) -> Result<Option<
     rows.dedup_by_key(|row| row.sys_id());
     match rows.len() {
         0 | 1 => Ok(rows.pop()),
-        _ => Err(doubtful("more than one record bears this number", "name the record by its sys_id")),
+        _ => Err(uncertain("more than one record bears this number", "name the record by its sys_id")),
     }
 }
 
 fn another_record() -> Fault {
-    doubtful("the instance answered with another record than it was asked for", "")
+    uncertain("the instance returned another record than requested", "")
 }
 
 fn is_named(record: &Record, field: &str, name: &str) -> bool {
@@ -84,7 +84,7 @@ fn is_sys_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// Whether a text can name a record, in an address and in a query alike.
+/// Whether a text can identify a record, both in a URL and in a query.
 fn is_name(text: &str) -> bool {
     (1..=MAX_NUMBER).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))

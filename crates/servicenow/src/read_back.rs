@@ -1,9 +1,10 @@
-//! Reading a ticket back: an instance may cut or drop text, by a column's length or a write ACL, and still answer 201.
+//! Reads a ticket back: an instance may truncate or drop text, because of a column's length or a write ACL,
+//! and still answer 201.
 //!
-//! The 201 itself shows what was stored of the description. Work notes are a journal, which reads as empty there, so they
-//! are read from the ticket and then from the journal's table; an account that may read neither learns nothing, and the
-//! adjustment says so. What is missing of the description is added to the work notes once, by the call that made the
-//! record: a journal entry cannot be taken back, so no later call adds it again. Nothing here fails a create.
+//! The 201 contains the stored description. Work notes are a journal, which reads as empty there, so they are
+//! read from the ticket and then from the journal's table; if the account may read neither, the adjustment
+//! says so. The missing part of the description is added to the work notes once, by the call that created the
+//! record: a journal entry cannot be removed, so no later call adds it again. Nothing here fails a create.
 
 use std::time::Duration;
 
@@ -15,36 +16,36 @@ use crate::client::{Client, Deadline};
 use crate::ticket::Body;
 use crate::wire::Record;
 
-/// For one request, within the deadline of the create.
+/// Timeout of one request, within the deadline of the create.
 const READ_BACK_TIMEOUT: Duration = Duration::from_secs(5);
 const JOURNAL: &str = "sys_journal_field";
-/// How many characters of a text have to be found before the rest is compared.
+/// Number of characters of a text that must be found before the rest is compared.
 const HEAD: usize = 16;
 const WHOLE_TEXT: &str = "PreviewTicket shows the whole text";
 
-/// The record that a create made, or found made already.
+/// The record of a create, new or already existing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Made<'a> {
     pub(crate) table: &'a str,
     pub(crate) sys_id: &'a str,
-    /// As the instance showed it.
+    /// As the instance returned it.
     pub(crate) record: &'a Record,
-    /// Whether this call made it.
+    /// Whether this call created it.
     pub(crate) is_new: bool,
 }
 
-/// How much of a text is stored, apart from white space. Counts are in characters.
+/// How much of a text is stored, ignoring white space. Counts are in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stored {
     Whole,
-    /// Its start, and nothing after it.
+    /// Its beginning, and nothing after it.
     Start(usize),
-    /// Its start, and then other text.
+    /// Its beginning, followed by other text.
     Differs(usize),
     Nothing,
 }
 
-/// Compares the texts of a ticket with what was sent, and says what did not arrive.
+/// Compares the texts of a ticket with what was sent, and returns the differences.
 pub(crate) async fn read_back(
     client: &Client,
     made: Made<'_>,
@@ -97,8 +98,8 @@ async fn add_work_notes(
     client.update::<Record>(made.table, made.sys_id, body, deadline).await.map(|_| ())
 }
 
-/// The work notes of a ticket, in the first place that shows any. `wanted` are those of the insert, which its own reply
-/// may show already; `more` were added since.
+/// The work notes of a ticket, from the first source that shows any. `wanted` are those of the insert, which
+/// its reply may contain already; `more` were added since.
 async fn work_notes(
     client: &Client,
     made: Made<'_>,
@@ -119,7 +120,7 @@ async fn work_notes(
     in_the_journal.or(on_the_ticket)
 }
 
-/// Journal fields show their entries as a display value, each under a line with its time and author.
+/// Journal fields return their entries as a display value, each below a line with its time and author.
 async fn notes_of_ticket(client: &Client, made: Made<'_>, deadline: Deadline) -> Result<String, Fault> {
     let encoded = format!("sys_id={}", made.sys_id);
     let query = [
@@ -133,7 +134,7 @@ async fn notes_of_ticket(client: &Client, made: Made<'_>, deadline: Deadline) ->
     Ok(ours.and_then(|row| row.display("work_notes")).unwrap_or_default())
 }
 
-/// An account without a read ACL sees no rows here, with a 200.
+/// An account without a read ACL gets no rows here, with a 200.
 async fn notes_of_journal(client: &Client, made: Made<'_>, deadline: Deadline) -> Result<String, Fault> {
     let encoded = format!("element_id={}^element=work_notes^ORDERBYDESCsys_created_on", made.sys_id);
     let query = [
@@ -185,7 +186,7 @@ fn holds(journal: &Result<String, Fault>, text: &str) -> bool {
 // === impl Stored ===
 
 impl Stored {
-    /// How much of `sent` stands anywhere in `shown`.
+    /// How much of `sent` is contained in `shown`.
     fn of(sent: &str, shown: &str) -> Self {
         let sent: Vec<(usize, char)> = sent.chars().enumerate().filter(|(_, c)| !c.is_whitespace()).collect();
         let shown: Vec<char> = shown.chars().filter(|c| !c.is_whitespace()).collect();
@@ -211,7 +212,7 @@ impl Stored {
         }
     }
 
-    /// What of `sent` is not stored, as an entry for the work notes; `None` if unknown.
+    /// The part of `sent` that is not stored, as an entry for the work notes; `None` if unknown.
     fn rest(self, sent: &str) -> Option<String> {
         match self {
             Self::Whole | Self::Differs(_) => None,
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_begins_where_the_stored_text_ends() {
+    fn rest_begins_after_the_stored_text() {
         assert_eq!(Stored::Start(3).rest("äöü rest").as_deref(), Some("DESCRIPTION, CONTINUED\nrest"));
         assert_eq!(Stored::Nothing.rest("all").as_deref(), Some("DESCRIPTION\nall"));
         assert_eq!(Stored::Whole.rest("all"), None);

@@ -1,16 +1,16 @@
-//! A document as plain text. ServiceNow shows a description as it is, but reads `[code]` in journal fields as the start of
-//! HTML, so that no text of ours may contain it.
+//! Renders a document as plain text. ServiceNow displays a description verbatim, but interprets `[code]` in
+//! journal fields as HTML, so no text may contain it.
 
 use ticketing_core::document::{Block, Document, Inline, Section, Table};
 use ticketing_core::text::single_line;
 
-/// A whole document: sections apart by an empty line, each under its title.
+/// A whole document: sections separated by an empty line, each below its title.
 pub(crate) fn plain_text(document: &Document) -> String {
     let sections: Vec<_> = document.sections.iter().map(section).filter(|text| !text.is_empty()).collect();
     harmless(&sections.join("\n\n"))
 }
 
-/// The same text with no `[code]` or `[/code]` in it: a space after the bracket makes it text.
+/// The text without `[code]` and `[/code]`: a space after the bracket makes them literal.
 pub(crate) fn harmless(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_reads_well_as_plain_text() {
+    fn renders_document_as_plain_text() {
         let expected = "HIGH user jdoe\nOpen: https://rhythmx.example/1\n\nRISK\nScore: 92 of 100\n\nTOP FIRING RULES\n\
                         - Brute force — Count: 12; Severity: HIGH\n- Port scan — Count: 3\n\n\
                         INVESTIGATION NOTES\na\n\tb";

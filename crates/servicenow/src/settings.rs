@@ -1,4 +1,4 @@
-//! How to reach and use an instance: as saved, and as checked.
+//! Settings of a ServiceNow connection, as stored and as validated.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -19,30 +19,30 @@ mod limits {
     pub(super) const TABLE: usize = 80;
 }
 
-/// Of impact and urgency. An instance has three of each; its administrator may add others, and does in the same list.
+/// Maximum level of impact and urgency. An instance has three of each; its administrator may add more.
 const LEVELS: std::ops::RangeInclusive<u32> = 1..=5;
 
 const DEFAULT_TABLE: &str = "incident";
 
-/// The settings as they are saved: whatever was given so far, without the password.
+/// The stored settings: any field may be missing or invalid. The password is stored separately.
 #[derive(Default, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SettingsDraft {
-    /// A name, a host, or an address.
+    /// A name, a host, or a URL.
     pub instance: Option<String>,
     pub username: Option<String>,
     /// A name or a `sys_id`.
     pub assignment_group: Option<String>,
-    /// Absent: `incident`.
+    /// Default `incident`.
     pub table: Option<String>,
     pub priorities: PrioritiesDraft,
-    /// Where people open the instance, if that is not `instance`.
+    /// URL of the instance for people, if that is not `instance`.
     pub public_url: Option<String>,
     #[serde(flatten)]
     pub route: RouteDraft,
 }
 
-/// What differs from the default impact and urgency of the risk levels.
+/// Deviations from the default impact and urgency of the risk levels.
 #[derive(Default, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PrioritiesDraft {
@@ -52,14 +52,14 @@ pub struct PrioritiesDraft {
     pub low: Option<ImpactUrgencyDraft>,
 }
 
-/// Impact and urgency as given, each meant to be 1 to 5.
+/// Impact and urgency as entered, each expected to be 1 to 5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImpactUrgencyDraft {
     pub impact: u32,
     pub urgency: u32,
 }
 
-/// Settings that can be used. There is no other way to have them than [`Settings::parse`].
+/// Valid settings. [`Settings::parse`] is the only constructor.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub(crate) instance: Url,
@@ -68,11 +68,11 @@ pub struct Settings {
     pub(crate) assignment_group: Option<AssignmentGroup>,
     pub(crate) table: String,
     pub(crate) priorities: PriorityMatrix,
-    /// Where people open the instance.
+    /// URL of the instance for people.
     pub(crate) public: Url,
 }
 
-/// The group that gets the tickets.
+/// The assignment group of tickets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AssignmentGroup {
     Name(String),
@@ -83,7 +83,7 @@ pub enum AssignmentGroup {
 // === impl SettingsDraft ===
 
 impl SettingsDraft {
-    /// Takes over what `patch` sets; an empty text clears.
+    /// Applies the fields that `patch` sets; an empty text clears a field.
     pub fn merge(&mut self, patch: Self) {
         merge_text(&mut self.instance, patch.instance);
         merge_text(&mut self.username, patch.username);
@@ -98,38 +98,39 @@ impl SettingsDraft {
         mine.low = theirs.low.or(mine.low);
     }
 
-    /// The address of the instance without a trailing slash: what the password is bound to. `None` while the instance is
-    /// absent or makes no sense.
+    /// The URL of the instance without a trailing slash: what the password is bound to. `None` while the
+    /// instance is absent or invalid.
     #[must_use]
     pub fn origin(&self) -> Option<String> {
         let url = instance::origin_of(self.instance.as_deref()?).ok()?;
         Some(instance::text_of(&url))
     }
 
-    /// Where people open the instance, as `public_url` is understood; empty where it is not given.
+    /// The URL for people, as parsed from `public_url`; empty if it is not set.
     #[must_use]
     pub fn public_url(&self) -> String {
         let typed = given(self.public_url.as_ref()).unwrap_or_default();
         instance::origin_of(typed).map_or_else(|_| typed.to_owned(), |url| instance::text_of(&url))
     }
 
-    /// Every address that is called, under the name of its field: whole, and otherwise as it was typed.
+    /// Every called address, by the name of its field: completed if possible, otherwise as entered.
     #[must_use]
     pub fn addresses(&self) -> Vec<(&'static str, String)> {
         let text = given(self.instance.as_ref());
         text.map(|text| ("instance", instance::completed(text))).into_iter().collect()
     }
 
-    /// The table that is used: the one given, else `incident`.
+    /// The effective table: the configured one, else `incident`.
     #[must_use]
     pub fn table(&self) -> &str {
         given(self.table.as_ref()).unwrap_or(DEFAULT_TABLE)
     }
 
-    /// The priorities that are used: every level that is absent, or out of range, has its default.
+    /// The effective priorities: a level that is absent, or out of range, has its default.
     #[must_use]
     pub fn priorities(&self) -> PriorityMatrix {
-        let (draft, default) = (&self.priorities, PriorityMatrix::default());
+        let draft = &self.priorities;
+        let default = PriorityMatrix::default();
         let or = |given: Option<ImpactUrgencyDraft>, default| {
             given.and_then(ImpactUrgencyDraft::parse).unwrap_or(default)
         };
@@ -141,8 +142,8 @@ impl SettingsDraft {
         }
     }
 
-    /// Checks what was given, and does not mind what was not. `path` is what the contract calls the settings, for
-    /// example `servicenow`.
+    /// Validates the given fields; missing ones are allowed. `path` is the field path of the settings in the
+    /// contract, for example `servicenow`.
     pub fn check(&self, path: &str, violations: &mut Violations) {
         let at = |field: &str| format!("{path}.{field}");
         if let Some(text) = given(self.instance.as_ref()) {
@@ -211,8 +212,8 @@ impl From<ImpactUrgency> for ImpactUrgencyDraft {
 // === impl Settings ===
 
 impl Settings {
-    /// Checks a draft and that nothing is missing from it. Every violation is noted; `path` is what the contract calls
-    /// the settings, for example `servicenow`.
+    /// Validates a complete draft. Adds every violation; `path` is the field path of the settings in the
+    /// contract, for example `servicenow`.
     pub fn parse(
         draft: &SettingsDraft,
         password: Option<&SecretString>,
@@ -222,7 +223,8 @@ impl Settings {
         let mut found = Violations::default();
         draft.check(path, &mut found);
         let at = |field: &str| format!("{path}.{field}");
-        let (instance, username) = (given(draft.instance.as_ref()), given(draft.username.as_ref()));
+        let instance = given(draft.instance.as_ref());
+        let username = given(draft.username.as_ref());
         found.require(
             instance.is_some(),
             &at("instance"),
@@ -263,12 +265,12 @@ impl Settings {
         instance::text_of(&self.instance)
     }
 
-    /// The address at which people open the instance, without a trailing slash.
+    /// The URL of the instance for people, without a trailing slash.
     pub(crate) fn public_origin(&self) -> String {
         instance::text_of(&self.public)
     }
 
-    /// What may be wrong with the login, should it be refused: a part of a sentence.
+    /// A possible cause if the login is refused, as part of a sentence.
     pub(crate) fn oddity(&self) -> Option<String> {
         let of_user = self.username.chars().find(|c| !c.is_ascii());
         let of_user = of_user.map(|c| format!("servicenow.username contains {}", pasted::describe(c)));
@@ -288,7 +290,7 @@ impl AssignmentGroup {
         if sys_id { Self::SysId(text.to_ascii_lowercase()) } else { Self::Name(text.to_owned()) }
     }
 
-    /// As it was given.
+    /// As entered.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -297,7 +299,7 @@ impl AssignmentGroup {
     }
 }
 
-/// The name of a table, and nothing that could lead elsewhere in a path.
+/// Validates the name of a table: it must not change the path of a request.
 pub(crate) fn is_table(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     (1..=limits::TABLE).contains(&text.len())
@@ -316,7 +318,7 @@ fn given(text: Option<&String>) -> Option<&str> {
     text.map(|text| pasted::trim(text)).filter(|text| !text.is_empty())
 }
 
-/// Notes what cannot be seen in a text that is compared with what the instance says.
+/// Rejects invisible characters in a text that is compared with the instance's.
 fn check_name(path: &str, text: &str, violations: &mut Violations) -> bool {
     let wrong = pasted::name(text).err();
     let is_clean = wrong.is_none();

@@ -72,7 +72,7 @@ fn accepts_unfinished_draft() {
 }
 
 #[test]
-fn a_script_is_no_group_and_neither_is_a_name_of_two_lines() {
+fn refuses_script_and_two_lines_as_group() {
     for name in ["javascript:gs.getUserID()", "two\nlines", "a^b", &"x".repeat(256)] {
         let bad = SettingsDraft { assignment_group: Some(name.to_owned()), ..draft() };
         assert_eq!(violations_of(&bad, Some("x")), ["servicenow.assignment_group"], "{name}");
@@ -107,25 +107,25 @@ fn patch_replaces_set_and_clears_empty_fields() {
 }
 
 #[test]
-fn settings_shown_for_debugging_hide_the_password() {
+fn debug_output_hides_the_password() {
     assert!(!format!("{:?}", parsed(&draft())).contains("sesame"));
 }
 
 #[test]
-fn pasted_logins_work_or_are_refused_by_their_character() {
-    let told = |username: &str, password: &str| {
+fn refusal_of_pasted_login_names_the_character() {
+    let parsed = |username: &str, password: &str| {
         let draft = SettingsDraft { username: Some(username.to_owned()), ..draft() };
         let mut violations = Violations::default();
         let settings =
             Settings::parse(&draft, Some(&SecretString::from(password)), "servicenow", &mut violations);
         settings.ok_or_else(|| violations.to_string())
     };
-    let settings = told("\u{FEFF}abel tuter\u{200B}", "pass word\r\n").unwrap();
+    let settings = parsed("\u{FEFF}abel tuter\u{200B}", "pass word\r\n").unwrap();
     assert_eq!((settings.username.as_str(), settings.password.expose_secret()), ("abel tuter", "pass word"));
     assert_eq!(settings.oddity(), None);
-    assert_eq!(told("x", "pässword").unwrap().password.expose_secret(), "pässword");
-    assert!(told("x", "password ").unwrap().oddity().unwrap().contains("ends with a space"));
-    let wrong = told("a\u{200B}b", "pa\u{2060}ss").unwrap_err();
+    assert_eq!(parsed("x", "pässword").unwrap().password.expose_secret(), "pässword");
+    assert!(parsed("x", "password ").unwrap().oddity().unwrap().contains("ends with a space"));
+    let wrong = parsed("a\u{200B}b", "pa\u{2060}ss").unwrap_err();
     assert!(
         wrong.contains("servicenow.username: contains a zero-width space (U+200B) as character 2 of 3"),
         "{wrong}"
@@ -149,7 +149,7 @@ fn impact_and_urgency_go_up_to_five() {
 }
 
 #[test]
-fn links_lead_to_the_public_address_where_one_is_given() {
+fn links_use_public_address_if_set() {
     let mut public = draft();
     assert_eq!(parsed(&public).public.as_str(), "https://acme.service-now.com/");
     public.public_url = Some("https://help.acme.example/sp?id=x".to_owned());

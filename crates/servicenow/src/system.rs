@@ -1,4 +1,4 @@
-//! The ticket system: what the delivery calls.
+//! The `TicketSystem` of ServiceNow.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl ServiceNow {
         Self { settings, client, group: KnownGroup::default() }
     }
 
-    /// A ticket with the address at which people open it.
+    /// A ticket reference with its URL for people.
     fn published(&self, ticket: TicketRef) -> TicketRef {
         match ticket.url.strip_prefix(&self.settings.origin()) {
             Some(page) => TicketRef { url: format!("{}{page}", self.settings.public_origin()), ..ticket },
@@ -52,12 +52,12 @@ impl ServiceNow {
 
 #[async_trait]
 impl TicketSystem for ServiceNow {
-    /// A record's address needs its `sys_id`.
+    /// The URL of a record needs its `sys_id`.
     fn ticket_url(&self, _key: &str) -> Option<String> {
         None
     }
 
-    /// An instance locks an account after a few wrong passwords in a row.
+    /// An instance locks an account after a few consecutive wrong passwords.
     fn login(&self) -> Login {
         let name = format!("{} {}", self.settings.origin(), self.settings.username);
         Login { name, is_lockable: true }
@@ -71,7 +71,7 @@ impl TicketSystem for ServiceNow {
         Authorship { account: self.settings.username.clone(), issue_type: String::new() }
     }
 
-    /// The Table API answers from the primary database.
+    /// The Table API reads the primary database.
     fn visibility(&self) -> Visibility {
         Visibility::Immediate
     }

@@ -1,4 +1,4 @@
-//! The ticket as it will be sent: the body of the insert, within ServiceNow's limits.
+//! The ticket as sent: the body of the insert, within ServiceNow's limits.
 
 use serde::{Deserialize, Serialize};
 use ticketing_core::content::Content;
@@ -10,8 +10,8 @@ use ticketing_core::text::Limit;
 use crate::priority::{self, ImpactUrgency};
 use crate::render;
 
-/// The limits of the fields, in UTF-16 code units, which are never fewer than characters. The platform does not enforce
-/// them and the databases below it may, by a count of their own: what was stored is read back.
+/// Limits of the fields, in UTF-16 code units, which are never fewer than characters. The platform does not
+/// enforce them, but its databases may, by their own count: so the stored text is read back.
 mod limits {
     use ticketing_core::text::Limit;
 
@@ -38,7 +38,7 @@ pub(crate) struct Body {
     pub(crate) work_notes: String,
 }
 
-/// What the description holds, and what it does not.
+/// What the description contains, and what it omits.
 struct Texts {
     description: String,
     work_notes: String,

@@ -91,7 +91,7 @@ fn cuts_long_summary_and_reports_it() {
 }
 
 #[test]
-fn text_is_cleaned_and_the_ticket_says_so() {
+fn ticket_reports_cleaned_text() {
     let mut hostile = fields();
     hostile.actor.name = "invoice\u{202e}fdp.exe\u{200b}".to_owned();
     hostile.investigation_notes = "a\u{fffe}b\0\r\nc".to_owned();

@@ -1,5 +1,5 @@
-//! What instances answer, read with tolerance: a value may be a text, a number, a reference, or a pair of value and
-//! display value.
+//! Parses replies leniently: a value may be a string, a number, a reference, or a pair of value and display
+//! value.
 
 use std::collections::BTreeMap;
 
@@ -24,12 +24,12 @@ pub(crate) struct Answer<T> {
 /// `{"error": {"message": ..., "detail": ...}, "status": "failure"}`
 #[derive(Debug, Deserialize)]
 pub(crate) struct Failure {
-    pub(crate) error: FailureWords,
+    pub(crate) error: ErrorBody,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct FailureWords {
+pub(crate) struct ErrorBody {
     pub(crate) message: Option<String>,
     pub(crate) detail: Option<String>,
 }
@@ -37,17 +37,17 @@ pub(crate) struct FailureWords {
 // === impl Record ===
 
 impl Record {
-    /// The raw value of a field; `None` where the record does not show the field.
+    /// The raw value of a field; `None` if the record lacks the field.
     pub(crate) fn value(&self, field: &str) -> Option<String> {
         self.0.get(field).and_then(|value| plain(value, "value"))
     }
 
-    /// What people see of a field, where the instance was asked to say so; else its raw value.
+    /// The display value of a field, if it was requested; else its raw value.
     pub(crate) fn display(&self, field: &str) -> Option<String> {
         self.0.get(field).and_then(|value| plain(value, "display_value")).or_else(|| self.value(field))
     }
 
-    /// The `sys_id`, if it is one that can stand in an address.
+    /// The `sys_id`, if it is safe in a URL.
     pub(crate) fn sys_id(&self) -> Option<String> {
         let plausible = |id: &String| {
             (1..=64).contains(&id.len())
@@ -63,12 +63,12 @@ impl Record {
     }
 }
 
-/// The words of an error body, even if that was cut short; nothing if it is no error body of ServiceNow.
-pub(crate) fn failure_words(body: &str) -> Option<FailureWords> {
+/// The messages of an error body, even if it was truncated; empty if it is not an error body of ServiceNow.
+pub(crate) fn error_body(body: &str) -> Option<ErrorBody> {
     read_json::<Failure>(body).map(|failure| failure.error)
 }
 
-/// Whether it is a whole error body of ServiceNow.
+/// Whether it is a complete error body of ServiceNow.
 pub(crate) fn is_failure(body: &str) -> bool {
     serde_json::from_str::<Failure>(body).is_ok()
 }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_reads_the_same_in_each_of_the_shapes_it_comes_in() {
+    fn parses_a_field_in_each_of_its_formats() {
         let shapes = [
             json!("3"),
             json!(3),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sys_id_that_could_lead_elsewhere_is_none() {
+    fn refuses_sys_id_that_is_unsafe_in_a_url() {
         for id in ["", "../x", "a b", "a?b", &"f".repeat(65)] {
             assert_eq!(record(json!({"sys_id": id})).sys_id(), None, "{id}");
         }

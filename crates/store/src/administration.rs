@@ -1,5 +1,5 @@
-//! What an operator does on the data folder itself, whether or not a server works with it: tokens, keys and the audit. Whoever
-//! may write there needs no other credential.
+//! Operations on the data folder itself, whether or not a server uses it: tokens, keys and the audit. Write access to
+//! the folder is the only credential.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use ticketing_secrets::audit::{Actor, AuditAction, AuditBroken, DONE, NewAuditEn
 use ticketing_secrets::encryption::KeySource;
 use ticketing_secrets::{KeyError, NewToken};
 
-/// How many tokens of one name may be good at a time: the old one and the new one, while one takes the other's place.
+/// Maximum number of valid tokens of one name: the old and the new one, during a replacement.
 const MAX_ACTIVE_TOKENS: usize = 2;
 
-/// How the audit names the credential of whoever works on the data folder itself.
+/// The credential that the audit names for operations on the data folder itself.
 pub const OFFLINE_CREDENTIAL: &str = "data folder";
 
 /// Offline administration of a data folder.
@@ -34,7 +34,7 @@ pub struct Administration {
     operator: Actor,
 }
 
-/// Why a token was not made or revoked.
+/// Why a token was not created or revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     #[error("{name} already has {MAX_ACTIVE_TOKENS} active tokens ({}): revoke one first", ids.join(", "))]
@@ -66,7 +66,7 @@ impl Administration {
     /// Opens the database at `path`, which must exist. `source` says where the operator works from.
     ///
     /// # Errors
-    /// If it cannot be opened, is of another version, or the key is not its own.
+    /// If it cannot be opened, has another version, or the key is wrong.
     pub async fn open(
         path: &Path,
         key: &KeySource,
@@ -84,11 +84,11 @@ impl Administration {
         Ok(Self { beside, clock, entropy, operator })
     }
 
-    /// Makes a token that is good for `lifetime`. Without a namespace it carries that of the newest token of its name, so that a
-    /// token that takes the place of another keeps its incidents; the first of a name carries the default one.
+    /// Creates a token that is valid for `lifetime`. Without a namespace it has that of the newest token of
+    /// its name, so that a replacement keeps its incidents; the first of a name has the default one.
     ///
     /// # Errors
-    /// If its name has two that are good already, or the database cannot be written.
+    /// If its name already has two valid tokens, or the database cannot be written.
     pub async fn create_token(
         &mut self,
         name: &str,
@@ -136,7 +136,7 @@ impl Administration {
         Ok(newest.map(|token| token.namespace).unwrap_or_default())
     }
 
-    /// All tokens there ever were, by name.
+    /// All tokens, including expired and revoked ones, by name.
     ///
     /// # Errors
     /// If the database cannot be read.
@@ -144,10 +144,10 @@ impl Administration {
         self.beside.tokens().await
     }
 
-    /// Revokes the token with this ID, or all with this name: those that it has revoked.
+    /// Revokes the token with this ID, or all with this name. Returns the revoked ones.
     ///
     /// # Errors
-    /// If there is none that is good, or the database cannot be written.
+    /// If no valid token matches, or the database cannot be written.
     pub async fn revoke(&mut self, id_or_name: &str) -> Result<Vec<StoredToken>, TokenError> {
         let now = self.clock.now();
         let all = self.tokens().await?;
@@ -166,11 +166,11 @@ impl Administration {
         Ok(meant)
     }
 
-    /// Puts another master key in the place of the one in force: the one in `file`, or else one that is made anew and takes the
-    /// place of the former one's file.
+    /// Replaces the master key: with the one in `file`, or else with a generated one in the former one's
+    /// file.
     ///
     /// # Errors
-    /// Why it was not done. What was cut off is finished by doing it again.
+    /// Why it failed. Repeating it completes an interrupted rotation.
     pub async fn rotate_master_key(&mut self, file: Option<&Path>) -> Result<MasterRotated, RotateError> {
         let now = self.clock.now();
         let detail = json!({ "from": file.map(|file| file.display().to_string()) });
@@ -178,24 +178,24 @@ impl Administration {
         self.beside.rotate_master_key(file, entry, &*self.entropy).await
     }
 
-    /// Puts another data key in the place of the newest, and seals every secret anew with it.
+    /// Replaces the newest data key, and re-encrypts every secret with the new one.
     ///
     /// # Errors
-    /// Why it was not done. What was cut off goes on by doing it again.
+    /// Why it failed. Repeating it completes an interrupted rotation.
     pub async fn rotate_data_key(&mut self) -> Result<DataKeyRotated, RotateError> {
         let now = self.clock.now();
         let entry = self.entry(AuditAction::RotateKey, "data key", json!({}), now);
         self.beside.rotate_data_key(entry, &*self.entropy).await
     }
 
-    /// Whether what a rotation has replaced can still be read in the write-ahead log, since somebody reads from that all the
-    /// time. It goes when the server stops.
+    /// Whether the WAL still holds ciphertext that a rotation has replaced, because readers kept it from being truncated.
+    /// It is truncated when the server stops.
     #[must_use]
     pub fn has_old_ciphertext(&self) -> bool {
         self.beside.has_old_ciphertext()
     }
 
-    /// How many entries the audit has, if none was edited, removed or put in.
+    /// Number of audit entries, if none was edited, removed or inserted.
     ///
     /// # Errors
     /// If the database cannot be read.
@@ -203,7 +203,7 @@ impl Administration {
         self.beside.verify_audit().await
     }
 
-    /// The present moment, by the operator's clock.
+    /// The current time, by the operator's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
@@ -220,7 +220,8 @@ impl Administration {
         detail: serde_json::Value,
         at: Timestamp,
     ) -> NewAuditEntry {
-        let (subject, outcome) = (subject.to_owned(), DONE.to_owned());
+        let subject = subject.to_owned();
+        let outcome = DONE.to_owned();
         NewAuditEntry { at, actor: self.operator.clone(), action, subject, detail, outcome }
     }
 }

@@ -1,4 +1,4 @@
-//! Changes to every delivery of a target that is in some state, in transactions of a bounded size.
+//! Changes all deliveries of a target in some state, in transactions of bounded size.
 
 use jiff::Timestamp;
 use ticketing_core::delivery::State;
@@ -7,7 +7,7 @@ use ticketing_core::fault::Fault;
 use super::writes::bulk::{Bulk, BulkChange};
 use super::{Store, StoreError};
 
-/// How many deliveries one transaction changes where a batched write changes very many.
+/// Maximum number of deliveries per transaction.
 pub(super) const CHUNK: u32 = 500;
 
 // === impl Store ===
@@ -24,13 +24,13 @@ impl Store {
         self.bulk(target, &BulkChange::Defer { due_at, fault: fault.clone() }, now).await
     }
 
-    /// Makes everything of a target due that waited for it or failed for want of it: how many there were.
+    /// Makes all deliveries due that waited for a target or failed because of it. Returns their number.
     pub async fn target_recovered(&self, target: &str, now: Timestamp) -> Result<u64, StoreError> {
         self.bulk(target, &BulkChange::Recover, now).await
     }
 
-    /// Arms again what failed for want of a target since `outage_began`, now that it made a ticket again: how many there
-    /// were.
+    /// Rearms deliveries that failed because of a target since `outage_began`, now that it created a ticket
+    /// again. Returns their number.
     pub async fn outage_ended(
         &self,
         target: &str,
@@ -40,14 +40,14 @@ impl Store {
         self.bulk(target, &BulkChange::EndOutage { outage_began }, now).await
     }
 
-    /// Makes due what could not be proven absent in a target, now that its search is known to show tickets of ours: how
-    /// many there were.
+    /// Makes deliveries with unproven absence in a target due, now that its search is known to find our
+    /// tickets. Returns their number.
     pub async fn search_proven(&self, target: &str, now: Timestamp) -> Result<u64, StoreError> {
         self.bulk(target, &BulkChange::SearchProven, now).await
     }
 
-    /// Arms again one delivery that failed for want of a target, to see whether it is well: the next one by ID after `after`,
-    /// or else the first, so that each has its turn. Its ID; `None` if there is none.
+    /// Rearms one delivery that failed because of a target, as a probe: the next one by ID after `after`, or
+    /// else the first, so that all take turns. Returns its ID; `None` if there is none.
     pub async fn arm_probe(
         &self,
         target: &str,
@@ -58,7 +58,8 @@ impl Store {
         for start in starts {
             let mut from = Some(start.to_owned());
             while let Some(after) = from {
-                let (target, change) = (target.to_owned(), BulkChange::Probe);
+                let target = target.to_owned();
+                let change = BulkChange::Probe;
                 let write = Bulk { target, state: State::Failed, change, after, limit: CHUNK, now };
                 let chunk = self.write(write).await?;
                 if chunk.probe.is_some() {
@@ -75,7 +76,8 @@ impl Store {
         for state in change.states() {
             let mut after = Some(String::new());
             while let Some(from) = after {
-                let (target, change) = (target.to_owned(), change.clone());
+                let target = target.to_owned();
+                let change = change.clone();
                 let write = Bulk { target, state: *state, change, after: from, limit: CHUNK, now };
                 let chunk = self.write(write).await?;
                 changed += chunk.changed;

@@ -1,4 +1,4 @@
-//! What can go wrong with the store.
+//! Errors of the store.
 
 use std::any::Any;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ticketing_host::panics;
 use ticketing_secrets::KeyError;
 
-/// Why something could not be read or written. Cheap to clone: all callers of a failed transaction get the same.
+/// Why a read or write failed. Cheap to clone: all callers of a failed transaction get the same error.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     #[error("the transaction could not be begun{}", hint(source))]
@@ -37,22 +37,22 @@ pub enum StoreError {
     Closed,
 }
 
-/// The kinds of [`StoreError`] that are worth telling apart.
+/// Kinds of [`StoreError`] that callers distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StoreErrorKind {
-    /// No room on the disk: nothing was changed, and all works again once there is.
+    /// The disk is full: nothing was changed, and the store works again once there is space.
     Full,
     /// Another process holds the database.
     Locked,
-    /// The file is damaged.
+    /// The file is corrupt.
     Corrupt,
     /// The store is shutting down.
     Closed,
     /// A row holds an invalid value.
     BadRow,
-    /// The schema refused what was to be written.
+    /// The schema rejected a write.
     Refused,
-    /// The program itself failed: nothing was written.
+    /// A bug of the program: nothing was written.
     Panicked,
     /// Any other failure: of the database or of the disk.
     Other,
@@ -106,15 +106,15 @@ pub enum OpenError {
     )]
     OtherVersion { path: PathBuf },
     #[error(
-        "the database {path} is being set up by a server that starts for the first time: try again in a moment; if no server is \
+        "the database {path} is being created by a server that starts for the first time: try again in a moment; if no server is \
          running, start it once with `ticketing serve`"
     )]
-    BeingMade { path: PathBuf },
+    BeingCreated { path: PathBuf },
     #[error("the state of the store cannot be read")]
     State { source: StoreError },
 }
 
-/// Why no copy of the database was made.
+/// Why the backup failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     #[error("there is no database {path}; --data names its folder")]
@@ -170,7 +170,7 @@ impl StoreError {
         move |source| Self::Encode { what, source: Arc::new(source) }
     }
 
-    /// What was caught of a panic.
+    /// The message of a caught panic.
     pub(super) fn panicked(write: &'static str, payload: &(dyn Any + Send)) -> Self {
         Self::Panicked { write, reason: panics::message(payload) }
     }
@@ -180,7 +180,7 @@ impl StoreError {
     }
 }
 
-/// What SQLite's primary result code means.
+/// The meaning of SQLite's primary result code.
 pub(super) fn kind_of(error: &sqlx::Error) -> StoreErrorKind {
     let error = match error {
         sqlx::Error::Database(error) => error,

@@ -1,4 +1,4 @@
-//! The newest events in memory, so that those who follow them live need not read the table.
+//! The newest events in memory, so that live subscribers need not read the table.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,14 +15,14 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// How many events are kept in memory.
+    /// Number of events in memory.
     pub(super) const CAPACITY: usize = 1_024;
 
     pub(super) fn new(newest: u64) -> Self {
         Self { ring: Mutex::new(VecDeque::with_capacity(Self::CAPACITY)), newest: watch::Sender::new(newest) }
     }
 
-    /// Adds events that were committed, in order, and wakes the subscribers.
+    /// Adds committed events, in order, and wakes the subscribers.
     pub(super) fn publish(&self, events: Vec<Event>) {
         let Some(newest) = events.last().map(|event| event.seq) else { return };
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
@@ -33,7 +33,7 @@ impl Feed {
         self.newest.send_replace(newest);
     }
 
-    /// Goes on after `newest`, if that is not where the feed is: what came between is in the table alone.
+    /// Continues after `newest`, if the feed is elsewhere: the events in between are in the table only.
     pub(super) fn restart(&self, newest: u64) {
         if newest == self.newest() {
             return;

@@ -38,10 +38,10 @@ use ticketing_core::target::{Health, Observation};
 use ticketing_failpoints::{self as failpoints, Point};
 
 use bulk::CHUNK;
-use port::{Database, GroupCommit};
+use port::Database;
 use ticketing_host::clock::Machine;
 use ticketing_host::entropy::Entropy;
-use unit_of_work::BatchedWrite;
+use unit_of_work::{BatchedWrite, GroupCommit};
 use writes::accept::{Accept, Wanted};
 use writes::claim::{AssumeSent, Claim, ExpireLeases, Intend};
 use writes::health::{EndPauses, Observe, ResetHealth};
@@ -53,8 +53,6 @@ pub use administration::{Administration, OFFLINE_CREDENTIAL, RotateError, TokenE
 pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
 pub use settings::*;
 pub use sqlite::{DataKeyRotated, MasterRotated};
-#[cfg(debug_assertions)]
-pub use sqlite::{Edit, edit, make_older, plant_evidence};
 pub use ticketing_secrets::audit::{
     Actor, AuditAction, AuditBroken, AuditEntry, DONE, FAILED, NewAuditEntry, PASSED, STARTED,
 };

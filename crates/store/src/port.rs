@@ -24,7 +24,6 @@ use crate::types::{
     Attempt, CanaryQuery, ClaimKind, DeliveryFilter, DeliveryPage, EventBounds, EventFilter, EventPage,
     LastFailure, LastSuccess, PageKey, SearchEvidence, StateCount, StoredToken, StreamName,
 };
-use crate::unit_of_work::QueuedWrite;
 
 /// What identifies the data, whatever server works with it.
 #[derive(Debug)]
@@ -57,14 +56,6 @@ pub trait Database:
     /// Completes if nothing can be written any more, other than because the store was closed: a failure of the program
     /// itself, after which it should be restarted. Otherwise it never completes.
     fn failed(&self) -> BoxFuture<'static, ()>;
-}
-
-/// The group commit: queues batched writes, loads what they read, applies them, and commits the changed rows with their
-/// attempts and events.
-#[async_trait]
-pub(crate) trait GroupCommit: Send + Sync + std::fmt::Debug {
-    /// Queues a write. Its answer is sent after the commit.
-    async fn queue(&self, write: Box<dyn QueuedWrite>) -> Result<(), StoreError>;
 }
 
 /// Reads of single deliveries, their incidents and connections.

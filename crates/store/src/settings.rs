@@ -1,4 +1,4 @@
-//! Settings and their secrets as the store takes and gives them.
+//! Settings and their secrets, as parameters and results of the store.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use ticketing_core::system::{Check, System};
 
 use super::StoreError;
 
-/// One thing to save; see [`Store::configure`](super::Store::configure).
+/// A change to be saved; see [`Store::configure`](super::Store::configure).
 #[derive(Debug)]
 pub enum SettingsChange {
     Target {
@@ -18,7 +18,7 @@ pub enum SettingsChange {
         enabled: bool,
         /// The public part.
         draft: serde_json::Value,
-        /// Where tickets go; `None` while settings are missing.
+        /// The destination of tickets; `None` while settings are missing.
         base_url: Option<String>,
         /// Secrets that are absent stay.
         secrets: BTreeMap<SecretUse, SecretChange>,
@@ -29,16 +29,16 @@ pub enum SettingsChange {
     },
 }
 
-/// What a secret of a target is for: there is at most one for each use.
+/// The use of a target's secret: at most one secret per use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretUse {
-    /// Proves who we are to the ticket system.
+    /// Authenticates to the ticket system.
     TicketSystem,
-    /// Proves who we are to the proxy on the way.
+    /// Authenticates to the proxy.
     Proxy,
 }
 
-/// What to do with a secret of a target.
+/// A change to a secret of a target.
 #[derive(Debug)]
 pub enum SecretChange {
     Remove,
@@ -48,14 +48,14 @@ pub enum SecretChange {
 /// A secret and where it may be sent.
 #[derive(Debug, Clone)]
 pub struct Secret {
-    /// What it is, for example `api_token`.
+    /// Its kind, for example `api_token`.
     pub kind: String,
     pub value: SecretString,
     /// Scheme, host and port, for example `https://example.atlassian.net`.
     pub origin: String,
 }
 
-/// A secret that is kept.
+/// A stored secret.
 #[derive(Debug, Clone)]
 pub struct StoredSecret {
     pub secret: Secret,
@@ -65,24 +65,24 @@ pub struct StoredSecret {
 /// The secrets of one connection.
 pub type StoredSecrets = BTreeMap<SecretUse, StoredSecret>;
 
-/// The settings of a target as they are kept.
+/// The stored settings of a target.
 #[derive(Debug, Clone)]
 pub struct StoredSettings {
     pub target: String,
     pub system: System,
     pub enabled: bool,
     pub draft: serde_json::Value,
-    /// Where tickets go; `None` while settings are missing.
+    /// The destination of tickets; `None` while settings are missing.
     pub base_url: Option<String>,
     pub secrets: StoredSecrets,
-    /// What lies there and cannot be used.
+    /// Secrets that are stored but unusable.
     pub lost: Vec<StoreError>,
-    /// Raised by every change; 1 is the first.
+    /// Incremented by every change; 1 is the first.
     pub revision: u32,
     pub updated_at: Timestamp,
 }
 
-/// A former connection of a target, kept so that what was sent there can still be looked up.
+/// A retired connection of a target, kept so that its sends can still be looked up.
 #[derive(Debug, Clone)]
 pub struct RetiredConnection {
     pub target: String,
@@ -92,7 +92,7 @@ pub struct RetiredConnection {
     pub retired_at: Timestamp,
 }
 
-/// The settings that belong to no target.
+/// The settings without a target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredPolicy {
     pub auto_push: AutoPush,
@@ -100,7 +100,7 @@ pub struct StoredPolicy {
     pub updated_at: Timestamp,
 }
 
-/// A connection test that was made.
+/// The result of a connection test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredTest {
     pub at: Timestamp,
@@ -112,7 +112,7 @@ pub struct StoredTest {
 impl SecretUse {
     pub const ALL: [Self; 2] = [Self::TicketSystem, Self::Proxy];
 
-    /// As it is stored.
+    /// The stored form.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

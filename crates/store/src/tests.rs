@@ -1,4 +1,4 @@
-//! The store in SQLite: held to the suite, and what is particular to a file.
+//! The SQLite store: the conformance suite, and behavior specific to files.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,12 +31,13 @@ async fn bench_in(folder: tempfile::TempDir) -> Bench {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
     let path = folder.path().join("data/ticketing.db");
     let as_is = StoreOptions { clock: clock.clone(), ..options(KeySource::BesideDatabase) };
-    // The file alone tells how time passes.
+    // Only the file shows how time passes.
     let put_back =
         StoreOptions { restored: true, machine: Arc::new(ManualMachine::default()), ..as_is.clone() };
     let (store, _) = Store::open(&path, as_is).await.unwrap();
     let put_back = move || -> BoxFuture<'static, Store> {
-        let (path, options) = (path.clone(), put_back.clone());
+        let path = path.clone();
+        let options = put_back.clone();
         Box::pin(async move { Store::open(&path, options).await.unwrap().0 })
     };
     Bench { store, clock, put_back: Box::new(put_back), _guard: Box::new(folder) }
@@ -44,7 +45,8 @@ async fn bench_in(folder: tempfile::TempDir) -> Bench {
 
 fn options(key: KeySource) -> StoreOptions {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
-    let (entropy, machine) = (Arc::new(SeededEntropy::new(1)), Arc::new(ThisMachine));
+    let entropy = Arc::new(SeededEntropy::new(1));
+    let machine = Arc::new(ThisMachine);
     StoreOptions { clock, entropy, machine, key, restored: false, busy_timeout: BUSY_TIMEOUT }
 }
 
@@ -53,7 +55,8 @@ async fn open(path: &Path) -> Result<(Store, Opened), OpenError> {
 }
 
 fn secret_of(system: System) -> SettingsChange {
-    let (target, origin) = (system.as_str().to_owned(), "https://one.example".to_owned());
+    let target = system.as_str().to_owned();
+    let origin = "https://one.example".to_owned();
     let secret = Secret { kind: "password".to_owned(), value: format!("of {system}").into(), origin };
     SettingsChange::Target {
         target,
@@ -72,7 +75,7 @@ async fn sql(path: &Path, statement: &'static str) {
 }
 
 #[tokio::test]
-async fn a_second_server_is_refused_until_the_first_has_closed() {
+async fn refuses_second_server_until_first_has_closed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     let (store, _) = open(&path).await.unwrap();
@@ -91,7 +94,7 @@ async fn a_second_server_is_refused_until_the_first_has_closed() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn its_files_are_its_owners_alone() {
+async fn files_are_accessible_to_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data/ticketing.db");
@@ -122,7 +125,7 @@ async fn replaces_half_written_key() {
 }
 
 #[tokio::test]
-async fn it_stays_the_same_store_when_it_is_opened_again() {
+async fn reopened_store_keeps_its_identity() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     let (store, _) = open(&path).await.unwrap();
@@ -145,7 +148,7 @@ async fn it_stays_the_same_store_when_it_is_opened_again() {
 }
 
 #[tokio::test]
-async fn a_wrong_or_missing_or_malformed_key_is_refused_by_name() {
+async fn refuses_wrong_missing_or_malformed_key_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     open(&path).await.unwrap().0.close().await;
@@ -213,8 +216,8 @@ async fn edited_proxy_password_is_named_and_unused() {
         sql(&path, statement).await;
         let (store, _) = open(&path).await.unwrap();
         let all = store.settings().await.unwrap();
-        let told: Vec<String> = all[0].lost.iter().map(ToString::to_string).collect();
-        assert!(told.len() == 1 && told[0].contains("row jira of target_secrets"), "{statement}: {told:?}");
+        let messages: Vec<String> = all[0].lost.iter().map(ToString::to_string).collect();
+        assert!(messages.len() == 1 && messages[0].contains("row jira of target_secrets"), "{statement}: {messages:?}");
         assert!(!all[0].secrets.contains_key(&SecretUse::Proxy), "{statement}");
         assert!(all[1].lost.is_empty() && all[1].secrets.len() == 2, "{statement}: the other one is good");
         store.close().await;
@@ -226,14 +229,15 @@ fn with_proxy(system: System, word: &str) -> SettingsChange {
     else {
         panic!("these are the settings of a target")
     };
-    let (kind, origin) = ("proxy_password".to_owned(), "http://proxy:3128".to_owned());
+    let kind = "proxy_password".to_owned();
+    let origin = "http://proxy:3128".to_owned();
     let secret = Secret { kind, value: format!("{word} of {system}").into(), origin };
     secrets.insert(SecretUse::Proxy, SecretChange::Set(secret));
     SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
 }
 
 #[tokio::test]
-async fn a_bad_row_is_named_and_spoils_nothing_else() {
+async fn invalid_row_is_named_and_affects_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     let (store, _) = open(&path).await.unwrap();
@@ -268,7 +272,7 @@ async fn a_bad_row_is_named_and_spoils_nothing_else() {
 async fn schema_refusal_fails_only_its_caller() {
     let bench = bench().await;
     let delivery = bench.claimed("INC-1").await;
-    // An unknown outcome of a send without an intent: the caller broke the protocol.
+    // An unknown outcome of a send without an intent: the caller violated the protocol.
     let attempt = super::AttemptRecord {
         delivery_id: delivery.id.clone(),
         epoch: delivery.epoch,
@@ -286,7 +290,7 @@ async fn schema_refusal_fails_only_its_caller() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_acknowledged_survives_the_death_of_the_process() {
+async fn acknowledged_writes_survive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let from = folder.path().join("data/ticketing.db");
     let bench = bench_in(folder).await;
@@ -294,7 +298,8 @@ async fn what_was_acknowledged_survives_the_death_of_the_process() {
     let accepts = (0..200).map(|n| {
         let store = bench.store.clone();
         tokio::spawn(async move {
-            let (incident, targets) = (incident(&format!("INC-{n}"), 90.0), vec![target(System::Jira)]);
+            let incident = incident(&format!("INC-{n}"), 90.0);
+            let targets = vec![target(System::Jira)];
             store
                 .accept(AcceptRequest { incident, targets, expedite: false, by: Requester::default() })
                 .await
@@ -307,7 +312,7 @@ async fn what_was_acknowledged_survives_the_death_of_the_process() {
     for accept in accepts.collect::<Vec<_>>() {
         acknowledged.push(accept.await.unwrap());
     }
-    // What a killed process leaves behind: its files as they are, nothing folded in, nothing closed.
+    // The files of a killed process: unchanged, without a checkpoint, not closed.
     for ending in ["", "-wal", ".key"] {
         let name = |path: &Path| format!("{}{ending}", path.display());
         std::fs::copy(name(&from), name(&folder.path().join("ticketing.db"))).unwrap();
@@ -320,18 +325,19 @@ async fn what_was_acknowledged_survives_the_death_of_the_process() {
 }
 
 #[tokio::test]
-async fn reader_learns_of_trimmed_events() {
+async fn reader_is_notified_of_trimmed_events() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     let (store, _) = open(&path).await.unwrap();
     for id in ["INC-1", "INC-2", "INC-3"] {
-        let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
+        let incident = incident(id, 90.0);
+        let targets = vec![target(System::Jira)];
         store
             .accept(AcceptRequest { incident, targets, expedite: false, by: Requester::default() })
             .await
             .unwrap();
     }
-    // What is in memory is there for its readers even when the table no longer has it.
+    // Events in memory stay readable when the table no longer has them.
     store.trim_events(Timestamp::MAX, 2).await.unwrap();
     assert_eq!(store.events_after(0, &EventFilter::default(), 9).await.unwrap().events.len(), 3);
     store.close().await;
@@ -349,7 +355,7 @@ async fn reader_learns_of_trimmed_events() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused_as_damaged() {
+async fn refuses_other_file_as_corrupt_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     std::fs::write(&path, "not a database, and long enough to be looked at as one ".repeat(50)).unwrap();
@@ -367,7 +373,7 @@ async fn all_sealed(path: &Path) -> Vec<Vec<u8>> {
     all
 }
 
-/// The file of the database and those beside it that have one of these values in them.
+/// The database and its accompanying files that contain one of these values.
 fn files_with(path: &Path, values: &[Vec<u8>]) -> Vec<String> {
     let files = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|file| file.unwrap().path());
     let has_one = |file: &std::path::PathBuf| {
@@ -420,7 +426,7 @@ async fn replaced_secret_leaves_no_ciphertext() {
     let (store, _) = open(&path).await.unwrap();
     let configure =
         async |change| store.configure(vec![change], noted(), Timestamp::UNIX_EPOCH).await.unwrap();
-    // Of another length, so that it does not fit where the former one was.
+    // Of another length, so that it does not fit in the place of the former one.
     for (round, change) in [
         with_proxy(System::Jira, "a much longer word than the one before, by far"),
         with_proxy(System::Jira, "short"),

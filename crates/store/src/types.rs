@@ -1,4 +1,4 @@
-//! What goes into the store and what comes out of it, beside the domain's own types.
+//! Parameters and results of the store, besides the types of the domain.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,18 +19,18 @@ use ticketing_core::role::Role;
 use ticketing_secrets::TokenHash;
 use ticketing_secrets::audit::{Actor, AuditAction};
 
-/// An incident that is to become tickets.
+/// An incident that is pushed.
 #[derive(Debug, Clone)]
 pub struct AcceptRequest {
     pub incident: Incident,
-    /// Each target at most once. With none, only the snapshot of deliveries that exist already is updated.
+    /// Each target at most once. Without targets, only the snapshot of existing deliveries is updated.
     pub targets: Vec<AcceptTarget>,
-    /// Whether a delivery that waits or has failed is to be tried now.
+    /// Whether a waiting or failed delivery becomes due now.
     pub expedite: bool,
     pub by: Requester,
 }
 
-/// Who hands an incident over.
+/// The caller that pushes an incident.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Requester {
     /// For example `token:soar`.
@@ -50,7 +50,7 @@ pub enum AcceptError {
     Store(#[from] StoreError),
 }
 
-/// One target of an incident.
+/// A target of an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptTarget {
     pub target: String,
@@ -58,11 +58,11 @@ pub struct AcceptTarget {
     pub trigger: Trigger,
 }
 
-/// What became of one target of an [`AcceptRequest`].
+/// The result for one target of an [`AcceptRequest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     pub delivery: Delivery,
-    /// There was a delivery already; there is never a second one.
+    /// The delivery already existed; there is never a second one.
     pub existed: bool,
     /// The incident differed from its snapshot, and the next attempt will send the new one.
     pub snapshot_updated: bool,
@@ -79,46 +79,47 @@ pub enum ClaimKind {
     Uncertain,
 }
 
-/// A delivery that is the caller's until its lease ends, with the snapshot to send.
+/// A delivery that its claimant owns until the lease expires, with the snapshot to send.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claimed {
     pub delivery: Delivery,
     pub incident: Incident,
-    /// From when the delay of the next retry counts.
+    /// Start of the delay of the next retry.
     pub counted_from: Timestamp,
 }
 
-/// Which leases to end.
+/// Which leases to expire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leases {
-    /// Those whose time is over.
+    /// Those whose time has passed.
     Expired,
-    /// Every one. Only right at start-up: the process that held them is gone, for the store has one owner at a time.
+    /// All. Only correct at start: the process that held them is gone, because the store has one owner at a
+    /// time.
     All,
 }
 
-/// When something was tried.
+/// Start and end of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptTimes {
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
 }
 
-/// One try of a delivery, as it is kept.
+/// A stored attempt of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     pub delivery_id: String,
     /// 1 is the first of its delivery; look-ups and duplicate scans count too.
     pub number: u32,
     pub kind: AttemptKind,
-    /// The claim that it was made under; for a duplicate scan, the last one.
+    /// The epoch of its claim; for a duplicate scan, the last one.
     pub epoch: u32,
     pub times: AttemptTimes,
     pub outcome: AttemptOutcome,
     pub fault: Option<Fault>,
 }
 
-/// What was tried.
+/// The kind of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AttemptKind {
     Create,
@@ -126,24 +127,24 @@ pub enum AttemptKind {
     DuplicateScan,
 }
 
-/// How it ended.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AttemptOutcome {
-    /// The ticket was made.
+    /// The ticket was created.
     Created,
     /// A look-up found a ticket.
     Found,
-    /// A definite failure: no ticket was made, or the look-up was not answered.
+    /// A definite failure: no ticket was created, or the look-up was not answered.
     Failed,
-    /// A ticket may have been made.
+    /// An unknown outcome: a ticket may have been created.
     Ambiguous,
-    /// A look-up has proven that there is no ticket.
+    /// A look-up has proven the absence of the ticket.
     Absent,
-    /// A look-up found nothing, which proves nothing yet.
+    /// A look-up found nothing, without proof of absence.
     Unproven,
 }
 
-/// What an operator does to a delivery.
+/// An operation of an operator on a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     Retry {
@@ -159,7 +160,7 @@ pub enum Operation {
 pub struct NamedTicket {
     pub ticket: TicketRef,
     pub resolution: Resolution,
-    /// Markers that stand on the ticket, or would if it were ours: no other delivery may have one of them.
+    /// Markers on the ticket, or that it would have if it were ours: no other delivery may have one of them.
     pub markers: Vec<Marker>,
 }
 
@@ -170,23 +171,23 @@ pub struct RetryRequest {
     pub filter: DeliveryFilter,
     pub page_size: u32,
     pub after: Option<PageKey>,
-    /// Connections that tickets can be pushed to; deliveries to others are refused.
+    /// Connections to which tickets can be pushed; deliveries to others are refused.
     pub enabled: Vec<String>,
     pub note: String,
 }
 
-/// What became of one page of deliveries that were to be retried.
+/// The result of one page of a bulk retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetriedPage {
-    /// As they became.
+    /// The retried deliveries.
     pub retried: Vec<Delivery>,
-    /// How many cannot be retried.
+    /// Number of deliveries that cannot be retried.
     pub refused: u32,
-    /// Where to go on; `None` if this was the last page.
+    /// Where to continue; `None` if this was the last page.
     pub next: Option<PageKey>,
 }
 
-/// Why an operation was not done.
+/// Why an operation was refused.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum OperateError {
     #[error("there is no such delivery")]
@@ -199,7 +200,7 @@ pub enum OperateError {
     Store(#[from] StoreError),
 }
 
-/// What the holder of a claim is about to do.
+/// The intent of the lease holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
     pub delivery_id: String,
@@ -215,20 +216,20 @@ pub struct AssumedSend {
     pub place: SearchPlace,
 }
 
-/// How an attempt went.
+/// The result of an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttemptRecord {
     pub delivery_id: String,
     pub epoch: u32,
     pub outcome: Outcome,
     pub times: AttemptTimes,
-    /// From when the delay of the next retry counts.
+    /// Start of the delay of the next retry.
     pub counted_from: Timestamp,
     /// 0 to 1, for the jitter of the next retry.
     pub random: f64,
 }
 
-/// How a look-up went.
+/// The result of a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookUpRecord {
     pub delivery_id: String,
@@ -237,11 +238,11 @@ pub struct LookUpRecord {
     pub times: AttemptTimes,
 }
 
-/// How a duplicate scan went.
+/// The result of a duplicate scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DuplicateScanRecord {
     pub delivery_id: String,
-    /// The step that the duplicate scan was made for.
+    /// The index of the scan.
     pub step: usize,
     pub answer: Result<SearchResult, Fault>,
     pub times: AttemptTimes,
@@ -257,11 +258,11 @@ pub struct Event {
     pub target: String,
     pub system: System,
     pub subject: Subject,
-    /// What an operator said; else empty.
+    /// The operator's note; otherwise empty.
     pub note: String,
 }
 
-/// The subject of an event, in its state right after.
+/// The subject of an event, in its state right after the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "few events are about a target, and lists of events are short")]
@@ -270,35 +271,35 @@ pub enum Subject {
     Target(Health),
 }
 
-/// Which events to tell. An empty field filters nothing.
+/// Which events to read. An empty field filters nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
     pub incident_id: Option<String>,
     pub systems: Vec<System>,
     pub kinds: Vec<EventKind>,
-    /// Who asked for the delivery; events of targets have none.
+    /// The requesters of the delivery; events of targets have none.
     pub requested_by: Option<String>,
     /// The namespace of the incident; events of targets have none.
     pub namespace: Option<Namespace>,
 }
 
-/// Some events, in order.
+/// A page of events, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventPage {
     pub events: Vec<std::sync::Arc<Event>>,
-    /// How far the store was read: go on after this, even if no event passed the filter.
+    /// The last examined event: continue after it, even if no event matched the filter.
     pub read_to: u64,
-    /// Events after the number that was asked for were trimmed. The page is empty then and there is no going on: those
-    /// that are left are named by the bounds.
+    /// Events after the requested number were trimmed. Then the page is empty and there is no continuation;
+    /// the bounds name the remaining events.
     pub missed: bool,
 }
 
-/// Which events there are.
+/// The range of stored events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventBounds {
-    /// The oldest that is kept; `None` if none is.
+    /// The oldest stored event; `None` if there is none.
     pub first: Option<u64>,
-    /// The newest there ever was; 0 if there was none.
+    /// The newest event ever; 0 if there was none.
     pub last: u64,
 }
 
@@ -311,44 +312,44 @@ pub struct DeliveryFilter {
     pub incident_id: Option<String>,
     pub ticket_key: Option<String>,
     pub fault_kinds: Vec<FaultKind>,
-    /// Accepted then or later.
+    /// Accepted at this time or later.
     pub created_from: Option<Timestamp>,
     /// Accepted before.
     pub created_until: Option<Timestamp>,
 }
 
-/// Where a page ended.
+/// The end of a page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageKey {
     pub created_at: Timestamp,
     pub id: String,
 }
 
-/// Some deliveries, newest first.
+/// A page of deliveries, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryPage {
     pub deliveries: Vec<Delivery>,
-    /// The newest of each, ordered by delivery and number; none where they were not asked for.
+    /// The newest attempts of each, ordered by delivery and number; empty unless requested.
     pub attempts: Vec<Attempt>,
-    /// Where to go on; `None` if this was the last page.
+    /// Where to continue; `None` if this was the last page.
     pub next: Option<PageKey>,
 }
 
-/// A ticket that was made or found.
+/// A ticket that was created or found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastSuccess {
     pub at: Timestamp,
     pub delivery_id: String,
 }
 
-/// An attempt that failed.
+/// A failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastFailure {
     pub delivery_id: String,
     pub error: LastError,
 }
 
-/// How many deliveries a target has in one state.
+/// Number of deliveries of a target in one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateCount {
     pub state: State,
@@ -357,45 +358,45 @@ pub struct StateCount {
     pub oldest: Timestamp,
 }
 
-/// What was seen of the tickets of a scope.
+/// The last observation of the tickets of a scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchEvidence {
-    /// The delivery whose ticket was seen; empty for one seen in a search for another.
+    /// The delivery whose ticket was observed; empty for a ticket found in a search for another.
     pub delivery_id: String,
-    /// Whether it was seen with its marker.
+    /// Whether it was visible with its marker.
     pub is_shown: bool,
 }
 
-/// When canaries were sent, and where.
+/// Which canaries to select.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CanaryQuery {
     pub destination: Destination,
-    /// Who sent them, and as what kind: other tickets may be visible where these are not.
+    /// The account that sent them, and the issue type: other tickets may be visible where these are not.
     pub made_by: Authorship,
     pub after: Timestamp,
-    /// What was sent later may not be seen yet, so that it proves nothing that it is not.
+    /// Tickets sent later may not be visible yet, so their absence from the index proves nothing.
     pub until: Timestamp,
-    /// At most so many: half of them the earliest, half the latest; the odd one is early.
+    /// Maximum number: half of them the earliest, half the latest; an odd one is early.
     pub limit: u32,
 }
 
-/// What tells the resume tokens of a store from those of another, and from those of events that it has lost.
+/// Distinguishes the resume tokens of a store from those of another, and from those of lost events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamName {
-    /// A UUID. Another takes its place whenever events may have been lost.
+    /// A UUID. It is replaced whenever events may have been lost.
     pub current: String,
-    /// Earlier ones, and the last event under each name that is still there.
+    /// Earlier streams, with the last event of each that still exists.
     pub former: Vec<(String, u64)>,
 }
 
-/// A bearer token, but for its secret.
+/// A bearer token, without its secret.
 #[derive(Debug, Clone)]
 pub struct StoredToken {
     pub id: String,
-    /// The name of its holder.
+    /// The name of its caller.
     pub name: String,
     pub role: Role,
-    /// The namespace that it carries.
+    /// Its namespace.
     pub namespace: Namespace,
     pub hash: TokenHash,
     pub created_at: Timestamp,
@@ -407,7 +408,7 @@ pub struct StoredToken {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Suspicion {
     #[error("the operator passed --restored")]
-    Told,
+    StatedByOperator,
     #[error("it is a backup made by `ticketing backup` at {0}")]
     Copied(Timestamp),
     #[error("the restore mark {0} is missing or unreadable")]
@@ -447,7 +448,7 @@ impl Event {
         }
     }
 
-    /// Who asked for the delivery, if the event is about one.
+    /// The requester of the delivery, if the event is about one.
     #[must_use]
     pub fn requested_by(&self) -> Option<&str> {
         match &self.subject {

@@ -1,12 +1,14 @@
 //! The unit of work of a group commit: the rows of a batch of writes, in memory.
 //!
-//! The writer collects what the writes of a batch need, loads it with few statements, applies the writes in order, and
-//! writes back what they changed with few statements. A batched write decides nothing itself: it asks the domain.
+//! The writer collects the read sets of a batch of writes, loads them with few statements, applies the writes
+//! in order, and writes the changes back with few statements. A batched write decides nothing itself: it
+//! calls the domain.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use ticketing_core::clock::to_stored_resolution;
@@ -16,8 +18,6 @@ use ticketing_core::target::Health;
 use ticketing_failpoints::Point;
 use tokio::sync::oneshot;
 
-use crate::port::GroupCommit;
-
 use super::StoreError;
 use super::types::{AttemptKind, AttemptOutcome, AttemptTimes, ClaimKind, Subject};
 use ticketing_secrets::audit::NewAuditEntry;
@@ -26,19 +26,27 @@ use ticketing_secrets::audit::NewAuditEntry;
 pub(super) trait BatchedWrite: Send + Sync + fmt::Debug + 'static {
     type Answer: Send + 'static;
 
-    /// Whether it needs a transaction of its own, for instance because it works on many rows.
+    /// Whether it needs its own transaction, for example because it changes many rows.
     const EXCLUSIVE: bool = false;
-    /// Where a test can hold the transaction before it is committed.
+    /// A fail point before the commit of its transaction.
     const FAIL_POINT: Option<Point> = None;
 
-    /// Names the rows that [`apply`](Self::apply) must find.
+    /// Names the rows that [`apply`](Self::apply) reads.
     fn read_set(&self, read_set: &mut ReadSet);
 
-    /// Changes the rows. It may run more than once, each time on rows as they were loaded.
+    /// Changes the rows. It may run more than once, each time on freshly loaded rows.
     ///
     /// # Errors
-    /// Only before anything was changed: the other writes of the batch are committed all the same.
+    /// Only before anything was changed: the other writes of the batch are committed anyway.
     fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError>;
+}
+
+/// The group commit: queues batched writes, loads what they read, applies them, and commits the changed rows with their
+/// attempts and events.
+#[async_trait]
+pub(crate) trait GroupCommit: Send + Sync + std::fmt::Debug {
+    /// Queues a write. Its answer is sent after the commit.
+    async fn queue(&self, write: Box<dyn QueuedWrite>) -> Result<(), StoreError>;
 }
 
 /// A batched write in the queue, with the channel for its answer.
@@ -69,9 +77,9 @@ pub(super) struct ReadSet {
     /// Incidents: all their deliveries, and their newest snapshot.
     pub(super) incidents: BTreeSet<String>,
     pub(super) selections: BTreeMap<Selection, SelectionLimit>,
-    /// Targets whose health is wanted.
+    /// Targets whose health is read.
     pub(super) targets: BTreeSet<String>,
-    /// Whether the health of the deliveries' targets is wanted, too.
+    /// Whether the health of the deliveries' targets is read, too.
     pub(super) health_of_deliveries: bool,
     /// Deliveries by the ID or the key of their ticket, and by their marker.
     pub(super) ticket_ids: BTreeSet<String>,
@@ -79,14 +87,14 @@ pub(super) struct ReadSet {
     pub(super) markers: BTreeSet<String>,
 }
 
-/// A set of deliveries that the database chooses.
+/// A set of deliveries selected by the database.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Selection {
     /// Those to claim, with their snapshots; longest due first.
     Claimable { target: String, kind: ClaimKind },
     /// Those claimed.
     Leased,
-    /// Those of a target in one state, ordered by id, after one.
+    /// Those of a target in one state, ordered by ID, after one.
     OfTarget {
         target: String,
         state: State,
@@ -96,7 +104,7 @@ pub(super) enum Selection {
     },
 }
 
-/// How much of a selection.
+/// Limits of a selection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SelectionLimit {
     /// Due, or leased, until then; all if `None`.
@@ -104,7 +112,7 @@ pub(super) struct SelectionLimit {
     pub(super) limit: u32,
 }
 
-/// The rows in memory, and what is to be written.
+/// The rows in memory, and the pending changes.
 #[derive(Debug, Default)]
 pub(super) struct UnitOfWork {
     rows: HashMap<String, Row>,
@@ -115,7 +123,7 @@ pub(super) struct UnitOfWork {
     pub(super) changes: Changes,
 }
 
-/// What is to be written beside the deliveries.
+/// Pending changes besides the deliveries.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pub(super) snapshots: Vec<NewSnapshot>,
@@ -125,7 +133,7 @@ pub(super) struct Changes {
     pub(super) audit: Vec<NewAuditEntry>,
 }
 
-/// Names one intent to send.
+/// Identifies an intent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct IntentName {
     pub(super) delivery_id: String,
@@ -234,7 +242,7 @@ impl<W: BatchedWrite> QueuedWrite for Queued<W> {
 // === impl ReadSet ===
 
 impl ReadSet {
-    /// Asks for a selection. What several writes ask of the same one is added up.
+    /// Adds a selection. Identical selections of several writes are combined.
     pub(super) fn select(&mut self, selection: Selection, reach: SelectionLimit) {
         let known = self.selections.entry(selection).or_insert(SelectionLimit { limit: 0, ..reach });
         known.limit = known.limit.saturating_add(reach.limit);
@@ -272,8 +280,7 @@ impl UnitOfWork {
         rows.map(|row| &row.delivery).collect()
     }
 
-    /// The one of the sends that this batch intends which comes last by the name of its delivery. Any would do: they are
-    /// committed together.
+    /// The last intent of this batch, by delivery. Any would do: all are committed together.
     pub(super) fn last_intent(&self) -> Option<IntentName> {
         let changed = self.rows.values().filter(|row| row.change != Change::None).map(|row| &row.delivery);
         let intended = changed.filter_map(|delivery| {
@@ -298,18 +305,18 @@ impl UnitOfWork {
         self.rows.get(id).map(|row| &row.delivery)
     }
 
-    /// All deliveries of an incident that was named in the needs.
+    /// All deliveries of an incident in the read set.
     pub(super) fn of_incident(&self, incident_id: &str) -> Vec<&Delivery> {
         let ids = self.by_incident.get(incident_id).map_or(&[][..], Vec::as_slice);
         ids.iter().filter_map(|id| self.delivery(id)).collect()
     }
 
-    /// Takes over a new delivery with its events.
+    /// Adds a new delivery with its events.
     pub(super) fn insert(&mut self, settled: Settled) -> Delivery {
         self.take(settled, Change::Insert, "")
     }
 
-    /// Takes over what became of a delivery, with its events.
+    /// Updates a delivery, with its events.
     pub(super) fn settle(&mut self, settled: Settled, note: &str) -> Delivery {
         self.take(settled, Change::Update, note)
     }
@@ -318,7 +325,7 @@ impl UnitOfWork {
         self.snapshots.get(&(incident_id.to_owned(), revision)).map(String::as_str)
     }
 
-    /// The newest revision of an incident that was named in the needs; 0 if there is none.
+    /// The newest revision of an incident in the read set; 0 if there is none.
     pub(super) fn newest_revision(&self, incident_id: &str) -> u32 {
         self.newest.get(incident_id).copied().unwrap_or_default()
     }
@@ -337,7 +344,7 @@ impl UnitOfWork {
         self.targets.get(target).map(|row| row.health.clone()).unwrap_or_default()
     }
 
-    /// Takes over the health of a target that was named in the needs, with its event.
+    /// Updates the health of a target in the read set, with its event.
     pub(super) fn set_health(
         &mut self,
         target: &str,
@@ -350,7 +357,8 @@ impl UnitOfWork {
             row.health = health.clone();
             row.changed_at = Some(now);
         }
-        let (target, system) = (target.to_owned(), row.system);
+        let target = target.to_owned();
+        let system = row.system;
         let event = event.map(|kind| NewEvent {
             at: now,
             kind,
@@ -383,7 +391,7 @@ impl UnitOfWork {
         let id = delivery.id.clone();
         match self.rows.get_mut(&id) {
             Some(row) => {
-                // What is new in this batch is inserted as it is at the end.
+                // Rows that are new in this batch are inserted in their final state.
                 row.change = if row.change == Change::Insert { Change::Insert } else { change };
                 row.delivery = delivery;
             }

@@ -1,5 +1,6 @@
-//! `ticketing-demo`: the whole job in one command, against simulated ticket systems: configure, test, preview, push, auto-push,
-//! fail, recover, look up, stream. Every step checks what it shows, and the command fails if anything did not hold.
+//! `ticketing-demo`: all features in one command, against simulated ticket systems: configure, test, preview,
+//! push, auto-push, fail, recover, look up, stream. Every step checks its output, and the command fails if a
+//! check fails.
 
 mod narrator;
 mod stage;
@@ -18,7 +19,7 @@ use self::stage::Stage;
 #[derive(Debug, Parser)]
 #[command(name = "ticketing-demo", version)]
 struct Arguments {
-    /// End after the last step, instead of staying up for calls by hand.
+    /// End after the last step, instead of continuing to serve manual calls.
     #[arg(long)]
     once: bool,
 
@@ -26,7 +27,7 @@ struct Arguments {
     #[arg(long, default_value = "127.0.0.1:50051")]
     listen: SocketAddr,
 
-    /// What to log beside the story, for example "info".
+    /// Log filter of the server, for example "info".
     #[arg(long, default_value = "off")]
     log: String,
 }

@@ -1,4 +1,4 @@
-//! What the demonstration prints.
+//! Output of the demonstration.
 
 #![expect(clippy::print_stdout, reason = "the demonstration is told on standard output")]
 
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::stage::Stage;
 
-/// Tells the story, step by step.
+/// Prints the steps.
 #[derive(Debug, Default)]
 pub(super) struct Narrator {
     steps: AtomicU32,
@@ -25,7 +25,7 @@ impl Narrator {
         println!("    {text}");
     }
 
-    /// A text of many lines, set apart.
+    /// Prints an indented multi-line text.
     pub(super) fn quote(&self, text: &str) {
         for line in text.lines() {
             println!("    | {line}");

@@ -1,4 +1,5 @@
-//! What the demonstration is played on: a real server over a database in a temporary folder, and two simulators.
+//! The environment of the demonstration: a real server with a database in a temporary folder, and two
+//! simulators.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use super::Arguments;
 const INCIDENT: &str = include_str!("../../../examples/incident.json");
 const MEDIUM_INCIDENT: &str = include_str!("../../../examples/incident-medium.json");
 
-/// The server, the simulators and what is needed to take them down.
+/// The server, the simulators and what is needed to stop them.
 pub(super) struct Stage {
     pub address: String,
     pub client: Client,
@@ -35,7 +36,7 @@ pub(super) struct Stage {
     server: JoinHandle<Result<(), ServeError>>,
 }
 
-/// The server's flags, with time bounds that suit an audience.
+/// The server's flags, with time bounds that are short enough to watch.
 #[derive(Debug, Parser)]
 struct Flags {
     #[command(flatten)]
@@ -69,7 +70,7 @@ impl Stage {
         Ok(Self { address, client, jira, servicenow, incident, medium_incident, folder, stop, server })
     }
 
-    /// Takes everything down.
+    /// Stops everything.
     pub(super) async fn strike(self) -> anyhow::Result<()> {
         drop(self.client);
         let _ = self.stop.send(());
@@ -90,7 +91,7 @@ fn config(folder: &std::path::Path) -> anyhow::Result<Config> {
         "--jira-cloud-index-bound=400ms",
         "--look-up-interval=200ms",
         "--duplicate-scan-delays=1s,2s,3s",
-        // The simulators are here.
+        // The simulators are on this machine.
         "--allow-target=127.0.0.1",
     ];
     Ok(Flags::try_parse_from(flags)?.config)
@@ -102,7 +103,7 @@ fn temporary_folder() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Reads the contract's JSON form of an incident, as grpcurl does.
+/// Parses the contract's JSON form of an incident, as grpcurl does.
 fn incident(json: &str) -> anyhow::Result<v1::Incident> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET)?;
     let descriptor =

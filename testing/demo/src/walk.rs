@@ -12,7 +12,7 @@ use ticketing_simulator::{Call, Effect, Rule, When};
 use super::narrator::Narrator;
 use super::stage::Stage;
 
-/// How long the audience waits for something to happen by itself.
+/// How long a step waits for an asynchronous result.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn walk(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
@@ -183,14 +183,14 @@ async fn lost_reply(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
     let before = stage.jira.tickets().len();
     stage.jira.faults().push(Rule::new(Call::Create, When::Next(1), Effect::apply_then_gateway_timeout()));
     let incident = variant(stage, "LOST");
-    let doubtful = push(stage, incident, v1::TicketSystem::Jira).await?;
-    say.line(&doubtful.message);
+    let uncertain = push(stage, incident, v1::TicketSystem::Jira).await?;
+    say.line(&uncertain.message);
     ensure!(
-        state(&doubtful) == v1::DeliveryState::Reconciling,
+        state(&uncertain) == v1::DeliveryState::Reconciling,
         "the lost answer was not noticed: {}",
-        doubtful.message
+        uncertain.message
     );
-    let id = doubtful.delivery.context("there is no delivery")?.id;
+    let id = uncertain.delivery.context("there is no delivery")?.id;
     let delivery = delivered(stage, &id).await?;
     let made = stage.jira.tickets().len() - before;
     say.line(&format!(

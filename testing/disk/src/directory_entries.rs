@@ -1,4 +1,4 @@
-//! Directory entries: those that the running system sees, and those that are durable.
+//! Directory entries: those visible to the running system, and those that are durable.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -6,29 +6,29 @@ use std::ffi::{OsStr, OsString};
 use crate::random::Random;
 use crate::writeback::Writeback;
 
-/// What a name stands for: a file or a folder.
+/// The target of a name: a file or a folder.
 pub(crate) type Node = u64;
 
-/// The names in every folder, twice.
+/// The entries of every folder, visible and durable.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     live: Folders,
     durable: Folders,
-    /// What was done since the folders were synced, in its order.
+    /// Changes since the folders were synced, in order.
     unsynced: Vec<Change>,
 }
 
-/// The names in each folder.
+/// The entries of each folder.
 pub(crate) type Folders = BTreeMap<Node, BTreeMap<OsString, Node>>;
 
-/// What becomes of names at once, or not at all: one for making or removing, two for renaming.
+/// An atomic change of names: one for creating or removing, two for renaming.
 #[derive(Debug, Clone)]
 struct Change(Vec<(Node, OsString, Option<Node>)>);
 
 // === impl Names ===
 
 impl Names {
-    /// Names that are durable already.
+    /// Entries that are durable from the start.
     pub(crate) fn durable(folders: Folders) -> Self {
         Self { live: folders.clone(), durable: folders, unsynced: vec![] }
     }
@@ -41,7 +41,7 @@ impl Names {
         self.live.get(&folder).into_iter().flatten().map(|(name, node)| (name, *node))
     }
 
-    /// A name comes to be, stands for something else, or is gone.
+    /// Creates, replaces or removes a name.
     pub(crate) fn set(&mut self, folder: Node, name: &OsStr, node: Option<Node>) {
         self.change(Change(vec![(folder, name.to_owned(), node)]));
     }
@@ -51,7 +51,7 @@ impl Names {
         self.change(Change(vec![gone, (to.0, to.1.to_owned(), Some(node))]));
     }
 
-    /// Makes what was done in a folder durable, and what is tied to it by a renaming.
+    /// Makes the changes of a folder durable, and those connected with them by a rename.
     pub(crate) fn sync(&mut self, folder: Node) {
         let mut tied = BTreeSet::from([folder]);
         let mut before = 0;
@@ -72,7 +72,7 @@ impl Names {
         self.arrive(&arrived);
     }
 
-    /// What is there after a power cut.
+    /// Applies a power failure.
     pub(crate) fn after_cut(&self, random: &mut Random) -> Folders {
         let writeback = Writeback::choose(self.unsynced.len(), random);
         let mut platter = self.durable.clone();
@@ -123,7 +123,7 @@ mod tests {
     const ROOT: Node = 1;
 
     #[test]
-    fn a_name_is_durable_once_its_folder_was_synced() {
+    fn name_is_durable_once_its_folder_was_synced() {
         let mut names = Names::default();
         names.set(ROOT, OsStr::new("kept"), Some(2));
         names.sync(ROOT);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renaming_arrives_as_a_whole_or_not_at_all() {
+    fn rename_is_atomic() {
         let mut names = Names::default();
         names.set(ROOT, OsStr::new("new"), Some(2));
         names.set(ROOT, OsStr::new("old"), Some(3));

@@ -1,44 +1,44 @@
-//! What can be wrong with a disk that has power.
+//! Faults of a disk other than power failures.
 
 use std::time::Duration;
 
-/// What is wrong with it.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Files can grow by so many bytes more, all together. Then there is no space left: what is written over old bytes
-    /// still succeeds, what would make a file longer is written as far as it fits.
+    /// Files can grow by this many bytes in total. Then there is no space left: overwriting still succeeds,
+    /// and an extending write is done as far as it fits.
     Full {
-        /// The bytes that are left.
+        /// The remaining bytes.
         after: u64,
     },
-    /// The next so many syncs fail.
+    /// The next syncs fail, this many.
     SyncFails { times: u32, dirty: Dirty },
-    /// The next so many writes fail, and write nothing.
+    /// The next writes fail without writing, this many.
     WriteFails { times: u32 },
-    /// The next so many reads fail. What the system has in its cache is read without asking the disk.
+    /// The next reads fail, this many. Reads from the system's cache do not reach the disk.
     ReadFails { times: u32 },
-    /// Each sync takes at least so long; what is written meanwhile is not part of it.
+    /// Minimum duration of each sync; concurrent writes are not part of it.
     SlowSync(Duration),
 }
 
-/// What becomes of unsynced bytes when a sync fails.
+/// What happens to unsynced bytes when a sync fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dirty {
     /// A later sync can still write them.
     Kept,
-    /// The system takes them for written: they are seen until the power goes, and later syncs succeed without them. Linux
-    /// does this.
+    /// The system treats them as written: they are visible until the power fails, and later syncs succeed
+    /// without them. Linux behaves like this.
     Dropped,
 }
 
-/// The faults that are in force.
+/// The active faults.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Vec<Active>);
 
 #[derive(Debug)]
 struct Active {
     fault: Fault,
-    /// What the names of the files end with that it is confined to.
+    /// Suffix of the file names that it is confined to.
     ending: String,
 }
 
@@ -53,7 +53,7 @@ impl Faults {
         self.0.clear();
     }
 
-    /// How many bytes are left; `None` for no limit.
+    /// Remaining bytes; `None` for no limit.
     pub(crate) fn space_left(&self) -> Option<u64> {
         let left = self.0.iter().filter_map(|active| match active.fault {
             Fault::Full { after } => Some(after),
@@ -62,7 +62,7 @@ impl Faults {
         left.min()
     }
 
-    /// Takes of the space that is left: how much of what was asked for there was.
+    /// Takes space. Returns how much of the request was available.
     pub(crate) fn take_space(&mut self, wanted: u64) -> u64 {
         let granted = self.space_left().map_or(wanted, |left| left.min(wanted));
         for active in &mut self.0 {
@@ -91,7 +91,7 @@ impl Faults {
         .is_some()
     }
 
-    /// Whether this sync fails, and what it does with the bytes.
+    /// Whether this sync fails, and what happens to the bytes.
     pub(crate) fn sync_fails(&mut self, name: &str) -> Option<Dirty> {
         self.strike(name, |fault| match fault {
             Fault::SyncFails { times, dirty } => {
@@ -111,7 +111,7 @@ impl Faults {
         slow.max().unwrap_or_default()
     }
 
-    /// Spends one time of the first fault of a kind that this file meets.
+    /// Consumes one occurrence of the first fault of a kind that applies to this file.
     fn strike<T>(&mut self, name: &str, of_kind: impl Fn(&mut Fault) -> Option<(&mut u32, T)>) -> Option<T> {
         let met = self.0.iter_mut().filter(|active| name.ends_with(&active.ending));
         let (times, found) =
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_that_is_confined_strikes_no_other_file() {
+    fn confined_fault_affects_no_other_file() {
         let mut faults = Faults::default();
         faults.add(Fault::SyncFails { times: 1, dirty: Dirty::Dropped }, "-wal");
         assert_eq!(faults.sync_fails("data.db"), None);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn space_is_given_until_there_is_none() {
+    fn writes_succeed_until_the_disk_is_full() {
         let mut faults = Faults::default();
         assert_eq!(faults.take_space(1_000), 1_000);
         faults.add(Fault::Full { after: 10 }, "");

@@ -1,16 +1,16 @@
-//! The content of one file: what the running system sees, what is durable, and the changes between the two.
+//! The content of one file: what the running system sees, what is durable, and the changes in between.
 
 use crate::random::Random;
 use crate::writeback::Writeback;
 
-/// A file's content, twice.
+/// The content of a file, visible and durable.
 #[derive(Debug, Default)]
 pub(crate) struct Content {
     live: Vec<u8>,
     durable: Vec<u8>,
-    /// What was done since the last sync, in its order.
+    /// Changes since the last sync, in order.
     unsynced: Vec<Change>,
-    /// How many changes there ever were; numbers them.
+    /// Number of changes so far; numbers them.
     changes: u64,
 }
 
@@ -26,7 +26,7 @@ enum What {
     Resize(usize),
 }
 
-/// What a cut took of the pieces that it could have taken.
+/// The pieces that a cut has lost, of those that it could have lost.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Toll {
     pub(crate) forgotten: u64,
@@ -36,7 +36,7 @@ pub(crate) struct Toll {
 // === impl Content ===
 
 impl Content {
-    /// Content that is durable already.
+    /// Content that is durable from the start.
     pub(crate) fn durable(bytes: Vec<u8>) -> Self {
         Self { live: bytes.clone(), durable: bytes, ..Self::default() }
     }
@@ -62,7 +62,7 @@ impl Content {
         }
     }
 
-    /// The number of the newest change: what a sync that begins now has to make durable.
+    /// The number of the newest change: a sync that begins now must make it durable.
     pub(crate) fn newest(&self) -> u64 {
         self.changes
     }
@@ -74,20 +74,20 @@ impl Content {
         }
     }
 
-    /// Forgets that there is anything to write, as a system does whose write-back failed: it is seen until the power
-    /// goes, and no later sync writes it.
+    /// Drops the pending changes, like a system whose write-back failed: they are visible until the power
+    /// fails, and no later sync writes them.
     pub(crate) fn drop_dirty(&mut self, newest: u64) {
         drop(self.take(newest));
     }
 
-    /// Changes both images, behind the back of the system.
+    /// Changes both images, unnoticed by the system.
     pub(crate) fn damage(&mut self, damage: impl Fn(&mut Vec<u8>)) {
         self.sync(self.changes);
         damage(&mut self.live);
         self.durable.clone_from(&self.live);
     }
 
-    /// What is there after a power cut.
+    /// Applies a power failure.
     pub(crate) fn after_cut(&self, sector: usize, random: &mut Random, toll: &mut Toll) -> Vec<u8> {
         let writeback = Writeback::choose(self.unsynced.len(), random);
         let sizes = writeback.sizes(self.unsynced.len(), random);
@@ -140,7 +140,7 @@ impl What {
     }
 }
 
-/// Writes into an image, which grows by zeros where it is too short.
+/// Writes into an image, which grows by zeros if it is too short.
 fn put(image: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
     let end = offset + bytes.len();
     if image.len() < end {
@@ -149,7 +149,7 @@ fn put(image: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
     image[offset..end].copy_from_slice(bytes);
 }
 
-/// A write cut at the bounds of the sectors, each piece with its offset.
+/// A write split at sector bounds, each piece with its offset.
 fn pieces(offset: usize, bytes: &[u8], sector: usize) -> impl Iterator<Item = (usize, &[u8])> {
     let mut at = offset;
     std::iter::from_fn(move || {
@@ -167,14 +167,14 @@ mod tests {
     const SECTOR: usize = 4;
 
     #[test]
-    fn a_write_is_torn_at_the_bounds_of_sectors_alone() {
+    fn writes_are_torn_at_sector_bounds_only() {
         let torn: Vec<_> = pieces(3, b"abcdefg", SECTOR).collect();
         assert_eq!(torn, [(3, &b"a"[..]), (4, b"bcde"), (8, b"fg")]);
         assert_eq!(pieces(3, b"", SECTOR).count(), 0);
     }
 
     #[test]
-    fn what_was_synced_is_there_after_every_cut() {
+    fn synced_data_survives_every_cut() {
         for seed in 0..200 {
             let mut content = Content::default();
             content.write(0, b"kept forever!");
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_covers_what_was_written_before_it_began() {
+    fn sync_covers_what_was_written_before_it_began() {
         let mut content = Content::default();
         content.write(0, b"before");
         let newest = content.newest();
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_failed_sync_dropped_no_later_sync_brings_back() {
+    fn data_dropped_by_failed_sync_stays_lost() {
         let mut content = Content::durable(b"old".to_vec());
         content.write(0, b"new");
         content.drop_dirty(content.newest());
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_takes_the_same() {
+    fn same_seed_loses_the_same_writes() {
         let mut content = Content::default();
         (0..50).for_each(|n| content.write(n * 3, b"abcdef"));
         let cut = |seed| content.after_cut(SECTOR, &mut Random::new(seed), &mut Toll::default());

@@ -1,5 +1,5 @@
-//! The disk as Linux sees it. Nothing is decided here: each request is passed on to the image, each refusal becomes an
-//! error number.
+//! The FUSE interface of the disk. Decides nothing: each request is passed to the image, each refusal becomes
+//! an error number.
 
 use std::ffi::OsStr;
 use std::io;
@@ -20,14 +20,14 @@ use crate::image::{Image, Kind, Owner, Refusal};
 use crate::power::Power;
 use crate::{DiskOperation, MountError};
 
-/// How many requests may wait at the same time, for a slow sync or a disk that stands still, before others have to.
+/// Maximum number of requests that wait for a slow sync or a frozen disk.
 const THREADS: usize = 8;
-/// How long the kernel may rely on what it was told: not at all, since a cut changes everything.
+/// How long the kernel may cache attributes: not at all, because a cut changes everything.
 const TTL: Duration = Duration::ZERO;
-/// A close asks nothing of the disk, so that killed processes can close their files on a frozen disk.
+/// A close does not access the disk, so that killed processes can close their files on a frozen disk.
 const OPENED: FopenFlags = FopenFlags::FOPEN_NOFLUSH;
 const BLOCK: u32 = 4_096;
-/// What an undamaged disk says that it has room for: 4 GiB.
+/// The free space that an undamaged disk reports: 4 GiB.
 const CAPACITY: u64 = 4 << 30;
 
 #[derive(Debug)]
@@ -62,8 +62,8 @@ pub(crate) fn owner(folder: &Path) -> io::Result<Owner> {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // Detached first, which works even with open files; dropping the session is the way of those who may
-        // not do that.
+        // Detached first, which works even with open files; dropping the session is for users who may not do
+        // that.
         let detached = rustix::mount::unmount(&self.folder, rustix::mount::UnmountFlags::DETACH);
         drop(self.session.take());
         if let Err(error) = detached {
@@ -72,7 +72,7 @@ impl Drop for Mounted {
     }
 }
 
-/// Says that a folder is still mounted, if it is.
+/// Warns if a folder is still mounted.
 fn tell_of_leftover(folder: &Path, error: &io::Error) {
     use io::Write;
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
@@ -129,7 +129,7 @@ impl Requests {
         answer(self.0.change(|image| image.remove(parent.0, name)), reply);
     }
 
-    /// What is written while a sync goes on is not part of it.
+    /// Writes during a sync are not part of it.
     fn sync(&self, node: Node) -> Result<(), Refusal> {
         let (newest, takes) = self
             .0
@@ -272,7 +272,7 @@ impl Filesystem for Requests {
         }
     }
 
-    /// From kernels that do not know that they need not ask.
+    /// Sent by kernels that do not know that they need not ask.
     fn flush(&self, _req: &Request, _ino: INodeNo, _fh: FileHandle, _owner: LockOwner, reply: ReplyEmpty) {
         reply.ok();
     }

@@ -1,4 +1,4 @@
-//! Everything on the disk, as the running system sees it and as a power cut would leave it.
+//! The whole disk, as the running system sees it and as a power cut would leave it.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -10,10 +10,10 @@ use crate::file::{Content, Toll};
 use crate::random::Random;
 use crate::{Counts, Options, Syncs};
 
-/// The folder that everything is in.
+/// The root folder.
 pub(crate) const ROOT: Node = 1;
 
-/// The disk. Nodes of different lives of the disk differ, so that no cache serves what a power cut dropped.
+/// The disk. Node numbers change with each power cut, so that no cache serves dropped content.
 #[derive(Debug)]
 pub(crate) struct Image {
     options: Options,
@@ -28,9 +28,9 @@ pub(crate) struct Image {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) kind: Kind,
-    /// Permissions and owner; these are kept by every cut.
+    /// Permissions and owner, which every cut preserves.
     pub(crate) owner: Owner,
-    /// What it was last called, for faults that are confined to some files.
+    /// Its last name, for faults that are confined to some files.
     name: String,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Owner {
     pub(crate) gid: u32,
 }
 
-/// Why the disk does not do what it was asked for.
+/// Why an operation failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     NotFound,
@@ -74,7 +74,7 @@ impl Image {
     }
 
     pub(crate) fn entry(&self, node: Node) -> Result<&Entry, Refusal> {
-        // A node that is not there belongs to a life before the last cut.
+        // An unknown node is from before the last cut.
         self.nodes.get(&node).ok_or(Refusal::Broken)
     }
 
@@ -82,7 +82,7 @@ impl Image {
         self.nodes.get_mut(&node).ok_or(Refusal::Broken)
     }
 
-    /// Whether the name of a file ends so.
+    /// Whether the name of a file has this suffix.
     pub(crate) fn is_called(&self, node: Node, ending: &str) -> bool {
         self.entry(node).is_ok_and(|entry| entry.name.ends_with(ending))
     }
@@ -119,7 +119,7 @@ impl Image {
         Ok(node)
     }
 
-    /// Removes a name. What it stood for stays for those who have it open.
+    /// Removes a name. Processes that have the file open keep it.
     pub(crate) fn remove(&mut self, folder: Node, name: &OsStr) -> Result<(), Refusal> {
         let node = self.look_up(folder, name)?;
         if self.names.of(node).next().is_some() {
@@ -149,7 +149,7 @@ impl Image {
         Ok(entry.content()?.read(offset, size))
     }
 
-    /// Writes what there is room for: how much that is.
+    /// Writes as much as there is space for. Returns how much that is.
     pub(crate) fn write(&mut self, node: Node, offset: usize, bytes: &[u8]) -> Result<usize, Refusal> {
         let entry = self.nodes.get_mut(&node).ok_or(Refusal::Broken)?;
         if self.faults.write_fails(&entry.name) {
@@ -178,7 +178,7 @@ impl Image {
         Ok(())
     }
 
-    /// What a sync that begins now has to make durable.
+    /// What a sync that begins now must make durable.
     pub(crate) fn newest(&self, node: Node) -> Result<u64, Refusal> {
         Ok(self.entry(node)?.content()?.newest())
     }
@@ -212,7 +212,7 @@ impl Image {
         Ok(())
     }
 
-    /// Changes a file behind the back of the system, durably.
+    /// Changes a file durably, unnoticed by the system.
     pub(crate) fn damage(&mut self, path: &Path, damage: impl Fn(&mut Vec<u8>)) -> Result<(), Refusal> {
         let node = self.walk(path)?;
         self.entry_mut(node)?.content_mut()?.damage(damage);
@@ -228,7 +228,7 @@ impl Image {
         path.iter().try_fold(ROOT, |folder, name| self.look_up(folder, name))
     }
 
-    /// The power goes, and comes back.
+    /// The power fails and returns.
     pub(crate) fn cut(&mut self, seed: u64) -> Toll {
         let mut random = Random::new(seed);
         let mut toll = Toll::default();

@@ -1,19 +1,21 @@
-//! A file system whose power can be cut: it forgets what was not synced, and fails on demand. For tests.
+//! A file system for tests that simulates power failures and disk faults: a power cut drops unsynced data.
 //!
-//! It is mounted by FUSE, so that any program can keep its files there, and keeps them in memory, twice: as the running
-//! system sees them, and as they are durable. A sync of a file makes its content and size durable, a sync of a folder
-//! the names in it. [`Disk::cut`] goes back to what is durable, and chooses by a seed what else had reached the platter:
-//! nothing, the first of the changes, or any sectors of any of them, torn and in any order.
+//! It is mounted by FUSE, so that any program can store files there, and keeps them in memory, twice: as the
+//! running system sees them, and as they are durable. A sync of a file makes its content and size durable, a
+//! sync of a folder the names in it. [`Disk::cut`] restores the durable state, and selects by a seed what
+//! else had reached the disk: nothing, the first changes, or any sectors of any of them, torn and in any
+//! order.
 //!
-//! Kept apart from cuts: permissions and owners, which are durable at once, and times, of which there are none.
+//! Not affected by cuts: permissions and owners, which are durable at once, and times, which are not stored.
 //!
-//! The kernel keeps locks (`fcntl`, `flock`) and memory maps by itself: nothing is opened for direct I/O. It writes a
-//! mapped page back whenever it likes, which is when the disk hears of it.
+//! The kernel implements locks (`fcntl`, `flock`) and memory maps itself: no file is opened for direct I/O.
+//! It writes a mapped page back at any time, which is when the disk receives it.
 //!
-//! The process that mounts the disk answers for it. It may read and write files there, but must not map them to memory,
-//! as SQLite does, nor end with one open: it would wait for itself. What is tested runs in a process of its own.
+//! The process that mounts the disk serves it. It may read and write files there, but must not map them to
+//! memory, as SQLite does, nor exit with an open file: it would deadlock. So the tested program runs in its
+//! own process.
 //!
-//! Mounting takes Linux, `/dev/fuse`, and either root or the program `fusermount3`.
+//! Mounting requires Linux, `/dev/fuse`, and either root or the program `fusermount3`.
 
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
@@ -41,7 +43,7 @@ use image::{Image, Refusal};
 use power::Power;
 pub use random::Random;
 
-/// If this variable is set, [`Disk::mount_or_skip`] panics where no disk can be mounted.
+/// If this variable is set, [`Disk::mount_or_skip`] panics if no disk can be mounted.
 pub const REQUIRED: &str = "TICKETING_DISK_REQUIRED";
 
 /// A mounted disk; unmounted when dropped.
@@ -55,7 +57,7 @@ pub struct Disk {
 /// How the disk behaves.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// How many bytes reach the platter together or not at all; at least 1.
+    /// Sector size: bytes that become durable together or not at all; at least 1.
     pub sector: usize,
     pub syncs: Syncs,
 }
@@ -63,9 +65,9 @@ pub struct Options {
 /// Which names a sync of a file makes durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Syncs {
-    /// None: only a sync of the folder does. All that POSIX promises.
+    /// None: only a sync of the folder does. POSIX promises no more.
     WithoutNames,
-    /// Those of the whole disk, as file systems with one journal do in practice.
+    /// Those of the whole disk, as journaling file systems do in practice.
     WithTheNames,
 }
 
@@ -76,16 +78,16 @@ pub enum DiskOperation {
     Sync,
 }
 
-/// What the disk did since it was mounted.
+/// Statistics since the disk was mounted.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     pub writes: u64,
-    /// Syncs of files and of folders, failed ones too.
+    /// Syncs of files and of folders, including failed ones.
     pub syncs: u64,
     pub cuts: u64,
-    /// Pieces of writes, a sector each at most, that were not synced and that a cut took.
+    /// Unsynced pieces of writes, at most a sector each, that a cut dropped.
     pub sectors_forgotten: u64,
-    /// Those that were not synced either, but had arrived.
+    /// Unsynced pieces that had reached the disk.
     pub sectors_spared: u64,
 }
 
@@ -103,7 +105,7 @@ pub enum MountError {
 // === impl Disk ===
 
 impl Disk {
-    /// Mounts an empty disk on a folder that exists.
+    /// Mounts an empty disk on an existing folder.
     ///
     /// # Errors
     /// What is missing on this machine.
@@ -115,8 +117,8 @@ impl Disk {
         Ok(Self { folder: folder.to_owned(), power, _mounted: mounted })
     }
 
-    /// Mounts a disk for a test. Where that is not possible, a line says so that no test runner hides, and the test can
-    /// show nothing: `None`.
+    /// Mounts a disk for a test. If that is impossible, prints a line that no test runner hides, and returns
+    /// `None`.
     ///
     /// # Panics
     /// If [`REQUIRED`] is set and no disk can be mounted.
@@ -128,7 +130,7 @@ impl Disk {
             Err(error) if std::env::var_os(REQUIRED).is_some() => panic!("{REQUIRED} is set, but {error}"),
             Err(error) => {
                 let test = std::thread::current().name().unwrap_or("a test").to_owned();
-                // Not by `eprintln!`, which is kept back while a test passes.
+                // Not by `eprintln!`, whose output is captured while a test passes.
                 let line = format!("\nNOT TESTED: {test}: {error}\n");
                 let _ = io::stderr().write_all(line.as_bytes());
                 None
@@ -142,47 +144,46 @@ impl Disk {
         &self.folder
     }
 
-    /// Cuts the power and gives it back: what was not synced is gone, but for what the seed spares. Who had files open
-    /// gets errors from now on. Programs that used the disk should be dead by now, or be about to die (`SIGKILL` was
-    /// sent): with the power, they went too.
+    /// Cuts the power and restores it: unsynced data is lost, except what the seed spares. Open files return
+    /// errors from now on. Programs that used the disk should be dead by now, or about to die (`SIGKILL` was
+    /// sent): a power failure ends them too.
     pub fn cut(&self, seed: u64) {
         self.power.cut(seed);
     }
 
-    /// After so many more changes (writes, changes of size, syncs, changes of names) the disk freezes: no one who
-    /// asks it anything gets an answer until it is cut or goes on. The calling process must not ask either.
+    /// After this many more changes (writes, changes of size, syncs, changes of names) the disk freezes:
+    /// operations block until it is cut or resumed. The calling process must not access it either.
     pub fn stand_still_after(&self, changes: u64) {
         self.power.stand_still_after(changes);
     }
 
-    /// At the next such operation to a file whose name ends so, and before it is done, the disk stands still: until it is cut, or
-    /// goes on.
+    /// Freezes before the next such operation on a file with this suffix, until the disk is cut or resumed.
     pub fn stand_still_at(&self, operation: DiskOperation, ending: &str) {
         self.power.stand_still_at(operation, ending);
     }
 
-    /// Ends a standstill as if it had not been, or calls it off: what waits is done now.
+    /// Ends or cancels a freeze: blocked operations complete.
     pub fn go_on(&self) {
         self.power.go_on();
     }
 
-    /// Waits until the disk stands still, at most so long: whether it does.
+    /// Waits at most this long until the disk is frozen. Returns whether it is.
     #[must_use]
     pub fn wait_until_still(&self, patience: Duration) -> bool {
         self.power.wait_until_still(patience)
     }
 
-    /// Breaks something, beside what is broken already.
+    /// Adds a fault.
     pub fn fail(&self, fault: Fault) {
         self.fail_only("", fault);
     }
 
-    /// Breaks something for files whose name ends like this. Space and the time of a sync are the whole disk's.
+    /// Adds a fault for files with this suffix. Space and sync duration always apply to the whole disk.
     pub fn fail_only(&self, ending: &str, fault: Fault) {
         self.power.quietly(|image| image.faults.add(fault, ending));
     }
 
-    /// Mends everything.
+    /// Removes all faults.
     pub fn heal(&self) {
         self.power.quietly(|image| image.faults.heal());
     }
@@ -199,7 +200,7 @@ impl Disk {
         self.damage(path, |bytes| bytes[offset] ^= 1)
     }
 
-    /// Cuts a file short, durably, or makes it longer by zeros. No program may have it open.
+    /// Truncates a file durably, or extends it by zeros. No program may have it open.
     ///
     /// # Errors
     /// If there is no such file.
@@ -207,7 +208,7 @@ impl Disk {
         self.damage(path, |bytes| bytes.resize(len, 0))
     }
 
-    /// What it did until now.
+    /// The statistics so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.power.quietly(|image| image.counts)

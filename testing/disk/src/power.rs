@@ -1,4 +1,4 @@
-//! Whether the disk has power, and who waits for it.
+//! Power state of the disk, and operations that wait for it.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,23 +7,23 @@ use crate::DiskOperation;
 use crate::directory_entries::Node;
 use crate::image::{Image, Refusal};
 
-/// The disk as its users share it.
+/// The disk, shared by its users.
 #[derive(Debug)]
 pub(crate) struct Power {
     state: Mutex<State>,
-    /// The disk stands still, or does no longer.
+    /// The disk was frozen, or resumed.
     turned: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
     image: Image,
-    /// After how many more changes it stands still.
+    /// Number of further changes until it freezes.
     changes_left: Option<u64>,
-    /// At which operation it stands still, to a file whose name ends so.
+    /// The operation at which it freezes, on a file with this suffix.
     trap: Option<(DiskOperation, String)>,
     still: bool,
-    /// How often the power was cut: who began to wait in another life gets an error.
+    /// Number of power cuts: an operation that began before the last one fails.
     life: u64,
 }
 
@@ -35,12 +35,12 @@ impl Power {
         Self { state: Mutex::new(state), turned: Condvar::new() }
     }
 
-    /// Asks the disk.
+    /// Reads from the disk.
     pub(crate) fn ask<T>(&self, ask: impl FnOnce(&mut Image) -> Result<T, Refusal>) -> Result<T, Refusal> {
         ask(&mut self.powered(self.lock())?.image)
     }
 
-    /// Changes something on the disk, unless it stands still from this change on.
+    /// Changes the disk, unless it freezes at this change.
     pub(crate) fn change<T>(
         &self,
         change: impl FnOnce(&mut Image) -> Result<T, Refusal>,
@@ -57,7 +57,7 @@ impl Power {
         change(&mut self.powered(state)?.image)
     }
 
-    /// Changes a file, unless the disk stands still at this very operation.
+    /// Changes a file, unless the disk freezes at this operation.
     pub(crate) fn touch<T>(
         &self,
         operation: DiskOperation,
@@ -68,7 +68,7 @@ impl Power {
         self.change(change)
     }
 
-    /// Looks at the disk, or turns its screws, with power or without.
+    /// Inspects or configures the disk, frozen or not.
     pub(crate) fn quietly<T>(&self, look: impl FnOnce(&mut Image) -> T) -> T {
         look(&mut self.lock().image)
     }
@@ -129,7 +129,7 @@ impl Power {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits while the disk stands still.
+    /// Waits while the disk is frozen.
     fn powered<'a>(&self, state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>, Refusal> {
         let life = state.life;
         let state = self.turned.wait_while(state, |state| state.still && state.life == life);

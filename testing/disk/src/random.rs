@@ -1,6 +1,6 @@
-//! Numbers that depend on their seed alone, so that a cut can be repeated.
+//! Deterministic random numbers, so that a cut can be repeated.
 
-/// SplitMix64: plenty for choosing when the power goes and what that takes.
+/// SplitMix64: sufficient for choosing when to cut the power and what is lost.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
@@ -12,7 +12,7 @@ impl Random {
         Self(seed)
     }
 
-    /// The next one of all of them.
+    /// The next number.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -27,7 +27,7 @@ impl Random {
         usize::try_from(self.next_u64() % bound).unwrap_or_default()
     }
 
-    /// Whether something of so many percent happens.
+    /// True with this probability in percent.
     pub fn percent(&mut self, chance: u8) -> bool {
         self.next_u64() % 100 < u64::from(chance)
     }

@@ -1,23 +1,24 @@
 //! Which unsynced changes are durable when the power fails.
 //!
-//! A system writes back whenever it likes: nothing yet, everything up to a moment, or anything in any order.
+//! A system writes back at any time: nothing yet, everything up to a moment, or anything in any order.
 
 use crate::random::Random;
 
-/// How the changes of one file, or of all names, met the cut.
+/// How a cut applies to the changes of one file, or of all names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writeback {
     Nothing,
-    /// So many of the first changes, and none of the later ones.
+    /// Keeps the first changes, this many.
     First(usize),
-    /// Each piece by itself, with a chance in percent: later ones without earlier ones, and halves of one change.
+    /// Decides each piece separately, with a chance in percent: later ones may survive without earlier ones,
+    /// or half of a change.
     Pieces(u8),
 }
 
 // === impl Writeback ===
 
 impl Writeback {
-    /// One way out of all of them, for so many changes.
+    /// A random choice of these, for a number of changes.
     pub(crate) fn choose(changes: usize, random: &mut Random) -> Self {
         match random.below(4) {
             0 => Self::Nothing,
@@ -26,7 +27,7 @@ impl Writeback {
         }
     }
 
-    /// Whether one piece of the change at this place arrived.
+    /// Whether a piece of the change with this index survives.
     pub(crate) fn arrived(self, index: usize, random: &mut Random) -> bool {
         match self {
             Self::Nothing => false,
@@ -35,7 +36,7 @@ impl Writeback {
         }
     }
 
-    /// How many of the changes of a size arrived. A file system keeps a journal of these: they arrive in their order.
+    /// How many size changes survive. A file system journals them, so they survive in order.
     pub(crate) fn sizes(self, changes: usize, random: &mut Random) -> usize {
         match self {
             Self::Nothing => 0,

@@ -1,4 +1,4 @@
-//! The disk as programs use it: mounted. Where that is not possible, each test says so in a line of its own.
+//! The mounted disk, as programs use it. If mounting is impossible, each test prints a line of its own.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -72,7 +72,7 @@ fn synced_data_survives_a_hundred_power_cuts() {
 }
 
 #[test]
-fn a_name_vanishes_unless_its_folder_was_synced() {
+fn name_is_lost_unless_folder_was_synced() {
     let Some(bench) = Bench::mount() else { return };
     let mut vanished = 0;
     for seed in 0..40 {
@@ -87,7 +87,7 @@ fn a_name_vanishes_unless_its_folder_was_synced() {
 }
 
 #[test]
-fn a_journal_keeps_the_name_of_a_synced_file() {
+fn journal_keeps_the_name_of_a_synced_file() {
     let options = Options { syncs: Syncs::WithTheNames, ..Options::default() };
     let Some(bench) = Bench::mount_with(options) else { return };
     for seed in 0..40 {
@@ -99,7 +99,7 @@ fn a_journal_keeps_the_name_of_a_synced_file() {
 }
 
 #[test]
-fn a_folder_whose_name_was_not_synced_takes_along_what_is_in_it() {
+fn unsynced_folder_loses_its_content() {
     let Some(bench) = Bench::mount() else { return };
     let mut vanished = 0;
     for seed in 0..40 {
@@ -115,7 +115,7 @@ fn a_folder_whose_name_was_not_synced_takes_along_what_is_in_it() {
 }
 
 #[test]
-fn a_file_replaced_by_renaming_is_the_old_one_or_the_new_one() {
+fn rename_leaves_old_or_new_file() {
     let Some(bench) = Bench::mount() else { return };
     for seed in 0..40 {
         bench.keep("file", b"old");
@@ -130,7 +130,7 @@ fn a_file_replaced_by_renaming_is_the_old_one_or_the_new_one() {
 }
 
 #[test]
-fn folders_list_what_was_made_and_not_what_was_removed() {
+fn folders_list_created_but_not_removed_names() {
     let Some(bench) = Bench::mount() else { return };
     (0..300).for_each(|n| fs::write(bench.path(&format!("{n}")), "x").unwrap());
     fs::create_dir(bench.path("folder")).unwrap();
@@ -188,7 +188,7 @@ fn full_disk_writes_what_fits_and_recovers() {
 }
 
 #[test]
-fn a_failed_sync_keeps_the_bytes_for_the_next_or_drops_them() {
+fn failed_sync_keeps_or_drops_the_bytes() {
     let Some(bench) = Bench::mount() else { return };
     for (dirty, survives) in [(Dirty::Kept, true), (Dirty::Dropped, false)] {
         bench.keep("file", b"old");
@@ -247,7 +247,7 @@ fn slow_sync_excludes_later_writes() {
 }
 
 #[test]
-fn a_flipped_bit_and_a_lost_tail_are_there_to_stay() {
+fn flipped_bit_and_lost_tail_persist() {
     let Some(bench) = Bench::mount() else { return };
     bench.keep("file", b"abcd");
     bench.disk.flip(Path::new("file"), 1).unwrap();

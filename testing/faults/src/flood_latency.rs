@@ -1,4 +1,4 @@
-//! What floods do to an honest caller: the time of its calls alone, and beside each flood.
+//! Effect of floods on an honest caller: the latency of its calls alone, and during each flood.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,25 +11,26 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Frames of one connection, unless it is closed before.
+/// Frames per connection, unless it is closed before.
 const MAX_FRAMES: u32 = 20_000;
-/// How many times longer an honest caller's p99 may become.
+/// Maximum factor by which an honest caller's p99 may grow.
 const SLOWDOWN: f64 = 2.0;
-/// How much larger the memory may become.
+/// Maximum growth of the memory.
 const GROWTH: u64 = 32 * 1_024 * 1_024;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Seconds of calls beside each flood; half of it alone before, and half beside a flood of another server.
+    /// Seconds of calls during each flood; half of it alone before, and half during a flood of another
+    /// server.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
 }
 
-/// How long calls took.
+/// Latencies of calls.
 #[derive(Default)]
 struct Times(Vec<Duration>);
 
-/// A peer that floods, and comes back at once when it is cut off.
+/// A peer that floods, and reconnects at once when it is cut off.
 struct Attack {
     stop: Arc<AtomicBool>,
     connections: JoinHandle<u64>,
@@ -42,7 +43,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     calls(&mut world, "warm", time / 5).await;
     let memory = world.server.memory();
     let (mut alone, mut beside, mut floods) = (Times::default(), Times::default(), vec![]);
-    // By turns, since a machine is not equally fast all the time.
+    // Alternating, because a machine is not equally fast all the time.
     for kind in Flood::ALL {
         alone.0.extend(calls(&mut world, &format!("alone-{kind:?}"), time / 2).await.0);
         let attack = Attack::on(&elsewhere, kind);
@@ -71,8 +72,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-/// An address at which every connection is closed at once: what a flood of it costs is the attacker's own work, which here
-/// is done on the same cores.
+/// An address that closes every connection at once: a flood of it costs only the attacker's own work, which
+/// here uses the same cores.
 async fn start_other_listener() -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();
@@ -84,7 +85,7 @@ async fn start_other_listener() -> Result<String> {
     Ok(address)
 }
 
-/// Pushes, one after the other.
+/// Sequential pushes.
 async fn calls(world: &mut World, name: &str, time: Duration) -> Times {
     let (begun, mut times) = (Instant::now(), vec![]);
     while begun.elapsed() < time {
@@ -112,7 +113,7 @@ impl Attack {
         Self { stop, connections }
     }
 
-    /// How many connections it took.
+    /// Number of connections it used.
     async fn end(self) -> Result<u64> {
         self.stop.store(true, Ordering::Relaxed);
         Ok(self.connections.await?)

@@ -1,119 +1,153 @@
-//! The test of the tests: without a guard, some cell of the matrix must fail.
+//! Mutation test of the matrix: without a guard, some cell must fail.
+//!
+//! A guard is removed from a copy of the sources (`ticketing-mutations`), and the cells are played on the server that is
+//! built from it, as a process.
 
-use anyhow::{Result, bail};
-use ticketing_failpoints::Guard;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use ticketing_mutations::{MUTATIONS, Mutation, build, find};
+use tokio::time::Instant;
 
 use crate::matrix::{self, Cell, Verdict};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only this guard.
-    #[arg(long)]
-    only: Option<String>,
-    /// Goes on after the first cell that fails, and tells how many do.
+    /// Only guards whose name contains this text.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Removes every so many-th guard alone: a slice. Which ones, `--turn` says.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    one_in: u64,
+    /// Which slice: as many turns in a row as there are slices remove every guard once.
+    #[arg(long, default_value_t = 0)]
+    turn: u64,
+    /// Continues after the first cell that fails, and counts all of them.
     #[arg(long)]
     all: bool,
-}
-
-/// How it is seen that a guard is missing.
-#[derive(Debug, Clone, Copy)]
-struct Removal {
-    guard: Guard,
-    /// Another guard that keeps the promise by itself, and is taken away together with it.
-    covered_by: Option<Guard>,
-    /// The cells that are there to see it: all whose name contains the text.
-    witnesses: &'static str,
+    /// Lists the guards, and removes none.
+    #[arg(long)]
+    list: bool,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
-    let wanted = |guard: &Guard| arguments.only.as_deref().is_none_or(|only| guard.name().contains(only));
-    let (mut seen, mut together, mut unseen) = (0, 0, vec![]);
-    for trial in Guard::ALL.into_iter().filter(wanted).map(Removal::of) {
-        if trial.is_seen(arguments.all).await {
-            seen += 1;
-            together += usize::from(trial.covered_by.is_some());
-        } else {
-            unseen.push(trial.guard.name());
+    let Arguments { one_in, turn, .. } = arguments;
+    let is_wanted = |(number, mutation): &(u64, &Mutation)| {
+        mutation.name.contains(&arguments.only) && number % one_in == turn % one_in
+    };
+    let wanted: Vec<_> = (0..).zip(MUTATIONS).filter(is_wanted).map(|(_, mutation)| mutation).collect();
+    if arguments.list {
+        list(&wanted);
+        return Ok(());
+    }
+    if wanted.is_empty() {
+        bail!("no guard has this name; --list lists them");
+    }
+    let began = Instant::now();
+    let (cells, mut unseen) = (matrix::cells(), vec![]);
+    for mutation in &wanted {
+        if !is_seen(mutation, &cells, arguments.all).await? {
+            unseen.push(mutation.name);
         }
     }
-    let of = seen + unseen.len();
+    let (seen, left_out) = (wanted.len() - unseen.len(), MUTATIONS.len() - wanted.len());
+    let together = wanted.iter().filter(|mutation| mutation.covered_by.is_some()).count();
+    let unasked =
+        if left_out > 0 { format!(", {left_out} left out by --only or --one-in") } else { String::new() };
     println!(
-        "guards: {seen} of {of} are seen to be missing, {together} of them together with the one that covers them"
+        "guards: {seen} of {} removals are caught, {together} of them together with the guard that covers \
+         them{unasked}; {:.0?}",
+        wanted.len(),
+        began.elapsed()
     );
-    match unseen.is_empty() {
-        true if seen == 0 => bail!("no guard is called so"),
-        true => Ok(()),
-        false => bail!("no cell fails without {}", unseen.join(", ")),
-    }
+    if unseen.is_empty() { Ok(()) } else { bail!("no cell fails without {}", unseen.join(", ")) }
 }
 
-// === impl Removal ===
+/// The server without the guard whose name contains `name`.
+pub(crate) fn program_without(name: &str) -> Result<PathBuf> {
+    let mutation = find(name).with_context(|| format!("no guard is called {name}"))?;
+    tokio::task::block_in_place(|| build(&[mutation]))
+}
 
-impl Removal {
-    /// What `testing/model` has shown to be covered is taken away with what covers it.
-    fn of(guard: Guard) -> Self {
-        let (witnesses, covered_by) = match guard {
-            Guard::Intent => ("kill -9 / sent and waiting", None),
-            Guard::LookUp => ("504 after applying", None),
-            Guard::IndexBound => ("index lag: within the bound", None),
-            Guard::InFlightBound => ("applied late", None),
-            Guard::SecondAnswer => ("index lag: canary not visible yet", None),
-            Guard::SendDeadline => ("paused worker / failpoint-intent-committed", None),
-            Guard::Epoch => ("stale claim settles", None),
-            Guard::LeaseTerm => ("refusal, recorded within the lease", Some(Guard::Epoch)),
-            Guard::LateSuccess => ("late success, cancelled", None),
-            Guard::LookUpEpoch => ("empty answer, recorded in the next reconciliation", Some(Guard::AskedAt)),
-            Guard::AskedAt => ("empty answer, recorded after the bound", None),
-            Guard::WitnessAge => ("canary, created before the send was over", None),
-            Guard::SearchEvidence => ("evidence / ", None),
-            Guard::MarkerCheck => ("look-up returns foreign rows", None),
-            Guard::Synchronous => ("power cut", None),
-            Guard::StoreLock => ("second server", None),
-            Guard::NoRedirects => ("redirect", None),
-            Guard::Suspicion => ("older copy, ", None),
-            Guard::LoginStop => ("and many pushes", None),
-            Guard::LockOut => ("many pushes at once", None),
-        };
-        Self { guard, covered_by, witnesses }
+fn list(wanted: &[&Mutation]) {
+    for Mutation { name, prevents, cells, covered_by, .. } in wanted {
+        let cover = covered_by.map(|cover| format!(", removed together with {cover}")).unwrap_or_default();
+        println!("{name} (cells: \"{cells}\"{cover}): {prevents}");
     }
+    println!("guards: {} of {}", wanted.len(), MUTATIONS.len());
+}
 
-    /// Whether some cell fails without the guard and what covers it, and passes if one of them is there.
-    async fn is_seen(self, all: bool) -> bool {
-        let removed: Vec<_> = self.covered_by.into_iter().chain([self.guard]).collect();
-        let cells = matrix::cells().into_iter().filter(|cell| cell.to_string().contains(self.witnesses));
-        let (mut played, mut caught) = (0, vec![]);
-        for cell in cells {
-            let why = match cell.play(&removed).await {
-                Verdict::DoesNotApply { .. } => continue,
-                Verdict::Passed { .. } => None,
-                Verdict::Failed { why } => Some(why),
-            };
-            played += 1;
-            // What fails all the same has nothing to say about them.
-            if let Some(why) = why
-                && passes_with_each(&cell, &removed).await
-            {
-                caught.push(format!("{cell}: {}", why.lines().next().unwrap_or_default()));
-                if !all {
-                    break;
-                }
+fn cells_of<'a>(mutation: &'a Mutation, cells: &'a [Cell]) -> impl Iterator<Item = &'a Cell> {
+    cells.iter().filter(|cell| cell.to_string().contains(mutation.cells))
+}
+
+/// Whether some cell fails without the guard and what covers it, and passes if one of them is there.
+async fn is_seen(mutation: &'static Mutation, cells: &[Cell], all: bool) -> Result<bool> {
+    let removed = mutation.with_cover();
+    let began = Instant::now();
+    let program = tokio::task::block_in_place(|| build(&removed))?;
+    let mut building = began.elapsed();
+    let (mut played, mut caught, mut others) = (0, vec![], None);
+    for cell in cells_of(mutation, cells) {
+        let why = match cell.play(Some(&program)).await {
+            Verdict::DoesNotApply { .. } => continue,
+            Verdict::Passed { .. } => None,
+            Verdict::Failed { why } => Some(why),
+        };
+        played += 1;
+        let Some(why) = why else { continue };
+        if others.is_none() {
+            let began = Instant::now();
+            others = Some(tokio::task::block_in_place(|| with_each(&removed))?);
+            building += began.elapsed();
+        }
+        // A cell that fails with the guard too shows nothing about it.
+        if passes_on_each(cell, others.as_deref().unwrap_or_default()).await {
+            caught.push(format!("{cell}: {}", why.lines().next().unwrap_or_default()));
+            if !all {
+                break;
             }
         }
-        let together = self.covered_by.map(|cover| format!(", removed together with {}", cover.name()));
-        let (name, together) = (self.guard.name(), together.unwrap_or_default());
-        println!("{name}{together}: {} of {played} cells fail", caught.len());
-        caught.iter().for_each(|line| println!("    {line}"));
-        !caught.is_empty()
     }
+    let names: Vec<_> = removed.iter().map(|mutation| mutation.name).collect();
+    println!(
+        "{}: {} of {played} cells fail; built in {building:.0?}, all in {:.0?}",
+        names.join(" and "),
+        caught.len(),
+        began.elapsed()
+    );
+    caught.iter().for_each(|line| println!("    {line}"));
+    Ok(!caught.is_empty())
 }
 
-/// Whether the cell passes with any one of them enabled again.
-async fn passes_with_each(cell: &Cell, removed: &[Guard]) -> bool {
-    for back in removed {
-        let others: Vec<_> = removed.iter().copied().filter(|guard| guard != back).collect();
-        if !matches!(cell.play(&others).await, Verdict::Passed { .. }) {
+/// The servers that have one of the removed guards again, each; `None` is the unchanged server.
+fn with_each(removed: &[&'static Mutation]) -> Result<Vec<Option<PathBuf>>> {
+    let without_others = |back: &&'static Mutation| {
+        let others: Vec<_> = removed.iter().copied().filter(|other| other.name != back.name).collect();
+        if others.is_empty() { Ok(None) } else { build(&others).map(Some) }
+    };
+    removed.iter().map(without_others).collect()
+}
+
+async fn passes_on_each(cell: &Cell, programs: &[Option<PathBuf>]) -> bool {
+    for program in programs {
+        if !matches!(cell.play(program.as_deref()).await, Verdict::Passed { .. }) {
             return false;
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_of_each_guard_exist() {
+        let cells = matrix::cells();
+        for mutation in MUTATIONS {
+            let count = cells_of(mutation, &cells).filter(|cell| cell.why_not().is_none()).count();
+            assert!(count > 0, "{}: {}", mutation.name, mutation.cells);
+        }
+    }
 }

@@ -1,6 +1,6 @@
-//! `faults`: plays what may go wrong against the real server, and checks what it promises.
+//! `faults`: runs fault scenarios against the real server, and checks its promises.
 //!
-//! Every command prints its counts as its last line, and ends non-zero if a promise broke.
+//! Every command prints its counts as its last line, and exits non-zero if a promise broke.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to the terminal that started it")]
 #![allow(clippy::unwrap_used, reason = "a cell that cannot continue fails")]
@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Plays what may go wrong against the real server, and checks what it promises.
+/// Runs fault scenarios against the real server, and checks its promises.
 #[derive(Debug, Parser)]
 #[command(name = "faults")]
 struct Cli {
@@ -29,21 +29,21 @@ struct Cli {
 enum What {
     /// Explores the delivery protocol exhaustively, and without each of its guards.
     Model(model::Arguments),
-    /// Plays every fault at every point where it applies.
+    /// Runs every fault at every point where it applies.
     Matrix(matrix::Arguments),
-    /// Takes each guard away in turn, and shows which cells see it.
+    /// Removes each guard in turn, and shows which cells detect it.
     Guards(guards::Arguments),
-    /// Times an honest caller beside peers that send far too much.
+    /// Measures an honest caller's latency during floods.
     Flood(flood_latency::Arguments),
-    /// Cuts the power again and again, and looks for what was acknowledged.
+    /// Cuts the power repeatedly, and checks acknowledged writes.
     Power(power::Arguments),
-    /// Plays long histories under random faults, and holds them against the promises.
+    /// Runs long histories under random faults, and checks the promises.
     History(history::Arguments),
-    /// Plays every bug that was ever found again.
+    /// Replays every bug that was ever found.
     Bugs(bugs::Arguments),
 }
 
-/// How this program was called: what a broken promise is played again with.
+/// The command line of this program, for replay commands.
 fn command() -> &'static str {
     let is_fast =
         std::env::current_exe().is_ok_and(|exe| exe.parent().is_some_and(|folder| folder.ends_with("fast")));

@@ -1,4 +1,5 @@
-//! The driver of the gate: no instrumentation, the stable compiler, a bounded time, and the same inputs for the same seed.
+//! The driver of the gate: no instrumentation, the stable compiler, bounded time, and the same inputs for the
+//! same seed.
 
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
@@ -12,30 +13,30 @@ use anyhow::{Context, Result};
 use crate::Target;
 use crate::mutate::{Rng, mutate};
 
-/// An input that takes longer keeps a thread of the server for as long.
+/// An input that takes longer blocks a thread of the server for as long.
 const SLOW: Duration = Duration::from_secs(5);
-/// An input that takes so long will not come to an end.
+/// An input that takes this long counts as endless.
 const ENDLESS: Duration = Duration::from_secs(60);
-/// How many mutated inputs are kept to be mutated further.
+/// Maximum number of mutated inputs that are mutated further.
 const MAX_KEPT: usize = 256;
 
-/// For how long, and from where.
+/// Duration, and start.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     pub time: Duration,
-    /// The most inputs, so that a run is the same on every machine that has the time for them.
+    /// Maximum number of inputs, so that a run is the same on every fast enough machine.
     pub inputs: u64,
     pub seed: u64,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     pub inputs: u64,
     pub broken: Option<Broken>,
 }
 
-/// An input under which a promise does not hold.
+/// An input that breaks a promise.
 #[derive(Debug)]
 pub struct Broken {
     pub input: Vec<u8>,
@@ -77,7 +78,7 @@ pub fn run(target: &Target, plan: Plan) -> Result<Outcome> {
         if pool.len() < kept + MAX_KEPT {
             pool.push(input);
         } else if rng.one_in(4) {
-            // What strays far from its seed gives way, and the seeds stay.
+            // Inputs far from their seed are replaced, and the seeds stay.
             let at = kept + rng.below(MAX_KEPT);
             pool[at] = input;
         }
@@ -92,7 +93,7 @@ pub fn try_once(target: &Target, input: &[u8]) -> Option<Broken> {
     try_input(target, input, &Trying::default())
 }
 
-/// Keeps an input that broke a promise, and says where.
+/// Saves an input that broke a promise, and prints its path.
 ///
 /// # Errors
 /// If it cannot be written.
@@ -119,7 +120,7 @@ fn words(panic: &(dyn std::any::Any + Send)) -> String {
     text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
 }
 
-/// Ends the process where an input does not end by itself: no other thread can be stopped.
+/// Ends the process if an input does not end: no other thread can be stopped.
 #[allow(clippy::print_stderr, reason = "the process ends here")]
 fn watch(name: &'static str, trying: &Trying) {
     let trying = Arc::downgrade(trying);
@@ -150,7 +151,7 @@ fn save(name: &str, input: &[u8], folder: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// FNV-1a: only to tell names apart.
+/// FNV-1a: only to distinguish names.
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
     bytes
         .iter()
@@ -176,7 +177,7 @@ mod tests {
     };
 
     #[test]
-    fn mutation_finds_a_broken_promise_again_with_the_same_seed() {
+    fn same_seed_finds_the_broken_promise_again() {
         let plan = Plan { time: Duration::from_secs(30), inputs: u64::MAX, seed: 1 };
         let found = || run(&PLANTED, plan).unwrap();
         let (first, second) = (found(), found());
@@ -186,13 +187,13 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_so_many_inputs_is_no_longer() {
+    fn run_stops_after_number_of_inputs() {
         let plan = Plan { time: Duration::from_secs(30), inputs: 100, seed: 1 };
         assert_eq!(run(Target::find("retry-after").unwrap(), plan).unwrap().inputs, 100);
     }
 
     #[test]
-    fn a_promise_that_holds_is_tried_for_the_time_given() {
+    fn kept_promise_is_tried_until_the_time_limit() {
         let plan = Plan { time: Duration::from_millis(50), inputs: u64::MAX, seed: 1 };
         let outcome = run(Target::find("retry-after").unwrap(), plan).unwrap();
         assert!(outcome.broken.is_none() && outcome.inputs > 10, "{outcome:?}");

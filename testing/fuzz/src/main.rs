@@ -1,4 +1,4 @@
-//! `fuzz`: tries every target for some seconds, or one input on one target.
+//! `fuzz`: runs every target for some seconds, or one target with one input.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to the terminal that started it")]
 
@@ -12,29 +12,29 @@ use clap::Parser;
 use ticketing_fuzz::driver::{self, Broken, Plan};
 use ticketing_fuzz::{TARGETS, Target, corpus};
 
-/// Tries what strangers can send us, mutated, on everything that reads it.
+/// Runs every parser of untrusted input with mutated input.
 #[derive(Debug, Parser)]
 #[command(name = "fuzz")]
 struct Cli {
-    /// How long each target is tried.
+    /// Duration per target.
     #[arg(long, default_value_t = 3)]
     seconds: u64,
-    /// The most inputs that each target is tried with: fewer than it has time for make a run that is the same everywhere.
+    /// Maximum number of inputs per target; lower than what fits the duration, it makes a run reproducible.
     #[arg(long, default_value_t = u64::MAX, hide_default_value = true)]
     inputs: u64,
-    /// The targets; all, if none is named.
+    /// The targets; all by default.
     #[arg(long, value_name = "TARGET", value_parser = target)]
     only: Vec<&'static Target>,
-    /// The same seed makes the same inputs.
+    /// The same seed generates the same inputs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Tries this file alone, on the one target that --only names.
+    /// Runs this file alone, on the only target of --only.
     #[arg(long, value_name = "FILE", requires = "only")]
     input: Option<PathBuf>,
-    /// Names the targets and what each promises.
+    /// Lists the targets and their promises.
     #[arg(long)]
     list: bool,
-    /// Writes the seeds of each target into the corpus, where libFuzzer begins.
+    /// Writes the seeds of each target into the corpus, where libFuzzer starts.
     #[arg(long)]
     write_seeds: bool,
 }
@@ -46,7 +46,7 @@ fn target(name: &str) -> Result<&'static Target, String> {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // What breaks is reported once, with its input.
+    // A broken promise is reported once, with its input.
     std::panic::set_hook(Box::new(|_| {}));
     match run(&cli) {
         Ok(0) => ExitCode::SUCCESS,
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// How many targets broke their promise.
+/// Number of targets that broke their promise.
 fn run(cli: &Cli) -> Result<usize> {
     let mut targets = cli.only.clone();
     if targets.is_empty() {

@@ -11,7 +11,7 @@ use ticketing_fuzz::{TARGETS, contract, corpus, driver};
 use ticketing_server::fuzzing::{RequestOutcome, check_request};
 
 #[test]
-fn every_input_that_is_kept_passes() {
+fn every_corpus_input_passes() {
     for target in TARGETS {
         for input in target.inputs().unwrap() {
             let broken = driver::try_once(target, &input).map(|broken| broken.why);
@@ -48,7 +48,7 @@ fn every_generated_request_decodes_completely() {
 }
 
 #[test]
-fn the_incidents_from_which_tickets_are_made_are_taken() {
+fn accepts_incidents_that_become_tickets() {
     for incident in contract::incidents() {
         assert!(ticketing_server::fuzzing::incident(&incident).is_some());
     }

@@ -1,29 +1,29 @@
-//! What the server said it had accepted: from then on it is never gone.
+//! What the server acknowledged: it must never be lost afterwards.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rhythmx_ticketing::v1;
 
-/// The deliveries that callers were answered with; clones share them.
+/// The deliveries in answers to callers; clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Acknowledged(Arc<Mutex<BTreeMap<String, String>>>);
 
 // === impl Acknowledged ===
 
 impl Acknowledged {
-    /// A caller was answered with this delivery.
+    /// A caller received this delivery.
     pub fn note(&self, delivery: &v1::Delivery) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(delivery.id.clone(), format!("{} for {}", delivery.incident_id, delivery.connection));
     }
 
-    /// A caller was answered so.
+    /// A caller received this answer.
     pub fn note_push(&self, answer: &v1::CreateTicketResponse) {
         answer.delivery.iter().for_each(|delivery| self.note(delivery));
     }
 
-    /// A caller was answered so.
+    /// A caller received this answer.
     pub fn note_submission(&self, answer: &v1::SubmitIncidentResponse) {
         answer
             .results
@@ -32,7 +32,7 @@ impl Acknowledged {
             .for_each(|delivery| self.note(delivery));
     }
 
-    /// How many deliveries that is.
+    /// Number of deliveries.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()

@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use super::PATIENCE;
 
-/// What the binary said before it gave up.
+/// The output of the binary.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -15,7 +15,7 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// The `ticketing` binary that was built with this program: beside it, or one folder up from a test.
+/// The `ticketing` binary built with this program: in the same folder, or one above that of a test.
 #[must_use]
 pub fn binary() -> PathBuf {
     let program = std::env::current_exe().unwrap();
@@ -26,7 +26,7 @@ pub fn binary() -> PathBuf {
     })
 }
 
-/// Runs the binary with these arguments and variables to its end, which must come by itself.
+/// Runs the binary with these arguments and variables until it exits by itself.
 pub async fn run_program(arguments: &[String], variables: &[(&str, &str)]) -> Ended {
     let child = Command::new(binary())
         .args(arguments)

@@ -9,8 +9,8 @@ use tonic::Status;
 
 use super::incident;
 
-/// Pushes each incident of `ids` once, `callers` at a time, each over a clone of `client`. A caller goes on with the next
-/// incident whatever became of the one before. Answers in no order, each with its incident.
+/// Pushes each incident of `ids` once, `callers` at a time, each over a clone of `client`, whatever the
+/// results. Unordered answers, each with its incident.
 pub async fn push_all(
     client: &Client,
     ids: Vec<String>,

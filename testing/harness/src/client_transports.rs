@@ -20,7 +20,7 @@ use super::run_program;
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
     pub folder: PathBuf,
-    /// Whether clients show their certificate.
+    /// Whether clients present their certificate.
     pub shows_certificate: bool,
 }
 
@@ -46,13 +46,13 @@ impl TlsFiles {
         Self { folder: folder.to_owned(), shows_certificate: true }
     }
 
-    /// What the server is started with; it may be told `--auth` and `--tls-client-ca` beside.
+    /// The server's TLS flags; `--auth` and `--tls-client-ca` can be added.
     pub fn flags(&self) -> Vec<String> {
         let file = |flag: &str, name: &str| format!("--{flag}={}", self.file(name).display());
         vec![file("tls-cert", "server.pem"), file("tls-key", "server.key")]
     }
 
-    /// What demands a client certificate.
+    /// The flag that requires a client certificate.
     pub fn flag_of_authority(&self) -> String {
         format!("--tls-client-ca={}", self.file("ca.pem").display())
     }
@@ -61,7 +61,7 @@ impl TlsFiles {
         self.folder.join(name)
     }
 
-    /// A client that trusts this authority, and shows its certificate.
+    /// A client that trusts this authority, and presents its certificate.
     pub async fn connect(&self, address: &str) -> Result<Client, Error> {
         let (trial, server) = (self.clone(), address.to_owned());
         let connector = tower::service_fn(move |_| {

@@ -1,4 +1,4 @@
-//! Copies of a database, by plain copies of files, and how they are restored.
+//! Copies of a database, by copying files, and how they are restored.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,16 +7,16 @@ use tempfile::TempDir;
 
 use super::{Acknowledged, World, binary};
 
-/// How an operator puts a copy back.
+/// How an operator restores a copy.
 #[derive(Debug, Clone, Copy)]
 pub enum How {
-    /// The database, with its log if the server was killed, over the one that is there.
+    /// The database over the existing one, with its WAL if the server was killed.
     DatabaseAlone,
-    /// Each file of the folder, over the one that is there.
+    /// Each file of the folder over the existing one.
     FolderOver,
-    /// The folder is removed, and another made from the copy.
+    /// The folder is removed, and recreated from the copy.
     FolderAnew,
-    /// The copy that `ticketing backup` made, in a folder with nothing but the key, as on another machine.
+    /// The copy of `ticketing backup`, in a folder with only the key, as on another machine.
     Elsewhere,
 }
 
@@ -57,7 +57,7 @@ impl Copy {
         Self { folder, backup }
     }
 
-    /// The server must not run. What was acknowledged after the copy was made is gone then, and is handed over again.
+    /// The server must not run. Pushes acknowledged after the copy are lost then, and are pushed again.
     pub fn restore_copy(&self, world: &mut World, how: How) {
         world.acknowledged = Acknowledged::default();
         let data = &world.server.data();

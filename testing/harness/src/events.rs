@@ -1,4 +1,4 @@
-//! What must hold of the events after every test: they tell everything, once, in order, and from any place on.
+//! Event checks after every test: complete, unique, ordered, and resumable anywhere.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,9 +7,8 @@ use rhythmx_ticketing::v1::{self, DeliveryState, TicketEventKind};
 
 use super::{Subscriber, World, after, from_oldest};
 
-/// Numbered from 1 without a gap, up to the newest; the story of each delivery fits the state that it is in; and a
-/// stream that is opened again in the middle goes on with the next one. The deliveries whose ticket an operator named are
-/// given back.
+/// Numbered from 1 without a gap, up to the newest; the events of each delivery fit its state; and a stream
+/// reopened in the middle continues with the next one. Returns the deliveries whose ticket an operator named.
 pub(crate) async fn check(world: &World, deliveries: &[v1::Delivery]) -> HashSet<String> {
     let events = all(world).await;
     for (index, event) in events.iter().enumerate() {
@@ -37,7 +36,7 @@ pub(crate) async fn check(world: &World, deliveries: &[v1::Delivery]) -> HashSet
 
 /// Every event up to the newest at the time of the call.
 async fn all(world: &World) -> Vec<v1::TicketEvent> {
-    // A stream of what is to come begins with a bookmark behind the newest event.
+    // A stream of new events begins with a bookmark after the newest event.
     let newest = Subscriber::open(&world.client, v1::StreamTicketEventsRequest::default()).await.token;
     let mut stream = Subscriber::open(&world.client, from_oldest()).await;
     let mut events = vec![];
@@ -55,7 +54,7 @@ fn check_story(delivery: &v1::Delivery, story: &[&v1::TicketEvent]) {
     let kinds: Vec<_> = story.iter().map(|event| event.kind()).collect();
     let times = |wanted: &[TicketEventKind]| kinds.iter().filter(|kind| wanted.contains(kind)).count();
     assert!(kinds.first() == Some(&Accepted) && times(&[Accepted]) == 1, "{kinds:?}: {delivery:#?}");
-    // An operator may correct what was said before, and nothing else comes twice.
+    // An operator may correct an earlier ticket; nothing else occurs twice.
     let (delivered, resolved) = (times(&[Delivered]), times(&[Resolved]));
     let ends_once = delivered <= 1 && (delivered == 0 || resolved == 0);
     assert!(ends_once, "it is told to be delivered more than once: {kinds:?}: {delivery:#?}");

@@ -1,4 +1,4 @@
-//! Searches that are known to show tickets of ours, as after a first delivered ticket.
+//! Search evidence, as after a first delivered ticket.
 
 use ticketing_core::evidence::{SearchScope, token_fingerprint};
 use ticketing_core::system::{Authorship, Destination};
@@ -6,9 +6,9 @@ use ticketing_simulator::Vendor;
 
 use super::{SECRETS, World};
 
-/// Makes both searches known to show tickets of ours, as the settings of this harness have them.
+/// Records search evidence for both searches, with the settings of this harness.
 pub(crate) async fn add(world: &mut World) {
-    // Once it answers, its database is there.
+    // Once it responds, its database exists.
     world.client.get_status().await.unwrap();
     let account = match world.jira.vendor() {
         Vendor::JiraCloud => "analyst@example.com".to_owned(),
@@ -28,13 +28,13 @@ fn scope(base_url: String, place: &str, account: &str, issue_type: &str) -> Sear
     SearchScope { destination, made_by, reader: account.to_owned() }
 }
 
-/// How the account of a personal access token is called.
+/// The account name of a personal access token.
 fn account_of(token: &str) -> String {
     format!("token {}", token_fingerprint(token))
 }
 
 impl World {
-    /// Makes Jira's search known to show tickets of ours to another personal access token than that of the harness.
+    /// Records evidence for Jira's search by another personal access token than that of the harness.
     pub async fn add_evidence_for(&self, token: &str) {
         let scope = scope(self.jira.base_url(), "SEC", &account_of(token), "Task");
         self.server.add_evidence(&scope).await;

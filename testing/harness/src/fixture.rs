@@ -35,11 +35,11 @@ use ticketing_simulator::{Call, Effect, Reply, Rule, When};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// How long the tokens are good.
+/// Validity of the tokens.
 const DAY: Duration = Duration::from_secs(86_400);
-/// How long Jira takes for a create when it hangs.
+/// Delay of a create while Jira hangs.
 const HANGING: Duration = Duration::from_secs(8);
-/// The server's patience with slow readers, and for how long they do not read.
+/// The server's subscriber timeout, and how long slow readers do not read.
 const PATIENCE: &str = "--subscriber-timeout=1s";
 const SLOWNESS: Duration = Duration::from_secs(2);
 
@@ -50,7 +50,7 @@ const SLOWNESS: Duration = Duration::from_secs(2);
 #[derive(Debug, Parser)]
 #[command(name = "sdk-fixture")]
 struct Arguments {
-    /// Callers are under TLS.
+    /// Callers use TLS.
     #[arg(long, conflicts_with = "unix")]
     tls: bool,
     /// The server listens on a Unix socket.
@@ -61,7 +61,7 @@ struct Arguments {
     flags: Vec<String>,
 }
 
-/// What orders are for.
+/// What the commands act on.
 struct Fixture {
     world: World,
     relay: Option<Relay>,
@@ -72,7 +72,7 @@ async fn main() {
     let arguments = Arguments::parse();
     let hears = |kind| signal(kind).expect("a process hears its signals");
     let (mut asked, mut interrupted) = (hears(SignalKind::terminate()), hears(SignalKind::interrupt()));
-    // What is dropped takes its processes along.
+    // Dropping it ends its processes.
     tokio::select! {
         () = play(arguments) => {}
         _ = asked.recv() => {}

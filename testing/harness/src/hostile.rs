@@ -1,4 +1,4 @@
-//! Peers that speak HTTP/2 by hand, and mean no good.
+//! Hostile peers with handwritten HTTP/2 frames.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -12,10 +12,10 @@ use tokio::task::JoinHandle;
 use super::PATIENCE;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Frames that are written at a time.
+/// Frames per write.
 const AT_A_TIME: u32 = 200;
 
-/// What a peer sends far too much of.
+/// The kind of a flood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flood {
     Pings,
@@ -25,38 +25,38 @@ pub enum Flood {
     Unknown,
     EmptyData,
     Continuations,
-    /// Calls that are taken back at once.
+    /// Calls that are cancelled at once.
     Resets,
-    /// Calls that the server has to reset.
+    /// Calls that the server must reset.
     Errors,
 }
 
-/// How a flood went.
+/// The result of a flood.
 #[derive(Debug, Clone, Copy)]
 pub struct Flooded {
-    /// Frames that could be written.
+    /// Number of frames written.
     pub sent: u32,
     /// Whether the server closed the connection.
     pub closed: bool,
 }
 
-/// How a server answers a call.
+/// The server's answer to a call.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// With a block of headers, which may be followed by more.
+    /// A block of headers, possibly followed by more.
     Headers(Vec<u8>),
     /// By resetting its stream, with this error code.
     Reset(u32),
 }
 
-/// A connection whose frames are written by hand.
+/// A connection with handwritten frames.
 #[derive(Debug)]
 pub struct Hostile {
     read: OwnedReadHalf,
     write: OwnedWriteHalf,
 }
 
-/// A frame of HTTP/2.
+/// An HTTP/2 frame.
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut frame = vec![length[1], length[2], length[3], kind, flags];
@@ -65,12 +65,12 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The block of headers of a call to a method of the service, with further headers.
+/// The header block of a call to a method of the service, with further headers.
 pub fn call_head(method: &str, further: &[(&str, &str)]) -> Vec<u8> {
     head_of(&format!("/rhythmx.ticketing.v1.TicketingService/{method}"), further)
 }
 
-/// The same for a method that is named in full, `/SERVICE/METHOD`.
+/// The same for a full method path, `/SERVICE/METHOD`.
 pub fn head_of(path: &str, further: &[(&str, &str)]) -> Vec<u8> {
     // POST and http from the static table; then names of that table, or literal ones.
     let mut block = vec![0x83, 0x86, 0x04];
@@ -91,7 +91,7 @@ fn text(block: &mut Vec<u8>, text: &str) {
     block.extend(text.as_bytes());
 }
 
-/// Floods a server over one connection with at most so many frames.
+/// Floods a server over one connection with at most this many frames.
 pub async fn flood(address: &str, flood: Flood, most: u32) -> io::Result<Flooded> {
     let Hostile { read, mut write } = Hostile::connect(address).await?;
     let mut drained = drain(read);
@@ -141,7 +141,7 @@ impl Flood {
         }
     }
 
-    /// What is sent as number so and so.
+    /// The n-th frame.
     pub fn frames(self, number: u32) -> Vec<u8> {
         let stream = 2 * number + 1;
         let call = || frame(0x1, 0x4, stream, &call_head("GetStatus", &[]));
@@ -154,7 +154,7 @@ impl Flood {
             Self::EmptyData => frame(0x0, 0, 1, &[]),
             Self::Continuations => frame(0x9, 0, 1, b"\x00\x01a\x01b"),
             Self::Resets => [call(), frame(0x3, 0, stream, &[0, 0, 0, 8])].concat(),
-            // A window must not grow by nothing.
+            // A zero window increment is invalid.
             Self::Errors => [call(), frame(0x8, 0, stream, &[0; 4])].concat(),
         }
     }
@@ -163,7 +163,7 @@ impl Flood {
 // === impl Hostile ===
 
 impl Hostile {
-    /// Connects, and sends what a connection begins with.
+    /// Connects, and sends the connection preface.
     pub async fn connect(address: &str) -> io::Result<Self> {
         Self::connect_with(address, &frame(0x4, 0, 0, &[])).await
     }
@@ -176,13 +176,13 @@ impl Hostile {
         Ok(peer)
     }
 
-    /// Connects, and says nothing.
+    /// Connects without sending anything.
     pub async fn silent(address: &str) -> io::Result<Self> {
         let (read, write) = TcpStream::connect(address).await?.into_split();
         Ok(Self { read, write })
     }
 
-    /// Connects from an address of this machine, and sends what a connection begins with.
+    /// Connects from an address of this machine, and sends the connection preface.
     pub async fn connect_from(from: IpAddr, address: &str) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((from, 0).into())?;
@@ -194,7 +194,7 @@ impl Hostile {
         Ok(peer)
     }
 
-    /// Is gone without a word, as if its process or its network had failed.
+    /// Disconnects abruptly, as if its process or its network had failed.
     pub fn vanish(self) {
         let wire = self.read.reunite(self.write).unwrap();
         wire.set_zero_linger().unwrap();
@@ -204,17 +204,17 @@ impl Hostile {
         self.write.write_all(bytes).await
     }
 
-    /// Opens a call, whose message may still come.
+    /// Opens a call without its message.
     pub async fn call(&mut self, stream: u32, method: &str, further: &[(&str, &str)]) -> io::Result<()> {
         self.send(&frame(0x1, 0x4, stream, &call_head(method, further))).await
     }
 
-    /// Sends a piece of the message of a call.
+    /// Sends a part of a call's message.
     pub async fn data(&mut self, stream: u32, bytes: &[u8], ends: bool) -> io::Result<()> {
         self.send(&frame(0x0, u8::from(ends), stream, bytes)).await
     }
 
-    /// The first thing that the server says on a stream. What it says on others meanwhile is lost.
+    /// The server's first frame on a stream. Frames on others are dropped.
     pub async fn answer(&mut self, stream: u32) -> Answer {
         loop {
             match self.next_frame().await {
@@ -228,7 +228,7 @@ impl Hostile {
         }
     }
 
-    /// The next frame of the server: its kind, its stream and its payload.
+    /// The server's next frame: its kind, its stream and its payload.
     pub async fn next_frame(&mut self) -> (u8, u32, Vec<u8>) {
         let listen = async {
             let mut head = [0; 9];
@@ -241,11 +241,11 @@ impl Hostile {
         tokio::time::timeout(PATIENCE, listen).await.expect("the server says nothing")
     }
 
-    /// Waits until the server closes the connection; what it sent until then.
+    /// Waits until the server closes the connection. Returns what it sent until then.
     pub async fn until_closed(&mut self) -> Vec<u8> {
         let mut heard = vec![];
         let ended = tokio::time::timeout(PATIENCE, self.read.read_to_end(&mut heard)).await;
-        // A reset is an end, too.
+        // A reset is also an end.
         let _ = ended.expect("the server keeps the connection");
         heard
     }

@@ -8,7 +8,7 @@ use rhythmx_ticketing::{FILE_DESCRIPTOR_SET, v1};
 
 const EXAMPLE: &str = include_str!("../../../examples/incident.json");
 
-/// The example incident, critical, under another id.
+/// The example incident, critical, with another ID.
 pub fn incident(id: &str) -> v1::Incident {
     static EXAMPLE: LazyLock<v1::Incident> = LazyLock::new(example);
     v1::Incident { id: id.to_owned(), ..EXAMPLE.clone() }

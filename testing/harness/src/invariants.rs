@@ -1,4 +1,4 @@
-//! What must hold after every test.
+//! Checks after every test.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,8 +8,8 @@ use ticketing_simulator::{Simulator, Ticket, Vendor};
 use super::secrets::Forms;
 use super::{SECRETS, World, events};
 
-/// Nothing that was acknowledged is gone, every delivered ticket exists exactly once, no marker stands on two tickets,
-/// and the events tell it all.
+/// No acknowledged delivery is lost, every delivered ticket exists exactly once, no marker is on two tickets,
+/// and the events are complete.
 pub(crate) async fn check(world: &mut World) {
     let deliveries = world.deliveries().await;
     world.acknowledged.check(&deliveries);
@@ -23,7 +23,7 @@ pub(crate) async fn check(world: &mut World) {
         assert_eq!(keys.len(), 1, "marker {marker} stands on {keys:?}");
     }
     let resolved = events::check(world, &deliveries).await;
-    // Only the operator knows of a ticket that an operator named.
+    // A ticket that an operator named may have no marker.
     let is_ours = |delivery: &&v1::Delivery| {
         delivery.state() == v1::DeliveryState::Delivered && !resolved.contains(&delivery.id)
     };
@@ -51,7 +51,7 @@ pub(crate) fn check_panics(world: &World) {
     }
 }
 
-/// No secret is in what the server told.
+/// No response contained a secret.
 pub(crate) fn check_told(world: &World, told: &str) {
     if let Some((secret, form)) = forms(world).find(told.as_bytes()) {
         panic!("the secret {secret:?} is told, as {form:?}: {told}");
@@ -62,7 +62,7 @@ fn forms(world: &World) -> Forms {
     Forms::of(SECRETS.into_iter().chain(world.secrets.iter().map(String::as_str)))
 }
 
-/// The keys of all tickets that we made, wherever they are.
+/// The keys of all tickets that the server created.
 fn by_marker(world: &World) -> HashMap<String, Vec<String>> {
     let mut tickets: HashMap<String, Vec<String>> = HashMap::new();
     for simulator in simulators(world) {
@@ -74,7 +74,7 @@ fn by_marker(world: &World) -> HashMap<String, Vec<String>> {
     tickets
 }
 
-/// All tickets that there are, by system and ID: several sites may give the same.
+/// All tickets, by system and ID: several sites may use the same ID.
 fn by_id(world: &World) -> HashMap<(v1::TicketSystem, String), Vec<Ticket>> {
     let mut tickets: HashMap<_, Vec<Ticket>> = HashMap::new();
     for simulator in simulators(world) {
@@ -86,7 +86,7 @@ fn by_id(world: &World) -> HashMap<(v1::TicketSystem, String), Vec<Ticket>> {
     tickets
 }
 
-/// The reference leads to a ticket that there is, and the one that we made is it or stands beside it.
+/// The reference names an existing ticket, and the one that the server created is it or a duplicate of it.
 fn check_ticket(
     delivery: &v1::Delivery,
     tickets: &HashMap<String, Vec<String>>,
@@ -94,7 +94,7 @@ fn check_ticket(
 ) {
     let ours = tickets.get(&delivery.marker).map(|keys| keys[0].as_str());
     let reference = delivery.ticket.as_ref().expect("a delivered one has its ticket");
-    // A ticket that a person gave our marker may be the older one.
+    // A ticket that a user gave our marker may be the older one.
     let known: Vec<_> = [reference].into_iter().chain(&delivery.duplicates).map(|t| t.key.as_str()).collect();
     assert!(ours.is_some_and(|ours| known.contains(&ours)), "{ours:?}: {delivery:#?}");
     let system = delivery.system();
@@ -103,8 +103,8 @@ fn check_ticket(
     assert!(exists, "its reference leads to no ticket: {delivery:#?}");
 }
 
-/// Whether a reference is to this ticket, under the key that it has or had before it was moved. Which address the ticket
-/// system has for its users, the settings decide.
+/// Whether a reference names this ticket, by its current or a former key. The settings determine the URL for
+/// people.
 fn is_it(ticket: &Ticket, reference: &v1::TicketReference, system: v1::TicketSystem) -> bool {
     let page = match system {
         v1::TicketSystem::Servicenow => format!("/nav_to.do?uri=incident.do%3Fsys_id%3D{}", ticket.id),

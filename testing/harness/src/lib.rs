@@ -1,4 +1,4 @@
-//! The real server between its callers and the simulated ticket systems, and what must hold after every test.
+//! Test harness: the real server between callers and simulated ticket systems, with checks after every test.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -6,6 +6,7 @@ mod acknowledged;
 mod binary;
 mod bulk_push;
 mod client_transports;
+mod database;
 mod database_copy;
 mod events;
 mod evidence;
@@ -21,7 +22,6 @@ mod server;
 mod settings;
 mod simulator_observer;
 mod subscriber;
-mod upgrade;
 
 use std::path::Path;
 use std::time::Duration;
@@ -29,15 +29,14 @@ use std::time::Duration;
 use rhythmx_ticketing::{Client, v1};
 use ticketing_core::role::Role;
 pub use ticketing_failpoints::Point;
-use ticketing_failpoints::{Guard, REMOVED};
 use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor};
-pub use ticketing_store::Edit;
 use tonic::Status;
 
 pub use acknowledged::Acknowledged;
 pub use binary::{Ended, binary, run_program};
 pub use bulk_push::push_all;
 pub use client_transports::{TlsFiles, over_socket};
+pub use database::{Edit, make_older};
 pub use database_copy::{Copy, How};
 pub use hostile::{Answer, Flood, Flooded, Hostile, call_head, flood, frame, head_of};
 pub use incidents::incident;
@@ -48,14 +47,13 @@ pub use secrets::SECRETS;
 pub use server::{Server, Start, free_address};
 pub use settings::{retry, text};
 pub use subscriber::{Subscriber, after, from_oldest};
-pub use upgrade::make_older;
 
 use self::simulator_observer::SimulatorObserver;
 
-/// How long anything may take that happens by itself.
+/// Timeout of anything asynchronous.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long the tokens of tests are good.
+/// Validity of tokens in tests.
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Time bounds for tests: a thousandth of the real ones.
@@ -68,22 +66,22 @@ const FAST: [&str; 6] = [
     "--look-up-interval=30ms",
 ];
 
-/// A server, the ticket systems it is configured for, and a client of it.
+/// A server, its ticket systems, and a client.
 #[derive(Debug)]
 pub struct World {
     pub jira: Simulator,
     pub servicenow: Simulator,
     pub server: Server,
     pub client: Client,
-    /// What callers were answered with; the pushes of this world note it by themselves.
+    /// Acknowledged deliveries; the push functions of this world record them.
     pub acknowledged: Acknowledged,
-    /// Further ticket systems that the settings point to, or pointed to.
+    /// Further ticket systems that the settings use or used.
     pub elsewhere: Vec<Simulator>,
-    /// Further secrets that may not be found in what the server writes.
+    /// Further secrets that must not be found in what the server writes.
     pub secrets: Vec<String>,
 }
 
-/// How a world is to be.
+/// How a world is set up.
 #[derive(Debug)]
 pub struct Plan {
     jira: (Vendor, Profile),
@@ -92,7 +90,7 @@ pub struct Plan {
     server: Start,
     /// Whether callers need a token.
     guarded: bool,
-    /// Whether the searches are known to show tickets of ours.
+    /// Whether both searches have evidence.
     evidence: bool,
     watch: SimulatorObserver,
 }
@@ -137,8 +135,8 @@ impl Plan {
         self
     }
 
-    /// Both systems under TLS, showing this certificate. The server is a process that trusts the authorities in the file
-    /// `trusted` alone.
+    /// Both systems use TLS with this certificate. The server is a process that trusts only the authorities
+    /// in the file `trusted`.
     pub fn under_tls(mut self, identity: &Identity, trusted: &Path) -> Self {
         self.identity = Some(identity.clone());
         self.in_a_process().with_variable("SSL_CERT_FILE", &trusted.display().to_string())
@@ -152,7 +150,7 @@ impl Plan {
         self
     }
 
-    /// Callers are under TLS, with the files of this trial.
+    /// Callers use TLS, with the files of this trial.
     pub fn callers_under_tls(mut self, trial: &TlsFiles) -> Self {
         self.server.callers = Some(trial.clone());
         self.in_a_process()
@@ -176,14 +174,14 @@ impl Plan {
         self
     }
 
-    /// As a new installation: no ticket was ever read back, so that no search proves an absence. Else both searches were
-    /// shown to work before, in times of which nothing else is left.
+    /// As a new installation: no ticket was ever read back, so no search proves absence. By default both
+    /// searches have evidence from an earlier time.
     pub fn without_evidence(mut self) -> Self {
         self.evidence = false;
         self
     }
 
-    /// With time enough for every attempt, on a busy machine too: nothing but what a test does makes one too slow.
+    /// With enough time for every attempt, even on a busy machine: only a test's own actions make one late.
     pub fn with_long_deadlines(self) -> Self {
         self.with_flag("--attempt-deadline=10s").with_flag("--lease=30s")
     }
@@ -200,17 +198,10 @@ impl Plan {
         self
     }
 
-    /// Without this guard, and without those that were taken away before; only a process can lose them.
-    pub fn without(self, guard: Guard) -> Self {
-        let mut plan = self.in_a_process();
-        match plan.server.variables.iter_mut().find(|(name, _)| name == REMOVED) {
-            Some((_, names)) => {
-                names.push(',');
-                names.push_str(guard.name());
-                plan
-            }
-            None => plan.with_variable(REMOVED, guard.name()),
-        }
+    /// Another build of the binary than [`binary`], as a process.
+    pub fn with_program(mut self, program: &Path) -> Self {
+        self.server.program = Some(program.to_owned());
+        self.in_a_process()
     }
 
     /// Starts everything, and configures both systems.
@@ -221,7 +212,7 @@ impl Plan {
         world
     }
 
-    /// Starts everything, and configures nothing.
+    /// Starts everything without configuring it.
     pub async fn start_unconfigured(self) -> World {
         let identity = self.identity.as_ref();
         let jira = simulator(self.jira.0, self.jira.1, identity).await;
@@ -247,7 +238,7 @@ impl Plan {
 // === impl World ===
 
 impl World {
-    /// The settings that fit the simulators, with fast retries.
+    /// Settings for the simulators, with fast retries.
     pub fn settings(&self) -> v1::ConfigureRequest {
         v1::ConfigureRequest {
             jira: Some(self.jira_settings()),
@@ -288,12 +279,12 @@ impl World {
         }
     }
 
-    /// CreateTicket for the example incident under `id`.
+    /// CreateTicket for the example incident with the ID `id`.
     pub async fn push(&mut self, id: &str, system: v1::TicketSystem) -> v1::CreateTicketResponse {
         self.try_push(incident(id), system).await.unwrap()
     }
 
-    /// CreateTicket, however it ends.
+    /// CreateTicket, with any result.
     pub async fn try_push(
         &mut self,
         incident: v1::Incident,
@@ -336,7 +327,7 @@ impl World {
         if system == v1::TicketSystem::Jira { &self.jira } else { &self.servicenow }
     }
 
-    /// The body of the one create that a system received, to the byte.
+    /// The exact body of the only create that a system received.
     pub fn created_body(&self, system: v1::TicketSystem) -> Vec<u8> {
         let is_create = |request: &RecordedRequest| {
             let path = request.path.as_str();
@@ -352,19 +343,19 @@ impl World {
         self.client.configure(request).await.unwrap()
     }
 
-    /// From now on a failed attempt is not repeated by itself while a test lasts.
+    /// From now on failed attempts are not retried automatically during a test.
     pub async fn disable_automatic_retries(&mut self) {
         let minutes = 10 * 60 * 1_000;
         let request = v1::ConfigureRequest { retry: Some(retry(minutes, minutes, 60)), ..Default::default() };
         self.configure(request).await;
     }
 
-    /// Changes Jira's settings, however that ends.
+    /// Changes Jira's settings, with any result.
     pub async fn try_jira(&mut self, jira: v1::JiraSettings) -> Result<v1::ConfigureResponse, Status> {
         self.client.configure(v1::ConfigureRequest { jira: Some(jira), ..Default::default() }).await
     }
 
-    /// Changes ServiceNow's settings, however that ends.
+    /// Changes ServiceNow's settings, with any result.
     pub async fn try_servicenow(
         &mut self,
         servicenow: v1::ServiceNowSettings,
@@ -393,7 +384,7 @@ impl World {
         last
     }
 
-    /// All deliveries that there are, with their attempts.
+    /// All deliveries, with their attempts.
     pub async fn deliveries(&mut self) -> Vec<v1::Delivery> {
         let mut all = vec![];
         let mut request =
@@ -408,7 +399,7 @@ impl World {
         }
     }
 
-    /// All deliveries, once every one of them was delivered.
+    /// All deliveries, once every one is delivered.
     pub async fn until_all_delivered(&mut self, count: usize) -> Vec<v1::Delivery> {
         let wait = async {
             while self.counts().await.delivered < count as u64 {
@@ -420,7 +411,7 @@ impl World {
         self.deliveries().await
     }
 
-    /// Waits until a system has so many tickets.
+    /// Waits until a system has this many tickets.
     pub async fn until_tickets(&self, system: v1::TicketSystem, count: usize) {
         let wait = async {
             while self.simulator(system).tickets().len() < count {
@@ -449,7 +440,7 @@ impl World {
         assert!(tested.test.as_ref().is_some_and(|test| test.passed), "{tested:#?}");
     }
 
-    /// How many deliveries of both systems are in which state.
+    /// Number of deliveries of both systems by state.
     pub async fn counts(&mut self) -> v1::DeliveryCounts {
         let mut sum = v1::DeliveryCounts::default();
         for counts in
@@ -477,7 +468,7 @@ impl World {
         assert!(in_time.is_ok(), "{system:?} is not {kind:?} in time");
     }
 
-    /// Lets so much time pass in which something must not happen.
+    /// Waits for a time in which something must not happen.
     pub async fn wait(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
@@ -502,39 +493,40 @@ impl World {
         in_time.unwrap_or_else(|_| panic!("no {kind:?} of {incident} in time"))
     }
 
-    /// How one system stands.
+    /// The status of one system.
     pub async fn status(&mut self, system: v1::TicketSystem) -> v1::ConnectionStatus {
         let status = self.client.get_status().await.unwrap();
         status.connections.into_iter().find(|status| status.system() == system).unwrap()
     }
 
-    /// Ends the server at once, as a power cut would, and starts it again over the same data.
+    /// Kills the server, like a power failure, and restarts it with the same data.
     pub async fn crash(&mut self) {
         self.server.kill().await;
         self.server.start_again().await;
         self.client = self.server.client().await;
     }
 
-    /// Ends the server in order, and starts it again over the same data.
+    /// Stops the server gracefully, and restarts it with the same data.
     pub async fn restart(&mut self) {
         self.server.stop().await;
         self.server.start_again().await;
         self.client = self.server.client().await;
     }
 
-    /// Nothing that the server tells may have a secret in it, in any form.
+    /// No response of the server may contain a secret, in any form.
     pub fn check_told(&self, told: &str) {
         invariants::check_told(self, told);
     }
 
-    /// Ends a world whose events were trimmed or whose database was harmed, so that not all can be checked.
+    /// Ends a world whose events were trimmed or whose database was damaged, so that not everything can be
+    /// checked.
     pub async fn close(mut self) {
         self.server.stop().await;
         invariants::check_secrets(&self);
         invariants::check_panics(&self);
     }
 
-    /// No secret is in any file as it lies there while the server runs, the write-ahead log and all.
+    /// No file of the running server contains a secret, including the WAL.
     ///
     /// # Panics
     /// If one is.
@@ -542,13 +534,13 @@ impl World {
         invariants::check_secrets(self);
     }
 
-    /// Checks what must hold after every test.
+    /// Runs the checks after a test.
     pub async fn finish(mut self) {
         self.end().await;
         invariants::check_panics(&self);
     }
 
-    /// The same after panics that the test has asked for.
+    /// The same after panics that the test has caused.
     ///
     /// # Panics
     /// As [`finish`](Self::finish).
@@ -576,7 +568,7 @@ pub fn state(answer: &v1::CreateTicketResponse) -> v1::DeliveryState {
     answer.delivery.as_ref().unwrap().state()
 }
 
-/// How many creates were sent to a simulator.
+/// Number of creates that a simulator received.
 pub fn creates(simulator: &Simulator) -> usize {
     let is_create = |path: &str| path.ends_with("/issue") || path.ends_with("/table/incident");
     simulator.requests().iter().filter(|request| request.method == "POST" && is_create(&request.path)).count()

@@ -9,7 +9,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
 
-/// The crates whose panics are the server's own; a test that fails panics, too.
+/// The crates whose panics are the server's; a failing test panics, too.
 const SERVER: [&str; 6] = ["core", "jira", "outbound", "retry", "server", "servicenow"];
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -18,7 +18,7 @@ static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 #[derive(Debug, Clone, Copy)]
 struct ToLog;
 
-/// Starts to capture, and returns the offset at which the new log begins.
+/// Starts capturing, and returns the offset at which the new log begins.
 pub(crate) fn listen() -> usize {
     static LISTENS: Once = Once::new();
     LISTENS.call_once(|| {
@@ -26,7 +26,7 @@ pub(crate) fn listen() -> usize {
         let ours = SERVER.map(|name| (format!("ticketing_{name}"), Level::TRACE));
         let targets = Targets::new().with_default(Level::INFO).with_targets(ours);
         let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(ToLog).with_filter(targets);
-        // A test may have its own, and looks into that itself.
+        // A test may have its own subscriber, and checks that itself.
         let _ = tracing_subscriber::registry().with(layer).try_init();
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
@@ -37,7 +37,7 @@ pub(crate) fn listen() -> usize {
     edit(|log| log.len())
 }
 
-/// The log since that offset. Servers that run at the same time share one log.
+/// The log since that offset. Concurrent servers in this process share one log.
 pub(crate) fn since(from: usize) -> Vec<u8> {
     edit(|log| log[from..].to_vec())
 }

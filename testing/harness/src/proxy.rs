@@ -1,4 +1,4 @@
-//! A proxy between the server and the ticket systems, which may ask for a login and lies about what it gets.
+//! A proxy between the server and the ticket systems, which may require a login and echoes what it received.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,15 +8,15 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-/// More than any head of ours.
+/// Larger than any request head of ours.
 const MAX_HEAD_BYTES: usize = 65_536;
 
-/// Connects to whomever it is asked for, and remembers what it was asked.
+/// Connects to any requested target, and records the requests.
 #[derive(Debug)]
 pub struct Proxy {
     pub address: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
-    /// The header that it requires; none if it requires no login.
+    /// The required header; `None` if it requires no login.
     wanted: Arc<Mutex<Option<String>>>,
 }
 
@@ -40,7 +40,7 @@ impl Proxy {
         proxy
     }
 
-    /// Requires this login from now on, and repeats other credentials in its refusal.
+    /// Requires this login from now on, and echoes other credentials in its refusal.
     pub fn wants(&self, user: &str, password: &str) {
         let header = format!("basic {}", STANDARD.encode(format!("{user}:{password}")));
         *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some(header);
@@ -91,13 +91,13 @@ async fn pass_on(mut client: TcpStream, heard: Arc<Mutex<Vec<String>>>, wanted: 
     }
 }
 
-/// The scheme is written in any case, the rest is not.
+/// The scheme is case-insensitive, the rest is not.
 fn same_login(one: &str, other: &str) -> bool {
     let credentials = |login: &str| login.split_once(' ').map(|(_, credentials)| credentials.to_owned());
     credentials(one) == credentials(other)
 }
 
-/// Everything that was sent, in the clear and as it was, wherever there is room for it.
+/// Everything that was received, verbatim, in every possible place.
 fn refusal(login: &str) -> String {
     let encoded = login.split_once(' ').map_or("", |(_, credentials)| credentials);
     let clear = String::from_utf8_lossy(&STANDARD.decode(encoded).unwrap_or_default()).into_owned();

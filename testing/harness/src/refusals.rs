@@ -1,4 +1,4 @@
-//! What a refused call says.
+//! Reads refusals of calls.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -20,11 +20,11 @@ pub struct Refused {
     pub fields: Vec<String>,
     /// Type and subject of `PreconditionFailure`.
     pub preconditions: Vec<(String, String)>,
-    /// Whether `RetryInfo` says when to come back.
+    /// Whether `RetryInfo` has a delay.
     pub tells_when_to_come_back: bool,
 }
 
-/// The refusal of a call that must be refused, with a documented reason under our domain.
+/// The refusal of a call that must fail, with a documented reason in our domain.
 pub fn refusal<T: Debug>(answer: Result<T, Status>) -> Refused {
     let status = answer.expect_err("the call is refused");
     let details = status.get_error_details();
@@ -53,7 +53,7 @@ pub fn refusal<T: Debug>(answer: Result<T, Status>) -> Refused {
 // === impl Refused ===
 
 impl Refused {
-    /// Code, reason and field paths at once.
+    /// Code, reason and field paths.
     #[track_caller]
     pub fn is(&self, code: Code, reason: &str, fields: &[&str]) {
         assert_eq!((self.code, self.reason.as_str()), (code, reason), "{self:#?}");

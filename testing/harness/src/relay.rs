@@ -1,4 +1,4 @@
-//! A relay before a server, for the ways in which a connection fails that no server can play.
+//! A relay before a server, for connection failures that no server can cause.
 
 use std::collections::HashMap;
 use std::io;
@@ -13,27 +13,27 @@ use tokio::sync::{Mutex as Turn, mpsc};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep_until};
 
-/// Every frame of HTTP/2 begins with so many bytes: 3 of its payload's length, its kind, its flags, 4 of its stream.
+/// Length of an HTTP/2 frame header: 3 bytes length, kind, flags, 4 bytes stream.
 const HEAD: usize = 9;
 /// Kinds of frames.
 const DATA: u8 = 0;
 const SETTINGS: u8 = 4;
 const WINDOW_UPDATE: u8 = 8;
-/// A flag of SETTINGS: the other's were heard.
+/// A flag of SETTINGS: acknowledgement.
 const ACK: u8 = 1;
-/// What a client begins with, before its SETTINGS.
+/// The client connection preface, before SETTINGS.
 const PREFACE: usize = 24;
-/// Of SETTINGS: how many bytes the server may send on a stream before a WINDOW_UPDATE.
+/// A setting: the initial window of a stream.
 const INITIAL_WINDOW_SIZE: u16 = 4;
 /// A few events.
 const NARROW: u32 = 8_192;
-/// What a reader reads in the end. Together they are less than what any client lets the server send at first, 65,535.
+/// What a reader finally reads. Less in total than the default initial window, 65,535.
 const REST: u32 = 49_152;
 
 /// Forwards connections to a server until it is stopped. It reads HTTP/2, and so does not relay TLS.
 #[derive(Debug)]
 pub struct Relay {
-    /// Where to call the server through it.
+    /// The address of the relay.
     pub address: String,
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
@@ -42,11 +42,11 @@ pub struct Relay {
 #[derive(Debug, Default)]
 struct Shared {
     ways: Mutex<Vec<(Arc<Way>, AbortHandle)>>,
-    /// For how long a new connection's reader does not read on.
+    /// How long the reader of a new connection pauses.
     narrow: Mutex<Option<Duration>>,
 }
 
-/// Of a connection: what becomes of its bytes. At first they pass.
+/// What a connection does with its bytes. Initially they pass.
 #[derive(Debug, Default)]
 struct Way(AtomicU8);
 
@@ -56,7 +56,7 @@ const SWALLOWS: u8 = 2;
 // === impl Relay ===
 
 impl Relay {
-    /// Before the server at `server`, which may be away.
+    /// In front of `server`, which may be away.
     pub async fn before(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -65,29 +65,30 @@ impl Relay {
         Self { address, shared, accepting }
     }
 
-    /// From now on no byte of the connections that there are arrives anywhere, and none of them is closed: a machine between
-    /// has forgotten them. New ones pass.
+    /// From now on the existing connections drop every byte without being closed, as if a machine between had
+    /// lost them. New ones pass.
     pub fn swallow(&self) {
         self.set(SWALLOWS);
     }
 
-    /// From now on the answers of the connections that there are bear no message, though pings are answered. New ones pass.
+    /// From now on the existing connections carry no messages of the server, though pings are answered. New
+    /// ones pass.
     pub fn mute(&self) {
         self.set(MUTE);
     }
 
-    /// From now on the server takes each new connection for that of a reader who reads a few events of a stream, and the next
-    /// ones so long after. A server that has less patience ends the stream for slowness. With `None` new ones pass.
+    /// From now on each new connection has a slow reader, which reads a few events of a stream, and the next
+    /// ones after this delay. A server with a shorter timeout ends the stream. With `None` new ones pass.
     pub fn narrow(&self, pause: Option<Duration>) {
         *self.shared.narrow.lock().unwrap() = pause;
     }
 
-    /// How many connections there have been.
+    /// Number of connections so far.
     pub fn connections(&self) -> usize {
         self.shared.ways.lock().unwrap().len()
     }
 
-    /// Closes the connections that are swallowed, of which no server that stops would hear the end.
+    /// Closes the dropped connections, whose end would otherwise not reach a stopping server.
     pub fn close_swallowed(&self) {
         self.shared
             .ways
@@ -130,7 +131,7 @@ async fn accept(listener: TcpListener, server: String, shared: Arc<Shared>) {
 
 // Both sides stay open until both directions have ended.
 async fn relay(mut client: TcpStream, server: &str, way: &Way, narrow: Option<Duration>) {
-    // A server that is away refuses, and so does the relay: by closing.
+    // If the server is away, the relay closes the connection.
     let Ok(mut server) = TcpStream::connect(server).await else { return };
     let ((mut from_client, mut to_client), (mut from_server, to_server)) = (client.split(), server.split());
     let to_server = Turn::new(to_server);
@@ -166,7 +167,7 @@ async fn pass_requests(from: &mut ReadHalf<'_>, to: &Turn<WriteHalf<'_>>, way: &
     }
 }
 
-// As from a client that lets the server send little, and never says that it has read it.
+// Like a client with a small window that never acknowledges reading.
 async fn pass_narrowly(from: &mut ReadHalf<'_>, to: &Turn<WriteHalf<'_>>, way: &Way) -> io::Result<()> {
     let mut preface = [0; PREFACE];
     from.read_exact(&mut preface).await?;
@@ -186,7 +187,7 @@ async fn pass_narrowly(from: &mut ReadHalf<'_>, to: &Turn<WriteHalf<'_>>, way: &
     }
 }
 
-// Tells of each stream whose narrow window is full.
+// Reports each stream whose narrow window is full.
 async fn pass_answers(
     from: &mut ReadHalf<'_>,
     to: &mut WriteHalf<'_>,
@@ -212,7 +213,8 @@ async fn pass_answers(
     }
 }
 
-// The reader of a narrow connection goes on at last: the server can send the rest, and why it ended the stream.
+// The reader of a narrow connection finally continues: the server can send the rest, and why it ended the
+// stream.
 async fn read_on(
     mut filled: mpsc::UnboundedReceiver<u32>,
     to: &Turn<WriteHalf<'_>>,
@@ -222,7 +224,7 @@ async fn read_on(
         let Some(pause) = narrow else { continue };
         sleep_until(Instant::now() + pause).await;
         let update = super::frame(WINDOW_UPDATE, 0, stream, &REST.to_be_bytes());
-        // A server that is gone needs it no more.
+        // A stopped server does not need it any more.
         let _ = to.lock().await.write_all(&update).await;
     }
 }
@@ -239,7 +241,7 @@ fn stream_of(head: [u8; HEAD]) -> u32 {
     u32::from_be_bytes([head[5], head[6], head[7], head[8]])
 }
 
-// The client's own SETTINGS with a window that the client knows nothing of.
+// The client's own SETTINGS with a window that the client does not know.
 fn narrowed(mut head: [u8; HEAD], settings: &[u8]) -> Vec<u8> {
     let id = INITIAL_WINDOW_SIZE.to_be_bytes();
     let mut payload: Vec<u8> =

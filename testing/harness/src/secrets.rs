@@ -1,11 +1,11 @@
-//! Secrets, in every form in which one may slip out.
+//! Searches for secrets, in every form in which they may leak.
 
 use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// The secrets of the simulators; none may ever be found in what the server writes.
+/// The secrets of the simulators, none of which may be found in what the server writes.
 pub const SECRETS: [&str; 5] = [
     "cloud-api-token",
     "data-center-pat",
@@ -14,7 +14,7 @@ pub const SECRETS: [&str; 5] = [
     "data-center-password",
 ];
 
-/// Looks for many texts at once: files may be large, and tests are not optimised.
+/// Searches for many texts at once: files may be large, and tests are not optimized.
 #[derive(Debug)]
 pub(crate) struct Forms {
     forms: Vec<(Vec<u8>, String)>,
@@ -25,8 +25,8 @@ pub(crate) struct Forms {
 // === impl Forms ===
 
 impl Forms {
-    /// Each secret in the clear, escaped, and in base64 wherever it may stand within what was encoded: in `user:secret` it
-    /// begins at any of three places of a group.
+    /// Each secret in the clear, escaped, and in base64 at any alignment: in `user:secret` it begins at one
+    /// of three positions of a group.
     pub(crate) fn of<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut forms = Self { forms: vec![], begins: vec![false; 1 << 16] };
         for secret in secrets {
@@ -39,7 +39,7 @@ impl Forms {
         forms
     }
 
-    /// A secret that is in `bytes`, and as what.
+    /// A secret in `bytes`, and its form.
     pub(crate) fn find(&self, bytes: &[u8]) -> Option<(&str, String)> {
         let mut pairs = bytes.windows(2).enumerate();
         pairs.find_map(|(at, pair)| {
@@ -61,16 +61,16 @@ fn two(bytes: &[u8]) -> usize {
     usize::from(bytes[0]) << 8 | usize::from(bytes[1])
 }
 
-/// The characters that depend on the secret alone when `before` bytes of a group stand before it.
+/// The characters that depend only on the secret when `before` bytes of a group precede it.
 fn within_base64(engine: &impl Engine, secret: &str, before: usize) -> Vec<u8> {
     let text = [&b"..."[..before], secret.as_bytes()].concat();
     let encoded = engine.encode(&text).into_bytes();
-    // Six bits a character: the first ones hold what stands before, the last one may hold what follows.
+    // Six bits a character: the first ones depend on what precedes, the last one on what follows.
     let (first, last) = ((before * 8).div_ceil(6), text.len() * 8 / 6);
     encoded[first..last].to_vec()
 }
 
-/// A secret in the clear, and as pages, JSON and addresses have it; and what of that is within JSON.
+/// A secret in the clear, escaped for HTML, JSON and URLs, and combinations with JSON.
 fn escaped(secret: &str) -> BTreeSet<String> {
     let outer = [secret.to_owned(), html_named(secret), html_numbered(secret), html_hexadecimal(secret)];
     let addresses =
@@ -115,7 +115,7 @@ fn json(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// What is already JSON, so that it may stand within a page: what means something to HTML is numbered.
+/// JSON embedded in HTML: characters with a meaning in HTML are escaped by number.
 fn json_for_pages(json: &str, number: impl Fn(u32) -> String) -> String {
     let write = |c: char| if "<>&'+=".contains(c) { number(c.into()) } else { c.to_string() };
     json.chars().map(write).collect()
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_found_in_every_form_and_place() {
+    fn finds_secret_in_every_form_and_place() {
         let forms = Forms::of(["a-b-secret"]);
         for before in ["", "u", "us", "use", "user:"] {
             for after in ["", "x", "xy", "xyz"] {

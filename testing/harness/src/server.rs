@@ -1,4 +1,4 @@
-//! The server under test: in this process, or the real binary.
+//! The server under test: in this process, or as the real binary.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -19,33 +19,35 @@ use ticketing_host::clock::SystemClock;
 use ticketing_host::entropy::SystemEntropy;
 use ticketing_server::config::Config;
 use ticketing_server::server::{self, ServeError};
-use ticketing_store::{Administration, Edit, KeySource};
+use ticketing_store::{Administration, KeySource};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::Endpoint;
 
 use super::client_transports::{self, TlsFiles};
-use super::{PATIENCE, binary, log_capture};
+use super::{Edit, PATIENCE, binary, database, log_capture};
 
-/// Below those that Linux hands out by itself.
+/// Below the ephemeral ports of Linux.
 const PORTS: Range<u32> = 10_000..32_000;
 
 /// How a server is started.
 #[derive(Debug, Clone, Default)]
 pub struct Start {
     pub flags: Vec<String>,
-    /// As a process of its own that can be killed, rather than in this one.
+    /// In its own process that can be killed, rather than in this one.
     pub process: bool,
+    /// The binary of the process, if it is another one than [`binary`].
+    pub program: Option<PathBuf>,
     /// Environment variables of the process.
     pub variables: Vec<(String, String)>,
-    /// By how much the clock of a server in this process is set, forward if positive.
+    /// Clock offset of a server in this process, positive if forward.
     pub clock_set: SignedDuration,
-    /// Where the database is; by default in a folder that ends with the server.
+    /// Folder of the database; by default one that is removed with the server.
     pub data: Option<PathBuf>,
     /// Listens on this Unix socket, rather than on a port.
     pub socket: Option<PathBuf>,
-    /// Callers are under TLS.
+    /// Callers use TLS.
     pub callers: Option<TlsFiles>,
     /// The bearer token of its clients.
     pub token: Option<String>,
@@ -58,7 +60,7 @@ pub struct Server {
     folder: TempDir,
     start: Start,
     running: Option<Running>,
-    /// Where the log of this process was when it was made.
+    /// Start of this server's log in the log of this process.
     log_from: usize,
 }
 
@@ -101,14 +103,15 @@ impl Server {
         Self { address: free_address(), folder, start, running: None, log_from: log_capture::listen() }
     }
 
-    /// Changes how it is started the next time.
+    /// Changes how it is started next.
     pub fn next_start(&mut self) -> &mut Start {
         &mut self.start
     }
 
-    /// Starts the binary for an operator's work on the data folder, beside the server if it runs. It comes to the same points.
+    /// Runs an offline command on the data folder with the binary, with or without a running server. It has
+    /// the same fail points.
     pub fn beside(&self, arguments: &[&str]) -> Child {
-        let child = Command::new(binary())
+        let child = Command::new(self.program())
             .args(arguments)
             .arg(format!("--data={}", self.data().display()))
             .env(FOLDER, points(self.folder.path()))
@@ -120,17 +123,17 @@ impl Server {
         child.unwrap()
     }
 
-    /// Makes a search known to show tickets of ours, as if one had been read back before.
+    /// Records search evidence, as if a ticket had been read back before.
     pub async fn add_evidence(&self, scope: &SearchScope) {
-        ticketing_store::plant_evidence(&self.data().join("ticketing.db"), scope).await.unwrap();
+        database::add_evidence(&self.data(), scope).await.unwrap();
     }
 
     /// Edits the database by hand.
     pub async fn edit(&self, edit: Edit) {
-        ticketing_store::edit(&self.data().join("ticketing.db"), edit).await.unwrap();
+        database::edit(&self.data(), edit).await.unwrap();
     }
 
-    /// The limit on core dumps of the process, as the system tells it.
+    /// The core dump limit of the process, as the system reports it.
     #[must_use]
     pub fn core_limit(&self) -> String {
         let id = self.process().id().expect("the server runs");
@@ -139,7 +142,7 @@ impl Server {
         line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
     }
 
-    /// Whether the memory of the process is for root alone.
+    /// Whether only root can access the memory of the process.
     #[must_use]
     pub fn memory_is_private(&self) -> bool {
         use std::os::unix::fs::MetadataExt;
@@ -152,7 +155,7 @@ impl Server {
         self.start.data.clone().unwrap_or_else(|| self.folder.path().join("data"))
     }
 
-    /// What it logged; if it is in this process, what all servers there did meanwhile.
+    /// Its log; in this process, of all servers since then.
     pub fn log(&self) -> String {
         if self.start.process {
             return std::fs::read_to_string(self.log_file()).unwrap_or_default();
@@ -195,12 +198,12 @@ impl Server {
         }
     }
 
-    /// Makes a bearer token, beside the server if it runs.
+    /// Creates a bearer token, with or without a running server.
     pub async fn make_token(&self, name: &str, role: Role, lifetime: Duration) -> String {
         self.make_token_in(None, name, role, lifetime).await
     }
 
-    /// Makes a token that carries a namespace.
+    /// Creates a token with a namespace.
     pub async fn make_token_in(
         &self,
         namespace: Option<&str>,
@@ -215,7 +218,7 @@ impl Server {
         made.unwrap().0.show().to_owned()
     }
 
-    /// Its data folder in the hands of an operator.
+    /// Opens its data folder for offline administration.
     pub async fn administration(&self) -> Administration {
         let (data, clock) = (self.data(), Arc::new(SystemClock::start()));
         let database = data.join("ticketing.db");
@@ -267,8 +270,8 @@ impl Server {
         }
     }
 
-    /// SIGKILL; does something before the process is waited for. One that waits for its disk is dead only once that has
-    /// answered.
+    /// SIGKILL; calls a function before waiting for the process. A process that waits for its disk only dies
+    /// once that responds.
     pub async fn kill_and(&mut self, meanwhile: impl FnOnce()) {
         match self.running.take() {
             Some(Running::Process(mut child)) => {
@@ -280,27 +283,27 @@ impl Server {
         }
     }
 
-    /// SIGHUP: the certificates are read again.
+    /// SIGHUP: reloads the certificates.
     pub async fn hang_up(&self) {
         signal(self.process(), "HUP").await;
     }
 
-    /// SIGTERM, and nothing more: the server is still to be stopped, or to be waited for.
+    /// SIGTERM only: the server must still be waited for.
     pub async fn ask_to_stop(&self) {
         signal(self.process(), "TERM").await;
     }
 
-    /// SIGSTOP: the process stands still.
+    /// SIGSTOP: suspends the process.
     pub async fn pause(&self) {
         signal(self.process(), "STOP").await;
     }
 
-    /// SIGCONT: it goes on as if nothing had been.
+    /// SIGCONT: resumes the process.
     pub async fn go_on(&self) {
         signal(self.process(), "CONT").await;
     }
 
-    /// The process ends by itself: how.
+    /// Waits until the process ends by itself. Returns its status.
     pub async fn until_ended(&mut self) -> ExitStatus {
         let Some(Running::Process(mut child)) = self.running.take() else {
             panic!("only a server in a process of its own ends by itself")
@@ -316,21 +319,22 @@ impl Server {
         }
     }
 
-    /// The memory that the process has in use, in bytes.
+    /// The memory in use by the process, in bytes.
     #[must_use]
     pub fn memory(&self) -> u64 {
         self.bytes_of("VmRSS:")
     }
 
-    /// The most memory that the process ever had in use, in bytes.
+    /// The peak memory of the process, in bytes.
     #[must_use]
     pub fn peak_memory(&self) -> u64 {
         self.bytes_of("VmHWM:")
     }
 
-    /// How many connections of callers the server keeps: those too that their callers closed and it has not.
+    /// Number of open connections of callers, including those that their callers closed and the server has
+    /// not.
     ///
-    /// Counted by what the kernel tells of its port, since the process opens files of its own when it needs them.
+    /// Counted from the kernel's list of sockets, because the process opens other files at any time.
     #[must_use]
     pub fn connections(&self) -> usize {
         const LISTENING: &str = "0A";
@@ -342,25 +346,25 @@ impl Server {
         rows.filter(|row| row[1].ends_with(&port) && row[3] != LISTENING && row[9] != WITHOUT_OWNER).count()
     }
 
-    /// Sets the clock on the wall of the machine that the process runs on, while it runs, until [`release`](Self::release).
+    /// Sets the wall clock of the running process, until [`release`](Self::release).
     pub fn set_clock(&self, by: SignedDuration) {
-        // At once, since the process may be reading it.
+        // Atomically, because the process may be reading it.
         let (new, clock) = (self.folder.path().join("clock"), points(self.folder.path()).join(CLOCK));
         std::fs::write(&new, by.as_secs().to_string()).unwrap();
         std::fs::rename(new, clock).unwrap();
     }
 
-    /// The next that comes to this point is held there.
+    /// Arms a fail point: holds the next task that passes it.
     pub fn arm(&self, point: Point) {
         std::fs::write(self.point(point, "armed"), "").unwrap();
     }
 
-    /// The next one that comes to this point panics, and says what it holds.
+    /// Arms a fail point: the next task that passes it panics with its secrets.
     pub fn panic_at(&self, point: Point) {
         std::fs::write(self.point(point, "panics"), "").unwrap();
     }
 
-    /// Waits until the process is held at this point.
+    /// Waits until a task is held at this point.
     pub async fn until_held(&self, point: Point) {
         let held = self.point(point, "held");
         let wait = async {
@@ -372,7 +376,7 @@ impl Server {
         assert!(in_time.is_ok(), "the server does not come to {}: {}", point.name(), self.log());
     }
 
-    /// Nothing is held any more, nor will be.
+    /// Releases held tasks, and disarms all points.
     pub fn release(&self) {
         for file in std::fs::read_dir(points(self.folder.path())).unwrap() {
             // The server itself renames files here.
@@ -419,7 +423,7 @@ impl Server {
 
     fn spawn(&self) -> Running {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
-        let child = Command::new(binary())
+        let child = Command::new(self.program())
             .args(self.arguments().into_iter().skip(1))
             .env(FOLDER, points(self.folder.path()))
             .envs(self.start.variables.iter().map(|(name, value)| (name, value)))
@@ -431,7 +435,11 @@ impl Server {
         Running::Process(child.unwrap())
     }
 
-    /// As typed, program name and all.
+    fn program(&self) -> PathBuf {
+        self.start.program.clone().unwrap_or_else(binary)
+    }
+
+    /// As typed, including the program name.
     fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["ticketing".to_owned()];
         if self.start.process {
@@ -444,7 +452,7 @@ impl Server {
         arguments.extend(self.start.callers.iter().flat_map(TlsFiles::flags));
         arguments.push(format!("--data={}", self.data().display()));
         if !self.start.flags.iter().any(|flag| flag.starts_with("--allow-target")) {
-            // The simulators are here.
+            // The simulators are on this machine.
             arguments.push("--allow-target=127.0.0.1".to_owned());
         }
         arguments.extend(self.start.flags.iter().cloned());
@@ -461,7 +469,7 @@ async fn signal(child: &Child, name: &str) {
     Command::new("kill").args(["-s", name, &id]).status().await.unwrap();
 }
 
-/// The folder in which points are armed.
+/// The folder of armed fail points.
 fn points(folder: &Path) -> PathBuf {
     folder.join("points")
 }
@@ -470,8 +478,8 @@ fn log_file(folder: &Path) -> PathBuf {
     folder.join("server.log")
 }
 
-/// An unused address: the same before and after a restart. It is outside of the ephemeral ports, which the system hands out
-/// by itself, so that no other socket gets it while the server is down.
+/// An unused address that stays the same across a restart. It is outside the ephemeral ports, so that no
+/// other socket gets it while the server is down.
 pub fn free_address() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {

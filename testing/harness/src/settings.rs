@@ -1,4 +1,4 @@
-//! Parts of settings.
+//! Helpers for settings.
 
 use rhythmx_ticketing::v1;
 

@@ -27,7 +27,7 @@ pub fn after(token: &str) -> v1::StreamTicketEventsRequest {
 // === impl Subscriber ===
 
 impl Subscriber {
-    /// Opens a stream, and takes the bookmark that it begins with.
+    /// Opens a stream, and reads its initial bookmark.
     pub async fn open(client: &Client, request: v1::StreamTicketEventsRequest) -> Self {
         let stream = client.clone().stream_ticket_events(request).await.unwrap();
         let mut subscriber = Self { stream, token: String::new() };
@@ -36,7 +36,7 @@ impl Subscriber {
         subscriber
     }
 
-    /// The next message, or how the stream ended.
+    /// The next message, or the end of the stream.
     pub async fn next(&mut self) -> Result<Message, Status> {
         let message = tokio::time::timeout(PATIENCE, self.stream.message()).await;
         let message = message.expect("the stream fell silent")?.expect("a stream ends with a status");
@@ -66,7 +66,7 @@ impl Subscriber {
         events
     }
 
-    /// How the stream ends, after whatever it still has to say.
+    /// The end of the stream, after any remaining messages.
     pub async fn end(&mut self) -> Status {
         loop {
             if let Err(status) = self.next().await {

@@ -1,4 +1,4 @@
-//! What each step does: the worker's in the order of the real dispatcher, each decision by the function of the domain
+//! Applies each step: the worker's in the order of the real dispatcher, each decision by the domain function
 //! that the store calls.
 
 use std::rc::Rc;
@@ -14,10 +14,10 @@ use ticketing_core::system::{Authorship, Created, Destination, FoundTicket, Sear
 
 use crate::guards::Guard;
 use crate::setup::{Fleet, Setup, time};
-use crate::step::{Interference, Step, Witness};
+use crate::step::{CanaryView, Interference, Step};
 use crate::world::{End, SearchView, Stage, World, ticket_ref};
 
-/// Takes the steps of one setup.
+/// Applies the steps of one setup.
 #[derive(Debug)]
 pub(crate) struct StepRunner<'a> {
     pub(crate) setup: &'a Setup,
@@ -31,7 +31,7 @@ impl<'a> StepRunner<'a> {
         Self { setup, policy: setup.policy() }
     }
 
-    /// The world after `step`, which must be one that can happen; `None` if nothing came of it.
+    /// The world after `step`, which must be possible; `None` if nothing changed.
     pub(crate) fn take(&self, world: &World, step: Step) -> Option<World> {
         if step == Step::Lapse {
             let settled = self.expire_lease(world)?;
@@ -49,9 +49,9 @@ impl<'a> StepRunner<'a> {
             Step::Lapse => unreachable!("taken before"),
             Step::Claim(worker) => self.claim(world, worker),
             Step::Intend(worker) => self.intend(world, worker),
-            Step::Search { worker, behind, witness } => {
+            Step::Search { worker, behind, canary } => {
                 let shown = world.shown(behind.into());
-                searched(world, worker, Some(SearchView { shown, witness }));
+                searched(world, worker, Some(SearchView { shown, canary }));
             }
             Step::SearchFails(worker) => {
                 world.failed_searches -= 1;
@@ -81,7 +81,7 @@ impl<'a> StepRunner<'a> {
         true
     }
 
-    /// What concerns the request alone: nothing of it touches the store.
+    /// Steps of the request alone, which do not affect the store.
     fn send(&self, world: &mut World, worker: u8, step: Step) {
         let index = usize::from(worker);
         let stage = world.workers[index];
@@ -108,7 +108,7 @@ impl<'a> StepRunner<'a> {
                 world.abandon(stage);
                 ended(End::Doubtful)
             }
-            // The transport cannot tell whether a byte had left when it gave up.
+            // The transport cannot tell whether a byte was sent when it gave up.
             _ => ended(End::Doubtful),
         };
     }
@@ -123,13 +123,13 @@ impl<'a> StepRunner<'a> {
         }
     }
 
-    /// The store is this server's alone, so no claim is held now.
+    /// This server owns the store, so no lease is valid now.
     fn restart(&self, world: &mut World) {
         world.is_down = false;
         world.commit(|delivery, now| end_lease(delivery, now)?.expire_lease(&self.policy, now));
     }
 
-    /// Ends the lease if it is over.
+    /// Expires the lease if its time has passed.
     fn expire_lease(&self, world: &World) -> Option<Settled> {
         world.delivery.lease_until?;
         let (delivery, now) = (Delivery::clone(&world.delivery), world.time());
@@ -199,7 +199,7 @@ impl<'a> StepRunner<'a> {
         settled
     }
 
-    /// The epoch under which a worker speaks to the store.
+    /// The epoch that a worker passes to the store.
     fn epoch_of(&self, delivery: &Delivery, own: u32) -> u32 {
         if self.setup.lacks(Guard::Epoch) { delivery.epoch } else { own }
     }
@@ -223,18 +223,18 @@ impl<'a> StepRunner<'a> {
 
     fn look_up(&self, world: &World, asked: u32, sight: Option<SearchView>) -> LookUp {
         let asked_at = time(asked);
-        let Some(SearchView { shown, witness }) = sight else {
+        let Some(SearchView { shown, canary }) = sight else {
             let answer = Err(Fault::new(FaultKind::Connect, ""));
             return LookUp { answer, had_canaries: false, evidence: Evidence::NoTicket, asked_at };
         };
         let at_once = self.setup.lacks(Guard::SecondAnswer);
-        let witness_seen = witness == Witness::Seen || at_once;
-        let answer = Ok(SearchResult { tickets: found(world, shown), canary_seen: witness_seen });
+        let canary_seen = canary == CanaryView::Seen || at_once;
+        let answer = Ok(SearchResult { tickets: found(world, shown), canary_seen });
         let evidence = match world.has_evidence || self.setup.lacks(Guard::SearchEvidence) {
             true => Evidence::Shown,
             false => Evidence::NoTicket,
         };
-        LookUp { answer, had_canaries: witness != Witness::Unknown, evidence, asked_at }
+        LookUp { answer, had_canaries: canary != CanaryView::Unknown, evidence, asked_at }
     }
 }
 
@@ -254,7 +254,7 @@ impl Stage {
     }
 }
 
-/// What is too late to be applied is gone.
+/// A request whose bound has passed can no longer be applied.
 fn tick(world: &mut World) {
     world.now += 1;
     let now = world.now;
@@ -267,13 +267,13 @@ fn end_lease(mut delivery: Delivery, now: Timestamp) -> Option<Delivery> {
     Some(delivery)
 }
 
-/// The search is asked and answered in one moment: what it shows later, it shows more of.
+/// A search is one step: a later result would only show more.
 fn searched(world: &mut World, worker: u8, sight: Option<SearchView>) {
     let stage = &mut world.workers[usize::from(worker)];
     *stage = Stage::Searched { epoch: stage.epoch(), asked: world.now, sight };
 }
 
-/// The tickets of a search, the oldest first.
+/// The tickets of a search, oldest first.
 fn found(world: &World, shown: u8) -> Vec<FoundTicket> {
     let tickets = (0_u8..).zip(&world.tickets);
     let shown = tickets.filter(|(number, _)| shown & (1 << number) != 0);
@@ -285,7 +285,7 @@ fn found(world: &World, shown: u8) -> Vec<FoundTicket> {
         .collect()
 }
 
-/// False if there is nothing to do, or nothing that is true to say.
+/// False if there is nothing to do, or no true statement to make.
 fn interfere(world: &mut World, interference: Interference, policy: &Policy) -> bool {
     let is_coming = !world.on_their_way.is_empty()
         || world.workers.iter().any(|stage| {

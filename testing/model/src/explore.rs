@@ -1,4 +1,4 @@
-//! Breadth first through every state, so that the first violation has the shortest trace.
+//! Breadth-first exploration of every state, so that the first violation has a shortest trace.
 
 use std::collections::HashSet;
 
@@ -11,16 +11,16 @@ use crate::step::Step;
 use crate::trace::Trace;
 use crate::world::World;
 
-/// What an exploration found.
+/// The result of an exploration.
 #[derive(Debug)]
 pub struct Report {
-    /// States that differ.
+    /// Number of distinct states.
     pub states: usize,
-    /// Steps to the state that is farthest away.
+    /// Depth of the farthest state.
     pub depth: usize,
-    /// The most ticks of a run without faults that any of them needed to its end.
+    /// Maximum number of ticks that a run without faults needed to its end.
     pub longest_recovery: u32,
-    /// Whether there were more states than were allowed for.
+    /// Whether the limit of states was exceeded.
     pub is_cut_short: bool,
     pub violation: Option<Trace>,
 }
@@ -28,7 +28,7 @@ pub struct Report {
 struct Explorer<'a> {
     runner: StepRunner<'a>,
     seen: HashSet<Key>,
-    /// Of each state the one before it, and the step between.
+    /// The predecessor of each state, and the step between.
     origins: Vec<(u32, Step)>,
     fair: FaultFreeRun,
 }

@@ -1,4 +1,4 @@
-//! A run without faults: all workers are dead, a new one does what is to be done, and nothing more goes wrong.
+//! A run without faults: all workers are dead, a new one finishes the work, and nothing else goes wrong.
 
 use std::collections::HashMap;
 
@@ -11,30 +11,30 @@ use crate::state_key::{Key, key};
 use crate::step::Step;
 use crate::world::World;
 
-/// More steps than any number of ticks can hold.
+/// An upper bound of the steps within the allowed ticks.
 const MAX_STEPS: usize = 1_000;
 
-/// Runs without faults, each stretch of the way once.
+/// Runs without faults; common suffixes only once.
 #[derive(Debug, Default)]
 pub(crate) struct FaultFreeRun {
-    /// Ticks to the end, by the world they begin with.
+    /// Ticks to the end, by initial world.
     known: HashMap<Key, u32>,
-    /// The most ticks that it took.
+    /// Maximum number of ticks needed.
     pub(crate) longest: u32,
 }
 
-/// Where a run without faults did not help.
+/// A run without faults that did not settle the delivery.
 #[derive(Debug)]
 pub(crate) struct NotSettled {
     pub(crate) violation: Violation,
-    /// What happened since all workers died.
+    /// The steps since all workers died.
     pub(crate) steps: Vec<Step>,
 }
 
 // === impl FaultFreeRun ===
 
 impl FaultFreeRun {
-    /// Lets the trace go on from `world` until the delivery has come to its end.
+    /// Continues the trace from `world` until the delivery is settled.
     pub(crate) fn run(&mut self, runner: &StepRunner<'_>, world: &World) -> Result<(), NotSettled> {
         let setup = runner.setup;
         let mut world = world.after_the_end_of_all(setup);

@@ -1,45 +1,45 @@
-//! The guards of the protocol, and what becomes of it without each.
+//! The guards of the protocol, and the effect of removing each.
 
 use std::fmt;
 
 use crate::promise::Violation;
-use crate::setup::{Fleet, Promise, Setup, Tickets, Witnesses};
+use crate::setup::{Canaries, Fleet, Promise, Setup, Tickets};
 
-/// One guard of the protocol. Each can be taken away by what the model's world tells the decision functions, or does
-/// not ask them; the functions themselves are never changed.
+/// A guard of the protocol. Each is removed by what the model passes to the decision functions, or by not
+/// calling them; the functions themselves are never changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {
     /// The intent is durable before the first byte.
     Intent,
-    /// What is of unknown outcome is looked for before it is sent again.
+    /// After an unknown outcome the ticket is searched for before it is sent again.
     LookUp,
-    /// "Not found" proves nothing before the search must show what was made.
+    /// "Not found" proves nothing before the index bound.
     IndexBound,
-    /// "Not found" proves nothing while a request may still be applied.
+    /// "Not found" proves nothing before the server bound.
     ServerBound,
-    /// No request leaves after the deadline of its intent.
+    /// No request is sent after the deadline of its intent.
     SendDeadline,
-    /// Only the newest claim may intend and settle.
+    /// Only the newest epoch may intend and settle.
     Epoch,
-    /// Only the newest claim may end a doubt by what it did not find.
+    /// Only the newest epoch may end an unknown outcome by absence.
     LookUpEpoch,
-    /// A search proves what was so when it was asked, not when its answer is recorded.
+    /// A search proves the state at its request, not at its recording.
     AskedAt,
-    /// A ticket that was made is recorded even by one who has lost the claim.
+    /// A created ticket is recorded even if the lease was lost.
     LateSuccess,
-    /// What is claimed is not claimed again until its lease was ended.
+    /// A claimed delivery is not claimed again before its lease has expired.
     Lease,
-    /// A lease is not ended before its time.
+    /// A lease does not expire early.
     LeaseTerm,
-    /// Where a search lags, one empty answer is not enough: a witness, or a second one.
+    /// If a search lags, one empty result is not enough: a canary or a second one is required.
     SecondAnswer,
-    /// A witness was made when nothing of the doubtful send could be applied any more.
+    /// A canary was created when nothing of the uncertain send could be applied any more.
     WitnessAge,
-    /// An empty answer counts only where the search is known to show tickets of ours.
+    /// An empty result counts only if the search is known to find our tickets.
     SearchEvidence,
 }
 
-/// What is expected of the protocol without a guard, and the explorations that show it.
+/// The expected effect of removing a guard, and the explorations that show it.
 #[derive(Debug, Clone)]
 pub struct GuardCase {
     pub guard: Guard,
@@ -47,16 +47,16 @@ pub struct GuardCase {
     pub trials: Vec<GuardTrial>,
 }
 
-/// What becomes of the protocol without a guard.
+/// The effect on the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// There are two tickets.
     Caught,
-    /// Nothing, as long as something else holds, which is said.
+    /// None, because the named guard is sufficient.
     Covered(&'static str),
 }
 
-/// One exploration, and what it must find.
+/// An exploration, and its expected result.
 #[derive(Debug, Clone)]
 pub struct GuardTrial {
     pub setup: Setup,
@@ -98,13 +98,13 @@ pub fn guards() -> Vec<GuardCase> {
         },
         caught(Guard::IndexBound),
         second_answer(),
-        witness_age(),
+        canary_age(),
         search_evidence(),
     ]
 }
 
-/// What comes of it where a paused worker sends after its deadline all the same: maybe a second ticket, of which the
-/// duplicate scans report, and never one that is unknown.
+/// If a paused worker sends after its deadline anyway: possibly a second ticket, which the duplicate scans
+/// report.
 #[must_use]
 pub fn broken_assumptions() -> Vec<GuardTrial> {
     let paused = |setup, promise| {
@@ -125,7 +125,7 @@ pub fn broken_assumptions() -> Vec<GuardTrial> {
     ]
 }
 
-/// As one of several servers that wrongly believed the store its own.
+/// Like one of several servers that each assume they own the store.
 fn lease_term() -> GuardCase {
     let setup = Setup::indexed("two servers", TWO).without(Guard::LeaseTerm);
     GuardCase {
@@ -172,10 +172,10 @@ fn second_answer() -> GuardCase {
     }
 }
 
-/// An index is brought up to date in the order in which tickets were made.
-fn witness_age() -> GuardCase {
-    let known = |name| Setup { witnesses: Witnesses::Always, ..Setup::indexed(name, TWO) };
-    let mut late = known("two servers, known witnesses, an index that lags far beyond its bound");
+/// An index catches up in the order of creation.
+fn canary_age() -> GuardCase {
+    let known = |name| Setup { canaries: Canaries::Always, ..Setup::indexed(name, TWO) };
+    let mut late = known("two servers, known canaries, an index that lags far beyond its bound");
     late.vendor.index_lag = late.bounds.index + late.bounds.server + 1;
     GuardCase {
         guard: Guard::WitnessAge,
@@ -183,14 +183,14 @@ fn witness_age() -> GuardCase {
             "by the index bound, while the index keeps to it; it is there for when it does not",
         ),
         trials: vec![
-            GuardTrial::holds(known("two servers, known witnesses").without(Guard::WitnessAge)),
+            GuardTrial::holds(known("two servers, known canaries").without(Guard::WitnessAge)),
             GuardTrial::holds(late.clone()),
             GuardTrial::breaks(late.without(Guard::WitnessAge)),
         ],
     }
 }
 
-/// Where no search ever shows a ticket of ours, there is one at most; whether there is one, only a person can tell.
+/// If no search ever finds our tickets, there is at most one; whether it exists, only an operator can tell.
 #[must_use]
 pub fn hidden_tickets() -> Vec<GuardTrial> {
     vec![
@@ -208,7 +208,7 @@ fn search_evidence() -> GuardCase {
     }
 }
 
-/// The account never sees what it creates, or the marker never stays: every search is empty.
+/// The account never sees the tickets that it creates, or the marker is dropped: every search is empty.
 fn hidden(setup: Setup) -> Setup {
     Setup { tickets: Tickets::Hidden, promise: Promise::OneTicket, ..setup }
 }
@@ -242,7 +242,7 @@ impl fmt::Display for Guard {
             Self::Lease => "the lease",
             Self::LeaseTerm => "the term of the lease",
             Self::SecondAnswer => "the second answer",
-            Self::WitnessAge => "the age of a witness",
+            Self::WitnessAge => "the age of a canary",
             Self::SearchEvidence => "the evidence of the search",
         })
     }

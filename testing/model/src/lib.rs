@@ -41,6 +41,6 @@ pub use explore::{Report, check};
 pub use guards::{Guard, GuardCase, GuardTrial, Verdict, broken_assumptions, guards, hidden_tickets};
 pub use promise::Violation;
 pub use run::{Limits, RunError, Summary, configurations, run};
-pub use setup::{Fleet, Promise, Setup, TickBounds, Tickets, Vendor, Witnesses};
-pub use step::{Interference, Step, Witness};
+pub use setup::{Canaries, Fleet, Promise, Setup, TickBounds, Tickets, Vendor};
+pub use step::{CanaryView, Interference, Step};
 pub use trace::{Replayed, Trace, replay};

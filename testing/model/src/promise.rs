@@ -1,4 +1,4 @@
-//! What must hold in every state.
+//! Properties of every state.
 
 use std::fmt;
 
@@ -7,24 +7,25 @@ use ticketing_core::delivery::{Delivery, State};
 use crate::setup::{Promise, Setup};
 use crate::world::{World, number_of};
 
-/// A promise that was broken.
+/// A broken promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Violation {
     /// Two tickets bear the marker.
     SecondTicket,
-    /// The delivery is as none may be.
+    /// The delivery violates a constraint of the store.
     Malformed(&'static str),
-    /// It is delivered, as a ticket that does not exist.
+    /// It is delivered with a ticket that does not exist.
     NamesNoTicket,
-    /// A run without faults and time do not end it.
+    /// A run without faults does not settle it.
     Stuck(State),
-    /// A ticket exists, and the delivery failed or was cancelled without it, and the last sweep was over without a word.
+    /// A ticket exists, but the delivery failed or was cancelled without it, and the last duplicate scan did
+    /// not report it.
     TicketLost,
-    /// Two tickets, and the last sweep was over without a word.
+    /// Two tickets, and the last duplicate scan did not report them.
     DuplicateUnreported,
 }
 
-/// What a state breaks by itself.
+/// The promises that a state itself breaks.
 pub(crate) fn broken(setup: &Setup, world: &World) -> Option<Violation> {
     if world.tickets.len() > 1 && matches!(setup.promise, Promise::All | Promise::OneTicket) {
         return Some(Violation::SecondTicket);
@@ -40,19 +41,19 @@ pub(crate) fn broken(setup: &Setup, world: &World) -> Option<Violation> {
     malformed(&world.delivery).map(Violation::Malformed)
 }
 
-/// What an end without faults breaks.
+/// The promises that the end of a run without faults breaks.
 pub(crate) fn broken_at_the_end(setup: &Setup, world: &World) -> Option<Violation> {
     match world.delivery.state {
         _ if world.is_swept || !has_unreported(world) => None,
         State::Delivered => Some(Violation::DuplicateUnreported),
         State::Failed => Some(Violation::TicketLost),
-        // What was given up while it was of unknown outcome is left to the duplicate scans.
+        // A delivery that was cancelled with an unknown outcome is left to the duplicate scans.
         State::Cancelled if setup.duplicate_scans => Some(Violation::TicketLost),
         _ => None,
     }
 }
 
-/// Whether there is a ticket that the delivery does not know of.
+/// Whether a ticket exists that the delivery does not know.
 pub(crate) fn has_unreported(world: &World) -> bool {
     let delivery = &world.delivery;
     let known = delivery.ticket.iter().chain(&delivery.duplicates).filter_map(number_of);
@@ -60,7 +61,7 @@ pub(crate) fn has_unreported(world: &World) -> bool {
     (0..world.tickets.len()).any(|number| !known.contains(&number))
 }
 
-/// The constraints that the store puts on its rows.
+/// The constraints of the store's rows.
 fn malformed(delivery: &Delivery) -> Option<&'static str> {
     let state = delivery.state;
     let is_due = delivery.due_at.is_some();

@@ -1,22 +1,22 @@
-//! The whole model, as a program prints it.
+//! Runs the whole model, and prints the results.
 
 use std::fmt;
 use std::io::{self, Write};
 
 use crate::explore::{Report, check};
 use crate::guards::{GuardTrial, Verdict, broken_assumptions, guards, hidden_tickets};
-use crate::setup::{Fleet, Setup, Tickets, Witnesses};
+use crate::setup::{Canaries, Fleet, Setup, Tickets};
 
-/// How far the model goes.
+/// The extent of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Explorations with more states than this are cut short, which counts as unexpected.
+    /// Explorations with more states are aborted, which counts as unexpected.
     pub most_states: usize,
-    /// Whether the large configurations are explored too: a minute, instead of seconds.
+    /// Whether to explore the large configurations too: a minute, instead of seconds.
     pub large: bool,
 }
 
-/// What became of the model; displayed as its last line.
+/// The result of the model; its display is the last line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
     pub configurations: usize,
@@ -24,13 +24,13 @@ pub struct Summary {
     pub states: usize,
     pub violations: usize,
     pub guards: usize,
-    /// Guards whose removal made two tickets.
+    /// Guards whose removal led to two tickets.
     pub caught: usize,
-    /// Guards whose removal something else covers, as expected.
+    /// Guards whose removal another one covers, as expected.
     pub covered: usize,
-    /// Assumptions whose breaking did what is expected.
+    /// Assumptions whose violation had the expected effect.
     pub assumptions: usize,
-    /// What was not as expected: violations, and redundant guards.
+    /// Unexpected results: violations, and redundant guards.
     pub unexpected: usize,
 }
 
@@ -64,7 +64,7 @@ pub fn configurations(large: bool) -> Vec<Setup> {
     if !large {
         return small.to_vec();
     }
-    let witnesses = Witnesses::Perhaps;
+    let canaries = Canaries::Perhaps;
     vec![
         Setup {
             tickets: Tickets::ShownLater,
@@ -72,7 +72,7 @@ pub fn configurations(large: bool) -> Vec<Setup> {
         },
         Setup { hands: 2, ..Setup::indexed("one server that is started again, operators", alone) },
         Setup { retries: 2, ..Setup::indexed("two servers, two retries, an index that lags", two) },
-        Setup { hands: 1, witnesses, ..Setup::indexed("two servers, witnesses, operators", two) },
+        Setup { hands: 1, canaries, ..Setup::indexed("two servers, canaries, operators", two) },
         Setup {
             hands: 2,
             failed_searches: 1,
@@ -87,11 +87,11 @@ pub fn configurations(large: bool) -> Vec<Setup> {
     ]
 }
 
-/// Explores every configuration, then everything without each guard, and writes a line for each and a trace for each
-/// violation.
+/// Explores every configuration, then everything without each guard. Writes a line for each, and a trace for
+/// each violation.
 ///
 /// # Errors
-/// If `out` cannot be written to, or something is not as expected.
+/// If `out` cannot be written to, or a result is unexpected.
 pub fn run(out: &mut impl Write, limits: Limits) -> Result<Summary, RunError> {
     let mut summary = Summary::default();
     for setup in configurations(limits.large) {

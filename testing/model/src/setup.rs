@@ -1,4 +1,4 @@
-//! What is explored: how many servers, which bounds, which faults, and which guard is missing.
+//! The setup of an exploration: number of servers, bounds, faults, and the missing guard.
 
 use std::time::Duration;
 
@@ -8,41 +8,41 @@ use ticketing_retry::Backoff;
 
 use crate::guards::Guard;
 
-/// One world to explore. Times are in ticks; a tick stands for one second of the policy, and only the order of times
+/// A world to explore. Times are in ticks; a tick is one second of the policy, but only the order of times
 /// matters.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// One line that says what is special about it.
+    /// A one-line description.
     pub name: &'static str,
     pub fleet: Fleet,
     pub bounds: TickBounds,
-    /// What the ticket system really does. Where it keeps to the bounds, there must be no violation.
+    /// The behavior of the ticket system. If it stays within the bounds, there must be no violation.
     pub vendor: Vendor,
     /// Retries after the first attempt.
     pub retries: u32,
-    pub witnesses: Witnesses,
+    pub canaries: Canaries,
     pub tickets: Tickets,
-    /// How many searches may fail.
+    /// Maximum number of failed searches.
     pub failed_searches: u8,
-    /// How often an operator, a caller or a recovered target may interfere.
+    /// Maximum number of interferences by an operator, a caller or a recovered target.
     pub hands: u8,
-    /// Whether later searches for duplicates are made.
+    /// Whether there are duplicate scans.
     pub duplicate_scans: bool,
-    /// Whether a worker that is paused between its check of the deadline and its first byte sends all the same. The
-    /// protocol assumes that the transport gives the request up at the deadline.
+    /// Whether a worker that is paused between its deadline check and its first byte sends anyway. The
+    /// protocol assumes that the transport aborts the request at the deadline.
     pub paused_writer: bool,
-    /// The guards that are missing.
+    /// The missing guards.
     pub removed: Vec<Guard>,
     pub promise: Promise,
 }
 
-/// Who works on the store.
+/// The servers of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fleet {
-    /// One server that owns the store, with so many workers on the delivery: one that is slow, and who took over from
-    /// it. A crash ends them all; the next start ends all leases.
+    /// One server that owns the store, with this many workers on the delivery: a slow one, and its successor.
+    /// A crash ends them all; the next start expires all leases.
     Alone { workers: u8 },
-    /// Servers that share a store and know of each other by leases alone, each with one worker on the delivery.
+    /// Servers that share a store and coordinate by leases only, each with one worker on the delivery.
     Shared { servers: u8 },
 }
 
@@ -59,7 +59,7 @@ pub struct TickBounds {
     pub duplicate_scans: [u32; 3],
 }
 
-/// The ticket system at its worst.
+/// Worst-case behavior of the ticket system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vendor {
     /// How long after the send deadline it may still apply a request.
@@ -68,43 +68,43 @@ pub struct Vendor {
     pub index_lag: u32,
 }
 
-/// Whether a look-up knows of tickets that were made after the doubtful send could be applied.
+/// Whether a look-up has canaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Witnesses {
+pub enum Canaries {
     Never,
-    /// Now and then.
+    /// Sometimes.
     Perhaps,
-    /// As soon as there can be one.
+    /// As soon as one can exist.
     Always,
 }
 
-/// Whether searches show tickets of ours, and whether that is known.
+/// Whether searches find our tickets, and whether that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tickets {
-    /// It was known before.
+    /// Known from the start.
     Shown,
-    /// It is known as soon as another ticket was read back, at some time or never.
+    /// Known once another ticket was read back, at some time or never.
     ShownLater,
-    /// No search ever shows one: the account is not allowed to, or the marker does not stay.
+    /// No search ever finds one: the account lacks the permission, or the marker is dropped.
     Hidden,
 }
 
-/// What is held against every state.
+/// The promises checked in every state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Promise {
-    /// All three: one ticket at most, nothing lost, nothing stuck.
+    /// All three: at most one ticket, nothing lost, nothing stuck.
     All,
-    /// At most one ticket for the marker.
+    /// At most one ticket with the marker.
     OneTicket,
-    /// There may be more than one, but the duplicate scans report each, also where the delivery has failed or was cancelled;
-    /// nothing is stuck.
+    /// There may be more than one, but the duplicate scans report each, also if the delivery has failed or
+    /// was cancelled; nothing is stuck.
     EveryTicketIsKnown,
 }
 
 // === impl Setup ===
 
 impl Setup {
-    /// A ticket system whose search lags, as Jira's does.
+    /// A ticket system whose search lags, like Jira's.
     #[must_use]
     pub fn indexed(name: &'static str, fleet: Fleet) -> Self {
         let bounds = TickBounds {
@@ -122,7 +122,7 @@ impl Setup {
             bounds,
             vendor: Vendor { server_lag: bounds.server, index_lag: bounds.index },
             retries: 1,
-            witnesses: Witnesses::Never,
+            canaries: Canaries::Never,
             tickets: Tickets::Shown,
             failed_searches: 0,
             hands: 0,
@@ -133,7 +133,7 @@ impl Setup {
         }
     }
 
-    /// A ticket system whose search reads what the create wrote, as ServiceNow's does.
+    /// A ticket system whose search reads the primary database, like ServiceNow's.
     #[must_use]
     pub fn immediate(name: &'static str, fleet: Fleet) -> Self {
         let mut setup = Self::indexed(name, fleet);
@@ -141,7 +141,7 @@ impl Setup {
         setup
     }
 
-    /// The same without a guard; then only duplicates are looked for.
+    /// The same without a guard; then only duplicates are checked.
     #[must_use]
     pub fn without(&self, guard: Guard) -> Self {
         let mut without = Self { promise: Promise::OneTicket, ..self.clone() };
@@ -149,14 +149,14 @@ impl Setup {
         without
     }
 
-    /// Ticks of a run without faults within which every delivery must have come to its end: a claim of the dead has to lapse,
-    /// the last send has to become provable, two answers lie up to ten look-up intervals off after failed searches,
-    /// and the retry may be a backoff away.
+    /// Maximum number of ticks of a run without faults: the lease of a dead worker must expire, the last send
+    /// must become provable, two results can be ten look-up intervals apart after failed searches, and the
+    /// retry may be a backoff away.
     #[must_use]
     pub fn patience(&self) -> u32 {
         let TickBounds { attempt_deadline, lease, server, index, look_up_interval, backoff, duplicate_scans } =
             self.bounds;
-        let look_ups = if self.failed_searches > 0 || self.witnesses != Witnesses::Never { 11 } else { 2 }
+        let look_ups = if self.failed_searches > 0 || self.canaries != Canaries::Never { 11 } else { 2 }
             * look_up_interval;
         let duplicate_scans = if self.duplicate_scans { duplicate_scans[2] } else { 0 };
         lease + attempt_deadline + server + index + look_ups + backoff + duplicate_scans
@@ -173,7 +173,7 @@ impl Setup {
         }
     }
 
-    /// The policy that the decisions are given.
+    /// The policy for the decisions.
     pub(crate) fn policy(&self) -> Policy {
         let bounds = &self.bounds;
         let backoff = duration(bounds.backoff);
@@ -198,7 +198,7 @@ impl Setup {
         duration(if self.lacks(Guard::ServerBound) { 0 } else { self.bounds.server })
     }
 
-    /// What an intent says of its destination's search.
+    /// The intent's visibility of its destination.
     pub(crate) fn index_bound(&self) -> Duration {
         duration(if self.lacks(Guard::IndexBound) { 0 } else { self.bounds.index })
     }
@@ -213,7 +213,7 @@ pub(crate) fn time(tick: u32) -> Timestamp {
     Timestamp::from_second(i64::from(tick)).expect("a trace has few ticks")
 }
 
-/// How many ticks `time` lies after the tick `now`; negative before it.
+/// Number of ticks from `now` to `time`; negative before it.
 pub(crate) fn ticks_from(now: u32, time: Timestamp) -> i64 {
     time.as_second() - i64::from(now)
 }

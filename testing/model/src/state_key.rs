@@ -1,4 +1,4 @@
-//! What of a world decides its future, as bytes: two worlds with one key have the same traces before them.
+//! The part of a world that determines its future, as bytes: worlds with equal keys have equal futures.
 //!
 //! - Times count from now, and times further in the past than any bound count as that bound.
 //! - Of an epoch only matters whether it is the delivery's.
@@ -10,15 +10,15 @@ use ticketing_core::delivery::{Delivery, State};
 
 use crate::guards::Guard;
 use crate::setup::{Setup, ticks_from};
-use crate::step::Witness;
+use crate::step::CanaryView;
 use crate::world::{End, Stage, World, number_of};
 
-/// Stands for what is not there.
+/// Stands for an absent value.
 const NONE: u8 = u8::MAX;
 /// Bytes of one worker.
 const WIDTH: usize = 5;
 
-/// Of the patience with a search, this much of its count matters.
+/// Maximum relevant count of empty results.
 const MAX_PATIENCE: u32 = 10;
 
 pub(crate) type Key = Box<[u8]>;
@@ -45,13 +45,13 @@ impl Writer<'_> {
         let open = !matches!(delivery.state, State::Delivered);
         self.push(delivery.state as u8);
         self.push(if open { delivery.failures.min(u32::from(NONE)) as u8 } else { 0 });
-        // What is pending is due at once.
+        // A pending delivery is due at once.
         self.push_ahead(delivery.due_at.filter(|_| delivery.state != State::Pending));
         self.push_ahead(delivery.lease_until);
         self.write_send(delivery);
         self.write_doubt(delivery);
         self.push(delivery.ticket.as_ref().map_or(NONE, |ticket| number_of(ticket).map_or(NONE, as_byte)));
-        // What an operator said can be corrected.
+        // A ticket named by an operator can be corrected.
         self.push(u8::from(self.world.hands > 0 && delivery.resolution.is_some()));
         let failed_on_target =
             delivery.last_error.as_ref().is_some_and(|error| is_of_target(error.fault.kind.scope()));
@@ -59,7 +59,7 @@ impl Writer<'_> {
         self.write_sweep(delivery);
     }
 
-    /// An intent is only asked for by a lapse of the epoch that made it, and by a doubt.
+    /// An intent is only used by the expiry of its own epoch, and by an unknown outcome.
     fn write_send(&mut self, delivery: &Delivery) {
         let asked_for = |send: &&ticketing_core::delivery::Send| {
             delivery.unknown_outcome.is_some()
@@ -69,7 +69,7 @@ impl Writer<'_> {
         self.push_within(send.map(|send| send.deadline), self.proof_takes());
     }
 
-    /// How long after a send deadline its time still matters to a search.
+    /// How long after a send deadline its time still affects a search.
     fn proof_takes(&self) -> i64 {
         let (bounds, vendor) = (&self.setup.bounds, &self.setup.vendor);
         i64::from(bounds.server + bounds.index + vendor.index_lag + 1)
@@ -81,12 +81,12 @@ impl Writer<'_> {
         self.push_within(Some(unknown_outcome.since), bounds.backoff.into());
         self.push(unknown_outcome.empty_answers.min(MAX_PATIENCE) as u8);
         self.push_within(unknown_outcome.last_empty_at, bounds.look_up_interval.into());
-        // Asked for where a search has failed.
+        // Used if a search has failed.
         let has_failed = |stage: &Stage| matches!(stage, Stage::Searched { sight: None, .. });
         let may_fail = self.world.failed_searches > 0 || self.world.workers.iter().any(has_failed);
         let counted = if may_fail { unknown_outcome.look_ups.min(MAX_PATIENCE) } else { 0 };
         self.push(counted as u8);
-        // What waits for evidence is made due by it.
+        // Evidence makes a waiting delivery due.
         let waits = self.setup.tickets == crate::setup::Tickets::ShownLater && !self.world.has_evidence;
         self.push(u8::from(waits && unknown_outcome.is_unproven));
     }
@@ -144,21 +144,21 @@ impl Writer<'_> {
             }
             Stage::Searched { asked, sight, .. } => {
                 let heard = self.is_heard(holds == 1);
-                let (shown, witness) = sight.map_or((0, NONE), |sight| (sight.shown, sight.witness as u8));
-                let witness = if heard { witness } else { Witness::Unknown as u8 };
-                [6, holds, shown, witness, if heard { self.asked(asked) } else { 0 }]
+                let (shown, canary) = sight.map_or((0, NONE), |sight| (sight.shown, sight.canary as u8));
+                let canary = if heard { canary } else { CanaryView::Unknown as u8 };
+                [6, holds, shown, canary, if heard { self.asked(asked) } else { 0 }]
             }
         }
     }
 
-    /// Whether a search that found nothing may still be counted. Its claim was of a doubt, and a doubt that is over does
-    /// not come back under the same epoch.
+    /// Whether an empty search may still count. Its claim was for an unknown outcome, which does not recur
+    /// under the same epoch.
     fn is_heard(&self, holds: bool) -> bool {
         self.world.delivery.unknown_outcome.is_some()
             && (holds || self.setup.lacks(Guard::Epoch) || self.setup.lacks(Guard::LookUpEpoch))
     }
 
-    /// Of the time of a search matters what it proves now, and how long the next one has to wait for it.
+    /// The time of a search only matters for what it proves now, and for the delay of the next one.
     fn asked(&self, asked: u32) -> u8 {
         let (delivery, bounds) = (&self.world.delivery, &self.setup.bounds);
         let is_by = |time: Option<Timestamp>| time.is_some_and(|time| ticks_from(asked, time) <= 0);
@@ -174,12 +174,12 @@ impl Writer<'_> {
         self.bytes.push(byte);
     }
 
-    /// A time of which only matters how far it is ahead.
+    /// A time that only matters while it is in the future.
     fn push_ahead(&mut self, time: Option<Timestamp>) {
         self.push_within(time, 0);
     }
 
-    /// A time that matters until it is so many ticks past.
+    /// A time that matters until this many ticks after it.
     fn push_within(&mut self, time: Option<Timestamp>, past: i64) {
         let byte = time.map(|time| (ticks_from(self.world.now, time) + past).max(0));
         self.push(byte.map_or(NONE, |byte| byte.min(i64::from(NONE) - 1) as u8));
@@ -212,10 +212,10 @@ mod tests {
     use super::*;
     use crate::apply_step::StepRunner;
     use crate::promise::{Violation, broken};
-    use crate::setup::{Fleet, Promise, Witnesses};
+    use crate::setup::{Canaries, Fleet, Promise};
     use crate::step::Step;
 
-    /// What a world breaks, and the keys of all worlds that can come next.
+    /// What a world breaks, and the keys of all its successors.
     type Future = (Option<Violation>, BTreeSet<Key>);
 
     fn future(runner: &StepRunner<'_>, world: &World) -> Future {
@@ -224,7 +224,7 @@ mod tests {
         (broken(runner.setup, world), next.map(|next| key(runner.setup, &next)).collect())
     }
 
-    /// Explores up to `most` states, and compares every world with the first that had its key.
+    /// Explores up to `most` states, and compares every world with the first one of its key.
     fn compare(setup: &Setup, most: usize) {
         let runner = StepRunner::new(setup);
         let mut futures: HashMap<Key, Future> = HashMap::new();
@@ -252,8 +252,8 @@ mod tests {
         let (alone, two) = (Fleet::Alone { workers: 1 }, Fleet::Shared { servers: 2 });
         compare(&Setup::indexed("two servers", two), MAX_STATES);
         compare(&Setup { hands: 2, ..Setup::indexed("hands", alone) }, MAX_STATES);
-        let witnesses = Witnesses::Perhaps;
-        compare(&Setup { witnesses, failed_searches: 2, ..Setup::indexed("searches", alone) }, MAX_STATES);
+        let canaries = Canaries::Perhaps;
+        compare(&Setup { canaries, failed_searches: 2, ..Setup::indexed("searches", alone) }, MAX_STATES);
         let paused = Setup {
             duplicate_scans: true,
             paused_writer: true,

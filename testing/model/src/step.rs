@@ -1,76 +1,76 @@
-//! What can happen next.
+//! The possible steps.
 
 use ticketing_core::delivery::{DuplicateScan, State};
 
 use crate::guards::Guard;
-use crate::setup::{Fleet, Setup, Tickets, Witnesses, ticks_from};
+use crate::setup::{Canaries, Fleet, Setup, Tickets, ticks_from};
 use crate::world::{Stage, World};
 
-/// One thing that happens. Workers are named by their number from 0.
+/// A step. Workers are numbered from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Time passes.
     Tick,
-    /// A worker dies: in a fleet its server, in a server alone all that was in it.
+    /// A worker dies: in a fleet its server, in a single server all its workers.
     Crash(u8),
-    /// The only server is started again, and ends all leases.
+    /// The only server restarts, and expires all leases.
     Restart,
-    /// Expired leases are ended.
+    /// Expired leases are released.
     Lapse,
     Claim(u8),
-    /// The ticket cannot be prepared.
+    /// Preparing the ticket fails.
     PrepareFails(u8),
     Intend(u8),
     Check(u8),
-    /// The first byte, and then the whole request.
+    /// The whole request is sent.
     Write(u8),
-    /// The transport gives the request up at its deadline, before the first byte.
+    /// The transport aborts the request at its deadline, before the first byte.
     Cut(u8),
     NoConnection(u8),
-    /// The ticket system makes the ticket.
+    /// The ticket system creates the ticket.
     Apply(u8),
-    /// The ticket system refuses, and says so.
+    /// The ticket system refuses the create.
     Refuse(u8),
-    /// The answer arrives: the ticket was made.
+    /// The reply arrives: the ticket was created.
     Reply(u8),
-    /// The answer does not arrive, or cannot be trusted.
+    /// The reply does not arrive, or is untrustworthy.
     Lose(u8),
-    /// What the worker knows is committed.
+    /// The worker commits its result.
     Record(u8),
     /// An abandoned request is applied.
     ApplyLate(u8),
-    /// A search that lags so many ticks behind.
+    /// A search with this lag in ticks.
     Search {
         worker: u8,
         behind: u8,
-        witness: Witness,
+        canary: CanaryView,
     },
     SearchFails(u8),
     /// Another ticket of ours is delivered, and read back with its marker.
     ShowEvidence,
-    /// A search for duplicates, that lags so many ticks behind.
+    /// A duplicate scan with this lag in ticks.
     Sweep {
         behind: u8,
     },
     Interfere(Interference),
 }
 
-/// What a search showed of the tickets that were made after all that the doubtful send could make.
+/// What a search showed of its canaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Witness {
-    /// None was known.
+pub enum CanaryView {
+    /// It had none.
     Unknown,
-    /// At least one was known, and none was shown.
+    /// It had at least one, and showed none.
     Unseen,
     Seen,
 }
 
-/// Who interferes from outside. An operator tells the truth as it stands.
+/// An interference from outside. An operator's statement is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interference {
     /// The same incident is pushed again.
     Hasten,
-    /// The target's settings were changed, or it is well again.
+    /// The target's settings were changed, or it has recovered.
     Recover,
     Retry,
     /// "There is no ticket, and none is coming: create it."
@@ -83,7 +83,7 @@ pub enum Interference {
 // === impl Step ===
 
 impl Step {
-    /// All that can happen next.
+    /// All possible steps.
     pub(crate) fn all(setup: &Setup, world: &World) -> Vec<Self> {
         let mut steps = vec![Self::Tick];
         for (request, latest) in (0..).zip(&world.on_their_way) {
@@ -110,7 +110,7 @@ impl Step {
         steps
     }
 
-    /// The one thing that happens next without faults, when only the first worker is left.
+    /// The next step of a run without faults, in which only the first worker is left.
     pub(crate) fn fair(setup: &Setup, world: &World) -> Self {
         if world.is_down {
             return Self::Restart;
@@ -125,7 +125,7 @@ impl Step {
             Stage::Idle if is_sweep_due(setup, world) => Self::Sweep { behind: 0 },
             Stage::Idle => Self::Tick,
             Stage::Claimed { searching: true, .. } => {
-                Self::Search { worker: 0, behind: 0, witness: Witness::Unknown }
+                Self::Search { worker: 0, behind: 0, canary: CanaryView::Unknown }
             }
             Stage::Claimed { .. } => Self::Intend(0),
             Stage::Intended { .. } => Self::Check(0),
@@ -142,7 +142,7 @@ impl Step {
             if *stage != Stage::Idle {
                 Self::of_worker(setup, world, worker, *stage, steps);
             } else if !an_idle_one {
-                // The idle ones are all alike.
+                // Idle workers are equivalent.
                 an_idle_one = true;
                 if may_claim(setup, world) {
                     steps.push(Self::Claim(worker));
@@ -184,22 +184,22 @@ impl Step {
         }
     }
 
-    /// Every search whose answer differs.
+    /// Every search with a distinct result.
     fn searches(setup: &Setup, world: &World, worker: u8, steps: &mut Vec<Self>) {
         let from = canaries_from(setup, world).filter(|from| *from <= world.now);
         let mut answers = vec![];
         for behind in 0..=setup.vendor.index_lag {
             let known = from.map(|from| match world.is_shown(from, behind) {
-                true => Witness::Seen,
-                false => Witness::Unseen,
+                true => CanaryView::Seen,
+                false => CanaryView::Unseen,
             });
             let unknown =
-                (setup.witnesses != Witnesses::Always || known.is_none()).then_some(Witness::Unknown);
-            for witness in unknown.into_iter().chain(known) {
-                let answer = (world.shown(behind), witness);
+                (setup.canaries != Canaries::Always || known.is_none()).then_some(CanaryView::Unknown);
+            for canary in unknown.into_iter().chain(known) {
+                let answer = (world.shown(behind), canary);
                 if !answers.contains(&answer) {
                     answers.push(answer);
-                    steps.push(Self::Search { worker, behind: behind as u8, witness });
+                    steps.push(Self::Search { worker, behind: behind as u8, canary });
                 }
             }
         }
@@ -216,13 +216,13 @@ impl Interference {
         [Self::Hasten, Self::Recover, Self::Retry, Self::CreateAnyway, Self::Cancel, Self::Resolve];
 }
 
-/// When the first witness may have been made.
+/// When the first canary can have been created.
 fn canaries_from(setup: &Setup, world: &World) -> Option<u32> {
     let from = match setup.lacks(Guard::WitnessAge) {
         true => world.delivery.send.as_ref().map(|send| send.deadline),
         false => world.delivery.canaries_from(setup.server_bound()),
     };
-    let from = from.filter(|_| setup.witnesses != Witnesses::Never)?;
+    let from = from.filter(|_| setup.canaries != Canaries::Never)?;
     u32::try_from(ticks_from(0, from)).ok()
 }
 

@@ -8,39 +8,39 @@ use crate::apply_step::StepRunner;
 use crate::guards::Guard;
 use crate::promise::{Violation, broken};
 use crate::setup::{Fleet, Setup};
-use crate::step::{Interference, Step, Witness};
+use crate::step::{CanaryView, Interference, Step};
 use crate::world::{End, Stage, World, ticket_ref};
 
-/// The shortest way to a broken promise. [`replay`] walks it again.
+/// A shortest path to a broken promise. [`replay`] repeats it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
     pub violation: Violation,
     /// From the acceptance on.
     pub steps: Vec<Step>,
-    /// What happens then without faults, once every worker has died.
+    /// The steps of the run without faults afterwards, once every worker has died.
     pub fair: Vec<Step>,
     lines: Vec<Line>,
 }
 
-/// One step, as it is printed.
+/// A step, as printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Line {
     tick: u32,
     text: String,
 }
 
-/// What replaying a trace showed.
+/// The result of replaying a trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replayed {
-    /// What the last state breaks by itself.
+    /// The promises that the last state breaks.
     pub violation: Option<Violation>,
     pub tickets: usize,
     pub state: State,
-    /// How many further tickets the delivery knows of.
+    /// Number of further tickets that the delivery knows.
     pub duplicates: usize,
 }
 
-/// Takes `steps` from the acceptance on; `None` if one of them cannot happen.
+/// Applies `steps` from the acceptance on; `None` if one of them is impossible.
 #[must_use]
 pub fn replay(setup: &Setup, steps: &[Step]) -> Option<Replayed> {
     let runner = StepRunner::new(setup);
@@ -59,7 +59,7 @@ pub fn replay(setup: &Setup, steps: &[Step]) -> Option<Replayed> {
 // === impl Trace ===
 
 impl Trace {
-    /// Tells what `steps`, and `fair` after the end of all workers, lead to.
+    /// Describes the effect of `steps`, and of `fair` after the end of all workers.
     pub(crate) fn new(setup: &Setup, steps: Vec<Step>, fair: Vec<Step>, violation: Violation) -> Self {
         let runner = StepRunner::new(setup);
         let mut world = World::new(setup);
@@ -88,7 +88,7 @@ impl fmt::Display for Trace {
     }
 }
 
-/// One step in words, and what became of the delivery by it.
+/// A step in words, and its effect on the delivery.
 fn told(setup: &Setup, step: Step, before: &World, after: &World) -> String {
     let text = in_words(setup, step, before, after);
     let (old, new) = (&before.delivery, &after.delivery);
@@ -134,7 +134,7 @@ fn in_words(setup: &Setup, step: Step, before: &World, after: &World) -> String 
         Step::ApplyLate(_) => {
             format!("the ticket system makes ticket {} of an abandoned request", newest())
         }
-        Step::Search { worker, witness, .. } => searched(&name(worker), after, worker, witness),
+        Step::Search { worker, canary, .. } => searched(&name(worker), after, worker, canary),
         Step::SearchFails(worker) => format!("{} searches, and the search fails", name(worker)),
         Step::ShowEvidence => "another ticket is delivered, and read back with its marker".to_owned(),
         Step::Sweep { .. } => "a sweep searches for duplicates".to_owned(),
@@ -178,17 +178,17 @@ fn checked(name: &str, after: &World, worker: u8) -> String {
     }
 }
 
-fn searched(name: &str, after: &World, worker: u8, witness: Witness) -> String {
+fn searched(name: &str, after: &World, worker: u8, canary: CanaryView) -> String {
     let found = match after.workers[usize::from(worker)] {
         Stage::Searched { sight: Some(sight), .. } if sight.shown != 0 => "finds a ticket",
         _ => "finds nothing",
     };
-    let witness = match witness {
-        Witness::Unknown => "",
-        Witness::Unseen => ", nor a later ticket of ours",
-        Witness::Seen => ", beside a later ticket of ours",
+    let canary = match canary {
+        CanaryView::Unknown => "",
+        CanaryView::Unseen => ", nor a later ticket of ours",
+        CanaryView::Seen => ", beside a later ticket of ours",
     };
-    format!("{name} searches and {found}{witness}")
+    format!("{name} searches and {found}{canary}")
 }
 
 fn is_doubtful(before: &World, worker: u8) -> bool {

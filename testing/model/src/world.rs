@@ -1,4 +1,4 @@
-//! One delivery, who works on it, and the ticket system at the other end.
+//! One delivery, its workers, and the ticket system.
 
 use std::rc::Rc;
 
@@ -10,45 +10,45 @@ use ticketing_core::namespace::Namespace;
 use ticketing_core::system::{System, TicketRef};
 
 use crate::setup::{Fleet, Setup, Tickets, time};
-use crate::step::Witness;
+use crate::step::CanaryView;
 
-/// Everything there is at one moment.
+/// The state at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     /// In ticks since the delivery was accepted.
     pub(crate) now: u32,
-    /// What the store holds. Every verb of the store is one transaction, so it is one step here.
+    /// The content of the store. Every operation of the store is one transaction, so it is one step here.
     pub(crate) delivery: Rc<Delivery>,
     pub(crate) workers: Vec<Stage>,
-    /// The only server has crashed and was not started again.
+    /// The only server has crashed and not restarted.
     pub(crate) is_down: bool,
-    /// The ticket system's, by number from 0.
+    /// Tickets in the ticket system, numbered from 0.
     pub(crate) tickets: Vec<Ticket>,
     /// Abandoned requests: until when each may still be applied.
     pub(crate) on_their_way: Vec<u32>,
-    /// How many interferences are left.
+    /// Number of interferences left.
     pub(crate) hands: u8,
-    /// How many searches may still fail.
+    /// Number of searches that may still fail.
     pub(crate) failed_searches: u8,
-    /// Searches show nothing, whatever there is.
+    /// Searches never find anything.
     pub(crate) is_blind: bool,
     /// Another ticket of ours was read back with its marker.
     pub(crate) has_evidence: bool,
-    /// The last sweep is over: tickets created from now on are not searched for.
+    /// The last duplicate scan is over: tickets created later are not searched for.
     pub(crate) is_swept: bool,
 }
 
-/// A ticket that bears the marker.
+/// A ticket with the marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket {
     pub(crate) created: u32,
 }
 
-/// How far a worker has come. It may be paused after each of these for as long as it takes, or die.
+/// The state of a worker. It may be paused in each for any time, or die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     Idle,
-    /// Holds a claim, and prepares the ticket or is about to search.
+    /// Holds a lease, and prepares the ticket or is about to search.
     Claimed {
         epoch: u32,
         searching: bool,
@@ -58,24 +58,24 @@ pub(crate) enum Stage {
         epoch: u32,
         deadline: u32,
     },
-    /// It has seen that there is time left; the first byte is not written.
+    /// It has checked the deadline; the first byte is not written.
     Checked {
         epoch: u32,
         deadline: u32,
     },
-    /// The request is out.
+    /// The request was sent.
     Sent {
         epoch: u32,
         /// Until when it may be applied.
         latest: u32,
         ticket: Option<u8>,
     },
-    /// It knows how the attempt ended; nothing is recorded.
+    /// It knows the result of the attempt; nothing is recorded.
     Ended {
         epoch: u32,
         end: End,
     },
-    /// It knows what the search showed; nothing is recorded.
+    /// It knows the result of the search; nothing is recorded.
     Searched {
         epoch: u32,
         asked: u32,
@@ -83,7 +83,7 @@ pub(crate) enum Stage {
     },
 }
 
-/// How an attempt ended, as far as its worker knows.
+/// The result of an attempt, as known to its worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     /// The ticket could not be prepared.
@@ -91,23 +91,23 @@ pub(crate) enum End {
     TooLate,
     NoConnection,
     Refused,
-    /// Sent, and no answer that can be trusted.
+    /// Sent, without a trustworthy reply.
     Doubtful,
     Created(u8),
 }
 
-/// What a search showed.
+/// The result of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SearchView {
-    /// Of each ticket a bit.
+    /// One bit per ticket.
     pub(crate) shown: u8,
-    pub(crate) witness: Witness,
+    pub(crate) canary: CanaryView,
 }
 
 // === impl World ===
 
 impl World {
-    /// The delivery was accepted just now.
+    /// A newly accepted delivery.
     pub(crate) fn new(setup: &Setup) -> Self {
         let new = NewDelivery {
             id: String::new(),
@@ -139,13 +139,13 @@ impl World {
         time(self.now)
     }
 
-    /// The state as which the delivery may be claimed now.
+    /// The state in which the delivery can be claimed now.
     pub(crate) fn claimable_as(&self) -> Option<State> {
         let states = [State::Pending, State::Waiting, State::Reconciling];
         states.into_iter().find(|state| self.delivery.is_claimable(*state, self.time()))
     }
 
-    /// Commits what a decision function made of the delivery; false if it made nothing.
+    /// Commits the result of a decision function; false if there was none.
     pub(crate) fn commit(&mut self, decide: impl FnOnce(Delivery, Timestamp) -> Option<Settled>) -> bool {
         let Some(settled) = decide(Delivery::clone(&self.delivery), self.time()) else { return false };
         self.is_swept &= settled.delivery.state.is_settled();
@@ -158,7 +158,7 @@ impl World {
         self.tickets.len() as u8 - 1
     }
 
-    /// Ends a worker with all that it knew. Its request, if there is one, goes on without it.
+    /// Ends a worker, losing its knowledge. Its request, if any, continues without it.
     pub(crate) fn end(&mut self, worker: u8) {
         let stage = std::mem::replace(&mut self.workers[usize::from(worker)], Stage::Idle);
         self.abandon(stage);
@@ -173,7 +173,7 @@ impl World {
         }
     }
 
-    /// What a crash leaves: the store, and what the ticket system has. No request on its way arrives any more.
+    /// What a crash leaves: the store, and the ticket system. No request in transit arrives any more.
     pub(crate) fn after_the_end_of_all(&self, setup: &Setup) -> Self {
         Self {
             workers: vec![Stage::Idle; self.workers.len()],
@@ -185,21 +185,21 @@ impl World {
         }
     }
 
-    /// The tickets that a search shows that lags so many ticks behind, of each a bit.
+    /// The tickets that a search with this lag shows, one bit each.
     pub(crate) fn shown(&self, behind: u32) -> u8 {
         let shown = |ticket: &Ticket| self.is_shown(ticket.created, behind);
         let bits = self.tickets.iter().enumerate().filter(|(_, ticket)| shown(ticket));
         bits.fold(0, |bits, (number, _)| bits | 1 << number)
     }
 
-    /// Whether a search that lags so many ticks behind shows what was made at `created`: within a tick it may have been
-    /// made last and asked for first.
+    /// Whether a search with this lag shows a ticket created at `created`: within a tick, it may have been
+    /// created after the search.
     pub(crate) fn is_shown(&self, created: u32, behind: u32) -> bool {
         !self.is_blind && (behind == 0 || created + behind < self.now)
     }
 }
 
-/// The ticket system's word for a ticket.
+/// The ticket reference of the ticket system.
 pub(crate) fn ticket_ref(number: u8) -> TicketRef {
     TicketRef { id: (number + 1).to_string(), key: String::new(), url: String::new() }
 }

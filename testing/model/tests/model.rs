@@ -69,7 +69,7 @@ fn duplicate_of_a_paused_worker_is_reported() {
     };
     let tick = |ticks| std::iter::repeat_n(Step::Tick, ticks);
     let up_to_the_pause = [Step::Claim(0), Step::Intend(0), Step::Check(0)].into_iter().chain(tick(4));
-    let search = Step::Search { worker: 1, behind: 0, witness: ticketing_model::Witness::Unknown };
+    let search = Step::Search { worker: 1, behind: 0, canary: ticketing_model::CanaryView::Unknown };
     let looks = [Step::Lapse, Step::Tick, Step::Claim(1), search, Step::Record(1)];
     let sends = [Step::Claim(1), Step::Intend(1), Step::Check(1), Step::Write(1)];
     let records = [Step::Apply(1), Step::Reply(1), Step::Record(1)];
@@ -109,7 +109,7 @@ fn redundant_guard_and_truncated_exploration_are_errors() {
 }
 
 #[test]
-fn the_last_line_has_the_counts() {
+fn last_line_has_the_counts() {
     let mut out = vec![];
     let summary = run(&mut out, LIMITS).unwrap();
     let out = String::from_utf8(out).unwrap();

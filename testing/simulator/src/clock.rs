@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Tells the simulator the time: stamps on tickets, the index lag, rate-limit headers.
+/// The simulator's time: timestamps of tickets, the index lag, rate-limit headers.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
@@ -15,19 +15,19 @@ impl Clock {
         Self(Arc::new(machine_time))
     }
 
-    /// A clock that asks `now` every time.
+    /// A clock that calls `now` every time.
     pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// A clock that stands still at `start` until its hand is moved.
+    /// A clock that stays at `start` until it is set.
     pub fn manual(start: Timestamp) -> (Self, ClockHand) {
         let hand = ClockHand(Arc::new(Mutex::new(start)));
         let read = hand.clone();
         (Self::from_fn(move || read.now()), hand)
     }
 
-    /// What it shows.
+    /// Its current time.
     pub fn now(&self) -> Timestamp {
         (self.0)()
     }
@@ -44,7 +44,7 @@ impl std::fmt::Debug for Clock {
 pub struct ClockHand(Arc<Mutex<Timestamp>>);
 
 impl ClockHand {
-    /// Moves the clock forward.
+    /// Advances the clock.
     pub fn advance(&self, by: Duration) {
         let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *now = now
@@ -52,7 +52,7 @@ impl ClockHand {
             .unwrap_or(Timestamp::MAX);
     }
 
-    /// What the clock shows.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

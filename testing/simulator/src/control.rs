@@ -1,4 +1,4 @@
-//! The script over HTTP, under `/_simulator/`.
+//! The control API, under `/_simulator/`.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(crate) fn respond(shared: &Shared, request: &Request) -> Answer {
     }
 }
 
-/// What people do to tickets.
+/// Manual edits of tickets.
 fn tickets(shared: &Shared, request: &Request, path: &[&str]) -> Answer {
     let found = |found: bool| if found { done(|| ()) } else { refusal(404, "there is nothing like that") };
     let key = |key: String| Answer::json(201, &json!({ "key": key }));
@@ -74,7 +74,7 @@ fn read<T: DeserializeOwned>(request: &Request, member: &str) -> Result<T, Answe
     serde_json::from_value(value).map_err(|error| refusal(400, &format!("{member}: {error}")))
 }
 
-/// Does so, and says no more.
+/// Performs an action, and answers without a body.
 fn done(act: impl FnOnce()) -> Answer {
     act();
     Answer::empty(204)

@@ -77,7 +77,7 @@ impl Rule {
     }
 }
 
-/// Says what strikes a call: its kind, its query string as sent, and its body.
+/// Determines the fault of a call: its kind, its query string as sent, and its body.
 type Generator = dyn Fn(Call, &str, &[u8]) -> Option<Effect> + Send + Sync;
 
 /// The faults of a simulator: its rules in order, and then its generator. The first rule that strikes a call decides;
@@ -85,23 +85,23 @@ type Generator = dyn Fn(Call, &str, &[u8]) -> Option<Effect> + Send + Sync;
 #[derive(Default)]
 pub struct FaultScript {
     rules: Mutex<Vec<Line>>,
-    /// Rules that were removed before they struck anything.
+    /// Rules that were removed before they applied.
     missed: Mutex<Vec<Rule>>,
     generator: RwLock<Option<Box<Generator>>>,
-    /// What the generator is still to strike for the first time.
+    /// Pending first faults of the generator.
     is_generator_unused: AtomicBool,
     struck: watch::Sender<u64>,
     released: watch::Sender<u64>,
 }
 
-/// A rule in force.
+/// An active rule.
 #[derive(Debug)]
 struct Line {
     rule: Rule,
-    /// How many calls it was counted for.
+    /// Number of calls it has counted.
     seen: u64,
     has_struck: bool,
-    /// Whether it is as well if it never strikes.
+    /// Why it need not apply, if so.
     may_miss: bool,
 }
 
@@ -199,7 +199,7 @@ impl FaultScript {
         struck
     }
 
-    /// What the generator has for a request that was read to its end.
+    /// The generator's fault for a request that was read completely.
     pub(crate) fn generate(&self, call: Call, request: &Request) -> Option<Effect> {
         let generator = self.generator.read().unwrap_or_else(PoisonError::into_inner);
         let struck = generator.as_ref()?(call, &request.raw_query, &request.body)?;
@@ -208,12 +208,12 @@ impl FaultScript {
         Some(struck)
     }
 
-    /// Resolves at the next release; releases before this call do not count.
+    /// Completes at the next release; earlier ones do not count.
     pub(crate) fn released(&self) -> impl Future<Output = ()> + use<> {
         let mut released = self.released.subscribe();
         async move {
             if released.changed().await.is_err() {
-                // The simulator is gone, and held connections end with it.
+                // The simulator was dropped, and held connections end with it.
                 std::future::pending::<()>().await;
             }
         }

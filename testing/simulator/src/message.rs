@@ -60,11 +60,11 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     /// Whether the request changed the ticket system.
     pub(crate) applied: bool,
-    /// The ticket that the request made.
+    /// The ticket that the request created.
     pub(crate) created: Option<Created>,
 }
 
-/// The names of a ticket that a request made.
+/// The identifiers of a created ticket.
 #[derive(Debug, Clone)]
 pub(crate) struct Created {
     pub(crate) id: String,
@@ -99,7 +99,7 @@ impl Answer {
         self
     }
 
-    /// Says which ticket the request made.
+    /// Sets the created ticket.
     pub(crate) fn created(mut self, ticket: &Ticket) -> Self {
         self.created = Some(Created { id: ticket.id.clone(), key: ticket.key.clone() });
         self.applied()
@@ -135,7 +135,7 @@ impl Answer {
 }
 
 fn percent_decode(segment: &str) -> String {
-    // The form decoder also turns '+' into a space and splits at '&' and '=': shield these three first.
+    // The form decoder also decodes '+' as a space and splits at '&' and '=': escape these three first.
     let shielded = segment.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
     url::form_urlencoded::parse(shielded.as_bytes())
         .next()

@@ -1,4 +1,4 @@
-//! Plays each effect.
+//! Applies each effect.
 
 use std::io::{self, Write};
 use std::sync::{Arc, LazyLock};
@@ -21,17 +21,17 @@ use crate::server::{Body, Ending, Outcome, Response, plain, with_body};
 use crate::simulator::Shared;
 use crate::site::SearchFault;
 
-/// What a gzip bomb unpacks to.
+/// Unpacked size of a gzip bomb.
 const BOMB_MIB: usize = 64;
 const CHUNK: usize = 64 * 1024;
 
-/// One call, once its request was read.
+/// A call whose request was read.
 #[derive(Debug)]
 pub(crate) struct Exchange<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) ending: &'a Ending,
     pub(crate) call: Call,
-    /// Under which its outcome is noted.
+    /// The number under which its outcome is recorded.
     pub(crate) number: usize,
     pub(crate) request: Request,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Exchange<'a> {
 // === impl Exchange ===
 
 impl Exchange<'_> {
-    /// Lets the site carry out the request and notes whether it did.
+    /// Lets the site execute the request and records whether it did.
     pub(crate) fn apply(&self) -> Answer {
         self.apply_with(SearchFault::None)
     }
@@ -54,7 +54,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Runs apart from the connection and from an outage: what was accepted is applied in the end.
+    /// Runs independently of the connection and of outages: an accepted request is applied eventually.
     fn apply_late(&self, pause: Duration) {
         let (shared, call, number, request) =
             (self.shared.clone(), self.call, self.number, self.request.clone());
@@ -69,7 +69,7 @@ impl Exchange<'_> {
         });
     }
 
-    /// Carries the request out as if it had come without a login.
+    /// Executes the request as if it had no login.
     fn apply_for_a_stranger(&self) -> Answer {
         let mut request = self.request.clone();
         request.headers.remove(http::header::AUTHORIZATION);
@@ -128,7 +128,7 @@ pub(crate) async fn play(exchange: &Exchange<'_>, effect: Effect) -> Outcome {
     }
 }
 
-/// The effects that answer, but in other bytes than HTTP allows.
+/// Effects that answer in bytes that HTTP does not allow.
 fn odd_bytes(exchange: &Exchange<'_>, effect: Effect) -> Outcome {
     Outcome::Raw(match effect {
         Effect::StatusLineOnly => Raw::status_line(&exchange.apply()),
@@ -146,7 +146,7 @@ fn odd_bytes(exchange: &Exchange<'_>, effect: Effect) -> Outcome {
     })
 }
 
-/// The effects that answer in HTTP, but not as one would expect.
+/// Effects that answer in valid but unusual HTTP.
 fn odd_answer(exchange: &Exchange<'_>, effect: Effect) -> Response {
     let (shared, vendor) = (exchange.shared, exchange.shared.vendor);
     match effect {
@@ -277,7 +277,7 @@ fn announced(answer: &Answer, length: u64) -> Answer {
 }
 
 fn bomb(answer: &Answer) -> Answer {
-    /// Packing takes seconds where nothing is optimised, so it is done once.
+    /// Compressing takes seconds in debug builds, so it is done once.
     static PACKED: LazyLock<Bytes> = LazyLock::new(|| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         let mebibyte = vec![b' '; 1024 * 1024];

@@ -31,7 +31,7 @@ use crate::{control, site};
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 pub(crate) type Response = http::Response<Body>;
 
-/// How a connection is to end, told by a request on it.
+/// How a connection ends, as a request on it determines.
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
     at_next_request: AtomicBool,
@@ -45,7 +45,7 @@ enum Last {
     Raw(Call, Raw),
 }
 
-/// What a scripted call comes to.
+/// The result of a scripted call.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Reply(Response),
@@ -67,7 +67,7 @@ impl Ending {
     }
 }
 
-/// Accepts connections until told to stop; then every connection is cut.
+/// Accepts connections until stopped; then cuts every connection.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
     listener: TcpListener,
@@ -87,7 +87,7 @@ pub(crate) async fn serve(
                         }
                     });
                 }
-                // Out of file descriptors, most likely: give the clients a moment to close some.
+                // Out of file descriptors, most likely: wait for clients to close some.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             },
         }
@@ -95,24 +95,25 @@ pub(crate) async fn serve(
 }
 
 async fn connection(shared: &Arc<Shared>, stream: TcpStream) {
-    // Small answers must not wait for the client's delayed acknowledgement; failing to set it costs only time.
+    // Small answers must not wait for the client's delayed acknowledgement; a failure to set it only costs
+    // time.
     let _ = stream.set_nodelay(true);
     shared.points.reach(Call::Connection, Point::Accepted);
     let Some(stream) = with_faults(shared, stream).await else { return };
-    // Who does not shake hands properly is not served; the client knows why.
+    // A client that fails the handshake is not served, and knows why.
     let Ok(wire) = shared.security.accept(stream).await else { return };
     let ending = Arc::new(Ending::default());
     let service = {
         let (shared, ending) = (shared.clone(), ending.clone());
         service_fn(move |request| {
             let (shared, ending) = (shared.clone(), ending.clone());
-            // hyper hands the stream back only from a service whose futures can be moved.
+            // hyper returns the stream only from a service whose futures are `Send`.
             Box::pin(async move { exchange(&shared, &ending, request).await })
         })
     };
     let mut connection =
         http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(wire), service);
-    // The result only repeats how the connection ended, which is the client's to judge.
+    // The result only repeats how the connection ended, which the client checks.
     let _ = poll_fn(|context| connection.poll_without_shutdown(context)).await;
     let wire = connection.into_parts().io.into_inner();
     let last = ending.last().take();
@@ -189,7 +190,7 @@ async fn exchange(
     finish(&exchange, outcome)
 }
 
-/// Notes how a call ended, and hands its answer over.
+/// Records how a call ended, and returns its answer.
 fn finish(exchange: &Exchange<'_>, outcome: Outcome) -> Result<Response, io::Error> {
     let Exchange { shared, ending, call, number, .. } = exchange;
     match outcome {
@@ -207,11 +208,11 @@ fn finish(exchange: &Exchange<'_>, outcome: Outcome) -> Result<Response, io::Err
         Outcome::Close => {}
         Outcome::Reset => *ending.last() = Some(Last::Reset),
     }
-    // Handed to hyper instead of an answer, it makes it give the connection back without one.
+    // Returned to hyper instead of an answer, it releases the connection without one.
     Err(io::Error::new(io::ErrorKind::ConnectionAborted, "scripted"))
 }
 
-/// An answer as it goes out when nothing is scripted.
+/// An answer without a scripted effect.
 pub(crate) fn plain(answer: &Answer) -> Response {
     let body = Full::new(answer.body.clone()).map_err(|never: Infallible| match never {}).boxed_unsync();
     with_body(answer, body)

@@ -1,4 +1,4 @@
-//! What the simulated site remembers: its tickets, and every request it was sent.
+//! The state of a simulated site: its tickets, and every request.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::profile::Profile;
 use crate::record::Record;
 use crate::ticket_index::TicketIndex;
 
-/// A ticket that was really created, whatever its creator was told.
+/// A ticket that was really created, whatever its creator was answered.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ticket {
     /// The issue id on Jira, the `sys_id` on ServiceNow.
@@ -49,7 +49,7 @@ impl Ticket {
         self.fields.get("correlation_id").and_then(Value::as_str).filter(|id| !id.is_empty())
     }
 
-    /// Everything on it that can serve as a marker: its labels, or its `correlation_id`.
+    /// Everything in it that can be a marker: its labels, or its `correlation_id`.
     pub fn marker_candidates(&self) -> Vec<String> {
         self.labels().into_iter().chain(self.correlation_id().map(str::to_owned)).collect()
     }
@@ -59,7 +59,7 @@ impl Ticket {
     }
 }
 
-/// All that the site remembers.
+/// The whole state of the site.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) profile: Profile,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-/// How often a connection with unread bytes is asked whether its client is still there.
+/// Interval at which a connection with unread bytes is checked for its client.
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// A connection.
@@ -19,7 +19,7 @@ pub(crate) enum Stream {
     Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
 }
 
-/// What lies on every connection of a simulator.
+/// Wraps every connection of a simulator.
 #[derive(Debug)]
 pub(crate) struct Security {
     #[cfg(feature = "tls")]
@@ -73,7 +73,7 @@ impl Security {
 // === impl Stream ===
 
 impl Stream {
-    /// The connection under whatever lies on it.
+    /// The underlying connection.
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
@@ -119,13 +119,13 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Resolves when the client has closed its side, without reading anything.
+/// Completes when the client has closed its side, without reading anything.
 pub(crate) async fn client_gone(stream: &TcpStream) {
     while let Ok(ready) = stream.ready(Interest::READABLE | Interest::ERROR).await {
         if ready.is_read_closed() || ready.is_error() {
             return;
         }
-        // There is something to read, so the stream is always ready: nothing else would wait.
+        // There is unread data, so the stream is always ready: nothing else would wait.
         tokio::time::sleep(GLANCE).await;
     }
 }

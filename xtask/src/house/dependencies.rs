@@ -1,21 +1,22 @@
 //! Allowed dependencies between packages. They go one way: `retry` <- `core` <- `host` <- `secrets` <- `store` <-
-//! `engine` <- `server`; `core` <- `egress` <- `jira`, `servicenow` <- `engine`; `host` <- `ingress` <- `server`; root <-
-//! `server`. The model knows `core` alone; the simulator knows no other package, so that it cannot share an adapter's
+//! `engine` <- `server`; `core` <- `egress` <- `jira`, `servicenow` <- `engine`; `host` <- `ingress` <- `server`;
+//! `contract` <- `server`, root. The model knows `core` alone; the simulator knows no other package, so that it cannot share an adapter's
 //! misunderstanding.
 
 use super::Violation;
 use crate::workspace::Package;
 
-/// What a package of the workspace may depend on.
+/// The allowed dependencies of a package of the workspace.
 struct Allowance {
     package: &'static str,
     /// Packages of the workspace.
     ours: &'static [&'static str],
-    /// More of them, in its tests alone.
+    /// Additional ones for its tests.
     ours_in_tests: &'static [&'static str],
 }
 
 const ROOT: &str = "rhythmx-ticketing";
+const CONTRACT: &str = "ticketing-contract";
 const CORE: &str = "ticketing-core";
 const EGRESS: &str = "ticketing-egress";
 const ENGINE: &str = "ticketing-engine";
@@ -35,6 +36,7 @@ const FAULTS: &str = "ticketing-faults";
 const FUZZ: &str = "ticketing-fuzz";
 const HARNESS: &str = "ticketing-harness";
 const MODEL: &str = "ticketing-model";
+const MUTATIONS: &str = "ticketing-mutations";
 const SIMULATOR: &str = "ticketing-simulator";
 const XTASK: &str = "xtask";
 
@@ -44,38 +46,43 @@ const fn package(package: &'static str, ours: &'static [&'static str]) -> Allowa
 }
 
 const ALLOWANCES: &[Allowance] = &[
-    Allowance { package: ROOT, ours: &[], ours_in_tests: &[SERVER, SIMULATOR] },
+    package(CONTRACT, &[]),
+    Allowance { package: ROOT, ours: &[CONTRACT], ours_in_tests: &[SERVER, SIMULATOR] },
     package(RETRY, &[]),
     package(FAILPOINTS, &[]),
     package(CORE, &[RETRY]),
     package(HOST, &[CORE, FAILPOINTS]),
     package(SECRETS, &[CORE, HOST]),
-    package(STORE, &[CORE, FAILPOINTS, HOST, RETRY, SECRETS]),
+    Allowance { package: STORE, ours: &[CORE, FAILPOINTS, HOST, RETRY, SECRETS], ours_in_tests: &[HARNESS] },
     package(INGRESS, &[CORE, HOST]),
     package(EGRESS, &[CORE, FAILPOINTS, RETRY]),
-    Allowance { package: JIRA, ours: &[CORE, EGRESS, FAILPOINTS, RETRY], ours_in_tests: &[SIMULATOR] },
-    Allowance { package: SERVICENOW, ours: &[CORE, EGRESS, FAILPOINTS, RETRY], ours_in_tests: &[SIMULATOR] },
+    Allowance { package: JIRA, ours: &[CORE, EGRESS, RETRY], ours_in_tests: &[SIMULATOR] },
+    Allowance { package: SERVICENOW, ours: &[CORE, EGRESS, RETRY], ours_in_tests: &[SIMULATOR] },
     package(ENGINE, &[CORE, EGRESS, FAILPOINTS, HOST, JIRA, RETRY, SERVICENOW, STORE]),
     Allowance {
         package: SERVER,
         ours: &[
-            ROOT, CORE, EGRESS, ENGINE, FAILPOINTS, HOST, INGRESS, JIRA, RETRY, SECRETS, SERVICENOW, STORE,
+            CONTRACT, CORE, EGRESS, ENGINE, FAILPOINTS, HOST, INGRESS, JIRA, RETRY, SECRETS, SERVICENOW, STORE,
         ],
-        ours_in_tests: &[HARNESS, DISK, SIMULATOR],
+        ours_in_tests: &[ROOT, HARNESS, DISK, SIMULATOR],
     },
     package(MODEL, &[CORE, RETRY]),
+    package(MUTATIONS, &[]),
     package(SIMULATOR, &[]),
     package(DISK, &[]),
     package(HARNESS, &[ROOT, CORE, FAILPOINTS, HOST, SERVER, SIMULATOR, STORE]),
     package(DEMO, &[ROOT, HOST, SERVER, SIMULATOR]),
-    package(FAULTS, &[ROOT, DISK, FAILPOINTS, HARNESS, MODEL, SIMULATOR]),
+    package(FAULTS, &[ROOT, DISK, FAILPOINTS, HARNESS, MODEL, MUTATIONS, SIMULATOR]),
     package(FUZZ, &[ROOT, CORE, EGRESS, ENGINE, INGRESS, JIRA, RETRY, SERVER, SERVICENOW]),
     package(XTASK, &[SERVER]),
 ];
 
 /// Packages for databases and networks, and the only packages that may use them outside of tests.
-const RESTRICTED: &[(&str, &[&str])] =
-    &[("sqlx", &[STORE]), ("reqwest", &[EGRESS]), ("tonic", &[ROOT, INGRESS, SERVER, HARNESS, FAULTS])];
+const RESTRICTED: &[(&str, &[&str])] = &[
+    ("sqlx", &[STORE, HARNESS]),
+    ("reqwest", &[EGRESS]),
+    ("tonic", &[ROOT, CONTRACT, INGRESS, SERVER, HARNESS, FAULTS]),
+];
 
 /// Violations of the allowed dependencies.
 pub(super) fn violations(packages: &[Package]) -> Vec<Violation> {

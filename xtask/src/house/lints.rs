@@ -10,7 +10,7 @@ use crate::workspace::{Package, Workspace};
 const ROOT: &str = "unsafe_code = \"forbid\"";
 const MEMBER: &str = "[lints]\nworkspace = true";
 
-/// What breaks the rules in the manifests.
+/// Violations in the manifests.
 pub(super) fn violations(workspace: &Workspace) -> Result<Vec<Violation>> {
     let mut violations = Vec::new();
     let manifest = workspace.root.join("Cargo.toml");
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_workspace_that_does_not_forbid_unsafe_code_is_reported() {
+    fn workspace_that_does_not_forbid_unsafe_code_is_reported() {
         assert_eq!(of_root("[workspace.lints.rust]\nunsafe_code = \"forbid\"\n[profile.dev]\n"), None);
         for manifest in [
             "",
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_with_lints_of_its_own_is_reported() {
+    fn package_with_own_lints_is_reported() {
         let package = Package {
             name: "ticketing-core".to_owned(),
             description: None,

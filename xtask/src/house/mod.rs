@@ -1,6 +1,8 @@
 //! Architecture and wording rules that no compiler checks.
 
+mod cycles;
 mod dependencies;
+mod generated;
 mod lints;
 mod phrases;
 mod sources;
@@ -9,9 +11,10 @@ use std::fmt;
 
 use anyhow::Result;
 
+use self::generated::GeneratedPaths;
 use crate::workspace::Workspace;
 
-/// What breaks a rule, where, and what the rule is.
+/// A violation: its place, and the rule.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Violation {
     /// A package, or a file with its line.
@@ -19,17 +22,20 @@ pub(crate) struct Violation {
     rule: String,
 }
 
-/// Everything that breaks a rule, in the order of the places.
+/// All violations, ordered by place.
 pub(crate) fn violations(workspace: &Workspace) -> Result<Vec<Violation>> {
     let mut violations = dependencies::violations(&workspace.packages);
     violations.extend(lints::violations(workspace)?);
-    for source in workspace.files(sources::EXTENSIONS)? {
-        violations.extend(sources::violations(&source));
-    }
+    let sources = workspace.files(sources::EXTENSIONS)?;
+    violations.extend(sources.iter().flat_map(sources::violations));
+    violations.extend(cycles::violations(&sources));
     let mut worded = workspace.files(phrases::EXTENSIONS)?;
     for file in phrases::FURTHER_FILES {
         worded.push(workspace.read(&workspace.root.join(file))?);
     }
+    let attributes = workspace.read(&workspace.root.join(generated::ATTRIBUTES))?;
+    let generated = GeneratedPaths::parse(&attributes.text);
+    worded.retain(|source| !generated.contains(&source.path));
     violations.extend(worded.iter().flat_map(phrases::violations));
     violations.sort();
     Ok(violations)

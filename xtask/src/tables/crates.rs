@@ -1,4 +1,4 @@
-//! The table `crates`: the packages of the workspace and what each is for.
+//! The table `crates`: the packages of the workspace and their purposes.
 
 use super::markdown::Table;
 use crate::workspace::{Package, Workspace};

@@ -23,7 +23,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// A cell ends at a bar and a row at a line's end, so a cell can have neither.
+/// A bar ends a cell and a line break ends a row, so a cell can contain neither.
 fn one_line(cell: &str) -> String {
     cell.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', r"\|")
 }

@@ -1,6 +1,6 @@
-//! Tables in the documents that are made from the code, so that they cannot tell anything else than the code does.
+//! Tables in the documents that are generated from the code, so that they agree with it.
 //!
-//! A table stands between `<!-- table: NAME -->` and `<!-- end table -->`, each on a line of its own.
+//! A table is between `<!-- table: NAME -->` and `<!-- end table -->`, each on its own line.
 
 mod crates;
 mod markdown;
@@ -19,16 +19,16 @@ use crate::workspace::Workspace;
 
 const END: &str = "<!-- end table -->";
 
-/// A document whose tables are not what they should be.
+/// A document with a table that is out of date.
 #[derive(Debug)]
 pub(crate) struct Document {
     /// Relative to the root of the workspace.
     pub(crate) path: PathBuf,
-    /// With the tables as they should be.
+    /// With the generated tables.
     text: String,
 }
 
-/// The documents with a stale table.
+/// The documents with a table that is out of date.
 pub(crate) fn stale(workspace: &Workspace) -> Result<Vec<Document>> {
     let mut stale = Vec::new();
     for document in workspace.files(&["md"])? {
@@ -41,7 +41,7 @@ pub(crate) fn stale(workspace: &Workspace) -> Result<Vec<Document>> {
     Ok(stale)
 }
 
-/// Every table there is, by name.
+/// Every table, by name.
 fn generate(name: &str, workspace: &Workspace) -> Result<Table> {
     match name {
         "crates" => Ok(crates::table(workspace)),
@@ -51,7 +51,7 @@ fn generate(name: &str, workspace: &Workspace) -> Result<Table> {
     }
 }
 
-/// `text` with every marked table as `generate` makes it.
+/// `text` with every marked table replaced by the result of `generate`.
 fn refreshed(text: &str, mut generate: impl FnMut(&str) -> Result<Table>) -> Result<String> {
     let mut fresh = String::with_capacity(text.len());
     let mut lines = text.lines();
@@ -100,13 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_document_stays_as_it_is() {
+    fn up_to_date_document_is_unchanged() {
         let once = refreshed("<!-- table: pets -->\n<!-- end table -->\n", pets).unwrap();
         assert_eq!(refreshed(&once, pets).unwrap(), once);
     }
 
     #[test]
-    fn a_table_without_an_end_is_refused() {
+    fn table_without_an_end_is_refused() {
         let refusal = refreshed("<!-- table: pets -->\n| name |\n", pets).unwrap_err();
         assert_eq!(refusal.to_string(), "the table 'pets' has no end: <!-- end table -->");
     }

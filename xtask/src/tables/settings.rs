@@ -39,7 +39,7 @@ mod tests {
 
     use super::*;
 
-    /// Flags as a server has them.
+    /// Example flags.
     #[derive(Debug, Args)]
     struct Flags {
         /// Where to listen. Only loopback.
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_is_shown_with_its_variable_its_default_and_its_help() {
+    fn shows_flag_with_variable_default_and_help() {
         let table = table(&Flags::augment_args(Command::new("serve")));
         assert_eq!(
             table.rows,

@@ -1,4 +1,4 @@
-//! The table `stages`: what the gate checks, as `.ci/run --list` tells it.
+//! The table `stages`: the checks of the gate, as `.ci/run --list` reports them.
 
 use std::process::Command;
 

@@ -11,22 +11,22 @@ use crate::limits::MAX_DUPLICATES;
 use crate::policy::Policy;
 use crate::system::{FoundTicket, SearchResult, TicketRef};
 
-/// How many look-up intervals lie at the most between two look-ups that could not search.
+/// Maximum number of look-up intervals between two look-ups that failed.
 const MAX_BACKOFF_STEPS: u32 = 10;
 
 /// The result of a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookUp {
     pub answer: Result<SearchResult, Fault>,
-    /// Whether canaries were named to the search: then one of them must be seen before "not found" counts.
+    /// Whether the search was given canaries: then one of them must be found before "not found" counts.
     pub had_canaries: bool,
     /// Whether the search is known to show tickets of ours.
     pub evidence: Evidence,
-    /// When the search was begun.
+    /// When the search began.
     pub asked_at: Timestamp,
 }
 
-/// What an answer without a ticket has to say.
+/// The conclusion from a search without results.
 #[derive(Clone, Copy)]
 struct EmptyAnswer {
     canary_seen: bool,
@@ -36,9 +36,9 @@ struct EmptyAnswer {
 }
 
 impl Delivery {
-    /// Records what a look-up of the holder of `epoch` showed; `None` if the claim was lost and nothing new was found. A
-    /// ticket that was found is always recorded, beside another one that an operator named meanwhile too. Look-ups spend
-    /// no retry.
+    /// Records the result of a look-up by the holder of `epoch`; `None` if the lease was lost and nothing new
+    /// was found. A found ticket is always recorded, even beside one that an operator has named in the
+    /// meantime. Look-ups use no retry.
     #[must_use]
     pub fn settle_look_up(
         mut self,
@@ -74,14 +74,15 @@ impl Delivery {
         }
     }
 
-    /// Whether an answer to a search that is made at `asked_at` can prove that the send made no ticket.
+    /// Whether an empty result of a search that begins at `asked_at` can prove that the send created no
+    /// ticket.
     #[must_use]
     pub fn is_provable(&self, asked_at: Timestamp, server_bound: Duration) -> bool {
         self.provable_from(server_bound).is_some_and(|from| from <= asked_at)
     }
 
-    /// A search is known by now to show tickets of ours: what could not be proven is looked up now. `None` if the delivery
-    /// is not concerned.
+    /// The search is now known to find our tickets: makes a delivery whose absence was unproven due for a
+    /// look-up. `None` if the delivery is not affected.
     #[must_use]
     pub fn search_proven(mut self, now: Timestamp) -> Option<Settled> {
         let is_unproven =
@@ -93,24 +94,25 @@ impl Delivery {
         Some(self.transition(State::Reconciling, now, &[]))
     }
 
-    /// A ticket created from then on is a canary: an index that shows it shows all that the send could have made, since
-    /// nothing of that send was applied any later.
+    /// A ticket created from then on is a canary: an index that shows it shows everything that the send could
+    /// have created, because nothing of the send could be applied later.
     #[must_use]
     pub fn canaries_from(&self, server_bound: Duration) -> Option<Timestamp> {
         self.send.as_ref().map(|send| send.deadline.max(send.bounds_from()) + server_bound)
     }
 
-    /// A ticket made later is none to a search that is made at `asked_at`. Of a send that is only assumed, and may be long
-    /// past, those alone are canaries that the index must show by now: the newest of many pushes in a row would only
-    /// keep the next one waiting.
+    /// Tickets created later are not canaries of a search that begins at `asked_at`. If the send is only
+    /// assumed, and possibly long past, the only canaries are tickets that the index must show by now: the
+    /// newest of many consecutive pushes would only delay the next one.
     #[must_use]
     pub fn canaries_until(&self, asked_at: Timestamp) -> Timestamp {
         let is_assumed = self.send.as_ref().filter(|send| send.is_assumed);
         is_assumed.map_or(Timestamp::MAX, |send| asked_at - send.index_bound)
     }
 
-    /// Records what a duplicate scan showed: tickets beyond the first are duplicates, and the first one of what failed or was
-    /// cancelled is its ticket. What was found is always recorded, whatever became of the duplicate scan meanwhile.
+    /// Records the result of a duplicate scan: tickets beyond the first are duplicates; for a failed or
+    /// cancelled delivery the first one becomes its ticket. Found tickets are always recorded, even if the
+    /// scan is no longer current.
     #[must_use]
     pub fn settle_duplicate_scan(
         mut self,
@@ -141,8 +143,8 @@ impl Delivery {
         Some(Settled { delivery: self, events })
     }
 
-    /// When a delivery of unknown outcome is to be looked up next: often enough to find the ticket early, and once the proof is
-    /// possible.
+    /// When a delivery of unknown outcome is looked up next: often enough to find the ticket early, and as
+    /// soon as absence can be proven.
     pub(super) fn next_look_up(&self, policy: &Policy, now: Timestamp) -> Timestamp {
         let next = now + policy.bounds.look_up_interval;
         match self.provable_from(policy.bounds.server_bound) {
@@ -169,7 +171,7 @@ impl Delivery {
         settled
     }
 
-    /// The delivery has had its ticket since the search began; `None` if the search shows no other.
+    /// The delivery has received its ticket since the search began; `None` if the search found no other.
     fn record_further(mut self, tickets: &[FoundTicket], now: Timestamp) -> Option<Settled> {
         let before = (self.ticket.clone(), self.resolution, self.duplicates.len());
         let events = self.note_duplicates(tickets);
@@ -180,8 +182,9 @@ impl Delivery {
         Some(Settled { delivery: self, events })
     }
 
-    /// Keeps every ticket but the reference. Of several that are seen together the oldest is the reference, even if it was
-    /// known before: an answer that came late did not say how old its ticket is.
+    /// Keeps every ticket except the reference as a duplicate. Of several tickets found together the oldest
+    /// becomes the reference, even if the former one was known before: a late reply does not say how old its
+    /// ticket is.
     fn note_duplicates(&mut self, tickets: &[FoundTicket]) -> Vec<EventKind> {
         self.complete_reference(tickets);
         let is_known =
@@ -194,7 +197,7 @@ impl Delivery {
         if self.prefer_oldest(tickets) || is_news { vec![EventKind::DuplicateFound] } else { vec![] }
     }
 
-    /// Whether the reference became another one.
+    /// Whether the reference has changed.
     fn prefer_oldest(&mut self, tickets: &[FoundTicket]) -> bool {
         let (Some(oldest), Some(reference)) = (tickets.first(), self.ticket.clone()) else { return false };
         let is_seen = tickets.iter().any(|found| found.ticket.id == reference.id);
@@ -207,8 +210,8 @@ impl Delivery {
         true
     }
 
-    /// An operator may have named the ticket, perhaps by its key alone: the search tells the rest. From then on it is one
-    /// that was found by its marker.
+    /// An operator may have named the ticket by its key alone: the search adds the rest, and the ticket then
+    /// counts as found by its marker.
     fn complete_reference(&mut self, tickets: &[FoundTicket]) {
         let Some(reference) = self.ticket.as_mut() else { return };
         let is_reference = |found: &TicketRef| match reference.id.as_str() {
@@ -249,8 +252,8 @@ impl Delivery {
         }
     }
 
-    /// The search may be unable to show any ticket of ours, so that its empty answer proves nothing, however often it
-    /// comes. It is asked ever less often.
+    /// The search may be unable to find any of our tickets, so that its empty results prove nothing. Retries
+    /// with backoff.
     fn unproven(mut self, evidence: Evidence, policy: &Policy, now: Timestamp) -> Settled {
         let Some(unknown_outcome) = self.unknown_outcome.as_mut() else {
             return self.look_up_again(policy, now);
@@ -264,7 +267,7 @@ impl Delivery {
         self.transition(State::Reconciling, now, events)
     }
 
-    /// The send made no ticket: the failure is an ordinary one now.
+    /// The send created no ticket: the failure becomes definite.
     fn proven_absent(mut self, policy: &Policy, now: Timestamp) -> Settled {
         let Some(send) = &self.send else { return self.look_up_again(policy, now) };
         let is_assumed = send.is_assumed;
@@ -283,7 +286,7 @@ impl Delivery {
         self.wait_or_fail(due_at, policy, now)
     }
 
-    /// Looks again soon, and ever less often once proof was possible and did not come.
+    /// Schedules the next look-up soon, with backoff once proof was possible and did not succeed.
     fn look_up_again(mut self, policy: &Policy, now: Timestamp) -> Settled {
         let empty_answers =
             self.unknown_outcome.as_ref().map_or(0, |unknown_outcome| unknown_outcome.empty_answers);
@@ -307,7 +310,7 @@ fn unproven(evidence: Evidence) -> Fault {
     )
 }
 
-/// After a duplicate scan that could not search; `None` once it is too late to be of use.
+/// The next scan after one that failed; `None` if it would be too late to be useful.
 fn retry_duplicate_scan(
     duplicate_scan: &super::DuplicateScan,
     policy: &Policy,

@@ -1,8 +1,8 @@
 //! A delivery: the outbox row for one ticket in one system, and its state machine.
 //!
-//! The machine is made of pure functions: each takes a delivery as it is, something that happened, the policy and the
-//! time, and gives the delivery as it becomes, with the events to write. The caller does the I/O and records
-//! both in one transaction.
+//! The state machine consists of pure functions: each takes a delivery, an event, the policy and the time,
+//! and returns the new delivery with the events to write. The caller does the I/O and records both in one
+//! transaction.
 //!
 //! Invariant: a create is only begun by the holder of the current epoch, after [`Delivery::intend`] was made durable, and
 //! before the send deadline that it set.
@@ -25,133 +25,133 @@ use crate::marker::Marker;
 use crate::namespace::Namespace;
 use crate::system::{Adjustment, Authorship, Created, Destination, System, TicketRef};
 
-/// A delivery as it is kept.
+/// A delivery as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     /// A UUID.
     pub id: String,
     pub incident_id: String,
-    /// Which snapshot of the incident the next attempt sends; 1 is the first.
+    /// Revision of the incident snapshot that the next attempt sends; 1 is the first.
     pub incident_revision: u32,
-    /// The configured connection that it goes to; today named after its system.
+    /// Name of the configured connection; currently the name of its system.
     pub target: String,
     pub system: System,
     pub trigger: Trigger,
     pub marker: Marker,
-    /// Who first asked for it, for example `token:soar`; empty for deliveries of older versions.
+    /// The caller that first requested it, for example `token:soar`; empty for deliveries of older versions.
     #[serde(default)]
     pub requested_by: String,
-    /// The namespace that its incident belongs to.
+    /// The namespace of its incident.
     #[serde(default)]
     pub namespace: Namespace,
     pub state: State,
-    /// The fencing token, raised by every claim: only its holder may send and settle.
+    /// The fencing token. Each claim increments it; only its holder may send and settle.
     pub epoch: u32,
     /// When the lease of the current claim expires.
     pub lease_until: Option<Timestamp>,
-    /// Failed attempts that count against the retries.
+    /// Number of failed attempts that count against the retries.
     pub failures: u32,
-    /// When the first of these failures was.
+    /// When the first of these attempts failed.
     pub failing_since: Option<Timestamp>,
-    /// When it is due next; none in terminal states and while it is claimed.
+    /// When it is due next; `None` in terminal states and while it is claimed.
     pub due_at: Option<Timestamp>,
-    /// The last intent to send.
+    /// The last intent.
     pub send: Option<Send>,
     /// Set while the outcome of the last send is unknown.
     #[serde(rename = "doubt")]
     pub unknown_outcome: Option<UnknownOutcome>,
-    /// Where sends of unknown outcome went, ever: the duplicate scans search there.
+    /// Destinations of all sends that ever had an unknown outcome; duplicate scans search there.
     #[serde(rename = "doubted")]
     pub uncertain_sends: Vec<Destination>,
-    /// Where it was looked for and proven not to be.
+    /// Places where the ticket was searched for and proven absent.
     #[serde(default)]
     pub absences: Vec<Absence>,
     /// The next duplicate scan of a settled delivery that once had an unknown outcome.
     #[serde(rename = "sweep")]
     pub duplicate_scan: Option<DuplicateScan>,
     pub ticket: Option<TicketRef>,
-    /// Set where an operator named the ticket, and a search has not found it by its marker since.
+    /// Set if an operator named the ticket, until a search finds it by its marker.
     #[serde(default)]
     pub resolution: Option<Resolution>,
-    /// Further tickets that bear the same marker.
+    /// Further tickets with the same marker.
     pub duplicates: Vec<TicketRef>,
-    /// Where the ticket is not as it was meant to be.
+    /// Differences between the intended and the created ticket.
     pub adjustments: Vec<Adjustment>,
     pub last_error: Option<LastError>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-/// Who wanted the ticket.
+/// What requested the ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Trigger {
     /// An analyst.
     Manual,
-    /// The severity.
+    /// Auto-push, by the severity.
     AutoPush,
 }
 
-/// Where a delivery stands.
+/// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum State {
-    /// Accepted, or armed again: to be sent as soon as possible.
+    /// Accepted, or rearmed: to be sent as soon as possible.
     Pending,
-    /// Claimed: being sent.
+    /// Claimed: a send is in progress.
     Attempting,
     /// The ticket exists.
     Delivered,
-    /// Refused, or not sent at all: due for a retry.
+    /// Refused, or not sent: waits for a retry.
     Waiting,
-    /// Sent with an unknown outcome: being reconciled.
+    /// Sent with an unknown outcome: reconciliation is in progress.
     Reconciling,
-    /// All retries spent.
+    /// Dead letter: all retries are spent.
     Failed,
-    /// Given up by an operator.
+    /// Cancelled by an operator.
     Cancelled,
 }
 
-/// What is known of a ticket that an operator named.
+/// How a ticket that an operator named was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Resolution {
     /// The ticket was read: it exists, in the right place.
     Verified,
-    /// The ticket system could not be asked, and the operator wanted it taken all the same.
+    /// The ticket could not be read, and the operator accepted it unverified.
     Unverified,
 }
 
 /// A durable intent to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Send {
-    /// The epoch that meant to send.
+    /// The fencing token of the claim that made it.
     pub epoch: u32,
     pub at: Timestamp,
-    /// No byte of the request is sent after this.
+    /// The send deadline: no byte of the request is sent later.
     pub deadline: Timestamp,
     pub destination: Destination,
-    /// Who creates the ticket, and as what kind.
+    /// The account that creates the ticket, and the issue type.
     #[serde(default)]
     pub made_by: Authorship,
-    /// How long the destination's search may lag behind its tickets.
+    /// Index bound of the destination's search.
     pub index_bound: Duration,
-    /// Whether the marker was sent in the description.
+    /// Whether the description contains the marker.
     pub marker_in_text: bool,
-    /// From when its bounds count, where that is not the deadline: the clock was set, or the store was restored.
+    /// When its bounds start, if not at the deadline: after a clock step or a restore.
     #[serde(default)]
     pub counted_from: Option<Timestamp>,
-    /// No such send is recorded: it is assumed, since the store was restored from a backup. `at` is then the beginning of
-    /// time, and the deadline when the store was restored.
+    /// Whether the send is only assumed, because the store was restored from a backup. Then `at` is the
+    /// minimum timestamp, and the deadline is the time of the restore.
     #[serde(default, rename = "supposed")]
     pub is_assumed: bool,
 }
 
-/// A place where a ticket is not.
+/// A place where the ticket was proven absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absence {
     pub destination: Destination,
-    /// Nothing that was sent there until then has made a ticket.
+    /// Nothing sent there until then has created a ticket.
     pub until: Timestamp,
 }
 
@@ -159,35 +159,37 @@ pub struct Absence {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnknownOutcome {
     pub since: Timestamp,
-    /// From when the delay of the next retry counts, should no ticket have been made; by default since the outcome became unknown.
+    /// Start of the delay of the next retry if no ticket was created; by default when the outcome became
+    /// unknown.
     #[serde(default)]
     pub counted_from: Option<Timestamp>,
-    /// Look-ups that were answered "not found" and count as proof, since the bound had passed.
+    /// Number of empty look-ups that count as proof, because the bounds had passed.
     pub empty_answers: u32,
     pub last_empty_at: Option<Timestamp>,
-    /// All look-ups so far, failed ones too.
+    /// Number of all look-ups, including failed ones.
     pub look_ups: u32,
-    /// Absence would be proven by now, if the search were known to show tickets of ours. Only search evidence or an operator ends
-    /// this state.
+    /// Absence would be proven if the search were known to find our tickets. Only search evidence or an
+    /// operator ends this state.
     #[serde(default)]
     pub is_unproven: bool,
 }
 
-/// The next duplicate scan: searches for further tickets of a delivered, and for any of a failed or cancelled delivery.
+/// The next duplicate scan: searches for further tickets of a delivered delivery, or for any ticket of a
+/// failed or cancelled one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DuplicateScan {
-    /// 0 is the first.
+    /// Index of the scan; 0 is the first.
     pub step: usize,
     pub due_at: Timestamp,
-    /// When the delivery was settled: the steps count from here.
+    /// When the delivery was settled; the delays count from then.
     pub from: Timestamp,
 }
 
-/// The last thing that went wrong.
+/// The last failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastError {
     pub fault: Fault,
-    /// Whether the failure left an unknown outcome: a failure before the send never does.
+    /// Whether the failure left an unknown outcome. A failure before the send never does.
     pub ambiguous: bool,
     pub at: Timestamp,
 }
@@ -195,13 +197,13 @@ pub struct LastError {
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The create was never begun.
+    /// The create did not begin.
     NotSent(Fault),
-    /// The create was begun, and this is what came of it.
+    /// The create began, with this result.
     Sent(Result<Created, Fault>),
 }
 
-/// What happened to a delivery or a target, as published to subscribers.
+/// An event of a delivery or a target, as published to subscribers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EventKind {
@@ -223,7 +225,7 @@ pub enum EventKind {
     TargetRecovered,
 }
 
-/// The delivery after a transition, and the events to publish.
+/// The delivery after a transition, with the events to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
     pub delivery: Delivery,
@@ -239,8 +241,8 @@ impl Delivery {
         self.epoch == epoch && self.lease_until.is_some_and(|until| now < until)
     }
 
-    /// Whether it may be claimed now as one that is in `state`. What is pending is due at once, whatever the clock said
-    /// when it was accepted: it may have been set back since.
+    /// Whether it may be claimed now in the state `state`. A pending delivery is due at once, even if the
+    /// clock was set back after it was accepted.
     #[must_use]
     pub fn is_claimable(&self, state: State, now: Timestamp) -> bool {
         self.state == state
@@ -255,14 +257,14 @@ impl Delivery {
         self.unknown_outcome.is_some()
     }
 
-    /// Whether only a person can find out if the ticket exists: absence is unproven.
+    /// Whether only an operator can find out if the ticket exists: absence is unproven.
     #[must_use]
     pub fn needs_attention(&self) -> bool {
         self.state == State::Reconciling
             && self.unknown_outcome.as_ref().is_some_and(|unknown_outcome| unknown_outcome.is_unproven)
     }
 
-    /// Before this, a search that finds nothing proves nothing.
+    /// When a search without results can first prove absence.
     #[must_use]
     pub fn provable_from(&self, server_bound: Duration) -> Option<Timestamp> {
         self.send.as_ref().map(|send| send.bounds_from() + server_bound + send.index_bound)
@@ -298,7 +300,7 @@ impl UnknownOutcome {
 // === impl Send ===
 
 impl Send {
-    /// From when the bounds count that make "not found" a proof.
+    /// Start of the bounds after which "not found" proves absence.
     #[must_use]
     pub fn bounds_from(&self) -> Timestamp {
         self.counted_from.unwrap_or(self.deadline)
@@ -318,7 +320,7 @@ impl State {
         Self::Cancelled,
     ];
 
-    /// Terminal, unless an operator or the recovery of the target rearms it.
+    /// Whether the state is terminal, unless an operator or the recovery of the target rearms it.
     #[must_use]
     pub fn is_settled(self) -> bool {
         matches!(self, Self::Delivered | Self::Failed | Self::Cancelled)

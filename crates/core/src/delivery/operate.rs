@@ -1,4 +1,4 @@
-//! Operations on a delivery: by operators, by a repeated request, and by the recovery of its target.
+//! Operations on a delivery: by an operator, a repeated request, or the recovery of its target.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::namespace::Namespace;
 use crate::policy::Policy;
 use crate::system::{System, TicketRef};
 
-/// What a delivery is made from.
+/// The input for a new delivery.
 #[derive(Debug, Clone)]
 pub struct NewDelivery {
     /// A UUID.
@@ -19,13 +19,13 @@ pub struct NewDelivery {
     pub system: System,
     pub trigger: Trigger,
     pub marker: Marker,
-    /// Who asks for it.
+    /// The caller that requests it.
     pub requested_by: String,
-    /// The namespace that its incident belongs to.
+    /// The namespace of its incident.
     pub namespace: Namespace,
 }
 
-/// Why an operation cannot be done on a delivery.
+/// Why an operation on a delivery is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OperationError {
     #[error("the delivery is {0} and cannot be {1}")]
@@ -33,7 +33,7 @@ pub enum OperationError {
 }
 
 impl Delivery {
-    /// A delivery that was just accepted.
+    /// A newly accepted delivery.
     #[must_use]
     pub fn accept(new: NewDelivery, now: Timestamp) -> Settled {
         let delivery = Self {
@@ -68,8 +68,8 @@ impl Delivery {
         Settled { delivery, events: vec![EventKind::Accepted] }
     }
 
-    /// Takes a newer snapshot of the incident while nothing was sent that could have made a ticket; `None` if it is too
-    /// late for that.
+    /// Switches to a newer snapshot of the incident, unless a send may already have created a ticket; `None`
+    /// if it is too late.
     #[must_use]
     pub fn update_snapshot(mut self, revision: u32, now: Timestamp) -> Option<Settled> {
         let open = matches!(self.state, State::Pending | State::Waiting | State::Failed)
@@ -94,11 +94,11 @@ impl Delivery {
         }
     }
 
-    /// An operator wants another try. With `create_anyway` an unknown outcome is discarded, since the operator has checked: nothing
-    /// else ends one that no look-up can resolve.
+    /// An operator requests another attempt. With `create_anyway` an unknown outcome is discarded, because
+    /// the operator has checked: nothing else ends an outcome that no look-up can resolve.
     ///
     /// # Errors
-    /// If the ticket exists already or an attempt is under way.
+    /// If the ticket already exists or an attempt is in progress.
     pub fn retry(mut self, create_anyway: bool, now: Timestamp) -> Result<Settled, OperationError> {
         if create_anyway && self.unknown_outcome.is_some() {
             if self.lease_until.is_some() {
@@ -127,10 +127,11 @@ impl Delivery {
         }
     }
 
-    /// An operator gives up. What may have been sent stays known, so that a later retry looks for it first.
+    /// An operator cancels the delivery. Possible sends stay recorded, so that a later retry searches for the
+    /// ticket first.
     ///
     /// # Errors
-    /// If the ticket exists already or an attempt is under way.
+    /// If the ticket already exists or an attempt is in progress.
     pub fn cancel(mut self, policy: &Policy, now: Timestamp) -> Result<Settled, OperationError> {
         match self.state {
             State::Pending | State::Waiting | State::Reconciling | State::Failed => {
@@ -144,11 +145,11 @@ impl Delivery {
         }
     }
 
-    /// An operator says which ticket it is. Said again, it corrects what an operator said before; a ticket that was created
-    /// or found stays. Whatever was ever sent with an unknown outcome is still searched for later.
+    /// An operator names the ticket. A repeated call corrects a ticket that an operator named before, but not
+    /// one that was created or found. Sends of unknown outcome are still scanned for duplicates.
     ///
     /// # Errors
-    /// If another ticket was created or found, or an attempt is under way.
+    /// If another ticket was created or found, or an attempt is in progress.
     pub fn resolve(
         mut self,
         ticket: TicketRef,
@@ -170,8 +171,8 @@ impl Delivery {
         Ok(self.transition(State::Delivered, now, &[EventKind::Resolved]))
     }
 
-    /// The target's settings were changed, or it is well after it was in trouble: what waits is due now, and what
-    /// failed for want of the target is armed again. `None` if the delivery is not concerned.
+    /// The settings of the target were changed, or it recovered some time ago: waiting deliveries become due,
+    /// and deliveries that failed because of the target are rearmed. `None` if the delivery is not affected.
     #[must_use]
     pub fn target_recovered(self, now: Timestamp) -> Option<Settled> {
         match self.state {
@@ -182,8 +183,8 @@ impl Delivery {
         }
     }
 
-    /// A ticket was created, the first since `outage_began`: what failed for want of the target, and only since then, is
-    /// armed again. What failed while others succeeded is not: it would fail again.
+    /// A ticket was created, the first since `outage_began`: rearms deliveries that failed because of the
+    /// target, and only since then. A delivery that failed while others succeeded would fail again.
     #[must_use]
     pub fn outage_ended(self, outage_began: Timestamp, now: Timestamp) -> Option<Settled> {
         let within = self.failing_since.is_some_and(|since| since >= outage_began);
@@ -191,8 +192,8 @@ impl Delivery {
         concerned.then(|| self.rearm(now))
     }
 
-    /// Rearms a failed delivery as a probe, when nothing else is left to test the target. A failed probe is FAILED
-    /// good again, so that the next tick can send another one: its retries stay spent.
+    /// Rearms a failed delivery as a probe, if no other delivery can test the target. A failed probe becomes
+    /// FAILED again at once, so that the next tick can send another one: its retries stay spent.
     #[must_use]
     pub fn rearm_as_probe(mut self, now: Timestamp) -> Option<Settled> {
         if self.state != State::Failed || !self.failed_on_target() {
@@ -202,12 +203,12 @@ impl Delivery {
         Some(self.transition(State::Pending, now, &[EventKind::Rearmed]))
     }
 
-    /// Whether a refusal was the ticket's own trouble shows when the target is well.
+    /// Whether a refusal concerned only the ticket becomes known once the target has recovered.
     fn failed_on_target(&self) -> bool {
         self.last_error.as_ref().is_some_and(|error| error.fault.may_be_of_target())
     }
 
-    /// To be sent as soon as possible. A delivery that had used up its retries gets all of them again.
+    /// Makes it pending. A delivery that had spent its retries gets all of them again.
     fn rearm(mut self, now: Timestamp) -> Settled {
         if matches!(self.state, State::Failed | State::Cancelled) {
             self.failures = 0;

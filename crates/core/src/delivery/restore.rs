@@ -1,11 +1,10 @@
-//! Recovery at start: a store that may have been restored from a backup, and a clock that was set in the meantime.
+//! Recovery at start: the store may have been restored from a backup, and the clock may have been set.
 //!
-//! A store that was restored from a backup lacks what was sent after the backup was made. So every ticket that it does
-//! not know to exist is assumed to have been sent, until the moment the store was restored, and is searched for before it
-//! is created: that of a delivery of the copy, and that of an incident which is handed over (again) within the
-//! [`RESTORE_WINDOW`]. The look-up proves an absence by the same bounds as any other, counted from the moment the store was put
-//! back. A store that is wrongly taken for a copy therefore costs a search for each ticket, and some patience; one that
-//! is wrongly not taken for one costs second tickets.
+//! A restored store lacks what was sent after the backup. So every ticket that it does not know is assumed to
+//! have been sent until the moment of the restore, and is searched for before it is created: for deliveries
+//! in the copy, and for incidents that are pushed (again) within the [`RESTORE_WINDOW`]. The look-up proves
+//! absence by the usual bounds, counted from the restore. A false positive costs one search per ticket and a
+//! delay; a false negative costs duplicate tickets.
 
 use std::time::Duration;
 
@@ -17,51 +16,52 @@ use crate::policy::{Bounds, Policy};
 use crate::system::{Authorship, Destination};
 use crate::target::Health;
 
-/// How long after a restore a new incident may already have a ticket that the store lacks: 30 days.
+/// How long after a restore a new incident may already have a ticket that the store does not know: 30 days.
 pub const RESTORE_WINDOW: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// Smaller differences are those of two readings of a clock.
+/// Smaller differences come from reading two clocks one after the other.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
 
-/// The time between the last write of an earlier process and this start.
+/// The time between the last write of the previous process and this start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Downtime {
-    /// When the last write was, by the clock of then.
+    /// Time of the last write, by the previous clock.
     pub last: Timestamp,
-    /// This start, by the clock of now.
+    /// Time of this start, by the current clock.
     pub now: Timestamp,
-    /// The time that has really passed; `None` if unknown.
+    /// The elapsed time; `None` if unknown.
     pub passed: Option<Duration>,
 }
 
 /// How a start adjusts the stored state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recovery {
-    /// By how much the clock was set between the runs: forward if positive.
+    /// The clock step between the runs: positive if the clock was set forward.
     pub step: SignedDuration,
-    /// Now, if the store was restored from a backup, or may have been.
+    /// The current time, if the store was or may have been restored from a backup.
     pub restored_at: Option<Timestamp>,
-    /// Now, if the elapsed time or the work done in it is unknown: no proof of absence counts from earlier.
+    /// The current time, if the elapsed time or the work done in it is unknown: no proof of absence counts
+    /// from earlier.
     pub counts_from: Option<Timestamp>,
 }
 
-/// A place to search for a ticket that the store may lack.
+/// A place to search for a ticket that the store may not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchPlace {
     pub destination: Destination,
-    /// How long the destination's search may lag behind its tickets.
+    /// Index bound of the destination's search.
     pub index_bound: Duration,
-    /// Whether the marker stands in the description there.
+    /// Whether descriptions there contain the marker.
     pub marker_in_text: bool,
-    /// Who would have created the ticket, and as what kind.
+    /// The account that would have created the ticket, and the issue type.
     pub made_by: Authorship,
 }
 
 // === impl Downtime ===
 
 impl Downtime {
-    /// By how much the clock was set. Where the elapsed time is unknown, only a clock that was set back shows,
-    /// by at least the returned step.
+    /// The clock step. If the elapsed time is unknown, only a clock that was set back is detected, by at
+    /// least the returned step.
     #[must_use]
     pub fn step(&self) -> SignedDuration {
         let seen = self.now.duration_since(self.last);
@@ -78,7 +78,7 @@ impl Downtime {
 // === impl Recovery ===
 
 impl Recovery {
-    /// Whether anything is to be changed.
+    /// Whether any state needs adjustment.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
         !self.step.is_zero() || self.restored_at.is_some() || self.counts_from.is_some()
@@ -91,7 +91,7 @@ impl Recovery {
         time.checked_add(self.step).unwrap_or(clamp)
     }
 
-    /// The health of a target by the clock of now: no pause gets longer or shorter by a step.
+    /// The health of a target, shifted to the current clock: the step changes no pause.
     #[must_use]
     pub fn recover_health(&self, health: Health) -> Health {
         let shift = |time: Option<Timestamp>| time.map(|time| self.shift(time));
@@ -109,8 +109,8 @@ impl Recovery {
 // === impl Delivery ===
 
 impl Delivery {
-    /// The delivery as this start has to take it up: what lies ahead by the clock of then lies as far ahead by the clock of
-    /// now, and no proof of absence is built on what a store that was restored cannot know.
+    /// The delivery, shifted to the current clock: remaining times stay the same, and no proof of absence
+    /// relies on what a restored store cannot know.
     #[must_use]
     pub fn recover(mut self, recovery: &Recovery) -> Self {
         let shift = |time: Option<Timestamp>| time.map(|time| recovery.shift(time));
@@ -144,14 +144,15 @@ impl Delivery {
         self
     }
 
-    /// Whether its ticket may exist although the store, which was restored at `restored_at`, knows nothing of it.
+    /// Whether its ticket may exist although the store, which was restored at `restored_at`, does not know
+    /// it.
     #[must_use]
     pub fn may_have_unrecorded_ticket(&self, restored_at: Timestamp) -> bool {
         let old = restored_at.checked_add(RESTORE_WINDOW).is_ok_and(|end| self.created_at <= end);
         old && self.ticket.is_none()
     }
 
-    /// The first of these places where its ticket may be without the store's knowing, and where it was not looked for yet.
+    /// The first of these places where an unknown ticket may exist and was not searched for yet.
     #[must_use]
     pub fn place_to_search(&self, restored_at: Timestamp, places: Vec<SearchPlace>) -> Option<SearchPlace> {
         if !self.may_have_unrecorded_ticket(restored_at) {
@@ -164,8 +165,8 @@ impl Delivery {
         places.into_iter().find(|place| !is_absent(place))
     }
 
-    /// Assumes that its ticket was sent to `place` before the store was restored: the holder of `epoch` has it looked for
-    /// in place of sending it. `None` if the claim is no longer its own.
+    /// Assumes that its ticket was sent to `place` before the restore: the holder of `epoch` has it searched
+    /// for instead of sending it. `None` if the lease was lost.
     #[must_use]
     pub fn assume_sent(
         mut self,
@@ -192,7 +193,7 @@ impl Delivery {
         };
         let destination = send.destination.clone();
         self.send = Some(send);
-        // What is long past needs no duplicate scans: nothing can come to light later.
+        // A send that is long past needs no duplicate scans: no ticket can appear later.
         if !self.is_long_past(&policy.bounds, now) && !self.uncertain_sends.contains(&destination) {
             self.uncertain_sends.push(destination);
         }
@@ -202,9 +203,9 @@ impl Delivery {
         Some(self.transition(State::Reconciling, now, &[EventKind::Reconciling]))
     }
 
-    /// Whether an assumed send is so long past that one empty answer proves as much as two do for a send of just now. The
-    /// second answer is there for an index that lags more than it should. Here the first one is asked when that lag would
-    /// have to be twice the bound, while the second of two comes one look-up interval after the bound.
+    /// Whether an assumed send is so long past that one empty result proves as much as two for a recent send.
+    /// The second result covers an index that exceeds its bound. Here the lag would have to be twice the
+    /// bound at the first one, while the second of two follows one look-up interval after the bound.
     pub(super) fn is_long_past(&self, bounds: &Bounds, asked_at: Timestamp) -> bool {
         let is_assumed = self.send.as_ref().filter(|send| send.is_assumed);
         let provable = self.provable_from(bounds.server_bound);
@@ -213,14 +214,14 @@ impl Delivery {
         })
     }
 
-    /// Nothing that was sent until `until` to where the last send went has made a ticket there.
+    /// Nothing sent until `until` to the destination of the last send has created a ticket there.
     pub(super) fn record_absence(&mut self, until: Timestamp) {
         let Some(send) = &self.send else { return };
         self.absences.retain(|absence| absence.destination != send.destination);
         self.absences.push(Absence { destination: send.destination.clone(), until });
     }
 
-    /// The assumed send never happened: the delivery is due, with its failures unchanged.
+    /// The assumed send did not happen: the delivery is due, with its failures unchanged.
     pub(super) fn rearm_unsent(mut self, now: Timestamp) -> Settled {
         self.unknown_outcome = None;
         self.due_at = Some(now);

@@ -6,28 +6,29 @@ use jiff::Timestamp;
 
 use super::{Delivery, DuplicateScan, EventKind, LastError, Outcome, Send, Settled, State, UnknownOutcome};
 use crate::fault::{Fault, FaultKind};
-use crate::limits::{self, MAX_DUPLICATES};
+use crate::limits::MAX_DUPLICATES;
 use crate::policy::Policy;
+use crate::system::bounded_adjustments;
 use crate::system::{Adjustment, Authorship, Created, Destination, TicketRef};
 
-/// What is about to be sent.
+/// A create that is about to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendIntent {
     pub destination: Destination,
-    /// Who creates the ticket, and as what kind.
+    /// The account that creates the ticket, and the issue type.
     pub made_by: Authorship,
-    /// How long the destination's search may lag behind its tickets.
+    /// Index bound of the destination's search.
     pub index_bound: Duration,
-    /// No byte of the request is sent after this.
+    /// The send deadline: no byte of the request is sent later.
     pub deadline: Timestamp,
-    /// Whether the marker stands in the description.
+    /// Whether the description contains the marker.
     pub marker_in_text: bool,
-    /// What was cut or dropped while the ticket was rendered.
+    /// What was cut or dropped during rendering.
     pub adjustments: Vec<Adjustment>,
 }
 
 impl Delivery {
-    /// Takes the delivery for one attempt, or for one look-up if it has an unknown outcome.
+    /// Claims the delivery for one attempt, or for one look-up if it has an unknown outcome.
     #[must_use]
     pub fn claim(mut self, lease: Duration, now: Timestamp) -> Settled {
         self.epoch += 1;
@@ -40,7 +41,7 @@ impl Delivery {
         claimed
     }
 
-    /// Fixes what the holder of `epoch` may send, where and until when; `None` if the claim is no longer its own.
+    /// Fixes what the holder of `epoch` may send, where and until when; `None` if the lease was lost.
     #[must_use]
     pub fn intend(mut self, epoch: u32, intent: SendIntent, now: Timestamp) -> Option<Settled> {
         if self.state != State::Attempting || !self.is_held(epoch, now) {
@@ -58,15 +59,15 @@ impl Delivery {
             counted_from: None,
             is_assumed: false,
         });
-        self.adjustments = limits::adjustments(adjustments);
+        self.adjustments = bounded_adjustments(adjustments);
         self.updated_at = now;
         Some(Settled { delivery: self, events: vec![] })
     }
 
-    /// Records how the attempt of `epoch` ended; `None` if the lease was superseded. A ticket that was created is
-    /// always recorded, even after the lease was lost. The delay of the next retry counts from `counted_from`: the
-    /// tick at which the attempt was claimed, or for the first attempt the acceptance. Were it counted from the failure,
-    /// each retry would just miss its tick. `random` is 0 to 1.
+    /// Records how the attempt of `epoch` ended; `None` if the lease was superseded. A created ticket is
+    /// always recorded, even after the lease was lost. The delay of the next retry counts from
+    /// `counted_from`: the tick that claimed the attempt, or acceptance for the first one. Counted from the
+    /// failure, each retry would just miss its tick. `random` is 0 to 1.
     #[must_use]
     pub fn settle(
         self,
@@ -94,8 +95,8 @@ impl Delivery {
         })
     }
 
-    /// Records that an attempt of `epoch` was refused a login that is suspended since: it spends no retry, and waits until
-    /// the suspension is lifted. `None` if the claim was lost.
+    /// Records that an attempt of `epoch` failed on a login that is suspended since: it spends no retry, and
+    /// waits until the suspension is lifted. `None` if the lease was lost.
     #[must_use]
     pub fn hold(mut self, epoch: u32, fault: Fault, policy: &Policy, now: Timestamp) -> Option<Settled> {
         if self.state != State::Attempting || self.epoch != epoch {
@@ -126,7 +127,7 @@ impl Delivery {
         })
     }
 
-    /// Defers an attempt that the state of the target does not admit. It uses no retry.
+    /// Defers an attempt that the health of the target does not admit. It uses no retry.
     #[must_use]
     pub fn defer(mut self, fault: Fault, due_at: Timestamp, now: Timestamp) -> Settled {
         self.due_at = Some(due_at);
@@ -144,12 +145,12 @@ impl Delivery {
         self.schedule_duplicate_scans(policy, now);
         self.ticket = Some(ticket);
         self.adjustments.extend(adjustments);
-        self.adjustments = limits::adjustments(self.adjustments);
+        self.adjustments = bounded_adjustments(self.adjustments);
         self.unknown_outcome = None;
         self.transition(State::Delivered, now, &[EventKind::Delivered])
     }
 
-    /// A delivery that ever had an unknown outcome is searched for later: a ticket may turn up after every bound.
+    /// Schedules scans if the delivery ever had an unknown outcome: a duplicate may appear after every bound.
     pub(super) fn schedule_duplicate_scans(&mut self, policy: &Policy, now: Timestamp) {
         if !self.uncertain_sends.is_empty() {
             self.duplicate_scan = Some(DuplicateScan {
@@ -163,7 +164,7 @@ impl Delivery {
     fn record_created(mut self, created: Created, policy: &Policy, now: Timestamp) -> Option<Settled> {
         match &self.ticket {
             Some(known) if known.id == created.ticket.id && self.resolution.is_none() => None,
-            // An operator named it, perhaps by its key alone.
+            // An operator named it, possibly by its key alone.
             Some(known)
                 if known.id == created.ticket.id
                     || (known.id.is_empty() && known.key == created.ticket.key) =>
@@ -236,7 +237,7 @@ impl Delivery {
         self.failing_since.get_or_insert(now);
     }
 
-    /// Waits until `due_at`, or becomes FAILED without one.
+    /// Waits until `due_at`, or becomes FAILED if it is `None`.
     pub(super) fn wait_or_fail(
         mut self,
         due_at: Option<Timestamp>,

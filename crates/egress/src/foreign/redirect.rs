@@ -83,7 +83,7 @@ pub(super) fn recognize(reply: &Reply) -> Option<ForeignReply> {
     let found = |kind, product, location| ForeignReply { kind, product, location, status: reply.status };
     let Some(target) = target(reply) else { return Some(found(ForeignKind::Moved, "", String::new())) };
     let location = shown(&target);
-    let (kind, product) = what_is_at(&target, &reply.url);
+    let (kind, product) = classify_target(&target, &reply.url);
     Some(found(kind, product, location))
 }
 
@@ -114,7 +114,7 @@ fn shown(target: &Url) -> String {
     shorten(&single_line(&format!("{origin}{}", path.join("/").trim_end_matches('/'))), MAX_ADDRESS)
 }
 
-fn what_is_at(target: &Url, asked: &Url) -> (ForeignKind, &'static str) {
+fn classify_target(target: &Url, asked: &Url) -> (ForeignKind, &'static str) {
     let host = target.host_str().unwrap_or_default().to_ascii_lowercase();
     let path = target.path().to_ascii_lowercase();
     let words: Vec<&str> = path.split(|c: char| !c.is_ascii_alphanumeric()).collect();

@@ -293,8 +293,9 @@ pub(super) fn sign_on(text: &str) -> Option<&'static str> {
 /// Whether `text` contains `phrase` as whole words, ignoring case.
 #[must_use]
 pub fn mentions(text: &str, phrase: &str) -> bool {
-    let (text, phrase) = (text.to_lowercase(), phrase.to_lowercase());
-    has_words(&text, &phrase)
+    let text = text.to_lowercase();
+    let phrase = phrase.to_lowercase();
+    contains_phrase(&text, &phrase)
 }
 
 /// Authentication schemes of Windows logins and token services.
@@ -346,10 +347,10 @@ fn holds(reply: &Reply, name: &str, part: &str) -> bool {
 
 /// Whether a lower-case text contains one of the phrases as whole words.
 fn says(text: &str, phrases: &[&str]) -> bool {
-    phrases.iter().any(|phrase| has_words(text, phrase))
+    phrases.iter().any(|phrase| contains_phrase(text, phrase))
 }
 
-fn has_words(text: &str, phrase: &str) -> bool {
+fn contains_phrase(text: &str, phrase: &str) -> bool {
     text.match_indices(phrase).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + phrase.len()..].chars().next();

@@ -22,7 +22,7 @@ fn reply(status: u16, headers: Headers<'_>, body: &str) -> Reply {
 }
 
 #[test]
-fn knows_a_page_by_its_body_rather_than_its_type() {
+fn recognizes_page_by_body_before_content_type() {
     let html = ("content-type", "text/html;charset=UTF-8");
     let json = ("content-type", "application/json");
     let table = [
@@ -53,7 +53,7 @@ fn knows_a_page_by_its_body_rather_than_its_type() {
 }
 
 #[test]
-fn names_what_wrote_a_page() {
+fn names_product_that_wrote_a_page() {
     let table: &[(u16, Headers<'_>, &str, ForeignKind, &str)] = &[
         (403, &[("server", "ModSecurity")], "<html>Request blocked", Firewall, "ModSecurity"),
         (403, &[("server", "nginx"), ("server", "ModSecurity")], "<html>support id", Firewall, "ModSecurity"),
@@ -113,7 +113,7 @@ fn names_what_wrote_a_page() {
 }
 
 #[test]
-fn takes_answers_of_the_api_for_what_they_are() {
+fn recognizes_replies_of_the_api() {
     let table: &[(u16, Headers<'_>, &str)] = &[
         (403, &[("server", "cloudflare"), ("cf-ray", "8")], "{\"errorMessages\": [\"blocked by the WAF\"]}"),
         (

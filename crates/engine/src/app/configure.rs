@@ -17,22 +17,23 @@ use super::{App, AppError};
 use crate::connections::{Checked, Connection};
 use crate::dispatch::Schedule;
 use crate::settings::{Rules, SecretKind, SecretUse, Settings, SystemChange, SystemSettings, stored};
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_store::{
     Actor, AuditAction, DONE, FAILED, NewAuditEntry, PASSED, STARTED, SearchEvidence, StoreError, StoredTest,
 };
 
-/// What the audit calls that which Configure changes.
+/// The subject of Configure in the audit.
 pub const SETTINGS: &str = "settings";
 
-/// Longer values, such as certificates, are listed by length only.
+/// Longer values, such as certificates, are logged by length only.
 const MAX_LISTED: usize = 512;
 
-/// All that one Configure changes.
+/// All changes of one Configure.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// At most one for each system.
+    /// At most one per system.
     pub systems: Vec<SystemChange>,
-    /// The rules as they shall be.
+    /// The new rules.
     pub rules: Rules,
 }
 
@@ -40,11 +41,11 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionTest {
     pub at: Timestamp,
-    /// In the order in which they were made.
+    /// In the order in which they ran.
     pub checks: Vec<Check>,
 }
 
-/// One system's settings after a change, found to be in order.
+/// The valid settings of one system after a change.
 struct Accepted {
     target: String,
     before: SystemSettings,
@@ -52,18 +53,18 @@ struct Accepted {
     checked: Option<Checked>,
 }
 
-/// What is wrong with the settings of one system.
+/// Why the settings of one system are refused.
 enum Wrong {
     Settings(Violations),
-    /// The address, or the way to it, was changed, and the secrets for it were not given again.
+    /// The address or the route was changed without setting the secrets for it again.
     Secret(System, Violations),
 }
 
 // === impl App ===
 
 impl App {
-    /// Merges a change into the settings, all of it or none. `plan` reads the change against the rules in force. Returns
-    /// the settings that the change led to and how many deliveries were made due.
+    /// Applies a change to the settings, all or nothing. `plan` computes the change from the current rules.
+    /// Returns the resulting settings and the number of deliveries that became due.
     ///
     /// # Errors
     /// [`AppError::SettingsInvalid`] with every violation at once, [`AppError::SecretRequired`], or the store's failure.
@@ -73,9 +74,11 @@ impl App {
         plan: impl FnOnce(&Rules, &mut Violations) -> Change + Send,
     ) -> Result<(Settings, u64), AppError> {
         let one_at_a_time = self.0.configuring.clone().lock_owned().await;
-        let (mut violations, now) = (Violations::default(), self.now());
+        let mut violations = Violations::default();
+        let now = self.now();
         let change = plan(&self.rules(), &mut violations);
-        let (mut accepted, mut unbound) = (Vec::new(), None);
+        let mut accepted = Vec::new();
+        let mut unbound = None;
         for change in &change.systems {
             match self.accept(change, now) {
                 Ok(settings) => accepted.push(settings),
@@ -87,24 +90,25 @@ impl App {
         }
         failpoints::panic_at(Point::Configuring, || exposed(&accepted));
         refuse(violations, unbound)?;
-        // A caller that goes away must not leave settings that are saved and not in force.
-        let (app, by) = (self.clone(), by.clone());
+        // A caller that disconnects must not leave settings that are saved but inactive.
+        let app = self.clone();
+        let by = by.clone();
         let saving = async move {
             let _one_at_a_time = one_at_a_time;
             failpoints::panic_at(Point::Saving, || exposed(&accepted));
             app.save(&accepted, &change.rules, by, now).await?;
             let made_due = app.put_in_force(accepted, change.rules).await?;
-            // Before the next change comes.
+            // Before the next change begins.
             Ok((app.settings(), made_due))
         };
         tokio::spawn(saving.in_current_span()).await.map_err(AppError::Interrupted)?
     }
 
-    /// Makes the calls that prove the connection of the saved settings, and keeps what came of it.
+    /// Tests the connection of the saved settings, and stores the result.
     ///
     /// # Errors
-    /// [`AppError::NotConfigured`] where there is nothing to test, [`AppError::TooManyCalls`] where there were too many, or the
-    /// store's failure.
+    /// [`AppError::NotConfigured`] if there is nothing to test, [`AppError::TooManyCalls`] over the rate
+    /// limit, or a store failure.
     pub async fn test_connection(&self, system: System) -> Result<ConnectionTest, AppError> {
         let api = self.0.connections.current(system.as_str()).ok_or(AppError::NotConfigured(system))?;
         self.take_test()?;
@@ -122,22 +126,23 @@ impl App {
         Ok(test)
     }
 
-    /// The same for settings that are not saved; nothing of it is kept but who had it sent where, which is on disk before
+    /// Tests unsaved settings. Stores only an audit entry with the caller and the destination, before
     /// anything is sent.
     ///
     /// # Errors
-    /// [`AppError::SettingsInvalid`] or [`AppError::SecretRequired`] for settings that cannot work,
-    /// [`AppError::TooManyCalls`] where there were too many, or the store's failure.
+    /// [`AppError::SettingsInvalid`] or [`AppError::SecretRequired`] for invalid settings,
+    /// [`AppError::TooManyCalls`] over the rate limit, or a store failure.
     pub async fn test_unsaved(
         &self,
         by: &Actor,
         mut change: SystemChange,
         mut violations: Violations,
     ) -> Result<ConnectionTest, AppError> {
-        // What is tested must be complete, whether or not it is switched on.
+        // Tested settings must be complete, whether or not they are enabled.
         change.enabled = Some(true);
         let system = change.draft.system();
-        let (mut accepted, mut unbound) = (None, None);
+        let mut accepted = None;
+        let mut unbound = None;
         match self.accept(&change, self.now()) {
             Ok(settings) => accepted = settings.checked,
             Err(Wrong::Settings(found)) => violations.extend(found),
@@ -147,8 +152,9 @@ impl App {
         let Checked { api, origin } = accepted.ok_or(AppError::NotConfigured(system))?;
         self.take_test()?;
         let detail = json!({ "address": origin });
-        // A caller that goes away must not leave a credential that was sent, and nothing that says what came of it.
-        let (app, by) = (self.clone(), by.clone());
+        // A caller that disconnects must not leave a credential sent without an audit entry of the result.
+        let app = self.clone();
+        let by = by.clone();
         let tested = async move {
             app.note_test(&by, system, &detail, STARTED).await?;
             let test = ConnectionTest { at: app.now(), checks: app.checks(&api).await? };
@@ -158,11 +164,12 @@ impl App {
         tokio::spawn(tested.in_current_span()).await.map_err(AppError::Interrupted)?
     }
 
-    /// What reading can tell of a connection, and last what only a delivered ticket can show.
+    /// First the read-only checks, then the one that only a delivered ticket can pass.
     async fn checks(&self, api: &Arc<dyn TicketSystem>) -> Result<Vec<Check>, StoreError> {
         let mut checks = api.test().await;
         if !checks.iter().any(Check::has_failed) {
-            let (destination, made_by) = (api.destination(), api.made_by());
+            let destination = api.destination();
+            let made_by = api.made_by();
             let scope = SearchScope { destination, reader: made_by.account.clone(), made_by };
             checks.push(own_tickets_visible(self.0.store.evidence(&scope).await?.as_ref()));
         }
@@ -192,7 +199,7 @@ impl App {
         self.0.store.append_audit(entry).await
     }
 
-    /// The settings that a change leads to, if they are in order.
+    /// The settings after a change, if they are valid.
     fn accept(&self, change: &SystemChange, now: Timestamp) -> Result<Accepted, Wrong> {
         let system = change.draft.system();
         let target = system.as_str().to_owned();
@@ -206,7 +213,7 @@ impl App {
         if !wrong.is_empty() {
             return Err(Wrong::Settings(wrong));
         }
-        // A secret is bound as soon as the address is known, whatever else is missing.
+        // A secret is bound as soon as the address is known, even if other fields are missing.
         let given_for_elsewhere = settings.bind();
         if !given_for_elsewhere.is_empty() {
             return Err(Wrong::Secret(system, secrets_required(system, &given_for_elsewhere)));
@@ -226,7 +233,8 @@ impl App {
             stored::target_change(&accepted.target, &accepted.before, &accepted.settings, base_url)
         });
         let changes = systems.chain([stored::rules_change(rules)]).collect();
-        let (actor, detail) = (by.name.clone(), difference(accepted, &self.rules(), rules));
+        let actor = by.name.clone();
+        let detail = difference(accepted, &self.rules(), rules);
         let changed = names(&detail);
         let audit = NewAuditEntry {
             at: now,
@@ -273,10 +281,11 @@ impl App {
         Ok(made_due)
     }
 
-    /// The former connections, which only look-ups need: settings are put in force even where these cannot be read.
+    /// The retired connections, which only look-ups need: new settings become active even if these cannot be
+    /// read.
     async fn retired(&self, target: &str) -> Vec<Arc<dyn TicketSystem>> {
         let retired = self.0.store.retired_connections(target).await.unwrap_or_else(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, connection = %target, "former connections could not be read");
+            tracing::error!(error = %ErrorChain(&error), connection = %target, "failed to read retired connections");
             vec![]
         });
         retired.into_iter().filter_map(|retired| self.0.connections.retired(retired)).collect()
@@ -286,8 +295,8 @@ impl App {
 // === impl Accepted ===
 
 impl Accepted {
-    /// Whether the account, its address or its secret differ from those of `current`, the connection in use. The same ones given
-    /// again, as a script may every minute, are no reason to try them again.
+    /// Whether the account, its address or its secret differ from `current`, the active connection. Setting
+    /// the same values again, as a script may do every minute, is no reason to retry them.
     fn is_other_login(&self, current: Option<&Arc<dyn TicketSystem>>) -> bool {
         fn secret(settings: &SystemSettings) -> Option<&str> {
             settings.secret(SecretUse::TicketSystem).map(|secret| secret.value.expose_secret())
@@ -308,8 +317,7 @@ impl ConnectionTest {
     }
 }
 
-/// Every field that a change gives another value, with the former and the new one. Of secrets only that they were set or
-/// removed.
+/// Every field that a change modifies, with its old and new value. Secrets are only listed as set or removed.
 fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Value {
     let mut changed = Map::new();
     for Accepted { target, before, settings, .. } in accepted {
@@ -318,7 +326,8 @@ fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Val
             fields.insert("enabled".to_owned(), json!([before.enabled, settings.enabled]));
         }
         for used_for in SecretUse::ALL {
-            let (before, held) = (before.secrets.get(&used_for), settings.secrets.get(&used_for));
+            let before = before.secrets.get(&used_for);
+            let held = settings.secrets.get(&used_for);
             if before.map(|held| held.set_at) != held.map(|held| held.set_at) {
                 let kind = held.or(before).map_or("secret", |held| held.secret.kind.as_str());
                 let what = if held.is_some() { "set" } else { "removed" };
@@ -327,12 +336,12 @@ fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Val
         }
         changed.insert(target.clone(), Value::Object(fields));
     }
-    let told = |rules: &Rules| json!({ "auto_push": rules.auto_push, "retry": rules.retry });
-    changed.extend(differing(&told(rules_before), &told(rules)));
+    let as_json = |rules: &Rules| json!({ "auto_push": rules.auto_push, "retry": rules.retry });
+    changed.extend(differing(&as_json(rules_before), &as_json(rules)));
     Value::Object(changed)
 }
 
-/// The names of the settings in what [`difference`] tells, without their values.
+/// The names of the settings in a [`difference`], without their values.
 fn names(difference: &Value) -> String {
     let mut names = vec![];
     for (name, value) in difference.as_object().into_iter().flatten() {
@@ -360,13 +369,13 @@ fn differing(before: &Value, after: &Value) -> Map<String, Value> {
         .collect()
 }
 
-/// What a panic says at its worst.
+/// All secrets of a change, as the worst possible panic message at the fail point.
 fn exposed(accepted: &[Accepted]) -> String {
     let held = accepted.iter().flat_map(|accepted| accepted.settings.secrets.values());
     held.map(|held| held.secret.value.expose_secret()).collect::<Vec<_>>().join(" ")
 }
 
-/// Settings that are switched off may be incomplete, but what is given must be right.
+/// Disabled settings may be incomplete, but not invalid.
 fn given_only(found: &Violations, settings: &SystemSettings) -> Violations {
     let draft = settings.draft.to_json();
     let is_given = |violation: &&Violation| {
@@ -379,7 +388,7 @@ fn given_only(found: &Violations, settings: &SystemSettings) -> Violations {
     given
 }
 
-/// Tells everything that is wrong at once. That a secret is needed again has a reason of its own, if nothing else is wrong.
+/// Returns all violations at once. A required secret has its own reason, if it is the only violation.
 fn refuse(mut violations: Violations, unbound: Option<(System, Violations)>) -> Result<(), AppError> {
     match unbound {
         Some((system, secrets)) if violations.is_empty() => Err(AppError::SecretRequired(system, secrets)),
@@ -403,7 +412,7 @@ fn secrets_required(system: System, kinds: &[SecretKind]) -> Violations {
     violations
 }
 
-/// A test creates nothing, so it can only tell what was seen of tickets that were delivered.
+/// A test creates nothing, so it can only report evidence from delivered tickets.
 fn own_tickets_visible(seen: Option<&SearchEvidence>) -> Check {
     let name = "own_tickets_visible";
     let (detail, hint) = match seen {

@@ -10,24 +10,24 @@ use ticketing_store::{
     Actor, Attempt, DeliveryFilter, DeliveryPage, OperateError, Operation, PageKey, RetriedPage, RetryRequest,
 };
 
-/// A delivery and the story of its attempts.
+/// A delivery with its attempts.
 #[derive(Debug, Clone)]
 pub struct DeliveryWithAttempts {
     pub delivery: Delivery,
-    /// The newest, in the order in which they were made; empty where they were not asked for.
+    /// The newest attempts, oldest first; empty unless requested.
     pub attempts: Vec<Attempt>,
 }
 
-/// Some of the deliveries.
+/// A page of deliveries.
 #[derive(Debug, Clone)]
 pub struct Page {
-    /// The newest first.
+    /// Newest first.
     pub deliveries: Vec<DeliveryWithAttempts>,
-    /// Where the next page begins, if there is one.
+    /// Start of the next page, if any.
     pub next: Option<PageKey>,
 }
 
-/// Which deliveries to try now.
+/// Which deliveries to retry.
 #[derive(Debug, Clone)]
 pub struct RetryMany {
     pub by: Actor,
@@ -43,17 +43,17 @@ impl App {
     /// One delivery with its attempts.
     ///
     /// # Errors
-    /// [`AppError::DeliveryNotFound`], or the store's failure.
+    /// [`AppError::DeliveryNotFound`], or a store failure.
     pub async fn delivery(&self, id: &str) -> Result<DeliveryWithAttempts, AppError> {
         let found = self.0.store.delivery_with_attempts(id).await?;
         let (delivery, attempts) = found.ok_or_else(|| AppError::DeliveryNotFound(id.to_owned()))?;
         Ok(DeliveryWithAttempts { delivery, attempts })
     }
 
-    /// At most `size` deliveries that fit `filter`, after `after`.
+    /// At most `size` deliveries that match `filter`, after `after`.
     ///
     /// # Errors
-    /// The store's failure.
+    /// A store failure.
     pub async fn deliveries(
         &self,
         filter: &DeliveryFilter,
@@ -70,11 +70,12 @@ impl App {
         Ok(Page { deliveries: deliveries.into_iter().map(with_attempts).collect(), next })
     }
 
-    /// Tries a delivery now, whatever pause its target is in, and waits for the attempt until `deadline`. With `create_anyway` an unknown outcome is discarded.
+    /// Retries a delivery now, regardless of any pause of its target, and waits for the attempt until
+    /// `deadline`. With `create_anyway` an unknown outcome is discarded.
     ///
     /// # Errors
     /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], [`AppError::NotConfigured`],
-    /// [`AppError::NotEnabled`], or the store's failure.
+    /// [`AppError::NotEnabled`], or a store failure.
     pub async fn retry(
         &self,
         by: &Actor,
@@ -84,7 +85,7 @@ impl App {
     ) -> Result<DeliveryWithAttempts, AppError> {
         let delivery = self.delivery(id).await?.delivery;
         self.require_enabled(delivery.system)?;
-        // First, or the delivery would be deferred again.
+        // Before the retry, or the delivery would be deferred again.
         self.0.dispatcher.end_pauses(&delivery.target).await?;
         let asked = self.operate(by, id, Operation::Retry { create_anyway }, "").await?;
         self.remember_caller(&asked);
@@ -92,16 +93,17 @@ impl App {
         self.delivery(id).await
     }
 
-    /// Has one page of deliveries tried now, without waiting for their attempts. Nothing is created anyway.
+    /// Makes one page of deliveries due, without waiting for their attempts. Never discards an unknown
+    /// outcome.
     ///
     /// # Errors
-    /// The store's failure.
+    /// A store failure.
     pub async fn retry_many(&self, retry: RetryMany) -> Result<RetriedPage, AppError> {
         let RetryMany { by, filter, page_size, after, note } = retry;
         let targets = self.0.connections.targets();
         let enabled: Vec<_> =
             targets.into_iter().filter(|target| self.0.connections.is_enabled(target)).collect();
-        // Once for all pages: each time may cost a refused login.
+        // Once for all pages: each reset may cost a refused login.
         let concerns = |target: &String| filter.connections.is_empty() || filter.connections.contains(target);
         for target in enabled.iter().filter(|target| after.is_none() && concerns(target)) {
             self.0.dispatcher.end_pauses(target).await?;
@@ -116,10 +118,10 @@ impl App {
         Ok(page)
     }
 
-    /// Gives a delivery up.
+    /// Cancels a delivery.
     ///
     /// # Errors
-    /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], or the store's failure.
+    /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], or a store failure.
     pub async fn cancel(&self, by: &Actor, id: &str, note: &str) -> Result<Delivery, AppError> {
         self.operate(by, id, Operation::Cancel, note).await
     }
@@ -131,7 +133,8 @@ impl App {
         operation: Operation,
         note: &str,
     ) -> Result<Delivery, AppError> {
-        let (policy, action) = (self.0.dispatcher.schedule().policy, operation.audited_as());
+        let policy = self.0.dispatcher.schedule().policy;
+        let action = operation.audited_as();
         let named = match &operation {
             Operation::Resolve(named) => named.ticket.key.clone(),
             Operation::Retry { .. } | Operation::Cancel => String::new(),
@@ -140,7 +143,8 @@ impl App {
         let operated = self.0.store.operate(by, id, operation, note, &policy, self.now()).await;
         self.0.dispatcher.waiters().notify(id);
         if let Ok(delivery) = &operated {
-            let (action, state) = (action.as_str(), delivery.state.as_str());
+            let action = action.as_str();
+            let state = delivery.state.as_str();
             tracing::info!(actor = %by.name, action, subject = id, state, "changed by an operator");
         }
         operated.map_err(|error| match error {

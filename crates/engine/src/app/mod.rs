@@ -1,5 +1,4 @@
-//! What the service can do, in the words of the domain: one function for each thing a caller may ask for. The gRPC layer
-//! speaks to this and to nothing behind it.
+//! The operations of the service on domain types: one function per RPC. The gRPC layer uses only this module.
 
 mod configure;
 mod deliveries;
@@ -44,18 +43,18 @@ struct Inner {
     bounds: Bounds,
     started_at: Timestamp,
     settings: RwLock<Settings>,
-    /// One change of settings at a time.
+    /// Serializes changes of settings.
     configuring: Arc<tokio::sync::Mutex<()>>,
-    /// Of the connection tests, which call whomever their settings name.
+    /// Rate limit of connection tests, which call addresses chosen by callers.
     tests: RateLimit,
 }
 
-/// Why something was not done.
+/// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     #[error("the settings are not valid")]
     SettingsInvalid(#[source] Violations),
-    #[error("the secret of {0} is needed again, since its address was changed")]
+    #[error("the secret of {0} must be set again, because its address was changed")]
     SecretRequired(System, #[source] Violations),
     #[error("{0} is not configured")]
     NotConfigured(System),
@@ -75,7 +74,7 @@ pub enum AppError {
     TicketUnverified(TicketRefused),
     #[error("too many calls of this kind")]
     TooManyCalls { retry_after: Duration },
-    #[error("the change was broken off")]
+    #[error("the change was interrupted")]
     Interrupted(#[source] tokio::task::JoinError),
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -84,7 +83,7 @@ pub enum AppError {
 // === impl App ===
 
 impl App {
-    /// The service over a store whose settings were read, with so many connection tests a minute.
+    /// The service over a store with loaded settings, with a rate limit of connection tests per minute.
     #[must_use]
     pub fn new(
         store: Store,
@@ -115,13 +114,13 @@ impl App {
         self.0.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Where events are read.
+    /// The store of the events.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.0.store
     }
 
-    /// The time by this server's clock.
+    /// The current time, by the server's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
@@ -135,7 +134,7 @@ impl App {
         self.0.settings.read().unwrap_or_else(PoisonError::into_inner).rules.clone()
     }
 
-    /// Refuses a system that tickets cannot be pushed to.
+    /// Refuses a system to which tickets cannot be pushed.
     fn require_enabled(&self, system: System) -> Result<(), AppError> {
         let connection = self.0.connections.get(system.as_str());
         match connection {

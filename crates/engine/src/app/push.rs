@@ -24,36 +24,36 @@ pub struct Preview {
     pub existing: Option<Delivery>,
 }
 
-/// How a push stands.
+/// The result of a push.
 #[derive(Debug, Clone)]
 pub struct Pushed {
     pub delivery: Delivery,
-    /// The ticket was there before.
+    /// The delivery already existed.
     pub already_existed: bool,
 }
 
-/// What auto-push decided about one incident.
+/// The decision of auto-push about one incident.
 #[derive(Debug, Clone)]
 pub struct Submission {
     pub severity: Severity,
     pub auto_push: AutoPush,
-    /// One for each system.
+    /// One per system.
     pub decisions: Vec<Decision>,
 }
 
-/// What auto-push did for one system.
+/// The decision of auto-push for one system.
 #[derive(Debug, Clone)]
 pub struct Decision {
     pub system: System,
     pub verdict: Verdict,
-    /// The delivery, where the incident is pushed, and whether it was there before.
+    /// The delivery, if the incident is pushed, and whether it already existed.
     pub pushed: Option<(Delivery, bool)>,
 }
 
 // === impl App ===
 
 impl App {
-    /// Renders the ticket as it would be pushed, and stores nothing.
+    /// Renders the ticket as a push would, without storing anything.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -61,7 +61,8 @@ impl App {
         let target = system.as_str();
         let existing = self.0.store.delivery_for(&incident.id, target).await?;
         let marker = self.0.store.marker(&incident.id, target);
-        let (severity, auto_push) = (incident.severity(), self.rules().auto_push);
+        let severity = incident.severity();
+        let auto_push = self.rules().auto_push;
         let verdict = self.verdict(&auto_push, severity, system);
         let rendered = self.render(&TicketDraft { incident, marker: marker.clone() }, system).await;
         Ok(Preview { system, marker, rendered, severity, auto_push, verdict, existing })
@@ -70,8 +71,9 @@ impl App {
     /// Accepts a push and waits for its first attempt until `deadline`.
     ///
     /// # Errors
-    /// [`AppError::NotConfigured`], [`AppError::NotEnabled`], [`AppError::OwnedByOther`], [`AppError::DeliveryState`] for a
-    /// delivery that an operator gave up, or the store's failure. A failed attempt is not an error.
+    /// [`AppError::NotConfigured`], [`AppError::NotEnabled`], [`AppError::OwnedByOther`],
+    /// [`AppError::DeliveryState`] for a cancelled delivery, or a store failure. A failed attempt is not an
+    /// error.
     pub async fn create_ticket(
         &self,
         incident: Incident,
@@ -88,7 +90,8 @@ impl App {
         tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, %system, "a push was accepted");
         self.remember_caller(&delivery);
         if delivery.state == State::Cancelled {
-            let (delivery_id, state) = (delivery.id, delivery.state.as_str());
+            let delivery_id = delivery.id;
+            let state = delivery.state.as_str();
             return Err(AppError::DeliveryState {
                 delivery_id,
                 state,
@@ -100,12 +103,13 @@ impl App {
         Ok(Pushed { delivery, already_existed })
     }
 
-    /// Offers an incident to auto-push, and answers as soon as what follows from that is durable.
+    /// Submits an incident to auto-push, and returns as soon as the result is durable.
     ///
     /// # Errors
-    /// [`AppError::OwnedByOther`], or the store's failure: then nothing was accepted.
+    /// [`AppError::OwnedByOther`], or a store failure: then nothing was accepted.
     pub async fn submit(&self, incident: Incident, by: Requester) -> Result<Submission, AppError> {
-        let (severity, auto_push) = (incident.severity(), self.rules().auto_push);
+        let severity = incident.severity();
+        let auto_push = self.rules().auto_push;
         let verdicts = System::ALL.map(|system| (system, self.verdict(&auto_push, severity, system)));
         let pushed = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Push);
         let target = |system: System| {
@@ -119,7 +123,7 @@ impl App {
             accepted.iter().for_each(|accepted| self.remember_caller(&accepted.delivery));
             self.0.dispatcher.wake();
         } else if by.is_confined {
-            // Nothing is accepted, so that nothing else has looked whose incident it is.
+            // Nothing is accepted here, so the owner of the incident was not checked yet.
             let owner = self.0.store.owner(&incident.id).await?;
             if owner.is_some_and(|owner| owner != by.namespace) {
                 return Err(AppError::OwnedByOther(incident.id.clone()));
@@ -137,7 +141,7 @@ impl App {
         Ok(Submission { severity, auto_push, decisions })
     }
 
-    /// Has the log of the next attempt name the present call, if there is to be one.
+    /// Attributes the next attempt to the current call in the log, if there will be one.
     pub(super) fn remember_caller(&self, delivery: &Delivery) {
         if matches!(delivery.state, State::Pending | State::Waiting | State::Reconciling) {
             self.0.dispatcher.caller_spans().remember(&delivery.id);
@@ -152,8 +156,8 @@ impl App {
         })
     }
 
-    /// Wakes the dispatcher and waits until the attempt or look-up that `asked` is up to has ended, until `deadline`, or
-    /// until the dispatcher has stopped.
+    /// Wakes the dispatcher and waits until the attempt or look-up that `asked` requires has ended, until
+    /// `deadline`, or until the dispatcher has stopped.
     pub(super) async fn wait_for_attempt(
         &self,
         asked: Delivery,
@@ -197,7 +201,7 @@ impl App {
         let admitted = self.0.dispatcher.health(system.as_str()).admission(self.now()) == Admission::Open;
         match self.0.connections.current(system.as_str()) {
             Some(api) if !admitted => {
-                let why = format!("{} is not asked just now: see its condition in GetStatus", system.title());
+                let why = format!("{} is paused: see its condition in GetStatus", system.title());
                 unasked(api.render_offline(ticket_draft), "connection", why)
             }
             Some(api) => match tokio::time::timeout(limit, api.prepare(ticket_draft)).await {
@@ -220,12 +224,12 @@ impl App {
 }
 
 fn not_asked(fault: &Fault) -> String {
-    format!("what the project offers could not be asked: {fault}")
+    format!("failed to read what the project offers: {fault}")
 }
 
 /// Whether a delivery of unknown outcome was looked up since `asked`.
 fn was_looked_up(asked: &Delivery, now: &Delivery) -> bool {
-    // Where the ticket is looked for before its first attempt, the attempt may follow at once.
+    // If the ticket is searched for before its first attempt, the attempt may follow at once.
     if asked.state != State::Reconciling && now.send.as_ref().is_some_and(|send| send.is_assumed) {
         return now.unknown_outcome.as_ref().is_none_or(|unknown_outcome| unknown_outcome.look_ups > 0);
     }
@@ -235,6 +239,6 @@ fn was_looked_up(asked: &Delivery, now: &Delivery) -> bool {
             .as_ref()
             .map(|unknown_outcome| (unknown_outcome.since, unknown_outcome.look_ups))
     };
-    // A delivery that was fresh when it was asked for has had its attempt by now, and that is the answer.
+    // The delivery was pending when it was requested and is not any more: its attempt has ended.
     asked.state != State::Reconciling || look_ups(asked) != look_ups(now)
 }

@@ -1,4 +1,4 @@
-//! How often something may be done.
+//! A token bucket for expensive calls.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// So many a minute, and as many at once after a minute of rest.
+/// A rate per minute, which is also the burst.
 #[derive(Debug)]
 pub(super) struct RateLimit {
     per_minute: u32,
-    /// What is left, and when it was counted.
+    /// The remaining tokens, and when they were counted.
     left: Mutex<(f64, Timestamp)>,
 }
 

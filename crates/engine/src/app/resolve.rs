@@ -1,4 +1,4 @@
-//! ResolveDelivery: an operator says which ticket a delivery has, and the ticket is read to verify it.
+//! ResolveDelivery: an operator names the ticket of a delivery, which is read to verify it.
 
 use std::sync::Arc;
 
@@ -13,26 +13,26 @@ use tokio::time::Instant;
 use super::{App, AppError};
 use ticketing_store::{Actor, NamedTicket, Operation};
 
-/// The most characters of a ticket system's words that a refusal repeats: it travels in a header.
+/// Maximum number of characters of a ticket system's message in a refusal, which is sent in a header.
 const MAX_CAUSE: usize = 200;
 
-/// What an operator says.
+/// The operator's request.
 #[derive(Debug, Clone)]
 pub struct Resolve {
     pub delivery_id: String,
     /// ID and URL may be empty.
     pub ticket: TicketRef,
     pub note: String,
-    /// Whether the ticket is taken where it cannot be read.
+    /// Whether to accept the ticket if it cannot be read.
     pub allow_unverified: bool,
 }
 
-/// Why a ticket is not taken.
+/// Why a ticket is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketRefused {
     pub delivery_id: String,
     pub ticket_key: String,
-    /// The field of the request that is wrong.
+    /// The invalid field of the request.
     pub field: &'static str,
     /// What was read.
     pub why: String,
@@ -41,13 +41,13 @@ pub struct TicketRefused {
 // === impl App ===
 
 impl App {
-    /// Takes the ticket that an operator names, once it was read: it exists where the connection creates tickets, and is not
-    /// another incident's. Where it cannot be read, it is taken only if the operator allows that. The same ticket again
-    /// changes nothing.
+    /// Accepts the ticket that an operator names once it was verified: it exists where the connection creates
+    /// tickets, and belongs to no other incident. If it cannot be read, it is accepted only with the
+    /// operator's permission. Repeating the call changes nothing.
     ///
     /// # Errors
     /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], [`AppError::TicketNotFound`],
-    /// [`AppError::TicketInUse`], [`AppError::TicketUnverified`], or the store's failure.
+    /// [`AppError::TicketInUse`], [`AppError::TicketUnverified`], or a store failure.
     pub async fn resolve(
         &self,
         by: &Actor,
@@ -63,14 +63,15 @@ impl App {
         if delivery.state == State::Attempting
             || (delivery.state == State::Delivered && delivery.resolution.is_none())
         {
-            let (delivery_id, state) = (delivery.id, delivery.state.as_str());
+            let delivery_id = delivery.id;
+            let state = delivery.state.as_str();
             return Err(AppError::DeliveryState { delivery_id, state, operation: "resolved" });
         }
         let named = match self.read_ticket(&delivery, &resolve.ticket.key, deadline).await {
             Ok(read) => self.check(&delivery, &resolve, read).await?,
             Err(cause) if resolve.allow_unverified => {
                 tracing::warn!(
-                    delivery = %delivery.id, ticket = %resolve.ticket.key, %cause, "takes a ticket that was not read"
+                    delivery = %delivery.id, ticket = %resolve.ticket.key, %cause, "accepted an unverified ticket"
                 );
                 self.unread(&delivery, resolve.ticket)
             }
@@ -87,11 +88,11 @@ impl App {
         self.operate(by, &resolve.delivery_id, Operation::Resolve(named), &resolve.note).await
     }
 
-    /// The ticket as it stands where the connection creates tickets, or else where the delivery was sent; `None` if it is
-    /// nowhere.
+    /// Reads the ticket from where the connection creates tickets, or else from where the delivery was sent;
+    /// `None` if it does not exist in either place.
     ///
     /// # Errors
-    /// Why no ticket system could be asked, for people.
+    /// Why no ticket system could be called, for display.
     async fn read_ticket(
         &self,
         delivery: &Delivery,
@@ -116,7 +117,8 @@ impl App {
         Ok(found)
     }
 
-    /// Where the ticket may be, each place with its way: where tickets are created now, then where the delivery was sent.
+    /// Places where the ticket may be, each with its connection: first where tickets are created now, then
+    /// where the delivery was sent.
     fn places(&self, delivery: &Delivery) -> Result<Vec<Place>, String> {
         let title = delivery.system.title();
         let connections = &self.0.connections;
@@ -140,14 +142,15 @@ impl App {
         Ok(places)
     }
 
-    /// The ticket that was read, if it can be the delivery's.
+    /// The ticket that was read, if it can belong to the delivery.
     async fn check(
         &self,
         delivery: &Delivery,
         resolve: &Resolve,
         read: Option<Placed>,
     ) -> Result<NamedTicket, AppError> {
-        let (title, key) = (delivery.system.title(), &resolve.ticket.key);
+        let title = delivery.system.title();
+        let key = &resolve.ticket.key;
         let Some(Placed { ticket: read, place, is_placed }) = read else {
             let why = format!("{title} has no ticket {key} that its account may see");
             return Err(AppError::TicketNotFound(resolve.refused("ticket_key", why)));
@@ -168,7 +171,7 @@ impl App {
             let why = format!("{} bears the marker of {whose}", ticket.key);
             return Err(AppError::TicketInUse(resolve.refused("ticket_key", why)));
         }
-        // ServiceNow's `sys_id` is made from the marker, and may be all that marks a ticket.
+        // ServiceNow's `sys_id` is derived from the marker, and may be the only trace of it on a ticket.
         let derived = Marker::of_hex(&ticket.id).filter(|marker| *marker != delivery.marker);
         Ok(NamedTicket { ticket, resolution: Resolution::Verified, markers: derived.into_iter().collect() })
     }
@@ -184,7 +187,7 @@ impl App {
     }
 }
 
-/// Where a ticket may be, and the way there.
+/// A place where a ticket may be, and the connection to it.
 #[derive(Debug)]
 struct Place {
     api: Arc<dyn TicketSystem>,
@@ -195,7 +198,7 @@ struct Place {
 #[derive(Debug)]
 struct Placed {
     ticket: ReadTicket,
-    /// Where it should be.
+    /// The expected place.
     place: String,
     is_placed: bool,
 }
@@ -204,7 +207,8 @@ struct Placed {
 
 impl Resolve {
     fn refused(&self, field: &'static str, why: String) -> TicketRefused {
-        let (delivery_id, ticket_key) = (self.delivery_id.clone(), self.ticket.key.clone());
+        let delivery_id = self.delivery_id.clone();
+        let ticket_key = self.ticket.key.clone();
         TicketRefused { delivery_id, ticket_key, field, why }
     }
 }

@@ -12,17 +12,17 @@ use ticketing_store::LastFailure;
 use super::{App, AppError, ConnectionTest};
 use crate::settings::Settings;
 
-/// How the service and its systems stand.
+/// The status of the service and its systems.
 #[derive(Debug, Clone)]
 pub struct Status {
     pub started_at: Timestamp,
     pub now: Timestamp,
     pub settings: Settings,
-    /// One for each system that we know.
+    /// One per supported system.
     pub systems: Vec<SystemStatus>,
 }
 
-/// How one system stands.
+/// The status of one system.
 #[derive(Debug, Clone)]
 pub struct SystemStatus {
     pub system: System,
@@ -30,11 +30,11 @@ pub struct SystemStatus {
     pub configured: bool,
     pub enabled: bool,
     pub last_test: Option<ConnectionTest>,
-    /// States without deliveries are left out.
+    /// States without deliveries are omitted.
     pub counts: BTreeMap<State, u64>,
-    /// Deliveries that neither time nor a look-up can settle.
+    /// Number of deliveries that only an operator can settle.
     pub needs_attention: u64,
-    /// When a ticket was created or found last, and the delivery that has it.
+    /// When a ticket was last created or found, and its delivery.
     pub last_success: Option<(Timestamp, Delivery)>,
     pub last_failure: Option<LastFailure>,
     pub health: Health,
@@ -43,7 +43,7 @@ pub struct SystemStatus {
 // === impl App ===
 
 impl App {
-    /// What an operator needs at a glance.
+    /// An overview for operators.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -56,9 +56,11 @@ impl App {
     }
 
     async fn system_status(&self, system: System) -> Result<SystemStatus, AppError> {
-        let (target, store) = (system.as_str(), &self.0.store);
+        let target = system.as_str();
+        let store = &self.0.store;
         let connection = self.0.connections.get(target);
-        let (test, counts) = (store.last_test(target).await?, store.counts(target).await?);
+        let test = store.last_test(target).await?;
+        let counts = store.counts(target).await?;
         let last_success = match store.last_success(target).await? {
             Some(last) => store.delivery(&last.delivery_id).await?.map(|delivery| (last.at, delivery)),
             None => None,

@@ -1,9 +1,9 @@
 //! Prevents account lock-out: every call that logs in with a password passes the gate of its login.
 //!
-//! A vendor locks an account after a few refused logins in a row. So fewer calls than that are in flight at any time,
-//! whatever they are for. A refused call closes the gate, and a successful one opens it. While it is closed, the dispatcher
-//! permits its one further probe, which goes out only if the refusals in a row and the calls in flight stay below the limit;
-//! a person may reset it.
+//! A vendor locks an account after a few consecutive refused logins. So fewer calls than that are in flight
+//! at any time, for any purpose. A refused call closes the gate, and a successful one opens it. While it is
+//! closed, the dispatcher permits one probe, which is sent only if the consecutive refusals plus the calls in
+//! flight stay below the limit; an operator may reset it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,15 +16,14 @@ use ticketing_core::system::{
     Authorship, Check, Created, Destination, Login, ReadTicket, Rendered, Search, SearchResult, TicketDraft,
     TicketSystem, Visibility,
 };
-use ticketing_failpoints::{Guard, is_removed};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The gate of one login.
 #[derive(Debug)]
 pub(super) struct LoginGate {
-    /// The lock-out limit less one.
+    /// The lock-out limit minus one.
     max_calls: usize,
-    /// One permit for each call that may be in flight.
+    /// One permit per call in flight.
     calls: Semaphore,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
@@ -34,23 +33,23 @@ pub(super) struct LoginGate {
 struct State {
     /// Closes the gate.
     refusal: Option<Refusal>,
-    /// The closed gate lets a probe pass.
+    /// The closed gate admits a probe.
     is_probing: bool,
-    /// Refused logins so far, those of connection tests included.
+    /// Refused logins so far, including those of connection tests.
     refusals: u64,
-    /// Those since the last call that was not refused, or since an operator's reset.
+    /// Refused logins since the last call that was not refused, or since an operator's reset.
     refusals_in_a_row: usize,
 }
 
-/// A login that was refused.
+/// A refused login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub fault: Fault,
-    /// When the refused call was begun.
+    /// When the refused call began.
     pub began: Timestamp,
 }
 
-/// A ticket system whose calls pass the gate of their login, where that can be locked.
+/// A ticket system whose calls pass the gate of their login, if that login can be locked.
 #[derive(Debug)]
 pub(super) struct GatedSystem {
     inner: Arc<dyn TicketSystem>,
@@ -74,7 +73,7 @@ impl LoginGate {
         self.edit(|state| state.is_probing = true);
     }
 
-    /// Opens the gate, on an operator's request.
+    /// Opens the gate, at an operator's request.
     pub(super) fn reset(&self) {
         self.edit(State::open);
     }
@@ -84,8 +83,8 @@ impl LoginGate {
         self.edit(|state| u32::try_from(state.refusals_in_a_row).unwrap_or(u32::MAX))
     }
 
-    /// A place among the calls in flight. Whether the gate is open is asked once there is one: a call that waited for it
-    /// does not go out after a refusal.
+    /// Acquires a permit for a call in flight. The gate is checked afterwards: a call that waited for a
+    /// permit is not sent after a refusal.
     async fn enter(&self) -> Result<SemaphorePermit<'_>, Fault> {
         let permit = self.calls.acquire().await.map_err(|_closed| not_sent())?;
         let others = self.max_calls - self.calls.available_permits() - 1;
@@ -95,7 +94,7 @@ impl LoginGate {
         if self.edit(may_go) { Ok(permit) } else { Err(not_sent()) }
     }
 
-    /// Takes note of how a call ended that was begun at `began`.
+    /// Records the result of a call that began at `began`.
     fn note(&self, fault: Option<&Fault>, began: Timestamp) {
         self.edit(|state| match fault {
             Some(fault) if fault.kind.is_login_refused() => {
@@ -135,9 +134,9 @@ impl GatedSystem {
         Self { inner, gate }
     }
 
-    /// Makes a call once it may go out.
+    /// Makes a call once it is admitted.
     async fn call<T>(&self, call: impl Future<Output = Result<T, Fault>> + Send) -> Result<T, Fault> {
-        if !self.inner.login().is_lockable || is_removed(Guard::LockOut) {
+        if !self.inner.login().is_lockable {
             return call.await;
         }
         let _permit = self.gate.enter().await?;
@@ -178,7 +177,7 @@ impl TicketSystem for GatedSystem {
         self.inner.render_offline(ticket_draft)
     }
 
-    /// The time that it waits for its turn is a part of `within`.
+    /// The wait for a permit is part of `within`.
     async fn create(
         &self,
         ticket_draft: &TicketDraft,
@@ -206,8 +205,8 @@ impl TicketSystem for GatedSystem {
         self.call(self.inner.read(destination, id_or_key)).await
     }
 
-    /// A person starts a test, so a closed gate does not stop it; a refusal that came while it
-    /// waited does. It does not close the gate: the test may use other settings.
+    /// An operator starts a test, so a closed gate does not stop it; a refusal while it waited does. It does
+    /// not close the gate: the test may use other settings.
     async fn test(&self) -> Vec<Check> {
         if !self.inner.login().is_lockable {
             return self.inner.test().await;
@@ -335,10 +334,10 @@ mod tests {
         assert_eq!((refused, inner.begun.load(Ordering::SeqCst)), (2, 2), "{kinds:?}");
         assert!(!queued_test.await.unwrap()[0].is_login_refused());
         assert!(gate.refusal().is_some());
-        // A person's test goes out all the same; a reopened gate lets the next call pass.
+        // An operator's test is sent anyway; a reopened gate admits the next call.
         assert!(system.test().await[0].is_login_refused());
         gate.permit_probe();
-        // One more refusal would lock the account: no probe goes out, and a person may have it tried.
+        // One more refusal would lock the account: no probe is sent, but an operator may retry.
         assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::TooLate);
         gate.reset();
         inner.answer.notify_one();
@@ -347,7 +346,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refused_tests_of_other_settings_hold_up_no_call() {
+    async fn refused_test_of_other_settings_blocks_no_call() {
         let inner = Arc::new(Refusing::default());
         let gate = Arc::new(LoginGate::new(3, Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH))));
         let system = GatedSystem::new(inner.clone(), gate.clone());
@@ -359,7 +358,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_remembered_while_a_probe_is_permitted() {
+    async fn permitting_a_probe_keeps_the_refusal() {
         let inner = Arc::new(Refusing::default());
         let gate = Arc::new(LoginGate::new(5, Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH))));
         let system = GatedSystem::new(inner.clone(), gate.clone());

@@ -6,23 +6,22 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome, State};
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_core::system::{Created, Rendered, TicketDraft, TicketSystem};
+use ticketing_core::system::{Rendered, TicketDraft, TicketSystem};
 use ticketing_core::target::Observation;
-use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
+use ticketing_failpoints::{self as failpoints, Point};
 use tracing::Instrument;
 
 use super::Dispatcher;
 use super::dispatch_due::connection_disabled;
 use ticketing_store::{AttemptRecord, AttemptTimes, Claimed, Intent, StoreError};
 
-/// Between two tries to record an outcome.
+/// Delay between attempts to record an outcome.
 const RECORD_RETRY_DELAY: Duration = Duration::from_millis(200);
-/// What a create may take where a test has taken the deadline away.
-const NO_DEADLINE: Duration = Duration::from_secs(60);
 
 impl Dispatcher {
-    /// Carries out the attempt that was claimed, and records how it ended.
+    /// Runs the claimed attempt, and records its outcome.
     pub(super) async fn attempt(&self, claimed: Claimed) {
         let Claimed { delivery, incident, counted_from } = claimed;
         let caller = self.0.caller_spans.take(&delivery.id);
@@ -56,7 +55,7 @@ impl Dispatcher {
         .await;
     }
 
-    /// `None` if the claim was lost before anything was sent, or if the ticket is looked for first.
+    /// `None` if the lease was lost before anything was sent, or if the ticket is searched for first.
     async fn try_to_create(
         &self,
         api: Option<&Arc<dyn TicketSystem>>,
@@ -82,7 +81,7 @@ impl Dispatcher {
             Ok(true) => return None,
             Err(error) => {
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    error = %ErrorChain(&error),
                     "failed to record the assumed send"
                 );
                 return None;
@@ -91,7 +90,7 @@ impl Dispatcher {
         match self.intend(delivery, api, &rendered, attempt_deadline).await {
             Ok(Some(deadline)) => {
                 failpoints::pass(Point::IntentCommitted).await;
-                // It may have been switched off since: then there is nothing to send after all.
+                // The connection may have been disabled since: then nothing is sent.
                 if !self.0.connections.is_enabled(&delivery.target) {
                     return Some(Outcome::NotSent(connection_disabled()));
                 }
@@ -102,13 +101,13 @@ impl Dispatcher {
                 None
             }
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "failed to store the send intent");
+                tracing::error!(error = %ErrorChain(&error), "failed to store the send intent");
                 None
             }
         }
     }
 
-    /// Makes the intent durable; the deadline until which it lets us send.
+    /// Makes the intent durable. Returns the send deadline.
     async fn intend(
         &self,
         delivery: &Delivery,
@@ -118,13 +117,7 @@ impl Dispatcher {
     ) -> Result<Option<Timestamp>, StoreError> {
         let now = self.0.clock.now();
         let deadline = now + attempt_deadline;
-        if is_removed(Guard::Intent) {
-            return Ok(Some(deadline));
-        }
-        let mut index_bound = self.schedule().policy.bounds.index_bound(api.visibility());
-        if is_removed(Guard::IndexBound) {
-            index_bound = Duration::ZERO;
-        }
+        let index_bound = self.schedule().policy.bounds.index_bound(api.visibility());
         let intent = Intent {
             delivery_id: delivery.id.clone(),
             epoch: delivery.epoch,
@@ -149,9 +142,8 @@ impl Dispatcher {
     ) -> Outcome {
         let left = deadline.duration_since(self.0.clock.now());
         match Duration::try_from(left) {
-            Ok(within) if !within.is_zero() => sent(api.create(ticket_draft, rendered, within).await),
-            _ if is_removed(Guard::SendDeadline) => {
-                sent(api.create(ticket_draft, rendered, NO_DEADLINE).await)
+            Ok(within) if !within.is_zero() => {
+                Outcome::Sent(api.create(ticket_draft, rendered, within).await)
             }
             _ => Outcome::NotSent(Fault::new(
                 FaultKind::TooLate,
@@ -160,7 +152,7 @@ impl Dispatcher {
         }
     }
 
-    /// Records the outcome, however long the store takes to be writable again: a ticket that was made must be known.
+    /// Records the outcome, however long the store is unavailable: a created ticket must be recorded.
     async fn record(
         &self,
         delivery: &Delivery,
@@ -170,7 +162,8 @@ impl Dispatcher {
     ) {
         log(&outcome);
         loop {
-            let (policy, now) = (self.schedule().policy, self.0.clock.now());
+            let policy = self.schedule().policy;
+            let now = self.0.clock.now();
             let record = AttemptRecord {
                 delivery_id: delivery.id.clone(),
                 epoch: delivery.epoch,
@@ -186,7 +179,7 @@ impl Dispatcher {
                 }
                 Err(error) => {
                     tracing::error!(
-                        error = &error as &dyn std::error::Error,
+                        error = %ErrorChain(&error),
                         "failed to record the outcome; retrying"
                     );
                     if !self.wait_to_record_again().await {
@@ -197,26 +190,19 @@ impl Dispatcher {
         }
     }
 
-    /// A delivery that failed for good may have changed the health of its target.
+    /// A delivery that FAILED may have changed the health of its target.
     pub(super) async fn note_spent_retries(&self, settled: Option<&Delivery>) {
         if let Some(failed) = settled.filter(|delivery| delivery.state == State::Failed) {
             self.read_health(&failed.target).await;
         }
     }
 
-    /// Waits a moment, unless the server is closing.
+    /// Waits briefly, unless the server is closing.
     pub(super) async fn wait_to_record_again(&self) -> bool {
         tokio::select! {
             () = self.0.closing.cancelled() => false,
             () = tokio::time::sleep(RECORD_RETRY_DELAY) => true,
         }
-    }
-}
-
-fn sent(answer: Result<Created, Fault>) -> Outcome {
-    match answer {
-        Err(fault) if is_removed(Guard::LookUp) => Outcome::NotSent(fault),
-        answer => Outcome::Sent(answer),
     }
 }
 
@@ -231,7 +217,7 @@ fn not_prepared_in_time() -> Fault {
     Fault::new(FaultKind::TimedOut, "the ticket system did not return its create metadata in time")
 }
 
-/// Logs that a delivery has FAILED: nothing more is tried by itself, so that people have to look after it.
+/// Logs that a delivery has FAILED: nothing is retried automatically any more, so operators must act.
 pub(super) fn log_if_failed(delivery: &Delivery) {
     if delivery.state != State::Failed {
         return;

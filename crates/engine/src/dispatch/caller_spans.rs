@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use tracing::Span;
 
-/// At this many all spans are dropped.
+/// At this number all spans are dropped.
 const MAX_SPANS: usize = 10_000;
 
-/// The span of the call that asked for each delivery.
+/// The span of the call that requested each delivery.
 #[derive(Debug, Default)]
 pub struct CallerSpans {
     by_delivery: Mutex<HashMap<String, Span>>,
@@ -18,7 +18,7 @@ pub struct CallerSpans {
 // === impl CallerSpans ===
 
 impl CallerSpans {
-    /// The present call asks for a delivery.
+    /// Attributes a delivery to the current call.
     pub fn remember(&self, delivery_id: &str) {
         let mut map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
         if map.len() >= MAX_SPANS {
@@ -27,8 +27,8 @@ impl CallerSpans {
         map.insert(delivery_id.to_owned(), Span::current());
     }
 
-    /// The call that asked for the attempt or look-up that begins now; no span if nobody did. It is forgotten, since what
-    /// comes after is not its doing.
+    /// The span of the call that asked for the attempt or look-up that begins now; no span if no call did. It is removed,
+    /// because later attempts are not of this call.
     pub(super) fn take(&self, delivery_id: &str) -> Span {
         let mut map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
         map.remove(delivery_id).unwrap_or_else(Span::none)

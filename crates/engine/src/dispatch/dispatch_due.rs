@@ -13,17 +13,17 @@ use super::Dispatcher;
 use super::target::{TargetState, warn};
 use ticketing_store::{ClaimKind, Claimed};
 
-/// What goes ahead as a probe, in this order.
+/// Candidates for a probe, in this order.
 const PROBES: [ClaimKind; 3] = [ClaimKind::Fresh, ClaimKind::Due, ClaimKind::Uncertain];
 
 impl Dispatcher {
-    /// The tick: retries that are due by now may go.
+    /// The tick: admits retries that are due by now.
     pub(super) fn allow_retries(&self, target: &str) {
         let now = self.0.clock.now();
         self.state(target).edit_due(|due| due.retries = Some(now));
     }
 
-    /// The reconciler: look-ups that are due by now may go.
+    /// The reconciler: admits look-ups that are due by now.
     pub(super) fn allow_look_ups(&self, target: &str) {
         let now = self.0.clock.now();
         self.state(target).edit_due(|due| due.look_ups = Some(now));
@@ -37,7 +37,7 @@ impl Dispatcher {
         self.wake();
     }
 
-    /// Claims and starts what may go to `target` now.
+    /// Claims and starts what `target` admits now.
     pub(super) async fn dispatch_due(&self, target: &str) {
         let state = self.state(target);
         let _one_at_a_time = state.claiming.lock().await;
@@ -65,8 +65,8 @@ impl Dispatcher {
         }
     }
 
-    /// Sends one delivery as the probe of a target in trouble: a fresh one, else the one longest due, else
-    /// one that has FAILED.
+    /// Sends one delivery as the probe of a failing target: a pending one, else the one longest due, else one
+    /// that has FAILED.
     pub(super) async fn probe(&self, target: &str) {
         let state = self.state(target);
         let _one_at_a_time = state.claiming.lock().await;
@@ -75,7 +75,7 @@ impl Dispatcher {
         }
         match self.admission(target) {
             Admission::Closed(_) => {}
-            // Others are sent as they are due; what failed for good still needs its probe.
+            // Other deliveries are sent when due; a FAILED one still needs its probe.
             Admission::Open if self.health(target).is_probed(self.0.clock.now()) => {
                 self.probe_with_failed_delivery(target, state).await;
             }
@@ -90,7 +90,7 @@ impl Dispatcher {
         }
     }
 
-    /// The delivery that an operator wants tried, whatever the target admits.
+    /// The delivery that an operator retries, regardless of the target's health.
     async fn send_operator_retry(&self, target: &str, state: &TargetState) {
         self.0.connections.reset_login(target);
         if self.start_one(target, state, &[ClaimKind::Fresh, ClaimKind::Uncertain]).await {
@@ -109,7 +109,7 @@ impl Dispatcher {
         false
     }
 
-    /// Where all retries are spent, one that has failed for want of the target goes ahead, each in its turn.
+    /// If all retries are spent, one that FAILED because of the target is the probe, each in its turn.
     async fn probe_with_failed_delivery(&self, target: &str, state: &TargetState) {
         let permits = self.permits(target, &state.sends, 1);
         if permits.is_empty() {
@@ -121,7 +121,7 @@ impl Dispatcher {
                 state.set_last_probe(delivery_id);
                 self.start(target, ClaimKind::Fresh, permits).await;
             }
-            Err(error) => warn(&error, target, "failed to arm a failed delivery as a probe"),
+            Err(error) => warn(&error, target, "failed to rearm a failed delivery as a probe"),
         }
     }
 
@@ -130,8 +130,8 @@ impl Dispatcher {
         self.start(target, ClaimKind::Fresh, permits).await;
     }
 
-    /// What an analyst waits for, or was never tried, goes before retries, which keep half of the free slots. Returns how
-    /// many slots retries may take.
+    /// Deliveries requested by an analyst, or never attempted, precede retries, which keep half of the free
+    /// slots. Returns the number of slots for retries.
     async fn dispatch_fresh_first(&self, target: &str, state: &TargetState) -> usize {
         let free_slots = self.free_slots(target, &state.sends);
         if state.due().retries.is_some() {
@@ -141,7 +141,7 @@ impl Dispatcher {
         free_slots.div_ceil(2)
     }
 
-    /// Retries get at most half of the free slots, so that a backlog does not keep an analyst waiting.
+    /// Retries get at most half of the free slots, so that a backlog does not delay analysts.
     async fn dispatch_retries(&self, target: &str, state: &TargetState, share: usize) {
         if state.due().retries.is_none() {
             return;
@@ -157,7 +157,7 @@ impl Dispatcher {
         if state.due().look_ups.is_none() {
             return;
         }
-        // Where calls are few, creates get their half.
+        // If calls are scarce, creates get half of them.
         let most = match self.0.connections.lockout_limit(target) {
             Some(_) => self.free_slots(target, &state.look_ups).div_ceil(2),
             None => usize::MAX,
@@ -169,8 +169,8 @@ impl Dispatcher {
         }
     }
 
-    /// How many calls may be begun now, of those that `slots` stands for. A login that can be locked has fewer calls in
-    /// flight than lock it.
+    /// Number of calls that may begin now, out of `slots`. A lockable login has fewer calls in flight than
+    /// would lock it.
     fn free_slots(&self, target: &str, slots: &Semaphore) -> usize {
         let limit = self.0.connections.lockout_limit(target);
         let most = limit.map_or(usize::MAX, |limit| limit.saturating_sub(1).max(1) as usize);
@@ -182,12 +182,13 @@ impl Dispatcher {
         std::iter::from_fn(take).take(most.min(self.free_slots(target, slots))).collect()
     }
 
-    /// Claims as many deliveries as there are permits, starts each, and says how many there were.
+    /// Claims as many deliveries as there are permits, starts each, and returns their number.
     async fn start(&self, target: &str, kind: ClaimKind, permits: Vec<OwnedSemaphorePermit>) -> usize {
         if permits.is_empty() {
             return 0;
         }
-        let (lease, now) = (self.schedule().policy.bounds.lease, self.0.clock.now());
+        let lease = self.schedule().policy.bounds.lease;
+        let now = self.0.clock.now();
         let count = u32::try_from(permits.len()).unwrap_or(u32::MAX);
         let claimed = match self.0.store.claim(target, kind, count, lease, now).await {
             Ok(claimed) => claimed,
@@ -199,7 +200,7 @@ impl Dispatcher {
         let started = claimed.len();
         let tick = self.state(target).due().retries.filter(|_| kind == ClaimKind::Due);
         for (mut claimed, permit) in claimed.into_iter().zip(permits) {
-            // The tick may have been some time ago, when all slots were taken.
+            // The tick may be some time ago, if all slots were taken.
             claimed.counted_from = tick.unwrap_or(claimed.counted_from);
             self.spawn(kind, claimed, permit);
         }
@@ -220,7 +221,7 @@ impl Dispatcher {
         });
     }
 
-    /// What is fresh waits while its target admits nothing.
+    /// Pending deliveries wait while their target admits none.
     async fn defer(&self, target: &str) {
         let now = self.0.clock.now();
         let (until, fault) = match self.admission(target) {
@@ -240,7 +241,7 @@ impl Dispatcher {
 
 fn reason(health: &Health) -> Fault {
     let cause = health.cause.clone();
-    let throttled = || Fault::new(FaultKind::RateLimited, "the ticket system asked us to slow down");
+    let throttled = || Fault::new(FaultKind::RateLimited, "the ticket system requested a pause");
     let mut fault = cause.unwrap_or_else(throttled);
     fault.retry_after = None::<Duration>;
     fault

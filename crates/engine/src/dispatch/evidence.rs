@@ -1,8 +1,9 @@
-//! Finds out whether a search can show tickets of ours, by reading delivered ones back.
+//! Determines whether a search can find our tickets, by reading delivered ones back.
 //!
-//! The first create of a place is read back at once, so that trouble is known before a proof of absence needs the evidence;
-//! where that fails, each later create is. A proof reads the tickets that were sent around the send of unknown outcome, unless they were
-//! seen before. A ticket that is hidden, or has lost its marker, withdraws the evidence.
+//! The first created ticket of a place is read back at once, so that problems are known before a proof of
+//! absence needs the evidence; after a failure, each later one is. A proof reads the tickets sent around the
+//! send of unknown outcome, unless they were seen before. A ticket that is hidden, or has lost its marker,
+//! withdraws the evidence.
 
 use std::sync::Arc;
 
@@ -11,7 +12,6 @@ use ticketing_core::evidence::{Evidence, SearchScope};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{ReadTicket, SearchResult, TicketSystem};
 use ticketing_core::target::Admission;
-use ticketing_failpoints::{Guard, is_removed};
 use tracing::Instrument;
 
 use super::Dispatcher;
@@ -19,7 +19,8 @@ use super::target::warn;
 use ticketing_store::{SearchEvidence, StoreError};
 
 impl Dispatcher {
-    /// What is known of the search that gave `answer`. Only an empty one that could prove something is asked about.
+    /// The evidence for the search that returned `answer`. Determined only for an empty result that could
+    /// prove absence.
     pub(super) async fn evidence_of(
         &self,
         delivery: &Delivery,
@@ -27,17 +28,14 @@ impl Dispatcher {
         api: Option<&Arc<dyn TicketSystem>>,
         asked_at: jiff::Timestamp,
     ) -> Result<Evidence, StoreError> {
-        if is_removed(Guard::SearchEvidence) {
-            return Ok(Evidence::Shown);
-        }
         let (Ok(search_result), Some(api), Some(send)) = (answer, api, &delivery.send) else {
             return Ok(Evidence::NoTicket);
         };
         let scope = SearchScope::of(send, api.made_by().account);
         if !search_result.tickets.is_empty() {
-            // What was found is recorded, whatever becomes of the evidence.
+            // Found tickets are recorded, whatever the evidence.
             if let Err(error) = self.note_evidence(&delivery.target, &scope, &delivery.id, true).await {
-                warn(&error, &delivery.target, "failed to record that the search shows tickets of ours");
+                warn(&error, &delivery.target, "failed to record that the search finds tickets of ours");
             }
             return Ok(Evidence::Shown);
         }
@@ -47,11 +45,12 @@ impl Dispatcher {
         }
     }
 
-    /// Reads back what was just delivered, beside all other work, where nothing is known yet of the search in its scope.
-    /// Nothing of it touches the delivery.
+    /// Reads back a newly delivered ticket, in the background, if nothing is known yet of the search in its
+    /// scope. Does not affect the delivery.
     pub(super) fn read_back(&self, delivery: &Delivery, api: Option<&Arc<dyn TicketSystem>>) {
         let (Some(api), target) = (api.cloned(), delivery.target.clone()) else { return };
-        let (dispatcher, id) = (self.clone(), delivery.id.clone());
+        let dispatcher = self.clone();
+        let id = delivery.id.clone();
         let read_back = async move {
             let state = dispatcher.state(&target);
             let Ok(_one_at_a_time) = state.reading_back.try_lock() else { return };
@@ -84,7 +83,8 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// What is known of the search for what `delivery` may have sent. A canary that the search showed is the ticket after it.
+    /// The evidence for a search for the ticket of `delivery`. A canary that the search found is the ticket
+    /// after it.
     async fn evidence(
         &self,
         delivery: &Delivery,
@@ -114,7 +114,8 @@ impl Dispatcher {
         Ok(evidence)
     }
 
-    /// Whether the ticket of `delivered` is seen with its marker; it is not read again if it was. `None` if unknown.
+    /// Whether the ticket of `delivered` is visible with its marker; not read again if it was. `None` if
+    /// unknown.
     async fn is_shown(
         &self,
         delivered: &Delivery,
@@ -149,7 +150,8 @@ impl Dispatcher {
     ) -> Result<Option<ReadTicket>, Fault> {
         let Some(ticket) = &delivered.ticket else { return Ok(None) };
         let id_or_key = if ticket.id.is_empty() { &ticket.key } else { &ticket.id };
-        let (began, limit) = (self.0.clock.now(), self.schedule().policy.bounds.attempt_deadline);
+        let began = self.0.clock.now();
+        let limit = self.schedule().policy.bounds.attempt_deadline;
         let read = tokio::time::timeout(limit, api.read(&scope.destination, id_or_key)).await;
         let too_late = || Err(Fault::new(FaultKind::TimedOut, "the ticket was not read in time"));
         let read = read.unwrap_or_else(|_| too_late());
@@ -162,7 +164,7 @@ impl Dispatcher {
         read
     }
 
-    /// Keeps what was seen, and has looked up what waited for it.
+    /// Stores the observation, and makes deliveries that waited for it due for a look-up.
     async fn note_evidence(
         &self,
         target: &str,
@@ -176,14 +178,14 @@ impl Dispatcher {
             return Ok(());
         }
         let was_shown = known.is_some_and(|known| known.is_shown);
-        // Which ticket it was matters only where it is the newest, which a found one need not be.
+        // The identity of the ticket matters only for the newest one, which a found ticket need not be.
         if !(was_shown && is_shown && delivery_id.is_empty()) {
             self.0.store.save_evidence(scope.clone(), evidence, self.0.clock.now()).await?;
         }
         let place = &scope.destination;
         match (was_shown, is_shown) {
             (false, true) => {
-                tracing::info!(connection = %target, base_url = %place.base_url, place = %place.place, "the search shows tickets of ours");
+                tracing::info!(connection = %target, base_url = %place.base_url, place = %place.place, "the search finds tickets of ours");
                 if self.0.store.search_proven(target, self.0.clock.now()).await? > 0 {
                     self.allow_look_ups(target);
                     self.wake();
@@ -199,7 +201,7 @@ impl Dispatcher {
     }
 }
 
-/// What follows from what was seen last.
+/// The evidence from the last observation.
 fn verdict(known: Option<&SearchEvidence>) -> Evidence {
     match known {
         Some(SearchEvidence { is_shown: true, .. }) => Evidence::Shown,
@@ -208,7 +210,7 @@ fn verdict(known: Option<&SearchEvidence>) -> Evidence {
     }
 }
 
-/// Whether the ticket bears the delivery's marker, or the ID that was made from it.
+/// Whether the ticket has the delivery's marker, or the ID derived from it.
 fn bears(read: &ReadTicket, delivery: &Delivery) -> bool {
     read.marker.as_ref() == Some(&delivery.marker) || read.ticket.id == delivery.marker.hex()
 }

@@ -1,4 +1,4 @@
-//! Looks for the tickets of deliveries of unknown outcome, and later for duplicates.
+//! Looks up deliveries of unknown outcome, and scans for duplicates.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -6,11 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::{Delivery, DuplicateScan};
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Search, SearchResult, TicketSystem};
 use ticketing_core::target::{Admission, Observation};
-use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
+use ticketing_failpoints::{self as failpoints, Point};
 use tracing::Instrument;
 
 use super::Dispatcher;
@@ -18,13 +19,13 @@ use super::attempt::log_if_failed;
 use super::target::warn;
 use ticketing_store::{AttemptTimes, CanaryQuery, Claimed, DuplicateScanRecord, LookUpRecord, StoreError};
 
-/// Canaries named to one search: a human may have removed some.
+/// Number of canaries in one search: a person may have deleted some.
 const MAX_CANARIES: u32 = 10;
-/// Duplicate scans made in one go.
+/// Number of duplicate scans per run.
 const MAX_SCANS_PER_PASS: u32 = 20;
 
 impl Dispatcher {
-    /// Carries out the look-up that was claimed, and records what it proves.
+    /// Runs the claimed look-up, and records what it proves.
     pub(super) async fn look_up(&self, claimed: Claimed) {
         let delivery = claimed.delivery;
         let span = tracing::info_span!(
@@ -36,7 +37,7 @@ impl Dispatcher {
             let asked_at = self.0.clock.now();
             let canaries = match self.canaries(&delivery, asked_at).await {
                 Ok(canaries) => canaries,
-                // Without its canaries a search proves too much: the claim lapses, and it is made again.
+                // Without its canaries a search would prove too much: the lease expires, and it is repeated.
                 Err(error) => return warn(&error, &delivery.target, "failed to read the canaries"),
             };
             let had_canaries = !canaries.is_empty();
@@ -47,10 +48,7 @@ impl Dispatcher {
                 marker_in_text: send.marker_in_text,
                 canaries,
             };
-            let (mut answer, api) = self.search(&delivery.target, &search).await;
-            if is_removed(Guard::SecondAnswer) {
-                answer = answer.map(|search_result| SearchResult { canary_seen: true, ..search_result });
-            }
+            let (answer, api) = self.search(&delivery.target, &search).await;
             let evidence = match self.evidence_of(&delivery, &answer, api.as_ref(), asked_at).await {
                 Ok(evidence) => evidence,
                 Err(error) => return warn(&error, &delivery.target, "failed to read the search evidence"),
@@ -65,10 +63,10 @@ impl Dispatcher {
         .await;
     }
 
-    /// Searches again for what once had an unknown outcome: one duplicate scan after another, beside all other work. A target in trouble is
-    /// not scanned.
+    /// Runs the due duplicate scans one after the other, in the background. A failing target is not scanned.
     pub(super) fn scan_for_duplicates(&self, target: &str) {
-        let (dispatcher, target) = (self.clone(), target.to_owned());
+        let dispatcher = self.clone();
+        let target = target.to_owned();
         self.0.tasks.spawn(async move {
             let state = dispatcher.state(&target);
             let Ok(_one_at_a_time) = state.scanning.try_lock() else { return };
@@ -95,7 +93,8 @@ impl Dispatcher {
         failpoints::pass(Point::Sweeping).await;
         let started_at = self.0.clock.now();
         let answer = self.search_everywhere(delivery).await;
-        let (policy, now) = (self.schedule().policy, self.0.clock.now());
+        let policy = self.schedule().policy;
+        let now = self.0.clock.now();
         let times = AttemptTimes { started_at, finished_at: now };
         let record = DuplicateScanRecord {
             delivery_id: delivery.id.clone(),
@@ -113,12 +112,13 @@ impl Dispatcher {
         }
     }
 
-    /// Wherever a send ever had an unknown outcome and we still have a way to. A place that cannot be searched says nothing about
-    /// whether tickets can be created; a login that is refused does.
+    /// Searches every place where a send ever had an unknown outcome and that still has a connection. A place
+    /// that cannot be searched says nothing about whether tickets can be created; a refused login does.
     async fn search_everywhere(&self, delivery: &Delivery) -> Result<SearchResult, Fault> {
         let mut all = SearchResult::default();
         for destination in &delivery.uncertain_sends {
-            let (marker, destination) = (delivery.marker.clone(), destination.clone());
+            let marker = delivery.marker.clone();
+            let destination = destination.clone();
             let search = Search { marker, destination, marker_in_text: false, canaries: vec![] };
             let began = self.0.clock.now();
             let (answer, api) = self.search(&delivery.target, &search).await;
@@ -139,20 +139,19 @@ impl Dispatcher {
         }
         let mut seen = HashSet::new();
         all.tickets.retain(|found| seen.insert(found.ticket.id.clone()));
-        // Of those of the same moment each site has its own order, which stays.
+        // Tickets of the same time keep the order of their site.
         all.tickets.sort_by_key(|found| (found.created_at.is_none(), found.created_at));
         Ok(all)
     }
 
-    /// Tickets of ours that were made when nothing of the send of unknown outcome could be applied any more, and that show by now.
+    /// Tickets of ours that were created when nothing of the send of unknown outcome could be applied any
+    /// more, and that the index must show by now.
     async fn canaries(&self, delivery: &Delivery, asked_at: Timestamp) -> Result<Vec<Marker>, StoreError> {
-        let from = match is_removed(Guard::WitnessAge) {
-            true => delivery.send.as_ref().map(|send| send.deadline),
-            false => delivery.canaries_from(self.schedule().policy.bounds.server_bound),
-        };
+        let from = delivery.canaries_from(self.schedule().policy.bounds.server_bound);
         match delivery.send.as_ref().filter(|send| !send.index_bound.is_zero()).zip(from) {
             Some((send, after)) => {
-                let (destination, made_by) = (send.destination.clone(), send.made_by.clone());
+                let destination = send.destination.clone();
+                let made_by = send.made_by.clone();
                 let until = delivery.canaries_until(asked_at);
                 let query = CanaryQuery { destination, made_by, after, until, limit: MAX_CANARIES };
                 self.0.store.canaries(&query).await
@@ -161,7 +160,7 @@ impl Dispatcher {
         }
     }
 
-    /// What a search shows, and the connection that was asked, if there is one.
+    /// The result of a search, and the connection that was used, if any.
     async fn search(
         &self,
         target: &str,
@@ -184,9 +183,11 @@ impl Dispatcher {
     async fn record_look_up(&self, delivery: &Delivery, look_up: LookUp) {
         let fault = look_up.answer.as_ref().err().cloned();
         loop {
-            let (policy, now) = (self.schedule().policy, self.0.clock.now());
+            let policy = self.schedule().policy;
+            let now = self.0.clock.now();
             let times = AttemptTimes { started_at: look_up.asked_at, finished_at: now };
-            let (delivery_id, epoch) = (delivery.id.clone(), delivery.epoch);
+            let delivery_id = delivery.id.clone();
+            let epoch = delivery.epoch;
             let record = LookUpRecord { delivery_id, epoch, look_up: look_up.clone(), times };
             match self.0.store.record_look_up(record, &policy, now).await {
                 Ok(settled) => {
@@ -202,7 +203,7 @@ impl Dispatcher {
                 }
                 Err(error) => {
                     tracing::error!(
-                        error = &error as &dyn std::error::Error,
+                        error = %ErrorChain(&error),
                         "failed to record the look-up; retrying"
                     );
                     if !self.wait_to_record_again().await {

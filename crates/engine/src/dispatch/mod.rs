@@ -1,12 +1,14 @@
 //! Delivers to the ticket systems: claims outbox rows, sends, reconciles, scans for duplicates.
 //!
-//! The guarantee: an accepted delivery is never lost and never becomes two tickets. It rests on four things. The intent
-//! to send is durable before the first byte of a create. A claim has an epoch and a lease, and only its holder sends.
-//! Nothing is sent again while an earlier send has an unknown outcome. And what was done is recorded with what follows from it in
-//! one transaction, so that a crash at any point leaves a delivery that the next start recovers.
+//! The guarantee: an accepted delivery is never lost and never becomes two tickets. It relies on four
+//! properties. The intent is durable before the first byte of a create. A claim has an epoch and a lease, and
+//! only its holder sends. Nothing is sent again while an earlier send has an unknown outcome. And each step
+//! is recorded with its consequences in one transaction, so that a crash at any point leaves a delivery that
+//! the next start recovers.
 //!
-//! Three steps do all the work: [`Dispatcher::dispatch`] sends what is fresh, [`Dispatcher::tick`] retries what is
-//! due, [`Dispatcher::reconcile`] looks for what has an unknown outcome. [`Dispatcher::run`] calls them in time.
+//! Three steps do the work: [`Dispatcher::dispatch`] sends pending deliveries, [`Dispatcher::tick`] retries
+//! those that are due, [`Dispatcher::reconcile`] looks up those of unknown outcome. [`Dispatcher::run`]
+//! schedules them.
 
 mod attempt;
 mod caller_spans;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::restore::RESTORE_WINDOW;
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::policy::Policy;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -38,12 +41,12 @@ use crate::connections::Connections;
 use ticketing_host::entropy::Entropy;
 use ticketing_store::{Leases, Store};
 
-/// The most events that one tick removes.
+/// Maximum number of events that one tick removes.
 const MAX_EVENTS_TRIMMED_PER_TICK: u32 = 1_000;
-/// A connection that was replaced is kept for so long at the least: attempts of then may still be under way.
+/// Minimum time that a replaced connection is kept: its last attempts may still be in progress.
 const MIN_RETIRED_AGE: Duration = Duration::from_secs(24 * 3_600);
 
-/// How the dispatcher does its work.
+/// Settings of the dispatcher.
 #[derive(Debug, Clone)]
 pub struct DispatchSettings {
     /// Concurrent creates per target.
@@ -52,7 +55,7 @@ pub struct DispatchSettings {
     pub event_retention: Duration,
 }
 
-/// What the dispatcher works with; cheap to clone.
+/// The shared state of the dispatcher; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Dispatcher(Arc<Inner>);
 
@@ -71,15 +74,15 @@ struct Inner {
     wake: Notify,
     tasks: TaskTracker,
     closing: CancellationToken,
-    /// Nothing is under way any more, and nothing will be.
+    /// No work is in progress, and none will begin.
     stopped: CancellationToken,
 }
 
-/// When things are done.
+/// The schedule of the steps.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     pub policy: Arc<Policy>,
-    /// Between two ticks.
+    /// Interval between two ticks.
     pub processor_interval: Duration,
 }
 
@@ -114,7 +117,7 @@ impl Dispatcher {
         }))
     }
 
-    /// Works until [`shut_down`](Self::shut_down). Recovers the claims of an earlier process first.
+    /// Runs until [`shut_down`](Self::shut_down). Expires the leases of an earlier process first.
     pub async fn run(&self) {
         self.recover().await;
         let mut next_tick = tokio::time::Instant::now() + self.schedule().processor_interval;
@@ -138,19 +141,19 @@ impl Dispatcher {
         }
     }
 
-    /// Something was accepted or made due now.
+    /// A delivery was accepted or made due now.
     pub fn wake(&self) {
         self.0.wake.notify_one();
     }
 
-    /// Sends what is due now, as far as the targets admit it.
+    /// Sends pending deliveries, as far as the targets admit them.
     pub async fn dispatch(&self) {
         for target in self.0.connections.targets() {
             self.dispatch_due(&target).await;
         }
     }
 
-    /// The processor's tick: retries what is due, probes what is in trouble, expires stale leases.
+    /// The tick: retries what is due, probes failing targets, expires stale leases.
     pub async fn tick(&self) {
         self.expire_leases(Leases::Expired).await;
         for target in self.0.connections.targets() {
@@ -162,7 +165,7 @@ impl Dispatcher {
         self.tidy().await;
     }
 
-    /// Looks for the tickets of deliveries of unknown outcome, and for duplicates of those that once were.
+    /// Looks up deliveries of unknown outcome, and scans for duplicates.
     pub async fn reconcile(&self) {
         self.expire_leases(Leases::Expired).await;
         for target in self.0.connections.targets() {
@@ -172,15 +175,15 @@ impl Dispatcher {
         }
     }
 
-    /// Starts nothing new, and waits at most `grace` for what is under way. What is cut off has an unknown outcome, and found again
-    /// at the next start.
+    /// Starts nothing new, and waits at most `grace` for work in progress. An interrupted attempt has an
+    /// unknown outcome, which the next start reconciles.
     pub async fn shut_down(&self, grace: Duration) {
         if self.0.stopped.is_cancelled() {
             return;
         }
         self.0.closing.cancel();
         for state in self.0.targets.values() {
-            // A claim in progress starts its deliveries; none is made after that.
+            // A claim in progress still starts its deliveries; none begins after that.
             drop(state.claiming.lock().await);
         }
         self.0.tasks.close();
@@ -218,7 +221,7 @@ impl Dispatcher {
         &self.0.waiters
     }
 
-    /// Expires all leases of the former process: the store has one owner, so none is valid.
+    /// Expires all leases of the previous process: the store has one owner, so none is valid.
     async fn recover(&self) {
         self.load_health().await;
         self.expire_leases(Leases::All).await;
@@ -233,7 +236,7 @@ impl Dispatcher {
                 attempt::log_if_failed(delivery);
             }),
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "failed to expire stale leases");
+                tracing::error!(error = %ErrorChain(&error), "failed to expire stale leases");
             }
         }
     }
@@ -247,7 +250,7 @@ impl Dispatcher {
             .trim_events(now - self.0.settings.event_retention, MAX_EVENTS_TRIMMED_PER_TICK)
             .await;
         if let Err(error) = trimmed {
-            tracing::warn!(error = &error as &dyn std::error::Error, "failed to trim old events");
+            tracing::warn!(error = %ErrorChain(&error), "failed to trim old events");
         }
         // A restored store may still need retired connections to search for tickets it lacks.
         let needed = self.0.store.installation().restored_at.is_some_and(|at| now < at + RESTORE_WINDOW);
@@ -255,11 +258,11 @@ impl Dispatcher {
             return;
         }
         if let Err(error) = self.0.store.prune_retired(now - MIN_RETIRED_AGE).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "failed to remove retired connections");
+            tracing::warn!(error = %ErrorChain(&error), "failed to remove retired connections");
         }
     }
 
-    /// Often enough that the second of two empty answers is not late.
+    /// Often enough that the second of two empty results is not late.
     fn look_interval(&self) -> Duration {
         self.schedule().policy.bounds.look_up_interval / 2
     }

@@ -27,7 +27,7 @@ use ticketing_store::conformance::{incident, target};
 use ticketing_store::{AcceptRequest, Actor, KeySource, Operation, Requester, Store, StoreOptions};
 
 const TICK: Duration = Duration::from_secs(120);
-/// How late a tick begins, and how long an attempt takes.
+/// Delay of a tick, and duration of an attempt.
 const SKEW: Duration = Duration::from_millis(7);
 const JIRA: &str = "jira";
 
@@ -36,15 +36,15 @@ const JIRA: &str = "jira";
 struct Fake {
     clock: Arc<ManualClock>,
     is_lockable: bool,
-    /// What the calls of an incident fail with; of all, under the empty name.
+    /// The failure of an incident's calls; of all calls, under the empty name.
     faults: Mutex<Vec<(String, Fault)>>,
-    /// When each create was begun, and for which incident.
+    /// When each create began, and its incident.
     begun: Mutex<Vec<(Timestamp, String)>>,
     in_flight: AtomicU32,
     most_in_flight: AtomicU32,
 }
 
-/// A server without its edges.
+/// A server without gRPC and HTTP.
 struct Bench {
     clock: Arc<ManualClock>,
     store: Store,
@@ -130,7 +130,7 @@ impl TicketSystem for Fake {
         };
         let in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
-        // Time for others to be begun meanwhile.
+        // Lets other work begin in the meantime.
         for _ in 0..1_000 {
             tokio::task::yield_now().await;
         }
@@ -138,7 +138,8 @@ impl TicketSystem for Fake {
         match self.fault_of(id) {
             Some(fault) => Err(fault),
             None => {
-                let (id, key) = (number.to_string(), format!("SEC-{number}"));
+                let id = number.to_string();
+                let key = format!("SEC-{number}");
                 Ok(Created { ticket: TicketRef { id, key, url: String::new() }, adjustments: vec![] })
             }
         }
@@ -148,7 +149,7 @@ impl TicketSystem for Fake {
         unreachable!("no failure here leaves the outcome unknown")
     }
 
-    /// As if nobody could see what it creates.
+    /// As if no account could see the tickets that it creates.
     async fn read(&self, _: &Destination, _: &str) -> Result<Option<ReadTicket>, Fault> {
         Ok(None)
     }
@@ -223,7 +224,7 @@ impl Bench {
         self.rest().await;
     }
 
-    /// Until nothing is under way; attempts take a moment.
+    /// Until nothing is in progress; attempts take a moment.
     async fn rest(&self) {
         loop {
             while !self.dispatcher.0.tasks.is_empty() {
@@ -251,7 +252,7 @@ fn fault(kind: FaultKind) -> Fault {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_fifth_retry_has_run_within_31_minutes_and_a_tick() {
+async fn fifth_retry_runs_within_31_minutes_and_a_tick() {
     for accepted_after in [1, 30, 59, 61, 90, 119] {
         let mut bench = Bench::start(JIRA, false).await;
         bench.system.fail("", fault(FaultKind::Connect));
@@ -269,7 +270,7 @@ async fn the_fifth_retry_has_run_within_31_minutes_and_a_tick() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quiet_outage_is_probed_once_a_tick_until_it_ends() {
+async fn quiet_outage_is_probed_once_a_tick_until_it_ends() {
     let mut bench = Bench::start(JIRA, false).await;
     bench.system.fail("", fault(FaultKind::Connect));
     bench.push("INC-1").await;
@@ -361,7 +362,7 @@ async fn wrong_password_stays_below_lockout_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_single_wrong_login_gets_one_further_probe() {
+async fn single_wrong_login_gets_one_further_probe() {
     let mut bench = Bench::start("servicenow", true).await;
     bench.system.fail("", fault(FaultKind::Unauthorized));
     bench.push("INC-1").await;
@@ -373,7 +374,7 @@ async fn a_single_wrong_login_gets_one_further_probe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_refused_is_probed_at_least_hourly() {
+async fn token_that_is_refused_is_probed_at_least_hourly() {
     let mut bench = Bench::start(JIRA, false).await;
     bench.system.fail("", fault(FaultKind::Unauthorized));
     bench.push("INC-1").await;
@@ -387,7 +388,7 @@ async fn a_token_that_is_refused_is_probed_at_least_hourly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_absurd_pause_ends_after_an_hour_with_one_probe_a_tick() {
+async fn absurd_pause_ends_after_an_hour_with_one_probe_a_tick() {
     let mut bench = Bench::start(JIRA, false).await;
     let day = fault(FaultKind::RateLimited).with_retry_after(Some(Duration::from_secs(86_400)));
     bench.system.fail("", day);
@@ -413,7 +414,7 @@ async fn an_absurd_pause_ends_after_an_hour_with_one_probe_a_tick() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operators_retry_goes_out_at_once_whatever_the_pause() {
+async fn operators_retry_goes_out_at_once_whatever_the_pause() {
     let pauses = [
         (true, fault(FaultKind::LockedOut)),
         (true, fault(FaultKind::Unauthorized)),

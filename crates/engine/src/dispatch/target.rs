@@ -1,49 +1,51 @@
-//! What the dispatcher remembers of a target, and how it learns of its health.
+//! The dispatcher's state of a target, and its health.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::Fault;
 use ticketing_core::system::TicketSystem;
 use ticketing_core::target::{Admission, Condition, Failure, Health, Observation};
-use ticketing_failpoints::{Guard, is_removed};
 use tokio::sync::Semaphore;
 
 use super::Dispatcher;
 use ticketing_store::StoreError;
 
-/// Look-ups at a time in one target, for so many creates: they can wait, but after an outage there are as many.
+/// Concurrent look-ups of one target, relative to creates: they can wait, but after an outage they are as
+/// many.
 fn look_ups_beside(creates: usize) -> usize {
     creates.div_ceil(2)
 }
 
-/// One target as the dispatcher sees it.
+/// The state of one target.
 #[derive(Debug)]
 pub(super) struct TargetState {
-    /// One permit for each create under way.
+    /// One permit per create in progress.
     pub sends: Arc<Semaphore>,
     pub look_ups: Arc<Semaphore>,
     concurrency: usize,
-    /// An operator wants a try, whatever the target admits.
+    /// An operator requested an attempt, regardless of the health.
     pub operator_retry: AtomicBool,
-    /// The pause that the system asked for was ended by an operator: what was deferred until then is not due yet.
+    /// An operator ended the pause that the system requested: deliveries deferred until its end are not due
+    /// yet.
     is_pause_cut_short: AtomicBool,
-    /// The failed delivery that went ahead last to see whether the target is well.
+    /// The FAILED delivery that was the last probe.
     last_probe: Mutex<String>,
-    /// One claim at a time, so that the permits are counted before the claim.
+    /// Serializes claims, so that permits are counted before the claim.
     pub claiming: tokio::sync::Mutex<()>,
-    /// One observation at a time, so that the copy below is never older than the store.
+    /// Serializes observations, so that the copy below is never older than the store.
     pub observing: tokio::sync::Mutex<()>,
-    /// One duplicate scan at a time.
+    /// Serializes duplicate scans.
     pub scanning: tokio::sync::Mutex<()>,
-    /// One ticket is read back at a time.
+    /// Serializes read-backs.
     pub reading_back: tokio::sync::Mutex<()>,
     health: Mutex<Health>,
     due: Mutex<Due>,
 }
 
-/// Up to when due work may be taken. The tick and the reconciler advance it; `dispatch_due` works through it.
+/// Due times up to which work is admitted. The tick and the reconciler advance it; `dispatch_due` works through it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Due {
     pub retries: Option<Timestamp>,
@@ -70,7 +72,7 @@ impl TargetState {
         }
     }
 
-    /// Creates and look-ups under way, or about to be.
+    /// Creates and look-ups in progress, or about to begin.
     pub(super) fn in_flight(&self) -> usize {
         let all = self.concurrency + look_ups_beside(self.concurrency);
         all - self.sends.available_permits() - self.look_ups.available_permits()
@@ -104,18 +106,13 @@ impl TargetState {
 // === impl Dispatcher ===
 
 impl Dispatcher {
-    /// Whether a request may go to `target` now. A target that is switched off admits none.
+    /// Whether a request to `target` is admitted now. A disabled target admits none.
     pub fn admission(&self, target: &str) -> Admission {
         if !self.0.connections.is_enabled(target) {
             return Admission::Closed(None);
         }
-        let mut health = self.state(target).health();
-        if is_removed(Guard::LoginStop) {
-            health.condition = Condition::Ok;
-            health.probe_after = None;
-        }
-        match health.admission(self.0.clock.now()) {
-            // A refused login that the health does not know of yet: the next tick tells it.
+        match self.state(target).health().admission(self.0.clock.now()) {
+            // A refused login that the health does not include yet: the next tick records it.
             Admission::Open if self.0.connections.login_refusal(target).is_some() => Admission::Probe,
             admission => admission,
         }
@@ -136,7 +133,7 @@ impl Dispatcher {
         }
     }
 
-    /// Takes over the health of `target` as it is stored. Pauses are capped by the current bounds.
+    /// Loads the stored health of `target`. Pauses are capped by the current bounds.
     pub(super) async fn read_health(&self, target: &str) {
         let state = self.state(target);
         let _one_at_a_time = state.observing.lock().await;
@@ -147,7 +144,7 @@ impl Dispatcher {
         }
     }
 
-    /// What a call of a delivery to `target` failed with, as its health takes it.
+    /// The failure of a call of a delivery, as an observation of `target`.
     pub(super) fn failure(
         &self,
         target: &str,
@@ -164,7 +161,7 @@ impl Dispatcher {
         })
     }
 
-    /// Records a refused login outside of deliveries, such as one of a preview.
+    /// Records a refused login outside of deliveries, for example of a preview.
     pub(super) async fn observe_login(&self, target: &str) {
         let Some(refusal) = self.0.connections.login_refusal(target) else { return };
         let is_news = match self.health(target).condition {
@@ -183,8 +180,8 @@ impl Dispatcher {
         self.observe(target, api.as_ref(), self.failure(target, fault, began, "")).await;
     }
 
-    /// An operator wants a try of a delivery now, whatever its target admits: every wait is over, and the delivery goes ahead as
-    /// the probe. Its success ends the trouble for all.
+    /// An operator requests an attempt now, regardless of the target's health: ends every wait, and the
+    /// delivery is sent as the probe. Its success ends the trouble for all.
     ///
     /// # Errors
     /// If the store cannot be written.
@@ -200,8 +197,8 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Takes in what an attempt or a look-up said about its target. What was said by a connection that is no longer in
-    /// force is no news of the present one.
+    /// Records an observation from an attempt or a look-up. Observations of a connection that is no longer
+    /// active are ignored.
     pub(super) async fn observe(
         &self,
         target: &str,
@@ -213,7 +210,8 @@ impl Dispatcher {
         if !api.is_some_and(|api| self.0.connections.is_current(target, api)) {
             return;
         }
-        let (before, bounds) = (state.health(), self.schedule().policy.bounds.clone());
+        let before = state.health();
+        let bounds = self.schedule().policy.bounds.clone();
         let now = self.0.clock.now();
         if before.observe(&observation, &bounds, now).0 == before {
             return;
@@ -224,8 +222,8 @@ impl Dispatcher {
         }
     }
 
-    /// Whether a login of `target` was refused that the vendor can lock: only another login, a passed test or an operator's
-    /// retry may have it tried as if it had never been refused.
+    /// Whether a lockable login of `target` was refused: only another login, a passed test or an operator's
+    /// retry may use it without restrictions again.
     pub fn was_lockable_login_refused(&self, target: &str) -> bool {
         let health = self.health(target);
         let was_refused = health.login_refusals > 0
@@ -234,8 +232,8 @@ impl Dispatcher {
         was_refused && self.0.connections.lockout_limit(target).is_some()
     }
 
-    /// Settings were changed or a test passed: the target gets another chance, and so do its deliveries. Returns how
-    /// many were made due.
+    /// The settings were changed or a test passed: resets the health and makes deliveries due. Returns their
+    /// number.
     ///
     /// # Errors
     /// If the store cannot be written.
@@ -260,7 +258,7 @@ impl Dispatcher {
         self.state(target).set_health(health);
         let now = self.0.clock.now();
         if pause_ended {
-            // What was deferred until then is due.
+            // Deliveries that were deferred until then are due.
             self.allow_retries(target);
             self.wake();
         }
@@ -269,7 +267,7 @@ impl Dispatcher {
         if recovered {
             self.state(target).is_pause_cut_short.store(false, Ordering::SeqCst);
         }
-        // An outage can outlast a delivery's retries without opening the circuit, if there was little to send.
+        // An outage can outlast a delivery's retries without opening the circuit, if little was sent.
         let armed = match before.failing_since.filter(|_| self.health(target).failing_since.is_none()) {
             _ if recovered => self.0.store.target_recovered(target, now).await,
             Some(outage_began) => self.0.store.outage_ended(target, outage_began, now).await,
@@ -284,5 +282,5 @@ impl Dispatcher {
 }
 
 pub(super) fn warn(error: &StoreError, target: &str, what: &str) {
-    tracing::error!(error = error as &dyn std::error::Error, connection = %target, "{what}");
+    tracing::error!(error = %ErrorChain(error), connection = %target, "{what}");
 }

@@ -1,17 +1,18 @@
-//! Callers that wait for the outcome of an attempt. They are only woken here; the answer itself comes from the store.
+//! Callers that wait for the outcome of an attempt. They are only woken here; the response is read from the
+//! store.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-/// Who waits for which delivery.
+/// The waiters of each delivery.
 #[derive(Debug, Default)]
 pub struct Waiters {
     by_delivery: Mutex<HashMap<String, watch::Sender<u64>>>,
 }
 
-/// Wakes when something was recorded on one delivery.
+/// Wakes when a change of one delivery was recorded.
 #[derive(Debug)]
 pub struct Waiter<'a> {
     waiters: &'a Waiters,
@@ -22,20 +23,20 @@ pub struct Waiter<'a> {
 // === impl Waiters ===
 
 impl Waiters {
-    /// Waits for news of a delivery from now on.
+    /// Waits for changes of a delivery from now on.
     pub fn wait_for(&self, delivery_id: &str) -> Waiter<'_> {
         let mut map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = map.entry(delivery_id.to_owned()).or_insert_with(|| watch::channel(0).0);
         Waiter { waiters: self, delivery_id: delivery_id.to_owned(), changes: sender.subscribe() }
     }
 
-    /// Something was recorded on many deliveries.
+    /// Changes of many deliveries were recorded.
     pub fn notify_all(&self) {
         let map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
         map.values().for_each(|sender| sender.send_modify(|changes| *changes += 1));
     }
 
-    /// Something was recorded on a delivery.
+    /// A change of a delivery was recorded.
     pub fn notify(&self, delivery_id: &str) {
         let map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = map.get(delivery_id) {
@@ -49,7 +50,7 @@ impl Waiters {
 impl Waiter<'_> {
     /// Returns at the next change since the last call.
     pub async fn changed(&mut self) {
-        // The sender lives in the map for as long as this waiter does.
+        // The map holds the sender while this waiter exists.
         let _ = self.changes.changed().await;
     }
 }

@@ -1,5 +1,5 @@
-//! Settings as they are saved and as they are changed. A change is merged by presence: what is set replaces, what is
-//! absent stays.
+//! Settings, and changes to them. A change is merged by presence: fields that are set replace, absent ones
+//! stay.
 
 pub mod stored;
 
@@ -41,23 +41,23 @@ pub enum SecretKind {
     PersonalAccessToken,
     /// ServiceNow: with the user name.
     Password,
-    /// Any system: with the user name for the proxy on the way.
+    /// Any system: with the user name for the proxy.
     ProxyPassword,
 }
 
-/// A secret that is kept, and where it may go.
+/// A stored secret, and where it may be sent.
 #[derive(Debug, Clone)]
 pub struct BoundSecret {
     pub secret: Secret,
-    /// What it is bound to: it is sent nowhere else. None while that was not given.
+    /// What it is bound to: it is sent nowhere else. `None` until the address is set.
     pub origin: Option<String>,
     pub set_at: Timestamp,
 }
 
-/// The secrets of one system: at most one for each use.
+/// The secrets of one system: at most one per use.
 pub type Secrets = BTreeMap<SecretUse, BoundSecret>;
 
-/// The settings of one system as they are.
+/// The settings of one system.
 #[derive(Debug, Clone)]
 pub struct SystemSettings {
     pub draft: Draft,
@@ -68,7 +68,7 @@ pub struct SystemSettings {
 /// A change to the settings of one system.
 #[derive(Debug, Clone)]
 pub struct SystemChange {
-    /// What is set in it replaces.
+    /// Fields that are set replace.
     pub draft: Draft,
     pub enabled: Option<bool>,
     /// Secrets that are absent stay.
@@ -90,23 +90,23 @@ pub struct Settings {
     pub rules: Rules,
 }
 
-/// The rules that hold for every system.
+/// The rules for every system.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Rules {
     pub auto_push: AutoPush,
     pub retry: RetrySchedule,
 }
 
-/// When failed attempts are repeated.
+/// When failed attempts are retried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(into = "StoredRetrySchedule", try_from = "StoredRetrySchedule")]
 pub struct RetrySchedule {
     pub backoff: Backoff,
-    /// How often due retries are looked for. 10 ms to 1 h.
+    /// Interval between ticks, which send due retries. 10 ms to 1 h.
     pub processor_interval: Duration,
 }
 
-/// A retry schedule as it is stored: all durations in milliseconds.
+/// A retry schedule as stored: all durations in milliseconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct StoredRetrySchedule {
     max_attempts: u32,
@@ -119,7 +119,7 @@ struct StoredRetrySchedule {
 // === impl Draft ===
 
 impl Draft {
-    /// Nothing set yet.
+    /// Empty settings.
     #[must_use]
     pub fn empty(system: System) -> Self {
         match system {
@@ -136,7 +136,7 @@ impl Draft {
         }
     }
 
-    /// Takes over what `patch` sets. A patch of another system changes nothing.
+    /// Applies the fields that `patch` sets. A patch of another system changes nothing.
     pub fn merge(&mut self, patch: Self) {
         match (self, patch) {
             (Self::Jira(draft), Self::Jira(patch)) => draft.merge(patch),
@@ -145,8 +145,8 @@ impl Draft {
         }
     }
 
-    /// What a secret is bound to by what it is for: where it goes, and who stands on the way. `None` while that is absent
-    /// or makes no sense.
+    /// The binding of a secret by its use: its destination and the route. `None` while that is absent or
+    /// invalid.
     #[must_use]
     pub fn binding(&self, used_for: SecretUse) -> Option<String> {
         match used_for {
@@ -155,18 +155,19 @@ impl Draft {
         }
     }
 
-    /// What the secret for the ticket system is bound to.
+    /// The binding of the secret for the ticket system.
     #[must_use]
     pub fn origin(&self) -> Option<String> {
         let origin = match self {
             Self::Jira(draft) => draft.origin(),
             Self::ServiceNow(draft) => draft.origin(),
         };
-        let (origin, way) = (origin?, self.route().binding());
+        let origin = origin?;
+        let way = self.route().binding();
         Some(way.map_or_else(|| origin.clone(), |way| format!("{origin} {way}")))
     }
 
-    /// The way to the system.
+    /// The route to the system.
     #[must_use]
     pub fn route(&self) -> &RouteDraft {
         match self {
@@ -175,7 +176,7 @@ impl Draft {
         }
     }
 
-    /// Every address that is called, under the name of its field and as it was typed.
+    /// Every called address, by the name of its field, as entered.
     #[must_use]
     pub fn addresses(&self) -> Vec<(&'static str, String)> {
         match self {
@@ -184,7 +185,7 @@ impl Draft {
         }
     }
 
-    /// As it is stored.
+    /// The stored form.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let json = match self {
@@ -194,10 +195,10 @@ impl Draft {
         json.expect("settings are made of texts, numbers and lists")
     }
 
-    /// Reads what was stored.
+    /// Parses the stored form.
     ///
     /// # Errors
-    /// If it was not stored by [`to_json`](Self::to_json).
+    /// If it was not written by [`to_json`](Self::to_json).
     pub fn from_json(system: System, json: serde_json::Value) -> Result<Self, serde_json::Error> {
         match system {
             System::Jira => serde_json::from_value(json).map(Self::Jira),
@@ -209,13 +210,13 @@ impl Draft {
 // === impl SystemSettings ===
 
 impl SystemSettings {
-    /// Nothing set yet.
+    /// Empty settings.
     #[must_use]
     pub fn empty(system: System) -> Self {
         Self { draft: Draft::empty(system), enabled: false, secrets: Secrets::new() }
     }
 
-    /// The settings after a change. A secret that is set now is bound to nothing yet.
+    /// The settings after a change. A newly set secret is not bound yet.
     #[must_use]
     pub fn changed(&self, change: &SystemChange, now: Timestamp) -> Self {
         let mut next = self.clone();
@@ -233,7 +234,8 @@ impl SystemSettings {
         next
     }
 
-    /// Binds each secret to where it goes, as soon as that is known. The kinds of those that were given for elsewhere.
+    /// Binds each secret to its destination, as soon as that is known. Returns the kinds of the secrets that
+    /// are bound elsewhere.
     pub fn bind(&mut self) -> Vec<SecretKind> {
         let mut given_for_elsewhere = vec![];
         for (used_for, held) in &mut self.secrets {
@@ -255,7 +257,7 @@ impl SystemSettings {
 // === impl SecretKind ===
 
 impl SecretKind {
-    /// The name of the field of the contract that sets it.
+    /// The field of the contract that sets it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -285,7 +287,7 @@ impl SecretKind {
 // === impl RetrySchedule ===
 
 impl RetrySchedule {
-    /// What a delivery is decided by, within the bounds of this server.
+    /// The inputs of decisions about deliveries, within the bounds of this server.
     #[must_use]
     pub fn policy(&self, bounds: &Bounds) -> Policy {
         Policy { retry: self.backoff.clone(), bounds: bounds.clone() }

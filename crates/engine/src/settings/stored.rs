@@ -1,4 +1,4 @@
-//! Settings between their kept form and ours.
+//! Converts settings from and to their stored form.
 
 use ticketing_core::auto_push::AutoPush;
 use ticketing_core::system::System;
@@ -7,22 +7,23 @@ use super::{
     BoundSecret, Draft, RetrySchedule, Rules, Secret, SecretKind, SecretUse, Secrets, SystemSettings,
 };
 use crate::settings::Settings;
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_store::{
     self, RetiredConnection, SettingsChange, Store, StoreError, StoredSecrets, StoredSettings,
 };
 
-/// All settings that are kept. A secret that cannot be used is logged and left out: its system is not configured until it is
-/// given again, and the others go on.
+/// Loads all settings. An unusable secret is logged and omitted: its system is not configured until the
+/// secret is set again, and the others continue.
 ///
 /// # Errors
-/// If they cannot be read, or are not what was kept.
+/// If they cannot be read, or are invalid.
 pub async fn read(store: &Store) -> Result<Settings, StoreError> {
     let mut settings = Settings::default();
     for stored in store.settings().await? {
         let target = stored.target.clone();
         for lost in &stored.lost {
             tracing::error!(
-                error = lost as &dyn std::error::Error, connection = %target,
+                error = %ErrorChain(lost), connection = %target,
                 "nothing is sent to this ticket system until its secret is set again with Configure"
             );
         }
@@ -37,14 +38,15 @@ pub async fn read(store: &Store) -> Result<Settings, StoreError> {
 /// The settings of a retired connection.
 ///
 /// # Errors
-/// If they are not what was kept.
+/// If they are invalid.
 pub fn retired(retired: RetiredConnection) -> Result<SystemSettings, StoreError> {
     let draft = draft(retired.system, &retired.target, retired.draft)?;
     let secrets = secrets(&retired.target, retired.secrets)?;
     Ok(SystemSettings { draft, enabled: true, secrets })
 }
 
-/// What to keep of one target's settings. A secret is encrypted again only where it, or what it is bound to, has changed.
+/// The stored form of one target's settings. A secret is encrypted again only if it, or its binding, has
+/// changed.
 #[must_use]
 pub fn target_change(
     target: &str,
@@ -57,7 +59,9 @@ pub fn target_change(
             .map(|change| (used_for, change))
     };
     let secrets = SecretUse::ALL.into_iter().filter_map(change).collect();
-    let (system, enabled, draft) = (after.draft.system(), after.enabled, after.draft.to_json());
+    let system = after.draft.system();
+    let enabled = after.enabled;
+    let draft = after.draft.to_json();
     let target = target.to_owned();
     SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
 }
@@ -79,7 +83,7 @@ fn secret_change(
     }))
 }
 
-/// What to keep of the rules.
+/// The stored form of the rules.
 #[must_use]
 pub fn rules_change(rules: &Rules) -> SettingsChange {
     let retry = serde_json::to_value(&rules.retry).expect("a schedule is made of numbers");
@@ -95,7 +99,7 @@ fn system(stored: StoredSettings) -> Result<SystemSettings, StoreError> {
 fn secrets(target: &str, stored: StoredSecrets) -> Result<Secrets, StoreError> {
     let held = |(used_for, stored): (SecretUse, ticketing_store::StoredSecret)| {
         let secret = secret(target, &stored.secret)?;
-        // A secret that was set before its address is bound to none yet.
+        // A secret that was set before its address is not bound yet.
         let origin = Some(stored.secret.origin).filter(|origin| !origin.is_empty());
         Ok((used_for, BoundSecret { secret, origin, set_at: stored.set_at }))
     };

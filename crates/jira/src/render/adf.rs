@@ -1,15 +1,15 @@
-//! The Atlassian Document Format. Text is a node of its own there, so no text can become markup; what is left to watch
-//! is the schema: no empty text, no line break within a text, and in each node only what it may hold.
+//! The Atlassian Document Format. Text has its own nodes, so it cannot become markup; the schema requires
+//! non-empty texts without line breaks, and restricts the children of each node.
 
 use serde_json::{Value, json};
 use ticketing_core::document::{Block, Document, Fact, Inline, Section, Table, Tone, Topic};
 
-/// How prose of several lines is written.
+/// How multi-line prose is rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProseForm {
-    /// Lines in one paragraph, which wrap.
+    /// As lines in one paragraph, which wrap.
     Paragraph,
-    /// One text in a code block, which does not wrap and costs least.
+    /// As one text in a code block, which does not wrap and is shortest.
     CodeBlock,
 }
 
@@ -29,7 +29,7 @@ fn section(section: &Section, form: ProseForm) -> Vec<Value> {
     title.into_iter().chain(section.blocks.iter().map(|part| block(part, form))).collect()
 }
 
-/// A panel in the colour of the severity; what a panel cannot hold stands below it.
+/// A panel in the color of the severity; content that a panel cannot hold follows it.
 fn headline(section: &Section, form: ProseForm) -> Vec<Value> {
     let fits = |block: &&Block| {
         matches!(block, Block::Paragraph(_) | Block::Facts(_) | Block::List(_) | Block::Prose(_))
@@ -171,7 +171,7 @@ mod tests {
 
     use super::*;
 
-    /// All text of a document, and that none of it is empty or, outside code blocks, broken.
+    /// All text of a document; asserts that none is empty or, outside code blocks, contains line breaks.
     fn words(value: &Value, in_code: bool, out: &mut String) {
         match value {
             Value::Object(node) => {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_panel_of_the_headline_has_the_colour_of_the_severity() {
+    fn headline_panel_has_color_of_severity() {
         let badge = Inline::Badge { text: "CRITICAL".to_owned(), tone: Tone::Alarming };
         let section = Section { topic: Topic::Headline, blocks: vec![Block::Paragraph(vec![badge])] };
         let document = render(&Document { sections: vec![section] }, ProseForm::Paragraph);
@@ -217,8 +217,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_text_its_nodes_say_just_that(line in any::<String>(), prose in any::<String>()) {
-            let (line, prose) = (single_line(&line), clean(&prose).text.into_owned());
+        fn any_text_stays_text_in_its_nodes(line in any::<String>(), prose in any::<String>()) {
+            let line = single_line(&line);
+            let prose = clean(&prose).text.into_owned();
             let paragraph = Block::Paragraph(vec![Inline::text(&line)]);
             prop_assert_eq!(read(vec![paragraph], ProseForm::Paragraph), line);
             for form in [ProseForm::Paragraph, ProseForm::CodeBlock] {

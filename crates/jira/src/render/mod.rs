@@ -1,4 +1,4 @@
-//! The description in Jira's two markups, within its limit.
+//! Renders the description in Jira's two formats, within its limit.
 
 mod adf;
 mod plain;
@@ -16,23 +16,23 @@ use ticketing_core::text::Limit;
 use self::adf::ProseForm;
 use crate::client::Api;
 
-/// Jira's longest description. Whether it counts an ADF document by its text or by its JSON is not documented; the JSON
-/// is the longer, so it is what we measure.
+/// Maximum length of a description in Jira. Whether the limit applies to the text or the JSON of an ADF
+/// document is not documented; the JSON is longer, so it is measured.
 const MAX_DESCRIPTION: Limit = Limit::utf16(32_767);
 
 /// A rendered description.
 #[derive(Debug)]
 pub(crate) struct Description {
-    /// As it goes into the request: an ADF document, or wiki markup as a string.
+    /// As sent: an ADF document, or wiki markup as a string.
     pub(crate) value: Value,
-    /// The same as text.
+    /// As plain text.
     pub(crate) markup: String,
     pub(crate) plain_text: String,
-    /// What was left out.
+    /// What was omitted.
     pub(crate) adjustments: Vec<Adjustment>,
 }
 
-/// Renders the description of an incident, with the marker in it if one is given.
+/// Renders the description of an incident, with the marker if one is given.
 pub(crate) fn description(content: &Content, marker: Option<&Marker>, api: Api) -> Description {
     let mut document = content.document();
     document.sections.extend(marker.map(marker_section));
@@ -53,8 +53,9 @@ pub(crate) fn description(content: &Content, marker: Option<&Marker>, api: Api) 
     Description { value, markup, plain_text, adjustments: left_out(&fitted.omissions) }
 }
 
-/// Prose stands in paragraphs, which wrap. Where not all of it fits, a code block may take its place: it costs 2 bytes a
-/// line rather than 50, so that many short lines are kept. As it does not wrap, it has to keep all or gain an eighth.
+/// Prose is rendered as paragraphs, which wrap. If it does not fit, a code block may replace them: it takes 2
+/// bytes a line rather than 50, so that more short lines fit. Because it does not wrap, it must hold all of
+/// the text or at least an eighth more.
 fn fit_adf(document: &Document, elsewhere: &str) -> (Fitted, Value) {
     let fit_as = |form: ProseForm| {
         let json = |document: &Document| adf::render(document, form).to_string();

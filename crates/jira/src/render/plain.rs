@@ -1,4 +1,4 @@
-//! A plain-text reading of the description, for people who preview it.
+//! The description as plain text, for previews.
 
 use ticketing_core::document::{Block, Document, Inline, Section};
 

@@ -1,5 +1,5 @@
-//! Jira's wiki markup, for Data Center. Blocks stand apart by blank lines, without which a list after a table is not
-//! seen as one.
+//! Jira's wiki markup, for Data Center. Blank lines separate blocks, without which a list after a table is
+//! not recognized.
 
 use ticketing_core::document::{Block, Document, Fact, Inline, Section, Table, Tone};
 use url::{Host, Url};
@@ -64,8 +64,8 @@ fn inline(inline: &Inline) -> String {
     }
 }
 
-/// Bold, where the words hold nothing that would have to be escaped: within bold text, Jira Cloud's converter reads
-/// escapes twice.
+/// Bold, if the words contain nothing to escape: within bold text, Jira Cloud's converter interprets escapes
+/// twice.
 fn strong(words: &str) -> String {
     if is_simple(words) { format!("*{words}*") } else { as_text(words) }
 }
@@ -87,7 +87,7 @@ fn colour(tone: Tone) -> &'static str {
     }
 }
 
-/// A web address without the characters that end or bend a link; none if it cannot be had.
+/// A web address without the characters that end or change a link; `None` if impossible.
 fn address(url: &Url) -> Option<String> {
     if !matches!(url.scheme(), "http" | "https") || matches!(url.host(), None | Some(Host::Ipv6(_))) {
         return None;

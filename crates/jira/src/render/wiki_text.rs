@@ -1,31 +1,31 @@
-//! Writing text into wiki markup so that it stays text, and is the same text once it is copied from the ticket.
+//! Escapes text for wiki markup, so that it is displayed, and copied from the ticket, unchanged.
 //!
-//! A backslash escapes one of Jira's special characters, unless another backslash stands before it. Where no escape
-//! exists (a bar in a table cell, an address that would become a link), the text stands in a `{noformat}` macro, in which
-//! nothing is markup.
+//! A backslash escapes one of Jira's special characters, unless another backslash precedes it. If no escape
+//! exists (a bar in a table cell, an address that would become a link), the text is put in a `{noformat}`
+//! macro, which contains no markup.
 
-/// Keeps a macro's name from ending that macro. It has neither width nor meaning, and stands only in text that contains
-/// both `{noformat` and `{code`.
+/// Prevents a macro's name in the text from ending that macro. It has no width, and is used only in text that
+/// contains both `{noformat` and `{code`.
 const JOINER: char = '\u{2060}';
-/// What Jira's renderer takes a backslash off.
+/// Characters from which Jira's renderer removes a preceding backslash.
 const ESCAPABLE: &str = "-#*_+?^~|%{}[]()!@";
-/// Those of them that are no markup by themselves.
+/// Those of them that are not markup by themselves.
 const HARMLESS: &str = "%@";
-/// How the names of macros begin.
+/// Prefixes of macro names.
 const MACROS: [&str; 8] = ["adf", "anch", "code", "colo", "lore", "nofo", "pane", "quot"];
-/// The macros in which nothing is markup but their own end.
+/// Macros without markup in their content.
 const VERBATIM: [&str; 2] = ["noformat", "code"];
 const SCHEMES: [&str; 6] = ["mailto:", "file:", "irc:", "ftp:", "news:", "jamfselfservice:"];
 
-/// One line of text as wiki markup that reads as that very text: escaped if it can be, else verbatim.
+/// A line of text as wiki markup that displays exactly that text: escaped if possible, else verbatim.
 pub(super) fn as_text(text: &str) -> String {
     escape(text).unwrap_or_else(|| verbatim(text))
 }
 
-/// One line of text with what is special in it escaped; `None` if escapes cannot keep it text.
+/// A line of text with special characters escaped; `None` if escapes are not sufficient.
 pub(super) fn escape(text: &str) -> Option<String> {
     if starts_a_block(text) {
-        // `h1.` and `bq.` begin a heading and a quotation.
+        // `h1.` and `bq.` start a heading and a quotation.
         return None;
     }
     let characters: Vec<char> = text.chars().collect();
@@ -36,7 +36,7 @@ pub(super) fn escape(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// Lines that are shown exactly as they are, in a block that they cannot close.
+/// Lines displayed verbatim, in a block that they cannot close.
 pub(super) fn verbatim_block(text: &str) -> String {
     verbatim(&format!("\n{text}\n"))
 }
@@ -44,7 +44,7 @@ pub(super) fn verbatim_block(text: &str) -> String {
 fn verbatim(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let opening = |name: &str| format!("{{{name}");
-    // Neither may touch the end of the macro. A line break before it is not shown.
+    // Neither may be adjacent to the end of the macro. A line break before it is not displayed.
     let apart = if text.ends_with(['\\', '{']) { "\n" } else { "" };
     if let Some(name) = VERBATIM.into_iter().find(|name| !lower.contains(&opening(name))) {
         return format!("{{{name}}}{text}{apart}{{{name}}}");
@@ -62,16 +62,17 @@ fn verbatim(text: &str) -> String {
     out
 }
 
-/// Writes the character at `index`; `None` if no escape would keep it text.
+/// Writes the character at `index`; `None` if no escape exists for it.
 fn push(out: &mut String, text: &[char], index: usize) -> Option<()> {
-    let (c, next) = (text[index], text.get(index + 1).copied());
+    let c = text[index];
+    let next = text.get(index + 1).copied();
     let is_safe = match c {
-        // In a table cell no escape keeps it from ending the cell.
+        // In a table cell no escape prevents it from ending the cell.
         '|' => false,
         '\\' => backslash_is_safe(text, index),
         ':' => !begins_face(next) && !ends_scheme(text, index),
         ';' => !begins_face(next),
-        // In a table cell the name of a macro counts even after an escaped brace.
+        // In a table cell a macro name is recognized even after an escaped brace.
         '{' => !begins_macro(text[index + 1..].iter().copied()),
         _ => true,
     };
@@ -94,7 +95,7 @@ pub(super) fn starts_a_block(text: &str) -> bool {
     heading || lower == "bq."
 }
 
-/// A hyphen within a word is no markup, unless the word could be an issue key, which Jira would link.
+/// A hyphen within a word is not markup, unless the word could be an issue key, which Jira would link.
 fn joins_word(text: &[char], index: usize) -> bool {
     let before = text[..index].iter().rev().take_while(|c| c.is_ascii_alphanumeric() || **c == '_');
     let (Some(first), Some(after)) = (before.last(), text.get(index + 1)) else { return false };
@@ -102,8 +103,8 @@ fn joins_word(text: &[char], index: usize) -> bool {
     text[index - 1] != '_' && after.is_ascii_alphanumeric() && !key
 }
 
-/// A backslash before a letter, a digit or a space is just that. Of two in a row the first is safe where a third
-/// follows before the next white space, as in `\\server\share`: otherwise they are a line break.
+/// A backslash before a letter, a digit or a space is literal. Of two in a row the first is literal if a
+/// third follows before the next white space, as in `\\server\share`: otherwise they are a line break.
 fn backslash_is_safe(text: &[char], index: usize) -> bool {
     let Some(&next) = text.get(index + 1) else { return false };
     if next != '\\' {
@@ -118,7 +119,7 @@ fn begins_face(next: Option<char>) -> bool {
     matches!(next, Some('D' | 'P' | 'p' | ')' | '('))
 }
 
-/// Whether the colon ends a scheme that would become a link.
+/// Whether the colon ends a URL scheme that would become a link.
 fn ends_scheme(text: &[char], colon: usize) -> bool {
     let slashes = text.get(colon + 1) == Some(&'/') && text.get(colon + 2) == Some(&'/');
     let from = colon.saturating_sub(16);
@@ -132,13 +133,14 @@ mod tests {
 
     use super::*;
 
-    /// Reads escaped text as Jira's renderer does, and finds what it would take for markup.
+    /// Reads escaped text like Jira's renderer, and finds what it would interpret as markup.
     fn unescape(markup: &str) -> Result<String, String> {
         let characters: Vec<char> = markup.chars().collect();
         let mut out = String::new();
         let mut index = 0;
         while index < characters.len() {
-            let (c, next) = (characters[index], characters.get(index + 1).copied());
+            let c = characters[index];
+            let next = characters.get(index + 1).copied();
             let lone = index == 0 || characters[index - 1] != '\\';
             if c == '\\' && lone && next.is_some_and(|next| ESCAPABLE.contains(next)) {
                 out.extend(next);
@@ -155,7 +157,7 @@ mod tests {
         Ok(out)
     }
 
-    /// The text of a verbatim macro, which must end at its own end alone.
+    /// The text of a verbatim macro, which only its own end may close.
     fn unwrap(markup: &str) -> Result<String, String> {
         let whole = || format!("no macro around {markup}");
         let (name, rest) = markup[1..].split_once('}').ok_or_else(whole)?;
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_no_escape_keeps_is_verbatim() {
+    fn text_without_possible_escape_is_verbatim() {
         let texts = [
             "{code}",
             "\\\\srv",
@@ -212,7 +214,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_text_nothing_of_it_is_markup(
+        fn any_text_renders_without_markup(
             text in "([-#*_+?^~|%{}\\[\\]()!@\\\\:;DPa-cH1 .]|\\{code|\\{noFormat|http://|\\PC){0,40}"
         ) {
                 let markup = as_text(&text);

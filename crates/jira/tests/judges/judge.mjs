@@ -14,7 +14,7 @@ const require = createRequire(import.meta.url);
 const { WikiMarkupTransformer } = require('@atlaskit/editor-wikimarkup-transformer');
 const schema = JSON.parse(readFileSync(require.resolve('@atlaskit/adf-schema/json-schema/v1/full.json'), 'utf8'));
 
-const MOST_COMPLAINTS = 40;
+const MAX_COMPLAINTS = 40;
 const NODES = new Set([
   'doc', 'paragraph', 'heading', 'bulletList', 'listItem', 'table', 'tableRow', 'tableHeader', 'tableCell',
   'codeBlock', 'hardBreak', 'text',
@@ -97,7 +97,7 @@ for await (const line of createInterface({ input: createReadStream(process.argv[
   renderings += 1;
   for (const complaint of complaints(rendering)) {
     complained += 1;
-    if (complained <= MOST_COMPLAINTS) {
+    if (complained <= MAX_COMPLAINTS) {
       console.error(`${rendering.name}\n  ${complaint}`);
     }
   }

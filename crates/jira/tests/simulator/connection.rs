@@ -27,7 +27,7 @@ fn failed(checks: &[Check]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_good_connection_passes_every_step_and_writes_nothing() {
+async fn valid_connection_passes_all_steps_without_writing() {
     for site in [Site::cloud().await, Site::data_center().await] {
         let checks = site.jira.test().await;
         assert_eq!(failed(&checks), [""; 0], "{checks:?}");
@@ -67,7 +67,7 @@ async fn missing_project_and_permission_fail_their_steps() {
 }
 
 #[tokio::test]
-async fn an_issue_type_that_is_not_offered_fails_at_its_step() {
+async fn unavailable_issue_type_fails_its_step() {
     let profile = Profile::of(Vendor::JiraDataCenter);
     let site = Site::with(Vendor::JiraDataCenter, profile, &pat("data-center-pat"), |draft| {
         draft.issue_type = Some("Epic".to_owned());
@@ -83,7 +83,8 @@ async fn finds_translated_issue_type_and_offers_nearest() {
     let translated = |wanted: &'static str| async move {
         let mut profile = Profile::of(Vendor::JiraCloud);
         let types = &mut profile.projects[0].issue_types;
-        let (id, name) = (types[0].id.clone(), std::mem::replace(&mut types[0].name, "Écart".to_owned()));
+        let id = types[0].id.clone();
+        let name = std::mem::replace(&mut types[0].name, "Écart".to_owned());
         profile.untranslated.insert(id, name);
         let site = Site::with(Vendor::JiraCloud, profile, &api_token("cloud-api-token"), |draft| {
             draft.issue_type = Some(wanted.to_owned());
@@ -130,10 +131,7 @@ async fn refused_password_explains_odd_characters() {
     .await;
     let checks = site.jira.test().await;
     assert_eq!(failed(&checks), ["authentication"]);
-    assert!(
-        checks[1].hint.contains("the password that was given stands within quotation marks"),
-        "{checks:?}"
-    );
+    assert!(checks[1].hint.contains("the password that was given is in quotation marks"), "{checks:?}");
 }
 
 #[tokio::test]
@@ -141,11 +139,11 @@ async fn reports_fields_off_screen_without_failing() {
     let profile = Profile::of(Vendor::JiraCloud).without_field("labels").without_field("priority");
     let checks = Site::cloud_with(profile).await.jira.test().await;
     assert_eq!(failed(&checks), [""; 0]);
-    assert!(checks[6].detail.contains("marker in the description"), "{}", checks[6].detail);
+    assert!(checks[6].detail.contains("marker is in the description"), "{}", checks[6].detail);
 }
 
 #[tokio::test]
-async fn a_token_in_a_successful_reply_is_hidden() {
+async fn redacts_token_in_successful_reply() {
     let site = Site::cloud().await;
     let me = serde_json::json!({ "accountId": "1", "displayName": "Bot with cloud-api-token" });
     site.inject(Call::Auth, Effect::Answer(Reply::json(200, &me)));
@@ -188,7 +186,7 @@ async fn passes_without_create_metadata() {
 }
 
 #[tokio::test]
-async fn fails_where_a_required_field_is_not_filled_and_names_it() {
+async fn unfilled_required_field_fails_by_name() {
     let mut project = Project::new("10100", "SEC");
     project.screen.insert("environment".to_owned());
     project.required.insert("environment".to_owned());
@@ -199,7 +197,7 @@ async fn fails_where_a_required_field_is_not_filled_and_names_it() {
 }
 
 #[tokio::test]
-async fn foresees_a_description_off_the_screen() {
+async fn reports_description_off_screen() {
     let profile = Profile::of(Vendor::JiraCloud).without_field("description");
     let checks = Site::cloud_with(profile.clone()).await.jira.test().await;
     assert_eq!(failed(&checks), [""; 0]);

@@ -11,8 +11,9 @@ use crate::incidents;
 use crate::support::{Site, WITHIN, adjusted, api_token, ticket_draft, ticket_draft_of};
 
 #[tokio::test]
-async fn an_incident_becomes_a_ticket_on_cloud() {
-    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+async fn incident_becomes_a_ticket_on_cloud() {
+    let site = Site::cloud().await;
+    let ticket_draft = ticket_draft("INC-1");
     let (rendered, created) = site.push(&ticket_draft).await.unwrap();
     assert_eq!((rendered.adjustments, created.adjustments), (vec![], vec![]));
     assert_eq!(created.ticket.key, "SEC-1");
@@ -28,7 +29,8 @@ async fn an_incident_becomes_a_ticket_on_cloud() {
 #[tokio::test]
 async fn creates_ticket_under_data_center_context_path() {
     let profile = Profile::of(Vendor::JiraDataCenter).with_context_path("/jira");
-    let (site, ticket_draft) = (Site::data_center_with(profile).await, ticket_draft("INC-1"));
+    let site = Site::data_center_with(profile).await;
+    let ticket_draft = ticket_draft("INC-1");
     assert_eq!(site.jira.visibility(), Visibility::Indexed(Index::JiraDataCenter));
     let (_, created) = site.push(&ticket_draft).await.unwrap();
     assert!(created.ticket.url.ends_with("/jira/browse/SEC-1"), "{}", created.ticket.url);
@@ -53,7 +55,7 @@ async fn scoped_token_uses_gateway_and_links_to_site() {
 }
 
 #[tokio::test]
-async fn labels_off_the_screen_put_the_marker_into_the_description() {
+async fn marker_goes_into_description_without_labels() {
     for vendor in [Vendor::JiraCloud, Vendor::JiraDataCenter] {
         let profile = Profile::of(vendor).without_field("labels");
         let site = match vendor {
@@ -70,14 +72,14 @@ async fn labels_off_the_screen_put_the_marker_into_the_description() {
 }
 
 #[tokio::test]
-async fn a_priority_off_the_screen_is_not_sent() {
+async fn omits_priority_off_screen() {
     let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).without_field("priority")).await;
     let (rendered, _) = site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!((rendered.priority, adjusted(&rendered.adjustments)), (None, vec!["priority"]));
 }
 
 #[tokio::test]
-async fn a_scheme_without_highest_gets_the_closest_priority() {
+async fn scheme_without_highest_gets_the_closest_priority() {
     let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).without_priority("Highest")).await;
     let (rendered, _) = site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(rendered.priority.as_deref(), Some("High"));
@@ -146,7 +148,7 @@ async fn fails_on_refused_required_field() {
 }
 
 #[tokio::test]
-async fn an_endless_refusal_is_repeated_twice_at_the_most() {
+async fn repeats_refused_create_at_most_twice() {
     let site = Site::cloud().await;
     for field in ["priority", "labels"] {
         let errors = json!({ "errors": { field: "Field cannot be set." } });
@@ -163,8 +165,9 @@ async fn an_endless_refusal_is_repeated_twice_at_the_most() {
 }
 
 #[tokio::test]
-async fn a_create_whose_time_has_passed_sends_nothing() {
-    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+async fn sends_nothing_after_the_deadline() {
+    let site = Site::cloud().await;
+    let ticket_draft = ticket_draft("INC-1");
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     let fault = site.jira.create(&ticket_draft, &rendered, Duration::ZERO).await.unwrap_err();
     assert_eq!((fault.kind, site.simulator.tickets().len()), (FaultKind::TooLate, 0));
@@ -219,7 +222,8 @@ async fn creates_ticket_without_create_metadata() {
 
 #[tokio::test]
 async fn refetches_missing_create_metadata_after_a_minute() {
-    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+    let site = Site::cloud().await;
+    let ticket_draft = ticket_draft("INC-1");
     site.simulator.faults().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
     assert_eq!(site.jira.prepare(&ticket_draft).await.unwrap().adjustments.len(), 3);
     assert_eq!(site.jira.prepare(&ticket_draft).await.unwrap().adjustments.len(), 3);
@@ -228,7 +232,7 @@ async fn refetches_missing_create_metadata_after_a_minute() {
 }
 
 #[tokio::test]
-async fn a_description_off_the_screen_is_sent_as_a_comment() {
+async fn sends_description_off_screen_as_comment() {
     for vendor in [Vendor::JiraCloud, Vendor::JiraDataCenter] {
         let profile = Profile::of(vendor).without_field("description");
         let site = match vendor {
@@ -253,7 +257,7 @@ async fn drops_refused_description_without_create_metadata() {
 }
 
 #[tokio::test]
-async fn a_screen_on_which_no_marker_can_stand_gets_no_ticket() {
+async fn refuses_screen_without_field_for_marker() {
     let profile = Profile::of(Vendor::JiraCloud).without_field("description").without_field("labels");
     let fault = Site::cloud_with(profile).await.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Misconfigured);
@@ -273,7 +277,8 @@ async fn uses_default_names_without_create_metadata() {
 
 #[tokio::test]
 async fn refetches_create_metadata_after_five_minutes_or_refusal() {
-    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+    let site = Site::cloud().await;
+    let ticket_draft = ticket_draft("INC-1");
     let metas = || site.simulator.requests().iter().filter(|r| r.path.contains("createmeta")).count();
     site.jira.prepare(&ticket_draft).await.unwrap();
     site.jira.prepare(&ticket_draft).await.unwrap();
@@ -288,7 +293,7 @@ async fn refetches_create_metadata_after_five_minutes_or_refusal() {
 }
 
 #[tokio::test]
-async fn a_required_field_that_is_not_sent_is_announced() {
+async fn announces_unsent_required_field() {
     let mut project = Project::new("10100", "SEC");
     project.screen.insert("environment".to_owned());
     project.required.insert("environment".to_owned());
@@ -299,7 +304,8 @@ async fn a_required_field_that_is_not_sent_is_announced() {
 
 #[tokio::test]
 async fn renders_offline_without_requests() {
-    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+    let site = Site::cloud().await;
+    let ticket_draft = ticket_draft("INC-1");
     let render_offline = site.jira.render_offline(&ticket_draft);
     assert_eq!(adjusted(&render_offline.adjustments), ["issuetype", "priority", "labels"]);
     assert_eq!(render_offline.labels[0], ticket_draft.marker.as_str());
@@ -334,7 +340,7 @@ async fn refusal_of_a_field_in_megabytes_is_cut() {
 }
 
 #[tokio::test]
-async fn long_texts_of_emoji_keep_to_jiras_limits() {
+async fn cuts_emoji_texts_to_jira_limits() {
     let mut fields = incidents::least();
     fields.activity.primary_rule = "🔴 ".repeat(128);
     fields.investigation_notes = "👩‍💻".repeat(13_000);
@@ -347,7 +353,7 @@ async fn long_texts_of_emoji_keep_to_jiras_limits() {
 }
 
 #[tokio::test]
-async fn text_is_cleaned_and_the_ticket_says_so() {
+async fn ticket_reports_cleaned_text() {
     let mut fields = incidents::least();
     fields.actor.name = "invoice\u{202e}fdp.exe".to_owned();
     fields.investigation_notes = "a\u{200b}b\u{fffe}\0\r\nc".to_owned();

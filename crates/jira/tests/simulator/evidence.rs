@@ -14,7 +14,7 @@ async fn both() -> [Site; 2] {
     [Site::cloud().await, Site::data_center().await]
 }
 
-/// A create that is answered so, prepared without faults.
+/// A create that gets this reply, prepared without faults.
 async fn create(site: &Site, reply: Reply) -> Fault {
     let ticket_draft = ticket_draft("INC-1");
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
@@ -102,7 +102,7 @@ async fn failed_read_does_not_blame_connection() {
 }
 
 #[tokio::test]
-async fn a_refused_login_is_not_asked_again() {
+async fn does_not_retry_refused_login() {
     let table = [
         (messages(401, "no"), FaultKind::Unauthorized),
         (messages(403, "no").header("x-seraph-loginreason", "AUTHENTICATED_FAILED"), FaultKind::Unauthorized),
@@ -132,7 +132,7 @@ async fn anonymous_reply_points_to_login() {
 }
 
 #[tokio::test]
-async fn what_stands_before_jira_is_named_with_the_way_out() {
+async fn names_intermediary_with_a_fix() {
     let redirect = |location: &str| {
         Reply { status: 302, headers: [].into(), body: String::new() }.header("location", location)
     };
@@ -168,7 +168,7 @@ async fn what_stands_before_jira_is_named_with_the_way_out() {
 }
 
 #[tokio::test]
-async fn a_redirect_that_echoes_the_secret_does_not_repeat_it() {
+async fn redacts_secret_in_redirect() {
     let site = Site::with(
         Vendor::JiraCloud,
         ticketing_simulator::Profile::of(Vendor::JiraCloud),

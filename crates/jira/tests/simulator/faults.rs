@@ -1,4 +1,4 @@
-//! What a failure of the create means.
+//! The meaning of a failed create.
 
 use serde_json::json;
 use ticketing_core::fault::{Certainty, Fault, FaultKind};
@@ -13,7 +13,7 @@ async fn create(site: &Site) -> Fault {
     site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err()
 }
 
-/// Every status that HTTP registers and some that it does not, with what a create that got it means.
+/// Every registered HTTP status and some unregistered ones, with what it means for a create.
 const STATUSES: [(u16, FaultKind); 45] = [
     (200, FaultKind::UnreadableReply),
     (202, FaultKind::Dropped),
@@ -74,7 +74,7 @@ async fn every_status_of_a_create_has_its_verdict() {
 }
 
 #[tokio::test]
-async fn a_long_refusal_keeps_the_words_that_it_begins_with() {
+async fn keeps_beginning_of_long_refusal() {
     for length in [100_000, 5_000_000] {
         let site = Site::cloud().await;
         let text = format!("Enter the affected host {}", "x".repeat(length));
@@ -87,7 +87,7 @@ async fn a_long_refusal_keeps_the_words_that_it_begins_with() {
 }
 
 #[tokio::test]
-async fn failures_on_the_way_are_ambiguous_once_something_was_sent() {
+async fn transport_failure_after_send_is_unknown_outcome() {
     let table = [
         (Effect::apply_then_gateway_timeout(), FaultKind::ServerError, 1),
         (Effect::ApplyThenDrop, FaultKind::ConnectionLost, 1),
@@ -111,8 +111,9 @@ async fn failures_on_the_way_are_ambiguous_once_something_was_sent() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_a_definite_failure() {
-    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+async fn refused_connection_is_definite_failure() {
+    let site = Site::cloud().await;
+    let ticket_draft = ticket_draft("INC-1");
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     site.simulator.stop().await;
     let fault = site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();
@@ -120,7 +121,7 @@ async fn a_server_that_is_not_there_is_a_definite_failure() {
 }
 
 #[tokio::test]
-async fn a_captcha_is_a_lock_out_whatever_its_status() {
+async fn captcha_is_lockout_with_any_status() {
     for status in [200, 401, 403] {
         let site = Site::data_center().await;
         let reply = Reply::html(status, "<html><head><title>Forbidden (403)</title></head></html>")
@@ -134,7 +135,7 @@ async fn a_captcha_is_a_lock_out_whatever_its_status() {
 }
 
 #[tokio::test]
-async fn wrong_passwords_end_in_a_lock_out_on_data_center() {
+async fn wrong_passwords_lock_out_on_data_center() {
     let basic = Credential::Basic { user: "analyst@example.com".to_owned(), secret: "right".to_owned() };
     let mut profile = Profile::of(Vendor::JiraDataCenter).only_credential(basic);
     profile.captcha_after = Some(2);
@@ -155,7 +156,7 @@ async fn empty_success_with_failed_login_is_refused() {
 }
 
 #[tokio::test]
-async fn tells_refused_login_from_missing_project() {
+async fn distinguishes_refused_login_from_missing_project() {
     let profile = Profile::of(Vendor::JiraCloud);
     let site = Site::with(Vendor::JiraCloud, profile, &api_token("expired"), |_| {}).await;
     let fault = site.jira.prepare(&ticket_draft("INC-1")).await.unwrap_err();
@@ -163,7 +164,7 @@ async fn tells_refused_login_from_missing_project() {
 }
 
 #[tokio::test]
-async fn a_throttled_create_says_when_to_come_back() {
+async fn throttled_create_has_retry_after() {
     let site = Site::cloud().await;
     site.inject(Call::Create, Effect::throttle(RetryAfter::Seconds(1_847)));
     let fault = create(&site).await;
@@ -211,7 +212,7 @@ async fn repeats_jira_error_text_without_secrets() {
 }
 
 #[tokio::test]
-async fn a_project_that_went_away_is_a_matter_of_settings() {
+async fn removed_project_is_misconfiguration() {
     for site in [Site::cloud().await, Site::data_center().await] {
         let ticket_draft = ticket_draft("INC-1");
         let rendered = site.jira.prepare(&ticket_draft).await.unwrap();

@@ -1,4 +1,4 @@
-//! Which logins a vendor can lock.
+//! Logins that a vendor can lock.
 
 use ticketing_core::system::TicketSystem;
 use ticketing_jira::Flavour;
@@ -19,7 +19,7 @@ async fn only_a_password_on_data_center_can_be_locked() {
 #[tokio::test]
 async fn detected_cloud_account_is_not_lockable() {
     let site = Site::cloud().await;
-    assert!(site.jira.login().is_lockable, "nobody knows yet");
+    assert!(site.jira.login().is_lockable, "not detected yet");
     site.jira.prepare(&ticket_draft("INC-1")).await.unwrap();
     assert!(!site.jira.login().is_lockable);
     let set = |draft: &mut ticketing_jira::SettingsDraft| draft.flavour = Some(Flavour::Cloud);

@@ -16,7 +16,8 @@ async fn both() -> [Site; 2] {
 #[tokio::test]
 async fn finds_ticket_by_marker_and_proves_absence() {
     for site in both().await {
-        let (pushed, absent) = (ticket_draft("INC-1"), ticket_draft("INC-2"));
+        let pushed = ticket_draft("INC-1");
+        let absent = ticket_draft("INC-2");
         let (_, created) = site.push(&pushed).await.unwrap();
         let found = site.look_up(&pushed, &[]).await.unwrap();
         assert_eq!(found.tickets[0].ticket, created.ticket);
@@ -28,9 +29,10 @@ async fn finds_ticket_by_marker_and_proves_absence() {
 }
 
 #[tokio::test]
-async fn unindexed_ticket_is_no_canary() {
+async fn unindexed_ticket_is_not_a_canary() {
     let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).with_index_lag(Duration::from_secs(60))).await;
-    let (lost, canary) = (ticket_draft("INC-1"), ticket_draft("INC-2"));
+    let lost = ticket_draft("INC-1");
+    let canary = ticket_draft("INC-2");
     site.push(&canary).await.unwrap();
     let search_result = site.look_up(&lost, &[&canary]).await.unwrap();
     assert!(search_result.tickets.is_empty() && !search_result.canary_seen);
@@ -50,7 +52,7 @@ async fn lists_tickets_of_one_marker_oldest_first() {
 }
 
 #[tokio::test]
-async fn a_ticket_that_was_moved_is_found_under_its_new_key() {
+async fn finds_moved_ticket_under_new_key() {
     for site in both().await {
         let ticket_draft = ticket_draft("INC-1");
         site.push(&ticket_draft).await.unwrap();
@@ -62,7 +64,7 @@ async fn a_ticket_that_was_moved_is_found_under_its_new_key() {
 }
 
 #[tokio::test]
-async fn tickets_of_others_are_never_taken_for_ours() {
+async fn ignores_tickets_of_others() {
     for site in both().await {
         let ticket_draft = ticket_draft("INC-1");
         let longer = Map::from_iter([("labels".to_owned(), json!([format!("{}0", ticket_draft.marker)]))]);
@@ -87,7 +89,7 @@ async fn many_rows_are_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn an_empty_answer_to_a_refused_login_proves_nothing() {
+async fn empty_result_with_refused_login_proves_nothing() {
     let profile = Profile::of(Vendor::JiraCloud);
     let site = Site::with(Vendor::JiraCloud, profile, &api_token("expired"), |_| {}).await;
     let fault = site.look_up(&ticket_draft("INC-1"), &[]).await.unwrap_err();
@@ -95,7 +97,7 @@ async fn an_empty_answer_to_a_refused_login_proves_nothing() {
 }
 
 #[tokio::test]
-async fn an_empty_answer_about_a_hidden_project_proves_nothing() {
+async fn empty_result_of_hidden_project_proves_nothing() {
     for site in both().await {
         site.simulator.edit(|profile| profile.withdraw("BROWSE_PROJECTS"));
         let fault = site.look_up(&ticket_draft("INC-1"), &[]).await.unwrap_err();
@@ -122,7 +124,7 @@ async fn truncated_empty_answer_proves_nothing() {
 }
 
 #[tokio::test]
-async fn the_login_of_one_site_is_never_sent_to_another() {
+async fn never_sends_login_to_another_site() {
     let site = Site::cloud().await;
     let destination = Destination { base_url: "https://other.example".to_owned(), place: "SEC".to_owned() };
     let search =

@@ -91,7 +91,7 @@ async fn issue_without_believable_key_is_unreadable() {
 }
 
 #[tokio::test]
-async fn never_asks_another_site_than_its_own() {
+async fn never_calls_another_site() {
     let site = Site::cloud().await;
     let elsewhere = Destination { base_url: "https://former.example".to_owned(), ..site.jira.destination() };
     let fault = site.jira.read(&elsewhere, "SEC-1").await.unwrap_err();

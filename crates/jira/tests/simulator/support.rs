@@ -21,7 +21,7 @@ use crate::incidents;
 
 pub(crate) const WITHIN: Duration = Duration::from_secs(5);
 
-/// A simulator, and an adapter that is configured for it.
+/// A simulator, and an adapter configured for it.
 pub(crate) struct Site {
     pub(crate) simulator: Simulator,
     pub(crate) jira: Jira,

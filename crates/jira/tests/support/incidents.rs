@@ -10,13 +10,13 @@ use ticketing_core::incident::{
 use ticketing_core::risk::{RiskLevel, Severity};
 use url::Url;
 
-/// An incident with all that an incident can have.
+/// An incident with every field set.
 #[allow(dead_code, reason = "not every test binary needs each incident")]
 pub(crate) fn full() -> IncidentFields {
     with_texts(str::to_owned, "Called the user: she did not log in.\n\nHost isolated at 03:12.")
 }
 
-/// An incident with nothing that may be missing.
+/// An incident with only required fields.
 #[allow(dead_code, reason = "not every test binary needs each incident")]
 pub(crate) fn least() -> IncidentFields {
     let mut fields = full();
@@ -32,7 +32,7 @@ pub(crate) fn least() -> IncidentFields {
     fields
 }
 
-/// An incident whose every free text is the one given.
+/// An incident in which every free text is the given one.
 #[allow(dead_code, reason = "not every test binary needs each incident")]
 pub(crate) fn saying(text: &str) -> IncidentFields {
     let name = if text.trim().is_empty() { "blank" } else { text };
@@ -41,7 +41,7 @@ pub(crate) fn saying(text: &str) -> IncidentFields {
     fields
 }
 
-/// An incident whose every text is as long as it can be.
+/// An incident in which every text has its maximum length.
 #[allow(dead_code, reason = "not every test binary needs each incident")]
 pub(crate) fn longest() -> IncidentFields {
     let mut fields = with_texts(|_| "[x] ".repeat(25), &"{code} long | notes \\\\ ".repeat(2_500));

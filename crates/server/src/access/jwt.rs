@@ -155,7 +155,8 @@ impl JwtAuthenticator {
             None => Ok(None),
             Some(value) => value.as_f64().map(Some).ok_or(InvalidJwt::OutOfTime),
         };
-        let (expires, not_before) = (seconds("exp")?.ok_or(InvalidJwt::OutOfTime)?, seconds("nbf")?);
+        let expires = seconds("exp")?.ok_or(InvalidJwt::OutOfTime)?;
+        let not_before = seconds("nbf")?;
         let time = |seconds: f64| Timestamp::from_second(seconds as i64).map_err(|_| InvalidJwt::OutOfTime);
         let expires_at = time(expires + LEEWAY as f64)?;
         if now >= expires_at || not_before.is_some_and(|from| now.as_second() + LEEWAY < from as i64) {

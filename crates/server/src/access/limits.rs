@@ -52,7 +52,8 @@ struct CallerUsage {
 
 impl Default for CallLimits {
     fn default() -> Self {
-        let (calls, unauthenticated) = (Rate { rate: 200, burst: 1_000 }, Rate { rate: 10, burst: 50 });
+        let calls = Rate { rate: 200, burst: 1_000 };
+        let unauthenticated = Rate { rate: 10, burst: 50 };
         Self { calls, streams: 32, unauthenticated }
     }
 }
@@ -66,8 +67,8 @@ impl Limits {
 
     /// Takes a call from the caller's token bucket.
     pub(crate) fn call(&self, name: &str, now: Instant) -> Result<(), RateLimited> {
-        let taken = self.with(name, now, |usage| usage.calls.take(self.limits.calls, now));
-        taken.map_err(|retry_after| RateLimited::Calls { retry_after })
+        let result = self.with(name, now, |usage| usage.calls.take(self.limits.calls, now));
+        result.map_err(|retry_after| RateLimited::Calls { retry_after })
     }
 
     /// Reserves a stream.

@@ -1,7 +1,7 @@
 //! Authentication, authorization and rate limits of callers.
 //!
-//! A call is authenticated by a bearer token of this service, a client certificate, or a JSON Web Token of an
-//! identity provider. If `--auth` is not set, which is only allowed on loopback and a Unix socket, every caller is
+//! A call is authenticated by a bearer token of this service, a client certificate (mTLS), or a JSON Web Token of
+//! an identity provider. If `--auth` is not set, which is only allowed on loopback and a Unix socket, every caller is
 //! the local operator with the role admin.
 
 mod flags;
@@ -20,6 +20,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use ticketing_core::clock::Clock;
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::namespace::Namespace;
 use ticketing_core::role::Role;
 use tokio::time::Instant;
@@ -145,7 +146,9 @@ impl Access {
 
     /// Accepts everyone, for public services such as health.
     pub(crate) fn unrestricted(&self) -> Self {
-        let (store, clock, limits) = (self.0.store.clone(), self.0.clock.clone(), CallLimits::default());
+        let store = self.0.store.clone();
+        let clock = self.0.clock.clone();
+        let limits = CallLimits::default();
         Self(Arc::new(Inner {
             store,
             clock,
@@ -167,10 +170,12 @@ impl Access {
     pub(crate) async fn authenticate(&self, headers: &HeaderMap, peer: &Peer) -> Result<Caller, Denied> {
         if self.is_open() {
             let source = peer.address.to_string();
-            let (name, namespace) = (LOCAL.to_owned(), Namespace::default());
+            let name = LOCAL.to_owned();
+            let namespace = Namespace::default();
             return Ok(Caller { name, role: Role::Admin, namespace, proof: Proof::None, source });
         }
-        let (unauthenticated, peer_key) = (&self.0.unauthenticated, PeerKey::of(&peer.address));
+        let unauthenticated = &self.0.unauthenticated;
+        let peer_key = PeerKey::of(&peer.address);
         let allowed = unauthenticated.take(peer_key, Instant::now());
         let result = self.authenticate_credential(headers, peer, allowed.is_ok()).await;
         match (&result, allowed) {
@@ -230,11 +235,13 @@ impl Access {
 
     /// Writes a refused action to the audit log. A failure to write is only logged, because nothing was done.
     pub(crate) async fn note_refusal(&self, actor: Actor, action: AuditAction, subject: &str, reason: &str) {
-        let (at, subject, outcome) = (self.0.clock.now(), subject.to_owned(), reason.to_owned());
+        let at = self.0.clock.now();
+        let subject = subject.to_owned();
+        let outcome = reason.to_owned();
         let entry = NewAuditEntry { at, actor, action, subject, detail: serde_json::Value::Null, outcome };
         if let Err(error) = self.0.store.append_audit(entry).await {
             tracing::error!(
-                error = &error as &dyn std::error::Error,
+                error = %ErrorChain(&error),
                 "failed to write a refusal to the audit log"
             );
         }
@@ -298,7 +305,8 @@ impl Access {
             return Err(Denied::Invalid("the certificate has expired since the handshake".to_owned()));
         }
         let proof = Proof::Certificate { fingerprint, not_after };
-        let (name, source) = (format!("certificate:{uri}"), peer.address.to_string());
+        let name = format!("certificate:{uri}");
+        let source = peer.address.to_string();
         Ok(Caller { name, role, namespace, proof, source })
     }
 }
@@ -314,7 +322,8 @@ fn credential(header: &HeaderValue) -> Option<&str> {
 impl Caller {
     /// The caller as requester of a push. Producers are confined to their namespace; admins and analysts are not.
     pub(crate) fn requester(&self) -> Requester {
-        let (name, namespace) = (self.name.clone(), self.namespace.clone());
+        let name = self.name.clone();
+        let namespace = self.namespace.clone();
         Requester { name, namespace, is_confined: self.role.is_confined() }
     }
 

@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn allows_burst_then_rate() {
-        let (rate, now) = (Rate { rate: 10, burst: 3 }, Instant::now());
+        let rate = Rate { rate: 10, burst: 3 };
+        let now = Instant::now();
         let mut bucket = TokenBucket::full(rate, now);
         for _ in 0..3 {
             assert_eq!(bucket.take(rate, now), Ok(()));
@@ -80,7 +81,8 @@ mod tests {
 
     #[test]
     fn never_exceeds_burst() {
-        let (rate, now) = (Rate { rate: 10, burst: 1 }, Instant::now());
+        let rate = Rate { rate: 10, burst: 1 };
+        let now = Instant::now();
         let mut bucket = TokenBucket::full(rate, now);
         bucket.give_back(rate);
         let later = now + Duration::from_secs(3_600);

@@ -94,7 +94,8 @@ impl TokenCache {
         store: &Store,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let (list, store) = (self.0.clone(), store.clone());
+        let list = self.0.clone();
+        let store = store.clone();
         // In its own task, so that the refresh completes even if the caller goes away.
         let read = tokio::spawn(async move { list.lock().await.tokens(&store).await });
         let tokens = read.await.map_err(|_| StoreError::Closed)??;
@@ -129,7 +130,8 @@ mod tests {
 
     #[test]
     fn valid_credentials_return_token_to_bucket() {
-        let (unauthenticated, now) = (UnauthenticatedLimiter::new(RATE), Instant::now());
+        let unauthenticated = UnauthenticatedLimiter::new(RATE);
+        let now = Instant::now();
         let (one, other) = (PeerKey::User(1), PeerKey::User(2));
         for _ in 0..100 {
             assert_eq!(unauthenticated.take(one, now), Ok(()));
@@ -144,7 +146,8 @@ mod tests {
     async fn token_cache_refresh_survives_cancelled_caller() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ticketing.db");
-        let (clock, entropy) = (Arc::new(SystemClock::start()), Arc::new(SystemEntropy));
+        let clock = Arc::new(SystemClock::start());
+        let entropy = Arc::new(SystemEntropy);
         let options = StoreOptions {
             clock: clock.clone(),
             entropy: entropy.clone(),
@@ -161,7 +164,8 @@ mod tests {
         let (token, stored) =
             administration.create_token("wall", Role::Viewer, None, lifetime).await.unwrap();
         administration.close().await;
-        let (token_cache, now) = (TokenCache::default(), stored.expires_at - lifetime);
+        let token_cache = TokenCache::default();
+        let now = stored.expires_at - lifetime;
         let presented = PresentedToken::parse(token.show()).unwrap();
         {
             let mut first = std::pin::pin!(token_cache.contains(&presented, &store, now));
@@ -173,7 +177,8 @@ mod tests {
 
     #[test]
     fn forgets_idle_peers_at_limit() {
-        let (unauthenticated, now) = (UnauthenticatedLimiter::new(RATE), Instant::now());
+        let unauthenticated = UnauthenticatedLimiter::new(RATE);
+        let now = Instant::now();
         for number in 0..MAX_PEERS {
             unauthenticated.take(PeerKey::User(number as u32), now).unwrap();
         }

@@ -14,7 +14,7 @@ use ticketing_host::files::read_regular;
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const EXCEPT_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// Outbound access policy and route.
+/// Egress policy and route.
 #[derive(Debug, Clone, Args)]
 pub struct OutboundFlags {
     /// Host, address or network to allow beyond https on port 443 or 8443 of the public Internet, for a ticket system
@@ -145,8 +145,11 @@ mod tests {
         assert!(matches!(egress_policy(), Err(OutboundError::LoginsMissing { .. })));
         std::fs::write(&file, "proxy.corp canary\n").unwrap();
         let error = anyhow::Error::from(egress_policy().unwrap_err());
-        let told = format!("{error:#}");
-        assert!(told.contains("logins") && told.contains("line 1") && !told.contains("canary"), "{told}");
+        let message = format!("{error:#}");
+        assert!(
+            message.contains("logins") && message.contains("line 1") && !message.contains("canary"),
+            "{message}"
+        );
         // A byte order mark and Windows line ends are ignored.
         std::fs::write(&file, "\u{FEFF}proxy.corp:3128 bot:canary\r\n").unwrap();
         assert!(!format!("{:?}", egress_policy().unwrap()).contains("canary"));

@@ -12,7 +12,7 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::errors::Refusal;
-use super::stream::Closing;
+use super::stream_guard::Closing;
 use super::stream_guard::StreamGuard;
 use super::trace::LogSuppressed;
 use crate::access::{Access, Caller, Denied, Rpc};

@@ -1,11 +1,11 @@
 //! Refusals as gRPC errors: a canonical code, a message, and `google.rpc` details.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::time::Duration;
 
-use rhythmx_ticketing::ERROR_DOMAIN;
-use rhythmx_ticketing::v1::ErrorReason;
+use ticketing_contract::ERROR_DOMAIN;
+use ticketing_contract::v1::ErrorReason;
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 use tonic::{Code, Status};
@@ -99,14 +99,14 @@ impl Refusal {
         match error.kind() {
             StoreErrorKind::Closed => Self::ShuttingDown { resume_token: String::new() },
             StoreErrorKind::Full | StoreErrorKind::Locked | StoreErrorKind::Other => {
-                tracing::error!(error = error as &dyn Error, "the store is not available");
+                tracing::error!(error = %ErrorChain(error), "the store is not available");
                 Self::StoreUnavailable
             }
             StoreErrorKind::Corrupt
             | StoreErrorKind::BadRow
             | StoreErrorKind::Refused
             | StoreErrorKind::Panicked => {
-                tracing::error!(error = error as &dyn Error, "the store failed");
+                tracing::error!(error = %ErrorChain(error), "the store failed");
                 Self::Internal
             }
         }

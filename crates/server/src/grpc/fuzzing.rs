@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use prost::Message;
-use rhythmx_ticketing::{FILE_DESCRIPTOR_SET, Method, v1};
+use ticketing_contract::{FILE_DESCRIPTOR_SET, Method, v1};
 use ticketing_core::incident::Incident;
 use ticketing_core::violation::Violations;
 

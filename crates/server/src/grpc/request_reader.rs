@@ -331,7 +331,7 @@ impl http_body::Body for CheckedMessages {
 
 #[cfg(test)]
 mod tests {
-    use rhythmx_ticketing::FILE_DESCRIPTOR_SET;
+    use ticketing_contract::FILE_DESCRIPTOR_SET;
 
     use super::*;
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rhythmx_ticketing::FILE_DESCRIPTOR_SET;
-use rhythmx_ticketing::v1::ticketing_service_server::{TicketingService, TicketingServiceServer};
+use ticketing_contract::FILE_DESCRIPTOR_SET;
+use ticketing_contract::v1::ticketing_service_server::{TicketingService, TicketingServiceServer};
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;

@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rhythmx_ticketing::v1;
-use rhythmx_ticketing::v1::ticketing_service_server::TicketingService;
+use ticketing_contract::v1;
+use ticketing_contract::v1::ticketing_service_server::TicketingService;
 use ticketing_core::system::TicketRef;
 use tokio::time::Instant;
 use tokio_stream::Stream;
@@ -14,7 +14,8 @@ use tonic::{Request, Response, Status};
 
 use super::caller_queues::CallerQueues;
 use super::errors::Refusal;
-use super::stream::{self, Closing, StreamSettings};
+use super::stream::{self, StreamSettings};
+use super::stream_guard::Closing;
 use super::stream_guard::StreamHandle;
 use super::{deadline, parse, present, size, token};
 use crate::access::{Access, Caller, UNSAVED_SETTINGS};

@@ -6,25 +6,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Extensions;
-use rhythmx_ticketing::v1;
-use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
+use ticketing_contract::v1;
+use ticketing_contract::v1::stream_ticket_events_response::Message;
 use ticketing_core::namespace::Namespace;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
-use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::errors::Refusal;
 use super::parse::{Start, Subscription};
-use super::stream_guard::StreamHandle;
+use super::stream_guard::{Closing, StreamHandle};
 use super::token::ResumeAt;
 use super::{present, token};
 use crate::access::Caller;
 use ticketing_engine::app::App;
-use ticketing_ingress::ConnectionEnding;
 use ticketing_store::{Event, EventBounds, EventFilter, StoreError, StreamName};
 
 /// Maximum number of events per read.
@@ -52,13 +49,6 @@ enum End {
     /// Events that were to be sent next were trimmed.
     Trimmed,
     Store(StoreError),
-}
-
-/// Signals that end a stream.
-#[derive(Debug, Clone)]
-pub(crate) struct Closing {
-    server: CancellationToken,
-    connection: CancellationToken,
 }
 
 struct EventSender {
@@ -147,32 +137,6 @@ impl Default for StreamSettings {
     }
 }
 
-// === impl Closing ===
-
-impl Closing {
-    /// For a request of a connection.
-    pub(crate) fn of(server: CancellationToken, extensions: &Extensions) -> Self {
-        let ending = extensions.get::<ConnectionEnding>().map(|ending| ending.0.clone());
-        Self { server, connection: ending.unwrap_or_default() }
-    }
-
-    /// Completes when the server stops or the connection reaches its maximum age.
-    pub(crate) async fn reached(&self) -> Refusal {
-        let resume_token = String::new();
-        tokio::select! {
-            () = self.server.cancelled() => Refusal::ShuttingDown { resume_token },
-            () = self.connection.cancelled() => Refusal::ConnectionEnding { resume_token },
-        }
-    }
-
-    fn check(&self) -> Result<(), End> {
-        if self.server.is_cancelled() {
-            return Err(End::ShuttingDown);
-        }
-        if self.connection.is_cancelled() { Err(End::ConnectionEnding) } else { Ok(()) }
-    }
-}
-
 // === impl EventSender ===
 
 impl EventSender {
@@ -226,7 +190,7 @@ impl EventSender {
                 self.send_event(event).await?;
             }
             self.position = self.position.max(page.read_to);
-            self.closing.check()?;
+            check(&self.closing)?;
         }
         tokio::select! {
             changed = updates.changed() => changed.map_err(|_closed| End::ShuttingDown),
@@ -261,6 +225,14 @@ impl EventSender {
             Err(_elapsed) => Err(End::TooSlow),
         }
     }
+}
+
+/// Whether the stream must end.
+fn check(closing: &Closing) -> Result<(), End> {
+    if closing.server.is_cancelled() {
+        return Err(End::ShuttingDown);
+    }
+    if closing.connection.is_cancelled() { Err(End::ConnectionEnding) } else { Ok(()) }
 }
 
 #[cfg(test)]

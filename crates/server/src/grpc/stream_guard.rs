@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Extensions;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
@@ -20,8 +21,15 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::errors::Refusal;
-use super::stream::Closing;
 use crate::access::{Access, Caller, Proof, StreamPermit};
+use ticketing_ingress::ConnectionEnding;
+
+/// Signals that end a stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Closing {
+    pub(super) server: CancellationToken,
+    pub(super) connection: CancellationToken,
+}
 
 /// Interval of credential checks by the timer.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -51,7 +59,7 @@ struct Shared {
 struct State {
     /// The source of messages. `None` before the response begins and after the stream has ended.
     messages: Option<Body>,
-    /// Why it ended, until the client is told.
+    /// Why it ended, until the client has received it.
     ended: Option<Refusal>,
     /// The slot in the caller's limit.
     slot: Option<StreamPermit>,
@@ -111,6 +119,25 @@ fn trailers(refusal: Refusal) -> HeaderMap {
         trailers.insert(Status::GRPC_STATUS, (status.code() as i32).into());
     }
     trailers
+}
+
+// === impl Closing ===
+
+impl Closing {
+    /// For a request of a connection.
+    pub(crate) fn of(server: CancellationToken, extensions: &Extensions) -> Self {
+        let ending = extensions.get::<ConnectionEnding>().map(|ending| ending.0.clone());
+        Self { server, connection: ending.unwrap_or_default() }
+    }
+
+    /// Completes when the server stops or the connection reaches its maximum age.
+    pub(crate) async fn reached(&self) -> Refusal {
+        let resume_token = String::new();
+        tokio::select! {
+            () = self.server.cancelled() => Refusal::ShuttingDown { resume_token },
+            () = self.connection.cancelled() => Refusal::ConnectionEnding { resume_token },
+        }
+    }
 }
 
 // === impl StreamGuard ===

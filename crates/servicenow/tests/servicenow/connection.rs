@@ -18,7 +18,7 @@ fn failed_at<'a>(checks: &'a [Check], name: &str) -> &'a Check {
 }
 
 #[tokio::test]
-async fn a_sound_connection_fails_no_step_and_writes_nothing() {
+async fn valid_connection_fails_no_step_and_writes_nothing() {
     let site = Site::start().await;
     let checks = site.system.test().await;
     let expected = [
@@ -35,7 +35,7 @@ async fn a_sound_connection_fails_no_step_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_fails_the_first_step_and_is_sent_once() {
+async fn wrong_password_fails_first_step_with_one_call() {
     let site = Site::start().await;
     let system = connect(&draft(&site.simulator), "wrong-password", site.clock.clone());
     let checks = system.test().await;
@@ -46,14 +46,14 @@ async fn a_wrong_password_fails_the_first_step_and_is_sent_once() {
 }
 
 #[tokio::test]
-async fn an_account_without_the_role_fails_at_the_table() {
+async fn account_without_role_fails_the_table_step() {
     let site = Site::of(|profile| profile.withdraw("read")).await;
     let checks = site.system.test().await;
     assert!(failed_at(&checks, "table").hint.contains("itil"));
 }
 
 #[tokio::test]
-async fn a_table_that_does_not_exist_is_named() {
+async fn missing_table_is_named() {
     let site = Site::with(|_| {}, |draft| draft.table = Some("sn_si_incident".to_owned())).await;
     let checks = site.system.test().await;
     let failed = failed_at(&checks, "table");
@@ -61,7 +61,7 @@ async fn a_table_that_does_not_exist_is_named() {
 }
 
 #[tokio::test]
-async fn a_sleeping_instance_fails_the_first_step() {
+async fn hibernating_instance_fails_first_step() {
     let site = Site::of(|_| {}).await;
     site.strike(Call::Any, Effect::Html { status: 200 });
     let checks = site.system.test().await;
@@ -69,7 +69,7 @@ async fn a_sleeping_instance_fails_the_first_step() {
 }
 
 #[tokio::test]
-async fn an_instance_that_is_not_there_fails_the_first_step() {
+async fn unreachable_instance_fails_first_step() {
     let site = Site::of(|_| {}).await;
     site.simulator.stop().await;
     let checks = site.system.test().await;
@@ -77,7 +77,7 @@ async fn an_instance_that_is_not_there_fails_the_first_step() {
 }
 
 #[tokio::test]
-async fn an_instance_that_ignores_the_search_fails_at_the_look_up() {
+async fn ignored_search_fails_the_look_up_step() {
     let site = Site::of(|_| {}).await;
     site.simulator.add_foreign_ticket(serde_json::Map::new());
     site.strike(Call::Search, Effect::ReturnsEverything);
@@ -86,14 +86,14 @@ async fn an_instance_that_ignores_the_search_fails_at_the_look_up() {
 }
 
 #[tokio::test]
-async fn a_group_that_does_not_exist_fails_at_the_group() {
-    let site = Site::with(|_| {}, |draft| draft.assignment_group = Some("Nobody".to_owned())).await;
+async fn missing_group_fails_the_group_step() {
+    let site = Site::with(|_| {}, |draft| draft.assignment_group = Some("No such group".to_owned())).await;
     let checks = site.system.test().await;
     assert!(failed_at(&checks, "assignment_group").hint.contains("servicenow.assignment_group"));
 }
 
 #[tokio::test]
-async fn tells_unreadable_groups_from_missing_group() {
+async fn distinguishes_unreadable_from_missing_group() {
     let site = Site::start().await;
     site.simulator.edit(|profile| profile.withdraw("read_groups"));
     let checks = site.system.test().await;

@@ -1,4 +1,4 @@
-//! What becomes of a create, with and without faults.
+//! Results of a create, with and without faults.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn kind(outcome: Result<Created, Fault>) -> FaultKind {
 }
 
 #[tokio::test]
-async fn a_ticket_is_made_as_it_was_rendered_and_can_be_opened() {
+async fn creates_ticket_as_rendered_with_link() {
     let site = Site::start().await;
     let ticket_draft = ticket_draft("INC-1");
     let created = site.push(&ticket_draft).await.unwrap();
@@ -130,7 +130,7 @@ async fn answer_without_ticket_is_unknown_outcome() {
 }
 
 #[tokio::test]
-async fn a_create_that_was_applied_and_answered_504_is_found_again() {
+async fn finds_ticket_of_create_answered_504() {
     let site = Site::of(|_| {}).await;
     site.strike(Call::Create, Effect::apply_then_gateway_timeout());
     assert_eq!(kind(site.push(&ticket_draft("INC-1")).await), FaultKind::ServerError);
@@ -162,7 +162,7 @@ async fn data_policy_and_acl_refusals_concern_ticket() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_once_the_time_has_passed() {
+async fn sends_nothing_after_the_deadline() {
     let site = Site::of(|_| {}).await;
     let ticket_draft = ticket_draft("INC-1");
     let rendered = site.system.prepare(&ticket_draft).await.unwrap();
@@ -188,7 +188,7 @@ async fn writes_overflow_into_work_notes() {
 
 #[tokio::test]
 async fn missing_or_ambiguous_group_is_misconfiguration() {
-    let missing = Site::with(|_| {}, |draft| draft.assignment_group = Some("Nobody".to_owned())).await;
+    let missing = Site::with(|_| {}, |draft| draft.assignment_group = Some("No such group".to_owned())).await;
     let twice = Site::with(
         |profile| *profile = profile.clone().with_group("0123456789abcdef0123456789abcdef", GROUP),
         |draft| draft.assignment_group = Some(GROUP.to_owned()),

@@ -65,7 +65,7 @@ async fn failed_read_does_not_blame_connection() {
 }
 
 #[tokio::test]
-async fn a_refused_login_is_not_asked_again_and_hears_of_oauth() {
+async fn does_not_retry_refused_login_and_hints_at_oauth() {
     let site = Site::of(|_| {}).await;
     let refusal = failure(401, "no").header("www-authenticate", "BASIC realm=\"Service-now\", Bearer");
     let fault = insert(&site, refusal).await;
@@ -77,7 +77,7 @@ async fn a_refused_login_is_not_asked_again_and_hears_of_oauth() {
 }
 
 #[tokio::test]
-async fn what_stands_before_the_instance_is_named_with_the_way_out() {
+async fn names_intermediary_with_a_fix() {
     let login = "https://acme.service-now.com/login_with_sso.do";
     let redirect = Reply { status: 302, headers: [].into(), body: String::new() };
     let redirect = redirect.header("location", &format!("{login}?glide_sso_id=secret"));

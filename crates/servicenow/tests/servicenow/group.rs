@@ -1,4 +1,4 @@
-//! Which group a ticket is assigned to.
+//! The group to which a ticket is assigned.
 
 use serde_json::{Value, json};
 use ticketing_core::system::{Check, TicketSystem};
@@ -24,7 +24,7 @@ async fn check(groups: &[Value]) -> Check {
 }
 
 #[tokio::test]
-async fn takes_the_active_one_of_several_groups() {
+async fn selects_the_active_group_of_a_name() {
     let found = check(&[group(OTHER_ID, "false"), group(GROUP_ID, "true")]).await;
     assert!(!found.has_failed() && found.detail.contains(GROUP_ID), "{found:?}");
 }
@@ -48,12 +48,12 @@ async fn lists_the_active_groups_of_one_name() {
 }
 
 #[tokio::test]
-async fn takes_a_group_that_does_not_show_whether_it_is_active() {
+async fn accepts_group_of_unknown_activity() {
     assert!(!check(&[json!({ "sys_id": GROUP_ID, "name": GROUP })]).await.has_failed());
 }
 
 #[tokio::test]
-async fn a_sys_id_needs_no_answer_of_the_group_table() {
+async fn group_sys_id_needs_no_look_up() {
     let effects = [
         Effect::Html { status: 500 },
         Effect::Hang { applied: false },
@@ -70,7 +70,7 @@ async fn a_sys_id_needs_no_answer_of_the_group_table() {
 }
 
 #[tokio::test]
-async fn a_name_keeps_its_group_while_the_group_table_is_silent() {
+async fn keeps_group_while_group_table_fails() {
     let site = Site::start().await;
     site.push(&ticket_draft("INC-1")).await.unwrap();
     site.clock.advance(std::time::Duration::from_secs(301));
@@ -80,7 +80,7 @@ async fn a_name_keeps_its_group_while_the_group_table_is_silent() {
 }
 
 #[tokio::test]
-async fn a_field_that_a_data_policy_demands_fails_the_test() {
+async fn field_required_by_data_policy_fails_the_test() {
     let rule = |conditions: &str| {
         let field = json!({ "table": "incident", "field": "caller_id", "mandatory": "true" });
         let mut rule = field;

@@ -1,4 +1,4 @@
-//! What a look-up shows, and when an empty one counts.
+//! The result of a look-up, and when an empty one counts.
 
 use serde_json::{Map, json};
 use ticketing_core::fault::FaultKind;
@@ -15,7 +15,7 @@ fn foreign(site: &Site, correlation_id: &str, created: &str) -> String {
 #[tokio::test]
 async fn empty_result_when_search_is_proven() {
     let site = Site::of(|_| {}).await;
-    foreign(&site, "somebody-elses", "2026-01-01 00:00:00");
+    foreign(&site, "of-another-source", "2026-01-01 00:00:00");
     assert_eq!(site.look_up(&ticket_draft("INC-1")).await.unwrap(), SearchResult::default());
 }
 
@@ -42,7 +42,7 @@ async fn lower_number_is_older_within_a_second() {
 }
 
 #[tokio::test]
-async fn rows_that_bear_no_marker_are_not_ours_and_prove_nothing() {
+async fn rows_without_marker_prove_nothing() {
     let site = Site::of(|_| {}).await;
     site.simulator.add_foreign_ticket(Map::new());
     site.strike(Call::Search, Effect::ReturnsEverything);
@@ -68,7 +68,7 @@ async fn finds_ticket_by_sys_id_when_query_is_ignored() {
 }
 
 #[tokio::test]
-async fn a_row_that_comes_twice_is_one_ticket() {
+async fn duplicate_row_is_one_ticket() {
     let site = Site::of(|_| {}).await;
     site.push(&ticket_draft("INC-1")).await.unwrap();
     site.strike(Call::Search, Effect::ReturnsTwice);
@@ -100,7 +100,7 @@ async fn interrupted_search_proves_nothing() {
 }
 
 #[tokio::test]
-async fn a_search_that_fails_is_never_an_empty_one() {
+async fn failed_search_is_not_empty() {
     let site = Site::of(|_| {}).await;
     let table = [
         (Reply::html(200, "<html><title>Instance Hibernating page</title></html>"), FaultKind::Dormant),

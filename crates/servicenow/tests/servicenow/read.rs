@@ -62,7 +62,7 @@ async fn refused_login_is_a_fault() {
 }
 
 #[tokio::test]
-async fn never_asks_another_instance_than_its_own() {
+async fn never_calls_another_instance() {
     let site = Site::of(|_| {}).await;
     let elsewhere =
         Destination { base_url: "https://former.example".to_owned(), ..site.system.destination() };

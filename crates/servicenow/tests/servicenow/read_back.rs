@@ -1,4 +1,4 @@
-//! What an instance stored of the text that it was sent.
+//! How an instance stored the text that was sent.
 
 use ticketing_core::system::{Adjustment, TicketDraft, TicketSystem};
 use ticketing_simulator::{Call, Profile, Reply};
@@ -33,7 +33,7 @@ async fn reads_nothing_back_when_all_text_was_stored() {
 }
 
 #[tokio::test]
-async fn adds_what_was_cut_off_the_description_to_the_work_notes() {
+async fn adds_cut_description_to_work_notes() {
     let (site, adjustments) =
         pushed(&ticket_draft("INC-1"), |profile| profile.description_limit = Some(101)).await;
     let [("description", reason)] = reasons(&adjustments)[..] else { panic!("{adjustments:?}") };
@@ -48,7 +48,7 @@ async fn adds_what_was_cut_off_the_description_to_the_work_notes() {
 }
 
 #[tokio::test]
-async fn adds_the_rest_only_with_the_call_that_made_the_ticket() {
+async fn adds_the_rest_only_in_the_creating_call() {
     let (site, _) = pushed(&ticket_draft("INC-1"), |profile| profile.description_limit = Some(101)).await;
     let again = site.push(&ticket_draft("INC-1")).await.expect("the ticket is found").adjustments;
     let [("description", reason)] = reasons(&again)[..] else { panic!("{again:?}") };
@@ -57,7 +57,7 @@ async fn adds_the_rest_only_with_the_call_that_made_the_ticket() {
 }
 
 #[tokio::test]
-async fn says_that_work_notes_were_dropped_or_cannot_be_read() {
+async fn reports_dropped_or_unreadable_work_notes() {
     for hidden in [true, false] {
         let (_, adjustments) = pushed(&long(), |profile| {
             profile.drops_work_notes = !hidden;
@@ -71,7 +71,7 @@ async fn says_that_work_notes_were_dropped_or_cannot_be_read() {
 }
 
 #[tokio::test]
-async fn says_that_the_rest_of_a_description_did_not_arrive() {
+async fn reports_missing_rest_of_description() {
     let ticket_draft = ticket_draft("INC-1");
     let dropped = pushed(&ticket_draft, |profile| {
         profile.description_limit = Some(0);
@@ -99,7 +99,7 @@ async fn falls_back_to_the_journal_table() {
 }
 
 #[tokio::test]
-async fn a_failed_read_back_does_not_fail_the_create() {
+async fn failed_read_back_does_not_fail_the_create() {
     let site = Site::of(|_| {}).await;
     site.answer(Call::Search, Reply::html(503, "busy"));
     site.answer(Call::Read, Reply::html(503, "busy"));

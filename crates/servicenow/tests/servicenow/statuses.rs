@@ -1,4 +1,4 @@
-//! What each status means, through the real client.
+//! The meaning of each status, through the real client.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ async fn every_status_has_its_verdict() {
 }
 
 #[tokio::test]
-async fn every_refusal_that_can_be_mended_names_the_setting() {
+async fn fixable_refusals_name_the_setting() {
     let site = Site::of(|_| {}).await;
     for (status, message, detail, kind) in TABLE {
         site.simulator.faults().clear();
@@ -105,7 +105,7 @@ async fn reads_retry_after_from_either_header() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_echoed_does_not_reach_the_fault() {
+async fn redacts_echoed_secret() {
     let site = Site::of(|_| {}).await;
     let basic = "cmh5dGhteC5pbnRlZ3JhdGlvbjpzZXJ2aWNlbm93LXBhc3N3b3Jk";
     let echo = format!("Authorization: Basic {basic}, password {PASSWORD}");
@@ -121,7 +121,7 @@ async fn a_secret_that_is_echoed_does_not_reach_the_fault() {
 }
 
 #[tokio::test]
-async fn a_long_refusal_keeps_the_words_that_it_begins_with() {
+async fn keeps_beginning_of_long_refusal() {
     for length in [100_000, 5_000_000] {
         let site = Site::of(|_| {}).await;
         let detail = format!("Unknown urgency {}", "x".repeat(length));
@@ -133,7 +133,7 @@ async fn a_long_refusal_keeps_the_words_that_it_begins_with() {
 }
 
 #[tokio::test]
-async fn a_page_for_people_is_repeated_by_its_title_alone() {
+async fn repeats_only_the_title_of_a_page() {
     let site = Site::of(|_| {}).await;
     site.answer(
         Call::Create,

@@ -21,7 +21,7 @@ pub(crate) const GROUP_ID: &str = "d625dccec0a8016700a222a0f7900d06";
 pub(crate) const PASSWORD: &str = "servicenow-password";
 pub(crate) const WITHIN: Duration = Duration::from_secs(5);
 
-/// A clock that stands still until it is moved.
+/// A clock that moves only when it is set.
 #[derive(Debug, Default)]
 pub(crate) struct StillClock(Mutex<Timestamp>);
 
@@ -53,7 +53,7 @@ impl Site {
         Self::with(|_| {}, |draft| draft.assignment_group = Some(GROUP.to_owned())).await
     }
 
-    /// With an instance of these habits.
+    /// An instance with this profile.
     pub(crate) async fn of(change: impl FnOnce(&mut Profile)) -> Self {
         Self::with(change, |_| {}).await
     }
@@ -100,7 +100,7 @@ impl Site {
         }
     }
 
-    /// The only ticket there is.
+    /// The only ticket.
     pub(crate) fn only_ticket(&self) -> ticketing_simulator::Ticket {
         let mut tickets = self.simulator.tickets();
         assert_eq!(tickets.len(), 1, "exactly one ticket was made");

@@ -5,7 +5,7 @@ use ticketing_core::system::System;
 use super::{Bench, ClaimKind, Outcome, TARGET, fault, incident, target};
 use crate::{AcceptError, AcceptRequest, Requester};
 
-pub async fn an_incident_becomes_one_delivery_for_each_target(bench: Bench) {
+pub async fn incident_becomes_one_delivery_for_each_target(bench: Bench) {
     let targets = vec![target(System::ServiceNow), target(System::Jira)];
     let request = AcceptRequest {
         incident: incident("INC-1", 90.0),
@@ -34,7 +34,7 @@ pub async fn accepting_again_creates_no_second_delivery(bench: Bench) {
     assert_eq!(first.delivery, again.delivery);
 }
 
-pub async fn a_thousand_callers_at_once_make_one_delivery(bench: Bench) {
+pub async fn thousand_concurrent_pushes_make_one_delivery(bench: Bench) {
     let callers = (0..1_000).map(|_| {
         let store = bench.store.clone();
         tokio::spawn(async move {
@@ -50,7 +50,8 @@ pub async fn a_thousand_callers_at_once_make_one_delivery(bench: Bench) {
         })
     });
     let callers: Vec<_> = callers.collect();
-    let (mut ids, mut made) = (std::collections::HashSet::new(), 0);
+    let mut ids = std::collections::HashSet::new();
+    let mut made = 0;
     for caller in callers {
         let accepted = caller.await.unwrap().unwrap().remove(0);
         made += usize::from(!accepted.existed);
@@ -77,7 +78,7 @@ pub async fn changed_incident_updates_unsent_deliveries(bench: Bench) {
     assert_eq!(bench.store.incident("INC-1", 1).await.unwrap(), Some(incident("INC-1", 90.0)));
 }
 
-pub async fn a_changed_incident_that_no_delivery_takes_is_not_kept(bench: Bench) {
+pub async fn unused_snapshot_is_not_stored(bench: Bench) {
     let delivery = bench.intended("INC-1").await;
     let changed = bench.accept_as(incident("INC-1", 50.0), true).await;
     assert!(changed.existed && !changed.snapshot_updated);
@@ -123,10 +124,11 @@ pub async fn refuses_incident_of_other_namespace(bench: Bench) {
     assert_eq!(bench.store.owner("INC-2").await.unwrap(), None);
 }
 
-pub async fn two_confined_callers_with_one_new_incident_make_one_owner(bench: Bench) {
+pub async fn concurrent_pushes_of_an_incident_have_one_owner(bench: Bench) {
     for number in 0..20 {
         let accept = |namespace: &str| {
-            let (by, targets) = (confined("token:any", namespace), vec![target(System::Jira)]);
+            let by = confined("token:any", namespace);
+            let targets = vec![target(System::Jira)];
             let incident = incident(&format!("INC-{number}"), 90.0);
             bench.store.accept(AcceptRequest { incident, targets, expedite: false, by })
         };

@@ -24,7 +24,7 @@ pub async fn claims_longest_due_first_exclusively(bench: Bench) {
     assert_eq!(all, [vec!["INC-1".to_owned(), "INC-2".to_owned()], vec!["INC-3".to_owned()]]);
 }
 
-pub async fn a_claim_sees_the_snapshot_that_the_delivery_is_to_send(bench: Bench) {
+pub async fn claim_has_the_snapshot_to_send(bench: Bench) {
     bench.accept("INC-1").await;
     bench.accept_as(incident("INC-1", 50.0), false).await;
     let claimed = bench.claim(ClaimKind::Fresh, 1).await.remove(0);
@@ -35,7 +35,7 @@ pub async fn a_claim_sees_the_snapshot_that_the_delivery_is_to_send(bench: Bench
     assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(delivery));
 }
 
-pub async fn what_is_not_due_is_not_claimed(bench: Bench) {
+pub async fn does_not_claim_before_due_time(bench: Bench) {
     let delivery = bench.claimed("INC-1").await;
     bench.settle(&delivery, Outcome::NotSent(fault(FaultKind::Connect))).await.unwrap();
     let due = bench.store.next_due(TARGET, ClaimKind::Due).await.unwrap();
@@ -46,7 +46,7 @@ pub async fn what_is_not_due_is_not_claimed(bench: Bench) {
     assert!(bench.claim(ClaimKind::Due, 9).await.is_empty());
 }
 
-pub async fn a_clock_that_was_set_back_holds_up_no_fresh_delivery(bench: Bench) {
+pub async fn clock_set_back_delays_no_pending_delivery(bench: Bench) {
     for id in ["INC-1", "INC-2"] {
         bench.accept(id).await;
         bench.clock.advance(Duration::from_secs(1));
@@ -79,7 +79,7 @@ pub async fn expired_claim_with_intent_is_unknown_outcome(bench: Bench) {
     assert_eq!((claimed.delivery.state, claimed.delivery.epoch), (State::Reconciling, 2));
 }
 
-pub async fn at_start_every_claim_is_ended_at_once(bench: Bench) {
+pub async fn all_leases_expire_at_start(bench: Bench) {
     bench.claimed("INC-1").await;
     bench.intended("INC-2").await;
     let mut expired = bench.store.expire_leases(Leases::All, &POLICY, bench.now()).await.unwrap();
@@ -89,7 +89,7 @@ pub async fn at_start_every_claim_is_ended_at_once(bench: Bench) {
     assert!(expired.iter().all(|delivery| delivery.lease_until.is_none()));
 }
 
-pub async fn an_intent_is_refused_once_the_claim_is_lost(bench: Bench) {
+pub async fn refuses_intent_after_lost_lease(bench: Bench) {
     let delivery = bench.claimed("INC-1").await;
     let intend = |epoch| {
         let intent = super::Intent { epoch, ..bench.intent(&delivery) };

@@ -12,7 +12,7 @@ use crate::{Secret, SecretChange, SecretUse, SettingsChange, StoredSecret, Store
 const HERE: &str = "https://jira.example";
 const THERE: &str = "https://other.example";
 
-pub async fn settings_that_are_saved_together_are_read_back(bench: Bench) {
+pub async fn settings_saved_together_are_read_back(bench: Bench) {
     assert!(bench.store.settings().await.unwrap().is_empty());
     assert_eq!(bench.store.policy().await.unwrap(), None);
     let auto_push = AutoPush { enabled: true, ..AutoPush::default() };
@@ -33,7 +33,7 @@ pub async fn settings_that_are_saved_together_are_read_back(bench: Bench) {
     assert_eq!((policy.auto_push, policy.retry), (auto_push, json!({"max_attempts": 3})));
 }
 
-pub async fn a_toggle_keeps_the_secret(bench: Bench) {
+pub async fn toggle_keeps_the_secret(bench: Bench) {
     bench
         .store
         .configure(vec![change(true, Some(set("hunter2", HERE)))], noted(), bench.now())
@@ -68,7 +68,7 @@ pub async fn keeps_replaced_connection_while_needed(bench: Bench) {
     assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
 }
 
-pub async fn proxy_password_lives_and_goes_with_connection(bench: Bench) {
+pub async fn proxy_password_is_removed_with_connection(bench: Bench) {
     let proxy = |word: &str| (SecretUse::Proxy, set_kind("proxy_password", word, "http://proxy:3128"));
     let with = |change: SettingsChange, more: (SecretUse, SecretChange)| match change {
         SettingsChange::Target { target, system, enabled, draft, base_url, mut secrets } => {
@@ -80,10 +80,10 @@ pub async fn proxy_password_lives_and_goes_with_connection(bench: Bench) {
     let configure = async |change| bench.store.configure(vec![change], noted(), bench.now()).await.unwrap();
     let kept = async || {
         let secrets = bench.store.settings().await.unwrap().remove(0).secrets;
-        let told = |(used_for, kept): (&SecretUse, &StoredSecret)| {
+        let summary = |(used_for, kept): (&SecretUse, &StoredSecret)| {
             format!("{} {}", used_for.as_str(), kept.secret.value.expose_secret())
         };
-        secrets.iter().map(told).collect::<Vec<_>>()
+        secrets.iter().map(summary).collect::<Vec<_>>()
     };
     configure(with(change(true, Some(set("token", HERE))), proxy("one"))).await;
     configure(change(false, None)).await;
@@ -102,7 +102,7 @@ pub async fn proxy_password_lives_and_goes_with_connection(bench: Bench) {
     assert_eq!((retired.len(), retired[0].secrets.len()), (1, 1), "what was removed is kept nowhere");
 }
 
-pub async fn a_secret_that_was_removed_is_kept_nowhere(bench: Bench) {
+pub async fn removed_secret_is_not_kept(bench: Bench) {
     bench
         .store
         .configure(vec![change(true, Some(set("hunter2", HERE)))], noted(), bench.now())
@@ -118,7 +118,7 @@ pub async fn a_secret_that_was_removed_is_kept_nowhere(bench: Bench) {
     assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
 }
 
-pub async fn a_test_is_kept_until_the_next(bench: Bench) {
+pub async fn keeps_last_connection_test(bench: Bench) {
     assert_eq!(bench.store.last_test(TARGET).await.unwrap(), None);
     for checks in [vec![], vec![Check::passed("authentication", "as jdoe", Duration::from_millis(12))]] {
         let test = StoredTest { at: bench.now(), checks };

@@ -24,7 +24,7 @@ pub async fn evidence_survives_a_restart(bench: Bench) {
     assert_eq!(bench.store.evidence(&scope("a")).await.unwrap(), Some(seen));
 }
 
-pub async fn neighbours_were_sent_just_before_and_after(bench: Bench) {
+pub async fn neighbors_were_sent_just_before_and_after(bench: Bench) {
     let mut sent_at = vec![];
     for id in ["INC-1", "INC-2", "INC-3", "INC-4"] {
         sent_at.push(bench.now());
@@ -45,7 +45,7 @@ pub async fn neighbours_were_sent_just_before_and_after(bench: Bench) {
     assert!(around(of_another_type, sent_at[1]).await.is_empty());
 }
 
-pub async fn unproven_absence_needs_attention_until_evidence_shows(bench: Bench) {
+pub async fn unproven_absence_needs_attention_until_evidence(bench: Bench) {
     let delivery = bench.intended("INC-1").await;
     bench.settle(&delivery, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
     look_up(&bench, Evidence::NotShown).await;
@@ -64,7 +64,8 @@ async fn look_up(bench: &Bench, evidence: Evidence) -> Delivery {
     let delivery = bench.claim(ClaimKind::Uncertain, 1).await.remove(0).delivery;
     let look_up =
         LookUp { answer: Ok(SearchResult::default()), had_canaries: false, evidence, asked_at: bench.now() };
-    let (delivery_id, epoch) = (delivery.id, delivery.epoch);
+    let delivery_id = delivery.id;
+    let epoch = delivery.epoch;
     let record = LookUpRecord { delivery_id, epoch, look_up, times: bench.times() };
     bench.store.record_look_up(record, &Policy::default(), bench.now()).await.unwrap().unwrap()
 }

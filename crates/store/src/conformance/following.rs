@@ -10,9 +10,9 @@ pub async fn events_are_ordered_without_gaps(bench: Bench) {
     let delivery = bench.intended("INC-1").await;
     bench.settle(&delivery, created("1")).await.unwrap();
     let page = all(&bench).await;
-    let told: Vec<_> = page.events.iter().map(|event| (event.seq, event.kind)).collect();
+    let listed: Vec<_> = page.events.iter().map(|event| (event.seq, event.kind)).collect();
     let expected = [(1, EventKind::Accepted), (2, EventKind::AttemptStarted), (3, EventKind::Delivered)];
-    assert_eq!(told, expected);
+    assert_eq!(listed, expected);
     assert_eq!(page.read_to, 3);
     assert_eq!(page.events[2].delivery_id(), Some(delivery.id.as_str()));
     assert_eq!(page.events[2].incident_id(), Some("INC-1"));
@@ -21,7 +21,7 @@ pub async fn events_are_ordered_without_gaps(bench: Bench) {
     assert_eq!(bench.store.events_after(3, &EventFilter::default(), 9).await.unwrap().read_to, 3);
 }
 
-pub async fn events_are_filtered_and_the_reader_still_moves_on(bench: Bench) {
+pub async fn filtered_events_advance_the_reader(bench: Bench) {
     bench.claimed("INC-1").await;
     bench.accept("INC-2").await;
     let seqs = async |filter: EventFilter| {
@@ -35,7 +35,7 @@ pub async fn events_are_filtered_and_the_reader_still_moves_on(bench: Bench) {
     assert_eq!(seqs(EventFilter { systems: vec![System::ServiceNow], ..of() }).await, [0_u64; 0]);
 }
 
-pub async fn events_that_left_the_memory_are_read_from_the_table(bench: Bench) {
+pub async fn events_dropped_from_memory_are_read_from_table(bench: Bench) {
     for n in 0..3 {
         bench.accept(&format!("INC-{n}")).await;
     }
@@ -74,7 +74,7 @@ pub async fn events_that_left_the_memory_are_read_from_the_table(bench: Bench) {
     }
 }
 
-pub async fn old_events_are_trimmed_from_the_front_in_small_batches(bench: Bench) {
+pub async fn trims_oldest_events_in_batches(bench: Bench) {
     for n in 0..5 {
         bench.accept(&format!("INC-{n}")).await;
         bench.clock.advance(Duration::from_secs(1));
@@ -92,7 +92,7 @@ pub async fn old_events_are_trimmed_from_the_front_in_small_batches(bench: Bench
     assert_eq!(bench.store.event_bounds().await.unwrap().first, Some(6));
 }
 
-pub async fn a_subscriber_is_woken_by_the_commit(bench: Bench) {
+pub async fn subscriber_is_woken_by_the_commit(bench: Bench) {
     let mut newest = bench.store.subscribe();
     assert_eq!(*newest.borrow_and_update(), 0);
     bench.accept("INC-1").await;

@@ -1,5 +1,5 @@
-//! What every store must do, whatever database is behind it. A store is held to it by one line: `store_conformance!(bench)`,
-//! where `bench` opens an empty store.
+//! The conformance suite of stores, independent of the database. A store runs it with one line:
+//! `store_conformance!(bench)`, where `bench` opens an empty store.
 
 mod accepting;
 mod claiming;
@@ -33,7 +33,7 @@ pub use {
 };
 
 pub const LEASE: Duration = Duration::from_secs(90);
-/// More than anybody locks a database of a test.
+/// Longer than any test locks its database.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub const TARGET: &str = "jira";
 
@@ -43,11 +43,11 @@ pub struct Bench {
     pub clock: Arc<ManualClock>,
     /// Opens the same store again, once it is closed, with the operator's flag that it was restored from a backup.
     pub put_back: Box<dyn Fn() -> BoxFuture<'static, Store> + Send + Sync>,
-    /// Whatever must outlive the store, such as its folder.
+    /// Keeps alive what must outlive the store, such as its folder.
     pub _guard: Box<dyn Send>,
 }
 
-/// Defines a test for every behaviour in this suite.
+/// Defines a test for each behavior in this suite.
 #[macro_export]
 macro_rules! store_conformance {
     ($bench:path: $($behaviour:ident),* $(,)?) => {
@@ -60,65 +60,65 @@ macro_rules! store_conformance {
     };
     ($bench:path) => {
         $crate::store_conformance! { $bench:
-            an_incident_becomes_one_delivery_for_each_target,
+            incident_becomes_one_delivery_for_each_target,
             accepting_again_creates_no_second_delivery,
-            a_thousand_callers_at_once_make_one_delivery,
+            thousand_concurrent_pushes_make_one_delivery,
             changed_incident_updates_unsent_deliveries,
-            a_changed_incident_that_no_delivery_takes_is_not_kept,
+            unused_snapshot_is_not_stored,
             refuses_incident_of_other_namespace,
-            two_confined_callers_with_one_new_incident_make_one_owner,
+            concurrent_pushes_of_an_incident_have_one_owner,
             accepting_again_expedites_waiting_delivery,
             claims_longest_due_first_exclusively,
-            a_claim_sees_the_snapshot_that_the_delivery_is_to_send,
-            what_is_not_due_is_not_claimed,
-            a_clock_that_was_set_back_holds_up_no_fresh_delivery,
+            claim_has_the_snapshot_to_send,
+            does_not_claim_before_due_time,
+            clock_set_back_delays_no_pending_delivery,
             expired_claim_without_intent_is_pending,
             expired_claim_with_intent_is_unknown_outcome,
-            at_start_every_claim_is_ended_at_once,
-            an_intent_is_refused_once_the_claim_is_lost,
-            a_created_ticket_is_recorded_with_its_attempt,
-            a_ticket_is_recorded_even_when_the_claim_was_lost,
-            a_refusal_waits_for_its_retry,
+            all_leases_expire_at_start,
+            refuses_intent_after_lost_lease,
+            created_ticket_is_recorded_with_its_attempt,
+            records_ticket_after_lost_lease,
+            refused_delivery_waits_for_retry,
             failure_of_lost_lease_only_adds_attempt,
             found_ticket_settles_and_schedules_scan,
             scans_cancelled_unknown_outcome_until_found,
             attempts_are_numbered_one_by_one,
             reads_delivery_and_attempts_consistently,
-            an_operation_is_done_or_refused,
-            a_ticket_of_another_incident_is_refused,
-            a_bulk_retry_arms_what_fits_and_counts_what_it_refuses,
+            operations_succeed_or_are_refused,
+            refuses_ticket_of_another_incident,
+            bulk_retry_rearms_matches_and_counts_refusals,
             defers_pending_deliveries_of_closed_target,
             recovered_target_rearms_waiting_and_failed,
-            spent_retries_open_the_circuit_in_their_own_transaction,
+            spent_retries_open_circuit_in_same_transaction,
             failed_deliveries_take_turns_as_probes,
-            a_refused_login_that_is_suspended_spends_no_retry,
+            suspended_login_spends_no_retry,
             delays_count_from_acceptance_or_from_the_tick,
             health_is_stored_and_announced,
-            settings_that_are_saved_together_are_read_back,
-            a_toggle_keeps_the_secret,
+            settings_saved_together_are_read_back,
+            toggle_keeps_the_secret,
             keeps_replaced_connection_while_needed,
-            proxy_password_lives_and_goes_with_connection,
-            a_secret_that_was_removed_is_kept_nowhere,
-            a_test_is_kept_until_the_next,
+            proxy_password_is_removed_with_connection,
+            removed_secret_is_not_kept,
+            keeps_last_connection_test,
             events_are_ordered_without_gaps,
-            events_are_filtered_and_the_reader_still_moves_on,
-            events_that_left_the_memory_are_read_from_the_table,
-            old_events_are_trimmed_from_the_front_in_small_batches,
-            a_subscriber_is_woken_by_the_commit,
-            pages_go_from_the_newest_to_the_oldest_without_repeating,
-            every_filter_is_held_whatever_the_others_are,
+            filtered_events_advance_the_reader,
+            events_dropped_from_memory_are_read_from_table,
+            trims_oldest_events_in_batches,
+            subscriber_is_woken_by_the_commit,
+            pages_are_newest_first_without_repeats,
+            every_combination_of_filters_applies,
             only_the_newest_attempts_are_listed,
-            witnesses_are_tickets_of_ours_that_were_sent_there_later,
-            witnesses_are_the_earliest_and_the_latest,
-            the_state_of_a_target_is_counted,
+            canaries_are_our_tickets_sent_there_later,
+            canaries_are_the_earliest_and_the_latest,
+            deliveries_are_counted_by_state,
             evidence_is_kept_per_scope,
             evidence_survives_a_restart,
-            neighbours_were_sent_just_before_and_after,
-            unproven_absence_needs_attention_until_evidence_shows,
+            neighbors_were_sent_just_before_and_after,
+            unproven_absence_needs_attention_until_evidence,
             new_store_is_not_restored,
             restored_store_remembers_restore_time,
             only_lease_holder_records_assumed_send,
-            an_absence_that_was_proven_is_remembered,
+            proven_absence_is_stored,
             unknown_outcome_counts_from_restore,
             restored_store_renames_event_stream,
         }
@@ -151,7 +151,7 @@ impl Bench {
         self.store.accept(request).await.unwrap().remove(0)
     }
 
-    /// The store closed, and opened again as one that was restored from a backup.
+    /// The store closed, and reopened as restored from a backup.
     pub async fn put_back(mut self) -> Self {
         self.store.close().await;
         self.store = (self.put_back)().await;

@@ -10,13 +10,14 @@ use super::{Bench, ClaimKind, Outcome, TARGET, created, destination, fault, made
 use crate::conformance::noted;
 use crate::{CanaryQuery, DeliveryFilter, NamedTicket, Operation, StateCount};
 
-pub async fn pages_go_from_the_newest_to_the_oldest_without_repeating(bench: Bench) {
+pub async fn pages_are_newest_first_without_repeats(bench: Bench) {
     for n in 0..5 {
         bench.accept(&format!("INC-{n}")).await;
         // Two of one age, so that the age alone cannot be where a page ends.
         bench.clock.advance(Duration::from_secs(u64::from(n % 2 == 0)));
     }
-    let (mut seen, mut after) = (vec![], None);
+    let mut seen = vec![];
+    let mut after = None;
     loop {
         let page = bench.store.list(&DeliveryFilter::default(), 2, after.as_ref(), false).await.unwrap();
         seen.extend(page.deliveries);
@@ -37,7 +38,7 @@ pub async fn pages_go_from_the_newest_to_the_oldest_without_repeating(bench: Ben
     assert_eq!(count(DeliveryFilter { incident_id: Some("INC-3".to_owned()), ..of() }).await, 1);
 }
 
-pub async fn every_filter_is_held_whatever_the_others_are(bench: Bench) {
+pub async fn every_combination_of_filters_applies(bench: Bench) {
     let mut all = vec![];
     for n in 0..8 {
         let id = format!("INC-{n}");
@@ -68,7 +69,8 @@ pub async fn every_filter_is_held_whatever_the_others_are(bench: Bench) {
         for other in &choices {
             let filter = both(one, other);
             let expected: Vec<_> = all.iter().filter(|delivery| filter.admits(delivery)).cloned().collect();
-            let (mut listed, mut after) = (vec![], None);
+            let mut listed = vec![];
+            let mut after = None;
             loop {
                 let page = bench.store.list(&filter, 2, after.as_ref(), false).await.unwrap();
                 listed.extend(page.deliveries);
@@ -110,7 +112,7 @@ pub async fn only_the_newest_attempts_are_listed(bench: Bench) {
     assert_eq!(bench.attempts(&page.deliveries[0].id).await.len(), 25);
 }
 
-pub async fn witnesses_are_tickets_of_ours_that_were_sent_there_later(bench: Bench) {
+pub async fn canaries_are_our_tickets_sent_there_later(bench: Bench) {
     let mut sent_at = vec![];
     for id in ["INC-1", "INC-2", "INC-3"] {
         let delivery = bench.intended(id).await;
@@ -145,7 +147,7 @@ pub async fn witnesses_are_tickets_of_ours_that_were_sent_there_later(bench: Ben
     assert!(bench.store.canaries(&elsewhere).await.unwrap().is_empty());
 }
 
-pub async fn witnesses_are_the_earliest_and_the_latest(bench: Bench) {
+pub async fn canaries_are_the_earliest_and_the_latest(bench: Bench) {
     let ids = ["INC-1", "INC-2", "INC-3", "INC-4", "INC-5", "INC-6"];
     let after = bench.now();
     for (n, id) in ids.into_iter().enumerate() {
@@ -174,7 +176,7 @@ pub async fn witnesses_are_the_earliest_and_the_latest(bench: Bench) {
     }
 }
 
-pub async fn the_state_of_a_target_is_counted(bench: Bench) {
+pub async fn deliveries_are_counted_by_state(bench: Bench) {
     let first = bench.now();
     let delivery = bench.intended("INC-1").await;
     bench.settle(&delivery, created("1")).await.unwrap();

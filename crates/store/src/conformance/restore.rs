@@ -44,7 +44,7 @@ pub async fn only_lease_holder_records_assumed_send(bench: Bench) {
     assert_eq!((claimed.id, claimed.epoch), (is_assumed.id, delivery.epoch + 1));
 }
 
-pub async fn an_absence_that_was_proven_is_remembered(bench: Bench) {
+pub async fn proven_absence_is_stored(bench: Bench) {
     let bench = bench.put_back().await;
     let restored_at = bench.now();
     bench.clock.advance(Duration::from_secs(24 * 3_600));
@@ -66,14 +66,17 @@ pub async fn an_absence_that_was_proven_is_remembered(bench: Bench) {
 }
 
 pub async fn unknown_outcome_counts_from_restore(bench: Bench) {
-    let doubtful = bench.intended("INC-1").await;
-    bench.settle(&doubtful, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
+    let uncertain = bench.intended("INC-1").await;
+    bench.settle(&uncertain, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
     bench.clock.advance(LEASE * 100);
     let bench = bench.put_back().await;
-    let taken = bench.store.delivery(&doubtful.id).await.unwrap().unwrap();
+    let recovered = bench.store.delivery(&uncertain.id).await.unwrap().unwrap();
     let bounds = Bounds::default();
     let expected = bench.now() + bounds.server_bound + bounds.jira_cloud_index_bound;
-    assert_eq!((taken.state, taken.provable_from(bounds.server_bound)), (State::Reconciling, Some(expected)));
+    assert_eq!(
+        (recovered.state, recovered.provable_from(bounds.server_bound)),
+        (State::Reconciling, Some(expected))
+    );
 }
 
 pub async fn restored_store_renames_event_stream(bench: Bench) {

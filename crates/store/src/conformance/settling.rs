@@ -17,7 +17,7 @@ use crate::{
     OperateError, Operation, RetryRequest, Subject,
 };
 
-pub async fn a_created_ticket_is_recorded_with_its_attempt(bench: Bench) {
+pub async fn created_ticket_is_recorded_with_its_attempt(bench: Bench) {
     let delivery = bench.intended("INC-1").await;
     let delivered = bench.settle(&delivery, created("1")).await.unwrap();
     assert_eq!((delivered.state, delivered.ticket.clone()), (State::Delivered, Some(ticket("1"))));
@@ -30,7 +30,7 @@ pub async fn a_created_ticket_is_recorded_with_its_attempt(bench: Bench) {
     assert_eq!(bench.store.last_failure(TARGET).await.unwrap(), None);
 }
 
-pub async fn a_ticket_is_recorded_even_when_the_claim_was_lost(bench: Bench) {
+pub async fn records_ticket_after_lost_lease(bench: Bench) {
     let delivery = bench.intended("INC-1").await;
     bench.store.expire_leases(crate::Leases::All, &Policy::default(), bench.now()).await.unwrap();
     let delivered = bench.settle(&delivery, created("1")).await.unwrap();
@@ -38,7 +38,7 @@ pub async fn a_ticket_is_recorded_even_when_the_claim_was_lost(bench: Bench) {
     assert!(delivered.duplicate_scan.is_some());
 }
 
-pub async fn a_refusal_waits_for_its_retry(bench: Bench) {
+pub async fn refused_delivery_waits_for_retry(bench: Bench) {
     let delivery = bench.intended("INC-1").await;
     let refused = Outcome::Sent(Err(fault(FaultKind::Rejected)));
     let waiting = bench.settle(&delivery, refused).await.unwrap();
@@ -58,8 +58,8 @@ pub async fn failure_of_lost_lease_only_adds_attempt(bench: Bench) {
 }
 
 pub async fn found_ticket_settles_and_schedules_scan(bench: Bench) {
-    let doubtful = of_unknown_outcome(&bench).await;
-    let found = look_up(&bench, &doubtful, Ok(search_result(&["1"]))).await.unwrap();
+    let uncertain = of_unknown_outcome(&bench).await;
+    let found = look_up(&bench, &uncertain, Ok(search_result(&["1"]))).await.unwrap();
     assert_eq!((found.state, found.ticket.clone()), (State::Delivered, Some(ticket("1"))));
     let bounds = Bounds::default();
     assert!(bench.store.due_duplicate_scans(TARGET, bench.now(), 9).await.unwrap().is_empty());
@@ -88,31 +88,32 @@ pub async fn found_ticket_settles_and_schedules_scan(bench: Bench) {
 }
 
 pub async fn scans_cancelled_unknown_outcome_until_found(bench: Bench) {
-    let doubtful = of_unknown_outcome(&bench).await;
-    let (by, policy) = (noted().actor, Policy::default());
-    let cancel = bench.store.operate(&by, &doubtful.id, Operation::Cancel, "", &policy, bench.now());
+    let uncertain = of_unknown_outcome(&bench).await;
+    let by = noted().actor;
+    let policy = Policy::default();
+    let cancel = bench.store.operate(&by, &uncertain.id, Operation::Cancel, "", &policy, bench.now());
     let cancelled = cancel.await.unwrap();
     bench.clock.advance(Bounds::default().duplicate_scan_delays[0]);
     assert_eq!(bench.store.due_duplicate_scans(TARGET, bench.now(), 9).await.unwrap(), [cancelled]);
     let answer = Ok(search_result(&["1"]));
     let duplicate_scan =
-        DuplicateScanRecord { delivery_id: doubtful.id, step: 0, answer, times: bench.times() };
+        DuplicateScanRecord { delivery_id: uncertain.id, step: 0, answer, times: bench.times() };
     let found =
         bench.store.record_duplicate_scan(duplicate_scan, &policy, bench.now()).await.unwrap().unwrap();
     assert_eq!((found.state, found.ticket), (State::Delivered, Some(ticket("1"))));
 }
 
 pub async fn reads_delivery_and_attempts_consistently(bench: Bench) {
-    let doubtful = of_unknown_outcome(&bench).await;
+    let uncertain = of_unknown_outcome(&bench).await;
     let writing = async {
         for _ in 0..200 {
-            look_up(&bench, &doubtful, Err(fault(FaultKind::ServerError))).await;
+            look_up(&bench, &uncertain, Err(fault(FaultKind::ServerError))).await;
         }
     };
     let reading = async {
         for _ in 0..200 {
             let (delivery, attempts) =
-                bench.store.delivery_with_attempts(&doubtful.id).await.unwrap().unwrap();
+                bench.store.delivery_with_attempts(&uncertain.id).await.unwrap().unwrap();
             let page = bench.store.list(&DeliveryFilter::default(), 1, None, true).await.unwrap();
             for (delivery, attempts) in [(&delivery, &attempts), (&page.deliveries[0], &page.attempts)] {
                 // The first attempt was the create.
@@ -125,30 +126,33 @@ pub async fn reads_delivery_and_attempts_consistently(bench: Bench) {
 }
 
 pub async fn attempts_are_numbered_one_by_one(bench: Bench) {
-    let doubtful = of_unknown_outcome(&bench).await;
-    let unproven = look_up(&bench, &doubtful, Ok(search_result(&[]))).await.unwrap();
+    let uncertain = of_unknown_outcome(&bench).await;
+    let unproven = look_up(&bench, &uncertain, Ok(search_result(&[]))).await.unwrap();
     assert_eq!(unproven.state, State::Reconciling);
     let (one, other) = tokio::join!(
-        look_up(&bench, &doubtful, Err(fault(FaultKind::ServerError))),
-        look_up(&bench, &doubtful, Ok(search_result(&["1"]))),
+        look_up(&bench, &uncertain, Err(fault(FaultKind::ServerError))),
+        look_up(&bench, &uncertain, Ok(search_result(&["1"]))),
     );
     assert!(one.is_some() && other.is_some());
-    let attempts = bench.attempts(&doubtful.id).await;
-    let told: Vec<_> = attempts.iter().map(|attempt| (attempt.number, attempt.outcome)).collect();
+    let attempts = bench.attempts(&uncertain.id).await;
+    let recorded: Vec<_> = attempts.iter().map(|attempt| (attempt.number, attempt.outcome)).collect();
     let expected = [
         (1, AttemptOutcome::Ambiguous),
         (2, AttemptOutcome::Unproven),
         (3, AttemptOutcome::Failed),
         (4, AttemptOutcome::Found),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(recorded, expected);
 }
 
-pub async fn an_operation_is_done_or_refused(bench: Bench) {
+pub async fn operations_succeed_or_are_refused(bench: Bench) {
     let delivery = bench.accept("INC-1").await.delivery;
     let policy = Policy::default();
     let operate = |id: &str, operation| {
-        let (store, policy, now, id) = (bench.store.clone(), policy.clone(), bench.now(), id.to_owned());
+        let store = bench.store.clone();
+        let policy = policy.clone();
+        let now = bench.now();
+        let id = id.to_owned();
         async move { store.operate(&noted().actor, &id, operation, "as asked", &policy, now).await }
     };
     let cancelled = operate(&delivery.id, Operation::Cancel).await.unwrap();
@@ -180,27 +184,30 @@ fn named(id: &str, markers: Vec<Marker>) -> Operation {
     Operation::Resolve(NamedTicket { ticket: ticket(id), resolution, markers })
 }
 
-pub async fn a_ticket_of_another_incident_is_refused(bench: Bench) {
+pub async fn refuses_ticket_of_another_incident(bench: Bench) {
     let owner = bench.intended("INC-1").await;
     bench.settle(&owner, created("1")).await.unwrap();
     let delivery = bench.accept("INC-2").await.delivery;
     let other = bench.accept("INC-3").await.delivery;
     for operation in [named("1", vec![]), named("7", vec![other.marker])] {
-        let (policy, now) = (Policy::default(), bench.now());
+        let policy = Policy::default();
+        let now = bench.now();
         let refused = bench.store.operate(&noted().actor, &delivery.id, operation, "", &policy, now).await;
         assert!(matches!(refused, Err(OperateError::TicketInUse(_))), "{refused:?}");
     }
     assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(delivery));
 }
 
-pub async fn a_bulk_retry_arms_what_fits_and_counts_what_it_refuses(bench: Bench) {
+pub async fn bulk_retry_rearms_matches_and_counts_refusals(bench: Bench) {
     accept_many(&bench, 7).await;
     let due_at = bench.now() + Duration::from_secs(600);
     bench.store.defer(TARGET, due_at, &fault(FaultKind::Connect), bench.now()).await.unwrap();
     let cancelled = bench.accept("INC-9").await.delivery;
-    let (policy, now) = (Policy::default(), bench.now());
+    let policy = Policy::default();
+    let now = bench.now();
     bench.store.operate(&noted().actor, &cancelled.id, Operation::Cancel, "", &policy, now).await.unwrap();
-    let (mut after, mut counts) = (None, vec![]);
+    let mut after = None;
+    let mut counts = vec![];
     loop {
         let request = RetryRequest {
             by: noted().actor,
@@ -276,7 +283,7 @@ pub async fn health_is_stored_and_announced(bench: Bench) {
     assert_eq!(page.events[0].subject, Subject::Target(refused));
 }
 
-/// What an attempt of a delivery says about its target, with a login that is locked after three refusals.
+/// The observation of a target from an attempt, with a login that is locked after three refusals.
 fn failure(bench: &Bench, delivery_id: &str, kind: FaultKind) -> Observation {
     Observation::Failure(Failure {
         fault: fault(kind),
@@ -287,7 +294,7 @@ fn failure(bench: &Bench, delivery_id: &str, kind: FaultKind) -> Observation {
     })
 }
 
-/// A delivery that failed for good at its first attempt.
+/// A delivery that FAILED at its first attempt.
 async fn failed(bench: &Bench, id: &str, kind: FaultKind) -> super::Delivery {
     let delivery = bench.claimed(id).await;
     let observed = failure(bench, &delivery.id, kind);
@@ -308,7 +315,7 @@ async fn fail_for_good(bench: &Bench, delivery: &super::Delivery, kind: FaultKin
     bench.store.record_attempt(attempt, &policy, bench.now()).await.unwrap().unwrap()
 }
 
-pub async fn spent_retries_open_the_circuit_in_their_own_transaction(bench: Bench) {
+pub async fn spent_retries_open_circuit_in_same_transaction(bench: Bench) {
     failed(&bench, "INC-1", FaultKind::Rejected).await;
     assert_eq!(bench.store.health(TARGET).await.unwrap().condition, Condition::Ok);
     failed(&bench, "INC-2", FaultKind::Connect).await;
@@ -325,7 +332,8 @@ pub async fn failed_deliveries_take_turns_as_probes(bench: Bench) {
     }
     ids.sort();
     failed(&bench, "INC-4", FaultKind::Rejected).await;
-    let (mut last, mut turns) = (String::new(), vec![]);
+    let mut last = String::new();
+    let mut turns = vec![];
     for _ in 0..4 {
         last = bench.store.arm_probe(TARGET, &last, bench.now()).await.unwrap().unwrap();
         turns.push(last.clone());
@@ -336,7 +344,7 @@ pub async fn failed_deliveries_take_turns_as_probes(bench: Bench) {
     assert_eq!(turns, [&ids[0], &ids[1], &ids[2], &ids[0]].map(String::clone));
 }
 
-pub async fn a_refused_login_that_is_suspended_spends_no_retry(bench: Bench) {
+pub async fn suspended_login_spends_no_retry(bench: Bench) {
     let delivery = bench.claimed("INC-1").await;
     for began in ["a", "b"] {
         let observed = failure(&bench, began, FaultKind::Unauthorized);
@@ -365,8 +373,8 @@ static BOUNDS: std::sync::OnceLock<Bounds> = std::sync::OnceLock::new();
 /// A delivery whose create was not answered, claimed for a look-up.
 async fn of_unknown_outcome(bench: &Bench) -> super::Delivery {
     let delivery = bench.intended("INC-1").await;
-    let doubtful = bench.settle(&delivery, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
-    assert_eq!(doubtful.state, State::Reconciling);
+    let uncertain = bench.settle(&delivery, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
+    assert_eq!(uncertain.state, State::Reconciling);
     bench.clock.advance(Duration::from_secs(30));
     bench.claim(ClaimKind::Uncertain, 1).await.remove(0).delivery
 }

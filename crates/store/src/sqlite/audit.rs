@@ -5,31 +5,33 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row, SqliteConnection};
 use zeroize::Zeroizing;
 
+use super::exclusive_write::ExclusiveWrite;
 use super::keys::{KeyId, Keyring};
-use super::row_digests::RowDigests;
+use super::row_digests;
 use super::rows::Reader;
-use super::{Database, State, writer};
+use super::{Database, State};
 use crate::StoreError;
 use crate::port;
 use ticketing_host::entropy::Entropy;
+use ticketing_secrets::row_digests::RowDigests;
 use ticketing_secrets::audit::{Actor, AuditBroken, AuditEntry, AuditKey, NewAuditEntry, Verifier};
 use ticketing_secrets::encryption::{Cipher, CiphertextContext};
 
-/// What an entry follows where what was before it is not what was written: no entry has this hash, so that it shows for ever.
+/// The previous hash of an entry that is written after a broken chain: no entry has this hash, so the break stays visible.
 const BROKEN: [u8; 32] = [0xFF; 32];
 
 const KEY_PLACE: CiphertextContext<'_> =
     CiphertextContext { table: "audit_head", row: "1", column: "key", origin: "" };
 
-/// How many entries are read at a time.
+/// Number of entries per read.
 const PAGE: u32 = 1_000;
 
-/// Writes down something by itself: what was refused, for instance.
+/// Appends a single entry, for example of a refusal.
 #[derive(Debug)]
 struct AppendAudit(NewAuditEntry);
 
 #[async_trait]
-impl writer::ExclusiveWrite for AppendAudit {
+impl ExclusiveWrite for AppendAudit {
     type Answer = ();
 
     async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -58,7 +60,7 @@ impl port::Audit for Database {
     }
 }
 
-/// The end of the audit, and the row digests.
+/// The head of the audit, with the row digests.
 #[derive(Debug)]
 pub(super) struct Head {
     count: u64,
@@ -70,13 +72,13 @@ pub(super) struct Head {
 // === impl Head ===
 
 impl Head {
-    /// Of an audit without entries.
+    /// The head of an audit without entries.
     fn first(row_digests: RowDigests) -> Self {
         Self { count: 0, last: [0; 32], row_digests }
     }
 
-    /// Reads it. One that does not fit the last entry was edited, or entries were removed: then nothing that it says is believed, and
-    /// what is written after it tells of that for ever.
+    /// Reads it. A head that does not match the last entry means that the head was edited or entries were removed: then it is
+    /// not trusted, and the next entry records the break permanently.
     pub(super) async fn load(db: &mut SqliteConnection, key: &AuditKey) -> Result<Self, StoreError> {
         let last = sqlx::query("SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1");
         let last = last.fetch_optional(&mut *db).await.map_err(StoreError::read("the audit"))?;
@@ -90,12 +92,13 @@ impl Head {
         let row = sqlx::query("SELECT '1' AS id, count, mac, sealed FROM audit_head").fetch_one(db).await;
         let row = row.map_err(StoreError::read("the head of the audit"))?;
         let row = Reader::new(&row, "audit_head", "id")?;
-        let (told, sealed): (i64, String) = (row.get("count")?, row.get("sealed")?);
-        let is_sound = told.cast_unsigned() == count && key.is_head(&mac_of(&row)?, count, &last, &sealed);
+        let (stored_count, sealed): (i64, String) = (row.get("count")?, row.get("sealed")?);
+        let is_sound =
+            stored_count.cast_unsigned() == count && key.is_head(&mac_of(&row)?, count, &last, &sealed);
         if !is_sound {
             tracing::error!("the audit was edited: run `ticketing audit verify` to locate the edit");
             return Ok(Self {
-                count: count.max(told.cast_unsigned()),
+                count: count.max(stored_count.cast_unsigned()),
                 last: BROKEN,
                 row_digests: RowDigests::default(),
             });
@@ -104,7 +107,7 @@ impl Head {
         Ok(Self { count, last, row_digests })
     }
 
-    /// Adds entries after the last one.
+    /// Appends entries.
     pub(super) async fn append(
         &mut self,
         db: &mut SqliteConnection,
@@ -134,7 +137,7 @@ impl Head {
     }
 }
 
-/// Adds entries after the last one.
+/// Appends entries.
 pub(super) async fn append(
     db: &mut SqliteConnection,
     key: &AuditKey,
@@ -148,7 +151,7 @@ pub(super) async fn append(
     head.save(db, key).await
 }
 
-/// Goes through the whole audit: how many entries there are, if none was edited, removed or put in.
+/// Verifies the whole audit. Returns the number of entries, if none was edited, removed or inserted.
 pub(super) async fn verify(
     db: &mut SqliteConnection,
     key: &AuditKey,
@@ -176,13 +179,13 @@ pub(super) async fn verify(
     let (count, sealed): (i64, String) = (head.get("count")?, head.get("sealed")?);
     let verified = verifier.end(count.cast_unsigned(), &sealed, &mac_of(&head)?);
     let row_digests = Head::load(db, key).await?.row_digests;
-    match row_digests.edited_row(db).await? {
+    match row_digests::edited_row(&row_digests, db).await? {
         Some(place) if verified.is_ok() => Ok(Err(AuditBroken::of_row(&place))),
         _ => Ok(verified),
     }
 }
 
-/// The key of the audit; `None` where there is no head.
+/// The key of the audit; `None` if there is no head.
 pub(super) async fn key(db: &mut SqliteConnection, keys: &Keyring) -> Result<Option<AuditKey>, StoreError> {
     let row = sqlx::query("SELECT '1' AS id, key, key_id FROM audit_head").fetch_optional(&mut *db).await;
     let Some(row) = row.map_err(StoreError::read("the head of the audit"))? else { return Ok(None) };
@@ -194,7 +197,7 @@ pub(super) async fn key(db: &mut SqliteConnection, keys: &Keyring) -> Result<Opt
     Ok(Some(AuditKey::new(key)))
 }
 
-/// Makes the head of an audit without entries.
+/// Creates the head of an audit without entries.
 pub(super) async fn begin(
     db: &mut SqliteConnection,
     (id, cipher): (KeyId, &Cipher),
@@ -208,19 +211,19 @@ pub(super) async fn begin(
     Ok(key)
 }
 
-/// Believes the rows as they are, once: earlier versions did not list what they sealed.
+/// Trusts the rows as they are, once: older versions did not record their digests.
 pub(super) async fn adopt(db: &mut SqliteConnection, key: &AuditKey) -> Result<(), StoreError> {
     let mut head = Head::load(db, key).await?;
     if head.last != BROKEN {
-        head.row_digests = RowDigests::of_rows(db).await?;
+        head.row_digests = row_digests::of_rows(db).await?;
     }
     head.save(db, key).await
 }
 
-/// Believes the plain settings as they are, once: earlier versions did not list them.
+/// Trusts the plain settings as they are, once: older versions did not record their digests.
 pub(super) async fn adopt_settings(db: &mut SqliteConnection, key: &AuditKey) -> Result<(), StoreError> {
     let is_done = |head: &Head| head.last == BROKEN || head.row_digests.lists_settings();
-    // A start that has nothing to adopt writes nothing: another process may hold the database.
+    // A start with nothing to adopt writes nothing: another process may have locked the database.
     if is_done(&Head::load(&mut *db, key).await?) {
         return Ok(());
     }
@@ -229,7 +232,7 @@ pub(super) async fn adopt_settings(db: &mut SqliteConnection, key: &AuditKey) ->
     if is_done(&head) {
         return Ok(());
     }
-    head.row_digests.digest_settings(&mut transaction).await?;
+    row_digests::list_settings(&mut head.row_digests, &mut transaction).await?;
     head.save(&mut transaction, key).await?;
     transaction.commit().await.map_err(StoreError::commit)
 }

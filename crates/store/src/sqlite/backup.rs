@@ -1,4 +1,4 @@
-//! A copy of the database, made while the server works.
+//! Backs up the database while the server runs.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use sqlx::{ConnectOptions, Connection};
 use crate::BackupError;
 use ticketing_host::files::private_file;
 
-/// Writes the database as it is at this moment to `to`, which must not exist. The copy says of itself that it is one, so
-/// that a server that is started over it knows.
+/// Writes a consistent copy of the database to `to`, which must not exist. The copy is marked as one, so that
+/// a server started on it detects the restore.
 pub(crate) async fn backup(database: &Path, to: &Path, now: Timestamp) -> Result<(), BackupError> {
     if !database.is_file() {
         return Err(BackupError::NoDatabase { path: database.to_owned() });
@@ -25,7 +25,7 @@ pub(crate) async fn backup(database: &Path, to: &Path, now: Timestamp) -> Result
         Err(source) => Err(BackupError::Copy { path: database.to_owned(), source }),
     };
     if written.is_err() {
-        // Half a copy is none; that it cannot be removed is not what the caller has to hear of.
+        // A partial copy must not stay. A failure to remove it is not worth reporting besides the first one.
         let _ = std::fs::remove_file(to);
     }
     written
@@ -45,7 +45,7 @@ async fn copy(database: &Path, to: &Path, now: Timestamp) -> Result<(), sqlx::Er
     marked.map(drop)
 }
 
-/// Makes the name of the file as durable as what is in it.
+/// Syncs the folder, which makes the name of the file durable.
 fn sync_folder(file: &Path) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(folder)?.sync_all()

@@ -1,14 +1,18 @@
 //! The writer's connection, reopened after a failure that may have left it in an unknown state.
 //!
-//! Where a commit fails for want of room, SQLite rolls back by itself; sqlx is not told, holds the transaction for open,
-//! and refuses to begin another. What is left in the connection after any failure of the disk is not worth finding out.
+//! If a commit fails because the disk is full, SQLite rolls back by itself; sqlx does not notice, considers
+//! the transaction open, and refuses to begin another. The state of the connection after any disk failure is
+//! unreliable, so it is replaced.
+
+use std::path::Path;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
-use super::open::newest_event;
-use crate::StoreError;
+use super::events::newest_event;
 use crate::feed::Feed;
+use crate::{OpenError, StoreError};
+use ticketing_core::error_chain::ErrorChain;
 
 #[derive(Debug)]
 pub(super) struct WriterConnection {
@@ -23,8 +27,8 @@ impl WriterConnection {
         Self { options, db: Some(db) }
     }
 
-    /// The connection. Where it was opened anew, the feed goes on after what is in the database: whether a commit that
-    /// failed has reached the disk is only known then.
+    /// The connection. After reopening, the feed continues after the newest event in the database: only then
+    /// is it known whether a failed commit has reached the disk.
     pub(super) async fn get(&mut self, feed: &Feed) -> Result<&mut SqliteConnection, StoreError> {
         let db = match self.db.take() {
             Some(db) => db,
@@ -38,12 +42,12 @@ impl WriterConnection {
         Ok(self.db.insert(db))
     }
 
-    /// Lets go of the connection, so that the next use opens another.
+    /// Discards the connection, so that the next use opens another.
     pub(super) async fn discard(&mut self) {
         let Some(db) = self.db.take() else { return };
         if let Err(error) = db.close().await {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %ErrorChain(&error),
                 "a failed connection was not closed cleanly"
             );
         }
@@ -54,5 +58,15 @@ impl WriterConnection {
             Some(db) => db.close().await,
             None => Ok(()),
         }
+    }
+}
+
+/// Why the database at `path` cannot be opened.
+pub(super) fn unopened(path: &Path, source: sqlx::Error) -> OpenError {
+    let path = path.to_owned();
+    match crate::error::kind_of(&source) {
+        crate::StoreErrorKind::Corrupt => OpenError::Damaged { path, detail: source.to_string() },
+        crate::StoreErrorKind::Locked => OpenError::InUse { path },
+        _ => OpenError::Connect { path, source },
     }
 }

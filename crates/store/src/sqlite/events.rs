@@ -10,17 +10,19 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use ticketing_core::delivery::EventKind;
 use ticketing_core::system::System;
 
+use super::exclusive_write::ExclusiveWrite;
 use super::rows::Reader;
-use super::{Database, State, writer};
+use super::{Database, State};
 use crate::StoreError;
 use crate::port;
 use crate::types::{Event, EventBounds, EventFilter, EventPage};
 
-/// The most text of events that one read takes into memory. Those from before texts of ticket systems were limited may be
+/// Maximum size of the events in one read. Events from before texts of ticket systems were limited may be
 /// large.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// How many events one read goes through at most, so that a narrow filter does not hold a connection for long.
+/// Maximum number of events examined by one read, so that a narrow filter does not hold a connection for
+/// long.
 const MAX_STRIDE: u64 = 10_000;
 
 /// Removes the oldest events.
@@ -68,7 +70,7 @@ impl port::Events for Database {
 }
 
 impl Database {
-    /// The events, and whether some are left out for size; `None` if events after `after` were trimmed.
+    /// The events, and whether some are omitted for size; `None` if events after `after` were trimmed.
     async fn read_events(
         &self,
         after: u64,
@@ -92,7 +94,7 @@ impl Database {
             query.push(" AND body ->> '$.delivery.requested_by' = ").push_bind(name);
         }
         if let Some(namespace) = &filter.namespace {
-            // Events from before there were namespaces name none.
+            // Events of versions without namespaces have none.
             query.push(" AND coalesce(body ->> '$.delivery.namespace', 'default') = ");
             query.push_bind(namespace.as_str());
             query.push(" AND delivery_id IS NOT NULL");
@@ -100,7 +102,8 @@ impl Database {
         query.push(" ORDER BY seq LIMIT ").push_bind(limit);
         let query = query.build();
         let mut rows = query.fetch(&mut *snapshot);
-        let (mut events, mut size) = (vec![], 0);
+        let mut events = vec![];
+        let mut size = 0;
         while let Some(row) = rows.try_next().await.map_err(StoreError::read("events"))? {
             let body: &str = row.try_get("body").map_err(StoreError::read("events"))?;
             size += body.len();
@@ -114,7 +117,7 @@ impl Database {
 }
 
 #[async_trait]
-impl writer::ExclusiveWrite for TrimEvents {
+impl ExclusiveWrite for TrimEvents {
     type Answer = u64;
 
     async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<u64, StoreError> {
@@ -168,4 +171,13 @@ fn event(row: &SqliteRow) -> Result<Event, StoreError> {
         subject: row.json("body")?,
         note: row.get("note")?,
     })
+}
+
+/// The number of the newest event ever committed, 0 if there was none.
+pub(super) async fn newest_event(db: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let newest: Option<i64> = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
+        .fetch_optional(db)
+        .await
+        .map_err(StoreError::read("events"))?;
+    Ok(newest.unwrap_or_default().cast_unsigned())
 }

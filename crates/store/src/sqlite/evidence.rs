@@ -1,4 +1,4 @@
-//! What is known of searches: whether they can show tickets of ours.
+//! Search evidence: whether searches can find our tickets.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -6,9 +6,10 @@ use sqlx::SqliteConnection;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::evidence::SearchScope;
 
+use super::exclusive_write::ExclusiveWrite;
+use super::rows::one_row;
 use super::rows::{self, Reader};
-use super::settings::one_row;
-use super::{Database, State, writer};
+use super::{Database, State};
 use crate::StoreError;
 use crate::port;
 use crate::types::SearchEvidence;
@@ -17,8 +18,9 @@ const EVIDENCE: &str = "
     SELECT * FROM search_evidence
     WHERE base_url = ? AND place = ? AND account = ? AND issue_type = ? AND reader = ?";
 
-/// The last ticket that was sent before a time, and the first one after it. A ticket that an operator named need not bear
-/// our marker: it shows nothing. Who made a ticket was not always kept: any that was sent then will do.
+/// The last ticket sent before a time, and the first one after it. A ticket that an operator named need not
+/// have our marker, so it is no evidence. Older versions did not record the account: then any ticket sent at
+/// that time is used.
 const NEIGHBOURS: &str = "
     WITH shown AS NOT MATERIALIZED (
         SELECT d.rowid AS row, d.* FROM deliveries AS d
@@ -40,7 +42,7 @@ const NEED_ATTENTION: &str = "
     SELECT count(*) AS count FROM deliveries
     WHERE target = ? AND state = 'RECONCILING' AND doubt ->> '$.is_unproven' = 1";
 
-/// Keeps what was seen last of the tickets of a scope.
+/// Stores the last observation of the tickets of a scope.
 #[derive(Debug)]
 struct SaveEvidence {
     scope: SearchScope,
@@ -91,7 +93,7 @@ impl port::Evidence for Database {
 // === impl SaveEvidence ===
 
 #[async_trait]
-impl writer::ExclusiveWrite for SaveEvidence {
+impl ExclusiveWrite for SaveEvidence {
     type Answer = ();
 
     async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! Envelope encryption keys: data keys encrypt the secrets, the master key encrypts the data keys.
 //!
-//! Each ciphertext names its data key. A server whose keys were rotated from beside it meets a number
-//! that it does not know, and reads the keys again.
+//! Each ciphertext names its data key. A running server that reads an unknown number, after an offline
+//! rotation, reloads the keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,31 +13,31 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row, SqliteConnection};
 use zeroize::Zeroizing;
 
-use super::open::unopened;
+use super::connection::unopened;
 use super::rows::Reader;
 use crate::{OpenError, StoreError};
 use ticketing_host::entropy::Entropy;
 use ticketing_secrets::KeyError;
 use ticketing_secrets::encryption::{Cipher, CiphertextContext, KeySource, MasterKey, next, replace_by_next};
 
-/// Names a data key; 1 is the first.
+/// The number of a data key; 1 is the first.
 pub(super) type KeyId = i64;
 
-/// The data keys that are known.
+/// The loaded data keys.
 pub(super) struct Keyring {
     path: PathBuf,
     source: KeySource,
     known: RwLock<BTreeMap<KeyId, Arc<Cipher>>>,
 }
 
-/// What the master key opens.
+/// The unlocked keys of a database.
 pub(super) struct Unlocked {
     pub(super) installation_id: String,
     pub(super) master: MasterKey,
     pub(super) keys: BTreeMap<KeyId, DataKey>,
-    /// The master key is not yet where it is looked for first: a rotation was cut off.
+    /// The new master key is not yet in its final file: a rotation was interrupted.
     pub(super) is_next: bool,
-    /// The data key was sealed before rows were told from older ones.
+    /// The data key was encrypted before row digests existed.
     pub(super) is_legacy: bool,
 }
 
@@ -63,7 +63,7 @@ impl Keyring {
         let newest = sqlx::query_scalar("SELECT max(id) FROM data_keys").fetch_one(&mut *db).await;
         let newest: KeyId = newest.map_err(StoreError::read("the keys"))?;
         let cipher = self.get(db, newest).await?;
-        // None only if the row was removed while it was looked at, which the transaction rules out.
+        // `None` only if the row was removed in the meantime, which the transaction rules out.
         Ok((
             newest,
             cipher.ok_or(StoreError::Undecryptable {
@@ -101,7 +101,7 @@ impl fmt::Debug for Keyring {
     }
 }
 
-/// Opens the data keys of a database that exists.
+/// Decrypts the data keys of an existing database.
 pub(super) async fn unlock(
     db: &mut SqliteConnection,
     path: &Path,
@@ -142,8 +142,8 @@ pub(super) async fn unlock(
     })
 }
 
-/// Where a rotation was cut off after the database wanted the new key, and before the new key was in the place of the old one:
-/// moves it there. Returns the name of the former key if so.
+/// After a rotation that was interrupted between the database requiring the new key and the new key replacing
+/// the old file: moves it there. Then returns the name of the former key.
 pub(super) async fn finish_rotation(
     db: &mut SqliteConnection,
     path: &Path,
@@ -183,19 +183,6 @@ pub(super) async fn save_key(
     done.map(drop).map_err(StoreError::write("a key"))
 }
 
-/// The first data key as the first servers sealed it, with the master key beside the database.
-#[cfg(debug_assertions)]
-pub(super) async fn encrypted_as_first_version(
-    db: &mut SqliteConnection,
-    path: &Path,
-) -> Result<Vec<u8>, OpenError> {
-    let unlocked = unlock(db, path, &KeySource::BesideDatabase).await?;
-    let wrong = || OpenError::OtherVersion { path: path.to_owned() };
-    let key = unlocked.keys.get(&1).ok_or_else(wrong)?;
-    let place = place(&unlocked.installation_id, "");
-    Ok(unlocked.master.cipher().encrypt(&key[..], place, &ticketing_host::entropy::SystemEntropy))
-}
-
 pub(super) fn new_data_key(entropy: &dyn Entropy) -> DataKey {
     let mut key = Zeroizing::new([0; 32]);
     entropy.fill(&mut key[..]);
@@ -215,7 +202,7 @@ fn open_key(
     Ok(opened.and_then(|key| <[u8; 32]>::try_from(&key[..]).ok()).map(Zeroizing::new))
 }
 
-/// The number was left out while there was but one key.
+/// Older versions omitted the number while there was only one key.
 fn place<'a>(installation_id: &'a str, number: &'a str) -> CiphertextContext<'a> {
     CiphertextContext { table: "installation", row: installation_id, column: "data_key", origin: number }
 }

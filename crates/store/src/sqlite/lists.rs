@@ -1,8 +1,9 @@
-//! Lists of deliveries, at a bounded cost.
+//! Lists of deliveries, at bounded cost.
 //!
-//! Any combination of filters is answered from one index, that of its most selective filter, in the order of the pages;
-//! the other filters are checked against what the index gives. A call examines at most [`MAX_EXAMINED`] deliveries: where
-//! they fit too few, the page ends early and the next one goes on from there. It reads at most [`MAX_BYTES`] of them.
+//! Any combination of filters is answered from one index, that of its most selective filter, in page order;
+//! the other filters are checked on the rows of the index. A call examines at most [`MAX_EXAMINED`]
+//! deliveries: if too few match, the page ends early and the next one continues there. It reads at most
+//! [`MAX_BYTES`] of them.
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -19,10 +20,10 @@ use crate::types::{
     Attempt, AttemptKind, AttemptOutcome, AttemptTimes, DeliveryFilter, DeliveryPage, PageKey,
 };
 
-/// The most deliveries that one call looks at.
+/// Maximum number of deliveries examined by one call.
 const MAX_EXAMINED: u32 = 5_000;
-/// The most text of deliveries, and of their attempts, that one call takes into memory. Rows from before texts of ticket
-/// systems were limited may be large.
+/// Maximum size of the deliveries, and of their attempts, that one call reads. Rows from before texts of
+/// ticket systems were limited may be large.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 const COLUMNS: &str = "SELECT id, created_at, state, system, target, fault_kind, ticket_key FROM deliveries";
@@ -30,19 +31,19 @@ const COLUMNS: &str = "SELECT id, created_at, state, system, target, fault_kind,
 const BY_ID: &str =
     "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.id = wanted.value";
 
-/// The newest of each delivery, the newest first: where there is too much, the oldest are left out.
+/// The newest attempts of each delivery, newest first: above the limit, the oldest are omitted.
 const ATTEMPTS: &str = "
     SELECT a.* FROM json_each(?) AS wanted CROSS JOIN attempts AS a ON a.delivery_id = wanted.value
         AND a.number > (SELECT max(newest.number) FROM attempts AS newest WHERE newest.delivery_id = wanted.value) - ?
     ORDER BY a.number DESC";
 
-/// Where the candidates of a list come from: one index, read in the order of the pages.
+/// The source of a list's candidates: one index, read in page order.
 struct Source {
-    /// What follows `COLUMNS` up to the value.
+    /// The SQL between `COLUMNS` and the value.
     from: &'static str,
-    /// One range of the index for each; none where the whole index is one range.
+    /// One range of the index per value; empty if the whole index is one range.
     values: Vec<String>,
-    /// Whether every candidate fits the filter.
+    /// Whether every candidate matches the filter.
     is_exact: bool,
 }
 
@@ -115,7 +116,7 @@ async fn read_keys(
     rows.iter().map(key).collect()
 }
 
-/// The first `limit` candidates that fit.
+/// The first `limit` matching candidates.
 fn fitting(query: &mut QueryBuilder<Sqlite>, filter: &DeliveryFilter, limit: u32, after: Option<&PageKey>) {
     let source = filter.source();
     let examined = if source.is_exact { limit } else { MAX_EXAMINED };
@@ -137,7 +138,7 @@ fn last_examined(query: &mut QueryBuilder<Sqlite>, filter: &DeliveryFilter, afte
     query.push(") LIMIT 1 OFFSET ").push_bind(MAX_EXAMINED - 1);
 }
 
-/// At most `limit` deliveries of a source, the newest first: the ranges of its index, merged.
+/// At most `limit` deliveries of a source, newest first: the merged ranges of its index.
 fn candidates(
     query: &mut QueryBuilder<Sqlite>,
     filter: &DeliveryFilter,
@@ -160,7 +161,7 @@ fn candidates(
     query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(limit);
 }
 
-/// What every delivery of the page comes after, in the order of the pages.
+/// The key that precedes every delivery of the page, in page order.
 fn before(filter: &DeliveryFilter, after: Option<&PageKey>) -> (i64, String) {
     let until =
         filter.created_until.map_or((i64::MAX, String::new()), |until| (ceiling(until), String::new()));
@@ -168,7 +169,7 @@ fn before(filter: &DeliveryFilter, after: Option<&PageKey>) -> (i64, String) {
     after.map_or(until.clone(), |after| after.min(until))
 }
 
-/// Deliveries keep whole microseconds: one is accepted at a time or later if it is at the next whole one or later.
+/// Stored times have whole microseconds, so a bound is rounded up to the next one.
 fn ceiling(time: Timestamp) -> i64 {
     let floor = time.as_microsecond();
     let is_whole = Timestamp::from_microsecond(floor).is_ok_and(|whole| whole >= time);
@@ -194,7 +195,7 @@ fn push_any<'a>(
 // === impl DeliveryFilter ===
 
 impl DeliveryFilter {
-    /// The most selective index, and whether it decides alone. Times are a range of every index.
+    /// The most selective index, and whether it is sufficient. Every index can restrict times.
     fn source(&self) -> Source {
         let narrowing = [
             self.incident_id.is_some(),
@@ -229,14 +230,14 @@ impl DeliveryFilter {
             }
             _ => (" INDEXED BY deliveries_newest WHERE", vec![]),
         };
-        // A range that was named twice would be read twice.
+        // A duplicate range would be read twice.
         values.sort_unstable();
         values.dedup();
         Source { from, values: values.into_iter().map(str::to_owned).collect(), is_exact }
     }
 }
 
-/// Deliveries in the order of their keys, and whether some are left out for size. There is at least one.
+/// Deliveries in the order of their keys, and whether some are omitted for size. At least one.
 async fn deliveries(
     db: &mut SqliteConnection,
     keys: &[PageKey],
@@ -244,7 +245,8 @@ async fn deliveries(
     let ids: Vec<_> = keys.iter().map(|key| &key.id).collect();
     let ids = rows::json("ids", &ids)?;
     let mut found = sqlx::query(BY_ID).bind(ids).fetch(db);
-    let (mut deliveries, mut size) = (vec![], 0);
+    let mut deliveries = vec![];
+    let mut size = 0;
     while let Some(row) = found.try_next().await.map_err(StoreError::read("deliveries"))? {
         if size > MAX_BYTES {
             return Ok((deliveries, true));
@@ -262,7 +264,8 @@ pub(super) async fn newest_attempts(
     of_each: u32,
 ) -> Result<Vec<Attempt>, StoreError> {
     let mut found = sqlx::query(ATTEMPTS).bind(rows::json("ids", delivery_ids)?).bind(of_each).fetch(db);
-    let (mut attempts, mut size) = (vec![], 0);
+    let mut attempts = vec![];
+    let mut size = 0;
     while let Some(row) = found.try_next().await.map_err(StoreError::read("attempts"))? {
         size += size_of(&row, &["fault"])?;
         if size > MAX_BYTES {
@@ -319,7 +322,7 @@ mod tests {
         db
     }
 
-    /// Every filter by itself, all at once, and none.
+    /// Each filter alone, all together, and none.
     fn filters() -> Vec<DeliveryFilter> {
         let none = DeliveryFilter::default;
         let all = DeliveryFilter {

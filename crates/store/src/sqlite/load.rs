@@ -1,4 +1,4 @@
-//! What a batch works on, by few statements.
+//! Loads the rows of a batch with few statements.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::unit_of_work::{ReadSet, Selection, SelectionLimit, UnitOfWork};
 const BY_ID: &str =
     "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.id = wanted.value";
 
-/// Those that may have a ticket or a marker.
+/// Deliveries that may have a ticket or a marker.
 const BY_TICKET_ID: &str =
     "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.ticket_id = wanted.value";
 const BY_TICKET_KEY: &str =
@@ -113,13 +113,15 @@ async fn load_snapshots(
     let found = sqlx::query(statement).bind(wanted).fetch_all(db).await;
     for row in &found.map_err(StoreError::read("incidents"))? {
         let row = Reader::new(row, "incident_revisions", "incident_id")?;
-        let (incident_id, revision, body) = (row.get("incident_id")?, row.get("revision")?, row.get("body")?);
+        let incident_id = row.get("incident_id")?;
+        let revision = row.get("revision")?;
+        let body = row.get("body")?;
         work.load_snapshot(incident_id, revision, body, newest);
     }
     Ok(())
 }
 
-/// The snapshots that are needed beside the deliveries.
+/// The snapshots needed besides the deliveries.
 async fn load_selection(
     db: &mut SqliteConnection,
     selection: &Selection,

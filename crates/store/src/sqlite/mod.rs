@@ -3,16 +3,13 @@
 mod audit;
 mod backup;
 mod connection;
-#[cfg(debug_assertions)]
-mod edit;
 mod events;
 mod evidence;
+mod exclusive_write;
 mod keys;
 mod lists;
 mod load;
 mod offline_admin;
-#[cfg(debug_assertions)]
-mod older;
 mod open;
 mod reads;
 mod restore;
@@ -31,6 +28,8 @@ mod writer;
 mod restore_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upgrade_tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,20 +41,17 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::StoreError;
 use super::feed::Feed;
-use crate::port::{self, GroupCommit, Installation};
-use crate::unit_of_work::QueuedWrite;
+use crate::port::{self, Installation};
+use crate::unit_of_work::{GroupCommit, QueuedWrite};
 use ticketing_host::entropy::Entropy;
 use ticketing_secrets::audit::AuditKey;
 
+use exclusive_write::ExclusiveWrite;
 use keys::Keyring;
-use writer::{ExclusiveWrite, WriteRequest};
+use writer::WriteRequest;
 
 pub(super) use backup::backup;
-#[cfg(debug_assertions)]
-pub use edit::{Edit, edit, plant_evidence};
 pub(super) use offline_admin::OfflineAdmin;
-#[cfg(debug_assertions)]
-pub use older::make_older;
 pub(super) use open::open;
 pub use rotate::{DataKeyRotated, MasterRotated};
 

@@ -1,4 +1,4 @@
-//! Work on the database beside the server that has it open: SQLite lets one write after the other.
+//! Offline administration of a database that a server may be using: SQLite serializes the writes.
 
 use std::path::{Path, PathBuf};
 
@@ -7,23 +7,25 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::audit::Head;
+use super::connection::unopened;
 use super::keys::{self, Keyring};
 use super::open::{self, MIGRATIONS};
-use super::{audit, tokens, wal_scrub};
+use super::{audit, rows, tokens, wal_scrub};
 use crate::types::StoredToken;
 use crate::{DEFAULT_BUSY_TIMEOUT, OpenError, StoreError};
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_secrets::audit::{AuditBroken, AuditKey, NewAuditEntry};
 use ticketing_secrets::encryption::KeySource;
 
-/// A connection of its own.
+/// Its own connection.
 #[derive(Debug)]
 pub(crate) struct OfflineAdmin {
     pub(super) db: SqliteConnection,
     pub(super) audit_key: AuditKey,
     pub(super) keys: Keyring,
-    /// A rotation of the master key that was cut off is finished now; the former key has this name.
+    /// An interrupted rotation of the master key was completed at opening; the former key has this name.
     pub(super) finished: Option<PathBuf>,
-    /// What a rotation has replaced is still to be read in the write-ahead log.
+    /// The WAL still contains ciphertext that a rotation replaced.
     pub(super) has_old_ciphertext: bool,
 }
 
@@ -31,12 +33,12 @@ impl OfflineAdmin {
     pub(crate) async fn open(path: &Path, key: &KeySource, now: Timestamp) -> Result<Self, OpenError> {
         let options: SqliteConnectOptions =
             open::connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false);
-        let mut db = options.connect().await.map_err(|source| open::unopened(path, source))?;
-        if is_being_made(&mut db).await.map_err(|source| open::unopened(path, source))? {
-            return Err(OpenError::BeingMade { path: path.to_owned() });
+        let mut db = options.connect().await.map_err(|source| unopened(path, source))?;
+        if is_being_created(&mut db).await.map_err(|source| unopened(path, source))? {
+            return Err(OpenError::BeingCreated { path: path.to_owned() });
         }
         let newest = sqlx::query_scalar::<_, i64>("SELECT max(version) FROM _sqlx_migrations");
-        let version = newest.fetch_one(&mut db).await.map_err(|source| open::unopened(path, source))?;
+        let version = newest.fetch_one(&mut db).await.map_err(|source| unopened(path, source))?;
         if Some(version) != MIGRATIONS.last().map(|last| last.0) {
             return Err(OpenError::OtherVersion { path: path.to_owned() });
         }
@@ -52,7 +54,7 @@ impl OfflineAdmin {
         Ok(Self { db, audit_key, keys, finished, has_old_ciphertext: false })
     }
 
-    /// Cuts off what the write-ahead log has of what a rotation has replaced.
+    /// Truncates the WAL, which contains ciphertext that a rotation replaced.
     pub(super) async fn scrub_wal(&mut self) {
         self.has_old_ciphertext = !wal_scrub::scrub(&mut self.db, DEFAULT_BUSY_TIMEOUT).await;
     }
@@ -62,10 +64,10 @@ impl OfflineAdmin {
     }
 
     pub(crate) async fn tokens(&mut self) -> Result<Vec<StoredToken>, StoreError> {
-        tokens::all(&mut self.db).await
+        rows::tokens(&mut self.db).await
     }
 
-    /// Keeps a token, and writes down that it was made, unless `admit` refuses it because of those there are.
+    /// Stores a token and audits it, unless `admit` refuses it because of existing ones.
     pub(crate) async fn add_token<E: From<StoreError>>(
         &mut self,
         token: &StoredToken,
@@ -73,7 +75,7 @@ impl OfflineAdmin {
         entry: NewAuditEntry,
     ) -> Result<(), E> {
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
-        admit(&tokens::all(&mut transaction).await?)?;
+        admit(&rows::tokens(&mut transaction).await?)?;
         let mut head = Head::load(&mut transaction, &self.audit_key).await?;
         tokens::insert(&mut transaction, &mut head.row_digests, token).await?;
         head.append(&mut transaction, &self.audit_key, vec![entry]).await?;
@@ -82,7 +84,7 @@ impl OfflineAdmin {
         Ok(())
     }
 
-    /// Revokes tokens, and writes each down.
+    /// Revokes tokens and audits each.
     pub(crate) async fn revoke_tokens(
         &mut self,
         revoked: Vec<(StoredToken, NewAuditEntry)>,
@@ -97,7 +99,7 @@ impl OfflineAdmin {
         transaction.commit().await.map_err(StoreError::commit)
     }
 
-    /// Goes through the audit as it is at one moment.
+    /// Verifies the audit in one snapshot.
     pub(crate) async fn verify_audit(&mut self) -> Result<Result<u64, AuditBroken>, StoreError> {
         let mut snapshot = self.db.begin().await.map_err(StoreError::begin)?;
         audit::verify(&mut snapshot, &self.audit_key).await
@@ -105,14 +107,14 @@ impl OfflineAdmin {
 
     pub(crate) async fn close(self) {
         if let Err(error) = self.db.close().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the database was not closed cleanly");
+            tracing::warn!(error = %ErrorChain(&error), "the database was not closed cleanly");
         }
     }
 }
 
-/// Whether the server that starts here for the first time has not come to its end with that: the row of the installation is
+/// Whether a server is still initializing this database for the first time: the row of the installation is
 /// written last.
-async fn is_being_made(db: &mut SqliteConnection) -> sqlx::Result<bool> {
+async fn is_being_created(db: &mut SqliteConnection) -> sqlx::Result<bool> {
     let tables = "SELECT count(*) FROM sqlite_master WHERE name IN ('_sqlx_migrations', 'installation')";
     if sqlx::query_scalar::<_, i64>(tables).fetch_one(&mut *db).await? < 2 {
         return Ok(true);

@@ -1,4 +1,4 @@
-//! Opening the database: one owner, a sound file, the schema of this version, the right key.
+//! Opens the database: exclusively, verified, migrated to the current schema, with the right key.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, SqlSafeStr, SqliteConnection};
 use ticketing_core::marker::InstallationKey;
 use ticketing_core::text::single_line;
-use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
+use ticketing_failpoints::{self as failpoints, Point};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::connection::WriterConnection;
+use super::connection::{WriterConnection, unopened};
 use super::keys::{self, Keyring, Unlocked};
 use super::restore::{self, Begun};
 use super::restore_mark::Mark;
@@ -28,17 +28,18 @@ use ticketing_host::files::{beside, private_file, sync_folder};
 use ticketing_secrets::audit::AuditKey;
 use ticketing_secrets::encryption::{Cipher, MasterKey};
 
-/// An earlier one can lose committed writes.
+/// Older versions of SQLite can lose committed writes.
 const OLDEST_SQLITE: &str = "3.51.3";
 
-/// How many reads go on at the same time.
+/// Maximum number of concurrent reads.
 const READERS: u32 = 4;
-/// How many lists are read at the same time; fewer than the readers.
+/// Maximum number of concurrent lists; fewer than the readers.
 const LISTS: usize = 2;
-/// How many commands may wait for the writer before those who ask have to wait too.
+/// Maximum number of queued writes before callers have to wait.
 const INBOX: usize = 1_024;
 
-/// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second time.
+/// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second
+/// time.
 pub(super) const MIGRATIONS: [(i64, &str, &str); 9] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "restored", include_str!("../../migrations/0002_restored.sql")),
@@ -58,7 +59,7 @@ struct InstallationRow {
     keys: Keyring,
     audit_key: AuditKey,
     key_made: Option<PathBuf>,
-    /// Made just now.
+    /// Newly created.
     is_new: bool,
 }
 
@@ -106,7 +107,7 @@ pub(crate) async fn open(path: &Path, options: StoreOptions) -> Result<(Database
     ))
 }
 
-/// Makes the folder, durably: what is in a folder whose own name is not on the disk goes with it in a power cut.
+/// Creates the folder, durably: if the name of a folder is not synced, a power failure loses its content.
 fn make_folder(path: &Path) -> Result<(), OpenError> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
     let missing = folder.ancestors().take_while(|folder| !folder.exists()).count();
@@ -122,8 +123,8 @@ fn make_folder(path: &Path) -> Result<(), OpenError> {
     for (depth, made) in folder.ancestors().enumerate() {
         let Some(above) = made.parent() else { break };
         let synced = sync_folder(above);
-        // A start that was killed may have made what is there now. Not every folder further up can be opened or synced,
-        // but each that this start has put a name into.
+        // The existing folders may have been created by an interrupted start. Not every folder further up can
+        // be opened or synced, but each in which this start has created a name.
         if depth < missing {
             synced.map_err(failed)?;
         }
@@ -131,8 +132,8 @@ fn make_folder(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Refuses symbolic links in the place of the data folder and of the files that SQLite or the server would write through them:
-/// somebody else may have planted them. Links further up, and those of files that flags name, are the operator's.
+/// Refuses symbolic links in place of the data folder and of the files that SQLite or the server would write through
+/// them: another local user may have planted them. Links further up, and those of files that flags name, are allowed.
 fn refuse_links(path: &Path) -> Result<(), OpenError> {
     let endings = ["-wal", "-shm", "-journal"].map(|ending| {
         let mut name = path.as_os_str().to_owned();
@@ -147,32 +148,30 @@ fn refuse_links(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Makes a file, if it is not there, and locks it for as long as it is kept open. The system lets go of it when the process
-/// dies. Both the database and a file beside it are locked, since either can be removed by hand under a server; SQLite gives
-/// its other files the mode of the database.
+/// Creates a file, if it does not exist, and locks it while it is open. The system releases the lock when the
+/// process dies. Both the database and a file beside it are locked, because either can be removed by hand
+/// while a server runs; SQLite gives its other files the mode of the database.
 ///
-/// Of the database it must be closed after SQLite has closed it: that would end SQLite's own locks.
+/// The database file must be closed after SQLite has closed it: closing it earlier would release SQLite's own
+/// locks.
 fn lock(path: &Path, database: &Path) -> Result<File, OpenError> {
     let unusable = |source| OpenError::File { path: path.to_owned(), source };
     let file = private_file().create(true).open(path).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) if is_removed(Guard::StoreLock) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),
         Err(TryLockError::Error(source)) => Err(unusable(source)),
     }
 }
 
 pub(super) fn connect_options(path: &Path, busy_timeout: Duration) -> SqliteConnectOptions {
-    let synchronous =
-        if is_removed(Guard::Synchronous) { SqliteSynchronous::Off } else { SqliteSynchronous::Full };
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(synchronous)
+        .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(busy_timeout)
-        // What is removed or replaced is written over with zeros, rather than left where there is room for something else.
+        // Removed and replaced content is overwritten with zeros, rather than left in free pages.
         .pragma("secure_delete", "ON")
         .disable_statement_logging()
 }
@@ -199,28 +198,11 @@ async fn check_sound(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenE
     if detail == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.to_owned(), detail }) }
 }
 
-pub(super) fn unopened(path: &Path, source: sqlx::Error) -> OpenError {
-    let path = path.to_owned();
-    match crate::error::kind_of(&source) {
-        crate::StoreErrorKind::Corrupt => OpenError::Damaged { path, detail: source.to_string() },
-        crate::StoreErrorKind::Locked => OpenError::InUse { path },
-        _ => OpenError::Connect { path, source },
-    }
-}
-
 pub(super) fn migrator() -> Migrator {
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
     Migrator::with_migrations(MIGRATIONS.into_iter().map(migration).collect())
-}
-
-pub(super) async fn newest_event(db: &mut SqliteConnection) -> Result<u64, StoreError> {
-    let newest: Option<i64> = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
-        .fetch_optional(db)
-        .await
-        .map_err(StoreError::read("events"))?;
-    Ok(newest.unwrap_or_default().cast_unsigned())
 }
 
 async fn installation(
@@ -235,7 +217,7 @@ async fn installation(
     if row.is_none()
         && let Some(events) = mark.found().map(|found| found.event).filter(|events| *events > 0)
     {
-        // Another installation makes other markers, so that it would find no ticket of this one.
+        // Another installation ID would change the markers, so that no existing ticket could be found.
         return Err(OpenError::Emptied { path: path.to_owned(), mark: beside(path, "mark"), events });
     }
     let Some(row) = row else { return make_installation(db, path, options).await };
@@ -254,16 +236,17 @@ async fn installation(
     })
 }
 
-/// Opens the keys of a database that exists, whatever version has sealed them.
+/// Unlocks the keys of an existing database, of any version.
 async fn unlock(
     db: &mut SqliteConnection,
     path: &Path,
     options: &StoreOptions,
 ) -> Result<(Unlocked, AuditKey), OpenError> {
     let state = |source| OpenError::State { source };
-    let (now, entropy) = (options.clock.now(), &*options.entropy);
+    let now = options.clock.now();
+    let entropy = &*options.entropy;
     if let Some(former) = keys::finish_rotation(db, path, &options.key, now).await? {
-        tracing::warn!(former = %former.display(), "the rotation of the master key was cut off, and is finished now");
+        tracing::warn!(former = %former.display(), "completed an interrupted rotation of the master key");
     }
     let unlocked = keys::unlock(db, path, &options.key).await?;
     let known = Keyring::new(path, &options.key, &unlocked.keys);
@@ -273,7 +256,7 @@ async fn unlock(
     if !unlocked.is_legacy {
         return Err(OpenError::AuditRemoved { path: path.to_owned() });
     }
-    // What an earlier version has sealed: from now on there is a list of it.
+    // Rows that an older version encrypted: from now on they have digests.
     let mut adopting = db.begin_with("BEGIN IMMEDIATE").await.map_err(|source| unopened(path, source))?;
     let audit_key = match audit::key(&mut adopting, &known).await.map_err(state)? {
         Some(key) => key,
@@ -299,9 +282,11 @@ async fn make_installation(
     options: &StoreOptions,
 ) -> Result<InstallationRow, OpenError> {
     let state = |source| OpenError::State { source };
-    let (now, entropy) = (options.clock.now(), &*options.entropy);
+    let now = options.clock.now();
+    let entropy = &*options.entropy;
     let (master, key_made) = MasterKey::first(&options.key, path, entropy)?;
-    let (installation_id, stream_id) = (uuid_v7(now, entropy), uuid_v7(now, entropy));
+    let installation_id = uuid_v7(now, entropy);
+    let stream_id = uuid_v7(now, entropy);
     let data_key = keys::new_data_key(entropy);
     let mut marker_key = [0; 32];
     entropy.fill(&mut marker_key);

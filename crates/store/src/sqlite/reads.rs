@@ -1,4 +1,4 @@
-//! What is read beside the writer: every read sees what was committed before it.
+//! Reads beside the writer: every read sees what was committed before it.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -16,18 +16,18 @@ use crate::StoreError;
 use crate::port;
 use crate::types::{Attempt, AttemptOutcome, CanaryQuery, ClaimKind, LastFailure, LastSuccess, StateCount};
 
-/// A ticket that an operator named need not bear our marker: it is no canary.
+/// A ticket that an operator named need not have our marker, so it is no canary.
 const MAX_CANARIES: &str = "
-    WITH witnesses AS NOT MATERIALIZED (
+    WITH canaries AS NOT MATERIALIZED (
         SELECT d.rowid AS row, d.id, d.marker, d.send_at FROM deliveries AS d
         WHERE d.state = 'DELIVERED' AND d.send_at IS NOT NULL AND d.base_url = ?1 AND d.place = ?2
             AND d.send_at >= ?3 AND d.send_at <= ?6
             AND (?7 = '' OR coalesce(d.send ->> '$.made_by.account', '') IN ('', ?7))
             AND (?8 = '' OR coalesce(d.send ->> '$.made_by.issue_type', '') IN ('', ?8))
             AND NOT EXISTS (SELECT 1 FROM operations AS o WHERE o.delivery_id = d.id AND o.kind = 'RESOLVE'))
-    SELECT * FROM (SELECT * FROM witnesses ORDER BY send_at, row LIMIT ?4)
+    SELECT * FROM (SELECT * FROM canaries ORDER BY send_at, row LIMIT ?4)
     UNION
-    SELECT * FROM (SELECT * FROM witnesses ORDER BY send_at DESC, row DESC LIMIT ?5)
+    SELECT * FROM (SELECT * FROM canaries ORDER BY send_at DESC, row DESC LIMIT ?5)
     ORDER BY send_at, row";
 
 const COUNTS: &str = "
@@ -110,7 +110,7 @@ impl port::Deliveries for Database {
         let query = query.bind(after.as_microsecond()).bind(limit.div_ceil(2)).bind(limit / 2);
         let query = query.bind(until.as_microsecond()).bind(&made_by.account).bind(&made_by.issue_type);
         let rows = query.fetch_all(&self.readers).await;
-        let rows = rows.map_err(StoreError::read("witnesses"))?;
+        let rows = rows.map_err(StoreError::read("canaries"))?;
         rows.iter().map(|row| Reader::new(row, "deliveries", "id")?.name("marker", Marker::parse)).collect()
     }
 
@@ -128,7 +128,8 @@ impl port::Deliveries for Database {
         let count = |row: &SqliteRow| {
             let row = Reader::new(row, "deliveries", "state")?;
             let count: i64 = row.get("count")?;
-            let (state, oldest) = (row.name("state", State::parse)?, row.time("oldest")?);
+            let state = row.name("state", State::parse)?;
+            let oldest = row.time("oldest")?;
             Ok(StateCount { state, count: count.cast_unsigned(), oldest })
         };
         rows.iter().map(count).collect()

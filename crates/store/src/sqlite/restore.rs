@@ -1,5 +1,5 @@
-//! What has to be put right before anybody works with the store: it may be an older copy of itself, and the clock may have
-//! been set. What follows from either is decided by the domain, and committed in one transaction.
+//! Recovery when the store is opened: the database may be an older copy, and the clock may have been set. The domain
+//! decides what follows, and one transaction commits it.
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection, SqliteConnection};
@@ -7,9 +7,8 @@ use ticketing_core::delivery::Delivery;
 use ticketing_core::delivery::restore::{Downtime, Recovery};
 use ticketing_core::system::System;
 use ticketing_core::target::Health;
-use ticketing_failpoints::{Guard, is_removed};
 
-use super::open::newest_event;
+use super::events::newest_event;
 use super::restore_mark::Mark;
 use super::rows::{self, Reader};
 use super::save;
@@ -18,14 +17,14 @@ use crate::unit_of_work::IntentName;
 use crate::{StoreError, StoreOptions, uuid_v7};
 use ticketing_core::clock::to_stored_resolution;
 
-/// How many deliveries are read at a time.
+/// Number of deliveries per read.
 const CHUNK: u32 = 500;
 
-/// What a delivery whose ticket exists has still ahead of it is its duplicate scans.
+/// A delivery whose ticket exists only has its duplicate scans left.
 const UNSETTLED: &str = "
     SELECT * FROM deliveries WHERE id > ? AND (state <> 'DELIVERED' OR sweep IS NOT NULL) ORDER BY id LIMIT ?";
 
-/// A store that is ready to be worked with.
+/// A store that is ready for use.
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) mark: Mark,
@@ -36,7 +35,7 @@ pub(super) struct Begun {
     pub(super) step: SignedDuration,
 }
 
-/// What the database says of itself.
+/// The state recorded in the database.
 struct Kept {
     newest: u64,
     /// When the newest event was written.
@@ -44,7 +43,7 @@ struct Kept {
     stream: StreamName,
     restored_at: Option<Timestamp>,
     copied_at: Option<Timestamp>,
-    /// Whether the intent that the mark names is there; true if it names none.
+    /// Whether the intent named by the mark exists; true if it names none.
     has_marked_intent: bool,
 }
 
@@ -81,13 +80,10 @@ pub(super) async fn begin(
     Ok(Begun { mark, newest, stream, restored_at, suspicion, step })
 }
 
-/// Why the database may be an older copy of itself; the plainest reason first.
-fn suspicion(kept: &Kept, mark: &Mark, told: bool) -> Option<Suspicion> {
-    if told {
-        return Some(Suspicion::Told);
-    }
-    if is_removed(Guard::Suspicion) {
-        return None;
+/// Why the database may be an older copy; the most certain reason first.
+fn suspicion(kept: &Kept, mark: &Mark, is_stated: bool) -> Option<Suspicion> {
+    if is_stated {
+        return Some(Suspicion::StatedByOperator);
     }
     if let Some(copied_at) = kept.copied_at {
         return Some(Suspicion::Copied(copied_at));
@@ -124,7 +120,7 @@ async fn kept(db: &mut SqliteConnection, mark: &Mark) -> Result<Kept, StoreError
     })
 }
 
-/// Whether the database knows of an intent, or of what came after it.
+/// Whether the database contains an intent, or its outcome.
 async fn has_intent(db: &mut SqliteConnection, intent: Option<&IntentName>) -> Result<bool, StoreError> {
     let Some(IntentName { delivery_id, epoch }) = intent else { return Ok(true) };
     let row = sqlx::query("SELECT * FROM deliveries WHERE id = ?").bind(delivery_id).fetch_optional(db).await;
@@ -142,9 +138,9 @@ async fn recover(db: &mut SqliteConnection, start: &Recovery, now: Timestamp) ->
         let found = found.iter().map(rows::delivery).collect::<Result<Vec<Delivery>, _>>()?;
         let Some(last) = found.last() else { break };
         after = last.id.clone();
-        let taken = found.iter().map(|delivery| delivery.clone().recover(start)).collect::<Vec<_>>();
+        let recovered = found.iter().map(|delivery| delivery.clone().recover(start)).collect::<Vec<_>>();
         let changed: Vec<_> =
-            found.iter().zip(&taken).filter(|(was, is)| was != is).map(|(_, is)| is).collect();
+            found.iter().zip(&recovered).filter(|(was, is)| was != is).map(|(_, is)| is).collect();
         save::update_deliveries(db, &changed).await?;
     }
     recover_health(db, start, now).await
@@ -156,15 +152,15 @@ async fn recover_health(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let rows = sqlx::query("SELECT target, system, health FROM target_health").fetch_all(&mut *db).await;
-    let mut taken: Vec<(String, System, Health)> = vec![];
+    let mut recovered: Vec<(String, System, Health)> = vec![];
     for row in &rows.map_err(StoreError::read("the health of targets"))? {
         let row = Reader::new(row, "target_health", "target")?;
         let health = start.recover_health(row.json("health")?);
-        taken.push((row.get("target")?, row.name("system", System::parse)?, health));
+        recovered.push((row.get("target")?, row.name("system", System::parse)?, health));
     }
-    let taken: Vec<_> =
-        taken.iter().map(|(target, system, health)| (target.as_str(), *system, health, now)).collect();
-    save::write_health(db, &taken).await.map(drop)
+    let recovered: Vec<_> =
+        recovered.iter().map(|(target, system, health)| (target.as_str(), *system, health, now)).collect();
+    save::write_health(db, &recovered).await.map(drop)
 }
 
 async fn rename_stream(

@@ -1,12 +1,13 @@
-//! The mark: a small file beside the database that says how far the database had come, and when.
+//! The restore mark: a small file beside the database that records how far the database has progressed, and
+//! when.
 //!
-//! It is how a start notices that the database is an older copy of itself. Where the database alone was restored, the mark
-//! names what the database no longer knows. Where the whole folder was restored, the mark was made by copying, later than
-//! it says. Where a machine was restored with its disk as it was while the server ran, it was booted since. The mark also
-//! tells how far the clock was set between two runs.
+//! At start it shows whether the database is an older copy. If only the database was restored, the mark names
+//! something that the database lacks. If the whole folder was restored, the mark was written by the copy,
+//! later than it says. If a machine was restored with its disk while the server ran, it was booted since. The
+//! mark also reveals clock steps between two runs.
 //!
-//! It is written after each commit, in place, without waiting for the disk: a process that is killed leaves it as it is,
-//! and after a power cut the machine was booted anyway. It may lag behind the database, and is never ahead of it.
+//! It is written after each commit, in place, without a sync: it survives a killed process, and after a power
+//! failure the machine was booted anyway. It may lag behind the database, and is never ahead of it.
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -17,36 +18,37 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use ticketing_core::clock::Clock;
+use ticketing_core::error_chain::ErrorChain;
 
 use crate::types::Suspicion;
 use crate::unit_of_work::IntentName;
 use ticketing_host::clock::Machine;
 use ticketing_host::files::private_file;
 
-/// Always so long, so that it is overwritten in place and needs no room on a full disk.
+/// Fixed length, so that it is overwritten in place and needs no space on a full disk.
 const LENGTH: usize = 512;
 
-/// By how much the time of a file may differ from when it was written, by the same clock.
+/// Tolerance between the timestamp of a file and the time of the write, by the same clock.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
-/// What the mark says.
+/// The content of the mark.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     /// The newest event.
     pub(super) event: u64,
-    /// The last intent to send.
+    /// The last intent.
     pub(super) intent: Option<IntentName>,
-    /// When this was written, by the store's clock.
+    /// The time of writing, by the store's clock.
     pub(super) clock: Timestamp,
-    /// The same, by the clock on the wall.
+    /// The time of writing, by the wall clock.
     pub(super) wall: Timestamp,
-    /// The same, since boot.
+    /// The time of writing, since boot.
     pub(super) since_boot: Duration,
     pub(super) boot_id: Option<String>,
-    /// Everything was written, and the database was closed: this is the last word of a process.
+    /// Everything was written, and the database was closed: the last record of a process.
     #[serde(default)]
     pub(super) closed: bool,
-    /// Which files these were: a copy has other numbers, however soon it was made.
+    /// Identifies the files: a copy has other inode numbers, however soon it was made.
     #[serde(default)]
     files: Option<Files>,
 }
@@ -58,7 +60,7 @@ struct Files {
     mark: u64,
 }
 
-/// The file, and what it said when it was opened.
+/// The file, and its content when it was opened.
 #[derive(Debug)]
 pub(super) struct Mark {
     path: PathBuf,
@@ -77,7 +79,7 @@ pub(super) struct Mark {
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     pub(super) record: Record,
-    /// When the file was last changed, by the clock on the wall.
+    /// When the file was last changed, by the wall clock.
     changed: Timestamp,
     files: Option<Files>,
 }
@@ -85,21 +87,22 @@ pub(super) struct Found {
 // === impl Mark ===
 
 impl Mark {
-    /// Opens the mark and reads what is in it.
+    /// Opens the mark and reads its content.
     pub(super) fn open(path: PathBuf, machine: Arc<dyn Machine>, clock: Arc<dyn Clock>) -> Self {
         let found = read(&path);
         let file = private_file().create(true).open(&path);
         let file = file.inspect_err(|error| not_written(&path, error)).ok();
-        let (boot_id, files) = (machine.boot_id(), Files::beside(&path));
+        let boot_id = machine.boot_id();
+        let files = Files::beside(&path);
         Self { path, machine, clock, boot_id, found, event: 0, intent: None, file, files }
     }
 
-    /// What an earlier process left.
+    /// The mark of an earlier process.
     pub(super) fn found(&self) -> Option<&Record> {
         self.found.as_ref().map(|found| &found.record)
     }
 
-    /// How much time has truly passed since then; `None` if the machine was booted meanwhile.
+    /// The time that has really passed since then; `None` if the machine was booted in the meantime.
     pub(super) fn passed(&self) -> Option<Duration> {
         let record = self.found()?;
         if record.boot_id.is_none() || record.boot_id != self.boot_id {
@@ -108,13 +111,13 @@ impl Mark {
         self.machine.since_boot().checked_sub(record.since_boot)
     }
 
-    /// Why the files may have been restored, judged by the mark alone, beside a database whose newest event is
-    /// `kept_event`.
+    /// Why the files may have been restored, judged by the mark alone, beside a database whose newest event
+    /// is `kept_event`.
     pub(super) fn suspicion(&self, kept_event: u64) -> Option<Suspicion> {
         let Some(Found { record, changed, files }) = &self.found else {
             return Some(Suspicion::NoMark(self.path.display().to_string()));
         };
-        // A process that came to its end before the machine did had nothing under way.
+        // A process that ended before the machine was shut down had no work in progress.
         let ended = record.closed && record.event == kept_event;
         if record.boot_id != self.boot_id && !ended {
             return Some(Suspicion::OtherBoot);
@@ -122,31 +125,32 @@ impl Mark {
         if record.files.is_some() && record.files != *files {
             return Some(Suspicion::OtherFiles);
         }
-        let (written, changed) = (record.wall, *changed);
+        let written = record.wall;
+        let changed = *changed;
         let touched = changed.duration_since(written).unsigned_abs() > TOLERANCE;
         touched.then_some(Suspicion::MarkTouched { written, changed })
     }
 
-    /// Goes on from what is in the database.
+    /// Continues from the content of the database.
     pub(super) fn start(&mut self, event: u64, intent: Option<IntentName>) {
         self.intent = None;
         self.set(event, intent);
     }
 
-    /// The database has come so far. A write failure is logged once: the next start then suspects more than it has
-    /// to.
+    /// The database has reached this event. A write failure is logged once: the next start then suspects a
+    /// restore without need.
     pub(super) fn set(&mut self, event: u64, intent: Option<IntentName>) {
         self.event = event;
         self.intent = intent.or(self.intent.take());
         self.write(false);
     }
 
-    /// Writes it once more if a task of its own has changed the database.
+    /// Writes it again after a background task has changed the database.
     pub(super) fn touch(&mut self) {
         self.set(self.event, None);
     }
 
-    /// The database is closed, and nothing more comes.
+    /// Records that the database was closed cleanly.
     pub(super) fn close(mut self) {
         self.write(true);
         if let Some(Err(error)) = self.file.as_ref().map(File::sync_all) {
@@ -176,14 +180,14 @@ impl Mark {
 // === impl Files ===
 
 impl Files {
-    /// Those of the mark at `path` and of its database; `None` if one of them is not there.
+    /// The inode numbers of the mark at `path` and of its database; `None` if either is missing.
     fn beside(path: &Path) -> Option<Self> {
         let inode = |path: &Path| std::fs::metadata(path).ok().map(|metadata| metadata.ino());
         Some(Self { database: inode(&path.with_extension(""))?, mark: inode(path)? })
     }
 }
 
-/// JSON, filled up with blanks.
+/// JSON, padded with spaces.
 fn encode(record: &Record) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(record).expect("numbers, names and times can be written as JSON");
     bytes.resize(LENGTH - 1, b' ');
@@ -201,7 +205,7 @@ fn read(path: &Path) -> Option<Found> {
 
 fn not_written(path: &Path, error: &std::io::Error) {
     tracing::error!(
-        path = %path.display(), error = error as &dyn std::error::Error,
+        path = %path.display(), error = %ErrorChain(error),
         "failed to write the restore mark: the next start will search for tickets before it creates them"
     );
 }
@@ -211,13 +215,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_always_of_one_length_and_reads_back_as_itself() {
-        let (clock, wall) = (Timestamp::MAX, Timestamp::MIN);
+    fn mark_has_fixed_length_and_round_trips() {
+        let clock = Timestamp::MAX;
+        let wall = Timestamp::MIN;
         let intent = IntentName { delivery_id: "0".repeat(36), epoch: u32::MAX };
         let boot_id = Some("f".repeat(36));
         let since_boot = Duration::from_nanos(u64::MAX);
         let files = Some(Files { database: u64::MAX, mark: u64::MAX });
-        let (intent, closed) = (Some(intent), false);
+        let intent = Some(intent);
+        let closed = false;
         let most = Record { event: u64::MAX, intent, clock, wall, since_boot, boot_id, closed, files };
         let least = Record { event: 0, intent: None, boot_id: None, ..most.clone() };
         for record in [most, least] {

@@ -1,5 +1,5 @@
-//! Which starts are taken for those of a database that was restored, and what follows from that and from a clock that was
-//! set. Files are copied as an operator would.
+//! Which starts are detected as restored databases, and what follows from that and from clock steps. Files
+//! are copied as an operator would.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use ticketing_core::target::{Failure, Observation};
 use crate::conformance::{BUSY_TIMEOUT, LEASE, TARGET, destination, incident, target};
 use crate::{
     AcceptRequest, AttemptRecord, AttemptTimes, BackupError, ClaimKind, Intent, KeySource, OpenError, Opened,
-    Requester, Store, StoreOptions, Suspicion, make_older,
+    Requester, Store, StoreOptions, Suspicion,
 };
 use ticketing_host::clock::{ManualClock, ManualMachine};
 use ticketing_host::entropy::SeededEntropy;
@@ -28,7 +28,7 @@ struct Bench {
     folder: TempDir,
     clock: Arc<ManualClock>,
     machine: Arc<ManualMachine>,
-    /// Each run draws other numbers.
+    /// Each run generates other numbers.
     runs: AtomicU64,
 }
 
@@ -49,7 +49,8 @@ impl Bench {
     }
 
     fn options(&self, restored: bool) -> StoreOptions {
-        let (clock, machine) = (self.clock.clone(), self.machine.clone());
+        let clock = self.clock.clone();
+        let machine = self.machine.clone();
         let entropy = Arc::new(SeededEntropy::new(self.runs.fetch_add(1, Ordering::Relaxed)));
         StoreOptions {
             clock,
@@ -72,7 +73,7 @@ impl Bench {
         store.close().await;
     }
 
-    /// Why the next start suspects something, if it does.
+    /// Why the next start suspects a restore, if it does.
     async fn suspicion(&self) -> Option<Suspicion> {
         let (store, opened) = self.open().await;
         assert!(opened.suspicion.is_none() || store.installation().restored_at == Some(self.now()));
@@ -91,7 +92,7 @@ impl Bench {
         self.clock.now()
     }
 
-    /// A delivery that is claimed, and meant to be sent.
+    /// A claimed delivery with an intent.
     async fn intended(&self, store: &Store, id: &str) -> Delivery {
         accept(store, id).await;
         let claimed = store.claim(TARGET, ClaimKind::Fresh, 1, LEASE, self.now()).await.unwrap().remove(0);
@@ -125,7 +126,8 @@ impl Bench {
 }
 
 async fn accept(store: &Store, id: &str) -> Delivery {
-    let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
+    let incident = incident(id, 90.0);
+    let targets = vec![target(System::Jira)];
     let request = AcceptRequest { incident, targets, expedite: false, by: Requester::default() };
     store.accept(request).await.unwrap().remove(0).delivery
 }
@@ -204,7 +206,7 @@ async fn recognizes_immediately_swapped_copy() {
 }
 
 #[tokio::test]
-async fn a_missing_mark_and_an_unreadable_one_are_suspected() {
+async fn missing_or_unreadable_mark_is_suspected() {
     let bench = Bench::new();
     bench.accept("INC-1").await;
     std::fs::remove_file(bench.file(".mark")).unwrap();
@@ -222,7 +224,7 @@ async fn upgrade_keeps_deliveries_of_first_schema() {
     let accepted = accept(&store, "INC-2").await;
     store.close().await;
     for _ in 0..2 {
-        make_older(&bench.file("")).await.unwrap();
+        ticketing_harness::make_older(bench.folder.path()).await;
         let (store, _) = bench.open().await;
         assert_eq!(store.delivery(&accepted.id).await.unwrap().unwrap(), accepted);
         let found = store.delivery(&intended.id).await.unwrap().unwrap();
@@ -283,7 +285,7 @@ async fn restored_flag_is_honored() {
     let (store, opened) = bench.open_as(true).await;
     assert_eq!(
         (opened.suspicion, store.installation().restored_at),
-        (Some(Suspicion::Told), Some(bench.now()))
+        (Some(Suspicion::StatedByOperator), Some(bench.now()))
     );
 }
 
@@ -310,10 +312,12 @@ async fn clock_set_back_a_year_delays_nothing() {
         lockout_limit: None,
         login_refusals: 0,
     };
-    let (observed, bounds) = (Observation::Failure(failure), Bounds::default());
+    let observed = Observation::Failure(failure);
+    let bounds = Bounds::default();
     store.observe(TARGET, observed, &bounds, bench.now()).await.unwrap();
     store.close().await;
-    let (before, year) = (bench.now(), Duration::from_secs(365 * 24 * 3_600));
+    let before = bench.now();
+    let year = Duration::from_secs(365 * 24 * 3_600);
     bench.pass(Duration::from_secs(10));
     bench.clock.set(bench.now() - year);
     let (store, opened) = bench.open().await;
@@ -339,8 +343,8 @@ async fn clock_set_forward_a_day_proves_nothing_early() {
     bench.clock.advance(Duration::from_secs(24 * 3_600));
     let (store, opened) = bench.open().await;
     assert_eq!(opened.suspicion, None);
-    let taken = store.delivery(&sent.id).await.unwrap().unwrap();
-    let now_left = taken.provable_from(Duration::ZERO).unwrap().duration_since(bench.now());
+    let recovered = store.delivery(&sent.id).await.unwrap().unwrap();
+    let now_left = recovered.provable_from(Duration::ZERO).unwrap().duration_since(bench.now());
     assert!((now_left - left).abs() < SignedDuration::from_secs(1), "{now_left:?} of {left:?}");
 }
 
@@ -369,7 +373,7 @@ async fn backup_of_live_database_is_whole_and_private() {
     store.close().await;
     assert_eq!(bench.suspicion().await, None, "the original is none the wiser");
     assert_eq!(bench.file(".copy").metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    // Beside nothing but its key, as on another machine.
+    // Only the key is left beside it, as on another machine.
     for ending in ["", ".mark"] {
         std::fs::remove_file(bench.file(ending)).unwrap();
     }

@@ -1,7 +1,7 @@
-//! Rotation of the keys, beside the server that works with them.
+//! Rotates the keys, with or without a running server.
 //!
-//! Invariant: at every moment the key file, or the next one beside it, opens the database, and every secret opens with a data
-//! key that is there. Whatever is cut off goes on by doing it again.
+//! Invariant: at every moment the key file, or the next one beside it, opens the database, and every secret
+//! can be decrypted with an existing data key. Repeating an interrupted rotation completes it.
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_failpoints::{self as failpoints, Point};
 
 use super::audit::{self, Head};
@@ -22,25 +23,25 @@ use ticketing_host::entropy::Entropy;
 use ticketing_secrets::audit::NewAuditEntry;
 use ticketing_secrets::encryption::{MasterKey, next};
 
-/// How a rotation of the master key ended.
+/// The result of a master key rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MasterRotated {
-    /// A new key is in the file; the former one is kept under another name.
+    /// The file has a new key; the former one is kept under another name.
     Replaced { file: PathBuf, former: Option<PathBuf> },
-    /// One that was cut off is finished; the former key is kept under this name.
+    /// An interrupted rotation was completed; the former key is kept under this name.
     Finished { former: PathBuf },
-    /// The key that was given is in force: the server is to be started with it from now on.
+    /// The given key is in use: the server must be started with it from now on.
     Given,
 }
 
-/// How a rotation of the data key ended.
+/// The result of a data key rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataKeyRotated {
     /// The key that encrypts from now on.
     pub key: i64,
-    /// One that was cut off went on.
+    /// An interrupted rotation was continued.
     pub resumed: bool,
-    /// How many secrets were re-encrypted.
+    /// Number of re-encrypted secrets.
     pub reencrypted: usize,
 }
 
@@ -64,12 +65,14 @@ impl OfflineAdmin {
             self.scrub_wal().await;
             return Ok(MasterRotated::Finished { former });
         }
-        let (path, source, now) = (self.keys.path().to_owned(), self.keys.source().clone(), entry.at);
+        let path = self.keys.path().to_owned();
+        let source = self.keys.source().clone();
+        let now = entry.at;
         // Excludes concurrent rotations and server starts.
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let unlocked = keys::unlock(&mut transaction, &path, &source).await?;
         if unlocked.is_next {
-            // Another rotation came in between and was cut off: it is finished at the next try.
+            // Another rotation was interrupted in between: the next attempt completes it.
             return Err(OpenError::KeyWrong { origin: unlocked.master.origin, database: path }.into());
         }
         let file = source.file(&path);
@@ -82,7 +85,8 @@ impl OfflineAdmin {
             return Err(RotateError::Same(master.origin));
         }
         failpoints::pass(Point::NewKeyWritten).await;
-        let (id, wrap) = (&unlocked.installation_id, master.cipher());
+        let id = &unlocked.installation_id;
+        let wrap = master.cipher();
         for (number, key) in &unlocked.keys {
             keys::save_key(&mut transaction, *number, key, id, &wrap, now, entropy).await?;
         }
@@ -93,7 +97,7 @@ impl OfflineAdmin {
         failpoints::pass(Point::NewKeyCommitted).await;
         self.scrub_wal().await;
         let (None, Some(file)) = (given, file) else { return Ok(MasterRotated::Given) };
-        // None if a server that was just started has done it.
+        // `None` if a newly started server has done it.
         let former = keys::finish_rotation(&mut self.db, &path, &source, now).await?;
         Ok(MasterRotated::Replaced { file, former })
     }
@@ -121,13 +125,15 @@ impl OfflineAdmin {
         Ok(DataKeyRotated { key: id, resumed, reencrypted })
     }
 
-    /// Creates the new key, unless a rotation is under way.
+    /// Creates the new key, unless a rotation is in progress.
     async fn begin_data_key(
         &mut self,
         entry: &NewAuditEntry,
         entropy: &dyn Entropy,
     ) -> Result<(KeyId, bool), RotateError> {
-        let (path, source, now) = (self.keys.path().to_owned(), self.keys.source().clone(), entry.at);
+        let path = self.keys.path().to_owned();
+        let source = self.keys.source().clone();
+        let now = entry.at;
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let Unlocked { installation_id, master, keys: known, .. } =
             keys::unlock(&mut transaction, &path, &source).await?;
@@ -135,7 +141,8 @@ impl OfflineAdmin {
         if is_under_way(&mut transaction).await? {
             return Ok((newest, true));
         }
-        let (id, key) = (newest + 1, keys::new_data_key(entropy));
+        let id = newest + 1;
+        let key = keys::new_data_key(entropy);
         retire_keys(&mut transaction, now).await?;
         let wrap = master.cipher();
         keys::save_key(&mut transaction, id, &key, &installation_id, &wrap, now, entropy).await?;
@@ -163,13 +170,13 @@ impl OfflineAdmin {
         entropy: &dyn Entropy,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
-        // Someone may have changed it since.
+        // The secret may have changed in the meantime.
         let Some(row) = old.row(&mut transaction, newest).await? else { return Ok(false) };
         let mut head = Head::load(&mut transaction, &self.audit_key).await?;
         let opened = decrypt(&self.keys, &head.row_digests, old.table, &row, &mut transaction).await;
         let secret = match opened {
             Err(error @ StoreError::Undecryptable { .. }) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "failed to re-encrypt a secret");
+                tracing::error!(error = %ErrorChain(&error), "failed to re-encrypt a secret");
                 return Ok(false);
             }
             opened => opened?,
@@ -202,7 +209,7 @@ impl Old {
     }
 }
 
-/// Whether a data key rotation is under way.
+/// Whether a data key rotation is in progress.
 async fn is_under_way(db: &mut SqliteConnection) -> Result<bool, StoreError> {
     let query = "SELECT EXISTS (SELECT 1 FROM data_keys WHERE retired_at IS NOT NULL AND (
         EXISTS (SELECT 1 FROM audit_head WHERE key_id = data_keys.id)))";

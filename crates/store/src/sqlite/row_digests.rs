@@ -1,31 +1,16 @@
-//! Row digests: a hash of each row that has a secret and of each token, in the head of the audit and covered by its
-//! keyed hash. Without it, whoever can write the file could make a viewer an admin.
-//!
-//! A ciphertext proves its place, not its age. A row that is put back from an older copy of the file, or
-//! in which the address was edited, has another hash than the list says. Who puts the list back too must put the
-//! audit back with it: that is, an older copy of the whole.
-
-use std::collections::BTreeMap;
-use std::fmt::Write;
+//! Computes the row digests (`ticketing_secrets::row_digests`) of the tables.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use ticketing_secrets::row_digests::{RowDigest, RowDigests, RowHasher};
 
 use super::keys::KeyId;
-use super::rows::Reader;
-use super::tokens;
+use super::rows::{self, Reader};
 use crate::types::StoredToken;
 use crate::{SecretUse, StoreError};
 
-/// The hashes, by table and row.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct RowDigests(BTreeMap<String, String>);
-
-/// A table with secrets: the columns that name its rows, and those that the hash covers beside.
+/// A table with secrets: its key columns, and the other columns that the digest covers.
 #[derive(Debug)]
 pub(super) struct SecretTable {
     pub(super) table: &'static str,
@@ -36,15 +21,8 @@ pub(super) struct SecretTable {
     all: &'static str,
     /// The rows whose secret is encrypted with an older key.
     older: &'static str,
-    /// Sets the secret and its key, of the row of these names.
+    /// Updates the secret and its key in the row with this key.
     pub(super) reencrypt: &'static str,
-}
-
-/// A row that has a secret.
-#[derive(Debug)]
-pub(super) struct RowDigest {
-    pub(super) place: String,
-    pub(super) hash: String,
 }
 
 pub(super) const SETTINGS: SecretTable = SecretTable {
@@ -80,127 +58,93 @@ pub(super) const FURTHER: SecretTable = SecretTable {
 /// Every table with secrets.
 pub(super) const ALL: [&SecretTable; 3] = [&SETTINGS, &RETIRED, &FURTHER];
 
-/// Settings that are no secret, whether or not their row has one: a flipped switch matters, too.
+/// Plain settings, whether or not their row has a secret: a changed switch matters, too.
 const PLAIN_SETTINGS: &str = "
     SELECT 'settings/' || target AS place, system, CAST(enabled AS TEXT) AS switch, draft, coalesce(base_url, '') AS base_url
     FROM target_settings
     UNION ALL SELECT 'policy/1', auto_push, retry, '', '' FROM policy";
 
-/// Stands in the list once plain settings are in it: earlier versions did not list them.
-const SETTINGS_LISTED: &str = "settings";
-
-// === impl RowDigests ===
-
-impl RowDigests {
-    pub(super) fn is_current(&self, row: &RowDigest) -> bool {
-        self.0.get(&row.place) == Some(&row.hash)
-    }
-
-    pub(super) fn set(&mut self, row: RowDigest) {
-        self.0.insert(row.place, row.hash);
-    }
-
-    /// Whether plain settings are in the list.
-    pub(super) fn lists_settings(&self) -> bool {
-        self.0.contains_key(SETTINGS_LISTED)
-    }
-
-    /// Takes the plain settings into the list, as they are now.
-    pub(super) async fn digest_settings(&mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
-        self.0.retain(|place, _| !place.starts_with("settings/") && !place.starts_with("policy/"));
-        self.0.insert(SETTINGS_LISTED.to_owned(), String::new());
-        let rows = sqlx::query(PLAIN_SETTINGS).fetch_all(db).await.map_err(StoreError::read("settings"))?;
-        for row in &rows {
-            let row = Reader::new(row, "target_settings", "place")?;
-            let mut hash = Sha256::new();
-            for column in ["system", "switch", "draft", "base_url"] {
-                let text: String = row.get(column)?;
-                hash.update((text.len() as u64).to_be_bytes());
-                hash.update(text.as_bytes());
-            }
-            self.0.insert(row.get("place")?, hexadecimal(&hash.finalize()));
-        }
-        Ok(())
-    }
-
-    /// The first row that is not as it was written last, by its place in the list: edited, put in or removed by hand.
-    pub(super) async fn edited_row(&self, db: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
-        let mut found = Self::of_rows(db).await?;
-        if self.lists_settings() {
-            found.digest_settings(db).await?;
-        }
-        let places: std::collections::BTreeSet<&String> = self.0.keys().chain(found.0.keys()).collect();
-        Ok(places.into_iter().find(|place| self.0.get(*place) != found.0.get(*place)).cloned())
-    }
-
-    pub(super) fn forget(&mut self, table: &SecretTable, names: &[&str]) {
-        self.0.remove(&place(table, names));
-    }
-
-    /// Takes over what `others` say of one row.
-    pub(super) fn take(&mut self, mut others: Self, table: &SecretTable, names: &[&str]) {
-        let place = place(table, names);
-        if let Some(hash) = others.0.remove(&place) {
-            self.0.insert(place, hash);
-        }
-    }
-
-    /// The rows as they are, whatever they were.
-    pub(super) async fn of_rows(db: &mut SqliteConnection) -> Result<Self, StoreError> {
-        let mut row_digests = Self::default();
-        for table in ALL {
-            let rows =
-                sqlx::query(table.all).fetch_all(&mut *db).await.map_err(StoreError::read("secrets"))?;
-            for row in &rows {
-                row_digests.set(table.row(row)?);
-            }
-        }
-        tokens::all(db).await?.iter().for_each(|token| row_digests.set(RowDigest::of_token(token)));
-        Ok(row_digests)
-    }
+/// Lists the current plain settings.
+pub(super) async fn list_settings(
+    row_digests: &mut RowDigests,
+    db: &mut SqliteConnection,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query(PLAIN_SETTINGS).fetch_all(db).await.map_err(StoreError::read("settings"))?;
+    let digests: Result<Vec<_>, StoreError> = rows.iter().map(plain_settings).collect();
+    row_digests.set_settings(digests?);
+    Ok(())
 }
 
-// === impl RowDigest ===
-
-impl RowDigest {
-    /// All of a token.
-    pub(super) fn of_token(token: &StoredToken) -> Self {
-        let mut hash = Sha256::new();
-        let times = [Some(token.created_at), Some(token.expires_at), token.revoked_at];
-        let times = times.map(|time| format!("{:?}", time.map(Timestamp::as_microsecond)));
-        let texts = [token.name.as_str(), token.role.as_str(), &times[0], &times[1], &times[2]];
-        // Left out where it is the default, so that the digests of tokens from before there were namespaces still hold.
-        let namespace = Some(token.namespace.as_str().as_bytes()).filter(|_| !token.namespace.is_default());
-        for part in texts.map(str::as_bytes).into_iter().chain([&token.hash.0[..]]).chain(namespace) {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        Self { place: format!("tokens/{}", token.id), hash: hexadecimal(&hash.finalize()) }
+fn plain_settings(row: &SqliteRow) -> Result<RowDigest, StoreError> {
+    let row = Reader::new(row, "target_settings", "place")?;
+    let mut hasher = RowHasher::default();
+    for column in ["system", "switch", "draft", "base_url"] {
+        hasher.part(row.get::<String>(column)?.as_bytes());
     }
+    Ok(hasher.finish(row.get("place")?))
+}
+
+/// The first row that does not match its digest: edited, inserted or removed by hand.
+pub(super) async fn edited_row(
+    row_digests: &RowDigests,
+    db: &mut SqliteConnection,
+) -> Result<Option<String>, StoreError> {
+    let mut found = of_rows(db).await?;
+    if row_digests.lists_settings() {
+        list_settings(&mut found, db).await?;
+    }
+    Ok(row_digests.first_difference(&found).map(str::to_owned))
+}
+
+/// The digests of the current rows, unverified.
+pub(super) async fn of_rows(db: &mut SqliteConnection) -> Result<RowDigests, StoreError> {
+    let mut row_digests = RowDigests::default();
+    for table in ALL {
+        let rows = sqlx::query(table.all).fetch_all(&mut *db).await.map_err(StoreError::read("secrets"))?;
+        for row in &rows {
+            row_digests.set(table.row(row)?);
+        }
+    }
+    rows::tokens(db).await?.iter().for_each(|token| row_digests.set(of_token(token)));
+    Ok(row_digests)
+}
+
+/// Covers all fields of a token.
+pub(super) fn of_token(token: &StoredToken) -> RowDigest {
+    let mut hasher = RowHasher::default();
+    let times = [Some(token.created_at), Some(token.expires_at), token.revoked_at];
+    let times = times.map(|time| format!("{:?}", time.map(Timestamp::as_microsecond)));
+    let texts = [token.name.as_str(), token.role.as_str(), &times[0], &times[1], &times[2]];
+    // Omitted if it is the default, so that digests of tokens from before namespaces existed stay valid.
+    let namespace = Some(token.namespace.as_str().as_bytes()).filter(|_| !token.namespace.is_default());
+    let parts = texts.map(str::as_bytes).into_iter().chain([&token.hash.0[..]]).chain(namespace);
+    parts.for_each(|part| hasher.part(part));
+    hasher.finish(format!("tokens/{}", token.id))
 }
 
 // === impl SecretTable ===
 
 impl SecretTable {
-    /// The hash of all that decides where the secret of a row goes.
+    /// The digest of everything that determines where the secret of a row is sent.
     pub(super) fn row(&self, row: &SqliteRow) -> Result<RowDigest, StoreError> {
         let reader = Reader::new(row, self.table, "target")?;
-        let mut hash = Sha256::new();
-        let mut add = |part: &[u8]| {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        };
+        let mut hasher = RowHasher::default();
         for column in self.texts {
             let text: Option<String> = reader.get(column)?;
-            add(&[u8::from(text.is_some())]);
-            add(text.unwrap_or_default().as_bytes());
+            hasher.part(&[u8::from(text.is_some())]);
+            hasher.part(text.unwrap_or_default().as_bytes());
         }
-        add(&reader.get::<i64>(self.time)?.to_be_bytes());
-        add(&reader.get::<i64>("secret_key")?.to_be_bytes());
-        add(&reader.get::<Vec<u8>>("secret")?);
+        hasher.part(&reader.get::<i64>(self.time)?.to_be_bytes());
+        hasher.part(&reader.get::<i64>("secret_key")?.to_be_bytes());
+        hasher.part(&reader.get::<Vec<u8>>("secret")?);
         let names = self.names_of(row)?;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        Ok(RowDigest { place: place(self, &names), hash: hexadecimal(&hash.finalize()) })
+        Ok(hasher.finish(self.place(&names)))
+    }
+
+    /// The place of the row with this key in the list of digests.
+    pub(super) fn place(&self, names: &[&str]) -> String {
+        format!("{}/{}", self.table, names.join("/"))
     }
 
     /// The rows whose secret is encrypted with a key before `newest`.
@@ -213,29 +157,17 @@ impl SecretTable {
         rows.map_err(StoreError::read("secrets"))
     }
 
-    /// What names a row.
+    /// The key of a row.
     pub(super) fn names_of(&self, row: &SqliteRow) -> Result<Vec<String>, StoreError> {
         let reader = Reader::new(row, self.table, "target")?;
         self.names.iter().map(|name| reader.get(name)).collect()
     }
 
-    /// What the secret of a row is for.
+    /// The use of a row's secret.
     pub(super) fn used_for(&self, row: &SqliteRow) -> Result<SecretUse, StoreError> {
         if !self.names.contains(&"used_for") {
             return Ok(SecretUse::TicketSystem);
         }
         Reader::new(row, self.table, "target")?.name("used_for", SecretUse::parse)
     }
-}
-
-fn place(table: &SecretTable, names: &[&str]) -> String {
-    format!("{}/{}", table.table, names.join("/"))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

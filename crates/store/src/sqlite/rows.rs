@@ -1,25 +1,29 @@
-//! Rows and the domain's types, one into the other.
+//! Converts between rows and domain types.
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Row, Sqlite, Type};
+use sqlx::{Decode, Row, Sqlite, SqliteConnection, Type};
 use ticketing_core::delivery::{Delivery, Resolution, State, Trigger};
 use ticketing_core::marker::Marker;
 use ticketing_core::namespace::Namespace;
+use ticketing_core::role::Role;
 use ticketing_core::system::System;
 
-use crate::StoreError;
+use ticketing_secrets::TokenHash;
 
-/// A row, and what to call it when something is wrong with it.
+use crate::StoreError;
+use crate::types::StoredToken;
+
+/// A row, and its name in errors.
 pub(super) struct Reader<'a> {
     row: &'a SqliteRow,
     table: &'static str,
     id: String,
 }
 
-/// A delivery as its columns.
+/// A delivery as columns.
 #[derive(Debug, Serialize)]
 pub(super) struct DeliveryColumns<'a> {
     id: &'a str,
@@ -59,13 +63,13 @@ pub(super) struct DeliveryColumns<'a> {
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
-    /// Reads a row of `table` that bears its id in column `id`.
+    /// Reads a row of `table` with its ID in column `id`.
     pub(super) fn new(row: &'a SqliteRow, table: &'static str, id: &'static str) -> Result<Self, StoreError> {
         let id = Self::named(row, table, "?".to_owned()).get(id)?;
         Ok(Self::named(row, table, id))
     }
 
-    /// Reads a row of `table` whose id is known.
+    /// Reads a row of `table` with a known ID.
     pub(super) fn named(row: &'a SqliteRow, table: &'static str, id: String) -> Self {
         Self { row, table, id }
     }
@@ -97,7 +101,7 @@ impl<'a> Reader<'a> {
         value.transpose().map_err(|error| self.bad(column, &error))
     }
 
-    /// One of the names that `parse` knows.
+    /// A name that `parse` knows.
     pub(super) fn name<T>(
         &self,
         column: &'static str,
@@ -107,7 +111,7 @@ impl<'a> Reader<'a> {
         parse(&text).ok_or_else(|| self.bad(column, &format_args!("{text:?} is not known")))
     }
 
-    /// One of the names that `parse` knows, or none.
+    /// A name that `parse` knows, or `None`.
     pub(super) fn name_if<T>(
         &self,
         column: &'static str,
@@ -212,4 +216,34 @@ fn trigger_name(trigger: Trigger) -> &'static str {
 
 fn trigger(name: &str) -> Option<Trigger> {
     [Trigger::Manual, Trigger::AutoPush].into_iter().find(|trigger| trigger_name(*trigger) == name)
+}
+
+/// Checks that a statement changed exactly one row of `table`.
+pub(super) fn one_row(table: &'static str, done: &sqlx::sqlite::SqliteQueryResult) -> Result<(), StoreError> {
+    match done.rows_affected() {
+        1 => Ok(()),
+        touched => Err(StoreError::Miscounted { table, expected: 1, touched }),
+    }
+}
+
+/// All tokens, by name and age.
+pub(super) async fn tokens(db: &mut SqliteConnection) -> Result<Vec<StoredToken>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM tokens ORDER BY name, created_at, id").fetch_all(db).await;
+    rows.map_err(StoreError::read("tokens"))?.iter().map(token).collect()
+}
+
+pub(super) fn token(row: &SqliteRow) -> Result<StoredToken, StoreError> {
+    let row = Reader::new(row, "tokens", "id")?;
+    let hash: Vec<u8> = row.get("hash")?;
+    let hash = <[u8; 32]>::try_from(hash).map_err(|_| row.bad("hash", &"it is not 32 bytes long"))?;
+    Ok(StoredToken {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        role: row.name("role", |name| name.parse::<Role>().ok())?,
+        namespace: row.name("namespace", |name| Namespace::parse(name).ok())?,
+        hash: TokenHash(hash),
+        created_at: row.time("created_at")?,
+        expires_at: row.time("expires_at")?,
+        revoked_at: row.time_if("revoked_at")?,
+    })
 }

@@ -1,4 +1,4 @@
-//! What a batch has changed, by few statements.
+//! Writes the changes of a batch with few statements.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -40,7 +40,8 @@ const UPDATE_DELIVERIES: &str = "
         last_error = new.value ->> 'last_error', updated_at = new.value ->> 'updated_at'
     FROM json_each(?) AS new WHERE deliveries.id = new.value ->> 'id'";
 
-/// The number follows from what is there, and from the place among those of the same delivery in this batch.
+/// Its number follows from the existing attempts, and from its position among those of the same delivery in
+/// this batch.
 const INSERT_ATTEMPTS: &str = "
     INSERT INTO attempts (delivery_id, number, target, kind, epoch, started_at, finished_at, outcome, fault)
     SELECT value ->> 0,
@@ -65,7 +66,7 @@ const SAVE_HEALTH: &str = "
     ON CONFLICT (target) DO UPDATE SET
         system = excluded.system, health = excluded.health, updated_at = excluded.updated_at";
 
-/// Writes what was changed: the events, numbered after `newest`, or `None` if there was nothing to write.
+/// Writes the changes: the events, numbered after `newest`, or `None` if there was nothing to write.
 pub(super) async fn save(
     db: &mut SqliteConnection,
     mut work: UnitOfWork,
@@ -146,7 +147,7 @@ fn event_row(event: &Event) -> Result<Value, StoreError> {
     ]))
 }
 
-/// Writes what became of deliveries that are there already.
+/// Updates existing deliveries.
 pub(super) async fn update_deliveries(
     db: &mut SqliteConnection,
     deliveries: &[&Delivery],
@@ -172,7 +173,7 @@ async fn write_deliveries(
     write(db, "deliveries", statement, &columns).await
 }
 
-/// Writes rows by one statement, and makes sure that it wrote each of them.
+/// Writes rows with one statement, and checks that it wrote each of them.
 async fn write<T: serde::Serialize>(
     db: &mut SqliteConnection,
     table: &'static str,

@@ -1,4 +1,5 @@
-//! Where the secrets of a connection lie: that for its ticket system beside the settings, any other in a row of its own.
+//! The secrets of a connection: that for its ticket system is in the row of the settings, any other in its
+//! own row.
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -7,10 +8,11 @@ use sqlx::sqlite::SqliteRow;
 
 use super::State;
 use super::keys::{KeyId, Keyring};
-use super::row_digests::{self, RowDigests, SecretTable};
+use super::row_digests::{self, SecretTable};
 use super::rows::Reader;
-use super::settings::one_row;
+use super::rows::one_row;
 use crate::{Secret, SecretUse, StoreError, StoredSecret, StoredSecrets};
+use ticketing_secrets::row_digests::RowDigests;
 use ticketing_secrets::encryption::CiphertextContext;
 
 const SAVE: &str = "
@@ -35,7 +37,7 @@ const REMOVE_FURTHER: &str = "DELETE FROM target_secrets WHERE target = ? AND ba
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Of<'a> {
     pub(super) target: &'a str,
-    /// That of a former connection; empty for the one in force.
+    /// The base URL of a retired connection; empty for the active one.
     pub(super) base_url: &'a str,
     pub(super) used_for: SecretUse,
 }
@@ -43,8 +45,8 @@ pub(super) struct Of<'a> {
 // === impl Of ===
 
 impl Of<'_> {
-    /// Encrypts a secret and writes it. The settings beside that of the ticket system must be there already;
-    /// their row is listed by whoever saves it.
+    /// Encrypts a secret and writes it. For the secret of a ticket system, the settings row must exist already; the caller
+    /// that saves that row updates its digest.
     pub(super) async fn save(
         self,
         secret: &Secret,
@@ -82,7 +84,7 @@ impl Of<'_> {
         let query = match self.used_for {
             SecretUse::TicketSystem => sqlx::query(REMOVE).bind(self.target),
             SecretUse::Proxy => {
-                row_digests.forget(&row_digests::FURTHER, &self.names());
+                row_digests.remove(&row_digests::FURTHER.place(&self.names()));
                 let query = sqlx::query(REMOVE_FURTHER).bind(self.target).bind(self.base_url);
                 query.bind(self.used_for.as_str())
             }
@@ -95,7 +97,7 @@ impl Of<'_> {
     }
 }
 
-/// The secrets of the connection in `row`, and those that cannot be used. `base_url` is empty for the one in force.
+/// The secrets of the connection in `row`, and unusable ones. `base_url` is empty for the active connection.
 pub(super) async fn of_connection(
     keys: &Keyring,
     row_digests: &RowDigests,
@@ -109,7 +111,8 @@ pub(super) async fn of_connection(
     let further = further.map_err(StoreError::read("secrets"))?;
     let has_own = reader.get::<Option<Vec<u8>>>("secret")?.is_some();
     let own = has_own.then_some((table, row));
-    let (mut secrets, mut lost) = (StoredSecrets::new(), vec![]);
+    let mut secrets = StoredSecrets::new();
+    let mut lost = vec![];
     for (table, row) in own.into_iter().chain(further.iter().map(|row| (&row_digests::FURTHER, row))) {
         match decrypt(keys, row_digests, table, row, db).await {
             Err(error @ StoreError::Undecryptable { .. }) => lost.push(error),
@@ -122,7 +125,7 @@ pub(super) async fn of_connection(
     Ok((secrets, lost))
 }
 
-/// The secret of a row, if it is the one that was put there last.
+/// The secret of a row, if the row matches its digest.
 pub(super) async fn decrypt(
     keys: &Keyring,
     row_digests: &RowDigests,
@@ -142,16 +145,16 @@ pub(super) async fn decrypt(
     Ok(Secret { kind, value: value.ok_or_else(lost)?, origin })
 }
 
-/// Lists a row as it was just written.
+/// Updates the digest of a newly written row.
 pub(super) async fn note(
     row_digests: &mut RowDigests,
     table: &SecretTable,
     names: &[&str],
     db: &mut SqliteConnection,
 ) -> Result<(), StoreError> {
-    row_digests.forget(table, names);
-    let all = RowDigests::of_rows(db).await?;
-    row_digests.take(all, table, names);
+    row_digests.remove(&table.place(names));
+    let all = row_digests::of_rows(db).await?;
+    row_digests.take(all, &table.place(names));
     Ok(())
 }
 

@@ -1,24 +1,27 @@
-//! Settings, their secrets, and the connections that were replaced.
+//! Settings, their secrets, and retired connections.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::system::System;
 use ticketing_failpoints::{self as failpoints, Point};
 
 use super::audit::Head;
+use super::exclusive_write::ExclusiveWrite;
 use super::keys::Keyring;
-use super::row_digests::{self, RowDigests};
-use super::rows::{self, Reader};
+use super::row_digests;
+use super::rows::{self, Reader, one_row};
 use super::secrets::{self, note, place};
-use super::{Database, State, writer};
+use super::{Database, State};
 use crate::port;
 use crate::{
     RetiredConnection, SecretChange, SecretUse, SettingsChange, StoreError, StoredPolicy, StoredSecret,
     StoredSettings, StoredTest,
 };
+use ticketing_secrets::row_digests::RowDigests;
 use ticketing_secrets::audit::NewAuditEntry;
 
 const RETIRE: &str = "
@@ -45,7 +48,7 @@ const SAVE_TEST: &str = "
     INSERT INTO target_tests (target, at, checks) VALUES (?, ?, ?)
     ON CONFLICT (target) DO UPDATE SET at = excluded.at, checks = excluded.checks";
 
-/// Where something was sent, or is just being sent, that may still have to be looked up.
+/// Destinations where something was sent, or is being sent, that may still have to be looked up.
 const OPEN_DESTINATIONS: &str = "
     SELECT target, base_url FROM deliveries
     WHERE base_url IS NOT NULL AND (state IN ('ATTEMPTING', 'RECONCILING') OR doubt IS NOT NULL)
@@ -97,9 +100,9 @@ impl port::Settings for Database {
         let mut all = vec![];
         for row in &rows.map_err(StoreError::read("former connections"))? {
             match retired(&self.state.keys, &row_digests, row, &mut db).await {
-                // What was sent there cannot be looked up any more; all else goes on.
+                // Deliveries sent there cannot be looked up any more; everything else continues.
                 Err(error @ StoreError::Undecryptable { .. }) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "a former connection is lost");
+                    tracing::error!(error = %ErrorChain(&error), "a retired connection is unusable");
                 }
                 connection => all.push(connection?),
             }
@@ -148,7 +151,7 @@ impl port::Settings for Database {
 // === impl Configure ===
 
 #[async_trait]
-impl writer::ExclusiveWrite for Configure {
+impl ExclusiveWrite for Configure {
     type Answer = ();
 
     async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -159,7 +162,8 @@ impl writer::ExclusiveWrite for Configure {
                     self.save_target(change, state, &mut head.row_digests, db).await?;
                 }
                 SettingsChange::Policy { auto_push, retry } => {
-                    let (auto_push, retry) = (rows::json("auto_push", auto_push)?, retry.to_string());
+                    let auto_push = rows::json("auto_push", auto_push)?;
+                    let retry = retry.to_string();
                     let query = sqlx::query(SAVE_POLICY).bind(auto_push).bind(retry);
                     let done = query.bind(self.now.as_microsecond()).execute(&mut *db).await;
                     one_row("policy", &done.map_err(StoreError::write("the policy"))?)?;
@@ -167,7 +171,7 @@ impl writer::ExclusiveWrite for Configure {
             }
         }
         if head.row_digests.lists_settings() {
-            head.row_digests.digest_settings(db).await?;
+            row_digests::list_settings(&mut head.row_digests, db).await?;
         }
         failpoints::panic_at(Point::SettingsOpen, || self.exposed());
         head.append(db, &state.audit_key, vec![self.audit.clone()]).await?;
@@ -182,7 +186,7 @@ impl writer::ExclusiveWrite for Configure {
 }
 
 impl Configure {
-    /// What a panic says at its worst.
+    /// All secrets of the change, as the worst possible panic message at the fail point.
     fn exposed(&self) -> String {
         let secrets = self.changes.iter().filter_map(|change| match change {
             SettingsChange::Target { secrets, .. } => Some(secrets.values()),
@@ -213,7 +217,7 @@ impl Configure {
         };
         let lost = former.as_mut().map(|former| std::mem::take(&mut former.lost)).unwrap_or_default();
         let of_system = secrets.get(&SecretUse::TicketSystem);
-        // A secret that somebody removes is gone, whatever may still have to be looked up with it.
+        // A removed secret is deleted at once, even if look-ups would still need it.
         if let Some(former) = &mut former {
             former.secrets.retain(|used_for, _| !matches!(secrets.get(used_for), Some(SecretChange::Remove)));
         }
@@ -233,16 +237,17 @@ impl Configure {
         }
         let is_of_row = |lost: &&StoreError| lost.is_about(row_digests::SETTINGS.table);
         match lost.iter().find(is_of_row).filter(|_| of_system.is_none()) {
-            // What is not believed now is not believed after other settings were changed either.
+            // A row that failed verification stays untrusted after other settings were changed.
             Some(lost) => {
-                tracing::error!(error = lost as &dyn std::error::Error, "a secret is to be given again");
+                tracing::error!(error = %ErrorChain(lost), "a secret must be set again");
             }
             None => note(row_digests, &row_digests::SETTINGS, &[target], db).await?,
         }
         Ok(())
     }
 
-    /// Keeps the former connection if the new one leads elsewhere; one that leads there again is no longer former.
+    /// Retires the former connection if the new one has another destination; a retired one that becomes
+    /// active again is not retired any more.
     async fn retire(
         &self,
         target: &str,
@@ -280,7 +285,7 @@ impl Configure {
 // === impl SaveTest ===
 
 #[async_trait]
-impl writer::ExclusiveWrite for SaveTest {
+impl ExclusiveWrite for SaveTest {
     type Answer = ();
 
     async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -295,7 +300,7 @@ impl writer::ExclusiveWrite for SaveTest {
 // === impl PruneRetired ===
 
 #[async_trait]
-impl writer::ExclusiveWrite for PruneRetired {
+impl ExclusiveWrite for PruneRetired {
     type Answer = u64;
 
     async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<u64, StoreError> {
@@ -335,7 +340,7 @@ async fn forget_retired(
     let query = sqlx::query("DELETE FROM retired_connections WHERE target = ? AND base_url = ?");
     let done = query.bind(target).bind(base_url).execute(&mut *db).await;
     done.map_err(StoreError::write("former connections"))?;
-    row_digests.forget(&row_digests::RETIRED, &[target, base_url]);
+    row_digests.remove(&row_digests::RETIRED.place(&[target, base_url]));
     for used_for in SecretUse::ALL.into_iter().filter(|used_for| *used_for != SecretUse::TicketSystem) {
         secrets::Of { target, base_url, used_for }.remove(row_digests, db).await?;
     }
@@ -385,11 +390,4 @@ async fn retired(
         retired_at: reader.time("retired_at")?,
         target: reader.get("target")?,
     })
-}
-
-pub(super) fn one_row(table: &'static str, done: &sqlx::sqlite::SqliteQueryResult) -> Result<(), StoreError> {
-    match done.rows_affected() {
-        1 => Ok(()),
-        touched => Err(StoreError::Miscounted { table, expected: 1, touched }),
-    }
 }

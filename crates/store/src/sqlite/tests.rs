@@ -1,4 +1,4 @@
-//! What happens when SQLite, or the writer itself, fails.
+//! Failures of SQLite and of the writer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use ticketing_core::system::System;
 
+use super::exclusive_write::ExclusiveWrite;
 use super::{Database, State, writer};
 use crate::conformance::{BUSY_TIMEOUT, incident, target};
 use crate::unit_of_work::{BatchedWrite, ReadSet, UnitOfWork};
@@ -18,14 +19,15 @@ use crate::{
 use ticketing_host::clock::{ManualClock, ThisMachine};
 use ticketing_host::entropy::SeededEntropy;
 
-/// Has the writer's connection fail to commit: SQLite then rolls back by itself, as it does when the disk is full.
+/// Makes a commit of the writer's connection fail: SQLite then rolls back by itself, as it does when the disk
+/// is full.
 #[derive(Debug)]
 struct FailCommits {
     asked: Arc<AtomicU32>,
 }
 
 #[async_trait]
-impl writer::ExclusiveWrite for FailCommits {
+impl ExclusiveWrite for FailCommits {
     type Answer = ();
 
     async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -39,7 +41,7 @@ impl writer::ExclusiveWrite for FailCommits {
     }
 }
 
-/// Leaves half a change behind and panics.
+/// Leaves an incomplete change behind and panics.
 #[derive(Debug)]
 struct Panics;
 
@@ -63,7 +65,8 @@ async fn open(folder: &tempfile::TempDir) -> Store {
 /// The store, and the database behind it.
 async fn open_database(folder: &tempfile::TempDir) -> (Store, Arc<Database>) {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
-    let (entropy, machine) = (Arc::new(SeededEntropy::new(1)), Arc::new(ThisMachine));
+    let entropy = Arc::new(SeededEntropy::new(1));
+    let machine = Arc::new(ThisMachine);
     let options = StoreOptions {
         clock: clock.clone(),
         entropy: entropy.clone(),
@@ -77,7 +80,8 @@ async fn open_database(folder: &tempfile::TempDir) -> (Store, Arc<Database>) {
 }
 
 async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
-    let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
+    let incident = incident(id, 90.0);
+    let targets = vec![target(System::Jira)];
     let mut accepted = store
         .accept(AcceptRequest { incident, targets, expedite: false, by: Requester::default() })
         .await
@@ -109,8 +113,8 @@ async fn panicking_write_fails_alone() {
     let store = open(&folder).await;
     let panics = store.write(Panics);
     let (before, panicked, after) = tokio::join!(accept(&store, "INC-1"), panics, accept(&store, "INC-2"));
-    let told = panicked.unwrap_err().to_string();
-    assert!(told.contains("Panics panicked: there is no such state"), "{told}");
+    let message = panicked.unwrap_err().to_string();
+    assert!(message.contains("Panics panicked: there is no such state"), "{message}");
     assert!(!before.unwrap().existed && !after.unwrap().existed);
     assert!(!accept(&store, "INC-3").await.unwrap().existed);
     assert_eq!(store.incident("INC-9", 1).await.unwrap(), None);
@@ -130,7 +134,7 @@ async fn writer_death_is_reported() {
 }
 
 #[tokio::test]
-async fn closing_is_no_failure() {
+async fn closing_is_not_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
     let mut failed = std::pin::pin!(store.failed());

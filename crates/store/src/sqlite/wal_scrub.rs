@@ -1,21 +1,23 @@
 //! Removes the ciphertext of a replaced secret from the WAL.
 //!
-//! In the main file it is written over with zeros. The write-ahead log has it still, until that is written over too or cut
-//! off: it is truncated here, which has to wait for its readers.
+//! In the main file it is overwritten with zeros. The WAL still contains it until that is overwritten or
+//! truncated. Truncating it has to wait for readers.
 
 use std::fmt::Display;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-/// Truncates the WAL so that old ciphertext does not survive, waiting for readers up to `backoff`. Returns whether it did: else the
-/// log is cut off when the last server or command lets go of the database.
+use ticketing_core::error_chain::ErrorChain;
+
+/// Truncates the WAL so that old ciphertext does not survive, waiting for readers up to `backoff`. Returns
+/// whether it did: otherwise the WAL is truncated when the last process closes the database.
 pub(super) async fn scrub(db: &mut SqliteConnection, backoff: Duration) -> bool {
     match try_scrub(db, backoff.as_millis()).await {
         Ok(scrubbed) => scrubbed,
         Err(error) => {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %ErrorChain(&error),
                 "failed to truncate the WAL; it may still hold old ciphertext"
             );
             false

@@ -1,6 +1,6 @@
 //! The single writer: group-commits all queued writes in one transaction and answers after its commit.
 //!
-//! Invariant: no caller is answered before its write is on the disk.
+//! Invariant: no caller is answered before its write is durable.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -8,22 +8,23 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::Connection;
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_failpoints::{self as failpoints, Point};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::WriterConnection;
+use super::exclusive_write::ExclusiveWrite;
 use super::restore_mark::Mark;
 use super::{State, load, save, wal_scrub};
 use crate::unit_of_work::{QueuedWrite, ReadSet};
 use crate::{StoreError, StoreErrorKind};
 use ticketing_host::panics::{self, PanicMessage};
 
-/// The most batched writes in one transaction.
+/// Maximum number of batched writes per transaction.
 const MAX_BATCH: usize = 256;
-/// How long pushes wait for readers so that a secret that was replaced can be taken out of the log.
+/// How long pushes wait for readers so that a replaced secret can be removed from the WAL.
 const MAX_READER_WAIT: Duration = Duration::from_millis(250);
 
 /// A request to the writer.
@@ -36,25 +37,12 @@ pub(super) enum WriteRequest {
 /// Runs an exclusive write and answers its caller.
 pub(super) type RunExclusive = Box<dyn FnOnce(&mut Writer) -> BoxFuture<'_, ()> + Send>;
 
-/// A rare write with its own statements, in a transaction of its own.
-#[async_trait]
-pub(super) trait ExclusiveWrite: Send + Sync + 'static {
-    type Answer: Send + 'static;
-
-    async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<Self::Answer, StoreError>;
-
-    /// Whether it removes or replaces secrets.
-    fn replaces_secrets(&self) -> bool {
-        false
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) connection: WriterConnection,
     pub(super) state: Arc<State>,
     pub(super) mark: Mark,
-    /// Held as long as the connection is open.
+    /// Held while the connection is open.
     pub(super) locks: [File; 2],
     /// Set when the writer ended regularly; dropped unset when it died.
     pub(super) ended: watch::Sender<bool>,
@@ -63,7 +51,7 @@ pub(super) struct Writer {
 // === impl Writer ===
 
 impl Writer {
-    /// Runs until it is closed, or until every sender is gone.
+    /// Runs until it is closed, or until every sender is dropped.
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<WriteRequest>) {
         let mut queue = VecDeque::new();
         let mut closing = vec![];
@@ -84,18 +72,18 @@ impl Writer {
         }
         failpoints::pass(Point::Closing).await;
         if let Err(error) = self.connection.close().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the database was not closed cleanly");
+            tracing::warn!(error = %ErrorChain(&error), "the database was not closed cleanly");
         }
         self.mark.close();
         drop(self.locks);
         self.ended.send_replace(true);
         for reply in closing {
-            // The caller may be gone.
+            // The caller may have disconnected.
             let _ = reply.send(());
         }
     }
 
-    /// Does what is first in the queue, together with all that can share its transaction.
+    /// Executes the first write of the queue, together with all that can share its transaction.
     async fn step(&mut self, queue: &mut VecDeque<WriteRequest>) -> Option<oneshot::Sender<()>> {
         let mut batch = vec![];
         while let Some(message) = queue.pop_front() {
@@ -120,8 +108,8 @@ impl Writer {
         None
     }
 
-    /// Commits a batch. What the schema refuses, or a command that panics, is not allowed to spoil the rest: each command
-    /// then goes by itself.
+    /// Commits a batch. If the schema rejects a write, or a write panics, each write is committed separately,
+    /// so that the others succeed.
     async fn commit_all(&mut self, mut batch: Vec<Box<dyn QueuedWrite>>) {
         match self.commit(&mut batch).await {
             Err(error) if batch.len() > 1 && is_of_one_row(&error) => {
@@ -147,10 +135,10 @@ impl Writer {
         match panics::catch(self.try_commit_exclusive(task)).await {
             Ok(outcome) => self.discard_if_broken(outcome).await,
             Err(PanicMessage(reason)) => {
-                // Whatever was begun on this connection ends with it.
+                // Discarding the connection rolls its transaction back.
                 self.connection.discard().await;
                 let error = StoreError::Panicked { write: std::any::type_name::<T>(), reason };
-                tracing::error!(error = &error as &dyn std::error::Error, "a write panicked");
+                tracing::error!(error = %ErrorChain(&error), "a write panicked");
                 Err(error)
             }
         }
@@ -188,13 +176,13 @@ impl Writer {
         self.state.commits.fetch_add(1, Ordering::Relaxed);
         self.mark.touch();
         if task.replaces_secrets() {
-            // Pushes wait meanwhile: a reader that takes long is not waited for.
+            // Pushes wait in the meantime, so slow readers are not waited for.
             wal_scrub::scrub(db, MAX_READER_WAIT).await;
         }
         Ok(answer)
     }
 
-    /// Discards the connection after a failure that may have left it in disorder.
+    /// Discards the connection after a failure that may have left it in an unknown state.
     async fn discard_if_broken<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         if outcome.as_ref().is_err_and(|error| !is_of_one_row(error)) {
             self.connection.discard().await;
@@ -212,7 +200,7 @@ fn is_of_one_row(error: &StoreError) -> bool {
 
 fn answer(batch: Vec<Box<dyn QueuedWrite>>, outcome: &Result<(), StoreError>) {
     if let Err(error @ StoreError::Panicked { .. }) = outcome {
-        tracing::error!(error = error as &dyn std::error::Error, "a write panicked");
+        tracing::error!(error = %ErrorChain(error), "a write panicked");
     }
     for command in batch {
         command.answer(outcome.clone());

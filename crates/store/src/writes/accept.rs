@@ -1,4 +1,4 @@
-//! An incident becomes deliveries.
+//! Accepts an incident as deliveries.
 
 use jiff::Timestamp;
 use ticketing_core::delivery::operate::NewDelivery;
@@ -22,7 +22,7 @@ pub(crate) struct Accept {
     pub(crate) now: Timestamp,
 }
 
-/// A target, and what a new delivery to it would be called.
+/// A target, and the ID and marker of a new delivery to it.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     pub(crate) target: AcceptTarget,
@@ -40,7 +40,8 @@ impl BatchedWrite for Accept {
     }
 
     fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError> {
-        // In the accepting transaction, so that of two callers with one new incident only one becomes its owner.
+        // In the accepting transaction, so that only one of two concurrent callers becomes the owner of a new
+        // incident.
         let Some(owner) = self.owner(work) else { return Ok(Err(AcceptError::OwnedByOther)) };
         let newest = work.newest_revision(&self.incident_id);
         let known = work.snapshot(&self.incident_id, newest) == Some(self.body.as_str());
@@ -57,14 +58,14 @@ impl BatchedWrite for Accept {
 }
 
 impl Accept {
-    /// The namespace that the incident belongs to; `None` if that is another than the caller may act on.
+    /// The namespace of the incident; `None` if the caller may not act on it.
     fn owner(&self, work: &UnitOfWork) -> Option<Namespace> {
         let known = work.of_incident(&self.incident_id).first().map(|delivery| delivery.namespace.clone());
         let owner = known.unwrap_or_else(|| self.by.namespace.clone());
         (!self.by.is_confined || owner == self.by.namespace).then_some(owner)
     }
 
-    /// Gives every delivery of the incident that can still take it the newest snapshot: the ids of those that took it.
+    /// Updates every delivery of the incident that can still take the newest snapshot. Returns their IDs.
     fn update_snapshots(&self, revision: u32, work: &mut UnitOfWork) -> Vec<String> {
         let deliveries: Vec<Delivery> = work.of_incident(&self.incident_id).into_iter().cloned().collect();
         let updated: Vec<Settled> = deliveries

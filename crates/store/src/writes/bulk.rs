@@ -1,4 +1,4 @@
-//! What happens to many deliveries of one target, a chunk at a time.
+//! Changes many deliveries of one target, in chunks.
 
 use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, Settled, State};
@@ -13,7 +13,7 @@ pub(crate) struct Bulk {
     pub(crate) target: String,
     pub(crate) state: State,
     pub(crate) change: BulkChange,
-    /// The id of the last delivery of the chunk before; empty for the first.
+    /// The ID of the last delivery of the previous chunk; empty for the first.
     pub(crate) after: String,
     pub(crate) limit: u32,
     pub(crate) now: Timestamp,
@@ -21,23 +21,23 @@ pub(crate) struct Bulk {
 
 #[derive(Debug, Clone)]
 pub(crate) enum BulkChange {
-    /// The target admits nothing at present: what is pending waits.
+    /// The target admits nothing: pending deliveries wait.
     Defer { due_at: Timestamp, fault: Fault },
-    /// The target's settings were changed, or it is well after it was in trouble.
+    /// The target's settings were changed, or it has recovered.
     Recover,
     /// The first ticket was created since then.
     EndOutage { outage_began: Timestamp },
-    /// The search is known to show tickets of ours: what could not be proven is looked up now.
+    /// The search is known to find our tickets: unproven deliveries are looked up now.
     SearchProven,
-    /// One that has failed for want of the target is to see whether it is well again.
+    /// One delivery that FAILED because of the target is rearmed as a probe.
     Probe,
 }
 
-/// What became of a chunk.
+/// The result of a chunk.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     pub(crate) changed: u64,
-    /// Where the next one begins; `None` if this was the last.
+    /// Start of the next chunk; `None` if this was the last.
     pub(crate) next: Option<String>,
     /// The delivery that was armed as a probe.
     pub(crate) probe: Option<String>,
@@ -49,7 +49,8 @@ impl BatchedWrite for Bulk {
     const EXCLUSIVE: bool = true;
 
     fn read_set(&self, read_set: &mut ReadSet) {
-        let (target, after) = (self.target.clone(), self.after.clone());
+        let target = self.target.clone();
+        let after = self.after.clone();
         let failing_since = match self.change {
             BulkChange::EndOutage { outage_began } => Some(outage_began),
             BulkChange::Defer { .. } | BulkChange::Recover | BulkChange::SearchProven | BulkChange::Probe => {
@@ -80,7 +81,7 @@ impl BatchedWrite for Bulk {
 }
 
 impl BulkChange {
-    /// The states that are concerned.
+    /// The affected states.
     pub(crate) fn states(&self) -> &'static [State] {
         match self {
             Self::Defer { .. } => &[State::Pending],

@@ -1,4 +1,4 @@
-//! Claims and expired leases.
+//! Claims deliveries and expires leases.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::incident::Incident;
 use ticketing_core::policy::Policy;
-use ticketing_failpoints::{Guard, Point, is_removed};
+use ticketing_failpoints::Point;
 
 use crate::StoreError;
 use crate::types::{AssumedSend, ClaimKind, Claimed, Intent, Leases};
@@ -60,7 +60,7 @@ impl BatchedWrite for Claim {
         due.sort_by(|one, other| (one.due_at, &one.id).cmp(&(other.due_at, &other.id)));
         let mut chosen = vec![];
         for delivery in due.into_iter().take(self.limit as usize) {
-            // A row that came into memory for another reason has no snapshot there: the next claim takes it.
+            // A row that was loaded for another reason has no snapshot in memory: the next claim takes it.
             let Some(body) = work.snapshot(&delivery.incident_id, delivery.incident_revision) else {
                 continue;
             };
@@ -79,7 +79,7 @@ impl BatchedWrite for Claim {
 }
 
 impl Claim {
-    /// What is fresh was due when it was accepted.
+    /// A pending delivery was due when it was accepted.
     fn counted_from(&self, delivery: &Delivery) -> Timestamp {
         let accepted_at = delivery.due_at.filter(|_| self.kind == ClaimKind::Fresh);
         accepted_at.map_or(self.now, |at| at.min(self.now))
@@ -122,9 +122,9 @@ impl BatchedWrite for ExpireLeases {
 }
 
 impl ExpireLeases {
-    /// Whether all leases are expired, valid or not.
+    /// Whether all leases are expired, including valid ones.
     fn takes_all(&self) -> bool {
-        self.leases == Leases::All || is_removed(Guard::LeaseTerm)
+        self.leases == Leases::All
     }
 }
 

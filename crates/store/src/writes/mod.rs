@@ -1,4 +1,4 @@
-//! The batched writes, which change the rows of a unit of work. Nothing here knows a database.
+//! The batched writes, which change the rows of a unit of work. Independent of the database.
 
 pub(super) mod accept;
 pub(super) mod bulk;

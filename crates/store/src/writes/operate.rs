@@ -63,7 +63,7 @@ impl BatchedWrite for Operate {
     }
 }
 
-/// The incident whose ticket it is, if that is another one than the delivery's.
+/// The incident that owns the ticket, if it is another one than the delivery's.
 fn owner(work: &UnitOfWork, delivery: &Delivery, named: &NamedTicket) -> Option<String> {
     let others = work.deliveries().filter(|other| other.id != delivery.id);
     let owners = others.filter(|other| {

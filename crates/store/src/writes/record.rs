@@ -6,7 +6,7 @@ use ticketing_core::fault::Fault;
 use ticketing_core::policy::Policy;
 use ticketing_core::system::SearchResult;
 use ticketing_core::target::Condition;
-use ticketing_failpoints::{Guard, Point, is_removed};
+use ticketing_failpoints::Point;
 
 use crate::StoreError;
 use crate::types::{
@@ -14,7 +14,7 @@ use crate::types::{
 };
 use crate::unit_of_work::{BatchedWrite, NewAttempt, ReadSet, UnitOfWork};
 
-/// What is recorded, under which policy, and when.
+/// A record, with the policy and the time.
 #[derive(Debug)]
 pub(crate) struct Record<T> {
     pub(crate) what: T,
@@ -54,11 +54,6 @@ impl BatchedWrite for Record<AttemptRecord> {
         };
         let tried = Tried { kind: AttemptKind::Create, epoch, times, outcome: kept, fault };
         keep(work, &delivery, tried);
-        let epoch = if is_removed(Guard::Epoch) { delivery.epoch } else { epoch };
-        let is_its_own = delivery.state == State::Attempting && delivery.epoch == epoch;
-        if !is_its_own && is_removed(Guard::LateSuccess) {
-            return Ok(None);
-        }
         let is_suspended = work.health(&delivery.target).condition == Condition::Suspended;
         let settled = match outcome {
             Outcome::NotSent(fault) | Outcome::Sent(Err(fault))
@@ -82,14 +77,10 @@ impl BatchedWrite for Record<LookUpRecord> {
 
     fn apply(&self, work: &mut UnitOfWork) -> Result<Option<Delivery>, StoreError> {
         let began = self.what.times.started_at;
-        let LookUpRecord { delivery_id, epoch, mut look_up, times } = self.what.clone();
+        let LookUpRecord { delivery_id, epoch, look_up, times } = self.what.clone();
         let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
         let answer = look_up.answer.clone();
-        if is_removed(Guard::AskedAt) {
-            look_up.asked_at = self.now;
-        }
-        let own = if is_removed(Guard::LookUpEpoch) { delivery.epoch } else { epoch };
-        let settled = delivery.clone().settle_look_up(own, look_up, &self.policy, self.now);
+        let settled = delivery.clone().settle_look_up(epoch, look_up, &self.policy, self.now);
         let (outcome, fault) = looked_up(answer, settled.as_ref());
         keep(work, &delivery, Tried { kind: AttemptKind::LookUp, epoch, times, outcome, fault });
         Ok(settled.map(|settled| take(work, settled, began, self.now)))
@@ -114,8 +105,8 @@ impl BatchedWrite for Record<DuplicateScanRecord> {
     }
 }
 
-/// Takes over what became of a delivery. Where it failed for good, its target may have to be probed: both are committed
-/// together, so that no crash leaves a failed delivery that nothing would arm again.
+/// Updates a delivery. If it FAILED, its target may have to be probed: both are committed together, so that a
+/// crash leaves no failed delivery that nothing would rearm.
 fn take(work: &mut UnitOfWork, settled: Settled, began: Timestamp, now: Timestamp) -> Delivery {
     let delivery = work.settle(settled, "");
     if delivery.state == State::Failed {

@@ -9,15 +9,15 @@ use crate::types::{DeliveryFilter, Operation};
 use crate::unit_of_work::{BatchedWrite, NewOperation, ReadSet, UnitOfWork};
 use ticketing_secrets::audit::{Actor, AuditAction, DONE, NewAuditEntry};
 
-/// What a bulk retry is audited of.
+/// The subject of a bulk retry in the audit.
 const DELIVERIES: &str = "deliveries";
 
-/// Retries the deliveries of one page. One that no longer fits, or cannot be retried, is refused.
+/// Retries the deliveries of one page. One that no longer matches, or cannot be retried, is refused.
 #[derive(Debug)]
 pub(crate) struct RetryMany {
     pub(crate) delivery_ids: Vec<String>,
     pub(crate) filter: DeliveryFilter,
-    /// Connections that tickets can be pushed to.
+    /// Connections to which tickets can be pushed.
     pub(crate) enabled: Vec<String>,
     pub(crate) note: String,
     pub(crate) by: Actor,
@@ -25,7 +25,7 @@ pub(crate) struct RetryMany {
 }
 
 impl BatchedWrite for RetryMany {
-    /// The retried ones as they became, and how many were refused.
+    /// The retried deliveries, and the number of refused ones.
     type Answer = (Vec<Delivery>, u32);
 
     const EXCLUSIVE: bool = true;
@@ -35,7 +35,8 @@ impl BatchedWrite for RetryMany {
     }
 
     fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError> {
-        let (mut retried, mut refused) = (vec![], 0);
+        let mut retried = vec![];
+        let mut refused = 0;
         for id in &self.delivery_ids {
             let delivery = work.delivery(id).filter(|delivery| self.may_retry(delivery)).cloned();
             let settled = delivery.and_then(|delivery| delivery.retry(false, self.now).ok());
@@ -57,7 +58,7 @@ impl BatchedWrite for RetryMany {
 }
 
 impl RetryMany {
-    /// What an operator gave up is only taken up again where its state was named.
+    /// A cancelled delivery is only retried if the filter names its state.
     fn may_retry(&self, delivery: &Delivery) -> bool {
         let given_up = delivery.state == State::Cancelled && !self.filter.states.contains(&State::Cancelled);
         !given_up && self.filter.admits(delivery) && self.enabled.contains(&delivery.target)

@@ -1,16 +1,16 @@
-//! Every bug that the suite has found, and how each is played again.
+//! Every bug that the suite has found, and how each is replayed.
 
 /// A promise that was broken once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bug {
-    /// In one sentence.
+    /// Summary in one sentence.
     pub(super) what: &'static str,
     pub(super) found_by: Found,
-    /// It is mended as long as each of these passes.
+    /// It is fixed while each of these passes.
     pub(super) replays: &'static [Replay],
 }
 
-/// Who saw it first.
+/// What found it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Found {
     /// A command of this program.
@@ -18,10 +18,10 @@ pub(super) enum Found {
     ByHand,
 }
 
-/// How a bug, or faults that was hard, is played again.
+/// How a bug, or a hard fault script, is replayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Replay {
-    /// A test of the workspace, by the name of its function.
+    /// A test of the workspace, by its function name.
     Test(&'static str),
     /// Cells of the matrix, by a part of their names.
     Cells(&'static str),
@@ -32,7 +32,7 @@ pub(super) enum Replay {
     History {
         deliveries: usize,
         seed: u64,
-        /// How many of a thousand first creates are struck.
+        /// Faults per thousand first creates.
         struck: u64,
         kills: usize,
     },
@@ -162,7 +162,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: "An empty search proved an absence although the account could not see what it creates, or labels did not stay: a second ticket",
         found_by: ByHand,
-        replays: &[Test("proves_no_absence_without_evidence"), Cells("evidence / ")],
+        replays: &[Test("does_not_prove_absence_without_evidence"), Cells("evidence / ")],
     },
     Bug {
         what: "Cells on searches, proofs and preparing reads passed although their faults had struck nothing",
@@ -171,8 +171,8 @@ pub(super) const BUGS: &[Bug] = &[
     },
 ];
 
-/// FaultScript that no bug was found in, and that is the hardest that there is: everything of unknown outcome, a process that is
-/// killed again and again, and both. Few callers at once, so that a busy machine keeps to the bounds.
+/// Fault scripts that found no bug, but are the hardest ones: every outcome unknown, a process that is killed
+/// repeatedly, and both. Few concurrent callers, so that a busy machine stays within the bounds.
 pub(super) const HARD: &[Replay] = &[
     History { deliveries: 1_000, seed: 42, struck: 1_000, kills: 0 },
     History { deliveries: 400, seed: 7, struck: 300, kills: 8 },

@@ -1,7 +1,7 @@
-//! Every bug that was ever found, played again: it must not come back.
+//! Replays every bug that was ever found.
 //!
-//! A bug is played by the tests that show it mended, and by the command that found it or a small form of it. FaultScript that
-//! no bug was found in, but that is the hardest there is, is played beside them.
+//! A bug is replayed by the tests that show that it is fixed, and by the command that found it or a smaller
+//! form. The hardest fault scripts that found no bug are replayed, too.
 
 mod list;
 mod suite;
@@ -17,15 +17,15 @@ use self::suite::Suite;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only bugs whose sentence, or what they are played by, contains this text.
+    /// Only bugs whose summary or replays contain this text.
     #[arg(long, default_value = "")]
     only: String,
-    /// Names them and plays none.
+    /// Lists them without replaying.
     #[arg(long)]
     list: bool,
 }
 
-/// Something to play.
+/// A replay.
 #[derive(Debug)]
 struct Item {
     what: &'static str,
@@ -48,7 +48,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     }
     let began = Instant::now();
     let suite = Suite::run(&tests(&wanted)).await?;
-    // Two may be shown by the same command.
+    // One command may cover two bugs.
     let mut played: Vec<(Replay, Option<String>)> = vec![];
     let mut failed = 0;
     for item in &wanted {
@@ -92,7 +92,7 @@ fn tests(items: &[Item]) -> Vec<&'static str> {
     replays.filter_map(name).collect()
 }
 
-/// Why it did not pass; none if it did.
+/// Why it failed; `None` if it passed.
 async fn failure(replay: Replay, suite: &Suite) -> Result<Option<String>> {
     let Some(arguments) = replay.arguments() else {
         let Replay::Test(name) = replay else { return Ok(None) };

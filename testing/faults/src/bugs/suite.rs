@@ -6,12 +6,12 @@ use std::process::Output;
 use anyhow::{Context, Result};
 use tokio::process::Command;
 
-/// What came of the tests.
+/// The results of the tests.
 #[derive(Debug, Default)]
 pub(super) struct Suite {
-    /// By the name of the function.
+    /// By function name.
     verdicts: BTreeMap<String, Passed>,
-    /// What cargo said.
+    /// The output of cargo.
     said: String,
 }
 
@@ -21,21 +21,21 @@ type Passed = bool;
 // === impl Suite ===
 
 impl Suite {
-    /// Runs them. What was built for this program is not built again, since it was built with the whole workspace.
+    /// Runs them. Reuses what was built for this program, because it was built with the whole workspace.
     pub(super) async fn run(names: &[&str]) -> Result<Self> {
         if names.is_empty() {
             return Ok(Self::default());
         }
         let mut cargo = Command::new("cargo");
         cargo.args(["test", "--locked", "--workspace", "--all-targets", "--no-fail-fast", "--"]).args(names);
-        // Here nothing is left unplayed for want of a disk whose power can be cut.
+        // A missing disk for power cuts fails the tests here.
         cargo.env("TICKETING_DISK_REQUIRED", "1");
         let Output { stdout, stderr, .. } = cargo.output().await.context("cargo cannot be run")?;
         let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         Ok(Self::of(said))
     }
 
-    /// Why the test has not passed; a test that there is not has not.
+    /// Why the test has not passed; a missing test has not.
     pub(super) fn failure(&self, name: &str) -> Option<String> {
         match self.verdicts.get(name) {
             Some(true) => None,
@@ -47,7 +47,7 @@ impl Suite {
     fn of(said: String) -> Self {
         let mut verdicts = BTreeMap::new();
         for (path, verdict) in said.lines().filter_map(told) {
-            // What was ignored was not run.
+            // An ignored test did not run.
             if verdict == "ok" || verdict == "FAILED" {
                 let name = path.rsplit("::").next().unwrap_or(path).to_owned();
                 *verdicts.entry(name).or_insert(true) &= verdict == "ok";
@@ -57,7 +57,7 @@ impl Suite {
     }
 }
 
-/// The test and the verdict of a line such as `test token::tests::it_works ... ok`.
+/// Test and result of a line such as `test token::tests::it_works ... ok`.
 fn told(line: &str) -> Option<(&str, &str)> {
     line.strip_prefix("test ")?.split_once(" ... ")
 }

@@ -13,14 +13,15 @@ use super::plan::{Later, LaterAction, Order, PushMethod, TARGETS};
 use super::progress::Progress;
 use super::record::{Answer, Operation, Recorder, Standing, What};
 
-/// How long a caller waits for an answer that waits for nothing but the server.
+/// Timeout of a call that waits only for the server.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between the first two tries of a caller whose server is away; then ever longer, up to the second.
+/// Delay between the first two attempts of a caller whose server is away, with backoff up to the second
+/// value.
 const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
-/// A caller gives up after so many tries.
+/// Number of attempts after which a caller gives up.
 const TRIES: usize = 60;
 
-/// Works off the orders, `callers` at a time, with at most `window` deliveries in the air.
+/// Processes the orders, `callers` at a time, with at most `window` unfinished deliveries.
 pub(super) async fn run_callers(
     client: &Client,
     orders: Vec<Order>,
@@ -60,7 +61,7 @@ struct Caller {
 // === impl Caller ===
 
 impl Caller {
-    /// Asks until the incident is accepted: the deliveries that it became.
+    /// Calls until the incident is accepted. Returns its deliveries.
     async fn bring(&self, order: &Order) -> Vec<String> {
         let [mut pause, longest] = AGAIN_AFTER;
         for _ in 0..TRIES {
@@ -82,7 +83,7 @@ impl Caller {
 
     async fn do_later(&self, order: &Order, deliveries: &[String], later: Later) {
         tokio::time::sleep(later.after).await;
-        // What becomes of these is written down, and no more is wanted of it.
+        // The result is recorded and otherwise ignored.
         match later.action {
             LaterAction::Again { callers, body } => {
                 let mut crowd = JoinSet::new();
@@ -152,7 +153,7 @@ impl Caller {
             }
             LaterAction::Resolve => {
                 let key = format!("HAND-{}", order.number);
-                // There is no such ticket: it is accepted where faults keep the server from reading it.
+                // There is no such ticket: it is accepted while faults keep the server from reading it.
                 let request = v1::ResolveDeliveryRequest {
                     delivery_id,
                     ticket_key: key.clone(),
@@ -186,7 +187,7 @@ impl Caller {
             }
             Err(status) => {
                 let (code, message) = (format!("{:?}", status.code()), status.message().to_owned());
-                // Every refusal of the server's has details; what the transport makes up has none.
+                // Refusals of the server have details; errors of the transport have none.
                 let reasoned = !status.details().is_empty();
                 (Answer::Refused { code, message, reasoned }, Err(status.code()))
             }
@@ -196,13 +197,13 @@ impl Caller {
     }
 }
 
-/// The server is away or slow, or the connection broke: to be asked again.
+/// The server is away or slow, or the connection broke: the call is repeated.
 fn is_passing(code: Code) -> bool {
     use Code::{Cancelled, DeadlineExceeded, Internal, Unavailable, Unknown};
     matches!(code, Unavailable | DeadlineExceeded | Cancelled | Unknown | Internal)
 }
 
-/// A small incident: what is long about the large one is no business of a history.
+/// A small incident: the length of the large one is irrelevant in a history.
 fn incident_of(order: &Order, body: u32) -> v1::Incident {
     v1::Incident {
         activity: None,

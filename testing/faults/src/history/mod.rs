@@ -1,14 +1,14 @@
-//! Histories: many incidents under random faults, while the server is killed, stopped and suspended; what callers and subscribers saw
-//! is recorded, and the record is held against the promises.
+//! Histories: many incidents under random faults, while the server is killed, stopped and suspended. Records
+//! what callers and subscribers see, and checks it against the promises.
 //!
-//! A seed gives the same incidents, the same actions of callers and operators, the same faults for the n-th create and
-//! look-up of each incident, and the same faults of the server after the same number of incidents. What it cannot give
-//! again is how threads interleave: which request is under way when the server is killed, and so how many creates an
-//! incident needs, and what follows from that. A bug that needs one rare moment may need several runs with its seed, or a
-//! larger one; a bug in what a reply means comes back at once.
+//! A seed determines the incidents, the actions of callers and operators, the faults of the n-th create and
+//! look-up of each incident, and the faults of the server after a number of incidents. It does not determine
+//! the interleaving of threads: which request is in progress when the server is killed, and so how many
+//! creates an incident needs. A bug that depends on rare timing may need several runs of its seed, or a
+//! larger one; a bug in the interpretation of a reply is reproduced at once.
 //!
-//! A history is played in rounds, each in a world of its own with new ticket systems and a new database, so that its
-//! length is limited by patience alone and not by memory. One round can be played again by itself.
+//! A history consists of rounds, each with new ticket systems and a new database, so that its length is not
+//! limited by memory. A single round can be replayed.
 
 mod callers;
 mod checker;
@@ -24,75 +24,75 @@ mod subscribers;
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, bail};
 use futures_util::FutureExt;
-use ticketing_failpoints::Guard;
 use tokio::time::Instant;
 
 use self::checker::{Promise, Verdict};
 use self::naive::NaiveOutcome;
 use self::record::Entry;
 use self::round::Round;
+use crate::guards::program_without;
 use crate::matrix::said;
 
 /// How many broken promises are printed with all their entries.
 const MAX_TRACES: usize = 3;
-/// How many are printed at all.
+/// How many are printed in total.
 const MAX_PRINTED: usize = 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// How many deliveries.
+    /// Number of deliveries.
     #[arg(long, default_value_t = 2_000)]
     deliveries: usize,
     /// The seed of incidents, actions and faults.
     #[arg(long, default_value_t = 42)]
     seed: u64,
-    /// How often the process is killed, stopped or put to sleep; by default once in 500 deliveries. With 0 the server
-    /// runs in this process.
+    /// Number of times that the process is killed, stopped or suspended; default once per 500 deliveries.
+    /// With 0 the server runs in this process.
     #[arg(long)]
     kills: Option<usize>,
-    /// How many of a thousand first creates are struck by the faults; of those that follow, a third of that.
+    /// Faults per thousand first creates; a third of that for later ones.
     #[arg(long, default_value_t = 600)]
     struck: u64,
-    /// The most deliveries of a round.
+    /// Maximum number of deliveries per round.
     #[arg(long, default_value_t = 10_000)]
     round_size: usize,
-    /// Plays only this round, counted from 0.
+    /// Runs only this round, counted from 0.
     #[arg(long)]
     only_round: Option<u64>,
-    /// How many callers there are at once.
+    /// Number of concurrent callers.
     #[arg(long, default_value_t = 48)]
     callers: usize,
-    /// How many deliveries may be on their way at once.
+    /// Maximum number of unfinished deliveries.
     #[arg(long, default_value_t = 2_000)]
     window: usize,
-    /// Creates at a time to one ticket system. 1 to 64.
+    /// Concurrent creates per ticket system. 1 to 64.
     #[arg(long, default_value_t = 64)]
     concurrency: u16,
-    /// Where the databases are; by default in memory, if the machine has a place for that.
+    /// Folder of the databases; by default in memory, if possible.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Plays the naive client alone.
+    /// Runs only the naive client.
     #[arg(long)]
     naive_only: bool,
-    /// Leaves the naive client out.
+    /// Skips the naive client.
     #[arg(long, conflicts_with = "naive_only")]
     no_naive: bool,
-    /// Writes what was seen into this file, as JSON lines.
+    /// Writes the record to this file, as JSON lines.
     #[arg(long)]
     record: Option<PathBuf>,
-    /// Plays nothing, and holds what --record wrote against the promises.
+    /// Runs nothing, and checks a file written by --record.
     #[arg(long)]
     check: Option<PathBuf>,
-    /// Plays without this guard, to see whether the checker sees that.
+    /// Disables this guard, to check that the checker detects it.
     #[arg(long)]
     without: Option<String>,
 }
 
-/// What came of all rounds.
+/// The results of all rounds.
 #[derive(Debug, Default)]
 struct Sum {
     deliveries: usize,
@@ -118,7 +118,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let began = Instant::now();
     let mut sum = Sum::default();
     let mut broke_off = None;
-    let rounds = arguments.rounds()?;
+    let program = arguments.without.as_deref().map(program_without).transpose()?;
+    let rounds = arguments.rounds(program.as_deref())?;
     let mut record =
         arguments.record.as_ref().map(File::create).transpose().context("--record")?.map(BufWriter::new);
     for round in &rounds {
@@ -166,7 +167,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     sum.verdict(arguments.seed)
 }
 
-/// Holds a record of earlier against the promises.
+/// Checks an earlier record.
 fn check(file: &PathBuf) -> Result<()> {
     let mut sum = Sum::default();
     let mut seed = 0;
@@ -189,7 +190,7 @@ fn words(verdict: &Verdict) -> String {
     )
 }
 
-/// What broke, and the whole stories of the first.
+/// The broken promises, and the complete entries of the first ones.
 fn print_failures(verdict: &Verdict, entries: &[Entry]) {
     for broken in verdict.broken.iter().take(MAX_PRINTED) {
         let delivery = broken.delivery.as_deref().unwrap_or("-");
@@ -211,7 +212,7 @@ fn print_failures(verdict: &Verdict, entries: &[Entry]) {
 // === impl Arguments ===
 
 impl Arguments {
-    /// What plays one round of this again, alone.
+    /// The command that replays one round.
     fn again(&self, round: u64) -> String {
         let Self { deliveries, seed, struck, round_size, callers, window, concurrency, .. } = self;
         let without = self.without.as_deref().map(|guard| format!(" --without {guard}")).unwrap_or_default();
@@ -227,11 +228,10 @@ impl Arguments {
         self.kills.unwrap_or(self.deliveries.div_ceil(500))
     }
 
-    fn rounds(&self) -> Result<Vec<Round<'_>>> {
+    fn rounds<'a>(&'a self, program: Option<&'a Path>) -> Result<Vec<Round<'a>>> {
         let count = self.deliveries.div_ceil(self.round_size.max(2)).max(1);
         let kills = self.kills();
         let share = |whole: usize, round: usize| whole * (round + 1) / count - whole * round / count;
-        let removed = self.without.as_deref().map(guard).transpose()?;
         let rounds = (0..count).map(|round| Round {
             data: self.data.as_deref(),
             seed: self.seed,
@@ -242,17 +242,12 @@ impl Arguments {
             callers: self.callers.max(1),
             window: self.window,
             concurrency: self.concurrency,
-            removed,
+            program,
         });
         let wanted = rounds.filter(|round| self.only_round.is_none_or(|only| only == round.number));
         let wanted: Vec<_> = wanted.collect();
         if wanted.is_empty() { bail!("there are {count} rounds, counted from 0") } else { Ok(wanted) }
     }
-}
-
-fn guard(name: &str) -> Result<Guard> {
-    let found = Guard::ALL.into_iter().find(|guard| guard.name().contains(name));
-    found.with_context(|| format!("no guard is called {name}"))
 }
 
 // === impl Sum ===

@@ -1,4 +1,4 @@
-//! A naive client: POST, and on any error POST again. It meets the same faults.
+//! A naive client: POST, and on any error POST again, under the same faults.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -19,11 +19,11 @@ use super::plan::TARGETS;
 use super::random_faults::MARKER;
 use super::round::{ATTEMPT_DEADLINE, MAX_DELAY, Round};
 
-/// How often it tries, and for how long it waits after the first time; after each further one twice as long.
+/// Number of attempts, and the first delay, which doubles each time.
 const TRIES: u32 = 5;
 const BACKOFF: Duration = Duration::from_millis(60);
 
-/// What came of it.
+/// Its results.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct NaiveOutcome {
     pub(super) deliveries: usize,
@@ -31,7 +31,7 @@ pub(super) struct NaiveOutcome {
     pub(super) twice: usize,
     /// Tickets beyond the first.
     pub(super) surplus: usize,
-    /// Incidents without a ticket, whatever the client believes.
+    /// Incidents without a ticket, whatever the client assumes.
     pub(super) lost: usize,
 }
 
@@ -43,7 +43,7 @@ struct Site {
     login: &'static str,
 }
 
-/// Pushes what a round pushes, `callers` at a time.
+/// Pushes the incidents of a round, `callers` at a time.
 pub(super) async fn play(round: &Round<'_>, callers: usize) -> Result<NaiveOutcome> {
     let sites = Arc::new([site(round, 0).await?, site(round, 1).await?]);
     let plan = round.plan();
@@ -63,12 +63,12 @@ pub(super) async fn play(round: &Round<'_>, callers: usize) -> Result<NaiveOutco
         });
     }
     crowd.join_all().await;
-    // What is applied late is not lost.
+    // Late creates are still applied.
     tokio::time::sleep(MAX_DELAY).await;
     Ok(naive_outcome(&pushes, &sites))
 }
 
-/// Answers are not recorded: the client draws its own conclusion.
+/// Replies are not recorded: the client decides itself.
 async fn push(site: &Site, target: usize, incident: &str, marker: &str) {
     let body = ticket(target, incident, marker);
     for attempt in 0..TRIES {
@@ -123,7 +123,7 @@ fn ticket(target: usize, incident: &str, marker: &str) -> Value {
     }
 }
 
-/// One POST over a connection of its own: the created ticket, or whatever went wrong.
+/// One POST over its own connection: the created ticket, or the error.
 async fn post(site: &Site, body: &Value) -> Result<Value> {
     let address = site.simulator.base_url();
     let address: SocketAddr = address.trim_start_matches("http://").parse().context("not an address")?;

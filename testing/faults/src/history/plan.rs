@@ -1,19 +1,19 @@
 //! The plan of a round: the actions of callers, and the faults of the server.
 //!
-//! All of it is made of the seed. When exactly it happens, and in which order concurrent actions happen, is for the
-//! machine to decide: threads interleave as they like.
+//! The seed determines everything except timing and the order of concurrent actions, because threads
+//! interleave.
 
 use std::time::Duration;
 
 use super::seeded_random::SeededRandom;
 
-/// Incidents are called by this and a number.
+/// Incident IDs have this prefix and a number.
 pub(super) const INCIDENT: &str = "HISTORY-";
 
-/// The incident that is pushed when all others rest, and that nothing strikes.
+/// The incident that is pushed when all others are settled, without faults.
 pub(super) const LAST: &str = "LAST";
 
-/// The ticket systems, by the names of their targets.
+/// The ticket systems, by target name.
 pub(super) const TARGETS: [&str; 2] = ["jira", "servicenow"];
 
 /// A round.
@@ -32,12 +32,12 @@ pub(super) struct Order {
     pub(super) later: Vec<Later>,
 }
 
-/// How an incident comes in.
+/// How an incident is pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PushMethod {
     /// SubmitIncident, which pushes it to both ticket systems.
     Submit,
-    /// CreateTicket for one of [`TARGETS`], by a caller that waits so long.
+    /// CreateTicket for one of [`TARGETS`], by a caller with this deadline.
     Create { target: usize, patience: Duration },
 }
 
@@ -50,12 +50,12 @@ pub(super) struct Later {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LaterAction {
-    /// The same again, by so many callers at once, with this body; 0 is the first.
+    /// The same push, by this many concurrent callers, with this body; 0 is the first.
     Again {
         callers: u64,
         body: u32,
     },
-    /// The analyst's button, whatever the first method was.
+    /// CreateTicket by an analyst, whatever the first method was.
     Push {
         target: usize,
     },
@@ -65,7 +65,7 @@ pub(super) enum LaterAction {
     Resolve,
 }
 
-/// Something that happens once so many incidents were begun.
+/// An action that follows after this many incidents began.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ServerFault {
     pub(super) after: usize,
@@ -77,14 +77,14 @@ pub(super) enum ServerFaultKind {
     Killed,
     AskedToStop,
     Asleep(Duration),
-    /// Not to the process: from now on Jira's search lags so far.
+    /// Not to the process: from now on Jira's search has this lag.
     IndexLag(Duration),
 }
 
 // === impl Plan ===
 
 impl Plan {
-    /// A round of so many deliveries, in which the process is struck so often. `lease` and `index_bound` are those of the
+    /// A round with this many deliveries and process faults. `lease` and `index_bound` are those of the
     /// server.
     pub(super) fn of(seed: u64, round: u64, size: Size) -> Self {
         let mut orders = vec![];
@@ -113,7 +113,7 @@ impl Plan {
     }
 }
 
-/// How large a round is, and what it plays with.
+/// The size of a round, and its ticket systems.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
     pub(super) deliveries: usize,
@@ -134,7 +134,7 @@ impl Order {
         Self { number, method, later }
     }
 
-    /// How many deliveries come of it.
+    /// Number of deliveries that result.
     pub(super) fn deliveries(&self) -> usize {
         if self.method == PushMethod::Submit { TARGETS.len() } else { 1 }
     }
@@ -143,7 +143,7 @@ impl Order {
         format!("{INCIDENT}{}", self.number)
     }
 
-    /// The targets that it goes to.
+    /// Its targets.
     pub(super) fn targets(&self) -> Vec<usize> {
         match self.method {
             PushMethod::Submit => (0..TARGETS.len()).collect(),
@@ -191,7 +191,7 @@ impl Later {
                 (1, LaterAction::Resolve),
             ]);
             add(chance, action);
-            // Who gave up may think better of it.
+            // An operator may revoke a cancellation.
             if action == LaterAction::Cancel && chance.in_a_thousand(500) {
                 add(chance, LaterAction::Retry);
             }
@@ -228,14 +228,14 @@ mod tests {
     };
 
     #[test]
-    fn a_seed_gives_the_same_plan_and_another_seed_another() {
+    fn plan_depends_on_the_seed_only() {
         let plan = |seed| format!("{:?}", Plan::of(seed, 3, SIZE));
         assert_eq!(plan(42), plan(42));
         assert_ne!(plan(42), plan(43));
     }
 
     #[test]
-    fn a_plan_has_as_many_deliveries_and_strokes_as_were_asked_for() {
+    fn plan_has_requested_deliveries_and_faults() {
         let plan = Plan::of(42, 0, SIZE);
         assert_eq!(plan.orders.iter().map(Order::deliveries).sum::<usize>(), 2_000);
         let lags =

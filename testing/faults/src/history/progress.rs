@@ -1,4 +1,4 @@
-//! How far a round has come, as its callers and its steady subscriber know.
+//! Progress of a round, as known to its callers and its steady subscriber.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -8,14 +8,14 @@ use tokio::sync::watch;
 
 use super::record::{Event, State};
 
-/// A caller waits no longer than this for the others' deliveries: one that is lost must not stop the round.
+/// A caller waits no longer than this for other deliveries: a lost one must not stop the round.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     begun: watch::Sender<Begun>,
     settled: watch::Sender<usize>,
-    /// The deliveries that came to rest at least once.
+    /// Deliveries that were settled at least once.
     rested: Mutex<HashSet<String>>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Begun {
 // === impl Progress ===
 
 impl Progress {
-    /// An incident is brought that becomes so many deliveries.
+    /// An incident begins, which becomes this many deliveries.
     pub(super) fn begun(&self, deliveries: usize) {
         self.begun.send_modify(|begun| {
             begun.incidents += 1;
@@ -46,16 +46,16 @@ impl Progress {
         }
     }
 
-    /// Until fewer than `window` deliveries are on their way.
+    /// Waits until fewer than `window` deliveries are unfinished.
     pub(super) async fn until_fewer_than(&self, window: usize) {
         let begun = self.begun.borrow().deliveries;
         let mut settled = self.settled.subscribe();
         let enough = settled.wait_for(|settled| begun < window + *settled);
-        // Neither a sender that is gone nor a wait that is too long keeps a caller.
+        // Neither a dropped sender nor a timeout stops a caller.
         let _ = tokio::time::timeout(MAX_WAIT, enough).await;
     }
 
-    /// Until so many incidents were begun.
+    /// Waits until this many incidents began.
     pub(super) async fn until_begun(&self, incidents: usize) {
         // The sender is `self`.
         let _ = self.begun.subscribe().wait_for(|begun| begun.incidents >= incidents).await;

@@ -1,6 +1,7 @@
-//! The faults of a round: what strikes the n-th create, and the n-th look-up, of an incident at a ticket system.
+//! The faults of a round: what affects the n-th create, and the n-th look-up, of an incident at a ticket
+//! system.
 //!
-//! It is made of the seed, the incident, the system and n, and of nothing else: not of who asks, nor of when. So a naive
+//! Determined by the seed, the incident, the system and n only, not by the caller or the time. So a naive
 //! client that pushes the same incidents meets the same faults.
 
 use std::collections::HashMap;
@@ -13,20 +14,20 @@ use ticketing_simulator::{Call, Effect, Reply, RetryAfter};
 use super::plan::INCIDENT;
 use super::seeded_random::SeededRandom;
 
-/// What a marker begins with; 32 hexadecimal digits follow.
+/// Prefix of a marker; 32 hexadecimal digits follow.
 pub(super) const MARKER: &str = "rhythmx-";
 
-/// After so many creates of an incident there are no more faults: every history ends.
+/// Number of creates of an incident after which there are no more faults: every history ends.
 const LAST_STRUCK: u64 = 12;
 
-/// How frequent faults are, and how long an effect may last.
+/// Frequency of faults, and maximum duration of an effect.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FaultRates {
     pub(super) seed: u64,
     pub(super) round: u64,
-    /// How many first creates of a thousand are struck. Later ones are struck less often.
+    /// Faults per thousand first creates. Later ones are affected less often.
     pub(super) struck: u64,
-    /// The longest that a create may lie between its arrival and its application.
+    /// Maximum delay between the arrival of a create and its application.
     pub(super) max_delay: Duration,
 }
 
@@ -40,9 +41,9 @@ pub(super) struct RandomFaults {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// How many creates of an incident came.
+    /// Number of creates of an incident.
     creates: HashMap<u64, u64>,
-    /// Whose marker it is, and how often it was looked for.
+    /// The incident of a marker, and how often it was looked up.
     searches: HashMap<String, (u64, u64)>,
     others: u64,
 }
@@ -54,7 +55,7 @@ impl RandomFaults {
         Self { rates, system: system as u64, seen: Mutex::default() }
     }
 
-    /// What strikes this call.
+    /// The fault of this call.
     pub(super) fn strike(&self, call: Call, query: &str, body: &[u8]) -> Option<Effect> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         match call {
@@ -100,7 +101,7 @@ impl RandomFaults {
         Some(chance.weighed(&effects).clone())
     }
 
-    /// A few incidents are refused for themselves until all retries are spent.
+    /// A few incidents are refused until all retries are spent.
     fn is_doomed(&self, incident: u64) -> bool {
         self.chance(4, incident, 0).in_a_thousand(3)
     }
@@ -154,7 +155,7 @@ impl RandomFaults {
     }
 }
 
-/// What strikes those who only read.
+/// The faults of reads.
 fn read_faults() -> Vec<(u64, Effect)> {
     vec![
         (20, status(500)),
@@ -187,7 +188,7 @@ fn incident_in(body: &[u8]) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// The first marker that a request bears or asks for. The witnesses of a search stand behind it.
+/// The first marker in a request. The canaries of a search follow it.
 fn marker_in(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(text);
     let digits = |rest: &str| rest.chars().take_while(char::is_ascii_hexdigit).collect::<String>();

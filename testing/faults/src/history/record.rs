@@ -1,7 +1,7 @@
 //! The record of a history: what callers, subscribers and ticket systems saw.
 //!
-//! A history is a list of entries in no strict order: each bears its own time. It is kept in memory for the checker and
-//! can be written as JSON lines, which the checker reads as well.
+//! A history is an unordered list of entries with timestamps. It is kept in memory for the checker and can be
+//! written as JSON lines, which the checker reads as well.
 
 use std::io::{BufRead, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use ticketing_simulator::Clock;
 
 use super::round::RETRIES;
 
-/// Something that was seen, and when.
+/// An observation, with its time.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) at: Timestamp,
@@ -26,9 +26,9 @@ pub(super) struct Entry {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "snake_case")]
 pub(super) enum What {
-    /// A round begins, in a world of its own.
+    /// A round begins, with a new server and new ticket systems.
     Began(Setting),
-    /// A call to the server that is not yet answered.
+    /// A call to the server that was not answered yet.
     Asked {
         call: u64,
         operation: Operation,
@@ -37,15 +37,15 @@ pub(super) enum What {
         call: u64,
         answer: Answer,
     },
-    /// Something was done to the process of the server.
+    /// A fault of the server process.
     Struck {
         how: String,
     },
-    /// From now on a Jira search first shows a ticket so many milliseconds after its creation.
+    /// From now on a Jira search shows a ticket this many milliseconds after its creation.
     IndexLag {
         ms: u64,
     },
-    /// A subscriber opens a stream, behind the event with this number.
+    /// A subscriber opens a stream, after the event with this number.
     Subscribed {
         subscriber: u32,
         filtered: bool,
@@ -60,7 +60,7 @@ pub(super) enum What {
         subscriber: u32,
         why: String,
     },
-    /// Nothing is left to be done, and this is the number of the last event.
+    /// Nothing is left to do, and this is the number of the last event.
     Settled {
         last: u64,
     },
@@ -71,13 +71,13 @@ pub(super) enum What {
     },
     /// A create that a ticket system received; `at` is when it had been read.
     Create(Create),
-    /// A ticket that exists in the end; `at` is when it was created.
+    /// A ticket that exists at the end; `at` is when it was created.
     Ticket(Ticket),
-    /// How a delivery stands in the end.
+    /// The final state of a delivery.
     Stands(Standing),
 }
 
-/// What the checker has to know of a round.
+/// Parameters of a round for the checker.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Setting {
     pub(super) seed: u64,
@@ -104,7 +104,7 @@ pub(super) enum Operation {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Answer {
     Standings(Vec<Standing>),
-    /// Without a reason of the server's, the connection said so.
+    /// Reported by the connection, not by the server.
     Refused {
         code: String,
         message: String,
@@ -112,7 +112,7 @@ pub(super) enum Answer {
     },
 }
 
-/// A delivery as it was told.
+/// A delivery in an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Standing {
     pub(super) delivery: String,
@@ -124,7 +124,7 @@ pub(super) struct Standing {
     pub(super) duplicates: usize,
 }
 
-/// A ticket as the server knows it.
+/// A ticket in an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Reference {
     pub(super) id: String,
@@ -136,7 +136,7 @@ pub(super) struct Event {
     pub(super) sequence: u64,
     pub(super) time: Timestamp,
     pub(super) kind: Kind,
-    /// Absent for what happens to a target.
+    /// Absent for events of a target.
     pub(super) delivery: Option<String>,
     pub(super) state: Option<State>,
     pub(super) ticket: Option<Reference>,
@@ -146,12 +146,12 @@ pub(super) struct Event {
 pub(super) struct Create {
     pub(super) target: String,
     pub(super) marker: String,
-    /// When a ticket was made of it; none if none was.
+    /// When a ticket was created from it; `None` if none was.
     pub(super) applied_at: Option<Timestamp>,
     pub(super) key: Option<String>,
-    /// The status that was sent back, if any was.
+    /// The status of the reply, if any.
     pub(super) answered: Option<u16>,
-    /// What struck it.
+    /// The fault that applied to it.
     pub(super) faults: Option<String>,
 }
 
@@ -189,7 +189,7 @@ pub(super) enum Kind {
     Cancelled,
     Resolved,
     DuplicateFound,
-    /// Something about a target.
+    /// An event of a target.
     Target,
 }
 
@@ -201,7 +201,7 @@ pub(super) struct Recorder {
     entries: Mutex<Vec<Entry>>,
 }
 
-/// Records that do not tell were made with the same.
+/// The retries of records that lack this field.
 fn retries() -> u32 {
     RETRIES
 }
@@ -221,14 +221,14 @@ impl Recorder {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(Entry { at, what });
     }
 
-    /// A call begins: its number.
+    /// A call begins. Returns its number.
     pub(super) fn asked(&self, operation: Operation) -> u64 {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         self.note(What::Asked { call, operation });
         call
     }
 
-    /// All that was seen so far, which is forgotten here.
+    /// Takes all entries so far.
     pub(super) fn take(&self) -> Vec<Entry> {
         std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }

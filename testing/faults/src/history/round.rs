@@ -1,4 +1,4 @@
-//! One round: a world of its own, its callers, its subscribers, and what happens to its server.
+//! One round: new ticket systems, its callers, its subscribers, and the faults of its server.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rhythmx_ticketing::v1::{self, TicketSystem};
 use tempfile::TempDir;
-use ticketing_failpoints::Guard;
 use ticketing_harness::{Plan as WorldPlan, World};
 use ticketing_simulator::{Call, Keep, Point, Simulator};
 use tokio::sync::watch;
@@ -22,39 +21,39 @@ use super::record::{Create, Entry, Recorder, Setting, Standing, Ticket, What};
 use super::seeded_random::SeededRandom;
 use super::subscribers::{FILTERED, RESTLESS, STEADY, Subscriber};
 
-/// How long anything may take: a second stands for half a minute of the real bounds.
+/// Time scale: a second stands for half a minute of the real bounds.
 pub(super) const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
 pub(super) const LEASE: Duration = Duration::from_secs(3);
 pub(super) const SERVER_BOUND: Duration = Duration::from_secs(2);
 pub(super) const INDEX_BOUND: Duration = Duration::from_millis(300);
 const LOOK_UP_INTERVAL: Duration = Duration::from_millis(1_500);
-/// A create is applied no later than this after its arrival. It may arrive when a part of the attempt's second has passed,
+/// A create is applied no later than this after its arrival. It may arrive late within the attempt's second,
 /// and the machine may be slow.
 pub(super) const MAX_DELAY: Duration = Duration::from_millis(900);
 
 /// After the first attempt.
 pub(super) const RETRIES: u32 = 5;
 
-/// For so long something must change while not all rests.
+/// Something must change within this time while not everything is settled.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// What a round is made of.
+/// The parameters of a round.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Round<'a> {
-    /// Where the database is to be.
+    /// Folder of the database.
     pub(super) data: Option<&'a Path>,
     pub(super) seed: u64,
     pub(super) number: u64,
     pub(super) deliveries: usize,
-    /// How often the process is struck; a server that is never struck runs in this process.
+    /// Number of process faults; a server without any runs in this process.
     pub(super) server_faults: usize,
-    /// How many first creates of a thousand are struck.
+    /// Faults per thousand first creates.
     pub(super) struck: u64,
     pub(super) callers: usize,
     pub(super) window: usize,
     pub(super) concurrency: u16,
-    /// The guard that is missing, to see whether the checker sees that.
-    pub(super) removed: Option<Guard>,
+    /// Another build of the server, without a guard, to see whether the checker sees that.
+    pub(super) program: Option<&'a Path>,
 }
 
 // === impl Round ===
@@ -76,7 +75,7 @@ impl Round<'_> {
         RandomFaults::new(rates, target)
     }
 
-    /// Plays it: what was seen.
+    /// Runs it. Returns the record.
     pub(super) async fn play(&self) -> Result<Vec<Entry>> {
         let recorder = Arc::new(Recorder::new());
         recorder.note(What::Began(Setting {
@@ -113,7 +112,7 @@ impl Round<'_> {
         recorder.note(What::Settled { last });
         settled.send_replace(Some(last));
         let readers = async { while subscribers.join_next().await.is_some() {} };
-        // The checker reports a subscriber that has not seen all by then.
+        // The checker reports a subscriber that has not seen all events by then.
         let _ = tokio::time::timeout(SETTLING, readers).await;
         subscribers.shutdown().await;
         note_the_end(&mut world, &recorder).await;
@@ -130,14 +129,14 @@ impl Round<'_> {
             .with_flag(&format!("--jira-cloud-index-bound={}ms", INDEX_BOUND.as_millis()))
             .with_flag(&format!("--look-up-interval={}ms", LOOK_UP_INTERVAL.as_millis()))
             .with_flag(&format!("--concurrency={}", self.concurrency))
-            // Most requests are struck by faults: that is no outage here.
+            // Most requests meet faults: that must not open the circuit here.
             .with_flag("--circuit-threshold=1000")
             .with_flag("--log=error");
         if self.server_faults > 0 {
             plan = plan.in_a_process();
         }
-        if let Some(guard) = self.removed {
-            plan = plan.without(guard);
+        if let Some(program) = self.program {
+            plan = plan.with_program(program);
         }
         let mut world = plan.start_unconfigured().await;
         let mut request = world.settings();
@@ -162,7 +161,7 @@ impl Round<'_> {
     }
 }
 
-/// In memory where the machine has a place for that: nothing here cuts the power, so a disk would add nothing but time.
+/// In memory if possible: nothing here cuts the power, so a disk would only add time.
 fn folder(wanted: Option<&Path>) -> std::io::Result<TempDir> {
     let memory = Path::new("/dev/shm");
     match wanted.or_else(|| memory.is_dir().then_some(memory)) {
@@ -171,7 +170,7 @@ fn folder(wanted: Option<&Path>) -> std::io::Result<TempDir> {
     }
 }
 
-/// What happens to the server and to the index while callers call.
+/// Faults of the server and of the index while callers call.
 async fn strike(world: &mut World, plan: &Plan, recorder: &Recorder, progress: &Progress) {
     for fault in &plan.server_faults {
         progress.until_begun(fault.after).await;
@@ -197,12 +196,13 @@ async fn strike(world: &mut World, plan: &Plan, recorder: &Recorder, progress: &
                 recorder.note(What::IndexLag { ms: millis(lag) });
             }
         }
-        // It is struck when it is up.
+        // A fault follows once the server is up.
         world.client = world.server.client().await;
     }
 }
 
-/// Until every delivery has come to rest, or nothing changes any more. Those that never do are found out by the checker.
+/// Waits until every delivery is settled, or nothing changes any more. The checker reports those that never
+/// are.
 async fn until_settled(world: &mut World) {
     let (mut last, mut changed) = (v1::DeliveryCounts::default(), Instant::now());
     while changed.elapsed() < SETTLING {
@@ -217,7 +217,7 @@ async fn until_settled(world: &mut World) {
     }
 }
 
-/// The number of the last event: that of a delivery which nothing strikes, pushed when all others rest.
+/// The number of the last event: that of a delivery without faults, pushed when all others are settled.
 async fn last_event(world: &mut World) -> u64 {
     world.push(LAST, TicketSystem::Jira).await;
     world.until_event(LAST, v1::TicketEventKind::Delivered).await.sequence

@@ -1,13 +1,13 @@
 //! A random generator that is stable across machines and versions: a seed that found a bug must reproduce it in years.
 
-/// A sequence of numbers that looks random and is made of its seed alone (`SplitMix64`).
+/// A deterministic random sequence (`SplitMix64`).
 #[derive(Debug, Clone)]
 pub(super) struct SeededRandom(u64);
 
 // === impl SeededRandom ===
 
 impl SeededRandom {
-    /// The sequence that these numbers name together.
+    /// The sequence of this combination of numbers.
     pub(super) fn of(names: &[u64]) -> Self {
         let mut chance = Self(0x243f_6a88_85a3_08d3);
         for name in names {
@@ -24,17 +24,17 @@ impl SeededRandom {
         z ^ (z >> 31)
     }
 
-    /// From `low` to `high`, both included.
+    /// From `low` to `high`, inclusive.
     pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high - low + 1)
     }
 
-    /// True so many times in a thousand.
+    /// True with this probability per thousand.
     pub(super) fn in_a_thousand(&mut self, times: u64) -> bool {
         self.next() % 1_000 < times
     }
 
-    /// One of these, each as often as its weight says.
+    /// One of these, with these weights.
     pub(super) fn weighed<'a, T>(&mut self, choices: &'a [(u64, T)]) -> &'a T {
         let mut left = self.next() % choices.iter().map(|(weight, _)| weight).sum::<u64>();
         for (weight, choice) in choices {
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_is_made_as_often_as_its_weight_says() {
+    fn choices_follow_their_weights() {
         let mut chance = SeededRandom::of(&[7]);
         let often = (0..10_000).filter(|_| *chance.weighed(&[(9, true), (1, false)])).count();
         assert!((8_800..9_200).contains(&often), "{often}");

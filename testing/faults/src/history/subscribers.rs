@@ -12,10 +12,10 @@ use super::progress::Progress;
 use super::record::{Event, Recorder, What};
 use super::seeded_random::SeededRandom;
 
-/// Between two tries to open a stream.
+/// Delay between attempts to open a stream.
 const AGAIN_AFTER: Duration = Duration::from_millis(30);
 
-/// The kinds that a filtered stream is asked for.
+/// The event kinds of a filtered stream.
 pub(super) const FILTER: [v1::TicketEventKind; 4] = [
     v1::TicketEventKind::Delivered,
     v1::TicketEventKind::Resolved,
@@ -23,11 +23,11 @@ pub(super) const FILTER: [v1::TicketEventKind; 4] = [
     v1::TicketEventKind::Cancelled,
 ];
 
-/// One who reads all the time, unless the server ends the stream, and keeps the others informed.
+/// Reads all the time, unless the server ends the stream, and reports progress to the others.
 pub(super) const STEADY: u32 = 0;
-/// One who leaves and comes back all the time, often behind an event that was read long ago.
+/// Disconnects and reconnects all the time, often after an event that was read long ago.
 pub(super) const RESTLESS: u32 = 1;
-/// One who wants to know of some kinds only, and comes and goes as well.
+/// Filters by kind, and reconnects as well.
 pub(super) const FILTERED: u32 = 2;
 
 /// Reads until `last` is set and the event with that number was seen.
@@ -42,7 +42,7 @@ pub(super) struct Subscriber {
     pub(super) last: watch::Receiver<Option<u64>>,
 }
 
-/// A place in the stream that a subscriber can come back to.
+/// A position in the stream from which a subscriber can resume.
 #[derive(Debug, Clone, Default)]
 struct Place {
     /// The last event before it.
@@ -71,7 +71,7 @@ impl Subscriber {
         }
     }
 
-    /// One stream, from `from` on, until it ends or so many events were read. Where it ended.
+    /// One stream, from `from` on, until it ends or this many events were read. Returns its end.
     async fn read_for(&mut self, from: Place, leaves_after: u64) -> Place {
         let (mut place, mut read) = (from, 0);
         let opened = self.client.clone().stream_ticket_events(self.request(&place)).await;
@@ -108,7 +108,7 @@ impl Subscriber {
         place
     }
 
-    /// Takes a message in; whether it was an event.
+    /// Processes a message. Returns whether it was an event.
     fn take(&self, message: v1::StreamTicketEventsResponse, place: &mut Place) -> bool {
         match message.message {
             Some(Message::Event(event)) => {

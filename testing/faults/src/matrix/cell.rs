@@ -2,26 +2,26 @@
 
 use std::any::Any;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
-use ticketing_failpoints::Guard;
 use ticketing_harness::Plan;
 use ticketing_simulator::{FaultScriptRecord, Simulator};
 
-/// How long a cell may take, however it goes.
+/// Time limit of a cell.
 const MAX_DURATION: Duration = Duration::from_secs(180);
 
-/// In the failure of a cell that recovered, but later than its limit.
+/// In the failure of a cell that recovered after its limit.
 pub(super) const LATE: &str = "to be well again, and may take";
 
-/// A fault at a point, and how it is played.
+/// A fault at a point, and how it is run.
 #[derive(Clone)]
 pub(crate) struct Cell {
     pub(crate) family: &'static str,
     pub(crate) fault: String,
-    /// Where it strikes: a point of the program, a vendor, a call.
+    /// Where it applies: a point of the program, a vendor, a call.
     pub(crate) at: String,
     play: Play,
 }
@@ -32,17 +32,17 @@ enum Play {
     DoesNotApply(&'static str),
 }
 
-/// What a cell is played on.
+/// The environment of a cell.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stage {
-    /// The guards that are missing, to see whether this cell sees that.
-    removed: Vec<Guard>,
+    /// Another build of the server, for example one without a guard.
+    program: Option<PathBuf>,
     recoveries: Arc<Mutex<Vec<Duration>>>,
-    /// Of every simulator that the cell has started.
+    /// The fault scripts of every simulator that the cell has started.
     faults: Arc<Mutex<Vec<FaultScriptRecord>>>,
 }
 
-/// How a cell went.
+/// The result of a cell.
 #[derive(Debug)]
 pub(crate) enum Verdict {
     Passed { recoveries: Vec<Duration> },
@@ -68,7 +68,7 @@ impl Cell {
         Self { family, fault: fault.into(), at: at.into(), play }
     }
 
-    /// A cell that does not apply, and why.
+    /// A cell that does not apply, with the reason.
     pub(crate) fn does_not_apply(
         family: &'static str,
         fault: impl Into<String>,
@@ -86,17 +86,17 @@ impl Cell {
         }
     }
 
-    /// Plays it on a server that lacks these guards.
-    pub(crate) async fn play(&self, removed: &[Guard]) -> Verdict {
+    /// Plays it, on another build of the server if one is given.
+    pub(crate) async fn play(&self, program: Option<&Path>) -> Verdict {
         let play = match &self.play {
             Play::Plays(play) => play,
             Play::DoesNotApply(why) => return Verdict::DoesNotApply { why },
         };
-        let stage = Stage { removed: removed.to_vec(), ..Stage::default() };
+        let stage = Stage { program: program.map(Path::to_owned), ..Stage::default() };
         let mut played = tokio::spawn(play(stage.clone()));
         match tokio::time::timeout(MAX_DURATION, &mut played).await {
-            // A guard that is missing may end a cell before all of its faults has come.
-            Ok(Ok(())) if removed.is_empty() && !stage.never_struck().is_empty() => {
+            // Without a guard a cell may end before all of its faults struck.
+            Ok(Ok(())) if program.is_none() && !stage.never_struck().is_empty() => {
                 let missed = stage.never_struck().join("\n  ");
                 Verdict::Failed {
                     why: format!("its faults struck nothing, so it has shown nothing:\n  {missed}"),
@@ -125,16 +125,19 @@ impl Stage {
     pub(crate) fn plan(&self) -> Plan {
         let faults = self.faults.clone();
         let plan = Plan::new().observed_by(move |simulator| note(&faults, simulator));
-        self.removed.iter().fold(plan, |plan, guard| plan.without(*guard))
+        match &self.program {
+            Some(program) => plan.with_program(program),
+            None => plan,
+        }
     }
 
-    /// Everything was well again `after` the fault, which must not have taken longer than `limit`.
+    /// Everything had recovered `after` the fault, which must not have taken longer than `limit`.
     pub(crate) fn recovered(&self, after: Duration, limit: Duration) {
         assert!(after <= limit, "it took {after:?} {LATE} {limit:?}");
         self.recoveries.lock().unwrap_or_else(PoisonError::into_inner).push(after);
     }
 
-    /// FaultScript that has struck nothing.
+    /// Rules of fault scripts that never applied.
     fn never_struck(&self) -> Vec<String> {
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         faults.iter().flat_map(FaultScriptRecord::never_struck).collect()
@@ -149,7 +152,7 @@ fn note(faults: &Mutex<Vec<FaultScriptRecord>>, simulator: &Simulator) {
     faults.lock().unwrap_or_else(PoisonError::into_inner).push(simulator.fault_script_record());
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn words(panicked: tokio::task::JoinError) -> String {
     match panicked.try_into_panic() {
         Ok(payload) => said(&*payload),
@@ -157,7 +160,7 @@ pub(crate) fn words(panicked: tokio::task::JoinError) -> String {
     }
 }
 
-/// What a panic that was caught said.
+/// The message of a caught panic.
 pub(crate) fn said(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
@@ -181,7 +184,7 @@ mod tests {
             }
             simulator.faults().clear();
         });
-        cell.play(&[]).await
+        cell.play(None).await
     }
 
     #[tokio::test]

@@ -27,7 +27,7 @@ pub(super) fn cells() -> Vec<Cell> {
         cells.push(cell("index lag: shrinks during reconciliation", site, move |stage| shrinks(stage, site)));
         cells.push(cell("index lag: grows during reconciliation", site, move |stage| grows(stage, site)));
         cells.push(cell("index lag: canary not visible yet", site, move |stage| {
-            witness_not_seen_yet(stage, site)
+            canary_not_seen_yet(stage, site)
         }));
         cells.push(cell("index lag: no canary, one answer too early", site, move |stage| {
             one_answer_too_early(stage, site)
@@ -94,13 +94,13 @@ async fn shrinks(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// An index that is built anew shows nothing at all for a while: not the ticket, and no witness either.
+/// An index that is built anew shows nothing at all for a while: not the ticket, and no canary either.
 async fn grows(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;
     scene.simulator().set_index_lag(INDEX_BOUND);
     let id = scene.make_outcome_unknown("INC-1", true).await;
     scene.simulator().set_index_lag(FOREVER);
-    make_a_witness(&mut scene).await;
+    create_canary(&mut scene).await;
     scene.until_looked_up(&id, 3).await;
     assert_eq!((scene.world.delivery(&id).await.state(), scene.creates()), (DeliveryState::Reconciling, 2));
     scene.simulator().set_index_lag(Duration::ZERO);
@@ -110,11 +110,11 @@ async fn grows(stage: Stage, site: Site) {
 }
 
 /// A ticket of ours that was made later is hidden too: the index has not caught up, whatever the bound says.
-async fn witness_not_seen_yet(stage: Stage, site: Site) {
+async fn canary_not_seen_yet(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;
     scene.simulator().set_index_lag(FOREVER);
     let id = scene.make_outcome_unknown("INC-1", true).await;
-    make_a_witness(&mut scene).await;
+    create_canary(&mut scene).await;
     scene.until_looked_up(&id, 4).await;
     scene.simulator().set_index_lag(Duration::ZERO);
     scene.until_delivered_once(&id).await;
@@ -138,7 +138,7 @@ async fn one_answer_too_early(stage: Stage, site: Site) {
 async fn witness_seen(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;
     let id = scene.make_outcome_unknown("INC-1", false).await;
-    make_a_witness(&mut scene).await;
+    create_canary(&mut scene).await;
     let delivery = scene.until_delivered_once(&id).await;
     assert_eq!(attempts(&delivery, AttemptKind::LookUp, AttemptOutcome::Absent), 1, "{delivery:#?}");
     assert_eq!(scene.creates(), 3);
@@ -204,7 +204,7 @@ async fn permanent_with_a_hidden_canary(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;
     scene.simulator().set_index_lag(FOREVER);
     let id = scene.make_outcome_unknown("INC-1", true).await;
-    make_a_witness(&mut scene).await;
+    create_canary(&mut scene).await;
     let delivery = scene.until_looked_up(&id, 8).await;
     assert_eq!((delivery.state(), scene.creates()), (DeliveryState::Reconciling, 2), "{delivery:#?}");
     assert_eq!(scene.world.counts().await.reconciling, 1);
@@ -215,8 +215,8 @@ async fn permanent_with_a_hidden_canary(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// A ticket that was made after the doubtful send was certainly over.
-async fn make_a_witness(scene: &mut Scene) {
+/// A ticket that was made after the uncertain send was certainly over.
+async fn create_canary(scene: &mut Scene) {
     let over = scene.until_canary_counts();
     scene.world.wait(over).await;
     scene.push_through("INC-9").await;

@@ -1,8 +1,8 @@
 //! The fault matrix: every fault at every point where it applies, against the real server.
 //!
-//! Each cell ends with what must hold after all of them: what was acknowledged is delivered, waiting or failed, never
-//! gone; at most one ticket bears a marker; a recorded ticket exists; events are ordered, unique and gap-free; no secret
-//! is in anything that was written; and no operator had to intervene.
+//! After each cell the general checks must hold: acknowledged deliveries are delivered, waiting or failed,
+//! never lost; at most one ticket has a marker; a recorded ticket exists; events are ordered, unique and
+//! gap-free; nothing that was written contains a secret; and no operator had to intervene.
 
 mod blocked;
 mod callers;
@@ -56,11 +56,11 @@ pub(crate) use self::cell::{Cell, Stage, Verdict, said, words};
 pub(crate) use self::flow::Flow;
 pub(crate) use self::process::{GRACE, LEASE, SETTLE, plan};
 
-/// Families whose cells keep the whole machine busy: they are played first, one cell after another, so that they starve
+/// Families whose cells keep the whole machine busy: they run first, one cell at a time, so that they starve
 /// no other cell of CPU time.
 const BUSY: [&str; 4] = ["load", "streams", "operators", "disk"];
 
-/// A line each, in the order in which they are played.
+/// One line each, in run order.
 const FAMILIES: &[fn() -> Vec<Cell>] = &[
     process::cells,
     replies::cells,
@@ -103,39 +103,39 @@ pub(crate) struct Arguments {
     /// Only cells whose name contains this text.
     #[arg(long, default_value = "")]
     only: String,
-    /// Plays every so many-th cell alone: a slice. Which ones, `--turn` says.
+    /// Runs only every n-th cell: a slice. `--turn` selects which.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     one_in: u64,
-    /// Which slice: as many turns in a row as there are slices play every cell once.
+    /// Which slice: as many consecutive turns as there are slices run every cell once.
     #[arg(long, default_value_t = 0)]
     turn: u64,
-    /// How many cells are played at once.
+    /// Number of concurrent cells.
     #[arg(long, default_value_t = 6)]
     jobs: usize,
-    /// Names the cells and plays none.
+    /// Lists the cells without running them.
     #[arg(long)]
     list: bool,
 }
 
-/// What becomes of a cell that is late.
+/// What happens to a late cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Patience {
     None,
     Again,
 }
 
-/// What came of one family.
+/// The results of one family.
 #[derive(Debug, Default)]
 struct LogThrottle {
     passed: usize,
     failed: usize,
     not_applicable: usize,
     slowest_recovery: Duration,
-    /// Cells that failed, and cells that do not apply, each with its reason.
+    /// Failed cells, and cells that do not apply, each with its reason.
     notes: Vec<String>,
 }
 
-/// Every cell there is.
+/// Every cell.
 pub(crate) fn cells() -> Vec<Cell> {
     FAMILIES.iter().flat_map(|cells| cells()).collect()
 }
@@ -176,7 +176,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     if failed > 0 { bail!("{failed} cells failed") } else { Ok(()) }
 }
 
-/// Names cells, with the reason for those that do not apply.
+/// Lists cells, with the reason for those that do not apply.
 fn list(wanted: &[Cell], known: usize) {
     for cell in wanted {
         match cell.why_not() {
@@ -188,8 +188,8 @@ fn list(wanted: &[Cell], known: usize) {
     println!("matrix: {} of {known} cells, {not} of them do not apply", wanted.len());
 }
 
-/// Plays cells, `jobs` at a time. Those that were merely late are given back, if there is patience for that: six cells share
-/// the machine, and a limit that was missed in company is measured again alone.
+/// Runs cells, `jobs` at a time. Late ones are returned for another run, if allowed: concurrent cells share
+/// the machine, so a missed limit is measured again alone.
 async fn play_all(
     cells: Vec<Cell>,
     jobs: usize,
@@ -200,7 +200,7 @@ async fn play_all(
     let mut played = stream::iter(cells)
         .map(|cell| async move {
             let began = Instant::now();
-            let verdict = cell.play(&[]).await;
+            let verdict = cell.play(None).await;
             (cell, verdict, began.elapsed())
         })
         .buffer_unordered(jobs);
@@ -232,8 +232,8 @@ async fn play_all(
     late
 }
 
-/// Everything was well in the end, and only later than the limit. Whatever else a cell may say is never forgiven: what is
-/// not delivered in time may be stuck.
+/// Everything recovered, only later than the limit. Other failures are never repeated: a delivery that is
+/// late may be stuck.
 fn is_late(why: &str) -> bool {
     why.lines().next().unwrap_or_default().contains(cell::LATE)
 }

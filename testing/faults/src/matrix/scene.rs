@@ -1,4 +1,5 @@
-//! A scene with a delivery of unknown outcome on each kind of site, from which cells on look-ups, manual edits and races begin.
+//! A scene with a delivery of unknown outcome on each kind of site, the start of cells about look-ups, manual
+//! edits and races.
 
 use std::time::Duration;
 
@@ -10,24 +11,24 @@ use tonic::Status;
 
 use super::cell::Stage;
 
-/// What this machine may be slow.
+/// Allowance for a slow machine.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// Longer than any cell.
 pub(super) const FOREVER: Duration = Duration::from_secs(3_600);
-/// Between two looks at the server.
+/// Polling interval.
 const LOOK_EVERY: Duration = Duration::from_millis(30);
 
-/// Where the ticket goes.
+/// The destination of the ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Site {
     JiraCloud,
     JiraDataCenter,
     ServiceNow,
-    /// A ServiceNow that gives every record a `sys_id` of its own, so that no second insert collides.
+    /// A ServiceNow that assigns its own `sys_id`, so that no second insert collides.
     ServiceNowOwnIds,
 }
 
-/// The bounds of the protocol that a cell is played with.
+/// The protocol bounds of a cell.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) attempt_deadline: Duration,
@@ -35,11 +36,11 @@ pub(super) struct Bounds {
     pub(super) index: Duration,
     pub(super) interval: Duration,
     pub(super) duplicate_scans: [Duration; 3],
-    /// How much longer a lease is than the shortest that the server takes.
+    /// How much longer a lease is than the minimum.
     pub(super) longer_lease: Duration,
 }
 
-/// A world in which one system is looked at.
+/// A world with one ticket system.
 #[derive(Debug)]
 pub(super) struct Scene {
     pub(super) world: World,
@@ -124,7 +125,7 @@ impl Bounds {
         self.attempt_deadline * 2 + self.longer_lease
     }
 
-    /// From the intent until an answer can prove something.
+    /// Time from the intent until a search can prove absence.
     pub(super) fn proof(&self) -> Duration {
         self.attempt_deadline + self.server + self.index
     }
@@ -153,12 +154,12 @@ impl Scene {
         Self::start_on(stage.plan(), site, bounds).await
     }
 
-    /// On a world of another kind.
+    /// On another kind of world.
     pub(super) async fn start_on(plan: Plan, site: Site, bounds: Bounds) -> Self {
         Self { world: site.plan(bounds.plan(plan)).start().await, site, bounds }
     }
 
-    /// In a process of its own, where it can be held.
+    /// In its own process, where it can be held.
     pub(super) async fn start_in_a_process(stage: &Stage, site: Site, bounds: Bounds) -> Self {
         let plan = site.plan(bounds.plan(stage.plan())).in_a_process();
         Self { world: plan.start().await, site, bounds }
@@ -173,7 +174,7 @@ impl Scene {
         self.simulator().faults().push(Rule::new(on, when, then));
     }
 
-    /// From now on no look-up is answered: it is to find nothing before the cell has done what it is about.
+    /// From now on no look-up is answered, so that none ends the unknown outcome prematurely.
     pub(super) fn refuse_look_ups(&self) {
         for call in [Call::Search, Call::Read] {
             let why = "it only keeps look-ups from an answer, and there may be none so early";
@@ -181,7 +182,7 @@ impl Scene {
         }
     }
 
-    /// From now on, unless there is no such call, and why that is as well.
+    /// From now on; with a reason if there may be no such call.
     pub(super) fn inject_optional(&self, on: Call, then: Effect, why: &str) {
         self.simulator().faults().push_optional(Rule::new(on, When::Always, then), why);
     }
@@ -190,7 +191,7 @@ impl Scene {
         self.world.push(incident, self.site.system()).await
     }
 
-    /// A push that has its ticket now, however often this machine was too slow for the first attempt.
+    /// A push that already has its ticket, even if this machine was too slow for the first attempt.
     pub(super) async fn push_through(&mut self, incident: &str) -> v1::Delivery {
         let id = self.push(incident).await.delivery.unwrap().id;
         self.world.until(&id, DeliveryState::Delivered).await
@@ -216,7 +217,7 @@ impl Scene {
         id
     }
 
-    /// The one delivery that there is, once there is one.
+    /// The only delivery, once it exists.
     pub(super) async fn the_delivery(&mut self) -> String {
         let wait = async {
             loop {
@@ -248,20 +249,20 @@ impl Scene {
         last
     }
 
-    /// Waits until so many look-ups were made that prove something if they are believed.
+    /// Waits until this many look-ups were made that would prove absence if trusted.
     pub(super) async fn until_looked_up(&mut self, id: &str, times: usize) -> v1::Delivery {
         let proof = self.proof();
         self.until(id, "a look-up that can prove something", |delivery| proving(delivery, proof) >= times)
             .await
     }
 
-    /// How many look-ups of that kind were made so far.
+    /// Number of look-ups of that kind so far.
     pub(super) async fn looked_up(&mut self, id: &str) -> usize {
         let proof = self.proof();
         proving(&self.world.delivery(id).await, proof)
     }
 
-    /// How many deliveries only a person can settle.
+    /// Number of deliveries that only an operator can settle.
     pub(super) async fn needing_attention(&mut self) -> u32 {
         self.world.status(self.site.system()).await.needs_attention
     }
@@ -289,12 +290,12 @@ impl Scene {
         creates(self.simulator())
     }
 
-    /// How many creates of a delivery arrived at the site.
+    /// Number of creates of a delivery at the site.
     pub(super) fn sent(&self, delivery: &v1::Delivery) -> usize {
         self.simulator().creates().iter().filter(|create| create.markers.contains(&delivery.marker)).count()
     }
 
-    /// The tickets that bear a marker and were not deleted.
+    /// The tickets with a marker, except deleted ones.
     pub(super) fn bearing(&self, marker: &str) -> Vec<Ticket> {
         let tickets = self.simulator().tickets().into_iter();
         let bears = |ticket: &Ticket| {
@@ -304,7 +305,7 @@ impl Scene {
         tickets.filter(bears).collect()
     }
 
-    /// The delivery once it is delivered, which must be as the one ticket that bears its marker.
+    /// The delivery once it is delivered, which must match the only ticket with its marker.
     pub(super) async fn until_delivered_once(&mut self, id: &str) -> v1::Delivery {
         let is_delivered = |delivery: &v1::Delivery| delivery.state() == DeliveryState::Delivered;
         let delivery = self.until(id, "the ticket", is_delivered).await;
@@ -314,7 +315,7 @@ impl Scene {
         delivery
     }
 
-    /// The faults that keeps look-ups away may keep the ticket from being read, too: it is taken unread then.
+    /// The faults of look-ups may also prevent reading the ticket: then it is accepted unverified.
     pub(super) async fn resolve(&mut self, id: &str, ticket_key: &str) -> Result<v1::Delivery, Status> {
         self.resolve_as(id, ticket_key, true).await
     }
@@ -344,12 +345,12 @@ impl Scene {
         Ok(self.world.client.retry_delivery(request).await?.delivery.unwrap())
     }
 
-    /// Plays a person who takes the marker off a ticket.
+    /// Simulates a user who removes the marker from a ticket.
     pub(super) fn remove_marker(&self, ticket: &str, marker: &str) {
         assert!(self.simulator().remove_marker(ticket, marker), "{ticket} does not bear {marker}");
     }
 
-    /// When a ticket is a witness: it was made after all that a doubtful send of just now could make.
+    /// When a ticket is a canary: it was created after everything that an uncertain send of now could create.
     pub(super) fn until_canary_counts(&self) -> Duration {
         self.bounds.attempt_deadline + self.bounds.server + Duration::from_millis(20)
     }
@@ -360,12 +361,12 @@ impl Scene {
     }
 }
 
-/// A 504, whatever became of the request.
+/// A 504, whether or not the request was applied.
 pub(super) fn lost(applied: bool) -> Effect {
     if applied { Effect::apply_then_gateway_timeout() } else { Effect::gateway_timeout() }
 }
 
-/// An answer of this status in the vendors' words.
+/// A reply with this status in the vendor's format.
 pub(super) fn status(status: u16) -> Effect {
     let body = serde_json::json!({
         "errorMessages": ["Not now."],
@@ -379,13 +380,13 @@ pub(super) fn key(delivery: &v1::Delivery) -> String {
     delivery.ticket.as_ref().map(|ticket| ticket.key.clone()).unwrap_or_default()
 }
 
-/// How many attempts of a delivery ended so.
+/// Number of attempts of a delivery with this outcome.
 pub(super) fn attempts(delivery: &v1::Delivery, kind: AttemptKind, outcome: AttemptOutcome) -> usize {
     let so = |attempt: &&v1::Attempt| (attempt.kind(), attempt.outcome()) == (kind, outcome);
     delivery.attempts.iter().filter(so).count()
 }
 
-/// Look-ups since the last create that were begun when absence could be proven.
+/// Look-ups since the last create that began when absence could be proven.
 fn proving(delivery: &v1::Delivery, proof: Duration) -> usize {
     let began = |attempt: &v1::Attempt| {
         let at = attempt.started_at.unwrap();

@@ -37,7 +37,7 @@ enum At {
     Unknown,
     /// While it is held at a point of the way of a push.
     Held(Point),
-    /// While the look-up after a doubtful create is held at a point of its way.
+    /// While the look-up after a uncertain create is held at a point of its way.
     LookUpHeld(Point),
     /// The account is locked.
     Suspended,

@@ -132,7 +132,7 @@ async fn early_witness(stage: Stage, site: Site) {
     let attempt_over = bounds.attempt_deadline + Duration::from_millis(50);
     scene.world.wait(attempt_over).await;
     scene.push_through("INC-8").await;
-    // A witness that counts, since it was made when nothing could be applied any more.
+    // A canary that counts, since it was made when nothing could be applied any more.
     let all_over = attempt_over + bounds.server;
     scene.world.wait(all_over.saturating_sub(sent.elapsed())).await;
     scene.push_through("INC-9").await;

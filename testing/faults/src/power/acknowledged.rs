@@ -1,30 +1,30 @@
-//! What the server acknowledged, and whether it is still there.
+//! What the server acknowledged, and whether it still exists.
 
 use std::collections::BTreeMap;
 
 use rhythmx_ticketing::{Client, v1};
 use tonic::Code;
 
-/// What callers and subscribers were told.
+/// Answers to callers and subscribers.
 #[derive(Debug, Default)]
 pub(super) struct AcknowledgedPushes {
     /// Deliveries by their ids.
     deliveries: BTreeMap<String, Acknowledged>,
-    /// Those told since the last check.
+    /// Those reported since the last check.
     fresh: Vec<String>,
-    /// The last setting that was acknowledged: the longest delay between two attempts, in ms.
+    /// The last acknowledged setting: the longest delay between two attempts, in ms.
     pub(super) setting: i64,
     events: BTreeMap<u64, String>,
-    /// Pushes that were refused for want of something that was acknowledged.
+    /// Pushes that were refused because something acknowledged was missing.
     pub(super) refused: Vec<String>,
-    /// Where a subscriber goes on.
+    /// Where a subscriber resumes.
     pub(super) token: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Acknowledged {
     incident: String,
-    /// The ticket, if the answer named one.
+    /// The ticket, if the answer contained one.
     ticket: Option<String>,
 }
 
@@ -35,14 +35,14 @@ impl AcknowledgedPushes {
         self.deliveries.len()
     }
 
-    /// A caller was told of a delivery.
+    /// A caller received a delivery.
     pub(super) fn acknowledge(&mut self, delivery: &v1::Delivery) {
         let told = Acknowledged::of(delivery);
         self.fresh.push(delivery.id.clone());
         self.deliveries.insert(delivery.id.clone(), told);
     }
 
-    /// A subscriber was told of an event.
+    /// A subscriber received an event.
     ///
     /// # Panics
     /// If the number is another event's.
@@ -53,24 +53,24 @@ impl AcknowledgedPushes {
         self.token = Some(event.resume_token.clone());
     }
 
-    /// The newest event that a subscriber was told of.
+    /// The newest event that a subscriber received.
     pub(super) fn newest_event(&self) -> u64 {
         self.events.last_key_value().map_or(0, |(sequence, _)| *sequence)
     }
 
-    /// What was told since the last check.
+    /// What was reported since the last check.
     pub(super) fn take_fresh(&mut self) -> Vec<String> {
         std::mem::take(&mut self.fresh)
     }
 
-    /// What is gone of all that was told.
+    /// Everything acknowledged that is missing.
     pub(super) fn compare_all(&self, found: &[v1::Delivery]) -> Vec<String> {
         let found: BTreeMap<_, _> = found.iter().map(|delivery| (delivery.id.as_str(), delivery)).collect();
         let gone = |id: &String| self.compare(id, found.get(id.as_str()).copied());
         self.deliveries.keys().filter_map(gone).collect()
     }
 
-    /// What is gone of a delivery, if something is.
+    /// What is missing of a delivery, if anything.
     pub(super) fn compare(&self, id: &str, found: Option<&v1::Delivery>) -> Option<String> {
         let told = self.deliveries.get(id)?;
         let Some(found) = found else { return Some(format!("{id} of {}", told.incident)) };

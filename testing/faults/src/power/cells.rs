@@ -1,4 +1,4 @@
-//! The disk's cells of the matrix: power cuts, and what else a disk does to its server.
+//! The disk's cells of the matrix: power cuts, and other faults of a disk.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,9 +14,9 @@ use super::{Mounted, Outcome, first_start};
 use crate::matrix::{Cell, Stage};
 
 pub(super) const FAMILY: &str = "disk";
-/// How long a server may take to be well again once its disk is.
+/// How long a server may take to recover after its disk has.
 pub(super) const RECOVERY: Duration = Duration::from_secs(7);
-/// How many pushes are made while the disk is ill.
+/// Number of pushes while the disk is faulty.
 const PUSHES: usize = 60;
 pub(super) const DATABASE: &str = "data/ticketing.db";
 
@@ -61,8 +61,8 @@ async fn cut_in_the_first_start(stage: Stage) {
     assert!(outcome.is_good(), "{outcome}\n{:#?}", outcome.gone);
 }
 
-/// The disk fails while incidents are pushed, and recovers. Nothing that was acknowledged meanwhile is gone, not
-/// even when the power goes soon after.
+/// The disk fails while incidents are pushed, and recovers. Nothing acknowledged in the meantime is lost, not
+/// even if the power fails soon after.
 async fn faulty(stage: Stage, fault: Fault) {
     let (mounted, mut world) = begin(&stage).await;
     mounted.disk.fail(fault);
@@ -86,7 +86,7 @@ async fn faulty(stage: Stage, fault: Fault) {
     world.finish().await;
 }
 
-/// The ticket is made when there is no room left to write that down.
+/// The ticket is created when there is no space left to record that.
 async fn full_before_the_record(stage: Stage) {
     let (mounted, mut world) = begin(&stage).await;
     let slow = Effect::SlowBody { bytes: 10, every: Duration::from_millis(30) };
@@ -107,7 +107,8 @@ async fn full_before_the_record(stage: Stage) {
     world.finish().await;
 }
 
-/// A byte of the database is wrong: the server says so and leaves the file as it is. Made right again, all is there.
+/// A byte of the database is wrong: the server reports it and leaves the file unchanged. With the byte
+/// restored, everything is intact.
 async fn flipped_byte(stage: Stage) {
     let (mounted, mut world) = begin(&stage).await;
     for n in 0..10 {
@@ -138,7 +139,7 @@ pub(super) async fn begin(stage: &Stage) -> (Mounted, World) {
     (mounted, world)
 }
 
-/// Pushes until that is acknowledged again: how long that took.
+/// Pushes until one is acknowledged again. Returns how long that took.
 pub(super) async fn until_well(world: &mut World) -> Duration {
     let healed = Instant::now();
     let wait = async {
@@ -150,7 +151,7 @@ pub(super) async fn until_well(world: &mut World) -> Duration {
     healed.elapsed()
 }
 
-/// Whatever there is, is delivered in the end.
+/// Everything is delivered in the end.
 pub(super) async fn all_delivered(world: &mut World) {
     let count = world.deliveries().await.len();
     world.until_all_delivered(count).await;

@@ -1,8 +1,8 @@
-//! Power cuts: what was acknowledged is there after each of them, whatever the disk had not written yet.
+//! Power cuts: acknowledged writes survive each of them, whatever the disk had not written yet.
 //!
-//! The real server keeps its data on a disk of `ticketing-disk`, which forgets what was not synced. It stands still after
-//! so many more changes, the server is killed, and what it finds when it is started again is what had been synced, and
-//! what of the rest had arrived by chance.
+//! The real server stores its data on a disk of `ticketing-disk`, which drops unsynced data. After a number
+//! of changes the disk freezes and the server is killed. The next start finds what had been synced, and a
+//! random part of the rest.
 
 mod acknowledged;
 mod cells;
@@ -20,41 +20,41 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use tempfile::TempDir;
 use ticketing_disk::{Disk, Fault, Options, Random};
-use ticketing_failpoints::Guard;
 use ticketing_harness::{Plan, Server};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::guards::program_without;
 use crate::matrix::{Cell, words};
 use power_cycle::PowerCycle;
 
 pub(crate) use disk_faults::cells as disk_fault_cells;
 
-/// How long the disk may take to stand still, if there is enough to do.
+/// How long the disk may take to freeze, if there is enough to do.
 const UNTIL_STILL: Duration = Duration::from_secs(10);
-/// A sync takes so long at least, as on a real disk, so that others come in while one goes on.
+/// Minimum duration of a sync, as on a real disk, so that others arrive during one.
 const SYNC: Duration = Duration::from_millis(1);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// How often the power is cut. Every fifth time it is in the first start of a new server, or soon after.
+    /// Number of power cuts. Every fifth one is during the first start of a new server, or soon after.
     #[arg(long, default_value_t = 100)]
     cuts: u32,
-    /// Decides when the power goes, and what that takes.
+    /// Determines when the power is cut, and what is lost.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Without syncing what is committed: the run must find what is gone.
+    /// Without syncing commits: the run must detect the loss.
     #[arg(long)]
     weakened: bool,
 }
 
-/// What came of a run.
+/// The results of a run.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Outcome {
     pub(crate) cuts: u64,
-    /// Pushes that the server said it keeps.
+    /// Pushes that the server acknowledged.
     pub(crate) acknowledged: usize,
-    /// What was acknowledged, and is not there: in words.
+    /// Acknowledged writes that are missing, described.
     pub(crate) gone: Vec<String>,
     /// Markers that stand on more than one ticket.
     pub(crate) twice: Vec<String>,
@@ -76,11 +76,14 @@ pub(crate) fn cells() -> Vec<Cell> {
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let Arguments { cuts, seed, weakened } = arguments;
     println!("seed {seed}");
-    // Before anything else: where there is no such disk, nothing was shown.
+    // First of all: without such a disk, nothing is shown.
     drop(Mounted::mount()?);
     let began = Instant::now();
-    let removed = weakened.then_some(Guard::Synchronous);
-    let plan = move || removed.map_or_else(Plan::new, |guard| Plan::new().without(guard));
+    let program = weakened.then(|| program_without("synchronous")).transpose()?;
+    let plan = move || match &program {
+        Some(program) => Plan::new().with_program(program),
+        None => Plan::new(),
+    };
     let outcome = Arc::new(Mutex::new(Outcome::default()));
     let played = tokio::spawn({
         let outcome = outcome.clone();
@@ -151,13 +154,13 @@ impl Mounted {
         server.kill_and(|| self.disk.cut(seed)).await;
     }
 
-    /// Waits until the disk stands still at what it was told to stand still at.
+    /// Waits until the disk freezes at the configured operation.
     async fn until_held(&self, what: &str) {
         self.until_still().await;
         assert!(self.disk.wait_until_still(Duration::ZERO), "there is no {what}");
     }
 
-    /// Waits until the disk stands still. If it does not come so far, it is cut as it is.
+    /// Waits until the disk freezes. If it does not, it is cut as it is.
     async fn until_still(&self) {
         let wait = async {
             while !self.disk.wait_until_still(Duration::ZERO) {

@@ -1,4 +1,4 @@
-//! Inputs from inputs: mostly valid, with something wrong in one place or a few.
+//! Mutates inputs: mostly valid, with errors in one or a few places.
 
 mod bytes;
 mod hostile_text;
@@ -10,10 +10,10 @@ pub use rng::Rng;
 
 use crate::{Shape, contract};
 
-/// The longest input. What is longer is for tests of limits.
+/// Maximum length of an input. Longer ones are for tests of limits.
 const MAX_LENGTH: usize = 256 * 1024;
 
-/// Another input, from `input` and, where two are crossed, from `other`.
+/// A mutation of `input`, possibly crossed with `other`.
 #[must_use]
 pub fn mutate(shape: Shape, input: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
     let mut mutated = input.to_vec();
@@ -25,7 +25,7 @@ pub fn mutate(shape: Shape, input: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8
 }
 
 fn once(shape: Shape, input: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
-    // Whatever the shape, some inputs are broken as a whole.
+    // Some inputs are broken as a whole, whatever their structure.
     if rng.one_in(6) {
         return bytes::mutate(input, other, rng);
     }
@@ -52,7 +52,7 @@ fn request(input: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
     mutated
 }
 
-/// The body is changed more often than the rest, in its own shape.
+/// The body is mutated more often than the rest, in its own format.
 fn reply(input: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
     let Some(at) = input.windows(2).position(|pair| pair == b"\n\n") else {
         return bytes::mutate_text(input, other, rng);

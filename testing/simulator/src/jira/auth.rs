@@ -1,4 +1,4 @@
-//! Who a caller is, and the many ways in which Jira says that it does not know.
+//! Authentication, and the ways in which Jira reports its failure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use crate::profile::Credential;
 use crate::site::SiteRequest;
 use crate::state::State;
 
-/// What Jira makes of the `Authorization` header.
+/// Result of the `Authorization` header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Caller {
     User(String),
@@ -57,7 +57,7 @@ pub(super) fn caller(flavour: Flavour, state: &mut State, request: &Request, gat
     }
 }
 
-/// The answer that ends a request before any resource sees it, if there is one.
+/// The answer that ends a request before it reaches a resource, if any.
 pub(super) fn refusal(
     flavour: Flavour,
     turn: &SiteRequest<'_>,

@@ -102,7 +102,7 @@ fn parsed(visit: &Visit<'_, '_>, text: &str) -> Result<Query, Answer> {
     }
 }
 
-/// What the index shows this caller, matched and ordered.
+/// The issues that the index shows this caller, matched and ordered.
 fn rows<'t>(
     visit: &'t Visit<'_, '_>,
     query: &Query,
@@ -142,7 +142,7 @@ fn rows<'t>(
     }
 }
 
-/// Invented issues whose labels resemble the markers of a query, for that fault of a search.
+/// Invented issues whose labels resemble the markers of a query, for one of the search faults.
 fn lookalikes(visit: &Visit<'_, '_>, query: &Query) -> Vec<Ticket> {
     let state = &*visit.turn.state;
     let project = state.profile.projects.first().filter(|_| visit.turn.search_fault == SearchFault::Foreign);

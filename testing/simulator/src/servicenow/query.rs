@@ -140,7 +140,7 @@ mod tests {
     use crate::state::State;
 
     #[test]
-    fn a_look_up_by_marker_or_sys_id_looks_at_no_record_but_theirs() {
+    fn look_up_by_marker_or_sys_id_uses_the_index() {
         let mut state = State::new(Profile::of(Vendor::ServiceNow));
         for number in 0..10 {
             let mut fields = record::initial_fields(Timestamp::UNIX_EPOCH);

@@ -66,7 +66,7 @@ async fn rule_for_any_call_ignores_connections() {
 
 #[test]
 #[should_panic(expected = "this effect is not for these calls")]
-fn an_effect_that_needs_a_request_is_not_for_a_connection() {
+fn effect_that_needs_a_request_is_not_for_a_connection() {
     let faults = ticketing_simulator::FaultScript::default();
     faults.push(Rule::new(Call::Connection, When::Always, Effect::TruncatedBody));
 }
@@ -88,7 +88,7 @@ async fn half_read_request_is_never_applied() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_read_slowly_is_applied_in_the_end() {
+async fn request_that_is_read_slowly_is_applied_in_the_end() {
     let site = Site::cloud().await;
     faults(&site, Call::Create, Effect::SlowRead { bytes: 10, every: Duration::from_millis(1) });
     let began = tokio::time::Instant::now();
@@ -124,7 +124,7 @@ async fn status_line_alone_is_no_answer() {
 }
 
 #[tokio::test]
-async fn an_answer_can_announce_more_than_it_ever_sends() {
+async fn answer_can_announce_more_than_it_sends() {
     let site = Site::cloud().await;
     faults(&site, Call::Create, Effect::AnnounceMore(4 << 30));
     let mut response = answer(&site).await.unwrap();
@@ -135,7 +135,7 @@ async fn an_answer_can_announce_more_than_it_ever_sends() {
 }
 
 #[tokio::test]
-async fn an_interim_answer_goes_before_the_usual_one() {
+async fn interim_answer_goes_before_the_usual_one() {
     let site = Site::cloud().await;
     for status in [100, 102, 103] {
         faults(&site, Call::Create, Effect::Interim(status));
@@ -179,7 +179,7 @@ async fn plays_bodiless_statuses_and_errors_within_200() {
 }
 
 #[tokio::test]
-async fn what_was_to_be_applied_late_is_applied_on_release() {
+async fn late_applications_happen_on_release() {
     let site = Site::cloud().await;
     faults(&site, Call::Create, Effect::ApplyLate(Duration::from_secs(3_600)));
     assert!(answer(&site).await.is_err());

@@ -49,7 +49,7 @@ async fn dropped_and_reset_connections_fail_the_client() {
 }
 
 #[tokio::test]
-async fn a_reset_is_seen_as_a_reset() {
+async fn reset_is_seen_as_a_reset() {
     let site = Site::cloud().await;
     let error = create_under(&site, Effect::ResetBefore).await.unwrap_err();
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
@@ -62,7 +62,7 @@ async fn a_reset_is_seen_as_a_reset() {
 }
 
 #[tokio::test]
-async fn a_hanging_call_never_answers() {
+async fn hanging_call_never_answers() {
     let site = Site::cloud().await;
     site.simulator.faults().push(Rule::new(Call::Create, When::Always, Effect::Hang { applied: true }));
     let request = site.request(Method::POST, "/rest/api/3/issue").json(&issue(json!({})));
@@ -72,7 +72,7 @@ async fn a_hanging_call_never_answers() {
 }
 
 #[tokio::test]
-async fn a_late_application_comes_after_the_client_gave_up() {
+async fn late_application_follows_client_timeout() {
     let site = Site::cloud().await;
     assert!(create_under(&site, Effect::ApplyLate(Duration::from_millis(100))).await.is_err());
     assert!(site.simulator.tickets().is_empty());
@@ -85,7 +85,7 @@ async fn a_late_application_comes_after_the_client_gave_up() {
 }
 
 #[tokio::test]
-async fn a_truncated_body_is_announced_whole_and_arrives_in_half() {
+async fn truncated_body_has_full_length_header() {
     let site = Site::cloud().await;
     let response = create_under(&site, Effect::TruncatedBody).await.unwrap();
     assert_eq!(response.status(), 201);
@@ -95,7 +95,7 @@ async fn a_truncated_body_is_announced_whole_and_arrives_in_half() {
 }
 
 #[tokio::test]
-async fn a_slow_body_arrives_in_the_end() {
+async fn slow_body_arrives_in_the_end() {
     let site = Site::cloud().await;
     let effect = Effect::SlowBody { bytes: 10, every: Duration::from_millis(1) };
     let body = create_under(&site, effect).await.unwrap().bytes().await.unwrap();
@@ -127,7 +127,7 @@ async fn odd_answers_have_the_status_and_body_they_promise() {
 }
 
 #[tokio::test]
-async fn a_redirect_names_its_location() {
+async fn redirect_names_its_location() {
     let site = Site::cloud().await;
     let effect = Effect::Redirect { status: 307, location: "https://elsewhere.example/".to_owned() };
     let response = create_under(&site, effect).await.unwrap();
@@ -138,7 +138,7 @@ async fn a_redirect_names_its_location() {
 }
 
 #[tokio::test]
-async fn a_kept_alive_connection_closes_under_the_next_request() {
+async fn kept_alive_connection_closes_on_next_request() {
     let site = Site::cloud().await;
     let response = create_under(&site, Effect::CloseIdle).await.unwrap();
     assert_eq!(response.status(), 201);

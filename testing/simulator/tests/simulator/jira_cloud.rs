@@ -33,25 +33,25 @@ async fn create_answers_with_id_key_and_self() {
 }
 
 #[tokio::test]
-async fn a_label_with_a_space_is_refused() {
+async fn refuses_label_with_space() {
     let message = refused(json!({ "labels": ["Test Application"] }), "labels").await;
     assert_eq!(message, "The label 'Test Application' contains spaces which is invalid.");
 }
 
 #[tokio::test]
-async fn an_unknown_priority_is_refused() {
+async fn refuses_unknown_priority() {
     let message = refused(json!({ "priority": { "name": "Critical" } }), "priority").await;
     assert_eq!(message, "The priority selected is invalid.");
 }
 
 #[tokio::test]
-async fn an_unknown_issue_type_is_refused() {
+async fn refuses_unknown_issue_type() {
     let message = refused(json!({ "issuetype": { "id": "99" } }), "issuetype").await;
     assert_eq!(message, "The issue type selected is invalid.");
 }
 
 #[tokio::test]
-async fn a_missing_project_is_refused() {
+async fn refuses_missing_project() {
     assert_eq!(
         refused(json!({ "project": { "key": "sec" } }), "project").await,
         "Specify a valid project ID or key"
@@ -59,7 +59,7 @@ async fn a_missing_project_is_refused() {
 }
 
 #[tokio::test]
-async fn an_empty_summary_is_refused() {
+async fn refuses_empty_summary() {
     assert_eq!(
         refused(json!({ "summary": " " }), "summary").await,
         "You must specify a summary of the issue."
@@ -75,26 +75,26 @@ async fn refuses_summary_over_255_characters() {
 }
 
 #[tokio::test]
-async fn a_newline_in_a_summary_is_refused() {
+async fn refuses_newline_in_summary() {
     let message = refused(json!({ "summary": "one\ntwo" }), "summary").await;
     assert_eq!(message, "The summary is invalid because it contains newline characters.");
 }
 
 #[tokio::test]
-async fn a_description_that_is_a_string_is_refused() {
+async fn refuses_description_as_string() {
     let message = refused(json!({ "description": "plain" }), "description").await;
     assert_eq!(message, "Operation value must be an Atlassian Document (see the Atlassian Document Format)");
 }
 
 #[tokio::test]
-async fn a_description_over_32767_characters_is_refused() {
+async fn refuses_description_over_32767_characters() {
     let long = document(json!([paragraph(&"x".repeat(32_768))]));
     let message = refused(json!({ "description": long }), "description").await;
     assert!(message.ends_with("It exceeds the allowed limit of 32,767 characters."), "{message}");
 }
 
 #[tokio::test]
-async fn a_field_off_the_screen_is_refused_by_name() {
+async fn refuses_field_off_screen_by_name() {
     let site = Site::with(Vendor::JiraCloud, Profile::of(Vendor::JiraCloud).without_field("labels")).await;
     let (status, body) = site.post(ISSUE, &issue(json!({ "labels": ["a"] }))).await;
     assert_eq!(status, 400);
@@ -111,7 +111,7 @@ async fn all_field_errors_come_at_once() {
 }
 
 #[tokio::test]
-async fn a_required_field_that_is_missing_is_named() {
+async fn required_field_that_is_missing_is_named() {
     let mut profile = Profile::of(Vendor::JiraCloud);
     profile.projects[0].required.insert("priority".to_owned());
     let (status, body) = Site::with(Vendor::JiraCloud, profile).await.post(ISSUE, &issue(json!({}))).await;
@@ -119,7 +119,7 @@ async fn a_required_field_that_is_missing_is_named() {
 }
 
 #[tokio::test]
-async fn a_field_in_both_fields_and_update_is_refused() {
+async fn refuses_field_in_both_fields_and_update() {
     let site = Site::cloud().await;
     let mut body = issue(json!({ "labels": ["a"] }));
     body["update"] = json!({ "labels": [{ "add": "b" }] });
@@ -130,7 +130,7 @@ async fn a_field_in_both_fields_and_update_is_refused() {
 }
 
 #[tokio::test]
-async fn an_unknown_top_level_member_is_refused() {
+async fn refuses_unknown_top_level_member() {
     let mut body = issue(json!({}));
     body["priority"] = json!({ "id": "1" });
     assert_eq!(Site::cloud().await.post(ISSUE, &body).await.0, 400);
@@ -163,7 +163,7 @@ async fn invalid_adf_is_refused_without_reason() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_announced_as_json_is_415() {
+async fn body_that_is_not_announced_as_json_is_415() {
     let site = Site::cloud().await;
     let response = site.request(Method::POST, ISSUE).body(issue(json!({})).to_string()).send().await.unwrap();
     assert_eq!(response.status(), 415);
@@ -218,7 +218,7 @@ async fn a_401_without_accept_is_xml() {
 }
 
 #[tokio::test]
-async fn a_project_key_is_case_sensitive() {
+async fn project_key_is_case_sensitive() {
     let site = Site::cloud().await;
     assert_eq!(site.get("/rest/api/3/project/SEC").await.0, 200);
     assert_eq!(site.get("/rest/api/3/project/sec").await.0, 404);
@@ -262,7 +262,7 @@ async fn permissions_must_be_named_and_known() {
 }
 
 #[tokio::test]
-async fn an_issue_property_is_created_then_replaced() {
+async fn issue_property_is_created_then_replaced() {
     let site = Site::cloud().await;
     site.post(ISSUE, &issue(json!({}))).await;
     let path = "/rest/api/3/issue/SEC-1/properties/rhythmx";
@@ -272,7 +272,7 @@ async fn an_issue_property_is_created_then_replaced() {
 }
 
 #[tokio::test]
-async fn a_remote_link_with_a_known_global_id_is_updated() {
+async fn remote_link_with_a_known_global_id_is_updated() {
     let site = Site::cloud().await;
     site.post(ISSUE, &issue(json!({}))).await;
     let path = "/rest/api/3/issue/SEC-1/remotelink";
@@ -297,7 +297,7 @@ async fn moved_issue_has_both_keys_and_deleted_issue_none() {
 }
 
 #[tokio::test]
-async fn the_authorization_of_a_request_is_not_recorded() {
+async fn authorization_of_a_request_is_not_recorded() {
     let site = Site::cloud().await;
     site.get("/rest/api/3/myself").await;
     let requests = site.simulator.requests();

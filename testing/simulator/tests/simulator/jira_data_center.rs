@@ -9,7 +9,7 @@ use crate::support::{Site, document, issue, paragraph, reply};
 const ISSUE: &str = "/rest/api/2/issue";
 
 #[tokio::test]
-async fn the_context_path_is_kept_in_links_and_required_in_requests() {
+async fn context_path_is_in_links_and_required() {
     let profile = Profile::of(Vendor::JiraDataCenter).with_context_path("/jira");
     let site = Site::with(Vendor::JiraDataCenter, profile).await;
     let (status, body) = site.post(ISSUE, &issue(json!({ "description": "h1. Text" }))).await;
@@ -21,7 +21,7 @@ async fn the_context_path_is_kept_in_links_and_required_in_requests() {
 }
 
 #[tokio::test]
-async fn a_description_must_be_a_string() {
+async fn description_must_be_a_string() {
     let site = Site::data_center().await;
     let fields = json!({ "description": document(json!([paragraph("x")])) });
     let (status, body) = site.post(ISSUE, &issue(fields)).await;
@@ -44,7 +44,7 @@ async fn server_info_needs_no_login() {
 }
 
 #[tokio::test]
-async fn a_personal_access_token_is_a_bearer_and_no_password() {
+async fn personal_access_token_is_a_bearer_and_no_password() {
     let site = Site::data_center().await;
     let myself = || site.bare(Method::GET, "/rest/api/2/myself");
     assert_eq!(myself().bearer_auth("data-center-pat").send().await.unwrap().status(), 200);
@@ -89,7 +89,7 @@ async fn my_permissions_is_complete_and_401_without_login() {
 }
 
 #[tokio::test]
-async fn a_search_has_a_total_and_pages_by_number() {
+async fn search_has_a_total_and_pages_by_number() {
     let site = Site::data_center().await;
     for _ in 0..3 {
         site.post(ISSUE, &issue(json!({ "labels": ["rx"] }))).await;

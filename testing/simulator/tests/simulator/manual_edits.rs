@@ -60,7 +60,7 @@ async fn clone_has_the_marker_of_its_original_and_its_own_key() {
 }
 
 #[tokio::test]
-async fn a_marker_is_removed_wherever_it_stands() {
+async fn removes_marker_from_every_field() {
     let site = Site::cloud().await;
     let text = document(json!([paragraph(&format!("Marker: {MARKER}"))]));
     let body = issue(json!({ "labels": [MARKER, "x"], "description": text }));
@@ -98,7 +98,7 @@ async fn moved_issue_is_found_by_marker_id_and_both_keys() {
 }
 
 #[tokio::test]
-async fn a_deleted_ticket_is_found_no_more_and_its_sys_id_is_free() {
+async fn deleted_ticket_is_not_found_and_frees_its_sys_id() {
     let site = cloud_with_one().await;
     assert!(site.simulator.delete_ticket("SEC-1"));
     assert!(labels(&site).await.is_empty());

@@ -19,7 +19,7 @@ async fn restart_keeps_tickets_and_port() {
 }
 
 #[tokio::test]
-async fn the_script_is_reachable_over_http() {
+async fn script_is_reachable_over_http() {
     let site = Site::cloud().await;
     let control = site.simulator.control_url();
     let rules = json!([{ "on": "create", "when": { "nth": 1 }, "then": { "apply_then_answer": { "status": 504 } } },
@@ -39,7 +39,7 @@ async fn the_script_is_reachable_over_http() {
 }
 
 #[tokio::test]
-async fn a_rule_that_cannot_be_read_is_refused_with_the_reason() {
+async fn refuses_invalid_rule_with_reason() {
     let site = Site::cloud().await;
     let rule = json!({ "on": "create", "when": "always", "then": "explode" });
     let url = format!("{}/faults", site.simulator.control_url());

@@ -85,7 +85,7 @@ async fn requests_can_be_kept_without_bodies_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_test_can_wait_for_what_was_struck_and_for_how_far_it_came() {
+async fn tests_can_wait_for_faults_and_progress() {
     let site = Site::cloud().await;
     let effect = Effect::Delay(Duration::from_millis(1));
     site.simulator.faults().push(Rule::new(Call::Create, When::Always, effect));

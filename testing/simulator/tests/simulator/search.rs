@@ -27,7 +27,7 @@ async fn keys(site: &Site, jql: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_label_finds_its_issue_and_the_newest_comes_first() {
+async fn label_finds_its_issue_and_the_newest_comes_first() {
     let site = site_with_two_issues().await;
     assert_eq!(keys(&site, "labels = \"rx-one\"").await, ["SEC-1"]);
     assert_eq!(keys(&site, "labels in (rx-one, \"rx-two\") ORDER BY created DESC").await, ["SEC-2", "SEC-1"]);
@@ -44,7 +44,7 @@ async fn clauses_are_joined_by_and_or_and_parentheses() {
 }
 
 #[tokio::test]
-async fn text_is_found_by_its_words_and_a_phrase_by_their_order() {
+async fn finds_text_by_words_and_phrases_by_order() {
     let site = site_with_two_issues().await;
     assert_eq!(keys(&site, "text ~ \"marker one\"").await, ["SEC-1"]);
     assert_eq!(keys(&site, r#"description ~ "\"rx-one here\"""#).await, ["SEC-1"]);
@@ -74,7 +74,7 @@ async fn pages_are_chained_by_a_token_bound_to_the_query() {
 }
 
 #[tokio::test]
-async fn an_unbounded_malformed_or_unknown_query_is_refused() {
+async fn refuses_unbounded_malformed_or_unknown_query() {
     let site = site_with_two_issues().await;
     let bad = [
         "",
@@ -101,14 +101,14 @@ async fn bare_words_are_a_text_search_that_finds_nothing() {
 }
 
 #[tokio::test]
-async fn an_unknown_member_is_refused_and_the_old_search_is_gone() {
+async fn refuses_unknown_member_and_old_search() {
     let site = Site::cloud().await;
     assert_eq!(site.post(SEARCH, &json!({ "jql": "project = SEC", "startAt": 0 })).await.0, 400);
     assert_eq!(site.post("/rest/api/3/search", &json!({ "jql": "project = SEC" })).await.0, 410);
 }
 
 #[tokio::test]
-async fn an_anonymous_search_is_empty_or_refused_as_the_profile_says() {
+async fn anonymous_search_is_empty_or_refused_as_the_profile_says() {
     let site = site_with_two_issues().await;
     let anonymous = || async {
         let request = site.bare(Method::POST, SEARCH).json(&json!({ "jql": "project = SEC" }));
@@ -120,7 +120,7 @@ async fn an_anonymous_search_is_empty_or_refused_as_the_profile_says() {
 }
 
 #[tokio::test]
-async fn an_issue_is_found_only_after_the_index_lag_but_read_at_once() {
+async fn issue_is_found_after_index_lag_but_read_at_once() {
     let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
     let profile = Profile::of(Vendor::JiraCloud).with_index_lag(Duration::from_secs(60));
     let address = "127.0.0.1:0".parse().unwrap();
@@ -163,7 +163,7 @@ async fn removed_label_finds_nothing() {
 }
 
 #[tokio::test]
-async fn a_foreign_issue_can_bear_any_label() {
+async fn foreign_issue_can_bear_any_label() {
     let site = Site::cloud().await;
     let fields = json!({ "summary": "Not ours", "labels": ["rx-one"] });
     let key = site.simulator.add_foreign_ticket(fields.as_object().unwrap().clone());

@@ -22,7 +22,7 @@ async fn count(site: &Site, query: &str) -> usize {
 }
 
 #[tokio::test]
-async fn an_insert_is_201_with_a_location_and_every_value_a_string() {
+async fn insert_is_201_with_a_location_and_every_value_a_string() {
     let site = Site::servicenow().await;
     let body = json!({ "short_description": "Logon", "impact": 1, "urgency": "2", "bunk_field": "x" });
     let response = site.request(Method::POST, INCIDENT).json(&body).send().await.unwrap();
@@ -48,7 +48,7 @@ async fn priority_is_computed_whatever_was_sent() {
 }
 
 #[tokio::test]
-async fn a_chosen_sys_id_is_kept_and_a_second_one_collides() {
+async fn chosen_sys_id_is_kept_and_a_second_one_collides() {
     let site = Site::servicenow().await;
     let body = json!({ "sys_id": ID, "short_description": "Logon" });
     assert_eq!(site.post(INCIDENT, &body).await.1["result"]["sys_id"], ID);
@@ -59,7 +59,7 @@ async fn a_chosen_sys_id_is_kept_and_a_second_one_collides() {
 }
 
 #[tokio::test]
-async fn an_instance_can_ignore_the_sys_id_and_the_correlation_id() {
+async fn instance_can_ignore_the_sys_id_and_the_correlation_id() {
     let site = with(|profile| {
         profile.ignores_sys_id = true;
         profile.ignores_correlation_id = true;
@@ -142,7 +142,7 @@ async fn groups_are_looked_up_by_name_and_two_may_bear_one() {
 }
 
 #[tokio::test]
-async fn a_business_rule_fills_an_empty_group() {
+async fn business_rule_fills_an_empty_group() {
     let site = with(|profile| profile.default_group = Some(ID.to_owned())).await;
     let (_, body) = site.post(INCIDENT, &json!({})).await;
     assert_eq!(body["result"]["assignment_group"]["value"], ID);
@@ -166,7 +166,7 @@ async fn refusals_use_the_vendors_words() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_401() {
+async fn wrong_password_is_401() {
     let site = Site::servicenow().await;
     let request = site.bare(Method::GET, INCIDENT).basic_auth("rhythmx.integration", Some("wrong"));
     let (status, body) = reply(request.send().await.unwrap()).await;
@@ -177,7 +177,7 @@ async fn a_wrong_password_is_401() {
 }
 
 #[tokio::test]
-async fn a_data_policy_and_a_missing_content_type_are_refused() {
+async fn data_policy_and_a_missing_content_type_are_refused() {
     let site = with(|profile| profile.mandatory.extend(["caller_id".to_owned()])).await;
     assert_eq!(site.post(INCIDENT, &json!({})).await.0, 403);
     let response = site.request(Method::POST, INCIDENT).body("{}").send().await.unwrap();

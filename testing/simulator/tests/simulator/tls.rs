@@ -45,7 +45,7 @@ impl Secured {
 }
 
 #[tokio::test]
-async fn a_good_certificate_is_accepted_by_name_and_by_address() {
+async fn good_certificate_is_accepted_by_name_and_by_address() {
     let secured = Secured::start().await;
     assert!(secured.simulator.base_url().starts_with("https://127.0.0.1:"));
     assert_eq!(secured.ask("127.0.0.1").await, Ok(200));

@@ -1,6 +1,6 @@
 //! Requests about deliveries, from the contract to the domain.
 
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::delivery::State;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::violation::Violations;

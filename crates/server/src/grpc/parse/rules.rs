@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::auto_push::AutoPush;
 use ticketing_core::violation::Violations;
 use ticketing_retry::{Backoff, InvalidBackoff};

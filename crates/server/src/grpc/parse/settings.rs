@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use rhythmx_ticketing::v1;
-use rhythmx_ticketing::v1::test_connection_request::Unsaved;
+use ticketing_contract::v1;
+use ticketing_contract::v1::test_connection_request::Unsaved;
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 use ticketing_egress::RouteDraft;

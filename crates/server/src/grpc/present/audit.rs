@@ -1,6 +1,6 @@
 //! Audit entries.
 
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 
 use serde_json::json;
 use ticketing_core::limits;

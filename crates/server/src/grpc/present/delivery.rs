@@ -1,7 +1,7 @@
 //! Deliveries and their attempts.
 
 use prost::Message;
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::delivery::{Delivery, LastError, Resolution, State, Trigger};
 use ticketing_core::limits::MAX_DUPLICATES;
 

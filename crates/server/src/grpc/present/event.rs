@@ -1,6 +1,6 @@
 //! Events.
 
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::delivery::EventKind;
 
 use super::{delivery, field, message};

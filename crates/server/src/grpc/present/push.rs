@@ -1,6 +1,6 @@
 //! Pushes and previews.
 
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 
 use super::{delivery, field, message, target, ticket};
 use ticketing_engine::app::{Preview, Pushed, Submission};

@@ -1,6 +1,6 @@
 //! Settings, without their secrets.
 
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::auto_push::AutoPush;
 use ticketing_jira::Flavour;
 use ticketing_servicenow::ImpactUrgency;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rhythmx_ticketing::v1;
-use rhythmx_ticketing::v1::connection_status::Settings as SettingsView;
+use ticketing_contract::v1;
+use ticketing_contract::v1::connection_status::Settings as SettingsView;
 use ticketing_core::delivery::{Delivery, State};
 
 use super::settings::{self, View};

@@ -1,11 +1,13 @@
 //! Tickets and faults of ticket systems.
 
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::delivery::LastError;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::limits::{self, MAX_NAME, MAX_REASON};
 use ticketing_core::marker::Marker;
-use ticketing_core::system::{Adjustment, Check, CheckOutcome, Rendered, System, TicketRef};
+use ticketing_core::system::{
+    Adjustment, Check, CheckOutcome, Rendered, System, TicketRef, bounded_adjustments,
+};
 
 use super::field;
 
@@ -24,7 +26,7 @@ pub(crate) fn ticket(ticket: TicketRef) -> v1::TicketReference {
 pub(crate) fn adjustments(all: Vec<Adjustment>) -> Vec<v1::Adjustment> {
     let presented =
         |adjustment: Adjustment| v1::Adjustment { field: adjustment.field, reason: adjustment.reason };
-    limits::adjustments(all).into_iter().map(presented).collect()
+    bounded_adjustments(all).into_iter().map(presented).collect()
 }
 
 /// A fault of a delivery or attempt; whether it is ambiguous depends on whether anything was sent.

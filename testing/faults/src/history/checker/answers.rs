@@ -1,4 +1,4 @@
-//! What callers were told agrees with what they were told before, and with the end.
+//! Answers to callers agree with earlier answers, and with the final state.
 
 use std::collections::HashMap;
 
@@ -40,7 +40,7 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Broken> {
     all
 }
 
-/// One delivery for an incident and a target; and no call is refused for what must not be.
+/// One delivery per incident and target; and no call is refused without a reason.
 pub(super) fn check_all(history: &History<'_>) -> Vec<Broken> {
     let mut all = vec![];
     let mut owners = HashMap::new();
@@ -66,7 +66,7 @@ pub(super) fn check_all(history: &History<'_>) -> Vec<Broken> {
     all
 }
 
-/// A server that is away or stops, a deadline that passed, what an operator may not do, or a connection that broke.
+/// A server that is away or stops, an exceeded deadline, a forbidden operation, or a broken connection.
 fn may_refuse(code: &str, reasoned: bool) -> bool {
     match code {
         "Unavailable" | "DeadlineExceeded" => true,

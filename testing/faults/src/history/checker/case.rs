@@ -1,4 +1,4 @@
-//! What a history knows about each delivery.
+//! What a history contains about each delivery.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,20 +11,20 @@ use crate::history::record::{
 };
 use crate::history::subscribers::STEADY;
 
-/// All about one delivery.
+/// Everything about one delivery.
 #[derive(Debug, Default)]
 pub(in crate::history) struct Case<'a> {
     pub(super) delivery: &'a str,
-    /// How it stands in the end; absent if it is not there.
+    /// Its final state; absent if it does not exist.
     pub(super) stands: Option<&'a Standing>,
-    /// What callers were told of it.
+    /// Answers to callers about it.
     pub(super) told: Vec<Reported<'a>>,
-    /// In the order of their numbers, each once.
+    /// Ordered by number, each once.
     pub(super) events: Vec<&'a Event>,
-    /// In the order of their arrival.
+    /// In order of arrival.
     pub(super) creates: Vec<(Timestamp, &'a Create)>,
     pub(super) tickets: Vec<&'a Ticket>,
-    /// What operators asked for.
+    /// Requests of operators.
     pub(super) deeds: Vec<&'a Operation>,
     calls: HashSet<u64>,
 }
@@ -123,7 +123,7 @@ impl<'a> Case<'a> {
         self.events.iter().any(|event| event.kind == Kind::Reconciling)
     }
 
-    /// It was asked for by the plan, and not to mark the end.
+    /// It was requested by the plan, and is not the one that marks the end.
     pub(super) fn is_planned(&self) -> bool {
         self.known().is_none_or(|known| known.incident != LAST)
     }
@@ -142,7 +142,7 @@ impl<'a> Case<'a> {
         self.stands.or_else(|| self.told.first().map(|told| told.standing))
     }
 
-    /// Whether an entry is about it. An event that several saw is one.
+    /// Whether an entry is about it. An event that several subscribers saw counts once.
     pub(super) fn concerns(&self, entry: &Entry) -> bool {
         let bears = |target: &str, marker: &str| {
             self.known().is_some_and(|known| known.target == target && known.marker == marker)

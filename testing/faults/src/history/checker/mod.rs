@@ -1,4 +1,4 @@
-//! Checks a history against the promises. Pure functions over what was recorded.
+//! Checks a history against the promises, with pure functions.
 //!
 //! | promise | broken when |
 //! |-|-|
@@ -6,9 +6,9 @@
 //! | nothing lost | a delivery that an answer named is not there in the end, or is delivered without its ticket |
 //! | nothing unexplained | anything else: a state that no event led to, a step that the machine does not know, an event that is missing, doubled or out of order, an answer that contradicts another one, a ticket without a delivery, a delivery that says there is no ticket where there is one, that never comes to rest, or that fails before its retries are spent |
 //!
-//! The promises rest on what a ticket system is trusted for: to apply a create no later than the server bound after its
-//! send deadline, and to show it to a search within the index bound. The checker looks whether that held. A delivery for
-//! which it did not is void: of such a one it is not asked that there is one ticket alone.
+//! The promises depend on assumptions about a ticket system: it applies a create no later than the server
+//! bound after its send deadline, and shows it to a search within the index bound. The checker verifies that.
+//! A delivery for which they did not hold is void: it may have more than one ticket.
 
 mod answers;
 mod case;
@@ -24,32 +24,32 @@ use super::record::{Entry, Event, Setting, State, What};
 
 pub(super) use self::case::Case;
 
-/// What came of a history.
+/// The result of a history.
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
     pub(super) setting: Setting,
     pub(super) deliveries: usize,
-    /// How many of them ended as what.
+    /// Number of deliveries by final state.
     pub(super) delivered: usize,
     pub(super) failed: usize,
     pub(super) cancelled: usize,
-    /// Deliveries that were ever of unknown outcome.
+    /// Deliveries that ever had an unknown outcome.
     pub(super) in_doubt: usize,
     pub(super) creates: usize,
     pub(super) searches: u64,
     pub(super) events: usize,
-    /// How often the process was struck.
+    /// Number of faults of the process.
     pub(super) server_faults: usize,
-    /// Deliveries for which what a ticket system is trusted for did not hold.
+    /// Deliveries for which the assumptions about the ticket system did not hold.
     pub(super) void: Vec<String>,
     pub(super) broken: Vec<Broken>,
 }
 
-/// A promise that broke.
+/// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Broken {
     pub(super) promise: Promise,
-    /// Absent where it is about none.
+    /// Absent if it concerns none.
     pub(super) delivery: Option<String>,
     pub(super) why: String,
 }
@@ -68,7 +68,7 @@ struct History<'a> {
     setting: Setting,
     /// By delivery.
     cases: BTreeMap<&'a str, Case<'a>>,
-    /// By number, as the first subscriber saw it.
+    /// By number, as first seen by a subscriber.
     events: BTreeMap<u64, &'a Event>,
 }
 
@@ -89,7 +89,7 @@ pub(super) fn check(entries: &[Entry]) -> Verdict {
     broken.extend(tickets::check_all(&history));
     broken.extend(answers::check_all(&history));
     broken.extend(streams::check(&history));
-    // The worst first.
+    // The most severe first.
     broken.sort_by_key(|broken| broken.promise);
     let ended = |state| {
         history.cases.values().filter(|case| case.is_planned() && case.state() == Some(state)).count()
@@ -114,7 +114,7 @@ fn searches(entry: &Entry) -> u64 {
     if let What::Searches { count, .. } = entry.what { count } else { 0 }
 }
 
-/// Everything that a history knows about one delivery, in the order of time.
+/// Everything that a history contains about one delivery, in time order.
 pub(super) fn story(entries: &[Entry], delivery: &str) -> Vec<Entry> {
     let history = case::sort(entries);
     let Some(case) = history.cases.get(delivery) else { return vec![] };

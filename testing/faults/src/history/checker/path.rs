@@ -1,4 +1,4 @@
-//! The events of a delivery form a path of its state machine, from its acceptance to where it stands in the end.
+//! The events of a delivery form a path of its state machine, from its acceptance to its final state.
 
 use super::{Broken, Case, Promise};
 use crate::history::record::{Event, Kind, Operation, Reference, State};
@@ -7,7 +7,7 @@ pub(super) fn check(case: &Case<'_>, retries: u32, is_void: bool) -> Vec<Broken>
     let mut all = vec![];
     let mut broken = |why: String| all.push(Broken::about(case, Promise::Explained, why));
     let mut at = State::Unspecified;
-    // All of them, and those that may have spent retries: when it is taken up again, all retries are given back.
+    // All failures, and those that may have spent retries: a redriven delivery has all retries again.
     let (mut attempts, mut spent) = (0_u32, 0_u32);
     let mut ticket: Option<Reference> = None;
     for event in case.events.iter().copied() {
@@ -61,8 +61,7 @@ fn unwanted(case: &Case<'_>, event: &Event, is_void: bool) -> Option<String> {
     Some(format!("event {}: {why}", event.sequence))
 }
 
-/// The state machine, as the contract tells it. A ticket that is known to exist is recorded whatever the state, once there
-/// was an attempt.
+/// The state machine of the contract. A known ticket is recorded in any state, once there was an attempt.
 fn is_step(from: State, kind: Kind, to: State, attempted: bool) -> bool {
     use State::{Attempting, Cancelled, Delivered, Failed, Pending, Reconciling, Unspecified, Waiting};
     match (kind, to) {
@@ -73,7 +72,7 @@ fn is_step(from: State, kind: Kind, to: State, attempted: bool) -> bool {
         (Kind::Reconciling, Reconciling) => from == Attempting,
         (Kind::Delivered, Delivered) => attempted && !matches!(from, Delivered | Unspecified),
         (Kind::Failed, Failed) => matches!(from, Attempting | Reconciling),
-        // From ATTEMPTING: a claim that lapsed before anything could be sent.
+        // From ATTEMPTING: a claim that expired before anything could be sent.
         (Kind::Rearmed, Pending) => matches!(from, Waiting | Failed | Cancelled | Attempting),
         (Kind::Rearmed, Reconciling) => from == Cancelled,
         (Kind::Cancelled, Cancelled) => matches!(from, Pending | Waiting | Reconciling | Failed),

@@ -1,4 +1,4 @@
-//! Every subscriber sees every event once and in order, from wherever it begins, across reconnects and restarts.
+//! Every subscriber sees every event once and in order, from any start, across reconnects and restarts.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -6,13 +6,13 @@ use std::ops::Bound;
 use super::{Broken, History, Promise};
 use crate::history::record::{Event, Kind, What};
 
-/// Where a subscriber is.
+/// The position of a subscriber.
 #[derive(Debug, Clone, Copy, Default)]
 struct Place {
     filtered: bool,
-    /// The number of the event before.
+    /// The number of the previous event.
     after: u64,
-    /// The highest number that it ever came to.
+    /// The highest number that it ever reached.
     farthest: u64,
 }
 
@@ -48,7 +48,7 @@ pub(super) fn check(history: &History<'_>) -> Vec<Broken> {
     all
 }
 
-/// Why this event must not come now.
+/// Why this event is invalid here.
 fn misplaced(history: &History<'_>, place: &Place, event: &Event) -> Option<String> {
     let (sequence, after) = (event.sequence, place.after);
     if history.events.get(&sequence).is_some_and(|known| *known != event) {
@@ -58,7 +58,7 @@ fn misplaced(history: &History<'_>, place: &Place, event: &Event) -> Option<Stri
     (sequence != expected).then(|| format!("event {sequence} came after {after}, and {expected} was to come"))
 }
 
-/// The next that a filtered stream must show.
+/// The next event that a filtered stream must contain.
 fn next_of_filter(history: &History<'_>, after: u64) -> Option<u64> {
     let mut later = history.events.range((Bound::Excluded(after), Bound::Unbounded));
     let wanted = |event: &Event| {

@@ -1,4 +1,4 @@
-//! Histories made by hand, each with one thing wrong.
+//! Handwritten histories, each with one error.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const KEY: &str = "SEC-1";
 /// After the first attempt.
 const RETRIES: u32 = 2;
 
-/// A history in the order of time, ten milliseconds an entry.
+/// A history in time order, ten milliseconds per entry.
 #[derive(Default)]
 struct Reported {
     entries: Vec<Entry>,
@@ -86,7 +86,7 @@ impl Reported {
         self.and(What::Seen { subscriber: STEADY, event })
     }
 
-    /// An event that was seen before, as another subscriber sees it.
+    /// An event that was seen before, by another subscriber.
     fn sees(self, subscriber: u32, sequence: u64) -> Self {
         let known = self.entries.iter().find_map(|entry| match &entry.what {
             What::Seen { event, .. } if event.sequence == sequence => Some(event.clone()),
@@ -136,12 +136,12 @@ impl Reported {
         self.event_of(Kind::AttemptStarted, State::Attempting)
     }
 
-    /// An attempt that made nothing, and another one is due.
+    /// A failed attempt, after which another one is due.
     fn refused(self) -> Self {
         self.attempted().create(None).event_of(Kind::Waiting, State::Waiting)
     }
 
-    /// An attempt that made nothing, and was the last.
+    /// The last failed attempt.
     fn failed(self) -> Self {
         self.attempted().create(None).event_of(Kind::Failed, State::Failed)
     }
@@ -150,7 +150,7 @@ impl Reported {
         self.event_of(Kind::Delivered, State::Delivered)
     }
 
-    /// The end: how the delivery stands.
+    /// The final state of the delivery.
     fn ends(self, state: State, key: Option<&str>) -> Verdict {
         let last = self.sequence;
         let told = self.and(What::Settled { last }).and(What::Stands(standing(state, key)));
@@ -162,7 +162,7 @@ impl Reported {
     }
 }
 
-/// A push that is of unknown outcome, then found.
+/// A push of unknown outcome that is found.
 fn good() -> Reported {
     Reported::begin()
         .accepted()
@@ -180,38 +180,38 @@ fn breaks(verdict: &Verdict, promise: Promise, words: &str) {
 }
 
 #[test]
-fn a_good_history_breaks_no_promise() {
+fn valid_history_breaks_no_promise() {
     let verdict = good().ends_well();
     assert_eq!(verdict.broken, []);
     assert_eq!((verdict.deliveries, verdict.in_doubt, verdict.void.len()), (1, 1, 0));
 }
 
 #[test]
-fn a_second_ticket_is_seen() {
+fn second_ticket_is_reported() {
     let verdict = good().ticket("SEC-2", "rhythmx-1").ends_well();
     breaks(&verdict, Promise::NotTwice, "stands on");
 }
 
 #[test]
-fn a_create_without_an_attempt_is_seen() {
+fn create_without_attempt_is_reported() {
     let verdict = good().create(None).ends_well();
     breaks(&verdict, Promise::NotTwice, "no attempt");
 }
 
 #[test]
-fn an_acknowledged_delivery_that_is_not_there_is_seen() {
+fn missing_acknowledged_delivery_is_reported() {
     let told = Reported::begin().accepted();
     breaks(&check(&told.entries), Promise::NotLost, "acknowledged");
 }
 
 #[test]
-fn a_delivered_one_without_a_ticket_is_seen() {
+fn delivered_without_ticket_is_reported() {
     let told = Reported::begin().accepted().attempted().create(None).delivered();
     breaks(&told.ends_well(), Promise::NotLost, "delivered as");
 }
 
 #[test]
-fn a_delivered_one_that_names_another_ticket_is_seen() {
+fn delivered_with_another_ticket_is_reported() {
     breaks(&good().ends(State::Delivered, Some("SEC-7")), Promise::NotLost, "delivered as");
 }
 
@@ -265,7 +265,7 @@ fn ticket_without_delivery_is_reported() {
 }
 
 #[test]
-fn a_gap_between_events_is_seen() {
+fn gap_between_events_is_reported() {
     let mut told = good();
     told.sequence += 1;
     breaks(
@@ -276,13 +276,13 @@ fn a_gap_between_events_is_seen() {
 }
 
 #[test]
-fn an_event_out_of_order_is_seen() {
+fn event_out_of_order_is_reported() {
     let told = good().subscribes(RESTLESS, false, 0).sees(RESTLESS, 1).sees(RESTLESS, 3).sees(RESTLESS, 2);
     breaks(&told.ends_well(), Promise::Explained, "event 3 came after 1");
 }
 
 #[test]
-fn an_event_that_comes_twice_is_seen() {
+fn repeated_event_is_reported() {
     breaks(&good().sees(STEADY, 4).ends_well(), Promise::Explained, "event 4 came after 4");
 }
 
@@ -305,7 +305,7 @@ fn subscriber_without_final_event_is_reported() {
 }
 
 #[test]
-fn an_event_that_is_not_the_same_for_all_is_seen() {
+fn event_that_differs_by_subscriber_is_reported() {
     let told = good().subscribes(RESTLESS, false, 3);
     let event = told.event(4, Kind::Failed, State::Failed);
     breaks(
@@ -331,7 +331,7 @@ fn event_lost_by_a_filter_is_reported() {
 }
 
 #[test]
-fn a_delivered_one_that_is_sent_again_is_seen() {
+fn resend_of_delivered_is_reported() {
     breaks(&good().attempted().delivered().ends_well(), Promise::Explained, "leads from Delivered");
 }
 
@@ -342,7 +342,7 @@ fn delivered_after_failed_without_attempt_is_reported() {
 }
 
 #[test]
-fn an_end_that_no_event_led_to_is_seen() {
+fn final_state_without_event_is_reported() {
     let told = Reported::begin().accepted().attempted();
     breaks(&told.ends(State::Waiting, None), Promise::Explained, "its events end with");
 }
@@ -362,19 +362,19 @@ fn cancellation_by_operator_is_accepted() {
 }
 
 #[test]
-fn an_answer_that_contradicts_an_earlier_one_is_seen() {
+fn contradictory_answers_are_reported() {
     let verdict = good().answered(3, State::Waiting, None).ends_well();
     breaks(&verdict, Promise::Explained, "a later one Waiting");
 }
 
 #[test]
-fn an_answer_that_names_another_ticket_is_seen() {
+fn answer_with_another_ticket_is_reported() {
     let verdict = good().answered(3, State::Delivered, Some("SEC-8")).ends_well();
     breaks(&verdict, Promise::Explained, "different tickets");
 }
 
 #[test]
-fn a_second_delivery_for_an_incident_and_a_target_is_seen() {
+fn second_delivery_of_incident_and_target_is_reported() {
     let other = Standing { delivery: "d-2".to_owned(), ..standing(State::Delivered, Some(KEY)) };
     let verdict = good().and(What::Stands(other)).ends_well();
     breaks(&verdict, Promise::NotTwice, "same incident");
@@ -386,7 +386,7 @@ fn refused(code: &str, reasoned: bool) -> What {
 }
 
 #[test]
-fn a_delivery_that_is_denied_is_seen() {
+fn denied_delivery_is_reported() {
     breaks(&good().and(refused("NotFound", true)).ends_well(), Promise::NotLost, "no such delivery");
 }
 
@@ -413,7 +413,7 @@ fn index_lag_beyond_its_bound_makes_the_round_void() {
 }
 
 #[test]
-fn a_record_that_was_written_is_read_again() {
+fn written_record_is_read_back() {
     let told = good();
     let mut written = vec![];
     write(&told.entries, &mut written).unwrap();

@@ -1,4 +1,4 @@
-//! One ticket, and where it is.
+//! One ticket per delivery, in the right place.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(super) fn check(case: &Case<'_>, is_void: bool) -> Vec<Broken> {
             let why = format!("it is {:?}, and there is {keys:?} all the same", stands.state);
             all.push(broken(Promise::Explained, why));
         }
-        // The faults are over, and there was time for all that was left to do.
+        // The faults are over, and there was time for all remaining work.
         State::Pending | State::Attempting | State::Waiting | State::Reconciling | State::Unspecified => {
             all.push(broken(Promise::Explained, format!("it never comes to rest: it is {:?}", stands.state)));
         }
@@ -46,7 +46,7 @@ pub(super) fn check(case: &Case<'_>, is_void: bool) -> Vec<Broken> {
     all
 }
 
-/// What no delivery can answer for.
+/// Tickets that no delivery explains.
 pub(super) fn check_all(history: &History<'_>) -> Vec<Broken> {
     let known = |target: &str, marker: &str| {
         let is_it = |case: &Case<'_>| {
@@ -68,7 +68,7 @@ pub(super) fn check_all(history: &History<'_>) -> Vec<Broken> {
         .collect()
 }
 
-/// Whether the index lagged farther than it is trusted to: then all is void.
+/// Whether the index lag exceeded its bound: then the whole round is void.
 pub(super) fn is_index_trusted(history: &History<'_>) -> bool {
     history.entries.iter().all(|entry| match entry.what {
         What::IndexLag { ms } => ms <= history.setting.index_bound_ms,
@@ -76,10 +76,11 @@ pub(super) fn is_index_trusted(history: &History<'_>) -> bool {
     })
 }
 
-/// Whether a create of it was applied later than a ticket system is trusted to.
+/// Whether a create was applied later than its bound.
 pub(super) fn is_void(case: &Case<'_>, setting: &Setting) -> bool {
     let trusted = Duration::from_millis(setting.attempt_deadline_ms + setting.server_bound_ms);
-    // The send deadline is counted from the intent, which comes after the attempt began: this is on the safe side.
+    // The send deadline counts from the intent, which follows the start of the attempt: this is the
+    // conservative side.
     let is_late = |(attempt, applied_at): (Option<Timestamp>, Option<Timestamp>)| {
         attempt.zip(applied_at).is_some_and(|(attempt, applied_at)| applied_at > attempt + trusted)
     };
@@ -87,7 +88,7 @@ pub(super) fn is_void(case: &Case<'_>, setting: &Setting) -> bool {
     attempts_of(case).into_iter().zip(applied).any(is_late)
 }
 
-/// When the attempt of each create was started: the last one before its arrival that no later create has.
+/// Start of the attempt of each create: the last one before its arrival that no later create has.
 fn attempts_of(case: &Case<'_>) -> Vec<Option<Timestamp>> {
     let started = case.events.iter().filter(|event| event.kind == Kind::AttemptStarted);
     let mut started: Vec<_> = started.map(|event| event.time).collect();

@@ -15,7 +15,7 @@ pub(super) enum Ticket {
     NotThere,
 }
 
-/// A create of doubtful outcome, and look-ups that are struck.
+/// A create of uncertain outcome, and look-ups that are struck.
 pub(super) async fn pass(storm: &Storm, ticket: Ticket, stage: &Stage, world: &mut World) {
     let vendor = storm.vendor;
     storm.make_outcome_unknown(world).await;
@@ -41,10 +41,10 @@ impl Ticket {
     /// what is meant for the look-up.
     pub(super) async fn make_outcome_unknown(self, storm: &Storm, world: &mut World) {
         deliver(world, "INC-0", storm.vendor).await;
-        let doubtful = match self {
+        let uncertain = match self {
             Self::There => Effect::ApplyThenDrop,
             Self::NotThere => Effect::DropBefore,
         };
-        strike(world, storm.vendor, Call::Create, 1, doubtful);
+        strike(world, storm.vendor, Call::Create, 1, uncertain);
     }
 }

@@ -1,4 +1,4 @@
-//! JQL, as much of it as a look-up needs, parsed honestly: what is not understood is refused.
+//! A subset of JQL, sufficient for look-ups; unsupported queries are refused.
 
 mod lexer;
 mod parser;
@@ -62,12 +62,12 @@ enum Operator {
 }
 
 impl Query {
-    /// Where the issues are that may match, if the indexes tell; all others do not match.
+    /// Candidate issues by the indexes; all others do not match.
     pub(super) fn places(&self, tickets: &TicketIndex) -> Option<BTreeSet<usize>> {
         self.condition.as_ref()?.places(tickets)
     }
 
-    /// The labels and the words of descriptions that it asks for.
+    /// The labels and description words in the query.
     pub(super) fn markers(&self) -> Vec<String> {
         let mut markers = Vec::new();
         if let Some(condition) = &self.condition {
@@ -88,7 +88,7 @@ impl Query {
         self.condition.is_some()
     }
 
-    /// The project names in it that are not known.
+    /// The unknown project names in it.
     pub(super) fn unknown_projects(&self, known: impl Fn(&str) -> bool) -> Vec<String> {
         let mut names = Vec::new();
         if let Some(condition) = &self.condition {
@@ -101,7 +101,7 @@ impl Query {
     pub(super) fn select<'t>(&self, mut tickets: Vec<&'t Ticket>, now: Timestamp) -> Vec<&'t Ticket> {
         tickets
             .retain(|ticket| !self.nothing && self.condition.as_ref().is_none_or(|it| it.holds(ticket, now)));
-        // Newest first when nothing else is said, as Jira does; the sort is stable.
+        // Newest first by default, like Jira; the sort is stable.
         tickets.reverse();
         tickets.sort_by(|a, b| {
             let differ = |(field, descending): &(Field, bool)| {
@@ -246,7 +246,7 @@ impl Field {
     }
 }
 
-/// JQL sees times by the minute.
+/// JQL compares times by the minute.
 fn field_time(ticket: &Ticket) -> Timestamp {
     let second = ticket.created_at.as_second();
     Timestamp::from_second(second - second.rem_euclid(60)).unwrap_or(ticket.created_at)
@@ -259,12 +259,12 @@ fn compare(field: Field, a: &Ticket, b: &Ticket) -> Ordering {
     }
 }
 
-/// Text search as the index does it: by words, a phrase where the value itself is in quotes.
+/// Text search by words, or by phrase if the value itself is in quotes.
 fn matches_text(held: &[String], sought: &str) -> bool {
     let phrase = sought.len() > 1 && sought.starts_with('"') && sought.ends_with('"');
     let wanted = words(sought);
     let longest = wanted.iter().max_by_key(|word| word.len()).map_or("", String::as_str);
-    // Most texts lack the word altogether, and need not be taken apart.
+    // Most texts lack the word, and need not be split.
     held.iter().filter(|text| text.contains(longest) || text.to_lowercase().contains(longest)).any(|text| {
         let have = words(text);
         let contiguous = || have.windows(wanted.len()).any(|window| window == wanted);
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_up_by_markers_or_keys_looks_at_no_issue_but_theirs() {
+    fn look_up_by_marker_or_key_uses_the_index() {
         let other = MARKER.replace("e0", "e1");
         let cases = [
             (format!("labels = \"{MARKER}\""), vec![0]),

@@ -1,75 +1,66 @@
-//! Edits the database as an attacker without the key could: for tests of edit detection.
-//!
-//! Invariant: a build without debug assertions has none of this.
+//! Edits of the database, as an attacker without the key could make them.
 
 use std::path::Path;
 
-use sqlx::{ConnectOptions, Connection};
+use sqlx::Connection;
 use ticketing_core::evidence::SearchScope;
 
-use super::open::connect_options;
-use crate::DEFAULT_BUSY_TIMEOUT;
+use super::open;
 
-/// What somebody does to the row of Jira, or to the audit.
+/// What an attacker without the key does to the row of Jira, or to the audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edit {
-    /// The secret of ServiceNow takes the place of Jira's.
+    /// Jira's secret is replaced by that of ServiceNow.
     Swap,
     Truncate,
     Flip,
-    /// The row is kept as it is, to be put back later.
+    /// The row is copied as it is, to be restored later.
     Keep,
     PutBack,
-    /// The secret alone is restored, with what belongs to it, and the rest stays.
+    /// Only the secret is restored, with its key and nonce.
     PutBackSecret,
-    /// The settings lead elsewhere.
+    /// The settings get another address.
     Redirect,
-    /// ServiceNow, which has a secret, is switched off.
+    /// ServiceNow, which has a secret, is disabled.
     SwitchOff,
-    /// What becomes a ticket by itself is widened.
+    /// Auto-push covers more incidents.
     WidenAutoPush,
-    /// The secret is taken for one of another kind.
+    /// The secret gets another kind.
     Kind,
-    /// The list of row digests is emptied.
+    /// The row digests are removed.
     EmptyList,
     /// The last entry of the audit is removed.
     CutAudit,
-    /// All of the audit is removed.
+    /// The whole audit is removed.
     RemoveAudit,
-    /// Nothing more can be written to the audit.
+    /// The audit can no longer be written.
     CloseAudit,
     /// Every viewer becomes an admin.
     Promote,
-    /// Tokens carry another namespace.
+    /// Tokens get another namespace.
     ChangeNamespaces,
-    /// Tokens that were revoked are good again.
+    /// Revoked tokens become valid again.
     TakeBackRevocations,
-    /// Tokens are good for ever.
+    /// Tokens never expire.
     Prolong,
     /// No token can be read.
     HideTokens,
-    /// Deliveries and events hold texts of a ticket system as an earlier version took them over, megabytes in each.
+    /// Deliveries and events contain texts of megabytes, as older versions stored them.
     Poison,
 }
 
-/// Does it to the database at `path`, whether or not a server works with it.
-///
-/// # Errors
-/// If the database cannot be written.
-pub async fn edit(path: &Path, edit: Edit) -> Result<(), sqlx::Error> {
-    let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false).connect().await?;
+/// Edits the database in the folder `data`, with or without a running server.
+pub(crate) async fn edit(data: &Path, edit: Edit) -> Result<(), sqlx::Error> {
+    let mut db = open(data).await?;
     sqlx::raw_sql(edit.statements()).execute(&mut db).await?;
     db.close().await
 }
 
-/// Makes a search known to show tickets of ours, as if one had been read back in times before, in the database at `path`,
-/// whether or not a server works with it.
-///
-/// # Errors
-/// If the database cannot be written.
-pub async fn plant_evidence(path: &Path, scope: &SearchScope) -> Result<(), sqlx::Error> {
+/// Makes a search known to show tickets of ours, as if one had been read back before, in the database in the folder
+/// `data`, whether or not a server works with it.
+pub(crate) async fn add_evidence(data: &Path, scope: &SearchScope) -> Result<(), sqlx::Error> {
     let SearchScope { destination, made_by, reader } = scope;
-    let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false).connect().await?;
+    let mut db = open(data).await?;
     let query = sqlx::query("INSERT OR REPLACE INTO search_evidence VALUES (?, ?, ?, ?, ?, '', 1, 0)");
     let query = query.bind(&destination.base_url).bind(&destination.place).bind(&made_by.account);
     query.bind(&made_by.issue_type).bind(reader).execute(&mut db).await?;
