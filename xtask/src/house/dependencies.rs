@@ -62,7 +62,8 @@ const ALLOWANCES: &[Allowance] = &[
     Allowance {
         package: SERVER,
         ours: &[
-            CONTRACT, CORE, EGRESS, ENGINE, FAILPOINTS, HOST, INGRESS, JIRA, RETRY, SECRETS, SERVICENOW, STORE,
+            CONTRACT, CORE, EGRESS, ENGINE, FAILPOINTS, HOST, INGRESS, JIRA, RETRY, SECRETS, SERVICENOW,
+            STORE,
         ],
         ours_in_tests: &[ROOT, HARNESS, DISK, SIMULATOR],
     },

@@ -17,6 +17,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
+use ticketing_ingress::{MemoryBudget, MemoryReservation};
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -25,7 +26,6 @@ use super::errors::Refusal;
 use super::stream_guard::StreamHandle;
 use super::wire::{MethodType, Schema, Unreadable};
 use crate::access::Caller;
-use ticketing_ingress::{MemoryBudget, MemoryReservation};
 
 const ENCODING: &str = "grpc-encoding";
 /// A flag and a length before each message.

@@ -3,6 +3,10 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row, SqliteConnection};
+use ticketing_host::entropy::Entropy;
+use ticketing_secrets::audit::{Actor, AuditBroken, AuditEntry, AuditKey, NewAuditEntry, Verifier};
+use ticketing_secrets::encryption::{Cipher, CiphertextContext};
+use ticketing_secrets::row_digests::RowDigests;
 use zeroize::Zeroizing;
 
 use super::exclusive_write::ExclusiveWrite;
@@ -12,10 +16,6 @@ use super::rows::Reader;
 use super::{Database, State};
 use crate::StoreError;
 use crate::port;
-use ticketing_host::entropy::Entropy;
-use ticketing_secrets::row_digests::RowDigests;
-use ticketing_secrets::audit::{Actor, AuditBroken, AuditEntry, AuditKey, NewAuditEntry, Verifier};
-use ticketing_secrets::encryption::{Cipher, CiphertextContext};
 
 /// The previous hash of an entry that is written after a broken chain: no entry has this hash, so the break stays visible.
 const BROKEN: [u8; 32] = [0xFF; 32];

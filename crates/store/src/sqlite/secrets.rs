@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use ticketing_secrets::encryption::CiphertextContext;
+use ticketing_secrets::row_digests::RowDigests;
 
 use super::State;
 use super::keys::{KeyId, Keyring};
@@ -12,8 +14,6 @@ use super::row_digests::{self, SecretTable};
 use super::rows::Reader;
 use super::rows::one_row;
 use crate::{Secret, SecretUse, StoreError, StoredSecret, StoredSecrets};
-use ticketing_secrets::row_digests::RowDigests;
-use ticketing_secrets::encryption::CiphertextContext;
 
 const SAVE: &str = "
     UPDATE target_settings SET secret_kind = ?, secret_key = ?, secret = ?, secret_origin = ?, secret_set_at = ?

@@ -8,6 +8,8 @@ use sqlx::sqlite::SqliteRow;
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::system::System;
 use ticketing_failpoints::{self as failpoints, Point};
+use ticketing_secrets::audit::NewAuditEntry;
+use ticketing_secrets::row_digests::RowDigests;
 
 use super::audit::Head;
 use super::exclusive_write::ExclusiveWrite;
@@ -21,8 +23,6 @@ use crate::{
     RetiredConnection, SecretChange, SecretUse, SettingsChange, StoreError, StoredPolicy, StoredSecret,
     StoredSettings, StoredTest,
 };
-use ticketing_secrets::row_digests::RowDigests;
-use ticketing_secrets::audit::NewAuditEntry;
 
 const RETIRE: &str = "
     INSERT INTO retired_connections

@@ -3,16 +3,16 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
+use ticketing_core::clock::to_stored_resolution;
+use ticketing_secrets::row_digests::RowDigests;
 
 use super::Database;
 use super::audit::Head;
 use super::row_digests;
 use super::rows;
-use ticketing_secrets::row_digests::RowDigests;
 use crate::StoreError;
 use crate::port;
 use crate::types::StoredToken;
-use ticketing_core::clock::to_stored_resolution;
 
 const INSERT: &str = "
     INSERT INTO tokens (id, name, role, hash, created_at, expires_at, namespace) VALUES (?, ?, ?, ?, ?, ?, ?)";
