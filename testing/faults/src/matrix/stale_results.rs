@@ -20,8 +20,8 @@ const A_MOMENT: Duration = Duration::from_millis(500);
 /// Long enough for a create on a busy machine.
 const ATTEMPT_DEADLINE: u64 = 700;
 
-/// How long a refused attempt is held: long enough for a server that wrongly takes over the lease to prove
-/// absence and to send again.
+/// Duration for which a refused attempt is held: long enough for a server that wrongly takes over the lease to
+/// prove absence and to send again.
 const HELD: Duration = Duration::from_secs(6);
 /// Processor tick in ms while the attempt is held: a worker that claims on every tick still leaves the next
 /// one this long.
