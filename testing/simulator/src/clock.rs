@@ -10,24 +10,24 @@ use jiff::Timestamp;
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
-    /// The machine's clock.
+    /// The system clock.
     pub fn real() -> Self {
         Self(Arc::new(machine_time))
     }
 
-    /// A clock that calls `now` every time.
+    /// A clock that calls `now` for each reading.
     pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// A clock that stays at `start` until it is set.
+    /// A clock that stays at `start` until its hand advances it.
     pub fn manual(start: Timestamp) -> (Self, ClockHand) {
         let hand = ClockHand(Arc::new(Mutex::new(start)));
         let read = hand.clone();
         (Self::from_fn(move || read.now()), hand)
     }
 
-    /// Its current time.
+    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         (self.0)()
     }
@@ -39,7 +39,7 @@ impl std::fmt::Debug for Clock {
     }
 }
 
-/// Moves a clock made by [`Clock::manual`].
+/// Sets a clock made by [`Clock::manual`].
 #[derive(Debug, Clone)]
 pub struct ClockHand(Arc<Mutex<Timestamp>>);
 
@@ -52,13 +52,13 @@ impl ClockHand {
             .unwrap_or(Timestamp::MAX);
     }
 
-    /// The current time.
+    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[allow(clippy::disallowed_methods)] // The one door to the machine's clock; everything else takes a `Clock`.
+#[allow(clippy::disallowed_methods)] // The only access to the system clock; other code takes a `Clock`.
 fn machine_time() -> Timestamp {
     Timestamp::now()
 }

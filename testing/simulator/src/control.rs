@@ -68,13 +68,13 @@ fn tickets(shared: &Shared, request: &Request, path: &[&str]) -> Answer {
     }
 }
 
-/// One member of the body.
+/// Parses one member of the body.
 fn read<T: DeserializeOwned>(request: &Request, member: &str) -> Result<T, Answer> {
     let value = request.json().and_then(|body| body.get(member).cloned()).unwrap_or_default();
     serde_json::from_value(value).map_err(|error| refusal(400, &format!("{member}: {error}")))
 }
 
-/// Performs an action, and answers without a body.
+/// Runs an action, and answers 204.
 fn done(act: impl FnOnce()) -> Answer {
     act();
     Answer::empty(204)

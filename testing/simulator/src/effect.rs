@@ -1,4 +1,4 @@
-//! What can happen to a connection, a call, or a search.
+//! Scripted effects on connections, calls and searches.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,32 +7,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault_script::Call;
 
-/// The `Retry-After` of a throttled client.
+/// The `Retry-After` header of a throttling reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryAfter {
     /// A number of seconds.
     Seconds(u64),
-    /// An HTTP date so many seconds from now.
+    /// An HTTP date, this many seconds from now.
     DateIn(u64),
-    /// This text, sensible or not.
+    /// An arbitrary text, valid or not.
     Text(String),
-    /// No `Retry-After` at all.
+    /// No `Retry-After` header.
     Absent,
 }
 
-/// What happens to a call. "Applied" means that the ticket system carried the request out.
+/// The effect of a fault on a call. "Applied" means that the ticket system executed the request.
 ///
-/// An effect that *holds* its connection keeps it open without another byte until the client goes, until
+/// An effect that *holds* its connection keeps it open without sending until the client closes it, until
 /// [`FaultScript::release`](crate::FaultScript::release), which closes it, or until an outage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// Answers so, without applying.
+    /// Sends this reply; not applied.
     Answer(Reply),
-    /// Applies, then answers so: the gateway that gives up a moment too early.
+    /// Applied, and then sends this reply, like a gateway that times out too early.
     ApplyThenAnswer(Reply),
-    /// 429 with the vendor's own headers, not applied.
+    /// 429 with the headers of the vendor; not applied.
     Throttle {
         /// The `Retry-After` header.
         retry_after: RetryAfter,
@@ -40,63 +40,63 @@ pub enum Effect {
         #[serde(default)]
         reason: Option<String>,
     },
-    /// Reads the request and closes the connection, not applied.
+    /// Reads the request and closes the connection; not applied.
     DropBefore,
-    /// Applies and closes the connection with no answer.
+    /// Applied, and then closes the connection without a reply.
     ApplyThenDrop,
-    /// Reads the request and resets the connection (RST), not applied.
+    /// Reads the request and resets the connection (RST); not applied.
     ResetBefore,
-    /// Applies and resets the connection (RST).
+    /// Applied, and then resets the connection (RST).
     ApplyThenReset,
-    /// Never answers: holds.
+    /// Never replies: holds.
     Hang {
         /// Whether it is applied first.
         applied: bool,
     },
-    /// Waits, then goes on as usual; a client that leaves meanwhile is not served. In JSON a number of
-    /// milliseconds.
+    /// Continues normally after a delay. If the client disconnects meanwhile, the request is not applied. In
+    /// JSON: milliseconds.
     Delay(#[serde(with = "millis")] Duration),
-    /// Closes the connection with no answer now and applies so much later, or when released. In JSON a number of
-    /// milliseconds.
+    /// Closes the connection without a reply, and applies the request after this delay or when released. In
+    /// JSON: milliseconds.
     ApplyLate(#[serde(with = "millis")] Duration),
-    /// Reads the head and half of the body, and no further: holds, not applied. What the client sent of the rest
-    /// waits in the buffers of the two machines.
+    /// Reads the headers and half of the body, then holds; not applied. The rest of the request stays in the
+    /// socket buffers.
     StopReading,
-    /// Reads the body so slowly, then goes on as usual.
+    /// Reads the body slowly, then continues normally.
     SlowRead {
-        /// Bytes in a sip, at least 1.
+        /// Bytes per read, at least 1.
         bytes: usize,
-        /// The pause after each sip. In JSON a number of milliseconds.
+        /// Pause after each read. In JSON: milliseconds.
         #[serde(with = "millis")]
         every: Duration,
     },
-    /// Applies, announces the whole answer, sends half of it and closes.
+    /// Applied; sends half of the reply that its headers announce, and closes the connection.
     TruncatedBody,
-    /// Applies, sends the status line and nothing more: holds.
+    /// Applied; sends only the status line, then holds.
     StatusLineOnly,
-    /// Applies, announces the whole answer, sends half of its body and nothing more: holds.
+    /// Applied; sends the headers and half of the body, then holds.
     StopSending,
-    /// Applies, announces a body of so many bytes and sends the usual one: holds.
+    /// Applied; announces a body of this many bytes, sends the normal one, then holds.
     AnnounceMore(u64),
-    /// Applies and answers as usual after an interim answer of this status, from 100 to 199 but 101.
+    /// Applied; sends an interim response with this status (100 to 199, except 101) before the reply.
     Interim(u16),
-    /// Applies and answers as usual with one more header of so many bytes.
+    /// Applied; adds a header of this many bytes to the reply.
     LongHeader(usize),
-    /// Applies and answers in chunks, the second of which is none, then closes.
+    /// Applied; replies with chunked encoding whose second chunk is malformed, and closes the connection.
     BrokenChunks,
-    /// Applies and sends the answer drop by drop.
+    /// Applied; sends the reply slowly.
     SlowBody {
-        /// Bytes in a drop, at least 1.
+        /// Bytes per write, at least 1.
         bytes: usize,
-        /// The pause before each drop. In JSON a number of milliseconds.
+        /// Pause before each write. In JSON: milliseconds.
         #[serde(with = "millis")]
         every: Duration,
     },
-    /// Applies and answers with the usual status and a body of so many bytes.
+    /// Applied; replies with the normal status and a body of this many bytes.
     HugeBody(u64),
-    /// Applies and answers with a gzip body that unpacks to 64 MiB.
+    /// Applied; replies with a gzip body that decompresses to 64 MiB.
     GzipBomb,
-    /// Answers with no body.
+    /// Replies with an empty body.
     EmptyBody {
         /// The status.
         status: u16,
@@ -104,7 +104,7 @@ pub enum Effect {
         #[serde(default)]
         applied: bool,
     },
-    /// Answers with bytes that announce JSON and are none.
+    /// Replies with `Content-Type: application/json` and a body that is not JSON.
     Garbage {
         /// The status.
         status: u16,
@@ -112,45 +112,45 @@ pub enum Effect {
         #[serde(default)]
         applied: bool,
     },
-    /// Answers with the vendor's HTML page: the login page, or the hibernating instance. Not applied.
+    /// Replies with an HTML page of the vendor (login page, or hibernating instance); not applied.
     Html {
         /// The status.
         status: u16,
     },
-    /// Answers 200 with the vendor's error in the body. Not applied.
+    /// Replies with status 200 and an error of the vendor in the body; not applied.
     ErrorWithin200,
-    /// Answers with a redirect. Not applied.
+    /// Replies with a redirect; not applied.
     Redirect {
         /// 301, 302, 303, 307 or 308.
         status: u16,
-        /// Where to.
+        /// The `Location` header.
         location: String,
     },
-    /// Answers 201 with the body of another ticket system. Not applied.
+    /// Replies 201 with the body of another kind of ticket system; not applied.
     ForeignSuccess,
-    /// Applies and answers as usual with keep-alive, then closes the connection once the next request
-    /// has arrived on it, without applying that one.
+    /// Applied; the reply allows keep-alive, but the connection is closed once the next request has arrived,
+    /// which is not applied.
     CloseIdle,
-    /// A search that returns all rows whatever was asked.
+    /// A search that ignores its query and returns all rows.
     ReturnsEverything,
     /// A search that returns no rows.
     ReturnsNothing,
     /// A search that returns every row twice.
     ReturnsTwice,
-    /// A search that returns rows of other people and none of those sought: one without a marker, and others whose
-    /// label or `correlation_id` begins with what was sought, ends with it, or is it in capitals.
+    /// A search that returns only foreign rows: one without a marker, and others whose label or
+    /// `correlation_id` starts or ends with the queried marker, or is its upper-case form.
     ReturnsForeign,
-    /// A search with ever more pages: each holds the first rows and announces another.
+    /// A search with endless pages: each has the first rows and announces a next page.
     EndlessPages,
-    /// Takes no notice of the login: a Jira search is then empty, other calls are refused as the vendor does.
+    /// Ignores the credentials: a Jira search is then empty, and other calls are refused like anonymous ones.
     IgnoresLogin,
-    /// [`Call::Connection`] only. Accepts and never reads, not even a TLS handshake: holds.
+    /// Accepts and never reads, not even a TLS handshake: holds. [`Call::Connection`] only.
     NeverRead,
-    /// [`Call::Connection`] only. Sends this text at once, without TLS, and closes after the client.
+    /// Sends this text immediately, without TLS, and closes after the client. [`Call::Connection`] only.
     Banner(String),
 }
 
-/// A scripted answer.
+/// A scripted reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// The status.
@@ -164,18 +164,18 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// An answer with a JSON body.
+    /// A reply with a JSON body.
     pub fn json(status: u16, body: &serde_json::Value) -> Self {
         Self { status, headers: BTreeMap::new(), body: body.to_string() }
             .header("content-type", "application/json")
     }
 
-    /// An answer with an HTML body.
+    /// A reply with an HTML body.
     pub fn html(status: u16, body: &str) -> Self {
         Self { status, headers: BTreeMap::new(), body: body.to_owned() }.header("content-type", "text/html")
     }
 
-    /// Adds a header, or replaces the one of that name.
+    /// Adds or replaces a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.insert(name.to_owned(), value.to_owned());
@@ -184,12 +184,13 @@ impl Reply {
 }
 
 impl Effect {
-    /// A web server without TLS, for a port where TLS is expected. For [`Call::Connection`].
+    /// Behaves like a web server without TLS on a port where TLS is expected. For [`Call::Connection`].
     pub fn plain_http() -> Self {
         Self::Banner("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_owned())
     }
 
-    /// Whether it can be played on these calls: a connection carries no request yet, a request no banner.
+    /// Whether the effect is possible for these calls: a new connection has no request, and a request has no
+    /// banner.
     pub(crate) fn fits(&self, call: Call) -> bool {
         match self {
             Self::NeverRead | Self::Banner(_) => call == Call::Connection,
@@ -198,33 +199,33 @@ impl Effect {
         }
     }
 
-    /// 429 with the vendor's headers and this `Retry-After`.
+    /// 429 with the headers of the vendor and this `Retry-After`.
     pub fn throttle(retry_after: RetryAfter) -> Self {
         Self::Throttle { retry_after, reason: Some("jira-burst-based".to_owned()) }
     }
 
-    /// 503 with `Retry-After` in seconds, not applied.
+    /// 503 with `Retry-After` in seconds; not applied.
     pub fn unavailable(retry_after: u64) -> Self {
         let reply = Reply::html(503, "<html><body>Service Unavailable</body></html>");
         Self::Answer(reply.header("retry-after", &retry_after.to_string()))
     }
 
-    /// 504 without applying.
+    /// 504; not applied.
     pub fn gateway_timeout() -> Self {
         Self::Answer(gateway_timeout())
     }
 
-    /// 504 although it was applied.
+    /// 504; applied.
     pub fn apply_then_gateway_timeout() -> Self {
         Self::ApplyThenAnswer(gateway_timeout())
     }
 
-    /// Jira Data Center's 403 that asks for a CAPTCHA, `login_url` being its login page.
+    /// 403 of Jira Data Center that demands a CAPTCHA; `login_url` is its login page.
     pub fn captcha(login_url: &str) -> Self {
         Self::Answer(captcha(login_url))
     }
 
-    /// 200 with an empty body and the header that says the login failed.
+    /// 200 with an empty body and the header that reports failed authentication.
     pub fn authenticated_failed() -> Self {
         let reply = Reply { status: 200, headers: BTreeMap::new(), body: String::new() };
         Self::Answer(reply.header("x-seraph-loginreason", "AUTHENTICATED_FAILED"))

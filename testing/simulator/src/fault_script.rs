@@ -1,4 +1,4 @@
-//! Scripted faults: which calls go wrong, when, and how.
+//! Scripted faults: rules that select calls, and the effects on them.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use crate::message::Request;
 pub enum Call {
     /// Every call.
     Any,
-    /// No call yet: a connection that was just accepted. Not among [`Call::Any`].
+    /// A connection that was just accepted. Not included in [`Call::Any`].
     Connection,
     /// Creating a ticket.
     Create,
@@ -26,48 +26,48 @@ pub enum Call {
     Read,
     /// Changing a ticket: fields, properties, comments, work notes.
     Update,
-    /// Asking what the site offers: server info, project, issue types, fields, priorities, groups.
+    /// Reading metadata of the site: server info, project, issue types, fields, priorities, groups.
     Meta,
-    /// Asking who one is and what one may do: `myself`, `mypermissions`, an incident list without a query.
+    /// Reading the account and its permissions: `myself`, `mypermissions`, an incident list without a query.
     Auth,
     /// Anything else.
     Other,
 }
 
-/// Which of the matching calls a rule strikes. Calls are counted from the moment the rule was pushed.
+/// The matching calls to which a rule applies, counted from the time the rule was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
     /// All of them.
     Always,
-    /// The next so many.
+    /// The next n calls.
     Next(u64),
-    /// Every so-manieth: `EveryNth(20)` strikes the 20th, 40th, 60th.
+    /// Every n-th call: `EveryNth(20)` applies to the 20th, 40th and 60th.
     EveryNth(u64),
-    /// Only this one, from 1.
+    /// Only the n-th call, from 1.
     Nth(u64),
-    /// All but the first so many.
+    /// All calls but the first n.
     AfterFirst(u64),
 }
 
 /// One rule of a fault script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// The calls it concerns.
+    /// The kind of calls it matches.
     pub on: Call,
-    /// Which of them it strikes.
+    /// The matching calls it applies to.
     pub when: When,
-    /// What then happens.
+    /// The effect on them.
     pub then: Effect,
 }
 
 impl Rule {
-    /// A rule.
+    /// Creates a rule.
     pub fn new(on: Call, when: When, then: Effect) -> Self {
         Self { on, when, then }
     }
 
-    /// Whether its effect can be played on its calls.
+    /// Whether the effect is possible for the calls.
     pub(crate) fn fits(&self) -> bool {
         self.then.fits(self.on)
     }
@@ -77,18 +77,18 @@ impl Rule {
     }
 }
 
-/// Determines the fault of a call: its kind, its query string as sent, and its body.
+/// Returns the effect on a call, given its kind, its raw query string, and its body.
 type Generator = dyn Fn(Call, &str, &[u8]) -> Option<Effect> + Send + Sync;
 
-/// The faults of a simulator: its rules in order, and then its generator. The first rule that strikes a call decides;
-/// every rule counts every call that it concerns.
+/// The faults of a simulator: rules in order, then the generator. The first rule that applies decides; every
+/// rule counts every call that it matches.
 #[derive(Default)]
 pub struct FaultScript {
     rules: Mutex<Vec<Line>>,
-    /// Rules that were removed before they applied.
+    /// Rules that were removed before they applied to a call.
     missed: Mutex<Vec<Rule>>,
     generator: RwLock<Option<Box<Generator>>>,
-    /// Pending first faults of the generator.
+    /// Whether the generator has had no effect yet.
     is_generator_unused: AtomicBool,
     struck: watch::Sender<u64>,
     released: watch::Sender<u64>,
@@ -98,10 +98,10 @@ pub struct FaultScript {
 #[derive(Debug)]
 struct Line {
     rule: Rule,
-    /// Number of calls it has counted.
+    /// Number of matching calls so far.
     seen: u64,
     has_struck: bool,
-    /// Why it need not apply, if so.
+    /// Whether the rule may be removed without having applied.
     may_miss: bool,
 }
 
@@ -109,16 +109,17 @@ impl FaultScript {
     /// Adds a rule after the others; it counts calls from now on.
     ///
     /// # Panics
-    /// If the effect cannot be played on the calls it is for: a connection carries no request yet.
+    /// If the effect is not possible for the calls: a new connection has no request.
     #[track_caller]
     pub fn push(&self, rule: Rule) {
         self.add(rule, false);
     }
 
-    /// Adds a rule that need not strike anything, and says why that is as well. See [`never_struck`](Self::never_struck).
+    /// Adds a rule that need not apply to any call, with the reason. See
+    /// [`never_struck`](Self::never_struck).
     ///
     /// # Panics
-    /// As [`push`](Self::push), or without a reason.
+    /// Like [`push`](Self::push), or without a reason.
     #[track_caller]
     pub fn push_optional(&self, rule: Rule, why: &str) {
         assert!(!why.is_empty(), "{rule:?}: why may it miss?");
@@ -131,8 +132,8 @@ impl FaultScript {
         self.rules().push(Line { rule, seen: 0, has_struck: false, may_miss });
     }
 
-    /// What has struck nothing so far, of the rules that were removed, too: a test that depends on such a fault
-    /// has seen nothing of it.
+    /// Returns the faults that have not applied to any call, including removed rules: a test that relies on
+    /// such a fault has tested nothing.
     pub fn never_struck(&self) -> Vec<String> {
         let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<String> = missed.iter().map(|rule| format!("{rule:?}")).collect();
@@ -145,8 +146,9 @@ impl FaultScript {
         all
     }
 
-    /// Lets `generator` say what strikes the calls that no rule strikes, given their kind, their query string and their
-    /// body; never connections, nor how a request is read. Replaces the one before.
+    /// Sets the generator, which decides about calls to which no rule applies, given their kind, query string
+    /// and body; it decides neither about connections nor about how a request is read. Replaces the previous
+    /// one.
     pub fn set_generator(
         &self,
         generator: impl Fn(Call, &str, &[u8]) -> Option<Effect> + Send + Sync + 'static,
@@ -160,30 +162,30 @@ impl FaultScript {
         *self.generator.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Removes every rule, and no generator. What is held stays so; see [`release`](Self::release).
+    /// Removes every rule, but not the generator. Held connections stay held; see [`release`](Self::release).
     pub fn clear(&self) {
         let removed = std::mem::take(&mut *self.rules());
         let missed = removed.into_iter().filter(Line::is_missed).map(|line| line.rule);
         self.missed.lock().unwrap_or_else(PoisonError::into_inner).extend(missed);
     }
 
-    /// Ends what is held now: held connections close, and what was to be applied late is applied.
+    /// Closes held connections, and applies delayed requests.
     pub fn release(&self) {
         self.released.send_modify(|times| *times += 1);
     }
 
-    /// How many calls and connections were struck since the start.
+    /// Number of calls and connections with an effect since the start.
     pub fn struck(&self) -> u64 {
         *self.struck.borrow()
     }
 
-    /// Waits until so many calls and connections were struck since the start.
+    /// Waits until this many calls and connections had an effect since the start.
     pub async fn until_struck(&self, times: u64) {
-        // It only fails when the sender is gone, and that is `self`.
+        // Fails only if the sender was dropped, which `self` owns.
         let _ = self.struck.subscribe().wait_for(|struck| *struck >= times).await;
     }
 
-    /// Counts a call and says what strikes it.
+    /// Counts a call, and returns the effect on it.
     pub(crate) fn strike(&self, call: Call) -> Option<Effect> {
         let mut struck = None;
         for line in self.rules().iter_mut().filter(|line| line.rule.concerns(call)) {
@@ -199,7 +201,7 @@ impl FaultScript {
         struck
     }
 
-    /// The generator's fault for a request that was read completely.
+    /// Returns the generator's effect on a request that was read completely.
     pub(crate) fn generate(&self, call: Call, request: &Request) -> Option<Effect> {
         let generator = self.generator.read().unwrap_or_else(PoisonError::into_inner);
         let struck = generator.as_ref()?(call, &request.raw_query, &request.body)?;
@@ -213,7 +215,7 @@ impl FaultScript {
         let mut released = self.released.subscribe();
         async move {
             if released.changed().await.is_err() {
-                // The simulator was dropped, and held connections end with it.
+                // The simulator was dropped, which ends its held connections.
                 std::future::pending::<()>().await;
             }
         }

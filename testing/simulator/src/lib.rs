@@ -1,9 +1,10 @@
-//! Jira Cloud, Jira Data Center and ServiceNow over real HTTP, from the vendors' documents, with scripted faults.
+//! Simulates Jira Cloud, Jira Data Center and ServiceNow over real HTTP, after the vendors' documentation, with
+//! scripted faults.
 //!
-//! A [`Simulator`] plays one ticket system on a port of this machine. It validates as the vendor does, with the
-//! vendor's own words, remembers what was really created ([`Simulator::tickets`]) and what was asked
-//! ([`Simulator::requests`]), and fails on purpose where its [`FaultScript`] says so. It shares no types with any
-//! client: what it reads and writes is plain JSON.
+//! A [`Simulator`] is one ticket system on a local port. It validates requests like the vendor, with the vendor's
+//! error messages, records the created tickets ([`Simulator::tickets`]) and the requests
+//! ([`Simulator::requests`]), and fails as its [`FaultScript`] specifies. It shares no types with any client, only
+//! plain JSON.
 //!
 //! ```no_run
 //! use ticketing_simulator::{Call, Effect, Profile, Rule, Simulator, Vendor, When};
@@ -19,7 +20,7 @@
 //! # }
 //! ```
 //!
-//! # What it plays
+//! # Supported APIs
 //!
 //! | vendor | accepts by default | serves |
 //! |-|-|-|
@@ -29,55 +30,55 @@
 //!
 //! Jira has one project, `SEC`, with the issue types Task (10001), Bug (10002), Story (10003) and Incident
 //! (10004), and the priorities Highest (1) to Lowest (5). ServiceNow has the groups Network and Security
-//! Operations. A [`Profile`] changes all of this, before the start or while it runs ([`Simulator::edit`]).
+//! Operations. A [`Profile`] changes all of this, before the start or at runtime ([`Simulator::edit`]).
 //!
-//! # FaultScript
+//! # Fault script
 //!
-//! A [`Rule`] says which calls ([`Call`]), which of them ([`When`]) and what happens ([`Effect`]). The first rule
-//! that strikes a call decides. A rule counts every call of its kind from the moment it was pushed, whichever
-//! rule decides. What happens before there is a call, to a connection, is scripted for [`Call::Connection`].
+//! A [`Rule`] selects a kind of call ([`Call`]), some of these calls ([`When`]) and an effect ([`Effect`]). The first
+//! rule that applies to a call decides. A rule counts every call of its kind from the time it was added, whichever
+//! rule decides. Effects on a connection before its first call have rules for [`Call::Connection`].
 //!
-//! A test that acts at a certain moment waits for it: [`Simulator::until`] for a [`Point`] on the way of a call,
-//! [`FaultScript::until_struck`] for effects. What an effect holds ends with its client, with the simulator, or by
-//! [`FaultScript::release`].
+//! A test that acts at a certain point waits for it: [`Simulator::until`] for a [`Point`] in the processing of a
+//! call, [`FaultScript::until_struck`] for effects. A connection that an effect holds ends with its client, with the
+//! simulator, or with [`FaultScript::release`].
 //!
 //! # TLS
 //!
-//! With the feature `tls`, on by default, `Simulator::start_tls` serves under a certificate of an `Authority` made on
-//! the spot, good or bad in one way; its `ca.pem` is what clients are to trust (`SSL_CERT_FILE`). A handshake that
-//! never ends, breaks off, or is answered in plain HTTP is an effect on [`Call::Connection`].
+//! With the feature `tls` (default), `Simulator::start_tls` serves TLS with a valid or invalid certificate of an
+//! `Authority` that is generated at runtime; clients trust its `ca.pem` (`SSL_CERT_FILE`). A handshake that hangs, is
+//! aborted, or is answered in plain HTTP is an effect on [`Call::Connection`].
 //!
-//! # Histories
+//! # Large histories
 //!
-//! [`Simulator::creates`] tells of every create when it arrived, with which marker, and what became of it; it is
-//! small enough for hundreds of thousands once [`Simulator::keep_requests`] drops the rest. Look-ups by marker, id or
-//! key cost the same among many tickets as among few.
+//! [`Simulator::creates`] has the arrival time, the markers and the outcome of every create. It scales to hundreds of
+//! thousands of creates if [`Simulator::keep_requests`] drops the requests. Look-ups by marker, ID or key use
+//! indexes.
 //!
-//! # The script over HTTP
+//! # Control API
 //!
-//! For other languages and for the `ticketing-simulator` program, at [`Simulator::control_url`]. These requests
-//! need no login, meet no faults but those of connections, and are not recorded.
+//! For other languages and for the `ticketing-simulator` program, at [`Simulator::control_url`]. Its requests need no
+//! authentication, are subject to faults of connections only, and are not recorded.
 //!
-//! | request | does |
+//! | request | effect |
 //! |-|-|
-//! | `GET /_simulator/tickets` | every ticket that was really created |
-//! | `POST /_simulator/tickets` | `{"fields": {…}}`: a person creates a ticket; answers its `key` |
-//! | `POST /_simulator/tickets/{key}/clone` | a person clones it; answers the clone's `key` |
-//! | `PUT /_simulator/tickets/{key}/key` | `{"key": "OPS-7"}`: a person moves it there |
-//! | `PUT /_simulator/tickets/{key}/fields` | `{"fields": {…}}`: a person overwrites these |
-//! | `PUT /_simulator/tickets/{key}/removed-marker` | `{"marker": "…"}`: a person takes it off |
-//! | `DELETE /_simulator/tickets/{key}` | a person deletes it |
-//! | `GET`, `DELETE /_simulator/requests` | the recorded requests; forgets them |
-//! | `PUT /_simulator/keep` | `{"requests": "everything"}`, `"heads"` or `"nothing"`: what of them is recorded |
-//! | `GET /_simulator/creates` | every create: marker, arrival, ticket, answer, effect |
-//! | `GET /_simulator/points` | how many calls were `struck`, and how often each point was reached |
+//! | `GET /_simulator/tickets` | returns every ticket that was created |
+//! | `POST /_simulator/tickets` | `{"fields": {…}}`: creates a ticket as another user; returns its `key` |
+//! | `POST /_simulator/tickets/{key}/clone` | clones it; returns the `key` of the clone |
+//! | `PUT /_simulator/tickets/{key}/key` | `{"key": "OPS-7"}`: moves it to this key |
+//! | `PUT /_simulator/tickets/{key}/fields` | `{"fields": {…}}`: overwrites these fields |
+//! | `PUT /_simulator/tickets/{key}/removed-marker` | `{"marker": "…"}`: removes this marker |
+//! | `DELETE /_simulator/tickets/{key}` | deletes it |
+//! | `GET`, `DELETE /_simulator/requests` | returns the recorded requests; clears them |
+//! | `PUT /_simulator/keep` | `{"requests": "everything"}`, `"heads"` or `"nothing"`: the data of requests that is recorded |
+//! | `GET /_simulator/creates` | returns every create: marker, arrival, ticket, status, effect |
+//! | `GET /_simulator/points` | returns the number of calls with an effect (`struck`), and of calls that reached each point |
 //! | `POST /_simulator/faults` | adds a rule or an array of rules |
 //! | `DELETE /_simulator/faults` | removes every rule |
-//! | `POST /_simulator/release` | ends what is held |
-//! | `PUT /_simulator/index-lag` | `{"ms": 2000}` or `{"ms": "never"}`: a Jira search shows a ticket so long after its creation |
-//! | `POST /_simulator/reset` | forgets tickets, requests and faults |
+//! | `POST /_simulator/release` | ends held connections |
+//! | `PUT /_simulator/index-lag` | `{"ms": 2000}` or `{"ms": "never"}`: time from the creation of a ticket until a Jira search shows it |
+//! | `POST /_simulator/reset` | clears tickets, requests and faults |
 //!
-//! Names are in snake case; an effect with one value takes it directly, times are milliseconds:
+//! Names are in snake case, an effect with one value has it directly, and times are in milliseconds:
 //!
 //! ```json
 //! [{"on": "create", "when": {"every_nth": 20}, "then": {"apply_then_answer": {"status": 504}}},

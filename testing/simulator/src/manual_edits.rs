@@ -7,42 +7,42 @@ use crate::site;
 use crate::state::{State, Ticket};
 
 impl Simulator {
-    /// Plays a person who takes a label off a ticket. True if the ticket exists and had it.
+    /// Removes a label like a user. Returns whether the ticket exists and had it.
     pub fn remove_label(&self, ticket: &str, label: &str) -> bool {
         let mut state = self.shared.state();
         state.tickets.change(ticket, |found| without_label(found, label)).unwrap_or(false)
     }
 
-    /// Plays a person who takes a marker off a ticket, wherever it stands: label, `correlation_id` or description.
-    /// True if the ticket exists and bore it.
+    /// Removes a marker like a user, from label, `correlation_id` or description. Returns whether the ticket
+    /// exists and had it.
     pub fn remove_marker(&self, ticket: &str, marker: &str) -> bool {
         self.shared.state().remove_marker(ticket, marker)
     }
 
-    /// Plays a person who clones a ticket with all that is on it, its marker included. Returns the clone's key or
-    /// number; `None` if there is no such ticket.
+    /// Clones a ticket like a user, including its marker. Returns the key or number of the clone; `None` if
+    /// the ticket does not exist.
     pub fn clone_ticket(&self, ticket: &str) -> Option<String> {
         self.shared.clone_ticket(ticket)
     }
 
-    /// Plays a person who moves an issue to another key, of whatever project; the old one still leads to it, and its
-    /// id stays. True if it exists.
+    /// Moves an issue to another key, possibly of another project, like a user; the old key still resolves,
+    /// and the ID does not change. Returns whether it exists.
     pub fn move_ticket(&self, ticket: &str, new_key: &str) -> bool {
         self.shared.state().move_ticket(ticket, new_key)
     }
 
-    /// Plays a person who deletes a ticket. True if it exists.
+    /// Deletes a ticket like a user. Returns whether it exists.
     pub fn delete_ticket(&self, ticket: &str) -> bool {
         self.shared.state().delete_ticket(ticket)
     }
 
-    /// Plays a person who overwrites one field of a ticket. True if it exists.
+    /// Overwrites one field of a ticket like a user. Returns whether it exists.
     pub fn set_field(&self, ticket: &str, field: &str, value: Value) -> bool {
         self.shared.state().set_fields(ticket, Map::from_iter([(field.to_owned(), value)]))
     }
 
-    /// Creates a ticket as another user would, in the project it names, or the first, or the incident table, with
-    /// these fields beside the usual ones and without validation. Returns its key or number.
+    /// Creates a ticket as another user would, in the named or the first project or in the incident table,
+    /// with these fields in addition to the defaults and without validation. Returns its key or number.
     pub fn add_foreign_ticket(&self, fields: Map<String, Value>) -> String {
         self.shared.add_foreign_ticket(fields)
     }

@@ -1,4 +1,4 @@
-//! An HTTP request as read and an HTTP answer as it will be written, apart from any connection.
+//! HTTP requests and replies, independent of connections.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::state::Ticket;
 
-/// A request read to its end.
+/// A request that was read completely.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) method: Method,
@@ -17,7 +17,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// The path's segments, percent-decoded, empty ones left out.
+    /// The segments of the path, percent-decoded, without empty ones.
     pub(crate) fn segments(&self) -> Vec<String> {
         self.path.split('/').filter(|segment| !segment.is_empty()).map(percent_decode).collect()
     }
@@ -37,14 +37,14 @@ impl Request {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// Whether the body is announced as JSON.
+    /// Whether the body is declared as JSON.
     pub(crate) fn says_json(&self) -> bool {
         self.header("content-type")
             .and_then(|value| value.split(';').next())
             .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
     }
 
-    /// Whether the client takes JSON back; `None` when it did not say.
+    /// Whether the client accepts JSON; `None` without an `Accept` header.
     pub(crate) fn takes_json(&self) -> Option<bool> {
         let accept = self.header("accept")?;
         let kinds = accept.split(',').filter_map(|part| part.split(';').next()).map(str::trim);
@@ -52,7 +52,7 @@ impl Request {
     }
 }
 
-/// An answer to be written.
+/// A reply.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -115,7 +115,7 @@ impl Answer {
         Self::json(status, &json!({ "errorMessages": [], "errors": errors }))
     }
 
-    /// Jira's servlet-level error, in JSON or, when the client named no type, in XML.
+    /// Error of Jira's servlet container, in JSON or, without an `Accept` header for JSON, in XML.
     pub(crate) fn jira_status(request: &Request, status: u16, message: &str) -> Self {
         if request.takes_json() == Some(true) {
             return Self::json(status, &json!({ "message": message, "status-code": status }));

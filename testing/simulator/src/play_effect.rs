@@ -21,7 +21,7 @@ use crate::server::{Body, Ending, Outcome, Response, plain, with_body};
 use crate::simulator::Shared;
 use crate::site::SearchFault;
 
-/// Unpacked size of a gzip bomb.
+/// Decompressed size of a gzip bomb.
 const BOMB_MIB: usize = 64;
 const CHUNK: usize = 64 * 1024;
 
@@ -31,7 +31,7 @@ pub(crate) struct Exchange<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) ending: &'a Ending,
     pub(crate) call: Call,
-    /// The number under which its outcome is recorded.
+    /// Number of the record of its outcome.
     pub(crate) number: usize,
     pub(crate) request: Request,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Exchange<'a> {
 // === impl Exchange ===
 
 impl Exchange<'_> {
-    /// Lets the site execute the request and records whether it did.
+    /// Executes the request and records whether it was applied.
     pub(crate) fn apply(&self) -> Answer {
         self.apply_with(SearchFault::None)
     }
@@ -69,7 +69,7 @@ impl Exchange<'_> {
         });
     }
 
-    /// Executes the request as if it had no login.
+    /// Executes the request without its credentials.
     fn apply_for_a_stranger(&self) -> Answer {
         let mut request = self.request.clone();
         request.headers.remove(http::header::AUTHORIZATION);
@@ -128,7 +128,7 @@ pub(crate) async fn play(exchange: &Exchange<'_>, effect: Effect) -> Outcome {
     }
 }
 
-/// Effects that answer in bytes that HTTP does not allow.
+/// Effects whose replies violate HTTP.
 fn odd_bytes(exchange: &Exchange<'_>, effect: Effect) -> Outcome {
     Outcome::Raw(match effect {
         Effect::StatusLineOnly => Raw::status_line(&exchange.apply()),
@@ -146,7 +146,7 @@ fn odd_bytes(exchange: &Exchange<'_>, effect: Effect) -> Outcome {
     })
 }
 
-/// Effects that answer in valid but unusual HTTP.
+/// Effects whose replies are valid but unusual HTTP.
 fn odd_answer(exchange: &Exchange<'_>, effect: Effect) -> Response {
     let (shared, vendor) = (exchange.shared, exchange.shared.vendor);
     match effect {
@@ -234,7 +234,7 @@ fn truncated(answer: &Answer) -> Response {
         match half {
             Some(half) => Some((Ok(Frame::data(half)), None)),
             None => {
-                // Pending once lets the first half leave before the connection ends.
+                // Yields once, so that the first half is sent before the connection is aborted.
                 tokio::task::yield_now().await;
                 Some((Err(io::Error::new(io::ErrorKind::ConnectionAborted, "scripted")), None))
             }
@@ -261,7 +261,7 @@ fn huge(answer: &Answer, bytes: u64) -> Response {
         let chunk = chunk.clone();
         async move {
             let size = left.min(CHUNK as u64);
-            // At most CHUNK, so it fits.
+            // Fits, since it is at most CHUNK.
             (size > 0).then(|| (Ok(Frame::data(chunk.slice(..size as usize))), left - size))
         }
     });
@@ -277,7 +277,7 @@ fn announced(answer: &Answer, length: u64) -> Answer {
 }
 
 fn bomb(answer: &Answer) -> Answer {
-    /// Compressing takes seconds in debug builds, so it is done once.
+    /// Compressed only once, since that takes seconds in debug builds.
     static PACKED: LazyLock<Bytes> = LazyLock::new(|| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         let mebibyte = vec![b' '; 1024 * 1024];

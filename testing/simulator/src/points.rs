@@ -1,4 +1,4 @@
-//! How far calls have come, for tests that act at a certain moment.
+//! Progress of calls, for tests that act at a certain point.
 
 use std::collections::BTreeMap;
 
@@ -7,36 +7,36 @@ use tokio::sync::watch;
 
 use crate::fault_script::Call;
 
-/// A point on the way of a call, or of a connection before its first call.
+/// A point in the processing of a call, or of a connection before its first call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Point {
-    /// A connection was accepted; nothing was read of it. For [`Call::Connection`] only.
+    /// A connection was accepted, and nothing was read from it. [`Call::Connection`] only.
     Accepted,
     /// The request line and the headers were read.
     HeadRead,
-    /// Half of the body was read, and no more will be.
+    /// Half of the body was read, and no more will be read.
     HalfRead,
     /// The whole request was read.
     Read,
     /// The ticket system was changed.
     Applied,
-    /// A part of the answer was sent, and no more will be.
+    /// Part of the reply was sent, and no more will be sent.
     HalfSent,
-    /// The whole answer was handed over for sending.
+    /// The whole reply was passed on for sending.
     Answered,
-    /// An effect holds the connection.
+    /// An effect is holding the connection.
     Held,
 }
 
-/// How often one point was reached by calls of one kind.
+/// Number of times that calls of one kind reached one point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Reached {
     /// The kind of call.
     pub call: Call,
     /// The point.
     pub point: Point,
-    /// How often since the start.
+    /// The number since the start.
     pub times: u64,
 }
 
@@ -56,7 +56,7 @@ impl Points {
     }
 
     pub(crate) async fn until(&self, call: Call, point: Point, times: u64) {
-        // It only fails when the sender is gone, and that is `self`.
+        // Fails only if the sender was dropped, which `self` owns.
         let _ = self.0.subscribe().wait_for(|reached| count(reached, call, point) >= times).await;
     }
 

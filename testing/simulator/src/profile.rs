@@ -1,4 +1,4 @@
-//! What a simulated site is like: who may log in, which projects and groups it has, and its habits.
+//! Configuration of a simulated site: credentials, projects, groups, limits and behavior.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub enum Vendor {
     ServiceNow,
 }
 
-/// One way to log in that the site accepts.
+/// Credentials that the site accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
     /// HTTP Basic: email and API token on Jira Cloud, username and password elsewhere.
@@ -43,12 +43,12 @@ pub enum Credential {
 pub struct Named {
     /// The identifier: digits on Jira, 32 hexadecimal digits on ServiceNow.
     pub id: String,
-    /// The name that people see.
+    /// The display name.
     pub name: String,
 }
 
 impl Named {
-    /// An identifier with a name.
+    /// Creates an identifier with a name.
     pub fn new(id: impl Into<String>, name: impl Into<String>) -> Self {
         Self { id: id.into(), name: name.into() }
     }
@@ -69,7 +69,7 @@ pub struct Project {
     pub priorities: Vec<Named>,
     /// The field ids on its create screen.
     pub screen: BTreeSet<String>,
-    /// The field ids that must be given, beside project, issue type and summary.
+    /// The IDs of required fields, besides project, issue type and summary.
     pub required: BTreeSet<String>,
 }
 
@@ -95,72 +95,77 @@ impl Project {
     }
 }
 
-/// What a simulated site is like. Every field can be set before the start or, through
-/// [`Simulator::edit`](crate::Simulator::edit), while it runs.
+/// Configuration of a simulated site. Every field can be set before the start or, with
+/// [`Simulator::edit`](crate::Simulator::edit), at runtime.
 #[derive(Debug, Clone)]
 pub struct Profile {
-    /// The logins that are accepted.
+    /// The accepted credentials.
     pub credentials: Vec<Credential>,
     /// Jira: the projects.
     pub projects: Vec<Project>,
-    /// ServiceNow: the assignment groups; two may bear one name.
+    /// ServiceNow: the assignment groups; names need not be unique.
     pub groups: Vec<Named>,
-    /// What the logged-in user may not do: `BROWSE_PROJECTS`, `CREATE_ISSUES`, `EDIT_ISSUES` on Jira;
-    /// `read`, `create`, `write` (the incident table) and `read_groups` on ServiceNow.
+    /// Permissions that the account lacks: `BROWSE_PROJECTS`, `CREATE_ISSUES`, `EDIT_ISSUES` on Jira; `read`,
+    /// `create`, `write` (the incident table) and `read_groups` on ServiceNow.
     pub withdrawn: BTreeSet<String>,
-    /// Jira Data Center: the path before `/rest`, such as `/jira`; empty for none.
+    /// Jira Data Center: the context path before `/rest`, such as `/jira`; empty for none.
     pub context_path: String,
-    /// Jira Data Center: the base URL that its administrator has set; `None` for where it is called.
+    /// Jira Data Center: the base URL that its administrator has configured; `None` for the URL of the
+    /// request.
     pub base_url: Option<String>,
-    /// Jira Cloud: what issue types were called before they were translated, by their identifier.
+    /// Jira Cloud: untranslated names of issue types, by ID.
     pub untranslated: BTreeMap<String, String>,
-    /// Jira Cloud: the cloud id under which the gateway path `/ex/jira/{cloudId}` answers.
+    /// Jira Cloud: the cloud ID in the gateway path `/ex/jira/{cloudId}`.
     pub cloud_id: String,
-    /// The account sees no ticket that it creates, by search or by ID, as under a security level or a read ACL: those that
-    /// exist included, those of other people not.
+    /// The account cannot see the tickets it creates, by search or by ID, as with a security level or a read
+    /// ACL. Applies to existing tickets too, but not to those of other users.
     pub hides_created: bool,
-    /// Jira: labels of a create are dropped in silence.
+    /// Jira: labels of a create are silently dropped.
     pub drops_labels: bool,
-    /// Jira: how long after its creation a search first shows a ticket.
+    /// Jira: time from the creation of a ticket until searches show it (index lag).
     pub index_lag: Duration,
-    /// Jira: a search without a valid login answers 200 with no issues (true) or 401 (false).
+    /// Jira: an unauthenticated search is answered with 200 and no issues (true) or with 401 (false).
     pub anonymous_search_is_empty: bool,
-    /// Jira Data Center: after so many wrong passwords in a row every Basic login meets the CAPTCHA; `None` for never.
+    /// Jira Data Center: number of consecutive wrong passwords after which every Basic login requires a
+    /// CAPTCHA; `None` for never.
     pub captcha_after: Option<u32>,
-    /// ServiceNow: after so many wrong passwords in a row the account is locked, and every login refused; `None` for never.
+    /// ServiceNow: number of consecutive wrong passwords after which the account is locked and every login
+    /// refused; `None` for never.
     pub locks_after: Option<u32>,
-    /// Jira Cloud refuses text over 32,767 characters; an administrator of Data Center may set another limit.
+    /// Jira: maximum length of a text. Cloud has a fixed 32,767 characters; an administrator of Data Center
+    /// can change it.
     pub text_limit: usize,
-    /// ServiceNow: a `sys_id` in a POST is ignored and another one given.
+    /// ServiceNow: a `sys_id` in a POST is ignored, and the instance assigns its own.
     pub ignores_sys_id: bool,
-    /// ServiceNow: a `correlation_id` in a POST or PATCH is ignored, as a write ACL makes it.
+    /// ServiceNow: a `correlation_id` in a POST or PATCH is ignored, as with a write ACL.
     pub ignores_correlation_id: bool,
-    /// ServiceNow: an invalid part of a query is ignored, so that it returns all rows (true, the vendor's
+    /// ServiceNow: an invalid condition of a query is ignored, which returns more rows (true, the vendor's
     /// default), or makes the query return none (false).
     pub invalid_query_returns_all: bool,
-    /// ServiceNow: the `sys_id` of the group that a business rule sets where none was given.
+    /// ServiceNow: the `sys_id` of the group that a business rule assigns if none was given.
     pub default_group: Option<String>,
-    /// ServiceNow: the `sys_id` of the group to which a business rule gives every new ticket, whatever was sent.
+    /// ServiceNow: the `sys_id` of the group that a business rule assigns to every new ticket, whatever was
+    /// sent.
     pub assigns_group: Option<String>,
-    /// ServiceNow: the status that answers an insert with a `sys_id` that exists.
+    /// ServiceNow: the status of the reply to an insert with an existing `sys_id`.
     pub duplicate_status: u16,
     /// ServiceNow: fields that a data policy makes mandatory.
     pub mandatory: BTreeSet<String>,
-    /// ServiceNow: a short description over 160 characters is refused (true) or cut (false).
+    /// ServiceNow: a short description of more than 160 characters is rejected (true) or truncated (false).
     pub refuses_long_short_description: bool,
-    /// ServiceNow: work notes are dropped without a word, as a write ACL makes it.
+    /// ServiceNow: work notes are silently dropped, as with a write ACL.
     pub drops_work_notes: bool,
-    /// ServiceNow: how many characters of a description are stored, as a database may make it; `None` for all.
+    /// ServiceNow: number of characters of a description that the database stores; `None` for all.
     pub description_limit: Option<usize>,
-    /// ServiceNow: journals read as empty, with a 200, as a missing read ACL makes it.
+    /// ServiceNow: journals read as empty with status 200, as with a missing read ACL.
     pub hides_journals: bool,
 }
 
 impl Profile {
-    /// An [`index_lag`](Self::index_lag) that never ends.
+    /// An [`index_lag`](Self::index_lag) with which searches never show a ticket.
     pub const NEVER: Duration = Duration::MAX;
 
-    /// The defaults for a vendor, as described in the crate documentation.
+    /// The defaults of a vendor, as described in the crate documentation.
     pub fn of(vendor: Vendor) -> Self {
         Self {
             credentials: default_credentials(vendor),
@@ -195,21 +200,21 @@ impl Profile {
         }
     }
 
-    /// Replaces the accepted logins by this one.
+    /// Replaces the accepted credentials.
     #[must_use]
     pub fn only_credential(mut self, credential: Credential) -> Self {
         self.credentials = vec![credential];
         self
     }
 
-    /// Accepts one more login.
+    /// Adds accepted credentials.
     #[must_use]
     pub fn with_credential(mut self, credential: Credential) -> Self {
         self.credentials.push(credential);
         self
     }
 
-    /// Adds a project, or replaces the one with its key.
+    /// Adds a project, or replaces the one with the same key.
     #[must_use]
     pub fn with_project(mut self, project: Project) -> Self {
         self.projects.retain(|known| known.key != project.key);
@@ -217,7 +222,7 @@ impl Profile {
         self
     }
 
-    /// Takes a field off the create screen of every project.
+    /// Removes a field from the create screen of every project.
     #[must_use]
     pub fn without_field(mut self, field: &str) -> Self {
         for project in &mut self.projects {
@@ -226,7 +231,7 @@ impl Profile {
         self
     }
 
-    /// Takes a priority out of the scheme of every project; the site still has it.
+    /// Removes a priority from the scheme of every project; the site keeps it.
     #[must_use]
     pub fn without_priority(mut self, name: &str) -> Self {
         for project in &mut self.projects {
@@ -235,21 +240,21 @@ impl Profile {
         self
     }
 
-    /// Adds an assignment group; the name may exist already.
+    /// Adds an assignment group; the name need not be unique.
     #[must_use]
     pub fn with_group(mut self, sys_id: &str, name: &str) -> Self {
         self.groups.push(Named::new(sys_id, name));
         self
     }
 
-    /// Sets the path before `/rest` on Jira Data Center.
+    /// Sets the context path before `/rest` on Jira Data Center.
     #[must_use]
     pub fn with_context_path(mut self, path: &str) -> Self {
         path.clone_into(&mut self.context_path);
         self
     }
 
-    /// Sets how long after its creation a Jira search first shows a ticket.
+    /// Sets the index lag of Jira: the time from the creation of a ticket until searches show it.
     #[must_use]
     pub fn with_index_lag(mut self, lag: Duration) -> Self {
         self.index_lag = lag;
@@ -261,7 +266,7 @@ impl Profile {
         self.withdrawn.insert(permission.to_owned());
     }
 
-    /// Gives a withdrawn permission back.
+    /// Restores a withdrawn permission.
     pub fn restore(&mut self, permission: &str) {
         self.withdrawn.remove(permission);
     }
@@ -275,7 +280,7 @@ impl Profile {
     }
 }
 
-/// The priorities of a Jira site, whatever the scheme of a project.
+/// The priorities of a Jira site, independent of the schemes of projects.
 pub(crate) const SITE_PRIORITIES: [(&str, &str); 5] =
     [("1", "Highest"), ("2", "High"), ("3", "Medium"), ("4", "Low"), ("5", "Lowest")];
 

@@ -1,4 +1,4 @@
-//! Answers that no HTTP server would send, written byte by byte.
+//! Replies that no HTTP server would send, written as raw bytes.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
@@ -9,11 +9,11 @@ use crate::points::Point;
 use crate::simulator::Shared;
 use crate::transport::{Stream, client_gone};
 
-/// The rest of a connection: what is written on it, and then.
+/// The last bytes of a connection, and whether it is then held or closed.
 #[derive(Debug)]
 pub(crate) struct Raw {
     bytes: Bytes,
-    /// What is reached once the bytes are written.
+    /// The point that is reached once the bytes are written.
     point: Option<Point>,
     holds: bool,
     status: Option<u16>,
@@ -22,12 +22,12 @@ pub(crate) struct Raw {
 // === impl Raw ===
 
 impl Raw {
-    /// Not another byte.
+    /// Sends nothing.
     pub(crate) fn silence(point: Option<Point>) -> Self {
         Self { bytes: Bytes::new(), point, holds: true, status: None }
     }
 
-    /// Words that come without being asked for.
+    /// Sends an unsolicited text.
     pub(crate) fn banner(text: String) -> Self {
         Self { bytes: text.into(), point: Some(Point::HalfSent), holds: true, status: None }
     }
@@ -37,7 +37,7 @@ impl Raw {
         Self { bytes: line.into(), point: Some(Point::HalfSent), holds: true, status: Some(answer.status) }
     }
 
-    /// A head that announces `announced` bytes, and a body of others.
+    /// Announces `announced` bytes, and sends another body.
     pub(crate) fn announcing(answer: &Answer, announced: u64, body: &[u8]) -> Self {
         let mut bytes = head(answer, &format!("content-length: {announced}"));
         bytes.put_slice(body);
@@ -71,21 +71,21 @@ impl Raw {
         }
     }
 
-    /// The status that is sent, if any is.
+    /// The status that is sent, if any.
     pub(crate) fn status(&self) -> Option<u16> {
         self.status
     }
 
-    /// Writes, and holds if it is to.
+    /// Writes the bytes, then holds or closes the connection.
     pub(crate) async fn play(self, shared: &Shared, call: Call, mut wire: Stream) {
-        // Subscribed before the announcement: a waiting test may release at once.
+        // Subscribes before the point is announced, since a waiting test may release immediately.
         let released = shared.faults.released();
         let written = async {
             wire.write_all(&self.bytes).await?;
             wire.flush().await
         };
         if written.await.is_err() {
-            // The client went first.
+            // The client disconnected first.
             return;
         }
         if let Some(point) = self.point {
@@ -98,7 +98,7 @@ impl Raw {
                 () = released => {}
             }
         }
-        // Whatever ends the connection ends it here; a failure only says that it had ended before.
+        // An error means that the connection was closed already.
         let _ = wire.shutdown().await;
     }
 }

@@ -1,4 +1,4 @@
-//! What the simulated site was sent, and what became of it.
+//! The requests that the simulated site received, and their outcomes.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -10,7 +10,7 @@ use crate::effect::Effect;
 use crate::fault_script::Call;
 use crate::message::{Created, Request};
 
-/// A request as it arrived, and what became of it.
+/// A request and its outcome.
 #[derive(Debug, Clone, Serialize)]
 pub struct RecordedRequest {
     /// The HTTP method.
@@ -19,71 +19,73 @@ pub struct RecordedRequest {
     pub path: String,
     /// The query string as sent, without `?`.
     pub query: String,
-    /// The headers in order, names in lower case. `authorization` keeps its scheme and a digest of the rest.
+    /// The headers in order, names in lower case. `authorization` contains the scheme and a digest of the
+    /// credentials.
     pub headers: Vec<(String, String)>,
-    /// The body as far as it was read. Empty if only heads are kept.
+    /// The body as far as it was read. Empty if only headers are kept.
     #[serde(skip)]
     pub body: Vec<u8>,
-    /// The body read as JSON, if it is JSON and kept.
+    /// The body parsed as JSON, if it is JSON and kept.
     pub json: Option<Value>,
-    /// When it had been read.
+    /// Time at which the request was read.
     pub at: Timestamp,
     /// Whether it changed the ticket system.
     pub applied: bool,
-    /// The status that was sent back; `None` when the connection ended without one, or has not got one yet.
+    /// The status of the reply; `None` if the connection ended without one, or none was sent yet.
     pub status: Option<u16>,
 }
 
-/// What of the requests is kept.
+/// The data of requests that is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Keep {
-    /// All of them with their bodies.
+    /// All requests with their bodies.
     #[default]
     Everything,
-    /// All of them without their bodies.
+    /// All requests without their bodies.
     Heads,
-    /// None of them. Creates are remembered nevertheless.
+    /// No requests. Creates are recorded nevertheless.
     Nothing,
 }
 
-/// A create as it arrived, and what became of it: a few dozen bytes, for histories of many.
+/// A create and its outcome, in a few dozen bytes.
 #[derive(Debug, Clone, Serialize)]
 pub struct RecordedCreate {
-    /// Its place among all requests, from 0, in the order in which they had been read.
+    /// Index among all requests, from 0, in the order in which they were read.
     pub number: usize,
-    /// What it bears that can serve as a marker: its labels, or its `correlation_id`.
+    /// Possible markers: the labels, or the `correlation_id`.
     pub markers: Vec<String>,
-    /// When it had been read.
+    /// Time at which the request was read.
     pub arrived_at: Timestamp,
-    /// When a ticket was made of it; `None` if none was, or none was yet.
+    /// Time at which the ticket was created; `None` if it was not, or not yet.
     pub applied_at: Option<Timestamp>,
-    /// The id of that ticket.
+    /// The ID of that ticket.
     pub ticket_id: Option<String>,
     /// The key or number of that ticket.
     pub ticket_key: Option<String>,
-    /// The status that was sent back, whatever an effect changed in the rest of the answer; `None` when the
-    /// connection ended without one, or has not got one yet.
+    /// The status of the reply, even if an effect changed the rest of it; `None` if the connection ended
+    /// without one, or none was sent yet.
     pub answered: Option<u16>,
-    /// The effect that struck it.
+    /// The effect on it.
     pub faults: Option<Effect>,
 }
 
-/// All that arrived.
+/// All received requests.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     pub(crate) keep: Keep,
     pub(crate) requests: Vec<RecordedRequest>,
-    /// By number.
+    /// Creates by number.
     pub(crate) creates: Vec<RecordedCreate>,
-    /// Where `requests` began to be counted: clearing the list must not misdirect a late entry.
+    /// Number of the first entry of `requests`, so that outcomes are recorded correctly after the list was
+    /// cleared.
     forgotten: usize,
 }
 
 // === impl RecordedRequest ===
 
 impl RecordedRequest {
-    /// The first value of a header; the name in lower case.
+    /// Returns the first value of a header; the name is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -107,7 +109,7 @@ impl RecordedRequest {
 // === impl Record ===
 
 impl Record {
-    /// Remembers a request and returns the number under which its outcome is to be noted.
+    /// Records a request, and returns the number under which its outcome is recorded.
     pub(crate) fn arrived(
         &mut self,
         request: &Request,
@@ -160,7 +162,7 @@ impl Record {
         self.requests.clear();
     }
 
-    /// Forgets all, and goes on counting.
+    /// Clears everything, but does not restart the numbering.
     pub(crate) fn clear(&mut self) {
         self.clear_requests();
         self.creates.clear();

@@ -1,4 +1,4 @@
-//! The HTTP loop: reads requests, asks the fault script, lets the site answer, and ends connections as scripted.
+//! The HTTP server: reads requests, applies the fault script, and replies or ends connections as scripted.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -31,25 +31,25 @@ use crate::{control, site};
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 pub(crate) type Response = http::Response<Body>;
 
-/// How a connection ends, as a request on it determines.
+/// The way a connection ends, set by a request on it.
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
     at_next_request: AtomicBool,
     last: Mutex<Option<Last>>,
 }
 
-/// What ends a connection instead of an answer.
+/// The end of a connection in place of a reply.
 #[derive(Debug)]
 enum Last {
     Reset,
     Raw(Call, Raw),
 }
 
-/// The result of a scripted call.
+/// The result of a call.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Reply(Response),
-    /// Bytes that are no answer.
+    /// Bytes instead of a valid reply.
     Raw(Raw),
     Close,
     Reset,
@@ -67,7 +67,7 @@ impl Ending {
     }
 }
 
-/// Accepts connections until stopped; then cuts every connection.
+/// Accepts connections until stopped, and then aborts all of them.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
     listener: TcpListener,
@@ -87,7 +87,7 @@ pub(crate) async fn serve(
                         }
                     });
                 }
-                // Out of file descriptors, most likely: wait for clients to close some.
+                // Probably out of file descriptors: wait for clients to close connections.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             },
         }
@@ -95,25 +95,24 @@ pub(crate) async fn serve(
 }
 
 async fn connection(shared: &Arc<Shared>, stream: TcpStream) {
-    // Small answers must not wait for the client's delayed acknowledgement; a failure to set it only costs
-    // time.
+    // Without TCP_NODELAY, small replies wait for the client's delayed ACK. An error only costs time.
     let _ = stream.set_nodelay(true);
     shared.points.reach(Call::Connection, Point::Accepted);
     let Some(stream) = with_faults(shared, stream).await else { return };
-    // A client that fails the handshake is not served, and knows why.
+    // The client has an error if the handshake fails.
     let Ok(wire) = shared.security.accept(stream).await else { return };
     let ending = Arc::new(Ending::default());
     let service = {
         let (shared, ending) = (shared.clone(), ending.clone());
         service_fn(move |request| {
             let (shared, ending) = (shared.clone(), ending.clone());
-            // hyper returns the stream only from a service whose futures are `Send`.
+            // hyper returns the stream only if the futures of the service are `Send`.
             Box::pin(async move { exchange(&shared, &ending, request).await })
         })
     };
     let mut connection =
         http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(wire), service);
-    // The result only repeats how the connection ended, which the client checks.
+    // The client observes how the connection ended, so the result is not needed.
     let _ = poll_fn(|context| connection.poll_without_shutdown(context)).await;
     let wire = connection.into_parts().io.into_inner();
     let last = ending.last().take();
@@ -124,7 +123,7 @@ async fn connection(shared: &Arc<Shared>, stream: TcpStream) {
     }
 }
 
-/// Plays the effect for a new connection.
+/// Applies the effect on a new connection.
 async fn with_faults(shared: &Shared, stream: TcpStream) -> Option<TcpStream> {
     match shared.faults.strike(Call::Connection) {
         None => return Some(stream),
@@ -144,9 +143,9 @@ async fn with_faults(shared: &Shared, stream: TcpStream) -> Option<TcpStream> {
     None
 }
 
-/// Lingering for zero seconds makes the coming close a reset.
+/// With a linger time of zero, closing sends a reset.
 fn reset(stream: &TcpStream) {
-    // If it fails, the client went first.
+    // Fails if the client disconnected first.
     let _ = stream.set_zero_linger();
 }
 
@@ -190,7 +189,7 @@ async fn exchange(
     finish(&exchange, outcome)
 }
 
-/// Records how a call ended, and returns its answer.
+/// Records the outcome of a call, and returns the reply.
 fn finish(exchange: &Exchange<'_>, outcome: Outcome) -> Result<Response, io::Error> {
     let Exchange { shared, ending, call, number, .. } = exchange;
     match outcome {
@@ -208,17 +207,17 @@ fn finish(exchange: &Exchange<'_>, outcome: Outcome) -> Result<Response, io::Err
         Outcome::Close => {}
         Outcome::Reset => *ending.last() = Some(Last::Reset),
     }
-    // Returned to hyper instead of an answer, it releases the connection without one.
+    // hyper closes the connection without a reply on an error.
     Err(io::Error::new(io::ErrorKind::ConnectionAborted, "scripted"))
 }
 
-/// An answer without a scripted effect.
+/// A reply without an effect.
 pub(crate) fn plain(answer: &Answer) -> Response {
     let body = Full::new(answer.body.clone()).map_err(|never: Infallible| match never {}).boxed_unsync();
     with_body(answer, body)
 }
 
-/// The answer's status and headers with another body.
+/// A response with the status and headers of the reply and another body.
 pub(crate) fn with_body(answer: &Answer, body: Body) -> Response {
     let mut builder = http::Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
@@ -249,7 +248,7 @@ async fn whole(body: Incoming) -> io::Result<Bytes> {
     Ok(body.collect().await.map_err(io::Error::other)?.to_bytes())
 }
 
-/// Half of the body by its announced length, and of the rest no more than came along with it.
+/// Reads half of the body by its announced length, plus the rest of the frame that reaches it.
 async fn half(mut body: Incoming) -> io::Result<Bytes> {
     let half = usize::try_from(body.size_hint().lower() / 2).unwrap_or(usize::MAX);
     let mut read = BytesMut::new();
@@ -262,7 +261,7 @@ async fn half(mut body: Incoming) -> io::Result<Bytes> {
     Ok(read.freeze())
 }
 
-/// The whole body, at a pace.
+/// Reads the whole body slowly.
 async fn sipped(mut body: Incoming, bytes: usize, every: Duration) -> io::Result<Bytes> {
     let mut read = BytesMut::new();
     while let Some(chunk) = body.frame().await {

@@ -1,4 +1,4 @@
-//! A running simulator, as tests hold it.
+//! A running simulator, as tests use it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,14 +19,14 @@ use crate::site::{self, SearchFault, SiteRequest};
 use crate::state::{State, Ticket};
 use crate::transport::Security;
 
-/// One simulated ticket system. Dropping it closes its port.
+/// A simulated ticket system. Dropping it closes its port.
 #[derive(Debug)]
 pub struct Simulator {
     pub(crate) shared: Arc<Shared>,
     running: Mutex<Option<Running>>,
 }
 
-/// What every connection of a simulator shares.
+/// State that the connections of a simulator share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) vendor: Vendor,
@@ -35,7 +35,7 @@ pub(crate) struct Shared {
     pub(crate) faults: FaultScript,
     pub(crate) points: Points,
     pub(crate) security: Security,
-    /// Cancelled when the simulator is dropped: what was to be applied late is not.
+    /// Cancelled when the simulator is dropped, which discards requests that would be applied late.
     pub(crate) gone: CancellationToken,
     state: Mutex<State>,
 }
@@ -50,7 +50,7 @@ impl Shared {
         format!("{}://{}", self.security.scheme(), self.address)
     }
 
-    /// Lets the ticket system carry out a request.
+    /// Executes a request.
     pub(crate) fn apply(
         &self,
         request: &crate::message::Request,
@@ -66,7 +66,7 @@ impl Shared {
     }
 }
 
-/// Which rules of a simulator have struck.
+/// A handle on the fault script of a simulator.
 #[derive(Debug, Clone)]
 pub struct FaultScriptRecord(Arc<Shared>);
 
@@ -77,7 +77,7 @@ struct Running {
 }
 
 impl Simulator {
-    /// Starts a simulator on a free port of 127.0.0.1 with the machine's clock.
+    /// Starts a simulator on a free port of 127.0.0.1 with the system clock.
     pub async fn start(vendor: Vendor, profile: Profile) -> io::Result<Self> {
         Self::start_at(vendor, profile, SocketAddr::from(([127, 0, 0, 1], 0)), Clock::real()).await
     }
@@ -114,7 +114,7 @@ impl Simulator {
         Ok(Self { shared, running })
     }
 
-    /// Plays an outage: closes the port and cuts every connection. Tickets, requests and faults are kept.
+    /// Starts an outage: closes the port and aborts every connection. Keeps tickets, requests and faults.
     pub async fn stop(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(running) = running {
@@ -123,7 +123,7 @@ impl Simulator {
         }
     }
 
-    /// Ends an outage: listens again on the same port. Does nothing while it is running.
+    /// Ends an outage: listens on the same port again. Does nothing if it is running.
     pub async fn restart(&self) -> io::Result<()> {
         if self.is_running() {
             return Ok(());
@@ -134,12 +134,12 @@ impl Simulator {
         Ok(())
     }
 
-    /// Which ticket system it plays.
+    /// The simulated vendor.
     pub fn vendor(&self) -> Vendor {
         self.shared.vendor
     }
 
-    /// The base URL to configure in a client: the site, on Data Center with its context path.
+    /// The base URL for clients: the site, on Data Center with its context path.
     pub fn base_url(&self) -> String {
         let context = match self.shared.vendor {
             Vendor::JiraDataCenter => self.shared.state().profile.context_path.clone(),
@@ -153,34 +153,34 @@ impl Simulator {
         format!("{}/ex/jira/{}", self.shared.origin(), self.shared.state().profile.cloud_id)
     }
 
-    /// Where the script is reached over HTTP.
+    /// The base URL of the control API.
     pub fn control_url(&self) -> String {
         format!("{}/_simulator", self.shared.origin())
     }
 
-    /// Every ticket that was really created, in order, deleted ones included.
+    /// Every ticket that was created, in order, including deleted ones.
     pub fn tickets(&self) -> Vec<Ticket> {
         self.shared.state().tickets.all().to_vec()
     }
 
-    /// Looks at every ticket in the order of creation, deleted ones included, without copying them. No call is served
-    /// meanwhile.
+    /// Passes every ticket to `look` in order of creation, including deleted ones, without copying them.
+    /// Blocks all calls meanwhile.
     pub fn with_tickets<T>(&self, look: impl FnOnce(&[Ticket]) -> T) -> T {
         look(self.shared.state().tickets.all())
     }
 
-    /// Every request since the start or the last [`clear_requests`](Self::clear_requests), in order of arrival, as
-    /// far as they are kept.
+    /// Every recorded request since the start or the last [`clear_requests`](Self::clear_requests), in order
+    /// of arrival.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.shared.state().record.requests.clone()
     }
 
-    /// Forgets the recorded requests, but no creates.
+    /// Clears the recorded requests, but not the creates.
     pub fn clear_requests(&self) {
         self.shared.state().record.clear_requests();
     }
 
-    /// Sets what of the requests is kept, of those that were recorded before, too.
+    /// Sets the data of requests that is recorded, and removes the rest from existing records.
     pub fn keep_requests(&self, keep: Keep) {
         self.shared.state().record.keep(keep);
     }
@@ -190,22 +190,23 @@ impl Simulator {
         self.shared.state().record.creates.clone()
     }
 
-    /// Looks at every create in order of arrival, without copying them. No call is served meanwhile.
+    /// Passes every create to `look` in order of arrival, without copying them. Blocks all calls meanwhile.
     pub fn with_creates<T>(&self, look: impl FnOnce(&[RecordedCreate]) -> T) -> T {
         look(&self.shared.state().record.creates)
     }
 
-    /// How often calls of this kind reached a point since the start; [`Call::Any`] sums all but connections.
+    /// Number of times that calls of this kind reached a point since the start; [`Call::Any`] sums all but
+    /// connections.
     pub fn reached(&self, call: Call, point: Point) -> u64 {
         self.shared.points.times(call, point)
     }
 
-    /// Waits until calls of this kind reached a point so often since the start.
+    /// Waits until calls of this kind have reached a point this many times since the start.
     pub async fn until(&self, call: Call, point: Point, times: u64) {
         self.shared.points.until(call, point, times).await;
     }
 
-    /// Its fault script, which outlives the simulator.
+    /// A handle on the fault script, which outlives the simulator.
     pub fn fault_script_record(&self) -> FaultScriptRecord {
         FaultScriptRecord(self.shared.clone())
     }
@@ -215,15 +216,15 @@ impl Simulator {
         &self.shared.faults
     }
 
-    /// Changes the profile from the next request on: withdraw a permission, rotate a token.
+    /// Changes the profile for later requests, for example its permissions or tokens.
     pub fn edit<T>(&self, change: impl FnOnce(&mut Profile) -> T) -> T {
         let mut state = self.shared.state();
         state.failed_logins = 0;
         change(&mut state.profile)
     }
 
-    /// Sets how long after its creation a Jira search first shows a ticket, those that exist included;
-    /// [`Profile::NEVER`] for not at all.
+    /// Sets the index lag of Jira, also for existing tickets: the time from their creation until searches
+    /// show them; [`Profile::NEVER`] for never.
     pub fn set_index_lag(&self, lag: Duration) {
         self.shared.state().profile.index_lag = lag;
     }

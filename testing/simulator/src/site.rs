@@ -1,4 +1,4 @@
-//! Where the three ticket systems come together.
+//! Dispatches requests to the three ticket systems.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -21,13 +21,14 @@ pub(crate) enum SearchFault {
     Endless,
 }
 
-/// What a search that was bent to return foreign rows invents in place of these markers: none, and some much like it.
+/// Markers of fabricated rows that replace these in a search with foreign rows: an empty one, and similar
+/// ones.
 pub(crate) fn lookalikes(markers: &[String]) -> Vec<String> {
     let like = |marker: &String| [format!("{marker}0"), format!("x-{marker}"), marker.to_uppercase()];
     std::iter::once(String::new()).chain(markers.iter().flat_map(like)).collect()
 }
 
-/// One request before one ticket system.
+/// A request to a ticket system.
 #[derive(Debug)]
 pub(crate) struct SiteRequest<'a> {
     pub(crate) state: &'a mut State,

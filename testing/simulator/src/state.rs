@@ -1,4 +1,4 @@
-//! The state of a simulated site: its tickets, and every request.
+//! State of a simulated site: its tickets and recorded requests.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,27 @@ use crate::profile::Profile;
 use crate::record::Record;
 use crate::ticket_index::TicketIndex;
 
-/// A ticket that was really created, whatever its creator was answered.
+/// A ticket that was created, whatever reply its creator received.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ticket {
-    /// The issue id on Jira, the `sys_id` on ServiceNow.
+    /// The issue ID on Jira, the `sys_id` on ServiceNow.
     pub id: String,
     /// The issue key on Jira, the number on ServiceNow.
     pub key: String,
-    /// Keys it had before it was moved.
+    /// Keys from before it was moved.
     pub previous_keys: Vec<String>,
     /// The project key on Jira, the table on ServiceNow.
     pub container: String,
-    /// Its fields as stored. On ServiceNow `work_notes` and `comments` are arrays of the notes that were written.
+    /// Stored fields. On ServiceNow, `work_notes` and `comments` are arrays of the written notes.
     pub fields: Map<String, Value>,
     /// Jira: its issue properties.
     pub properties: BTreeMap<String, Value>,
-    /// When it was created.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// Whether a person made it: [`Simulator::add_foreign_ticket`](crate::Simulator::add_foreign_ticket) or
+    /// Whether a user created it: [`Simulator::add_foreign_ticket`](crate::Simulator::add_foreign_ticket) or
     /// [`Simulator::clone_ticket`](crate::Simulator::clone_ticket).
     pub foreign: bool,
-    /// Whether it was deleted since.
+    /// Whether it was deleted.
     pub deleted: bool,
     /// Its description as plain text, for text searches.
     #[serde(skip)]
@@ -49,7 +49,7 @@ impl Ticket {
         self.fields.get("correlation_id").and_then(Value::as_str).filter(|id| !id.is_empty())
     }
 
-    /// Everything in it that can be a marker: its labels, or its `correlation_id`.
+    /// Returns all possible markers: its labels, or its `correlation_id`.
     pub fn marker_candidates(&self) -> Vec<String> {
         self.labels().into_iter().chain(self.correlation_id().map(str::to_owned)).collect()
     }
@@ -59,7 +59,7 @@ impl Ticket {
     }
 }
 
-/// The whole state of the site.
+/// The state of the site.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) profile: Profile,
@@ -80,12 +80,12 @@ impl State {
         }
     }
 
-    /// Whether the account may see a ticket.
+    /// Whether the account can see a ticket.
     pub(crate) fn shows(&self, ticket: &Ticket) -> bool {
         ticket.foreign || !self.profile.hides_created
     }
 
-    /// The next number for a ticket, from 1.
+    /// Returns the next ticket number, from 1.
     pub(crate) fn next_number(&mut self) -> u64 {
         self.created += 1;
         self.created

@@ -1,11 +1,11 @@
-//! The tickets of a site, in the order of their creation, with indexes that keep look-ups quick among many.
+//! The tickets of a site in order of creation, with indexes for fast look-ups.
 
 use std::collections::{BTreeSet, HashMap};
 
 use crate::jira;
 use crate::state::Ticket;
 
-/// Words this long are indexed: no prose has them, markers do.
+/// Minimum length of an indexed word: markers are that long, words of prose are not.
 const LONG_WORD: usize = 24;
 
 /// All tickets, deleted ones included.
@@ -14,13 +14,13 @@ const LONG_WORD: usize = 24;
 #[derive(Debug, Default)]
 pub(crate) struct TicketIndex {
     tickets: Vec<Ticket>,
-    /// By id, key and previous keys; of two with one name, the newer.
+    /// By ID, key and previous keys; a newer ticket replaces an older one.
     by_name: HashMap<String, usize>,
     /// By label and `correlation_id`, in lower case.
     by_marker: HashMap<String, BTreeSet<usize>>,
     /// By the long words of summary and description, in lower case.
     by_word: HashMap<String, BTreeSet<usize>>,
-    /// The highest number ever given in a project.
+    /// The highest number used in each project.
     last_numbers: HashMap<String, u64>,
 }
 
@@ -36,12 +36,12 @@ impl TicketIndex {
         self.tickets.iter().filter(|ticket| !ticket.deleted)
     }
 
-    /// The existing ones among these places, in order.
+    /// The tickets at these positions that were not deleted, in order.
     pub(crate) fn at(&self, places: BTreeSet<usize>) -> impl Iterator<Item = &Ticket> {
         places.into_iter().filter_map(|place| self.tickets.get(place)).filter(|ticket| !ticket.deleted)
     }
 
-    /// By id, key, or a key it had before.
+    /// Finds a ticket by ID, key or previous key.
     pub(crate) fn find(&self, name: &str) -> Option<&Ticket> {
         self.tickets.get(*self.by_name.get(name)?).filter(|ticket| !ticket.deleted)
     }
@@ -54,7 +54,7 @@ impl TicketIndex {
         &self.tickets[place]
     }
 
-    /// Changes an existing ticket; `None` if there is none of that name.
+    /// Changes a ticket; `None` if it does not exist.
     pub(crate) fn change<T>(&mut self, name: &str, change: impl FnOnce(&mut Ticket) -> T) -> Option<T> {
         let place = *self.by_name.get(name)?;
         let ticket = self.tickets.get_mut(place).filter(|ticket| !ticket.deleted)?;
@@ -64,24 +64,24 @@ impl TicketIndex {
         Some(result)
     }
 
-    /// The places of those that may have this id, key or previous key.
+    /// Positions of tickets that can have this ID, key or previous key.
     pub(crate) fn named(&self, name: &str) -> BTreeSet<usize> {
         self.by_name.get(name).copied().into_iter().collect()
     }
 
-    /// The places of those that may have this label or `correlation_id`, in whatever case.
+    /// Positions of tickets that can have this label or `correlation_id`, ignoring case.
     pub(crate) fn bearing(&self, marker: &str) -> BTreeSet<usize> {
         self.by_marker.get(&marker.to_lowercase()).cloned().unwrap_or_default()
     }
 
-    /// The places of those that may have all these words in summary or description; `None` when the words are too
-    /// common to be indexed.
+    /// Positions of tickets that can have all these words in summary or description; `None` if no word is
+    /// long enough to be indexed.
     pub(crate) fn telling(&self, words: &[String]) -> Option<BTreeSet<usize>> {
         let word = words.iter().find(|word| is_long(word))?;
         Some(self.by_word.get(&word.to_lowercase()).cloned().unwrap_or_default())
     }
 
-    /// The highest number ever given in a project: a key is not given again when its issue was moved or deleted.
+    /// The highest number used in a project; keys of moved or deleted issues are not reused.
     pub(crate) fn last_number(&self, project_key: &str) -> u64 {
         self.last_numbers.get(project_key).copied().unwrap_or(0)
     }
@@ -109,7 +109,7 @@ impl TicketIndex {
     }
 }
 
-/// The words of a text, as an index takes it apart.
+/// Splits a text into the words of the index.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
 }

@@ -1,4 +1,4 @@
-//! TLS with certificates made on the spot: good ones, and every kind of bad.
+//! TLS with certificates that are generated at runtime: valid and invalid ones.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::profile::{Profile, Vendor};
 use crate::simulator::Simulator;
 use crate::transport::Security;
 
-/// The subject of a [`Certificate`], unless it is for another name.
+/// Subject alternative names of a [`Certificate`], unless it has a wrong name.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// A certificate authority that only configured clients trust.
@@ -25,7 +25,7 @@ pub struct Authority {
     pem: PathBuf,
 }
 
-/// A kind of server certificate. Each is for `localhost`, `127.0.0.1` and `::1` where nothing else is said.
+/// A kind of server certificate, by default for `localhost`, `127.0.0.1` and `::1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certificate {
     /// Valid from 2000 to 4095.
@@ -36,20 +36,20 @@ pub enum Certificate {
     NotYetValid,
     /// For `elsewhere.example`.
     WrongName,
-    /// Issued by an authority that is not in the file.
+    /// Issued by an authority that clients do not trust.
     Untrusted,
-    /// Issued by itself.
+    /// Self-signed.
     SelfSigned,
 }
 
-/// A certificate with its key, to be shown to clients.
+/// A server certificate with its key.
 #[derive(Debug, Clone)]
 pub struct Identity(Arc<ServerConfig>);
 
 // === impl Authority ===
 
 impl Authority {
-    /// Makes an authority, and writes its certificate to `ca.pem` in `folder` for clients to trust.
+    /// Creates an authority, and writes its certificate to `ca.pem` in `folder` for clients to trust.
     pub fn new(folder: &Path) -> io::Result<Self> {
         let (issuer, pem) = authority("Simulated Authority")?;
         let (stranger, _) = authority("Unknown Authority")?;
@@ -58,7 +58,7 @@ impl Authority {
         Ok(Self { issuer, stranger, pem: path })
     }
 
-    /// The file with its certificate: what `SSL_CERT_FILE` of a client should name.
+    /// Path of the authority's certificate, for `SSL_CERT_FILE` of clients.
     pub fn pem_file(&self) -> &Path {
         &self.pem
     }
@@ -69,7 +69,7 @@ impl Authority {
         Identity::new(issued.der().clone(), &key)
     }
 
-    /// Issues a server certificate, and writes it and its key to these files, in PEM.
+    /// Issues a server certificate, and writes it and its key to these PEM files.
     pub fn issue_files(&self, certificate: Certificate, pem: &Path, key_file: &Path) -> io::Result<()> {
         let (issued, key) = self.make(certificate)?;
         std::fs::write(key_file, key.serialize_pem())?;
@@ -105,13 +105,13 @@ impl Identity {
 }
 
 impl Simulator {
-    /// Starts a simulator under TLS on a free port of 127.0.0.1 with the machine's clock.
+    /// Starts a simulator with TLS on a free port of 127.0.0.1 with the system clock.
     pub async fn start_tls(vendor: Vendor, profile: Profile, identity: &Identity) -> io::Result<Self> {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         Self::start_tls_at(vendor, profile, address, Clock::real(), identity).await
     }
 
-    /// Starts a simulator under TLS on this address with this clock.
+    /// Starts a simulator with TLS on this address with this clock.
     pub async fn start_tls_at(
         vendor: Vendor,
         profile: Profile,
@@ -122,7 +122,7 @@ impl Simulator {
         Self::start_with(vendor, profile, address, clock, Security::tls(identity.0.clone())).await
     }
 
-    /// Shows another certificate to those who connect from now on. Nothing changes on a simulator without TLS.
+    /// Uses another certificate for new connections. Has no effect on a simulator without TLS.
     pub fn present(&self, identity: &Identity) {
         self.shared.security.replace(identity.0.clone());
     }

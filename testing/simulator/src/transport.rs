@@ -1,4 +1,4 @@
-//! A connection as bytes: plain, or under TLS.
+//! Connections as byte streams, plain or TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Interval at which a connection with unread bytes is checked for its client.
+/// Polling interval for a disconnect while unread data is pending.
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// A connection.
@@ -41,7 +41,7 @@ impl Security {
         Self { config: Some(config.into()) }
     }
 
-    /// Shows another certificate to those who connect from now on. Nothing changes where there is no TLS.
+    /// Uses another certificate for new connections. Has no effect without TLS.
     #[cfg(feature = "tls")]
     pub(crate) fn replace(&self, config: std::sync::Arc<rustls::ServerConfig>) {
         if let Some(current) = &self.config {
@@ -57,7 +57,7 @@ impl Security {
         "http"
     }
 
-    /// Shakes hands, if this is TLS.
+    /// Performs the TLS handshake, if TLS is enabled.
     #[cfg_attr(not(feature = "tls"), allow(clippy::unused_async))] // Nothing to wait for.
     pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
         #[cfg(feature = "tls")]
@@ -73,7 +73,7 @@ impl Security {
 // === impl Stream ===
 
 impl Stream {
-    /// The underlying connection.
+    /// Returns the underlying TCP connection.
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
@@ -119,13 +119,13 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Completes when the client has closed its side, without reading anything.
+/// Completes when the client has closed its side; reads nothing.
 pub(crate) async fn client_gone(stream: &TcpStream) {
     while let Ok(ready) = stream.ready(Interest::READABLE | Interest::ERROR).await {
         if ready.is_read_closed() || ready.is_error() {
             return;
         }
-        // There is unread data, so the stream is always ready: nothing else would wait.
+        // Unread data keeps the stream ready, so this loop must poll.
         tokio::time::sleep(GLANCE).await;
     }
 }

@@ -1,4 +1,5 @@
-//! One incident whose text something before the ticket system blocks, while others pass: it waits alone.
+//! A firewall or proxy in front of the ticket system rejects the text of one incident while other incidents
+//! pass: only that delivery fails.
 
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ async fn waits_alone(stage: Stage, vendor: Vendor) {
     assert_eq!(condition.kind(), ConnectionConditionKind::Ok, "{condition:?}");
     assert!(simulator(&world, vendor).faults().struck() > 0, "nothing was blocked");
     simulator(&world, vendor).faults().remove_generator();
-    // By hand, should its retries have been spent meanwhile; an attempt that was blocked may still be under way.
+    // RetryDelivery if its retries are exhausted by now; a rejected attempt may still be in flight.
     let wait = async {
         loop {
             match world.delivery(&blocked.id).await.state() {

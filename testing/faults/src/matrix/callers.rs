@@ -1,4 +1,4 @@
-//! Callers that disconnect, have a short deadline, or send half a request.
+//! Callers that disconnect, set a short deadline, or send an incomplete request.
 
 use std::time::Duration;
 
@@ -18,22 +18,23 @@ use super::held_push::{LOOKING_UP, PUSHING};
 use super::relay::Relay;
 
 const FAMILY: &str = "callers";
-/// What an accepted push may take when nothing is wrong but its caller.
+/// Time limit for an accepted push when only its caller fails.
 const SOON: Duration = Duration::from_secs(2);
-/// How long the server may need to hear that a caller is gone.
+/// Time for the server to notice that a caller has disconnected.
 const HEARD: Duration = Duration::from_millis(50);
-/// Enough for the connection and the head of a call, and less than an incident.
+/// Bytes that carry the HTTP/2 preface and the headers of a call, but not a whole incident.
 const HALF: usize = 900;
 
-/// What a caller waits for at most whose deadline passes: enough to come to any point, and less than it is held there.
+/// Deadline of a caller whose deadline passes: long enough for the push to reach any point, shorter than it
+/// is held there.
 const TOO_BRIEF: Duration = Duration::from_millis(500);
 
-/// How a caller goes away.
+/// Ways in which a caller abandons its call.
 #[derive(Debug, Clone, Copy)]
 enum Gone {
     CancelsTheCall,
     ResetsTheConnection,
-    /// It waits no longer, and the server knows.
+    /// The gRPC deadline passes, which the server also sees.
     DeadlinePasses,
 }
 
@@ -92,7 +93,8 @@ async fn go_away(stage: Stage, gone: Gone, point: Point, system: TicketSystem) {
     world.finish().await;
 }
 
-/// The ticket of a push is looked for when it is asked for again, by a caller who does not wait for that to end.
+/// A push is repeated while the look-up of its ticket is held, and the deadline of that second call passes
+/// before the look-up ends.
 async fn outlasted_by_a_look_up(stage: Stage, point: Point, system: TicketSystem) {
     let mut world = stage.plan().in_a_process().with_long_deadlines().start().await;
     world.simulator(system).faults().push(Rule::new(Call::Create, When::Next(1), Effect::ApplyThenDrop));
@@ -111,7 +113,8 @@ async fn outlasted_by_a_look_up(stage: Stage, point: Point, system: TicketSystem
     world.finish().await;
 }
 
-/// A call whose deadline passed while its delivery was held: it ends with DEADLINE_EXCEEDED, or with the current state.
+/// Checks a call whose deadline passed while its delivery was held: it ends with DEADLINE_EXCEEDED, or with
+/// the current state.
 fn ends_in_time(world: &World, answer: Result<v1::CreateTicketResponse, Status>) {
     match answer {
         Ok(answer) => {
@@ -122,7 +125,7 @@ fn ends_in_time(world: &World, answer: Result<v1::CreateTicketResponse, Status>)
     }
 }
 
-/// Two hundred callers that hang up before the ticket is there.
+/// Two hundred callers whose deadline passes before the ticket exists.
 async fn brief(stage: Stage, timeout: &'static str) {
     const CALLERS: usize = 200;
     let mut world = stage.plan().with_long_deadlines().with_flag("--concurrency=32").start().await;
@@ -153,7 +156,8 @@ async fn brief(stage: Stage, timeout: &'static str) {
     world.finish().await;
 }
 
-/// What makes no sense says nothing; what is too long is as good as none; and no time at all is over at once.
+/// An invalid `grpc-timeout` is ignored, one that is too long counts as none, and one of zero expires at
+/// once.
 async fn absurd(stage: Stage) {
     let mut world = stage.plan().with_long_deadlines().start().await;
     let mut stub = stub(&world).await;
@@ -170,7 +174,7 @@ async fn absurd(stage: Stage) {
     world.finish().await;
 }
 
-/// However long its caller would wait, a call ends with its first attempt.
+/// A call ends with its first attempt, however long the deadline of its caller is.
 async fn patient(stage: Stage) {
     let plan = stage.plan().with_flag("--attempt-deadline=3s").with_flag("--lease=9s");
     let mut world = plan.start().await;
@@ -200,7 +204,7 @@ async fn half_and_gone(stage: Stage) {
     world.finish().await;
 }
 
-/// Others are served meanwhile, and the server stops when asked to.
+/// Other callers are served meanwhile, and the server stops when requested.
 async fn half_and_silent(stage: Stage) {
     let mut world = stage.plan().with_long_deadlines().with_flag("--shutdown-grace=500ms").start().await;
     let (mut relays, mut calls) = (vec![], JoinSet::new());
@@ -225,7 +229,7 @@ async fn half_and_silent(stage: Stage) {
     world.finish().await;
 }
 
-/// The n-th incident, to Jira or to ServiceNow.
+/// The n-th incident; even numbers go to Jira, odd numbers to ServiceNow.
 fn request_of(n: usize) -> v1::CreateTicketRequest {
     let system = if n.is_multiple_of(2) { TicketSystem::Jira } else { TicketSystem::Servicenow };
     v1::CreateTicketRequest {
@@ -234,7 +238,7 @@ fn request_of(n: usize) -> v1::CreateTicketRequest {
     }
 }
 
-/// A client that lets a call say anything about its deadline.
+/// A client without checks of its own, so that a call can have any `grpc-timeout` header.
 async fn stub(world: &World) -> TicketingServiceClient<Channel> {
     stub_at(&world.server.address).await
 }
@@ -250,7 +254,7 @@ fn timed<T>(message: T, header: &'static str) -> Request<T> {
     request
 }
 
-/// The deadline is watched at both ends, and here it surfaces as a cancelled call.
+/// Client and server both enforce the deadline; here it can surface as CANCELLED.
 fn is_too_late(code: Code) -> bool {
     matches!(code, Code::DeadlineExceeded | Code::Cancelled)
 }

@@ -1,4 +1,4 @@
-//! The clock on the wall is set, forward and back.
+//! The wall clock is set forward or back.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use super::held_push;
 
 const FAMILY: &str = "clock";
 
-/// The index bound: so long that a clock that is trusted too much proves an absence before its time.
+/// The index bound: long enough that a server that trusts the wall clock would prove absence too early.
 const INDEX_BOUND: Duration = Duration::from_millis(1_500);
-/// How long the index really lags.
+/// Actual lag of the index.
 const INDEX_LAG: Duration = Duration::from_millis(1_000);
-/// Everything is well again after the bounds, whatever the clock says.
+/// Time limit for recovery after the bounds, however the clock is set.
 const LIMIT: Duration = Duration::from_secs(8);
 
-/// What is going on when the clock is set.
+/// State of the delivery when the clock is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
-    /// A create is applied, and not answered yet.
+    /// The create is applied; its reply is pending.
     Sending,
-    /// Applied, and not answered.
+    /// The create was applied and its connection closed: unknown outcome.
     Unknown,
-    /// Throttled for a second.
+    /// Throttled for one second.
     Waiting,
 }
 

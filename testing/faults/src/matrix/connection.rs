@@ -1,4 +1,4 @@
-//! What connections suffer: cut, silent, slow, endless, or never made.
+//! Connection faults: closed, reset, hanging, slow or never-ending.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) fn cells() -> Vec<Cell> {
         .collect()
 }
 
-/// What happens to the create, and what it must be taken for.
+/// Faults of the create, and the verdict that each must lead to.
 fn creates(vendor: Vendor) -> impl Iterator<Item = Cell> {
     let drop = Duration::from_millis(50);
     [
@@ -49,7 +49,7 @@ fn creates(vendor: Vendor) -> impl Iterator<Item = Cell> {
     .map(move |(fault, effect, verdict)| Storm::on_create(vendor, effect, verdict).cell(FAMILY, fault))
 }
 
-/// What happens to a read. One whose answer is only late is not there: nothing would be seen of it.
+/// Faults of a read. A reply that is only late is left out, since it would have no visible effect.
 fn reads(vendor: Vendor) -> impl Iterator<Item = Cell> {
     let table = [
         ("closed", Effect::DropBefore, 2),
@@ -75,7 +75,8 @@ fn reads(vendor: Vendor) -> impl Iterator<Item = Cell> {
     })
 }
 
-/// No connection is kept for the next request, so that none can be closed under one: each comes over its own.
+/// The client does not reuse connections, so a server that closes an idle connection cannot break the next
+/// request.
 fn alone(vendor: Vendor) -> Cell {
     let fault = "kept-alive connection closed under a POST";
     Cell::new(FAMILY, fault, format!("every call, {}", name(vendor)), move |stage| {

@@ -1,4 +1,4 @@
-//! The process is killed, asked to stop, or suspended while events are written and sent.
+//! The process is killed, stopped or suspended while events are written and streamed.
 
 use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
 use rhythmx_ticketing::v1::{TicketEvent, TicketEventKind, TicketSystem};
@@ -12,7 +12,7 @@ use super::process::{Fault, GRACE, LEASE, SETTLE, plan, strike};
 
 const FAMILY: &str = "process";
 const CALLERS: usize = 4;
-/// Events that are read before the fault.
+/// Number of events that are read before the fault.
 const BEFORE: u64 = 12;
 
 pub(super) fn cells() -> Vec<Cell> {
@@ -20,7 +20,8 @@ pub(super) fn cells() -> Vec<Cell> {
     Fault::ALL.map(cell).to_vec()
 }
 
-/// A subscriber sees every event once and in order, although the process is struck while it tells of pushes.
+/// A subscriber receives every event once and in order, although the fault strikes the process while it
+/// streams.
 async fn play(stage: Stage, fault: Fault) {
     let mut world = plan(&stage).start().await;
     let flow = Flow::begin(&world, CALLERS);
@@ -38,7 +39,7 @@ async fn play(stage: Stage, fault: Fault) {
     assert!(pushed > after_it, "nothing was pushed after the fault");
     world.until_all_delivered(pushed).await;
     stage.recovered(struck.elapsed(), LEASE + SETTLE + GRACE);
-    // One that was asleep has not ended the stream.
+    // A suspended process did not end the stream, so the subscriber must.
     drop(newest);
     let (mut events, token) = reading.await.unwrap();
     let known = events.len();
@@ -56,7 +57,7 @@ async fn play(stage: Stage, fault: Fault) {
     world.finish().await;
 }
 
-/// Everything that a stream tells, until the process or the subscriber ends it.
+/// Reads the events of a stream until the process or the subscriber ends it.
 async fn read_to_its_end(mut subscriber: Subscriber, seen: watch::Sender<u64>) -> (Vec<TicketEvent>, String) {
     let mut events = vec![];
     loop {

@@ -1,4 +1,5 @@
-//! Accounts that do not see what they create, and markers that do not stay: every search is empty then, and proves nothing.
+//! Accounts that cannot see the tickets they create, and markers that are not stored: every search is then
+//! empty, which proves nothing.
 
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ where
     Cell::new(FAMILY, fault, site.name(), play)
 }
 
-/// It is not sent again while its ticket is hidden, and found once it is not.
+/// The create is not repeated while its ticket is hidden; the ticket is found once it is visible.
 async fn hidden(stage: Stage, site: Site) {
     let mut scene = Scene::start_on(stage.plan().without_evidence(), site, Bounds::default()).await;
     scene.simulator().edit(|profile| profile.hides_created = true);
@@ -46,7 +47,7 @@ async fn hidden(stage: Stage, site: Site) {
     stays_until_shown(stage, scene).await;
 }
 
-/// A search that was shown to work before works no more.
+/// The search showed our tickets before, and no longer does.
 async fn hidden_since(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default()).await;
     scene.push_through("INC-0").await;
@@ -60,13 +61,14 @@ async fn stays_until_shown(stage: Stage, mut scene: Scene) {
     scene.simulator().edit(|profile| profile.hides_created = false);
     let shown = Instant::now();
     scene.until_delivered_once(&id).await;
-    // Look-ups have got rarer: at most 100 intervals lie between two.
+    // Look-ups back off to at most 100 intervals.
     stage.recovered(shown.elapsed(), Bounds::default().interval * 100 + GRACE);
     assert_eq!(scene.needing_attention().await, 0);
     scene.world.finish().await;
 }
 
-/// Nothing can tell whether it made a ticket, until another ticket of ours is seen.
+/// The first create ever has an unknown outcome: absence is unproven until a search shows another ticket of
+/// ours.
 async fn first_unknown(stage: Stage, site: Site) {
     let mut scene = Scene::start_on(stage.plan().without_evidence(), site, Bounds::default()).await;
     let id = scene.make_outcome_unknown("INC-1", false).await;
@@ -79,7 +81,7 @@ async fn first_unknown(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// Later tickets that keep their markers say nothing about the earlier one.
+/// Later tickets that keep their markers prove nothing about an earlier ticket that lost its marker.
 async fn no_marker(stage: Stage, site: Site) {
     let mut scene = Scene::start_on(stage.plan().without_evidence(), site, Bounds::default()).await;
     let drops = |drops: bool| {
@@ -96,7 +98,7 @@ async fn no_marker(stage: Stage, site: Site) {
     scene.push_through("INC-2").await;
     stays_unproven(&mut scene, &id).await;
     scene.cancel(&id).await.unwrap();
-    // The general check looks for the marker.
+    // Restores the marker, which the general check needs.
     let ticket = unmarked.ticket.unwrap().id;
     let (field, marker) = match site.is_jira() {
         true => ("labels", json!([unmarked.marker])),
@@ -106,7 +108,8 @@ async fn no_marker(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// However often it is looked for, it is neither sent again nor given up, and says why.
+/// However many look-ups are made, the create is not repeated, the delivery does not fail, and its error
+/// states the reason.
 async fn stays_unproven(scene: &mut Scene, id: &str) {
     let is_unproven = |delivery: &v1::Delivery| {
         let error = delivery.last_error.clone().unwrap_or_default();

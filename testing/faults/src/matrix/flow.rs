@@ -1,4 +1,4 @@
-//! Incidents that are pushed without a pause while something happens.
+//! Continuous pushes while a fault strikes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,24 +8,24 @@ use rhythmx_ticketing::{Client, v1};
 use ticketing_harness::{Acknowledged, PATIENCE, World, incident};
 use tokio::task::JoinSet;
 
-/// How long a caller waits for an answer before it asks again.
+/// Deadline of a call.
 const CALL: Duration = Duration::from_secs(5);
-/// Before a caller that was refused asks again.
+/// Delay before a refused call is repeated.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Callers who push one incident after another to Jira. A caller without an answer repeats its call.
+/// Callers that push one incident after another to Jira. A caller without an answer repeats its call.
 pub(crate) struct Flow {
     told: Arc<Observed>,
     callers: JoinSet<()>,
 }
 
-/// What the callers share.
+/// Counters that the callers share.
 #[derive(Debug, Default)]
 struct Observed {
     begun: AtomicUsize,
-    /// Calls under way.
+    /// Calls in flight.
     under_way: AtomicUsize,
-    /// Calls that were not answered as they should be.
+    /// Calls that failed.
     refused: AtomicUsize,
     over: AtomicBool,
 }
@@ -44,23 +44,23 @@ impl Flow {
         self.told.under_way.load(Ordering::SeqCst)
     }
 
-    /// How many incidents were begun.
+    /// Returns how many incidents were begun.
     pub(crate) fn begun(&self) -> usize {
         self.told.begun.load(Ordering::SeqCst)
     }
 
-    /// Waits until so many more calls were refused.
+    /// Waits until this many more calls were refused.
     pub(crate) async fn until_refused(&self, times: usize) {
         let before = self.told.refused.load(Ordering::SeqCst);
         self.until(&self.told.refused, before + times, "is refused").await;
     }
 
-    /// Waits until so many more incidents were begun.
+    /// Waits until this many more incidents were begun.
     pub(crate) async fn until_more(&self, incidents: usize) {
         self.until(&self.told.begun, self.begun() + incidents, "is pushed").await;
     }
 
-    /// Begins no more, and waits until each that was begun is acknowledged: how many there are.
+    /// Begins no further incidents, waits until all are acknowledged, and returns their number.
     pub(crate) async fn end(mut self) -> usize {
         self.told.over.store(true, Ordering::SeqCst);
         let ended = tokio::time::timeout(PATIENCE, async {

@@ -7,10 +7,10 @@ use ticketing_simulator::{Call, Effect, Rule, When};
 use tokio::task::JoinHandle;
 use tonic::Status;
 
-/// A call whose answer is waited for elsewhere.
+/// A CreateTicket call in the background.
 pub(crate) type Push = JoinHandle<Result<CreateTicketResponse, Status>>;
 
-/// Every point on the way of a push.
+/// Every fail point on the path of a push.
 pub(crate) const PUSHING: [Point; 9] = [
     Point::AcceptOpen,
     Point::AcceptCommitted,
@@ -22,16 +22,16 @@ pub(crate) const PUSHING: [Point; 9] = [
     Point::RecordOpen,
     Point::Recorded,
 ];
-/// Every point on the way of a look-up.
+/// Every fail point on the path of a look-up.
 pub(crate) const LOOKING_UP: [Point; 2] = [Point::LookingUp, Point::LookedUp];
 
-/// Every point on the way of a push, that of a look-up and of a sweep included.
+/// Every fail point on the paths of a push, a look-up and a duplicate scan.
 pub(crate) fn on_the_way() -> impl Iterator<Item = Point> {
     PUSHING.into_iter().chain(LOOKING_UP).chain([Point::Sweeping])
 }
 
-/// Pushes INC-1, and waits until that is held at this point. Where nothing comes unless there is a doubt, the reply to its
-/// create is lost.
+/// Pushes INC-1, and waits until it is held at this point. For a point that is only reached after an unknown
+/// outcome, the reply to the create is lost.
 pub(crate) async fn hold(world: &World, point: Point, system: TicketSystem) -> Push {
     if matches!(point, Point::LookingUp | Point::LookedUp | Point::Sweeping) {
         world.simulator(system).faults().push(Rule::new(Call::Create, When::Next(1), Effect::ApplyThenDrop));
@@ -42,14 +42,14 @@ pub(crate) async fn hold(world: &World, point: Point, system: TicketSystem) -> P
     push
 }
 
-/// CreateTicket, not waited for.
+/// Starts a CreateTicket call in the background.
 pub(crate) fn begin_push(world: &World, id: &str, system: TicketSystem) -> Push {
     let mut client = world.client.clone();
     let request = CreateTicketRequest { incident: Some(incident(id)), destination: Some(system.into()) };
     tokio::spawn(async move { client.create_ticket(request).await })
 }
 
-/// Ends the held push; a refused caller repeats its call.
+/// Waits for the held push; a refused caller repeats its call.
 pub(crate) async fn end(world: &mut World, push: Push, system: TicketSystem) {
     match push.await.unwrap() {
         Ok(answer) => world.acknowledged.note_push(&answer),
@@ -57,7 +57,7 @@ pub(crate) async fn end(world: &mut World, push: Push, system: TicketSystem) {
     }
 }
 
-/// Whether the server has a transaction open there.
+/// Whether the server has an open transaction at this point.
 pub(crate) fn is_open(point: Point) -> bool {
     matches!(point, Point::AcceptOpen | Point::IntentOpen | Point::RecordOpen)
 }

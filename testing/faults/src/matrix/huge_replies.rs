@@ -8,7 +8,7 @@ use super::cell::{Cell, Stage};
 const FAMILY: &str = "huge replies";
 
 const MEBIBYTE: u64 = 1 << 20;
-/// What the memory of the process may grow by: some times the largest reply that is read, which is 4 MiB.
+/// Limit of the growth of the process's memory: a multiple of the largest reply body that is read (4 MiB).
 const GROWTH: u64 = 24 * MEBIBYTE;
 
 pub(super) fn cells() -> Vec<Cell> {
@@ -30,7 +30,7 @@ pub(super) fn cells() -> Vec<Cell> {
 
 async fn play(stage: Stage, storm: Storm) {
     let mut world = start(plan(&stage, storm.vendor).in_a_process()).await;
-    // Whatever the first tickets take, they take it now.
+    // Warm-up, so that one-time allocations are not measured.
     let other = match storm.vendor {
         Vendor::ServiceNow => Vendor::JiraCloud,
         Vendor::JiraCloud | Vendor::JiraDataCenter => Vendor::ServiceNow,

@@ -1,4 +1,4 @@
-//! Jira's index shows a ticket a while after it was made. How long a while, and what then.
+//! Jira's search index shows a ticket late: within the index bound, beyond it, or never.
 
 use std::time::Duration;
 
@@ -35,8 +35,8 @@ pub(super) fn cells() -> Vec<Cell> {
         cells.push(cell("index lag: visible canary proves absence", site, move |stage| {
             witness_seen(stage, site)
         }));
-        // Beyond the bound, and without a canary, a second ticket cannot be prevented. What is
-        // promised is that it stays with one, and that a sweep finds and reports it.
+        // Beyond the bound and without a canary, a second ticket cannot be prevented. The promise is that
+        // there is no third, and that a duplicate scan finds and reports the second.
         cells.push(cell("index lag: beyond the bound, two tickets, reported", site, move |stage| {
             beyond_the_bound(stage, site)
         }));
@@ -94,7 +94,7 @@ async fn shrinks(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// An index that is built anew shows nothing at all for a while: not the ticket, and no canary either.
+/// While the index is rebuilt, searches show nothing: neither the ticket nor a canary.
 async fn grows(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;
     scene.simulator().set_index_lag(INDEX_BOUND);
@@ -109,7 +109,8 @@ async fn grows(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// A ticket of ours that was made later is hidden too: the index has not caught up, whatever the bound says.
+/// A later ticket of ours (the canary) is hidden too: the index has not caught up, so the elapsed bound
+/// proves nothing.
 async fn canary_not_seen_yet(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;
     scene.simulator().set_index_lag(FOREVER);
@@ -122,7 +123,8 @@ async fn canary_not_seen_yet(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// The index is late by less than a look-up interval: the second answer finds what the first one missed.
+/// The index lags by less than a look-up interval: the second search finds the ticket that the first one
+/// missed.
 async fn one_answer_too_early(stage: Stage, site: Site) {
     let bounds = Bounds { interval: Duration::from_millis(900), ..Bounds::default() };
     let mut scene = Scene::start(&stage, site, bounds).await;
@@ -155,7 +157,7 @@ async fn beyond_the_bound(stage: Stage, site: Site) {
     two_are_reported(scene, &id).await;
 }
 
-/// The first sweep sees the first ticket alone, the next one both.
+/// The first duplicate scan sees the older ticket alone, the next one sees both.
 async fn older_shows_first(stage: Stage, site: Site) {
     let mut scene =
         Scene::start(&stage, site, Bounds::default().with_duplicate_scans([200, 1_000, 2_000])).await;
@@ -168,7 +170,7 @@ async fn older_shows_first(stage: Stage, site: Site) {
     two_are_reported(scene, &id).await;
 }
 
-/// Of two tickets the older one is the reference in the end, and the other is reported as a duplicate.
+/// Of two tickets the delivery ends up with the older one, and the other is reported as a duplicate.
 async fn two_are_reported(mut scene: Scene, id: &str) {
     scene.world.until_event("INC-1", TicketEventKind::DuplicateFound).await;
     let swept = |delivery: &_| attempts(delivery, AttemptKind::DuplicateScan, AttemptOutcome::Found) >= 3;
@@ -178,12 +180,12 @@ async fn two_are_reported(mut scene: Scene, id: &str) {
     assert_eq!(key(&delivery), keys[0], "the older one is the reference: {delivery:#?}");
     let others: Vec<_> = delivery.duplicates.iter().map(|ticket| ticket.key.as_str()).collect();
     assert_eq!((others.as_slice(), scene.creates()), (&keys[1..], 2), "{delivery:#?}");
-    // The person who was told of it tidies up.
+    // The operator resolves the reported duplicate.
     scene.remove_marker(keys[1], &delivery.marker);
     scene.world.finish().await;
 }
 
-/// Nothing ever shows anything: no search can tell that there are two. It stays with two.
+/// The index never shows anything, so no search can detect the second ticket. There is no third.
 async fn permanent(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_duplicate_scans([100, 200, 300])).await;
     scene.simulator().set_index_lag(FOREVER);
@@ -198,8 +200,8 @@ async fn permanent(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// Another ticket of ours does not show either, so it is known that the index says nothing: it stays of unknown outcome, visibly,
-/// until a person has looked.
+/// A canary is hidden too, so the server knows that the index is not up to date: the outcome stays unknown,
+/// and needs attention, until an operator decides.
 async fn permanent_with_a_hidden_canary(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;
     scene.simulator().set_index_lag(FOREVER);
@@ -215,7 +217,7 @@ async fn permanent_with_a_hidden_canary(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// A ticket that was made after the uncertain send was certainly over.
+/// Creates a canary: a ticket made after the uncertain send was certainly over.
 async fn create_canary(scene: &mut Scene) {
     let over = scene.until_canary_counts();
     scene.world.wait(over).await;

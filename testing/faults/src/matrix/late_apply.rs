@@ -1,4 +1,4 @@
-//! Creates that are applied long after their connection is gone.
+//! Creates that are applied long after their connection is closed.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use super::cell::{Cell, Stage};
 const FAMILY: &str = "late apply";
 
 const ATTEMPT_DEADLINE: Duration = Duration::from_millis(500);
-/// How long after the deadline a request may still be applied.
+/// Server bound: how long after the deadline a request may still be applied.
 const SERVER_BOUND: Duration = Duration::from_secs(3);
-/// What this machine may be slow.
+/// Allowance for a slow machine.
 const GRACE: Duration = Duration::from_secs(4);
 
 pub(super) fn cells() -> Vec<Cell> {
@@ -31,7 +31,7 @@ pub(super) fn cells() -> Vec<Cell> {
             cells
                 .push(Cell::new(FAMILY, fault, at, move |stage| play(stage, vendor, profile.clone(), after)));
         }
-        // Only the wait prevents a second ticket here.
+        // This instance would not reject a second insert: only the server bound prevents a duplicate.
         let profile = Profile { ignores_sys_id: true, ..Profile::of(Vendor::ServiceNow) };
         cells.push(Cell::new(FAMILY, fault, "create, ServiceNow that gives its own sys_id", move |stage| {
             play(stage, Vendor::ServiceNow, profile.clone(), after)
@@ -53,7 +53,7 @@ async fn play(stage: Stage, vendor: Vendor, profile: Profile, after: Duration) {
     let began = Instant::now();
     let delivery = deliver(&mut world, "INC-1", vendor).await;
     stage.recovered(began.elapsed(), after + GRACE);
-    // The late one may still be under way, if the server did not wait for it.
+    // If the server did not wait, the late create may still be applied.
     if let Some(rest) = after.checked_sub(began.elapsed()) {
         world.wait(rest).await;
     }

@@ -1,4 +1,4 @@
-//! A thousand callers at once, all about the same incident.
+//! A thousand concurrent callers that push the same incident.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,17 +14,17 @@ use super::cell::{Cell, Stage};
 const FAMILY: &str = "load";
 const AT_ONCE: &str = "1,000 at once";
 const CALLERS: usize = 1_000;
-/// Longer than it takes on a busy machine.
+/// Longer than a crowd takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(90);
-/// The server takes so many calls at a time on one connection.
+/// The server's limit of concurrent streams on a connection.
 const ON_ONE_CONNECTION: usize = 100;
 
-/// What becomes of the server between one crowd and the next.
+/// Fault of the server between two crowds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Between {
     Nothing,
     Restart,
-    /// With the first crowd's calls under way.
+    /// While the calls of the first crowd are in flight.
     Kill,
 }
 
@@ -54,7 +54,7 @@ async fn play(stage: Stage, between: Between, bodies_differ: bool) {
     if between == Between::Kill {
         world.until_tickets(v1::TicketSystem::Jira, 1).await;
         world.crash().await;
-        // Some were answered and others were not: they all ask again.
+        // Some callers have an answer and others do not: all repeat their calls.
         first.await.unwrap();
         accepted_all(crowd(&world, move |n| body(2, n)).await.await);
     } else {
@@ -66,7 +66,7 @@ async fn play(stage: Stage, between: Between, bodies_differ: bool) {
         world.restart().await;
     }
     if between != Between::Kill {
-        // By now the tickets are there: no body changes anything, and the answer says so.
+        // The tickets exist by now: a different body changes nothing, and the answer has `already_existed`.
         let late = accepted_all(crowd(&world, move |n| body(3, n)).await.await);
         assert!(late.iter().all(|answer| answer.already_existed), "{late:#?}");
     }
@@ -76,7 +76,7 @@ async fn play(stage: Stage, between: Between, bodies_differ: bool) {
 }
 
 async fn hanging(stage: Stage, applied: bool) {
-    // Long enough that all of them come while the create hangs.
+    // Long enough for all calls to arrive while the create hangs.
     let plan = stage.plan().with_flag("--attempt-deadline=3s").with_flag("--lease=9s");
     let mut world = start(plan).await;
     for simulator in [&world.jira, &world.servicenow] {
@@ -89,7 +89,7 @@ async fn hanging(stage: Stage, applied: bool) {
     one_of_each(world).await;
 }
 
-/// Jira and ServiceNow, to both of which everything is pushed by itself.
+/// Starts a world in which auto-push sends everything to both Jira and ServiceNow.
 async fn start(plan: Plan) -> World {
     let mut world = plan.start().await;
     let values = vec![v1::TicketSystem::Jira.into(), v1::TicketSystem::Servicenow.into()];
@@ -102,16 +102,16 @@ async fn start(plan: Plan) -> World {
     world
 }
 
-/// What one caller was told.
+/// The answer to one caller.
 #[derive(Debug)]
 struct Answer {
     deliveries: Vec<v1::Delivery>,
-    /// Everything was there before.
+    /// Every delivery existed before the call.
     already_existed: bool,
 }
 
-/// Connects the crowd; the future is the crowd's calls, all at once: CreateTicket for Jira, CreateTicket for ServiceNow,
-/// SubmitIncident, and so on.
+/// Connects the crowd. The returned future makes all its calls at once, alternating between CreateTicket for
+/// Jira, CreateTicket for ServiceNow and SubmitIncident.
 async fn crowd(
     world: &World,
     body: impl Fn(usize) -> v1::Incident + Copy + Send + 'static,
@@ -155,7 +155,7 @@ fn accepted_all(answers: Vec<Result<Answer, Status>>) -> Vec<Answer> {
     answers.into_iter().map(|answer| answer.expect("every call is answered")).collect()
 }
 
-/// The one note that stands in the one ticket: no ticket is made of two bodies.
+/// Returns the only note of the only ticket: no ticket mixes two bodies.
 fn note_of(simulator: &Simulator) -> String {
     let tickets = simulator.tickets();
     let [ticket] = tickets.as_slice() else { panic!("{} tickets", tickets.len()) };

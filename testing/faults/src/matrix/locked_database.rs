@@ -1,4 +1,4 @@
-//! Another program keeps the database locked: for less than the server waits, and for longer.
+//! Another process keeps the database locked for less than, or longer than, the busy timeout.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use super::other_process::{self, OtherProcess};
 
 const FAMILY: &str = "locked database";
 
-/// The bounds that the cells are played with: an attempt whose intent could not be written is made again after the lease.
+/// Lease of the cells: an attempt whose intent could not be written is repeated after it.
 const LEASE: Duration = Duration::from_millis(1_200);
-/// What this machine may be slow, look-ups and retries included.
+/// Allowance for a slow machine, look-ups and retries.
 const GRACE: Duration = Duration::from_secs(3);
-/// For how long the lock is held that the server outlasts.
+/// Duration of a lock that the busy timeout covers.
 const BRIEF: Duration = Duration::from_millis(150);
 
-/// How long the database is kept, measured by the busy timeout.
+/// Duration of the lock, compared with the busy timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kept {
-    /// The server waits, and no caller notices.
+    /// The server waits; callers only see a delay.
     Shorter,
     /// Pushes are refused meanwhile.
     Longer,
@@ -51,7 +51,8 @@ pub(super) fn cells() -> Vec<Cell> {
     cells
 }
 
-/// A push is held at a point, another process locks the database, and the push continues; another arrives meanwhile.
+/// A push is held at a point, another process locks the database, and the push continues; a second push
+/// arrives meanwhile.
 async fn locked(stage: Stage, kept: Kept, point: Point, system: TicketSystem) {
     let mut world = kept.plan(&stage).start().await;
     let held = held_push::hold(&world, point, system).await;
@@ -72,7 +73,7 @@ async fn locked(stage: Stage, kept: Kept, point: Point, system: TicketSystem) {
     world.finish().await;
 }
 
-/// A second push while the database is locked, and when the lock was given up.
+/// Pushes a second incident while the database is locked, and returns when the lock was released.
 async fn push_beside(world: &mut World, kept: Kept, other: OtherProcess, system: TicketSystem) -> Instant {
     let push = held_push::begin_push(world, "INC-2", system);
     if kept == Kept::Shorter {
@@ -91,7 +92,7 @@ async fn push_beside(world: &mut World, kept: Kept, other: OtherProcess, system:
     freed
 }
 
-/// What is in the log then stays there, and is read by the next start.
+/// The WAL cannot be checkpointed; the next start reads it.
 async fn locked_while_closing(stage: Stage, kept: Kept) {
     let mut world = kept.plan(&stage).start().await;
     for n in 0..5 {
@@ -115,7 +116,7 @@ async fn locked_while_closing(stage: Stage, kept: Kept) {
     world.finish().await;
 }
 
-/// It starts, and callers wait as the server does.
+/// The server starts, and calls wait until the lock is released.
 async fn started_and_waited(stage: Stage) {
     let (mut world, other) = killed_and_locked(&stage, Kept::Shorter).await;
     world.server.start_again().await;
@@ -130,7 +131,7 @@ async fn started_and_waited(stage: Stage) {
     world.finish().await;
 }
 
-/// It starts, serves reads, and refuses writes until the lock is released.
+/// The server starts, serves reads, and refuses writes until the lock is released.
 async fn started_too_soon(stage: Stage) {
     let (mut world, other) = killed_and_locked(&stage, Kept::Longer).await;
     world.server.start_again().await;
@@ -146,7 +147,8 @@ async fn started_too_soon(stage: Stage) {
     world.finish().await;
 }
 
-/// A server that was killed before it recorded the second of two tickets, and a program that writes to its database since.
+/// A server that was killed before it recorded the second of two tickets, and another process that has locked
+/// its database since.
 async fn killed_and_locked(stage: &Stage, kept: Kept) -> (World, OtherProcess) {
     let mut world = kept.plan(stage).start().await;
     world.push("INC-0", TicketSystem::Jira).await;
@@ -169,7 +171,7 @@ async fn wanted_alone(stage: Stage) {
     world.finish().await;
 }
 
-/// The server names the lock and exits; it starts once the lock is released.
+/// The server reports the lock and exits; it starts once the lock is released.
 async fn kept_alone(stage: Stage) {
     let mut world = stage.plan().in_a_process().start().await;
     world.push("INC-1", TicketSystem::Jira).await;

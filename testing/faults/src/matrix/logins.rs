@@ -1,4 +1,4 @@
-//! Refused logins and locked accounts: further attempts must not lock an account for good.
+//! Refused logins and locked accounts: further attempts must not lock an account permanently.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use super::scene::status;
 
 const FAMILY: &str = "logins";
 
-/// Incidents that are pushed while the target is to be left alone.
+/// Number of pushes while the connection is paused.
 const PUSHES: usize = 20;
-/// Between two ticks, in milliseconds: longer than a cell.
+/// Processor tick in ms, longer than a cell.
 const TICK: i32 = 600_000;
-/// What would be asked all the same is asked within this time.
+/// Time within which an unwanted request would be sent.
 const SOON: Duration = Duration::from_millis(500);
-/// Pushes at once while the password is wrong.
+/// Number of concurrent pushes with the wrong password.
 const AT_ONCE: usize = 12;
 const PASSWORD: &str = "correct-horse-battery";
 
-/// Which calls log in at once.
+/// Calls that log in concurrently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Calls {
     Pushes,
@@ -67,15 +67,15 @@ pub(super) fn cells() -> Vec<Cell> {
     cells
 }
 
-/// The vendor counts refused logins, those in flight together, too. However many calls want to go out, fewer are refused
-/// than lock the account, so that the right password works in the end.
+/// The vendor counts refused logins, concurrent ones included. However many calls are pending, the server
+/// sends fewer wrong logins than lock the account, so that the right password works afterwards.
 async fn wrong_password(stage: Stage, vendor: Vendor, limit: usize, calls: Calls) {
-    // With time for the slow answers, in the optional reads too, which have a third of the deadline.
+    // Leaves time for slow replies, also to the optional reads, whose timeout is a third of the deadline.
     let plan = plan(&stage, vendor).with_flag("--attempt-deadline=5s").with_flag("--lease=12s");
     let mut world = start(plan.with_flag("--tests-per-minute=1000")).await;
     let (user, secret) = ("svc".to_owned(), PASSWORD.to_owned());
     simulator(&world, vendor).edit(|profile| profile.credentials.push(Credential::Basic { user, secret }));
-    // So slow that all are there before the first is refused.
+    // Slow enough for all calls to be in flight before the first is refused.
     let slow = Effect::Delay(Duration::from_millis(500));
     simulator(&world, vendor).faults().push(Rule::new(Call::Any, When::Always, slow));
     world.configure(with_password(&world, "not-the-password")).await;
@@ -97,7 +97,7 @@ async fn wrong_password(stage: Stage, vendor: Vendor, limit: usize, calls: Calls
     world.finish().await;
 }
 
-/// Previews and connection tests, as many of each as there are pushes.
+/// Starts previews and connection tests, as many of each as there are pushes.
 fn begin_reads(world: &World, vendor: Vendor) -> JoinSet<()> {
     let system = system(vendor);
     let mut reads = JoinSet::new();
@@ -118,7 +118,7 @@ fn begin_reads(world: &World, vendor: Vendor) -> JoinSet<()> {
     reads
 }
 
-/// Settings with an account that proves itself by this password.
+/// Settings of an account with this password.
 fn with_password(world: &World, password: &str) -> ConfigureRequest {
     let mut settings = world.settings();
     if let Some(jira) = &mut settings.jira {
@@ -133,7 +133,7 @@ fn with_password(world: &World, password: &str) -> ConfigureRequest {
     ConfigureRequest { jira: settings.jira, servicenow: settings.servicenow, ..Default::default() }
 }
 
-/// When the refusal is on record the target is known to be locked: no tick finds the one without the other.
+/// The refusal and the suspension become visible together: no tick sees the one without the other.
 async fn not_asked_again(stage: Stage, vendor: Vendor) {
     let mut world = start(plan(&stage, vendor).in_a_process()).await;
     simulator(&world, vendor).faults().push(Rule::new(Call::Any, When::Next(1), locked()));
@@ -150,15 +150,15 @@ async fn not_asked_again(stage: Stage, vendor: Vendor) {
     world.finish().await;
 }
 
-/// After one refusal nothing but a probe a tick is asked any more, however much is pushed, until a person has tested the connection. What was
-/// pushed meanwhile is delivered then.
+/// After one refusal the server sends at most one probe a tick, however many incidents are pushed, until an
+/// operator tests the connection. The waiting deliveries are sent then.
 async fn left_alone(stage: Stage, vendor: Vendor, refusal: Effect, becomes: ConnectionConditionKind) {
     let mut world = start(plan(&stage, vendor)).await;
     let ticks = ConfigureRequest { retry: Some(retry(60, TICK, TICK)), ..Default::default() };
     world.configure(ticks).await;
     simulator(&world, vendor).faults().push(Rule::new(Call::Any, When::Always, refusal));
     world.push("INC-0", system(vendor)).await;
-    // ServiceNow may lock the account, so its next tick may have sent the one further probe already.
+    // ServiceNow can lock the account, so the next tick may already have sent the one further probe.
     loop {
         let condition = world.status(system(vendor)).await.condition.unwrap().kind();
         if condition == becomes || condition == ConnectionConditionKind::Suspended {
@@ -172,7 +172,7 @@ async fn left_alone(stage: Stage, vendor: Vendor, refusal: Effect, becomes: Conn
     }
     world.wait(SOON).await;
     let asked_since = simulator(&world, vendor).requests().len() - asked;
-    // The tick that was due when the interval was made longer still comes, with its one probe.
+    // A tick that was scheduled before the interval was changed still occurs, with one probe.
     assert!(asked_since <= 1, "the login was tried {asked_since} times more");
     simulator(&world, vendor).faults().clear();
     world.test_passes(system(vendor)).await;

@@ -1,4 +1,4 @@
-//! Look-ups that fail or answer wrongly: neither may end an unknown outcome.
+//! Look-ups that fail or return wrong results: neither may end an unknown outcome.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use super::scene::{Bounds, GRACE, Scene, Site, key, status};
 
 const FAMILY: &str = "look-up";
 
-/// What the searches are like, as long as it lasts.
+/// Fault of the searches.
 #[derive(Debug, Clone)]
 enum Lie {
-    /// The faults of searches.
+    /// Faults of searches.
     Search(Effect),
-    /// The faults of searches and of reads of one ticket.
+    /// Faults of searches and of reads of single tickets.
     All(Effect),
-    /// The login is ignored, and Jira answers strangers with an empty list.
+    /// The credentials are ignored, and Jira answers anonymous users with an empty list.
     Stranger,
-    /// The account does not see the project, or the table.
+    /// The account has no permission to see the project or table.
     Hidden,
 }
 
@@ -69,7 +69,7 @@ fn lies(site: Site) -> Vec<(String, Lie)> {
     lies
 }
 
-/// Rows, or none, and a word beside them that the search did not come to its end.
+/// A reply with status 200 whose body says that the search did not complete.
 fn failed_inside_200(site: Site) -> Value {
     match site {
         Site::JiraCloud => {
@@ -78,7 +78,7 @@ fn failed_inside_200(site: Site) -> Value {
         Site::JiraDataCenter => {
             json!({ "startAt": 0, "maxResults": 50, "total": 0, "issues": [], "warningMessages": ["The index is being built."] })
         }
-        // What an instance says whose query was stopped half-way: the status was sent already.
+        // ServiceNow sends the status first, so a query that is cancelled midway still has status 200.
         Site::ServiceNow | Site::ServiceNowOwnIds => json!({
             "result": [],
             "error": {
@@ -99,7 +99,7 @@ fn failure(site: Site) -> Value {
     }
 }
 
-/// Pages that do not end, or that hold less than they say.
+/// Pages that never end, or that hold fewer rows than announced.
 fn paging(site: Site) -> Vec<(&'static str, Value)> {
     let stranger =
         json!({ "id": "999", "key": "SEC-999", "fields": { "labels": ["other"], "created": null } });
@@ -123,12 +123,12 @@ fn paging(site: Site) -> Vec<(&'static str, Value)> {
     }
 }
 
-/// Two deliveries of unknown outcome, one with a ticket and one without. While the look-ups lie, neither is sent again or ended with
-/// a ticket that is not its own; once they do not, both end with the one ticket.
+/// Two deliveries of unknown outcome, one with a ticket and one without. While look-ups are wrong, neither
+/// create is repeated and neither delivery gets a foreign ticket; afterwards each ends with one ticket.
 async fn lied_to(stage: Stage, site: Site, lie: Lie) {
     let bounds = Bounds { interval: Duration::from_millis(80), ..Bounds::default() };
     let mut scene = Scene::start(&stage, site, bounds).await;
-    // A row of another user, and one of ours.
+    // A ticket of another user, and one of ours.
     scene.simulator().add_foreign_ticket(serde_json::Map::new());
     scene.push_through("INC-0").await;
     lie.begin(&scene);
@@ -136,7 +136,8 @@ async fn lied_to(stage: Stage, site: Site, lie: Lie) {
     let not_made = scene.make_outcome_unknown("INC-2", false).await;
     lie.unfold(&scene);
     if lie.is_of_login() && !site.is_jira() {
-        // A password can be locked: after one further probe it is not tried again until an operator tests it.
+        // The account could be locked: after one further probe there are no logins until an operator tests
+        // the connection.
         scene.world.until_condition(site.system(), v1::ConnectionConditionKind::Suspended).await;
     } else {
         scene.until_looked_up_or_delivered(&made, 2).await;
@@ -157,13 +158,14 @@ async fn lied_to(stage: Stage, site: Site, lie: Lie) {
     }
     scene.until_delivered_once(&made).await;
     scene.until_delivered_once(&not_made).await;
-    // A throttled target is left alone for a second; after many look-ups that failed, the next one is ten intervals away.
+    // A throttled connection is paused for a second; after many failed look-ups the next one is ten intervals
+    // away.
     let patience = Duration::from_secs(1) + bounds.interval * 10;
     stage.recovered(ended.elapsed(), patience + bounds.proof() + GRACE);
     scene.world.finish().await;
 }
 
-/// The same ticket twice is one ticket.
+/// A search that returns a ticket twice has found one ticket.
 async fn every_row_twice(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_duplicate_scans([20, 40, 60])).await;
     scene.inject(Call::Search, When::Always, Effect::ReturnsTwice);
@@ -207,12 +209,12 @@ impl Lie {
                 let why = "no ticket is read where the search fails by itself";
                 scene.inject_optional(Call::Read, effect.clone(), why);
             }
-            // The creates need what is taken away afterwards.
+            // The creates need the login and the permission, which `unfold` removes.
             Self::Stranger | Self::Hidden => scene.refuse_look_ups(),
         }
     }
 
-    /// Once the creates were made.
+    /// Starts the faults that the creates must not meet.
     fn unfold(&self, scene: &Scene) {
         match self {
             Self::Search(_) | Self::All(_) => {}
@@ -229,7 +231,7 @@ impl Lie {
         }
     }
 
-    /// A login that is refused is tried ever less often by itself.
+    /// Whether the credentials are refused; the server then backs off its logins.
     fn is_of_login(&self) -> bool {
         match self {
             Self::Stranger => true,

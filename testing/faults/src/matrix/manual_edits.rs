@@ -1,5 +1,4 @@
-//! People at work on the same tickets and deliveries: what they do to a ticket, and what they say of a delivery while it is
-//! of unknown outcome.
+//! Manual changes: of a ticket in its system, and of a delivery of unknown outcome by an operator.
 
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use super::scene::{Bounds, Scene, Site, attempts, key};
 
 const FAMILY: &str = "manual edits";
 
-/// Sweeps that come soon, for what they are to find.
+/// Early duplicate scans, in ms.
 const SOON: [u64; 3] = [100, 200, 400];
 
 pub(super) fn cells() -> Vec<Cell> {
@@ -62,7 +61,8 @@ fn moved_at(site: Site) -> Cell {
     Cell::does_not_apply(FAMILY, "moved during reconciliation", site.name(), why)
 }
 
-/// A delivery of unknown outcome whose look-ups fail until [`see`] is called, so that a person is faster.
+/// A delivery of unknown outcome whose look-ups fail until [`see`] is called, so that the manual change comes
+/// first.
 async fn blind(stage: &Stage, site: Site, applied: bool) -> (Scene, v1::Delivery) {
     let mut scene = Scene::start(stage, site, Bounds::default().with_duplicate_scans(SOON)).await;
     scene.refuse_look_ups();
@@ -75,7 +75,7 @@ fn see(scene: &Scene) {
     scene.simulator().faults().clear();
 }
 
-/// A delivery of unknown outcome whose look-up was answered and is held before it says so.
+/// A delivery of unknown outcome whose look-up has its reply and is held before the result is recorded.
 async fn looked_up(stage: &Stage, site: Site, applied: bool) -> (Scene, v1::Delivery) {
     looked_up_and_scanned(stage, site, applied, SOON).await
 }
@@ -97,7 +97,7 @@ async fn looked_up_and_scanned(
     (scene, delivery)
 }
 
-/// The look-up that was held goes on, and is recorded.
+/// Releases the held look-up, and waits until its result is recorded.
 async fn let_it_be_recorded(scene: &mut Scene, id: &str) -> v1::Delivery {
     let look_ups = |delivery: &v1::Delivery| {
         delivery.attempts.iter().filter(|attempt| attempt.kind() == AttemptKind::LookUp).count()
@@ -107,7 +107,7 @@ async fn let_it_be_recorded(scene: &mut Scene, id: &str) -> v1::Delivery {
     scene.until(id, "the look-up that was held", |delivery| look_ups(delivery) > before).await
 }
 
-/// Of two tickets with the marker the older one is the delivery's, the other is reported.
+/// Of two tickets with the marker the older one is the delivery's, and the other is reported as a duplicate.
 async fn cloned_during_reconciliation(stage: Stage, site: Site) {
     let (scene, delivery) = blind(&stage, site, true).await;
     let original = scene.bearing(&delivery.marker).remove(0).key;
@@ -133,14 +133,14 @@ async fn told_of(mut scene: Scene, id: &str, original: &str, clone: &str) {
     scene.world.finish().await;
 }
 
-/// What is delivered stays delivered: nothing is made again, by no sweep and by no second request.
+/// The delivery stays delivered: neither a duplicate scan nor a second push creates another ticket.
 async fn marker_removed_afterwards(stage: Stage, site: Site) {
     let (mut scene, delivery) = blind(&stage, site, true).await;
     see(&scene);
     let delivered = scene.until_delivered_once(&delivery.id).await;
     scene.remove_marker(&key(&delivered), &delivered.marker);
     stays_delivered(&mut scene, &delivered).await;
-    // Nothing can be checked by its marker any more.
+    // Without markers the general checks of `finish` do not apply.
     scene.world.close().await;
 }
 
@@ -164,8 +164,8 @@ async fn stays_delivered(scene: &mut Scene, delivered: &v1::Delivery) {
     assert_eq!(scene.creates(), 1);
 }
 
-/// Removing the marker from a ticket that is not recorded yet hides it for good: there will be another. Only a
-/// ServiceNow that took our `sys_id` still shows whose it is.
+/// A ticket that loses its marker before it is recorded cannot be found, so another is created. Only
+/// ServiceNow with our `sys_id` still identifies it.
 async fn marker_removed_during_reconciliation(stage: Stage, site: Site) {
     let (mut scene, delivery) = blind(&stage, site, true).await;
     let ticket = scene.bearing(&delivery.marker).remove(0).key;
@@ -178,7 +178,7 @@ async fn marker_removed_during_reconciliation(stage: Stage, site: Site) {
     scene.world.close().await;
 }
 
-/// A ticket that is deleted before it was recorded is created again, once.
+/// A ticket that is deleted before it is recorded is created again, once.
 async fn deleted_during_reconciliation(stage: Stage, site: Site) {
     let (mut scene, delivery) = blind(&stage, site, true).await;
     let ticket = scene.bearing(&delivery.marker).remove(0).key;
@@ -189,7 +189,7 @@ async fn deleted_during_reconciliation(stage: Stage, site: Site) {
     scene.world.close().await;
 }
 
-/// Wherever it is now, it is the ticket.
+/// A ticket that was moved to another project is still found.
 async fn moved(stage: Stage, site: Site) {
     let (mut scene, delivery) = blind(&stage, site, true).await;
     let ticket = scene.bearing(&delivery.marker).remove(0).key;
@@ -200,7 +200,7 @@ async fn moved(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// A person and a look-up say the same: that is one ticket, told once.
+/// An operator and a look-up name the same ticket: one ticket, one event.
 async fn resolved_as_found(stage: Stage, site: Site) {
     let (mut scene, delivery) = looked_up(&stage, site, true).await;
     let ticket = scene.bearing(&delivery.marker).remove(0).key;
@@ -215,7 +215,7 @@ async fn resolved_as_found(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// A person says that it is another ticket: theirs counts, and the duplicate scan reports the one with the marker.
+/// An operator names another ticket, which is recorded; a duplicate scan reports the one with the marker.
 async fn resolved_as_another(stage: Stage, site: Site) {
     let (mut scene, delivery) = looked_up(&stage, site, true).await;
     let by_hand = scene.simulator().add_foreign_ticket(serde_json::Map::new());
@@ -236,7 +236,7 @@ async fn resolved_while_nothing_is_found(stage: Stage, site: Site) {
     scene.resolve(&delivery.id, &by_hand).await.unwrap();
     let delivered = let_it_be_recorded(&mut scene, &delivery.id).await;
     assert_eq!((delivered.state(), key(&delivered)), (DeliveryState::Delivered, by_hand), "{delivered:#?}");
-    // A resolved delivery is sent no more, and takes no other word.
+    // A resolved delivery is not sent again, and can be neither cancelled nor retried.
     scene.world.wait(Duration::from_millis(300)).await;
     assert_eq!(scene.cancel(&delivery.id).await.unwrap_err().code(), Code::FailedPrecondition);
     assert_eq!(scene.retry(&delivery.id, true).await.unwrap_err().code(), Code::FailedPrecondition);
@@ -244,7 +244,7 @@ async fn resolved_while_nothing_is_found(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// A ticket that exists is known, though a person gave up.
+/// A ticket that the look-up found is recorded, although an operator cancelled the delivery.
 async fn cancelled_while_found(stage: Stage, site: Site) {
     let (mut scene, delivery) = looked_up(&stage, site, true).await;
     assert_eq!(scene.cancel(&delivery.id).await.unwrap().state(), DeliveryState::Cancelled);
@@ -254,7 +254,7 @@ async fn cancelled_while_found(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// Given up, it stays given up. Taken up again, it is looked for before it is sent.
+/// A cancelled delivery stays cancelled. Retried, it is looked up before it is sent.
 async fn cancelled_while_nothing_is_found(stage: Stage, site: Site) {
     let (mut scene, delivery) = looked_up(&stage, site, false).await;
     scene.cancel(&delivery.id).await.unwrap();
@@ -270,7 +270,7 @@ async fn cancelled_while_nothing_is_found(stage: Stage, site: Site) {
 async fn retried_while_asked(stage: Stage, site: Site) {
     let (mut scene, delivery) = looked_up(&stage, site, true).await;
     scene.world.client = scene.world.client.clone().with_deadline(Duration::from_millis(500));
-    // Until the deadline it waits for the look-up.
+    // The call waits for the look-up until its deadline.
     let _late = scene.retry(&delivery.id, false).await;
     scene.world.client = scene.world.server.client().await;
     let_it_be_recorded(&mut scene, &delivery.id).await;
@@ -279,7 +279,7 @@ async fn retried_while_asked(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// The look-up has the first word.
+/// `create_anyway` is refused while a look-up is in flight.
 async fn created_anyway_while_asked(stage: Stage, site: Site) {
     let (mut scene, delivery) = looked_up(&stage, site, true).await;
     let refused = scene.retry(&delivery.id, true).await.unwrap_err();
@@ -290,7 +290,7 @@ async fn created_anyway_while_asked(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// A doubt that no look-up can end, and the operator who has looked.
+/// An unknown outcome that no look-up can end, and an operator who overrides it with `create_anyway`.
 async fn undecided(stage: &Stage, site: Site, applied: bool) -> (Scene, v1::Delivery) {
     let (mut scene, delivery) = blind(stage, site, applied).await;
     created_anyway(&mut scene, &delivery.id).await;
@@ -298,7 +298,7 @@ async fn undecided(stage: &Stage, site: Site, applied: bool) -> (Scene, v1::Deli
     (scene, delivery)
 }
 
-/// Asks until no look-up is under way.
+/// Retries with `create_anyway` until no look-up is in flight.
 async fn created_anyway(scene: &mut Scene, id: &str) {
     let asked = async {
         while let Err(status) = scene.retry(id, true).await {
@@ -316,8 +316,8 @@ async fn created_anyway_rightly(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// The operator's word makes a second ticket, unless the site knows the `sys_id`. A sweep tells of it, and the older one
-/// is the delivery's.
+/// The operator's `create_anyway` makes a second ticket, except on ServiceNow with our `sys_id`. A duplicate
+/// scan reports it, and the delivery keeps the older one.
 async fn created_anyway_wrongly(stage: Stage, site: Site) {
     let (mut scene, delivery) = undecided(&stage, site, true).await;
     if site == Site::ServiceNow {
@@ -327,9 +327,10 @@ async fn created_anyway_wrongly(stage: Stage, site: Site) {
     two_by_an_operators_word(scene, &delivery).await;
 }
 
-/// The look-up that was held finds the first ticket while the second is made.
+/// The held look-up finds the first ticket while the second is created.
 async fn cancelled_then_created_anyway(stage: Stage, site: Site) {
-    // None while it is cancelled: a sweep would find the first ticket, and nothing would be made anyway.
+    // No early duplicate scan: while the delivery is cancelled it would find the first ticket, and no second
+    // one would be created.
     let (mut scene, delivery) = looked_up_and_scanned(&stage, site, true, [2_500, 3_000, 3_500]).await;
     scene.cancel(&delivery.id).await.unwrap();
     scene.inject(Call::Create, When::Next(1), Effect::Delay(Duration::from_millis(200)));
@@ -353,7 +354,7 @@ async fn two_by_an_operators_word(mut scene: Scene, delivery: &v1::Delivery) {
     let is_told = |delivery: &v1::Delivery| key(delivery) == keys[0] && delivery.duplicates.len() == 1;
     scene.until(&delivery.id, "the older one as the reference", is_told).await;
     assert_eq!((keys.len(), scene.creates()), (2, 2));
-    // The person who was told of it tidies up.
+    // The operator resolves the reported duplicate.
     scene.remove_marker(keys[1], &delivery.marker);
     scene.world.finish().await;
 }

@@ -14,7 +14,7 @@ use super::cell::{Cell, Stage};
 const FAMILY: &str = "operators";
 const HANDS: usize = 50;
 
-/// Where the delivery stands when they lay hands on it.
+/// State of the delivery when the operations begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     Waiting,
@@ -134,7 +134,7 @@ async fn lay(
     }
 }
 
-/// The delivery once nothing will happen to it by itself.
+/// Waits until the delivery is in a final state.
 async fn until_settled(world: &mut World, id: &str) -> v1::Delivery {
     let settled = async {
         loop {
@@ -148,7 +148,7 @@ async fn until_settled(world: &mut World, id: &str) -> v1::Delivery {
     tokio::time::timeout(PATIENCE, settled).await.expect("it comes to an end")
 }
 
-/// One call overrides the unknown outcome; later ones find the ticket, or an attempt under way.
+/// One call overrides the unknown outcome; later ones find the ticket, or an attempt in flight.
 async fn anyway(stage: Stage, system: TicketSystem) {
     let plan = stage.plan().with_long_deadlines().with_flag("--server-bound=30s");
     let mut world = plan.start().await;
@@ -164,7 +164,7 @@ async fn anyway(stage: Stage, system: TicketSystem) {
     world.finish().await;
 }
 
-/// Asks again for as long as the ticket is just being looked for. Whether it was granted in the end.
+/// Repeats `create_anyway` while a look-up is in flight. Returns whether it was granted.
 async fn insist(mut client: Client, delivery_id: String) -> bool {
     loop {
         let request = v1::RetryDeliveryRequest { delivery_id: delivery_id.clone(), create_anyway: true };
@@ -181,7 +181,7 @@ async fn insist(mut client: Client, delivery_id: String) -> bool {
     }
 }
 
-/// Each of them sets the same number in two places, and is answered with that number in both.
+/// Each call sets the same number in two settings, and its answer has that number in both.
 async fn configure_at_once(stage: Stage) {
     const CHANGES: usize = 100;
     const PUSHES: usize = 100;

@@ -1,7 +1,7 @@
-//! Another program that uses the server's database: it takes the very locks that SQLite takes.
+//! Another process that uses the server's database, with the file locks that SQLite takes.
 //!
-//! SQLite's locks are locks of byte ranges, and belong to a process: what is locked here is locked against the server in
-//! a process of its own.
+//! SQLite locks byte ranges, and such locks belong to a process. The server therefore runs in its own
+//! process, where the locks of this one conflict with it.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -13,24 +13,24 @@ use nix::libc;
 use ticketing_harness::{PATIENCE, Server};
 use tokio::time::Instant;
 
-/// The shared lock of every open database, which an exclusive user must have alone.
+/// The range that every open database locks shared, and an exclusive user locks alone.
 const SHARED: Range = Range { start: 0x4000_0002, bytes: 510 };
-/// In the `-shm` file: who writes.
+/// In the `-shm` file: the lock of the writer.
 const WRITE: Range = Range { start: 120, bytes: 1 };
-/// In the `-shm` file: shared by every process that has it open.
+/// In the `-shm` file: locked shared by every process that has the file open.
 const OPEN: Range = Range { start: 128, bytes: 1 };
 
-/// Between two tries to get a lock: less than the server needs between two transactions.
+/// Retry interval for a lock, shorter than the server's pause between two transactions.
 const TRY_AGAIN_AFTER: Duration = Duration::from_micros(100);
 
-/// A program that has the database open. What it has locked is free again once it is dropped.
+/// A process that has the database open. Its locks are released on drop.
 #[derive(Debug)]
 pub(super) struct OtherProcess {
     _database: File,
     shared_memory: File,
 }
 
-/// Bytes of a file.
+/// A range of bytes of a file.
 #[derive(Debug, Clone, Copy)]
 struct Range {
     start: i64,
@@ -46,7 +46,7 @@ enum Kind {
 // === impl OtherProcess ===
 
 impl OtherProcess {
-    /// Opens the database of a server, which has been started before.
+    /// Opens the database of a server that has been started before.
     pub(super) fn beside(server: &Server) -> Self {
         let database = database(server);
         let shared_memory = open(&database.with_extension("db-shm"));
@@ -56,7 +56,7 @@ impl OtherProcess {
         Self { _database: database, shared_memory }
     }
 
-    /// `BEGIN IMMEDIATE`: whether the database is this program's to write now.
+    /// `BEGIN IMMEDIATE`: returns whether the write lock was free and is now held.
     pub(super) fn may_write(&self) -> bool {
         WRITE.lock(&self.shared_memory, Kind::Exclusive).is_ok()
     }
@@ -75,8 +75,8 @@ impl OtherProcess {
     }
 }
 
-/// Locks the database of a server as a program does that wants it alone (`PRAGMA locking_mode = EXCLUSIVE`), for as long as
-/// the file is kept; `None` if another process has it open.
+/// Locks the database like a program with `PRAGMA locking_mode = EXCLUSIVE`, until the file is dropped;
+/// `None` if another process has the database open.
 pub(super) fn alone(server: &Server) -> Option<File> {
     let file = open(&database(server));
     SHARED.lock(&file, Kind::Exclusive).is_ok().then_some(file)
@@ -93,7 +93,7 @@ fn open(path: &Path) -> File {
 // === impl Range ===
 
 impl Range {
-    /// Without waiting.
+    /// Does not wait.
     #[expect(clippy::cast_possible_truncation, reason = "the constants of locks are small")]
     fn lock(self, file: &File, kind: Kind) -> Result<(), Errno> {
         let kind = match kind {

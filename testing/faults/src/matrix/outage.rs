@@ -1,4 +1,5 @@
-//! Refused connections, connections that never establish, and DNS failures: nothing was sent, and it is sent after recovery.
+//! Refused connections, connections that never establish, and DNS failures: nothing was sent, and the create
+//! is sent after recovery.
 
 use std::time::Duration;
 
@@ -13,33 +14,33 @@ use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "outage";
 
-/// After the third failure a retry is due in 240 ms, at the latest; the rest is what this machine may be slow.
+/// After the third failure a retry is due within 240 ms; the rest is allowance for a slow machine.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Why there is no connection.
+/// Kind of outage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outage {
-    /// It is refused at once.
+    /// The connection is refused at once.
     Refused,
-    /// Each SYN is dropped: it is neither refused nor made.
+    /// SYN packets are dropped, so that the connection attempt times out.
     BlackHole,
 }
 
-/// Connections neither establish nor are refused until it is dropped: a listener whose queue is full.
+/// A listener with a full backlog: connections are neither established nor refused until it is dropped.
 struct BlackHole {
     _listener: TcpListener,
     _first: TcpStream,
 }
 
-/// When there are no connections any more.
+/// Start of the outage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum From {
     Preparation,
     Create,
     LookUp,
-    /// Before the first attempt, until the last retry.
+    /// From before the first attempt until the last retry.
     UntilTheEnd,
-    /// The same, and nothing else is pushed that would show that the outage is over.
+    /// The same, and no other push reveals the recovery.
     QuietUntilTheEnd,
 }
 
@@ -129,7 +130,7 @@ async fn lost(stage: Stage, vendor: Vendor) {
     world.finish().await;
 }
 
-/// The delivery once two tries in a row have met this.
+/// Waits until two consecutive attempts failed with this kind of fault.
 async fn until_refused(world: &mut World, id: &str, kind: FaultKind) -> Delivery {
     let deadline = Instant::now() + ticketing_harness::PATIENCE;
     loop {
@@ -156,7 +157,7 @@ impl Outage {
         }
     }
 
-    /// Half of an attempt is waited for a connection.
+    /// The connect timeout is half of the attempt deadline.
     fn plan(self, plan: Plan) -> Plan {
         match self {
             Self::Refused => plan,
@@ -164,7 +165,7 @@ impl Outage {
         }
     }
 
-    /// Takes the place of a system that has stopped.
+    /// Takes over the address of a simulator that has stopped.
     async fn begin(self, base_url: &str) -> Option<BlackHole> {
         match self {
             Self::Refused => None,
@@ -182,7 +183,7 @@ impl BlackHole {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(address).unwrap();
-        // With no room in its queue it takes one connection, and drops later SYNs.
+        // With an empty backlog the kernel accepts one connection and drops later SYN packets.
         let listener = socket.listen(0).unwrap();
         let first = TcpStream::connect(address).await.unwrap();
         Self { _listener: listener, _first: first }

@@ -1,6 +1,7 @@
 //! Ticket systems that return oversized keys, names and messages: no delivery, event or list grows with them.
 //!
-//! Each name fits the largest body that is read, so what is tested is the limit of the text and not that of the reply.
+//! Each name fits the largest reply body that is read, so that the limit of texts is tested and not that of
+//! replies.
 
 use Verdict::{DoubtfulAndAbsent, DoubtfulAndThere, Refused};
 use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
@@ -17,24 +18,25 @@ use super::scene::{Bounds, Scene, Site, attempts};
 
 const FAMILY: &str = "oversized";
 
-/// No message that the server sends is larger. gRPC clients take four times as much by default.
+/// Size limit of every message that the server sends; gRPC clients accept four times as much by default.
 const MAX_MESSAGE: usize = 1024 * 1024;
-/// No log of a cell is larger.
+/// Size limit of the log of a cell.
 const MAX_LOG: usize = 1024 * 1024;
-/// Characters of what is said once in a reply, and of what is said up to three times. The largest body that is read has 4 MiB.
+/// Characters of a text that a reply contains once, and of one that it contains up to three times. The
+/// largest reply body that is read has 4 MiB.
 const ONCE: usize = 3_900_000;
 const THRICE: usize = 1_000_000;
-/// Characters of a name that is sent with every row of a search.
+/// Characters of a name in every row of a search.
 const OF_A_ROW: usize = 1_000_000;
 
-/// What has such a name.
+/// The object with the oversized name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Thing {
-    /// A field that the create screen demands.
+    /// A field that the create screen requires.
     Field,
-    /// The one priority that a project offers.
+    /// The only priority of the project.
     Priority,
-    /// The group to which the instance gives the ticket.
+    /// The group to which the instance assigns the ticket.
     Group,
 }
 
@@ -93,7 +95,7 @@ async fn created(stage: Stage, storm: Storm) {
     everything_fits(world).await;
 }
 
-/// The ticket is made, and the adjustment names the thing as far as a name goes.
+/// The ticket is created, and the adjustment contains the name, truncated.
 async fn named(stage: Stage, vendor: Vendor, thing: Thing) {
     let mut world = start(patient(plan(&stage, vendor))).await;
     deliver(&mut world, "INC-0", vendor).await;
@@ -101,7 +103,7 @@ async fn named(stage: Stage, vendor: Vendor, thing: Thing) {
     let mut stub = limited(&world).await;
     let system = system(vendor);
     let test = v1::TestConnectionRequest { destination: Some(system.into()), ..Default::default() };
-    // After a test, what the site offers is read anew.
+    // A connection test refreshes the cached metadata.
     stub.test_connection(test).await.unwrap();
     let preview =
         v1::PreviewTicketRequest { incident: Some(incident("INC-1")), destination: Some(system.into()) };
@@ -116,16 +118,17 @@ async fn named(stage: Stage, vendor: Vendor, thing: Thing) {
     everything_fits(world).await;
 }
 
-/// Neither a ticket nor an absence: its outcome stays unknown until the ticket is named as tickets are.
+/// A ticket with an invalid key proves neither presence nor absence: the outcome stays unknown until the key
+/// is valid.
 async fn looked_up(stage: Stage, site: Site) {
     let bounds = Bounds::default().with_attempt_deadline(700);
     let mut scene = Scene::start(&stage, site, bounds).await;
-    let lie = move |call: Call, query: &str, body: &[u8]| {
+    let invalid_row = move |call: Call, query: &str, body: &[u8]| {
         let asked = format!("{query} {}", String::from_utf8_lossy(body));
         let marker = first_marker(&asked).filter(|_| call == Call::Search)?;
         Some(Effect::Answer(Reply::json(200, &row(site, marker))))
     };
-    scene.simulator().faults().set_generator(lie);
+    scene.simulator().faults().set_generator(invalid_row);
     let id = scene.make_outcome_unknown("INC-1", true).await;
     let delivery = scene.until_looked_up(&id, 2).await;
     assert_eq!((delivery.state(), scene.creates()), (DeliveryState::Reconciling, 1), "{delivery:#?}");
@@ -136,7 +139,8 @@ async fn looked_up(stage: Stage, site: Site) {
     everything_fits(scene.world).await;
 }
 
-/// Lists, status and the stream from the oldest event on, before and after a restart, to a client that takes no more.
+/// Reads lists, status and the stream from the oldest event on, before and after a restart, with a client
+/// that limits its messages.
 async fn everything_fits(mut world: World) {
     for is_last in [false, true] {
         let mut stub = limited(&world).await;
@@ -156,7 +160,7 @@ async fn everything_fits(mut world: World) {
     world.finish().await;
 }
 
-/// How many events a stream tells from the oldest one to the one of this token.
+/// Returns the number of events from the oldest one to the one with this token.
 async fn read_until(stub: &mut TicketingServiceClient<Channel>, newest: &str) -> usize {
     let mut stream = stub.stream_ticket_events(from_oldest()).await.unwrap().into_inner();
     let mut events = 0;
@@ -175,19 +179,19 @@ async fn read_until(stub: &mut TicketingServiceClient<Channel>, newest: &str) ->
     }
 }
 
-/// A client that takes no message beyond the limit.
+/// A client that accepts no message beyond the limit.
 async fn limited(world: &World) -> TicketingServiceClient<Channel> {
     let address = format!("http://{}", world.server.address);
     let channel = Endpoint::from_shared(address).unwrap().connect().await.unwrap();
     TicketingServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE)
 }
 
-/// With time for large replies, which tests that are not optimised read slowly.
+/// Leaves time for large replies, which unoptimized builds parse slowly.
 fn patient(plan: Plan) -> Plan {
     plan.with_flag("--attempt-deadline=2500ms").with_flag("--lease=6s")
 }
 
-/// Whether a name was cut where it entered.
+/// Whether a long name was truncated.
 fn is_cut(adjustments: &[v1::Adjustment]) -> bool {
     let long = "x".repeat(100);
     adjustments.iter().any(|said| {
@@ -227,7 +231,7 @@ fn both(text: &str) -> Value {
     json!({ "display_value": text, "value": text })
 }
 
-/// In the words of every vendor.
+/// An error reply in the formats of all vendors.
 fn long_words(status: u16) -> Reply {
     let words = "no ".repeat(THRICE / 3);
     let error = json!({ "message": words, "detail": words });
@@ -239,7 +243,7 @@ fn long_title() -> Reply {
     Reply::html(403, &format!("<html><head><title>{title}</title></head></html>"))
 }
 
-/// The row of a ticket that bears the marker, and has no name that can be believed.
+/// The row of a ticket with the marker and an invalid name.
 fn row(site: Site, marker: &str) -> Value {
     if site.is_jira() {
         let fields = json!({ "labels": [marker], "created": "2026-01-31T12:00:00.000+0000" });
@@ -250,7 +254,7 @@ fn row(site: Site, marker: &str) -> Value {
     }
 }
 
-/// The marker that a search is about.
+/// Returns the marker in a search request.
 fn first_marker(asked: &str) -> Option<&str> {
     let start = asked.find("rhythmx-")?;
     asked.get(start..start + "rhythmx-".len() + 32)
@@ -286,7 +290,7 @@ impl Thing {
         }
     }
 
-    /// The ticket is to be made all the same.
+    /// Lifts the requirement, so that the ticket can be created.
     fn end(self, profile: &mut Profile) {
         if self == Self::Field {
             profile.projects.iter_mut().for_each(|project| project.required.clear());

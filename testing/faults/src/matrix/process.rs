@@ -1,4 +1,4 @@
-//! The process is killed, asked to stop, or suspended: at every point.
+//! The process is killed, stopped or suspended, at every point.
 
 use std::time::Duration;
 
@@ -15,42 +15,41 @@ use super::tls::Trust;
 
 const FAMILY: &str = "process";
 
-/// The bounds that the cells are played with. A request is given up after the first of them.
+/// The attempt deadline of the cells.
 const ATTEMPT_DEADLINE: Duration = Duration::from_millis(600);
 pub(crate) const LEASE: Duration = Duration::from_millis(1_500);
-/// What proves that there is no ticket: the server bound, the index bound, and two answers.
+/// Time for a proof of absence: the server bound, the index bound, and two searches.
 pub(crate) const SETTLE: Duration = Duration::from_millis(60 + 180 + 2 * 30);
-/// What this machine may be slow.
+/// Allowance for a slow machine.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
-/// What happens to the process.
+/// Fault of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     Killed,
     AskedToStop,
-    /// Longer than its lease.
+    /// Suspended for longer than its lease.
     Asleep,
 }
 
-/// Where it happens.
+/// Point at which the fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
-    /// While it is held at a point of the way of a push.
+    /// Held at a fail point on the path of a push.
     Held(Point),
-    /// The intent to create is durable, and the TLS handshake of its connection does not end.
+    /// The intent is durable, and the TLS handshake of the connection does not end.
     Connecting,
-    /// The ticket system has read half of the create, and no more. The rest has left the process: it fits the buffers of
-    /// the connection.
+    /// The ticket system has read half of the create. The rest has left the process into the socket buffers.
     RequestHalfTaken,
     /// The ticket system has applied the create and does not answer.
     SentAndWaiting,
-    /// The ticket system has applied the create and sent half of its answer's body, and no more.
+    /// The ticket system has applied the create and sent half of the reply's body.
     ReplyHalfRead,
     /// The first attempt was refused.
     Waiting,
-    /// While it is held on the way of a look-up.
+    /// Held at a fail point on the path of a look-up.
     LookUpHeld(Point),
-    /// While it is held before a sweep.
+    /// Held before a duplicate scan.
     SweepHeld,
     /// The account is locked.
     Suspended,
@@ -99,7 +98,7 @@ async fn play(stage: Stage, fault: Fault, at: At, system: TicketSystem) {
         world.push("INC-1", system).await;
     }
     if at == At::Suspended {
-        // Nothing but a test that passes, or other settings, ends this.
+        // Only a passed connection test or new settings end a suspension.
         let condition = world.status(system).await.condition.unwrap();
         assert_eq!(condition.kind(), v1::ConnectionConditionKind::Suspended);
         world.test_passes(system).await;
@@ -115,14 +114,15 @@ async fn play(stage: Stage, fault: Fault, at: At, system: TicketSystem) {
     world.finish().await;
 }
 
-/// In a process of its own, with these bounds.
+/// A plan with a server process of its own and these bounds.
 pub(crate) fn plan(stage: &Stage) -> Plan {
     let plan = stage.plan().in_a_process();
     let plan = plan.with_flag(&format!("--attempt-deadline={}ms", ATTEMPT_DEADLINE.as_millis()));
     plan.with_flag(&format!("--lease={}ms", LEASE.as_millis()))
 }
 
-/// Pushes, and waits until the push has come so far. The push ends with the id of its delivery, if it was answered.
+/// Pushes, and waits until the push has reached this point. The task returns the ID of the delivery if the
+/// call was answered.
 async fn come_to(world: &mut World, at: At, system: TicketSystem) -> JoinHandle<Option<String>> {
     let faults = world.simulator(system).faults();
     let create = |then| Rule::new(Call::Create, When::Next(1), then);
@@ -205,7 +205,7 @@ pub(super) fn begin_push(world: &World, system: TicketSystem) -> JoinHandle<Opti
     })
 }
 
-/// What a first attempt asks before it creates: Jira for its issue types and the fields of one, ServiceNow for the group.
+/// Number of reads before a create: Jira's issue types and the fields of one, ServiceNow's group.
 fn reads_before_a_create(system: TicketSystem) -> u64 {
     if system == TicketSystem::Jira { 2 } else { 1 }
 }
@@ -234,10 +234,10 @@ pub(super) async fn strike(world: &mut World, fault: Fault) {
     world.client = world.server.client().await;
 }
 
-/// The tables are made, and nothing is in them yet.
+/// The schema exists, and the tables are empty.
 async fn in_the_first_start(stage: Stage, fault: Fault) {
     let mut world = plan(&stage).start_unconfigured().await;
-    // A server of its own, since that of the world has begun already.
+    // A new server, since the world's server has completed its first start.
     let mut server = Server::prepare(Start { process: true, ..world.server.next_start().clone() });
     server.arm(Point::Migrated);
     server.start_again().await;
@@ -254,7 +254,7 @@ async fn in_the_first_start(stage: Stage, fault: Fault) {
     world.finish().await;
 }
 
-/// It was asked to stop, and is about to close its database. A second signal changes nothing.
+/// The server was asked to stop, and is about to close its database. A second signal changes nothing.
 async fn while_closing(stage: Stage, fault: Fault) {
     let mut world = plan(&stage).start().await;
     for n in 0..20 {

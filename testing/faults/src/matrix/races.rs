@@ -1,4 +1,4 @@
-//! Two workers on one delivery: one that was too slow, and one that took over.
+//! Two workers on one delivery: a slow one whose lease expired, and its successor.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use super::scene::{Bounds, FOREVER, Scene, Site, attempts, key, status};
 
 const FAMILY: &str = "races";
 
-/// Sweeps that come soon, for what they are to find.
+/// Early duplicate scans, in ms.
 const SOON: [u64; 3] = [100, 200, 400];
 
-/// Time enough for a create on a busy machine: a cell here needs its first one to arrive.
+/// Long enough for the first create to arrive on a busy machine.
 const ATTEMPT_DEADLINE: u64 = 700;
 
-/// How the attempt ended that comes too late to say so.
+/// Result of the attempt that is recorded too late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stale {
     Refused,
-    /// Unknown.
+    /// Unknown outcome.
     Ambiguous,
 }
 
-/// What became of a delivery whose first create made a ticket, before that is recorded.
+/// State of a delivery whose first create made a ticket, by the time that is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meanwhile {
     Unknown,
@@ -33,7 +33,7 @@ enum Meanwhile {
     Cancelled,
     ResolvedAsIt,
     ResolvedAsAnother,
-    /// The index hid the ticket beyond its bound.
+    /// A second create, since the index hid the ticket beyond its bound.
     MadeAgain,
 }
 
@@ -78,8 +78,8 @@ fn bounds() -> Bounds {
     Bounds::default().with_attempt_deadline(ATTEMPT_DEADLINE)
 }
 
-/// The first attempt is over, and is held before that is recorded until its lease has lapsed and another one is on its
-/// way. What it has to say then is no news.
+/// The first attempt has its reply, and is held before it is recorded until its lease has expired and another
+/// attempt is in flight. Its stale result must change nothing.
 async fn stale_claim(stage: Stage, site: Site, stale: Stale) {
     let mut scene = Scene::start_in_a_process(&stage, site, bounds()).await;
     scene.inject(Call::Create, When::Nth(1), status(if stale == Stale::Refused { 400 } else { 500 }));
@@ -94,7 +94,7 @@ async fn stale_claim(stage: Stage, site: Site, stale: Stale) {
     let recorded = |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Send, outcome) > 0;
     let delivery = scene.until(&id, "what the first attempt has to say", recorded).await;
     let busy = matches!(delivery.state(), DeliveryState::Attempting | DeliveryState::Delivered);
-    // On a busy machine the second create may have had its answer too late, and said so itself.
+    // On a busy machine the second create may have timed out and recorded that itself.
     assert!(
         busy || creates_ended(&delivery) > 1,
         "it was moved by an attempt that had lost its claim: {delivery:#?}"
@@ -103,8 +103,8 @@ async fn stale_claim(stage: Stage, site: Site, stale: Stale) {
     scene.world.finish().await;
 }
 
-/// The first attempt sleeps longer than its lease and all that proves that it sent nothing. Another one delivers. The
-/// sleeper wakes, and must not send any more.
+/// The first attempt is suspended for longer than its lease and the proof of absence. Another attempt
+/// delivers. The resumed attempt must not send.
 async fn paused_worker(stage: Stage, site: Site, point: Point) {
     let mut scene = Scene::start_in_a_process(&stage, site, bounds()).await;
     scene.world.server.arm(point);
@@ -113,7 +113,7 @@ async fn paused_worker(stage: Stage, site: Site, point: Point) {
     let id = scene.the_delivery().await;
     scene.until_delivered_once(&id).await;
     scene.world.server.release();
-    // Without an intent there is nothing to record.
+    // Without an intent there is no attempt to record.
     if point == Point::IntentCommitted {
         let ended = |delivery: &v1::Delivery| creates_ended(delivery) > 1;
         let delivery = scene.until(&id, "the end of the attempt that slept", ended).await;
@@ -126,8 +126,8 @@ async fn paused_worker(stage: Stage, site: Site, point: Point) {
     scene.world.finish().await;
 }
 
-/// A look-up is answered "not found", and held until its lease has lapsed, others have proven that there is no ticket, and
-/// the next create is of unknown outcome: what it has to say is about the first create alone.
+/// A look-up returns "not found", and is held until its lease has expired, others have proven absence, and
+/// the next create has an unknown outcome: its result applies to the first create only.
 async fn paused_look_up(stage: Stage, site: Site) {
     let mut scene = Scene::start_in_a_process(&stage, site, bounds()).await;
     scene.inject(Call::Create, When::Nth(1), Effect::gateway_timeout());
@@ -144,8 +144,8 @@ async fn paused_look_up(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// The first create made a ticket, and the attempt that knows it is held until its lease has lapsed. However the delivery
-/// stands then, the ticket is recorded: as the delivery's, or as one more than there should be.
+/// The first create made a ticket, and the attempt that knows it is held until its lease has expired. In
+/// whatever state the delivery is then, the ticket is recorded: as the delivery's, or as a duplicate.
 async fn late_success(stage: Stage, site: Site, meanwhile: Meanwhile) {
     let mut scene = Scene::start_in_a_process(&stage, site, meanwhile.bounds()).await;
     if meanwhile == Meanwhile::MadeAgain {
@@ -185,7 +185,7 @@ async fn two_are_told_of(mut scene: Scene, id: &str) {
     let keys: Vec<_> = scene.simulator().tickets().into_iter().map(|ticket| ticket.key).collect();
     assert_eq!((key(&delivery), others(&delivery)), (keys[0].clone(), keys[1..].to_vec()), "{delivery:#?}");
     assert_eq!(scene.creates(), 2);
-    // The person who was told of it tidies up.
+    // The operator resolves the reported duplicate.
     scene.remove_marker(&keys[1], &delivery.marker);
     scene.world.finish().await;
 }
@@ -203,15 +203,16 @@ fn others(delivery: &v1::Delivery) -> Vec<String> {
 impl Meanwhile {
     fn bounds(self) -> Bounds {
         match self {
-            // Sweeps that come after the late answer.
+            // Duplicate scans after the late result.
             Self::MadeAgain => bounds().with_duplicate_scans([1_000, 1_500, 2_000]),
-            // No sweep is to find before what the late answer says.
+            // No duplicate scan before the late result.
             Self::Cancelled => bounds(),
             _ => bounds().with_duplicate_scans(SOON),
         }
     }
 
-    /// Waits until it is so; the ticket that a person named, if another than the one that was made.
+    /// Brings the delivery into this state. Returns the ticket that an operator named, if it is not the
+    /// created one.
     async fn play(self, scene: &mut Scene, id: &str, made: &str) -> Option<String> {
         if self != Self::Found && self != Self::MadeAgain {
             scene.world.until(id, DeliveryState::Reconciling).await;

@@ -1,5 +1,6 @@
-//! ServiceNow cuts a description, and what follows the create goes wrong: the read-back, or the one change that adds the
-//! rest to the work notes. The ticket is delivered all the same, and no work note is written twice.
+//! ServiceNow truncates a description, and a request after the create fails: the read-back, or the one update
+//! that adds the rest to the work notes. The ticket is delivered all the same, and no work note is written
+//! twice.
 
 use rhythmx_ticketing::v1::TicketSystem;
 use ticketing_harness::{PATIENCE, Plan, World};
@@ -11,15 +12,15 @@ use super::process::{self, Fault};
 type MakeEffect = fn() -> Effect;
 
 const FAMILY: &str = "read back";
-/// An attempt that hangs ends then.
+/// Ends an attempt that hangs.
 const ATTEMPT_DEADLINE: &str = "--attempt-deadline=600ms";
-/// How many characters of a description are stored.
+/// Number of characters of a description that the instance stores.
 const STORED: usize = 200;
 
-/// What is struck.
+/// The requests that fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Struck {
-    /// The change that adds the rest.
+    /// The update that adds the rest.
     Change,
     /// Both ways to read the work notes.
     Reads,
@@ -59,7 +60,7 @@ async fn pushed(stage: Stage, struck: Struck, effect: Effect) {
     check(world).await;
 }
 
-/// While the change is applied and not answered.
+/// The process fails while the update is applied and its reply is pending.
 async fn interrupted(stage: Stage, fault: Fault) {
     let mut world = cutting(process::plan(&stage)).start().await;
     let hang = Effect::Hang { applied: true };

@@ -8,20 +8,20 @@ use super::cell::{Cell, Stage};
 const FAMILY: &str = "redirects";
 
 const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
-/// One that a client would follow with a GET, and one with the same request again.
+/// A status that clients follow with a GET, and one with which they repeat the request.
 const BOTH_KINDS: [u16; 2] = [302, 307];
 const CREATE: Struck = Struck::Create(Verdict::DoubtfulAndAbsent);
 /// A path that no ticket system has.
 const PAGE: &str = "/elsewhere";
 
-/// Where a redirect points.
+/// Target of the redirect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum To {
-    /// Another system, which takes the same login.
+    /// Another system that accepts the same credentials.
     Elsewhere,
-    /// Another page of the same host, to which a client would take the login along.
+    /// Another page of the same host, to which a client would send the credentials.
     SameHost,
-    /// Nowhere: there is no `Location`.
+    /// No `Location` header.
     Nowhere,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn cells() -> Vec<Cell> {
 }
 
 fn cell(vendor: Vendor, struck: Struck, status: u16, to: To) -> Cell {
-    // The effect is set when it is known where the elsewhere is.
+    // Placeholder: `play` sets the effect once it knows the address of the other system.
     let storm = Storm { vendor, struck, effect: Effect::EmptyBody { status, applied: false }, times: 1 };
     let fault = format!("redirect {status} {}", to.name());
     Cell::new(FAMILY, fault, storm.place(), move |stage| play(stage, storm.clone(), status, to))

@@ -1,4 +1,4 @@
-//! The way between a caller and the server, which can be cut or narrowed.
+//! A TCP relay between a caller and the server, which can be cut or limited.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,30 +9,30 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Carries connections to the server, byte by byte.
+/// Forwards connections to the server.
 #[derive(Debug)]
 pub(super) struct Relay {
     pub(super) address: String,
     cut: watch::Sender<bool>,
 }
 
-/// One connection, and what it may still carry.
+/// One relayed connection.
 struct Pair {
     caller: TcpStream,
     server: TcpStream,
-    /// Bytes that the caller may still send; the rest stays where it is.
+    /// Remaining number of bytes from callers; further bytes are not forwarded.
     left: Arc<AtomicUsize>,
 }
 
 // === impl Relay ===
 
 impl Relay {
-    /// A way to the server that carries everything.
+    /// A relay without a limit.
     pub(super) async fn to(server: &Server) -> Self {
         Self::carrying(server, usize::MAX).await
     }
 
-    /// A way that stops carrying after so many bytes from all callers together.
+    /// A relay that stops forwarding after this many bytes from all callers together.
     pub(super) async fn carrying(server: &Server, bytes: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -57,7 +57,7 @@ impl Relay {
         Client::connect(format!("http://{}", self.address)).await.unwrap().with_retries(0)
     }
 
-    /// Resets every connection at both ends, and takes no more.
+    /// Resets every connection at both ends, and accepts no further ones.
     pub(super) fn cut(&self) {
         self.cut.send_replace(true);
     }
@@ -66,13 +66,13 @@ impl Relay {
 // === impl Pair ===
 
 impl Pair {
-    /// Until one end closes or the way is cut: then both are reset.
+    /// Forwards until one end closes or the relay is cut, and then resets both ends.
     async fn carry(mut self, mut is_cut: watch::Receiver<bool>) {
         tokio::select! {
             () = self.copy() => {}
             _ = is_cut.changed() => {}
         }
-        // A peer that is gone already needs no reset.
+        // Fails if the peer has disconnected already, which needs no reset.
         let _ = self.caller.set_zero_linger();
         let _ = self.server.set_zero_linger();
     }

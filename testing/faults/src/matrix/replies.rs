@@ -1,4 +1,5 @@
-//! Every status and every strange body that a ticket system can answer with, to a create and to the reads around it.
+//! Every status and malformed body that a ticket system can reply with, to a create and to the reads around
+//! it.
 
 use Verdict::{DoubtfulAndAbsent, DoubtfulAndThere, Found, Refused};
 use serde_json::json;
@@ -9,9 +10,9 @@ use super::cell::Cell;
 
 const FAMILY: &str = "replies";
 
-/// Statuses that say that nothing was made, and can be believed.
+/// Statuses of a definite failure.
 const REFUSALS: [u16; 6] = [400, 401, 403, 404, 413, 422];
-/// Statuses that leave a doubt.
+/// Statuses of an unknown outcome.
 const DOUBTS: [u16; 8] = [202, 204, 408, 409, 500, 502, 503, 504];
 
 pub(super) fn cells() -> Vec<Cell> {
@@ -64,7 +65,7 @@ fn reads(vendor: Vendor) -> impl Iterator<Item = Cell> {
     let strange = strange.map(|(name, effect)| (name.to_owned(), effect));
     let table: Vec<_> = statuses.chain(strange).collect();
     Struck::READS.into_iter().flat_map(move |struck| {
-        // A second refused login in a row would suspend one that its vendor can lock.
+        // A second refused login in a row would suspend a login that the vendor can lock.
         let is_lockable = vendor == Vendor::ServiceNow;
         let times = move |fault: &str| match struck {
             Struck::Search if !(is_lockable && fault == "401") => 2,
@@ -81,7 +82,7 @@ fn status(status: u16) -> Effect {
     Effect::Answer(page(status))
 }
 
-/// What something before a ticket system answers.
+/// An HTML page of a proxy or gateway.
 fn page(status: u16) -> Reply {
     Reply::html(status, "<html><head><title>A page</title></head><body></body></html>")
 }

@@ -1,4 +1,5 @@
-//! ResolveDelivery for deliveries of unknown outcome: with the right ticket, a wrong one, or while the system is unavailable.
+//! ResolveDelivery for deliveries of unknown outcome: with the right ticket, a wrong one, or while the system
+//! is unavailable.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketEventKind};
 use ticketing_failpoints::Point;
@@ -11,12 +12,12 @@ use super::scene::{Bounds, Scene, Site, key};
 
 const FAMILY: &str = "resolving";
 
-/// A key that no ticket has.
+/// A key of no ticket.
 const NOWHERE: &str = "NOPE-999";
-/// Duplicate scans that come soon after a delivery was resolved.
+/// Early duplicate scans, in ms.
 const SOON: [u64; 3] = [150, 400, 800];
 
-/// What becomes of the server between two words of the operator.
+/// Fault of the server between two operations of the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Between {
     Nothing,
@@ -44,7 +45,7 @@ pub(super) fn cells() -> Vec<Cell> {
     cells
 }
 
-/// The ticket is read first: neither word changes anything, and the look-up that was under way finds the right one.
+/// The ticket is read first: neither call changes anything, and the pending look-up finds the right one.
 async fn refused(stage: Stage, site: Site, is_taken: bool) {
     let bounds = Bounds::default().with_duplicate_scans(SOON).with_attempt_deadline(600);
     let mut scene = Scene::start_in_a_process(&stage, site, bounds).await;
@@ -66,8 +67,8 @@ async fn refused(stage: Stage, site: Site, is_taken: bool) {
     scene.world.finish().await;
 }
 
-/// Taken unread only by the explicit word, marked so, and corrected once it can be read. The ticket that the send made is
-/// still found by a duplicate scan.
+/// An unread ticket is accepted only with the explicit flag, is marked as unverified, and can be corrected
+/// once it is readable. A duplicate scan still finds the ticket of the create.
 async fn corrected(stage: Stage, site: Site, between: Between) {
     let (mut scene, id, ours) = away(between.plan(&stage), site).await;
     take_unread(&mut scene, &id).await;
@@ -103,9 +104,10 @@ async fn found_by_scan(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// A delivery whose create was applied and answered with a 504, before its ticket system went away; and its ticket.
+/// A delivery whose create was applied and answered with a 504 before the ticket system became unavailable;
+/// and its ticket.
 async fn away(plan: Plan, site: Site) -> (Scene, String, Ticket) {
-    // What fails in a row is not to pause the connection: each word is to be the operator's.
+    // Keeps the circuit breaker closed, so that only the operator changes the delivery.
     let plan = plan.with_flag("--circuit-threshold=1000");
     let mut scene = Scene::start_on(plan, site, Bounds::default().with_duplicate_scans(SOON)).await;
     let other = key(&scene.push_through("INC-0").await);

@@ -1,4 +1,4 @@
-//! A database is restored from an older copy, by plain copies of files, while its tickets exist.
+//! A database is restored from an older copy, by copying files, while its tickets exist.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ const FAMILY: &str = "restore";
 /// Logged when the database may have been restored.
 const SUSPECTED: &str = "may have been restored from a backup";
 
-/// Where the tickets are.
+/// The ticket system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Site {
-    /// Its index lags, within the bound.
+    /// The index lags, within the bound.
     Cloud,
-    /// Likewise.
+    /// The index lags, within the bound.
     DataCenter,
     ServiceNow,
-    /// It gives its own `sys_id`, whatever it is given.
+    /// Assigns its own `sys_id`, whatever the client sends.
     Headstrong,
 }
 
@@ -43,12 +43,12 @@ pub(super) fn cells() -> Vec<Cell> {
     cells
 }
 
-/// What lies in a copy in each state, and what comes after it, is delivered before and after the restore: one
+/// Deliveries in each state of the copy, and later ones, are delivered before and after the restore: one
 /// ticket each.
 async fn restore_copy(stage: Stage, site: Site, how: How) {
     let (plan, system) = (site.plan(&stage), site.system());
     let plan = plan.in_a_process().with_flag("--concurrency=1").with_flag("--circuit-threshold=1000");
-    // The create that hangs is to do so until the rest is accepted, on a busy machine too.
+    // Long enough for the create to hang until all others are accepted, on a busy machine too.
     let plan = plan.with_flag("--attempt-deadline=2s").with_flag("--lease=4s");
     let mut world = plan.start().await;
     world.disable_automatic_retries().await;
@@ -92,7 +92,7 @@ async fn restore_copy(stage: Stage, site: Site, how: How) {
 async fn start_again(world: &mut World) {
     world.server.start_again().await;
     world.client = world.server.client().await;
-    // What it has to say of its start is in the log when it answers.
+    // The start is logged before the first answer.
     world.client.get_status().await.unwrap();
 }
 
@@ -117,12 +117,12 @@ async fn refuse_one(world: &mut World, system: TicketSystem, name: &str) {
     world.simulator(system).faults().clear();
 }
 
-/// Has incidents accepted of which the first is being sent, and the rest wait for their turn.
+/// Submits incidents: the first is being sent, and the others are queued behind it.
 async fn offer_behind_one_that_hangs(world: &mut World, system: TicketSystem, ids: &[&str]) {
     let hanging = Effect::Hang { applied: true };
     world.simulator(system).faults().push(Rule::new(Call::Create, When::Always, hanging));
     let tickets = world.simulator(system).tickets().len();
-    // Calls end once all tickets are there.
+    // The calls return once all tickets exist.
     let mut callers = JoinSet::new();
     for id in ids {
         let mut client = world.client.clone();
@@ -143,7 +143,7 @@ fn pending(deliveries: &[v1::Delivery]) -> usize {
     deliveries.iter().filter(|delivery| delivery.state() == DeliveryState::Pending).count()
 }
 
-/// Has every one of these delivered, by an operator's hand where it needs one.
+/// Has every one of these delivered, with RetryDelivery where needed.
 async fn deliver(world: &mut World, system: TicketSystem, incidents: &[&str]) {
     let all = world.deliveries().await;
     for name in incidents {

@@ -1,4 +1,5 @@
-//! A second server on the same data folder is refused with an error that names the folder, and changes nothing.
+//! A second server on the same data folder is refused with an error that names the folder, and changes
+//! nothing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,12 +11,12 @@ use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "second instance";
 const FAULT: &str = "second server";
-/// What `faults bugs` plays again, by this name.
+/// A cell that `faults bugs` plays by this name.
 const LOCK_REMOVED: &str = "the lock file removed";
 /// The lock file beside the database, held by the running server.
 const LOCK_FILE: &str = "ticketing.db.lock";
 
-/// How the first one is.
+/// State of the first server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum First {
     Serves,
@@ -65,7 +66,7 @@ async fn beside_one_whose_lock_file_is_gone(stage: Stage) {
     is_unharmed(world).await;
 }
 
-/// One of them serves.
+/// Of two servers that start at once, one serves.
 async fn both_at_once(stage: Stage) {
     let mut world = stage.plan().in_a_process().start_unconfigured().await;
     let folder = tempfile::tempdir().unwrap();
@@ -93,7 +94,7 @@ async fn both_at_once(stage: Stage) {
     is_unharmed(world).await;
 }
 
-/// The lock is gone with the process that held it.
+/// The kernel releases the lock of a killed process.
 async fn after_a_kill(stage: Stage) {
     let mut world = stage.plan().in_a_process().start().await;
     world.push("INC-1", TicketSystem::Jira).await;
@@ -101,7 +102,7 @@ async fn after_a_kill(stage: Stage) {
     let data = world.server.data();
     let mut second = neighbour(&mut world, &data);
     second.start_again().await;
-    // The first one's folder stays until the end.
+    // Keeps the folder of the first server until the end.
     let _first = std::mem::replace(&mut world.server, second);
     world.client = world.server.client().await;
     is_unharmed(world).await;

@@ -11,23 +11,23 @@ use super::calls::{VENDORS, name, system};
 use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "secret echo";
-/// With everything in it that pages, JSON and addresses write in another way.
+/// Contains the characters that HTML, JSON and URLs escape.
 const SECRET: &str = r#"of"our<own>s&e'c+r/e\t"#;
 const JIRA_USER: &str = "analyst@example.com";
 const SERVICENOW_USER: &str = "rhythmx.integration";
 
-/// How a secret is written.
+/// Encoding of the echoed secret.
 #[derive(Debug, Clone, Copy)]
 enum Writing {
-    /// In the one way that JSON demands.
+    /// With the escapes that JSON requires.
     Json,
-    /// As PHP and others do: nothing in it means anything to a page.
+    /// With the optional escapes of PHP and others, which make JSON safe within HTML.
     JsonForPages,
     JsonWithinJson,
     HtmlWithinJson,
     HtmlWithinJsonForPages,
     AddressWithinJson,
-    /// `user:secret`, as the header has it.
+    /// `user:secret`, as in the header.
     HeaderWithinJson,
     PageWithNames,
     PageWithNumbers,
@@ -53,13 +53,14 @@ pub(super) fn cells() -> Vec<Cell> {
     VENDORS.into_iter().flat_map(|vendor| WRITINGS.map(|writing| cell(vendor, writing))).collect()
 }
 
-/// It is repeated to a test, to what is asked before a create, to the create, and to the look-up that follows.
+/// The secret is echoed to a connection test, to the reads before a create, to the create, and to the look-up
+/// after it.
 async fn play(stage: Stage, vendor: Vendor, writing: Writing) {
     let mut world = begin(&stage, vendor).await;
     let echo = |status| Effect::Answer(writing.reply(status, vendor));
     let system = system(vendor);
     let faults = world.simulator(system).faults();
-    // Jira is asked who it is, and then who we are; ServiceNow both at once.
+    // Jira's test makes two requests (server information, then the account), ServiceNow's makes one.
     let asked = if vendor == Vendor::ServiceNow { 1 } else { 2 };
     faults.push(Rule::new(Call::Any, When::Next(asked), echo(400)));
     let request = v1::TestConnectionRequest { destination: Some(system.into()), ..Default::default() };
@@ -82,12 +83,12 @@ async fn play(stage: Stage, vendor: Vendor, writing: Writing) {
         events.push(subscriber.event().await);
     }
     let status = world.client.get_status().await.unwrap();
-    // Escaped a second time, as displayed text.
+    // Debug output escapes a second time.
     world.check_told(&format!("{tested:?} {answer:?} {delivery:?} {events:?} {status:?}"));
     world.finish().await;
 }
 
-/// A world in which the secret is the one that counts.
+/// A world whose ticket system accepts this secret only.
 async fn begin(stage: &Stage, vendor: Vendor) -> World {
     let profile = Profile::of(vendor);
     let profile = match vendor {
@@ -120,7 +121,7 @@ fn basic(user: &str) -> Credential {
     Credential::Basic { user: user.to_owned(), secret: SECRET.to_owned() }
 }
 
-/// Within quotes.
+/// The JSON string without its quotes.
 fn json(text: &str) -> String {
     let quoted = json!(text).to_string();
     quoted[1..quoted.len() - 1].to_owned()
@@ -178,7 +179,7 @@ impl Writing {
     }
 }
 
-/// An error in the words of each vendor; `said` is JSON already.
+/// An error in the format of each vendor; `said` is JSON already.
 fn words(status: u16, said: &str) -> Reply {
     let said = format!("\"It was refused: {said}, says the gateway.\"");
     let errors = format!("\"errorMessages\": [{said}], \"message\": {said}");

@@ -1,4 +1,4 @@
-//! Settings that change while a delivery is under way, at each point of its way.
+//! Settings that change while a delivery is in progress, at each point of its path.
 
 use std::time::Duration;
 
@@ -12,32 +12,32 @@ use super::cell::{Cell, Stage};
 const FAMILY: &str = "settings";
 const NEW_SECRET: &str = "secret-of-the-new-settings";
 const OTHER_GROUP: &str = "Network";
-/// What this machine may be slow, and the create's own deadline.
+/// Allowance for a slow machine and the deadline of the create.
 const SOON: Duration = Duration::from_secs(12);
 
-/// What changes.
+/// The changed setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
-    /// The address, and with it the secret.
+    /// The URL, and with it the secret.
     Site,
-    /// Switched off, and on again later.
+    /// The connection is disabled, and enabled later.
     Enabled,
-    /// The ticket system takes another secret from now on, and is configured a little later.
+    /// The ticket system accepts only a new secret, which is configured a little later.
     Secret,
-    /// Jira's project, ServiceNow's assignment group.
+    /// Jira's project, or ServiceNow's assignment group.
     Place,
-    /// No retries any more.
+    /// No further retries.
     Retries,
 }
 
-/// When it changes.
+/// Point at which the setting changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     CreateHangs,
     Unknown,
-    /// While it is held at a point of the way of a push.
+    /// Held at a fail point on the path of a push.
     Held(Point),
-    /// While the look-up after a uncertain create is held at a point of its way.
+    /// The look-up after an uncertain create is held at a fail point.
     LookUpHeld(Point),
     /// The account is locked.
     Suspended,
@@ -45,7 +45,7 @@ enum At {
 
 const CHANGES: [Change; 5] = [Change::Site, Change::Enabled, Change::Secret, Change::Place, Change::Retries];
 const SYSTEMS: [TicketSystem; 2] = [TicketSystem::Jira, TicketSystem::Servicenow];
-/// Points at which it is known beforehand what the former settings do.
+/// Points at which the requests under the old settings are known in advance.
 const HELD: [At; 6] = [
     At::Held(Point::Claimed),
     At::Held(Point::IntentCommitted),
@@ -55,13 +55,13 @@ const HELD: [At; 6] = [
     At::Suspended,
 ];
 
-/// What the settings from before the change did.
+/// Requests that were sent under the old settings.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     system: TicketSystem,
-    /// Whether a ticket was made by them.
+    /// Whether they created a ticket.
     applied: bool,
-    /// How many creates were sent by them.
+    /// Number of creates.
     creates: usize,
 }
 
@@ -87,7 +87,8 @@ fn held(change: Change, at: At, system: TicketSystem) -> Cell {
         let why = "ServiceNow answers a locked account as it answers any refused login";
         return Cell::does_not_apply(FAMILY, change.name(), name, why);
     }
-    // What has its intent is sent as that says, unless nothing may be sent any more, or it is refused.
+    // A delivery with a durable intent is sent under the old settings, unless the connection is disabled or
+    // the old secret is refused.
     let is_intended = at == At::Held(Point::IntentCommitted);
     let stays = matches!(at, At::Suspended | At::Held(Point::Claimed));
     let creates = usize::from(!(stays || is_intended && change == Change::Enabled));
@@ -122,7 +123,7 @@ async fn play(stage: Stage, change: Change, at: At, sent: Sent) {
             if at == At::Suspended {
                 world.test_passes(sent.system).await;
             } else if !sent.applied && sent.creates > 0 {
-                // It fails for good with a failure of the connection, which is probed from then on.
+                // It fails permanently because of the connection, which is probed from then on.
                 world.until_event("INC-1", TicketEventKind::Failed).await;
             }
         }
@@ -134,7 +135,7 @@ async fn play(stage: Stage, change: Change, at: At, sent: Sent) {
     world.finish().await;
 }
 
-/// Pushes, and waits until the push has come so far.
+/// Pushes, and waits until the push has reached this point.
 async fn come_to(world: &mut World, at: At, sent: Sent) -> String {
     let faults = world.simulator(sent.system).faults();
     let applied = sent.applied;
@@ -149,7 +150,7 @@ async fn come_to(world: &mut World, at: At, sent: Sent) -> String {
         At::Held(_) => {}
     }
     if at == At::Unknown {
-        // So that the doubt lasts for a while.
+        // Prolongs the unknown outcome.
         let slow = Effect::Delay(Duration::from_millis(300));
         world.simulator(sent.system).faults().push(Rule::new(Call::Search, When::Next(1), slow));
         let answer = world.push("INC-1", sent.system).await;
@@ -175,7 +176,7 @@ async fn come_to(world: &mut World, at: At, sent: Sent) -> String {
     world.deliveries().await[0].id.clone()
 }
 
-/// A push in the background.
+/// Pushes in the background.
 fn begin_push(world: &World, system: TicketSystem) {
     let (mut client, acknowledged) = (world.client.clone(), world.acknowledged.clone());
     let incident = Some(ticketing_harness::incident("INC-1"));
@@ -183,7 +184,7 @@ fn begin_push(world: &World, system: TicketSystem) {
     tokio::spawn(async move { acknowledged.note_push(&client.create_ticket(request).await.unwrap()) });
 }
 
-/// To another site of the same vendor, which takes another secret.
+/// Changes the URL to another site of the same vendor, which needs another secret.
 async fn move_away(world: &mut World, sent: Sent) {
     let profile = world.simulator(sent.system).edit(|profile| profile.clone());
     let new =
@@ -211,7 +212,7 @@ async fn switch_off_and_on(world: &mut World, id: &str, at: At, sent: Sent) {
     }
 }
 
-/// While the old secret is refused, no answer proves anything.
+/// While the old secret is refused, no search proves anything.
 async fn rotate(world: &mut World, sent: Sent) {
     let simulator = world.simulator(sent.system);
     simulator.edit(|profile| *profile = with_new_secret(profile.clone()));
@@ -230,7 +231,7 @@ fn with_new_secret(profile: Profile) -> Profile {
     profile.only_credential(Credential::Basic { user, secret: NEW_SECRET.to_owned() })
 }
 
-/// Changes the settings of one of the two.
+/// Changes the settings of one of the two connections.
 async fn configure(
     world: &mut World,
     system: TicketSystem,
@@ -244,7 +245,8 @@ async fn configure(
     world.configure(request).await;
 }
 
-/// What was made before the change stands where it was made, and what was not is made by the new settings.
+/// A ticket that was created before the change stays in the old place; otherwise it is created under the new
+/// settings.
 fn check(world: &World, change: Change, sent: Sent, delivery: &v1::Delivery) {
     let old = world.simulator(sent.system);
     let (there, elsewhere) =

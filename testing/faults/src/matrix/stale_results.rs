@@ -1,6 +1,6 @@
-//! Results that are recorded late: of an attempt, a look-up, or a canary.
+//! Results of an attempt, a look-up or a canary that are recorded late.
 //!
-//! Each of these is kept from harm by two guards, or by one where the ticket system keeps to none of its bounds.
+//! Two guards protect against each of them; only one remains where the ticket system exceeds all its bounds.
 
 use std::time::Duration;
 
@@ -15,20 +15,21 @@ use super::scene::{Bounds, Scene, Site, status};
 
 const FAMILY: &str = "stale result";
 
-/// What it takes from a message of the server to the next request, with room to spare.
+/// Time from a server log message to the next request, with a margin.
 const A_MOMENT: Duration = Duration::from_millis(500);
-/// Time enough for a create on a busy machine.
+/// Long enough for a create on a busy machine.
 const ATTEMPT_DEADLINE: u64 = 700;
 
-/// How long a refused attempt is held: long enough for a server that takes its claim to have proven that there is no ticket,
-/// and to have sent again.
+/// Duration for which a refused attempt is held: long enough for a server that wrongly takes over the lease to
+/// prove absence and to send again.
 const HELD: Duration = Duration::from_secs(6);
-/// Between two ticks, while it is held: a worker that claims on every tick leaves the next one that long.
+/// Processor tick in ms while the attempt is held: a worker that claims on every tick still leaves the next
+/// one this long.
 const TICK: i32 = 250;
 
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
-    // First those where nothing but the protocol keeps a second ticket from being made.
+    // First the sites where only the protocol prevents a second ticket.
     for site in [Site::ServiceNowOwnIds, Site::JiraCloud, Site::JiraDataCenter, Site::ServiceNow] {
         let name = site.name();
         cells.push(Cell::new(FAMILY, "refusal, recorded within the lease", name, move |stage| {
@@ -54,7 +55,7 @@ pub(super) fn cells() -> Vec<Cell> {
     cells
 }
 
-/// A refusal is recorded late, and within its lease: the claim is still held, so nothing else is on its way.
+/// A refusal is recorded late but within its lease, so no other attempt is in flight.
 async fn told_within_the_lease(stage: Stage, site: Site) {
     let bounds = Bounds { interval: Duration::from_secs(1), ..Bounds::default() };
     let bounds = bounds.with_attempt_deadline(ATTEMPT_DEADLINE).with_longer_lease(HELD * 2);
@@ -62,7 +63,7 @@ async fn told_within_the_lease(stage: Stage, site: Site) {
     let request = v1::ConfigureRequest { retry: Some(retry(60, 3_600, TICK)), ..Default::default() };
     scene.world.configure(request).await;
     scene.inject(Call::Create, When::Nth(1), status(400));
-    // Under way long enough for another one to be sent beside it.
+    // In flight long enough for a second create to overlap.
     let slow = Duration::from_millis(ATTEMPT_DEADLINE - 150);
     scene.inject(Call::Create, When::Nth(2), Effect::Delay(slow));
     scene.world.server.arm(Point::ReplyRead);
@@ -77,8 +78,8 @@ async fn told_within_the_lease(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// A search shows nothing, is held until the ticket is there and "not found" would be proof, and is recorded then: it proves what
-/// was so when it was asked.
+/// A search is empty, is held until the ticket exists and "not found" would be a proof, and is recorded then:
+/// it is evidence of the time of the search only.
 async fn told_after_the_bound(stage: Stage, site: Site) {
     let bounds = Bounds { server: Duration::from_millis(1_500), ..Bounds::default() };
     let bounds = bounds.with_longer_lease(HELD);
@@ -95,8 +96,8 @@ async fn told_after_the_bound(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// A search about the first create shows nothing, and is held until the next create is of unknown outcome and "not found" would be proof
-/// for that one too.
+/// A search about the first create is empty, and is held until the next create has an unknown outcome and
+/// "not found" would prove its absence too.
 async fn told_in_the_next_doubt(stage: Stage, site: Site) {
     let bounds = Bounds { server: Duration::from_secs(1), ..Bounds::default() };
     let bounds = bounds.with_attempt_deadline(ATTEMPT_DEADLINE);
@@ -108,7 +109,7 @@ async fn told_in_the_next_doubt(stage: Stage, site: Site) {
     scene.world.server.until_held(Point::LookedUp).await;
     let id = scene.the_delivery().await;
     scene.until_creates(2).await;
-    // The ticket is not found once it is there, so that the outcome stays unknown.
+    // Look-ups fail even when the ticket exists, so that the outcome stays unknown.
     scene.refuse_look_ups();
     scene.world.wait(bounds.proof()).await;
     scene.world.server.release();
@@ -119,8 +120,8 @@ async fn told_in_the_next_doubt(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// The index lags beyond its bound, and shows tickets in the order in which they were made: one of ours that was made while
-/// the send could still be applied, and long after that what the send had made.
+/// The index lags beyond its bound and shows tickets in order of creation: first one of ours that was created
+/// while the send could still be applied, and much later the ticket of that send.
 async fn early_witness(stage: Stage, site: Site) {
     let bounds = Bounds { server: Duration::from_secs(2), ..Bounds::default() };
     let bounds = bounds.with_attempt_deadline(ATTEMPT_DEADLINE).with_index(Duration::from_secs(2));
@@ -132,7 +133,7 @@ async fn early_witness(stage: Stage, site: Site) {
     let attempt_over = bounds.attempt_deadline + Duration::from_millis(50);
     scene.world.wait(attempt_over).await;
     scene.push_through("INC-8").await;
-    // A canary that counts, since it was made when nothing could be applied any more.
+    // A valid canary: created when the send could no longer be applied.
     let all_over = attempt_over + bounds.server;
     scene.world.wait(all_over.saturating_sub(sent.elapsed())).await;
     scene.push_through("INC-9").await;

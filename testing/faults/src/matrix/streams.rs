@@ -1,4 +1,4 @@
-//! Subscribers that go away, take nothing, come back again and again, or are many.
+//! Subscribers that disconnect, stall, reconnect repeatedly, or are many.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +16,15 @@ use super::relay::Relay;
 const FAMILY: &str = "streams";
 /// Events of one push.
 const STORY: usize = 3;
-/// Bytes that a subscriber takes before it has to read: a few events.
+/// HTTP/2 stream window of a subscriber, in bytes: a few events.
 const SMALL_WINDOW: u32 = 1_024;
-/// What the server may use more after a storm of subscribers than before: what allocators keep, and no more.
+/// Limit of the memory growth after the reconnections, in bytes: memory that the allocator retains.
 const MORE_MEMORY: u64 = 32 * 1_024 * 1_024;
-/// Reconnections of one storm: streams on kept connections, and connections of their own.
+/// Reconnections of one storm: streams on shared connections, and streams on connections of their own.
 const STREAMS: usize = 9_000;
 const CONNECTIONS: usize = 1_000;
 
-/// How a subscriber goes away.
+/// Ways in which a subscriber disconnects.
 #[derive(Debug, Clone, Copy)]
 enum Gone {
     CancelsTheStream,
@@ -42,7 +42,7 @@ pub(super) fn cells() -> Vec<Cell> {
     ]
 }
 
-/// While events come: what one stream did not tell, the next one does.
+/// Disconnects while events arrive: the next stream continues where the last one ended.
 async fn go_away(stage: Stage, gone: Gone) {
     const PUSHES: usize = 40;
     let mut world = stage.plan().with_long_deadlines().start().await;
@@ -67,7 +67,7 @@ async fn go_away(stage: Stage, gone: Gone) {
     world.finish().await;
 }
 
-/// They are ended with the token to go on from, and nothing queues up for them meanwhile.
+/// Stalled subscribers are ended with a token to resume from, and no events are queued for them.
 async fn stall(stage: Stage) {
     const PUSHES: usize = 150;
     let plan = stage.plan().in_a_process().with_long_deadlines().with_flag("--subscriber-timeout=500ms");
@@ -82,7 +82,7 @@ async fn stall(stage: Stage) {
     let grown = world.server.memory().saturating_sub(before);
     assert!(grown < MORE_MEMORY, "{grown} bytes more");
     let began = Instant::now();
-    // Now they read what had got through, and hear why there is no more.
+    // They read the buffered events, and then the status that ended the stream.
     world.wait(Duration::from_millis(600)).await;
     let mut ended = JoinSet::new();
     for mut subscriber in stalled {
@@ -103,14 +103,15 @@ async fn stall(stage: Stage) {
     world.finish().await;
 }
 
-/// Each time from another token: what comes next is the next event, and the server keeps nothing of it.
+/// Each reconnection resumes from another token: the next event follows, and the server retains no memory of
+/// it.
 async fn reconnect(stage: Stage) {
     const PUSHES: usize = 30;
     let mut world = stage.plan().in_a_process().with_long_deadlines().start().await;
     push_many(&world, PUSHES).await;
     world.until_all_delivered(PUSHES).await;
     let all = Arc::new(Subscriber::open(&world.client, from_oldest()).await.events(PUSHES * STORY).await);
-    // Whatever is made once is made before it is measured.
+    // Warm-up, so that one-time allocations are not measured.
     storm(&world, &all, STREAMS / 20, CONNECTIONS / 20).await;
     let before = (world.server.memory(), world.server.connections());
     storm(&world, &all, STREAMS, CONNECTIONS).await;
@@ -170,7 +171,7 @@ async fn crowd(stage: Stage) {
     world.finish().await;
 }
 
-/// Pushes so many incidents to Jira, a few at a time; nothing goes wrong with any of them.
+/// Pushes this many incidents to Jira, eight at a time; all must succeed.
 fn push_many(world: &World, count: usize) -> impl Future<Output = ()> + Send + 'static {
     let (client, acknowledged) = (world.client.clone(), world.acknowledged.clone());
     async move {
@@ -181,7 +182,7 @@ fn push_many(world: &World, count: usize) -> impl Future<Output = ()> + Send + '
     }
 }
 
-/// A client that is sent no more than a few events ahead of its reading.
+/// A client with a flow-control window of a few events.
 async fn with_small_window(world: &World) -> Client {
     let endpoint = Endpoint::from_shared(format!("http://{}", world.server.address)).unwrap();
     Client::over(endpoint.initial_stream_window_size(SMALL_WINDOW).connect().await.unwrap())

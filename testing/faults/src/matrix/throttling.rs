@@ -1,4 +1,4 @@
-//! Throttling with a sensible, an absurd, or no Retry-After.
+//! Throttling with a valid, an absurd, or no Retry-After.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,15 +12,15 @@ use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "throttling";
 
-/// The longest that a system is left alone, whatever it asks for.
+/// Maximum pause of a connection, whatever the header says.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
-/// How long the header asks for.
+/// Delay in the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asks {
-    /// At least so much; the wait is kept.
+    /// At least this long; the server complies.
     For(Duration),
-    /// Nothing that makes sense: the service waits as it sees fit, and not long.
+    /// No usable value: the server uses its own, short backoff.
     Nothing,
     /// An absurd value.
     TooMuch,
@@ -35,7 +35,7 @@ fn cells_of(vendor: Vendor) -> Vec<Cell> {
     for (header, effect, asks) in table(429) {
         let fault = format!("429, Retry-After {header}");
         cells.push(cell(Storm::on_create(vendor, effect.clone(), Verdict::Refused), &fault, asks));
-        // How the header is read does not depend on what was asked; what is made of it does.
+        // The parsing of the header does not depend on the call, so reads use a few values only.
         if matches!(header, "in seconds" | "absent" | "soon" | "10^30") {
             for struck in Struck::READS {
                 cells.push(cell(Storm { vendor, struck, effect: effect.clone(), times: 1 }, &fault, asks));
@@ -64,7 +64,7 @@ fn cell(storm: Storm, fault: &str, asks: Asks) -> Cell {
     }
 }
 
-/// What the header says, by its name.
+/// The headers, by name.
 fn table(status: u16) -> Vec<(&'static str, Effect, Asks)> {
     let says = |text: &str| Effect::Answer(page(status).header("retry-after", text));
     let date_in = |seconds| Effect::Throttle { retry_after: RetryAfter::DateIn(seconds), reason: None };
@@ -81,13 +81,13 @@ fn table(status: u16) -> Vec<(&'static str, Effect, Asks)> {
         ("a date far ahead", says("Fri, 31 Dec 9998 23:59:59 GMT"), Asks::TooMuch),
     ];
     if status == 429 {
-        // A date has no fractions of a second.
+        // HTTP dates have whole seconds.
         table.push(("a date", date_in(2), Asks::For(Duration::from_secs(1))));
     }
     table
 }
 
-/// Nothing is sent before the time that was asked for, and then it is sent without a hand.
+/// Nothing is sent before the requested time; after it the delivery is sent automatically.
 async fn kept(stage: Stage, storm: Storm, wait: Duration, verdict: Verdict) {
     let vendor = storm.vendor;
     let mut world = start(plan(&stage, vendor)).await;
@@ -100,7 +100,7 @@ async fn kept(stage: Stage, storm: Storm, wait: Duration, verdict: Verdict) {
     world.finish().await;
 }
 
-/// The system is left alone, for an hour and no longer; until then the delivery says that it waits.
+/// The connection is paused for an hour at most; until then the delivery waits.
 async fn left_alone(stage: Stage, storm: Storm) {
     let vendor = storm.vendor;
     let mut world = start(plan(&stage, vendor)).await;
@@ -119,7 +119,7 @@ async fn left_alone(stage: Stage, storm: Storm) {
     world.finish().await;
 }
 
-/// The delivery once it is due in half an hour or more.
+/// Waits until a delivery is due in more than half an hour.
 async fn until_put_off(world: &mut World) -> Delivery {
     let far = |delivery: &Delivery| wait_of(delivery).is_some_and(|wait| wait > MAX_RETRY_AFTER / 2);
     let deadline = Instant::now() + ticketing_harness::PATIENCE;
@@ -135,7 +135,7 @@ async fn until_put_off(world: &mut World) -> Delivery {
     }
 }
 
-/// From when it was last settled until when it is due again.
+/// Time from the last update of the delivery until its next attempt.
 fn wait_of(delivery: &Delivery) -> Option<Duration> {
     let moment = |at: prost_types::Timestamp| SystemTime::try_from(at).ok();
     let settled = delivery.updated_at.and_then(moment)?;

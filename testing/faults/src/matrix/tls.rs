@@ -1,4 +1,5 @@
-//! No trusted TLS session: nothing was sent, wherever it strikes, and it is sent once there is one.
+//! TLS handshakes that fail: nothing was sent, whichever call they affect, and the create is sent after
+//! recovery.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,10 +15,10 @@ use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "tls";
 
-/// An attempt that hangs in its handshake, the retry after it, and what this machine may be slow.
+/// An attempt that hangs in its handshake, its retry, and allowance for a slow machine.
 const LIMIT: Duration = Duration::from_secs(8);
 
-/// What is wrong.
+/// Fault of the TLS server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Shows(Certificate),
@@ -26,7 +27,7 @@ enum Fault {
     Endless,
 }
 
-/// When it is wrong.
+/// The first call that the fault affects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum From {
     Preparation,
@@ -34,7 +35,7 @@ enum From {
     LookUp,
 }
 
-/// What vouches for the ticket systems.
+/// The certificate authority of the ticket systems.
 pub(super) struct Trust {
     authority: Authority,
     pub(super) good: Identity,
@@ -85,7 +86,7 @@ async fn play(stage: Stage, vendor: Vendor, fault: Fault, from: From) {
     world.finish().await;
 }
 
-/// The delivery once its last try has met the fault.
+/// Waits until the last attempt failed with this fault.
 async fn until_met(world: &mut World, id: &str, fault: Fault) -> Delivery {
     let deadline = Instant::now() + ticketing_harness::PATIENCE;
     loop {
@@ -120,8 +121,8 @@ impl Fault {
         }
     }
 
-    /// A failed handshake is reported at once; one that never ends is given up halfway through the attempt. Nothing was
-    /// sent either way.
+    /// A failed handshake is reported at once; one that hangs times out after half of the attempt deadline.
+    /// Nothing was sent in either case.
     fn is_met(self, attempt: &Attempt) -> bool {
         let kind = attempt.fault.as_ref().map(rhythmx_ticketing::v1::Fault::kind);
         let expected = if self == Self::Endless { FaultKind::Connect } else { FaultKind::Tls };
@@ -151,7 +152,7 @@ impl Trust {
         Self { authority, good, _folder: folder }
     }
 
-    /// The authorities that the server is to trust.
+    /// The authorities that the server trusts.
     pub(super) fn pem_file(&self) -> &Path {
         self.authority.pem_file()
     }

@@ -1,4 +1,4 @@
-//! Tokens that callers hand back, and what may be wrong with them.
+//! Resume and page tokens that are old, from another database, or forged.
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(super) fn cells() -> Vec<Cell> {
     ]
 }
 
-/// Events are trimmed until none is left; then the oldest token is that of what comes next.
+/// All events are trimmed; the oldest token is then that of the next event.
 async fn old_resume(stage: Stage) {
     let mut world = stage.plan().with_long_deadlines().with_flag("--event-retention=50ms").start().await;
     let old = newest(&world).await;
@@ -60,12 +60,12 @@ async fn old_resume(stage: Stage) {
     world.close().await;
 }
 
-/// The database of a backup, handed a token that was given after it was made.
+/// The database of a backup, and a token that was issued after the backup.
 async fn future_resume(stage: Stage) {
     let (mut world, folders) = with_a_copy(stage).await;
     let token = newest(&world).await;
     go_back(&mut world, &folders[1]).await;
-    // The copy is recognised, so the token is known to be one of events that were lost.
+    // The server detects the restore, so it knows that the token is of lost events.
     refusal(world.client.stream_ticket_events(after(&token)).await).is(
         Code::OutOfRange,
         "RESUME_TOKEN_EXPIRED",
@@ -100,7 +100,8 @@ async fn foreign_resume(stage: Stage) {
     theirs.finish().await;
 }
 
-/// A place is a place, whatever the stream showed that gave its token: nothing that fits is missed or doubled.
+/// A token is a position in all events, whatever filter its stream had: no matching event is missing or
+/// repeated.
 async fn filtered_resume(stage: Stage) {
     let mut world = stage.plan().with_long_deadlines().start().await;
     for n in 0..4 {
@@ -122,7 +123,7 @@ async fn filtered_resume(stage: Stage) {
             all.iter().filter(|event| event.sequence > place.sequence && filtered(event)).cloned().collect();
         let mut stream = Subscriber::open(&world.client, request).await;
         assert_eq!(stream.events(expected.len()).await, expected);
-        // And back: the token of a filtered stream opens one without filters.
+        // The token of a filtered stream resumes one without filters.
         let last = expected.last().unwrap();
         if let Some(next) = all.iter().find(|event| event.sequence == last.sequence + 1) {
             assert_eq!(Subscriber::open(&world.client, after(&stream.token)).await.event().await, *next);
@@ -131,7 +132,7 @@ async fn filtered_resume(stage: Stage) {
     world.finish().await;
 }
 
-/// Over a restart, and while the list grows at its other end.
+/// Across a restart, and while newer deliveries are added.
 async fn old_page(stage: Stage) {
     let mut world = stage.plan().with_long_deadlines().start().await;
     push(&mut world, 0..12).await;
@@ -149,7 +150,7 @@ async fn old_page(stage: Stage) {
     world.finish().await;
 }
 
-/// In the database of a backup: the page after a delivery that is not there begins with those that are older.
+/// In the database of a backup: the page after a missing delivery begins with the older ones.
 async fn future_page(stage: Stage) {
     let (mut world, folders) = with_a_copy(stage).await;
     let token = page(&mut world, "", 1).await.next_page_token;
@@ -196,13 +197,13 @@ async fn filtered_page(stage: Stage) {
     for other in others {
         refusal(world.client.list_deliveries(other).await).is_invalid("PAGE_TOKEN_INVALID", &["page_token"]);
     }
-    // What does not choose deliveries may change from page to page.
+    // Fields that do not filter deliveries may change from page to page.
     let more = v1::ListDeliveriesRequest { page_size: 2, include_attempts: true, ..same };
     assert_eq!(ids(&world.client.list_deliveries(more).await.unwrap()), ["INC-2", "INC-1"]);
     world.finish().await;
 }
 
-/// Every flipped bit, every length but the right one, and the token of a version that there is not.
+/// Every flipped bit, every other length, and the token of an unknown version.
 fn forgeries(token: &str) -> Vec<String> {
     let flipped = (0..token.len() * 7).filter_map(|bit| {
         let mut bytes = token.as_bytes().to_vec();
@@ -215,7 +216,7 @@ fn forgeries(token: &str) -> Vec<String> {
     flipped.chain(cut).chain(longer).chain(versions).collect()
 }
 
-/// The folder of a server's database, with INC-0 to INC-3, and a copy of it that was made after INC-1.
+/// A server's data folder with INC-0 to INC-3, and a copy that was made after INC-1.
 async fn with_a_copy(stage: Stage) -> (World, [TempDir; 2]) {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let mut world = stage.plan().with_long_deadlines().with_data(folders[0].path()).start().await;
@@ -228,7 +229,7 @@ async fn with_a_copy(stage: Stage) -> (World, [TempDir; 2]) {
     (world, folders)
 }
 
-/// Goes on over the copy. What was acknowledged since is gone with its disk, so that such a world ends with `close`.
+/// Continues with the copy. Deliveries acknowledged since then are lost, so such a world ends with `close`.
 async fn go_back(world: &mut World, copy: &TempDir) {
     world.server.stop().await;
     world.server.next_start().data = Some(copy.path().to_owned());
@@ -243,7 +244,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Two worlds with the same story.
+/// Two worlds with the same incidents.
 async fn two_worlds(stage: Stage) -> (World, World) {
     let mut ours = stage.plan().with_long_deadlines().start().await;
     let mut theirs = stage.plan().with_long_deadlines().start().await;
@@ -252,7 +253,7 @@ async fn two_worlds(stage: Stage) -> (World, World) {
     (ours, theirs)
 }
 
-/// The token behind everything that has happened.
+/// The token after the newest event.
 async fn newest(world: &World) -> String {
     Subscriber::open(&world.client, v1::StreamTicketEventsRequest::default()).await.token
 }

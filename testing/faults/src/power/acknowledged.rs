@@ -1,30 +1,30 @@
-//! What the server acknowledged, and whether it still exists.
+//! Writes that the server acknowledged, and checks that they still exist.
 
 use std::collections::BTreeMap;
 
 use rhythmx_ticketing::{Client, v1};
 use tonic::Code;
 
-/// Answers to callers and subscribers.
+/// Answers that callers and subscribers received.
 #[derive(Debug, Default)]
 pub(super) struct AcknowledgedPushes {
-    /// Deliveries by their ids.
+    /// Deliveries by ID.
     deliveries: BTreeMap<String, Acknowledged>,
-    /// Those reported since the last check.
+    /// IDs acknowledged since the last check.
     fresh: Vec<String>,
     /// The last acknowledged setting: the longest delay between two attempts, in ms.
     pub(super) setting: i64,
     events: BTreeMap<u64, String>,
     /// Pushes that were refused because something acknowledged was missing.
     pub(super) refused: Vec<String>,
-    /// Where a subscriber resumes.
+    /// The resume token of the subscriber.
     pub(super) token: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Acknowledged {
     incident: String,
-    /// The ticket, if the answer contained one.
+    /// The key of the ticket, if the answer contained one.
     ticket: Option<String>,
 }
 
@@ -35,42 +35,42 @@ impl AcknowledgedPushes {
         self.deliveries.len()
     }
 
-    /// A caller received a delivery.
+    /// Records a delivery that a caller received.
     pub(super) fn acknowledge(&mut self, delivery: &v1::Delivery) {
-        let told = Acknowledged::of(delivery);
+        let acknowledged = Acknowledged::of(delivery);
         self.fresh.push(delivery.id.clone());
-        self.deliveries.insert(delivery.id.clone(), told);
+        self.deliveries.insert(delivery.id.clone(), acknowledged);
     }
 
-    /// A subscriber received an event.
+    /// Records an event that a subscriber received.
     ///
     /// # Panics
-    /// If the number is another event's.
+    /// If another event had the same sequence number.
     pub(super) fn see(&mut self, event: &v1::TicketEvent) {
-        let told = words(event);
-        let before = self.events.entry(event.sequence).or_insert_with(|| told.clone());
-        assert_eq!(*before, told, "event {} was another one before", event.sequence);
+        let description = words(event);
+        let before = self.events.entry(event.sequence).or_insert_with(|| description.clone());
+        assert_eq!(*before, description, "event {} was another one before", event.sequence);
         self.token = Some(event.resume_token.clone());
     }
 
-    /// The newest event that a subscriber received.
+    /// Sequence number of the newest event that a subscriber received.
     pub(super) fn newest_event(&self) -> u64 {
         self.events.last_key_value().map_or(0, |(sequence, _)| *sequence)
     }
 
-    /// What was reported since the last check.
+    /// Returns the IDs acknowledged since the last check.
     pub(super) fn take_fresh(&mut self) -> Vec<String> {
         std::mem::take(&mut self.fresh)
     }
 
-    /// Everything acknowledged that is missing.
+    /// Describes everything acknowledged that is missing.
     pub(super) fn compare_all(&self, found: &[v1::Delivery]) -> Vec<String> {
         let found: BTreeMap<_, _> = found.iter().map(|delivery| (delivery.id.as_str(), delivery)).collect();
         let gone = |id: &String| self.compare(id, found.get(id.as_str()).copied());
         self.deliveries.keys().filter_map(gone).collect()
     }
 
-    /// What is missing of a delivery, if anything.
+    /// Describes the acknowledged data of a delivery that is missing, if any.
     pub(super) fn compare(&self, id: &str, found: Option<&v1::Delivery>) -> Option<String> {
         let told = self.deliveries.get(id)?;
         let Some(found) = found else { return Some(format!("{id} of {}", told.incident)) };
@@ -80,7 +80,7 @@ impl AcknowledgedPushes {
     }
 }
 
-/// A delivery, if there is one.
+/// Reads a delivery; `None` if it does not exist.
 pub(super) async fn look_up(client: &mut Client, id: &str) -> Option<v1::Delivery> {
     match client.get_delivery(id).await {
         Ok(found) => found.delivery,

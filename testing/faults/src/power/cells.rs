@@ -1,4 +1,4 @@
-//! The disk's cells of the matrix: power cuts, and other faults of a disk.
+//! The disk cells of the matrix: power cuts and other disk faults.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::{Mounted, Outcome, first_start};
 use crate::matrix::{Cell, Stage};
 
 pub(super) const FAMILY: &str = "disk";
-/// How long a server may take to recover after its disk has.
+/// Time limit for the server to recover after its disk has.
 pub(super) const RECOVERY: Duration = Duration::from_secs(7);
 /// Number of pushes while the disk is faulty.
 const PUSHES: usize = 60;
@@ -66,10 +66,10 @@ async fn cut_in_the_first_start(stage: Stage) {
 async fn faulty(stage: Stage, fault: Fault) {
     let (mounted, mut world) = begin(&stage).await;
     mounted.disk.fail(fault);
-    let (mut told, mut refused) = (vec![], 0);
+    let (mut acknowledged, mut refused) = (vec![], 0);
     for n in 0..PUSHES {
         match world.try_push(incident(&format!("INC-{n}")), TicketSystem::Jira).await {
-            Ok(answer) => told.push(answer.delivery.unwrap().id),
+            Ok(answer) => acknowledged.push(answer.delivery.unwrap().id),
             Err(_) => refused += 1,
         }
     }
@@ -79,14 +79,14 @@ async fn faulty(stage: Stage, fault: Fault) {
     world.server.kill_and(|| mounted.disk.cut(7)).await;
     world.server.start_again().await;
     world.client = world.server.client().await;
-    for id in told {
+    for id in acknowledged {
         assert!(world.client.get_delivery(&*id).await.is_ok(), "{id} was acknowledged and is gone");
     }
     all_delivered(&mut world).await;
     world.finish().await;
 }
 
-/// The ticket is created when there is no space left to record that.
+/// The ticket is created when there is no disk space left to record it.
 async fn full_before_the_record(stage: Stage) {
     let (mounted, mut world) = begin(&stage).await;
     let slow = Effect::SlowBody { bytes: 10, every: Duration::from_millis(30) };
@@ -116,7 +116,7 @@ async fn flipped_byte(stage: Stage) {
     }
     world.until_all_delivered(10).await;
     world.server.stop().await;
-    // The magic text, the kind of the first page, and of some other page.
+    // Offsets in the header string, in the type of the first page, and in the type of another page.
     for offset in [3, 100, 5 * 4_096] {
         mounted.disk.flip(Path::new(DATABASE), offset).unwrap();
         let data = format!("--data={}", world.server.data().display());
@@ -131,7 +131,7 @@ async fn flipped_byte(stage: Stage) {
     world.finish().await;
 }
 
-/// A world whose server has its data on a disk.
+/// A world whose server has its data on a simulated disk.
 pub(super) async fn begin(stage: &Stage) -> (Mounted, World) {
     let mounted = Mounted::mount().expect("a disk can be mounted");
     let data: PathBuf = mounted.path().join("data");
@@ -151,7 +151,7 @@ pub(super) async fn until_well(world: &mut World) -> Duration {
     healed.elapsed()
 }
 
-/// Everything is delivered in the end.
+/// Waits until every delivery is delivered.
 pub(super) async fn all_delivered(world: &mut World) {
     let count = world.deliveries().await.len();
     world.until_all_delivered(count).await;

@@ -1,7 +1,7 @@
-//! Faults while SQLite writes its log back into the database.
+//! Faults during a checkpoint of SQLite's WAL.
 //!
-//! It does so when the log has become long, in the middle of a commit: a write to the main file is one of a checkpoint. The
-//! disk stands still there until the fault has struck.
+//! A checkpoint runs within a commit once the WAL is long, and only checkpoints write to the main file. The
+//! disk freezes at such a write until the fault has struck.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use super::Mounted;
 use super::cells::{FAMILY, RECOVERY, all_delivered};
 use crate::matrix::{Cell, Flow, GRACE, LEASE, SETTLE, Stage, plan};
 
-/// The main file, and none of those beside it.
+/// Suffix of the main file, which the WAL and the `-shm` file do not have.
 const MAIN_FILE: &str = ".db";
 const CALLERS: usize = 8;
-/// How many incidents are pushed after the fault, at least.
+/// Minimum number of pushes after the fault.
 const AFTER: usize = 16;
 
-/// What strikes.
+/// The fault.
 #[derive(Debug, Clone, Copy)]
 enum Strike {
     Killed,
     PowerCut,
     AskedToStop,
-    /// Longer than its lease.
+    /// Suspended for longer than its lease.
     Asleep,
     Full,
     Writes,
@@ -63,7 +63,7 @@ async fn play(stage: Stage, strike: Strike) {
     let pushed = flow.end().await;
     world.until_all_delivered(pushed).await;
     stage.recovered(struck.elapsed(), limit);
-    // Whatever was acknowledged is durable, too.
+    // A power cut shows that everything acknowledged is durable.
     world.server.kill_and(|| mounted.disk.cut(7)).await;
     world.server.start_again().await;
     world.client = world.server.client().await;
@@ -88,7 +88,7 @@ impl Strike {
         }
     }
 
-    /// The checkpoint ends with a sync of the main file.
+    /// A checkpoint ends with a sync of the main file.
     fn operation(self) -> DiskOperation {
         if matches!(self, Self::Syncs(_)) { DiskOperation::Sync } else { DiskOperation::Write }
     }
@@ -97,7 +97,7 @@ impl Strike {
         matches!(self, Self::Full | Self::Writes | Self::Syncs(_))
     }
 
-    /// Strikes while the disk stands still, and has it go on.
+    /// Applies the fault while the disk is frozen, and then resumes the disk.
     async fn play(self, mounted: &Mounted, world: &mut World, flow: &Flow) {
         let disk = &mounted.disk;
         match self {
@@ -125,7 +125,7 @@ impl Strike {
             Self::Full => {
                 disk.fail(Fault::Full { after: 0 });
                 disk.go_on();
-                // The log cannot restart, and has no room to grow.
+                // The WAL cannot be reset, and has no space to grow.
                 flow.until_refused(1).await;
                 disk.heal();
             }

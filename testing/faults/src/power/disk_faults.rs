@@ -16,18 +16,19 @@ use crate::matrix::{Cell, Stage};
 
 const FAMILY: &str = "disk fault";
 
-/// The bounds that the cells are played with: an attempt whose intent could not be written is made again after the lease.
+/// Lease of the cells: an attempt whose intent could not be written is repeated after it.
 const LEASE: Duration = Duration::from_millis(1_200);
-/// What this machine may be slow, look-ups and retries included.
+/// Allowance for a slow machine, look-ups and retries.
 const GRACE: Duration = Duration::from_secs(5);
-/// The kind of a page that no push writes to, so that it is not in the log too: of the table of migrations.
+/// Offset of the type of a page that no push writes, so that the WAL has no copy of it: a page of the
+/// migrations table.
 const BYTE: usize = 4_096;
 
-/// What is wrong with the disk.
+/// Kind of disk fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DiskFault {
     Full,
-    /// Each sync fails, and Linux forgets what it was to write.
+    /// Every sync fails, and Linux drops the dirty pages.
     SyncFails,
 }
 
@@ -58,8 +59,7 @@ fn places() -> impl Iterator<Item = (Point, TicketSystem, String)> {
     all.map(|(point, system)| (point, system, format!("{}, {}", point.name(), system.as_str_name())))
 }
 
-/// Pushes are refused meanwhile. Once the disk works again all is delivered and durable: it is there after a
-/// power cut.
+/// Pushes are refused meanwhile. Once the disk works again everything is delivered, and survives a power cut.
 async fn faulty(stage: Stage, fault: DiskFault, point: Point, system: TicketSystem) {
     let (mounted, mut world) = begin(&stage).await;
     let push = held_push::hold(&world, point, system).await;
@@ -80,7 +80,7 @@ async fn faulty(stage: Stage, fault: DiskFault, point: Point, system: TicketSyst
     world.finish().await;
 }
 
-/// What could not be put into the database stays in its log.
+/// Data that could not be checkpointed stays in the WAL.
 async fn faulty_while_closing(stage: Stage, fault: DiskFault) {
     let (mounted, mut world) = begin(&stage).await;
     for n in 0..5 {
@@ -125,10 +125,11 @@ async fn faulty_in_first_start(stage: Stage, fault: DiskFault) {
     world.finish().await;
 }
 
-/// The next start says that the database is damaged, and leaves it as it is. Made right again, all goes on.
+/// The next start reports a damaged database and leaves it unchanged. After the repair the delivery
+/// continues.
 async fn flipped(stage: Stage, point: Point, system: TicketSystem) {
     let (mounted, mut world) = begin(&stage).await;
-    // What the first start wrote is in the database from now on, and not in the log.
+    // The restart checkpoints the writes of the first start, so that they are not in the WAL.
     world.restart().await;
     let push = held_push::hold(&world, point, system).await;
     world.server.kill().await;
@@ -173,7 +174,7 @@ impl DiskFault {
         }
     }
 
-    /// Until the disk is healed.
+    /// The fault until the disk is healed.
     fn fault(self) -> Fault {
         match self {
             Self::Full => Fault::Full { after: 0 },

@@ -1,4 +1,4 @@
-//! Power cuts during the first start, when folder, key and tables are incomplete.
+//! Power cuts during the first start, when the data folder, the key and the tables are incomplete.
 
 use rhythmx_ticketing::v1;
 use ticketing_disk::Random;
@@ -7,10 +7,10 @@ use ticketing_harness::{Plan, Server, World, incident};
 use super::acknowledged::look_up;
 use super::{Mounted, Outcome};
 
-/// A first start makes fewer changes than this.
+/// Upper bound of the changes of the disk during a first start.
 const CHANGES: u64 = 160;
 
-/// Plays so many first starts, each of a server of its own, with the power gone at changes that lie evenly apart.
+/// Plays this many first starts of new servers, with power cuts at evenly spaced changes of the disk.
 pub(super) async fn play(plan: &(dyn Fn() -> Plan + Sync), starts: u64, seed: u64, outcome: &mut Outcome) {
     if starts == 0 {
         return;
@@ -24,7 +24,8 @@ pub(super) async fn play(plan: &(dyn Fn() -> Plan + Sync), starts: u64, seed: u6
     world.finish().await;
 }
 
-/// One first start that is cut after so many changes, the start after it, and a cut once something was acknowledged.
+/// Cuts the power of a first start after this many changes, starts again, and cuts the power after an
+/// acknowledged push.
 async fn play_one(world: &mut World, changes: u64, random: &mut Random, outcome: &mut Outcome) {
     let mounted = Mounted::mount().expect("a disk can be mounted");
     let start = ticketing_harness::Start {
@@ -43,13 +44,13 @@ async fn play_one(world: &mut World, changes: u64, random: &mut Random, outcome:
         incident: Some(incident(&format!("INC-FIRST-{changes}"))),
         destination: Some(v1::TicketSystem::Jira.into()),
     };
-    let told = client.create_ticket(request).await.unwrap().delivery.unwrap();
+    let pushed = client.create_ticket(request).await.unwrap().delivery.unwrap();
     outcome.acknowledged += 1;
     mounted.cut(&mut server, random).await;
     server.start_again().await;
     let mut client = server.client().await;
-    if look_up(&mut client, &told.id).await.is_none() {
-        outcome.gone.push(format!("{} after a first start that was cut at change {changes}", told.id));
+    if look_up(&mut client, &pushed.id).await.is_none() {
+        outcome.gone.push(format!("{} after a first start that was cut at change {changes}", pushed.id));
     }
     let systems = client.get_status().await.unwrap().connections;
     if !systems.iter().all(|system| system.configured) {

@@ -1,8 +1,8 @@
 //! Power cuts: acknowledged writes survive each of them, whatever the disk had not written yet.
 //!
 //! The real server stores its data on a disk of `ticketing-disk`, which drops unsynced data. After a number
-//! of changes the disk freezes and the server is killed. The next start finds what had been synced, and a
-//! random part of the rest.
+//! of changes the disk freezes and the server is killed. The next start finds the synced data, and a random
+//! part of the rest.
 
 mod acknowledged;
 mod cells;
@@ -30,9 +30,9 @@ use power_cycle::PowerCycle;
 
 pub(crate) use disk_faults::cells as disk_fault_cells;
 
-/// How long the disk may take to freeze, if there is enough to do.
+/// Time limit for the disk to freeze under load.
 const UNTIL_STILL: Duration = Duration::from_secs(10);
-/// Minimum duration of a sync, as on a real disk, so that others arrive during one.
+/// Minimum duration of a sync, as on a real disk, so that further commits arrive during one.
 const SYNC: Duration = Duration::from_millis(1);
 
 #[derive(Debug, clap::Args)]
@@ -52,23 +52,23 @@ pub(crate) struct Arguments {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Outcome {
     pub(crate) cuts: u64,
-    /// Pushes that the server acknowledged.
+    /// Number of pushes that the server acknowledged.
     pub(crate) acknowledged: usize,
-    /// Acknowledged writes that are missing, described.
+    /// Descriptions of acknowledged writes that are missing.
     pub(crate) gone: Vec<String>,
-    /// Markers that stand on more than one ticket.
+    /// Markers that more than one ticket has.
     pub(crate) twice: Vec<String>,
     pub(crate) forgotten: u64,
 }
 
-/// A disk, mounted until it is dropped.
+/// A simulated disk, mounted until it is dropped.
 #[derive(Debug)]
 struct Mounted {
     disk: Disk,
     folder: TempDir,
 }
 
-/// The disk's cells of the matrix.
+/// The disk cells of the matrix.
 pub(crate) fn cells() -> Vec<Cell> {
     [cells::cells(), checkpoint::cells(), torn_log::cells(), upgrade::cells()].concat()
 }
@@ -76,7 +76,7 @@ pub(crate) fn cells() -> Vec<Cell> {
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let Arguments { cuts, seed, weakened } = arguments;
     println!("seed {seed}");
-    // First of all: without such a disk, nothing is shown.
+    // Fails early on a machine that cannot mount such a disk.
     drop(Mounted::mount()?);
     let began = Instant::now();
     let program = weakened.then(|| program_without("synchronous")).transpose()?;
@@ -109,7 +109,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 }
 
 async fn play(plan: &(dyn Fn() -> Plan + Sync), cuts: u32, seed: u64, outcome: &mut Outcome) {
-    // Each of them is two cuts.
+    // Each first start has two cuts.
     first_start::play(plan, u64::from(cuts / 10), seed, outcome).await;
     let left = u64::from(cuts).saturating_sub(outcome.cuts);
     PowerCycle::begin(plan(), seed).await.play(left, outcome).await;
@@ -148,7 +148,7 @@ impl Mounted {
         self.folder.path()
     }
 
-    /// The server dies with the power.
+    /// Cuts the power and kills the server.
     async fn cut(&self, server: &mut Server, random: &mut Random) {
         let seed = random.next_u64();
         server.kill_and(|| self.disk.cut(seed)).await;
@@ -160,7 +160,7 @@ impl Mounted {
         assert!(self.disk.wait_until_still(Duration::ZERO), "there is no {what}");
     }
 
-    /// Waits until the disk freezes. If it does not, it is cut as it is.
+    /// Waits until the disk freezes. If it does not, the power is cut all the same.
     async fn until_still(&self) {
         let wait = async {
             while !self.disk.wait_until_still(Duration::ZERO) {

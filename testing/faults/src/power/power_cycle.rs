@@ -18,18 +18,18 @@ use tonic::Code;
 use super::acknowledged::{AcknowledgedPushes, look_up};
 use super::{Mounted, Outcome};
 
-/// How many push at the same time.
+/// Number of concurrent callers.
 const CALLERS: usize = 8;
-/// In how many of a hundred cuts the server has only just been started.
+/// Percentage of the cuts that strike a server while it starts.
 const WHILE_STARTING: u8 = 20;
-/// After at most how many changes of the disk the power goes: while starting, and while pushing.
+/// Maximum number of changes of the disk before a cut: while the server starts, and while callers push.
 const CHANGES: (usize, usize) = (60, 1_500);
-/// What the setting that is counted up begins with.
+/// First value of the setting that is incremented, in ms.
 const FIRST_SETTING: i64 = 3_600;
-/// How long everything may take to be delivered in the end.
+/// Time limit until everything is delivered at the end.
 const SETTLED: Duration = Duration::from_secs(120);
 
-/// A world on a disk, and what was said in it.
+/// A world on a simulated disk, and the answers of its server.
 #[derive(Debug)]
 pub(super) struct PowerCycle {
     world: World,
@@ -38,12 +38,12 @@ pub(super) struct PowerCycle {
     mounted: Mounted,
 }
 
-/// What callers share.
+/// State that the callers share.
 #[derive(Debug, Default)]
 struct Observed {
     acknowledged: Mutex<AcknowledgedPushes>,
     incidents: AtomicUsize,
-    /// The power is gone.
+    /// Whether the power was cut.
     over: AtomicBool,
 }
 
@@ -64,10 +64,11 @@ impl PowerCycle {
         life
     }
 
-    /// So many cuts, and what is there after each of them; in the end, what came of everything.
+    /// Cuts the power this many times, checks after each cut what is missing, and finally checks every
+    /// ticket.
     pub(super) async fn play(mut self, cuts: u64, outcome: &mut Outcome) {
         while self.mounted.disk.counts().cuts < cuts {
-            // While the server starts, there is a cut before the one that is meant.
+            // A cut while the server starts is preceded by another one.
             let may_start = self.mounted.disk.counts().cuts + 2 <= cuts;
             self.cut(may_start).await;
             self.check(outcome).await;
@@ -95,7 +96,7 @@ impl PowerCycle {
         }
     }
 
-    /// All callers push, the power fails at some write to the disk, and the server is started again.
+    /// Cuts the power at some write while all callers push, and starts the server again.
     async fn cut(&mut self, may_start: bool) {
         let changes = if may_start && self.random.percent(WHILE_STARTING) {
             self.mounted.cut(&mut self.world.server, &mut self.random).await;
@@ -123,7 +124,7 @@ impl PowerCycle {
         self.world.client = self.world.server.client().await;
     }
 
-    /// Whether the server stands by what it said.
+    /// Checks that everything acknowledged exists.
     async fn check(&mut self, outcome: &mut Outcome) {
         let client = &mut self.world.client;
         let ids = self.told.acknowledged().take_fresh();
@@ -139,12 +140,12 @@ impl PowerCycle {
             outcome.gone.push(format!("the setting {told}: it is {found:?}"));
         }
         if !outcome.is_good() {
-            // What else goes is to be seen too.
+            // Restores the setting, so that later losses are detected too.
             self.configure(told).await;
         }
     }
 
-    /// Everything that pushes need, and the setting that is counted up.
+    /// Configures the connections, and the setting that is incremented.
     async fn configure(&mut self, setting: i64) {
         let both = self.world.settings();
         self.world.configure(both).await;
@@ -152,7 +153,7 @@ impl PowerCycle {
         self.told.acknowledged().setting = setting;
     }
 
-    /// Waits until every delivery has come to its end: all of them.
+    /// Waits until every delivery is in a final state, and returns all of them.
     async fn settle(&mut self) -> Vec<v1::Delivery> {
         let wait = async {
             loop {
@@ -168,7 +169,7 @@ impl PowerCycle {
         self.world.deliveries().await
     }
 
-    /// Events that a subscriber was told of are still the same, and none is missing between them.
+    /// Checks that the events that a subscriber received are unchanged and gap-free.
     async fn check_events(&mut self) {
         let newest = self.told.acknowledged().newest_event();
         let mut stream = self.world.client.stream_ticket_events(from_oldest()).await.unwrap();
@@ -185,7 +186,7 @@ impl PowerCycle {
         }
     }
 
-    /// Markers that stand on more than one ticket.
+    /// Returns the markers that more than one ticket has.
     fn twice(&self) -> Vec<String> {
         let mut tickets: HashMap<String, Vec<String>> = HashMap::new();
         for simulator in [&self.world.jira, &self.world.servicenow] {
@@ -211,10 +212,10 @@ impl Observed {
         self.over.load(Ordering::SeqCst)
     }
 
-    /// A client of the server, as soon as there is one.
+    /// Connects to the server once it accepts connections.
     async fn connect(&self, address: &str) -> Option<Client> {
         while !self.is_over() {
-            // A client by itself is no sign of a server: it connects at its first call.
+            // A gRPC client connects lazily, so it does not show whether the server is up.
             if TcpStream::connect(address).await.is_ok() {
                 let client = Client::connect(format!("http://{address}")).await.ok()?;
                 return Some(client.with_retries(0));
@@ -225,7 +226,7 @@ impl Observed {
     }
 }
 
-/// Pushes one incident after the other, in each of the two ways.
+/// Pushes one incident after another, alternating between CreateTicket and SubmitIncident.
 async fn call(address: String, told: Arc<Observed>, caller: usize) {
     let Some(mut client) = told.connect(&address).await else { return };
     while !told.is_over() {
@@ -242,7 +243,7 @@ async fn call(address: String, told: Arc<Observed>, caller: usize) {
         };
         let deliveries = match answer {
             Ok(deliveries) => deliveries,
-            // Nothing was acknowledged. If it was refused for good, what it needs is gone.
+            // Nothing was acknowledged. FAILED_PRECONDITION means that the settings are missing.
             Err(status) if status.code() == Code::FailedPrecondition => {
                 return told.acknowledged().refused.push(format!("what a push needs: {}", status.message()));
             }
@@ -252,7 +253,7 @@ async fn call(address: String, told: Arc<Observed>, caller: usize) {
     }
 }
 
-/// Counts a setting up.
+/// Increments a setting.
 async fn change_settings(address: String, told: Arc<Observed>) {
     let Some(mut client) = told.connect(&address).await else { return };
     while !told.is_over() {
@@ -264,7 +265,7 @@ async fn change_settings(address: String, told: Arc<Observed>) {
     }
 }
 
-/// Follows the events from where the last one who followed was cut off.
+/// Streams events from the last resume token on.
 async fn follow(address: String, told: Arc<Observed>) {
     let Some(mut client) = told.connect(&address).await else { return };
     let token = told.acknowledged().token.clone();
@@ -280,7 +281,8 @@ async fn follow(address: String, told: Arc<Observed>) {
     }
 }
 
-/// Everything is pushed to both systems, and tried often; the longest delay, in ms, is what is counted up.
+/// Settings that push everything to both systems with frequent retries; the longest delay, in ms, is the
+/// setting that is incremented.
 fn settings(longest_delay: i64) -> v1::ConfigureRequest {
     let longest_delay = i32::try_from(longest_delay).expect("it is counted up from a small number");
     let both = [TicketSystem::Jira, TicketSystem::Servicenow].map(Into::into).to_vec();

@@ -1,7 +1,7 @@
-//! The tail of the log is torn: the last commit is there in part, or not at all.
+//! Torn writes at the end of the WAL: the last commit is incomplete or missing.
 //!
-//! A push is written to the log and is about to be synced when the server dies: no caller was answered. Then the log is cut
-//! short, as a disk does that had not come further.
+//! The server is killed when a push is written to the WAL but not synced, so no caller has an answer. The WAL
+//! is then truncated, as on a disk that had not written more.
 
 use std::path::Path;
 
@@ -16,30 +16,30 @@ const LOG: &str = "data/ticketing.db-wal";
 const LOG_ENDING: &str = ".db-wal";
 const PUSHES: usize = 10;
 
-/// Where the log is cut.
+/// Position at which the WAL is truncated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cut {
     WithinTheLastFrame,
     WithinTheFirstFrame,
-    /// Between the head of a frame and its page.
+    /// Between the header of a frame and its page.
     AfterTheLastHead,
     TheWholeCommit,
-    /// Nothing is cut: the commit is there, although no caller was answered.
+    /// Not truncated: the commit is complete, although no caller has an answer.
     Nothing,
 }
 
-/// What SQLite's log is made of.
+/// The frames of SQLite's WAL.
 #[derive(Debug)]
 struct Log {
     page: usize,
     frames: Vec<Frame>,
 }
 
-/// A page as it is after a commit.
+/// A page as of a commit.
 #[derive(Debug)]
 struct Frame {
     starts: usize,
-    /// The last one of its commit.
+    /// Whether it is the last frame of its commit.
     commits: bool,
 }
 
@@ -105,7 +105,7 @@ impl Cut {
         }
     }
 
-    /// How long the log is then; `None` if it stays as it is.
+    /// Length of the truncated WAL; `None` to leave it unchanged.
     fn length(self, torn: &[Frame], page: usize) -> Option<usize> {
         let (first, last) = (torn.first()?.starts, torn.last()?.starts);
         match self {
@@ -124,7 +124,7 @@ impl Log {
     const HEAD: usize = 32;
     const HEAD_OF_A_FRAME: usize = 24;
 
-    /// The whole frames that the log has now: those that bear its present salt.
+    /// Reads the complete frames of the current WAL, which have its current salt.
     fn read(bytes: &[u8]) -> Self {
         let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
         let page = usize::try_from(number(8)).unwrap();

@@ -1,5 +1,5 @@
-//! A database of the first schema is made one of today's, and that is interrupted: what was accepted under the former schema
-//! is delivered once.
+//! Faults during the migration of a database from the first schema: every delivery that was accepted under
+//! the old schema is delivered once.
 
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ use crate::matrix::{Cell, LEASE, SETTLE, Stage, plan};
 
 const JIRA: TicketSystem = TicketSystem::Jira;
 
-/// What strikes.
+/// The fault.
 #[derive(Debug, Clone, Copy)]
 enum Strike {
-    /// kill -9 before so many changes of the disk.
+    /// kill -9 before this change of the disk.
     Killed(u64),
     PowerCut(u64),
-    /// There is room for so many bytes.
+    /// The disk has space for this many bytes.
     Full(u64),
-    /// The schema is there, and nothing else has begun.
+    /// The migration is complete, and nothing else has begun.
     KilledBehind,
     AskedToStopBehind,
     AsleepBehind,
@@ -53,7 +53,7 @@ async fn play(stage: Stage, strike: Strike) {
     world.client = world.server.client().await;
     let states: Vec<_> = world.deliveries().await.iter().map(v1::Delivery::state).collect();
     assert_eq!(states.len(), 4, "{states:?}");
-    // Waiting ones are due at once.
+    // Makes waiting deliveries due at once.
     let settings = world.settings();
     world.configure(settings).await;
     world.until_all_delivered(4).await;
@@ -62,8 +62,8 @@ async fn play(stage: Stage, strike: Strike) {
     world.finish().await;
 }
 
-/// A disk with the database of a former server, in which one delivery is delivered, one waits, and two are of unknown outcome, one
-/// with a ticket and one without.
+/// A disk with the database of an old server: one delivery is delivered, one waits, and two have an unknown
+/// outcome, one with a ticket and one without.
 async fn begin(stage: &Stage) -> (Mounted, World) {
     let mut world = plan(stage).start().await;
     world.push("INC-0", JIRA).await;
@@ -104,7 +104,7 @@ async fn begin(stage: &Stage) -> (Mounted, World) {
     (mounted, world)
 }
 
-/// Until a look-up was made, which the weather refuses.
+/// Waits until a look-up was made, which fails.
 async fn until_looked_up(world: &mut World, id: &str) {
     let looked_up = async {
         while !world.delivery(id).await.attempts.iter().any(|attempt| attempt.kind() == AttemptKind::LookUp) {
@@ -137,7 +137,7 @@ impl Strike {
         }
     }
 
-    /// Starts the server, strikes, and has it run again.
+    /// Starts the server, applies the fault, and starts the server again.
     async fn play(self, mounted: &Mounted, world: &mut World) {
         let (disk, server) = (&mounted.disk, &mut world.server);
         match self {

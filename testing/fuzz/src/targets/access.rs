@@ -1,4 +1,4 @@
-//! Credentials.
+//! Credentials of callers.
 
 use std::sync::LazyLock;
 
@@ -63,13 +63,13 @@ pub(super) fn jwt_seeds() -> Vec<Vec<u8>> {
     tokens.iter().map(|(header, claims)| PROVIDER.sign(header, claims).into_bytes()).collect()
 }
 
-/// The input is a token as a caller may send it; it is taken for claims too, which another key signs.
+/// Checks the input as a token, and then as the claims of a token that an untrusted key signs.
 pub(super) fn jwt(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     if let Some(believed) = BOUNCER.check(&text) {
         assert_eq!(believed, ("soar".to_owned(), "producer"), "{text}");
         let signed = PROVIDER.sign(&header(), &claims());
-        // The last character of base64 has bits that stand for nothing.
+        // The signature is not compared: the unused bits of its last base64 character may differ.
         let same = |part: usize| text.split('.').nth(part) == signed.split('.').nth(part);
         assert!(same(0) && same(1), "{text}");
     }

@@ -1,4 +1,4 @@
-//! Headers, and the tokens that callers hand back.
+//! Headers, and tokens that callers return.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(super) fn tokens_seeds() -> Vec<Vec<u8>> {
     fuzzing::tokens().into_iter().map(String::into_bytes).collect()
 }
 
-/// The check sum has 48 bits: that a mutation hits upon it is not to be waited for.
+/// The checksum has 48 bits, so a mutation does not forge one within any realistic time.
 pub(super) fn tokens(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let ours = fuzzing::tokens().iter().any(|token| token == text);

@@ -18,8 +18,8 @@ pub(super) fn certificate(input: &[u8]) {
     let Ok(certificate) = PeerCertificate::of_der(input) else { return };
     assert_eq!(certificate.fingerprint.len(), 64);
     for uri in &certificate.uris {
-        let said = input.windows(uri.len().max(1)).any(|window| window == uri.as_bytes());
-        assert!(said || uri.is_empty(), "{uri} is not in the certificate");
+        let is_present = input.windows(uri.len().max(1)).any(|window| window == uri.as_bytes());
+        assert!(is_present || uri.is_empty(), "{uri} is not in the certificate");
     }
 }
 
@@ -38,12 +38,12 @@ pub(super) fn frames_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// How the bytes were cut up on their way makes no difference, and no frame is counted that has no head.
+/// The result does not depend on how the bytes are split, and only complete frame headers are counted.
 pub(super) fn frames(input: &[u8]) {
-    let whole = kinds_of_frames(input, input.len());
-    assert!(whole.0.len() <= input.len() / HEAD, "{} frames in {} bytes", whole.0.len(), input.len());
+    let expected = kinds_of_frames(input, input.len());
+    assert!(expected.0.len() <= input.len() / HEAD, "{} frames in {} bytes", expected.0.len(), input.len());
     for piece in [1, 2, 8, 9, 10, 33] {
-        assert_eq!(kinds_of_frames(input, piece), whole, "in pieces of {piece}");
+        assert_eq!(kinds_of_frames(input, piece), expected, "in pieces of {piece}");
     }
 }
 
@@ -63,8 +63,8 @@ pub(super) fn address_seeds() -> Vec<Vec<u8>> {
     addresses.map(Vec::from).to_vec()
 }
 
-/// By another reading of the rules than the guard's own: an address that passes is https on a usual port, to a name or to a
-/// number of the public Internet, and has an unambiguous notation.
+/// Checks accepted addresses by an independent reading of the rules: https, a usual port, a host name or a
+/// public IP address, in an unambiguous notation.
 pub(super) fn address(input: &[u8]) {
     let Ok(typed) = std::str::from_utf8(input) else { return };
     let guard = AddressPolicy::default();

@@ -1,4 +1,4 @@
-//! Incidents that become tickets: text stays text, and limits hold.
+//! Rendering of incidents: text stays text, and limits hold.
 
 use serde_json::Value;
 use ticketing_core::clean::clean;
@@ -12,14 +12,14 @@ use super::replies::SETTINGS;
 
 pub(super) const INCIDENT: &str = "rhythmx.ticketing.v1.Incident";
 
-/// What Jira and ServiceNow take, in UTF-16 code units.
+/// Limits of Jira and ServiceNow, in UTF-16 code units.
 const MAX_SUMMARY: usize = 255;
 const MAX_DESCRIPTION: usize = 32_767;
 const MAX_SHORT_DESCRIPTION: usize = 160;
 const MAX_SERVICENOW_DESCRIPTION: usize = 4_000;
 const MAX_WORK_NOTES: usize = 32_000;
 
-/// Every node that we write into an ADF document.
+/// Every type of ADF node that the renderer emits.
 const NODES: [&str; 14] = [
     "doc",
     "panel",
@@ -36,7 +36,7 @@ const NODES: [&str; 14] = [
     "tableHeader",
     "tableCell",
 ];
-/// What begins with a brace and is ours.
+/// Every macro of wiki markup that the renderer emits.
 const BRACES: [&str; 7] = [
     "{noformat}",
     "{code}",
@@ -47,7 +47,7 @@ const BRACES: [&str; 7] = [
     "{color:#00875a}",
 ];
 
-/// The order of an incident, if it is one that is taken.
+/// The draft of an incident; `None` if the incident is invalid.
 pub(super) fn ticket_draft(message: &[u8]) -> Option<TicketDraft> {
     let incident = incident(message)?;
     let marker = Marker::derive(&InstallationKey::new([7; 32]), &incident.id, "jira");
@@ -115,8 +115,8 @@ fn check_plain(text: &str) {
     assert_eq!(clean(text).text, text, "text that is not clean");
 }
 
-/// A node of ours, with no more than it may hold: a text is not empty and, outside code, of one line, a link is one to
-/// the web.
+/// Checks that a node is of a known type within its limits: texts are not empty and, outside code, have one
+/// line; links lead to the web.
 fn check_node(node: &Value) {
     check_node_in(node, "doc");
 }
@@ -142,7 +142,7 @@ fn check_node_in(node: &Value, parent: &str) {
     node["content"].as_array().into_iter().flatten().for_each(|child| check_node_in(child, kind));
 }
 
-/// Reads markup as Jira does: what is not escaped has to be of ours.
+/// Parses markup like Jira: everything that is not escaped must come from the renderer.
 fn check_wiki(markup: &str) {
     let mut rest = markup;
     let mut before = '\n';
@@ -154,13 +154,13 @@ fn check_wiki(markup: &str) {
             '!' | '~' | '^' => panic!("{c} is not escaped: {}", excerpt(rest)),
             c => c.len_utf8(),
         };
-        // What was escaped is text, a backslash too.
+        // An escaped character, even a backslash, does not escape the next one.
         before = if taken > 1 { ' ' } else { c };
         rest = &rest[taken..];
     }
 }
 
-/// The length of what a backslash takes its meaning from, if it does.
+/// Length of a character that a backslash can escape, or 0.
 fn escaped(rest: &str) -> usize {
     usize::from(rest.starts_with(|c| "-#*_+?^~|%{}[]()!@".contains(c)))
 }
@@ -178,7 +178,7 @@ fn brace(rest: &str) -> usize {
     brace.len() + end + brace.len()
 }
 
-/// `[words|address]`.
+/// Length of a link, `[text|address]`.
 fn link(rest: &str) -> usize {
     let end = rest.find("|http").unwrap_or_else(|| panic!("a link that is not ours: {}", excerpt(rest)));
     let length = rest[end..].find(']').map(|at| end + at + 1);

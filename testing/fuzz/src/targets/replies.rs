@@ -1,4 +1,4 @@
-//! What ticket systems answer.
+//! Replies of ticket systems.
 
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ use super::reply::{read, write};
 use crate::contract;
 
 const HTML: (&str, &str) = ("content-type", "text/html");
-/// The part of the input of `hidden` that must not be repeated.
+/// The secret that `hidden` must redact.
 const SECRET: &str = "s3cr3t+/=&<\"0";
 
 static SENT: LazyLock<Rendered> = LazyLock::new(|| {
@@ -25,7 +25,7 @@ static SENT: LazyLock<Rendered> = LazyLock::new(|| {
     servicenow::render(&ticket_draft)
 });
 
-/// The settings of a Jira Cloud.
+/// Settings of a Jira Cloud connection.
 pub(super) static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
     let text = |text: &str| Some(text.to_owned());
     let (url, email) = (text("https://acme.atlassian.net"), text("a@acme.example"));
@@ -113,8 +113,8 @@ pub(super) fn jira_search(input: &[u8]) {
     }
 }
 
-/// What a page says, its escapes read: they may hide a marker. `None` where more stands beside what is asked for than a JSON
-/// value can hold, such as 1e400 or a list within 200 others: the readers pass over it.
+/// The body with its JSON escapes decoded, which could hide a marker. `None` for a body that the readers
+/// accept because they skip parts that no JSON value can hold, such as 1e400 or a list nested 200 deep.
 fn said(body: &str) -> Option<String> {
     serde_json::from_str::<Value>(body).ok().map(|page| page.to_string())
 }
@@ -189,9 +189,9 @@ pub(super) fn servicenow_search(input: &[u8]) {
     let Ok(body) = std::str::from_utf8(input) else { return };
     let marker = jira::marker();
     let rows = servicenow::rows(body, &TABLE, &marker, &SENT).unwrap_or_default();
-    let said = said(body);
+    let page = said(body);
     for row in rows {
-        let named = said.as_ref().is_none_or(|said| said.contains(marker.hex()));
+        let named = page.as_ref().is_none_or(|page| page.contains(marker.hex()));
         assert!(!row.bears || named, "a record without the marker: {row:?}");
         if let Some(ticket) = row.ticket {
             check_address(&ticket.url);
@@ -199,7 +199,7 @@ pub(super) fn servicenow_search(input: &[u8]) {
     }
 }
 
-/// Where tickets of ServiceNow are made.
+/// The table of ServiceNow tickets.
 static TABLE: LazyLock<Destination> = LazyLock::new(|| Destination {
     base_url: "https://acme.service-now.com".to_owned(),
     place: "incident".to_owned(),
@@ -211,12 +211,12 @@ fn check_address(url: &str) {
     assert!(id.is_some_and(|id| id.bytes().all(plain)), "{url}");
 }
 
-/// What a fault may say, and that it leaves open what is open: but for a refusal of the request, a ticket may be there.
+/// Checks that a fault is bounded and printable, and is a definite failure only if the status proves one.
 fn check_fault(fault: &Fault, status: u16) {
     assert!(fault.message.chars().count() <= 500, "{fault:?}");
     assert!(!fault.message.chars().any(char::is_control), "{fault:?}");
     let definite = fault.kind.certainty() == Certainty::Definite;
-    // Jira says in a header of a 200 that the request was anonymous.
+    // Jira marks an anonymous request in a header of a reply with status 200.
     let kept_out = status == 200 && matches!(fault.kind, FaultKind::Unauthorized | FaultKind::LockedOut);
     let refused = kept_out || matches!(status, 400..=407 | 410..=499);
     assert!(refused || !definite, "after {status} a ticket may be there: {fault:?}");
@@ -232,12 +232,12 @@ pub(super) fn hidden_seeds() -> Vec<Vec<u8>> {
     pages.map(Vec::from).to_vec()
 }
 
-/// The secret is put at three places of the page, and between its bytes nothing.
+/// Inserts the secret at three positions of the page.
 pub(super) fn hidden(input: &[u8]) {
     let page = String::from_utf8_lossy(input);
     let middle = page.char_indices().map(|(at, _)| at).nth(page.chars().count() / 2).unwrap_or(0);
-    let told = [SECRET, &page[..middle], SECRET, &page[middle..], SECRET].concat();
-    let hidden = redact(&told, SECRET);
+    let echoed = [SECRET, &page[..middle], SECRET, &page[middle..], SECRET].concat();
+    let hidden = redact(&echoed, SECRET);
     assert!(!hidden.contains(SECRET), "{hidden}");
     let title = title_of_page(&format!("<title>{hidden}</title>"));
     assert!(title.is_none_or(|title| !title.contains(SECRET)));

@@ -1,4 +1,4 @@
-//! Replies as files: `503`, a line for each header, an empty line, and the body.
+//! Replies as files: the status, one line for each header, an empty line, and the body.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use ticketing_egress::Reply;
 use ticketing_retry::retry_after;
 
-/// A reply as its file is written.
+/// Writes a reply in the format of its file.
 pub(super) fn write(status: u16, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
     format!("{status}\n{headers}\n{body}").into_bytes()
 }
 
-/// Reads a reply as leniently as can be: what is no header is left out.
+/// Parses a reply leniently: invalid headers are skipped.
 pub(super) fn read(input: &[u8]) -> Reply {
     let text = String::from_utf8_lossy(input);
     let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));

@@ -1,4 +1,4 @@
-//! The requests of callers.
+//! Requests of callers.
 
 use prost::Message;
 use rhythmx_ticketing::Method;
@@ -6,8 +6,8 @@ use ticketing_server::fuzzing::{RequestOutcome, check_request};
 
 use crate::contract;
 
-/// The most that can be wrong with a request: an incident with the longest lists, each entry wrong in every way. More would
-/// let a caller have much memory for few bytes.
+/// Maximum number of violations of a request: an incident with the longest lists and every entry invalid in
+/// every way. More would amplify few bytes into much memory.
 const MAX_VIOLATIONS: usize = 4_000;
 
 pub(super) fn seeds() -> Vec<Vec<u8>> {

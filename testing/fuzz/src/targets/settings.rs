@@ -46,7 +46,7 @@ pub(super) fn run(input: &[u8]) {
     }
 }
 
-/// Settings that are used have a web address, and no violation; others say what is wrong with them.
+/// Checks that usable settings have a web address and no violation, and that others have violations.
 fn sound(draft: &Draft) {
     let mut violations = Violations::default();
     let usable = match draft {

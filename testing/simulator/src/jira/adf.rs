@@ -1,4 +1,4 @@
-//! The Atlassian Document Format: whether a document is well-formed, and the text in it.
+//! The Atlassian Document Format: validation of a document, and its plain text.
 
 use serde_json::{Map, Value};
 
@@ -19,7 +19,7 @@ const NEVER_EMPTY: [&str; 12] = [
     "decisionList",
 ];
 
-/// Checks a document. The error says where and why, for the simulator's own tests.
+/// Validates a document. The error states place and reason, for the simulator's own tests.
 pub(super) fn check(document: &Value) -> Result<(), String> {
     let members = document.as_object().ok_or("the document is no object")?;
     only(members, &["type", "version", "content"], "doc")?;
@@ -32,7 +32,7 @@ pub(super) fn check(document: &Value) -> Result<(), String> {
     children(document, "doc")
 }
 
-/// The text of a document, a line for each block; a plain string stands for itself.
+/// Plain text of a document, with a line per block; a plain string is returned as is.
 pub(super) fn plain_text(value: &Value) -> String {
     let mut text = String::new();
     collect(value, &mut text);
@@ -62,7 +62,7 @@ fn collect(value: &Value, text: &mut String) {
     }
 }
 
-/// What a node may contain; `None` for a node that is not known.
+/// The permitted children of a node; `None` for an unknown type.
 fn allowed(kind: &str) -> Option<&'static [&'static str]> {
     Some(match kind {
         "doc" => &[
@@ -158,7 +158,7 @@ fn allowed(kind: &str) -> Option<&'static [&'static str]> {
     })
 }
 
-/// The attributes a node may have.
+/// The permitted attributes of a node.
 fn attributes(kind: &str) -> &'static [&'static str] {
     match kind {
         "heading" => &["level", "localId"],
@@ -265,7 +265,7 @@ fn check_attributes(attrs: &Map<String, Value>, kind: &str, has_attrs: bool) -> 
     if fine { Ok(()) } else { Err(format!("attributes of {kind} are wrong")) }
 }
 
-/// The marks of nodes other than text: where they stand, not how they look.
+/// Whether a node other than text may have this mark; checks its position, not its attributes.
 fn block_mark(kind: &str, mark: &Value) -> bool {
     match mark["type"].as_str().unwrap_or_default() {
         "alignment" | "indentation" => matches!(kind, "paragraph" | "heading"),

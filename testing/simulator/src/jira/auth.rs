@@ -1,4 +1,4 @@
-//! Authentication, and the ways in which Jira reports its failure.
+//! Authentication, and the ways in which Jira reports failed authentication.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,11 +15,11 @@ use crate::state::State;
 pub(super) enum Caller {
     User(String),
     Anonymous,
-    /// Credentials that are wrong, or that this base URL does not take.
+    /// Credentials that are wrong, or not accepted at this base URL.
     Rejected,
-    /// A scoped token on the site instead of the gateway.
+    /// A scoped token at the site's URL instead of the gateway's.
     ScopedOnSite,
-    /// Data Center after too many wrong passwords.
+    /// Data Center requires a CAPTCHA after too many wrong passwords.
     LockedOut,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn caller(flavour: Flavour, state: &mut State, request: &Request, gat
     }
 }
 
-/// The answer that ends a request before it reaches a resource, if any.
+/// The reply to a request that is refused before it reaches a resource, if it is.
 pub(super) fn refusal(
     flavour: Flavour,
     turn: &SiteRequest<'_>,
@@ -80,13 +80,13 @@ pub(super) fn refusal(
     }
 }
 
-/// Jira's own 401 for a resource that needs a login.
+/// Jira's 401 for a resource that requires authentication.
 pub(super) fn needs_login(request: &Request, caller: &Caller) -> Answer {
     let answer = Answer::jira_status(request, 401, "Client must be authenticated to access this resource.");
     rejected_mark(caller, answer)
 }
 
-/// The 401 of a write without a login.
+/// The 401 of an unauthenticated write.
 pub(super) fn not_authenticated(caller: &Caller) -> Answer {
     let message = "You are not authenticated. Authentication required to perform this operation.";
     rejected_mark(caller, Answer::jira_messages(401, &[message]))

@@ -91,7 +91,7 @@ pub(super) fn single(field: &str, message: &str) -> Map<String, Value> {
     Map::from_iter([(field.to_owned(), Value::from(message))])
 }
 
-/// A JSON object with known members only, or the refusal.
+/// Parses a JSON object that has known members only; otherwise the error reply.
 fn body(visit: &Visit<'_, '_>) -> Result<Map<String, Value>, Answer> {
     let Some(Value::Object(body)) = visit.turn.request.json() else {
         return Err(unreadable(visit));
@@ -129,7 +129,7 @@ pub(super) fn unrecognized(flavour: Flavour, member: &str) -> Answer {
 
 const CLOUD_PAYLOAD: &str = "Invalid request payload. Refer to the REST API documentation and try again.";
 
-/// Turns `update` operations into fields, as far as a create knows them.
+/// Merges `update` operations into the fields; supports those of a create only.
 fn merge_updates(
     given: &mut Map<String, Value>,
     update: &Map<String, Value>,
@@ -173,7 +173,7 @@ fn chosen_project(visit: &Visit<'_, '_>, given: &Map<String, Value>) -> Result<P
     })
 }
 
-/// The issue's fields, or every objection at once as Jira raises them.
+/// Returns the fields of the issue, or all validation errors at once like Jira.
 fn validated(
     visit: &Visit<'_, '_>,
     project: &Project,

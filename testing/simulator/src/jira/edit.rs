@@ -1,4 +1,4 @@
-//! One issue: reading it, its properties, comments, remote links and transitions.
+//! Operations on one issue: read, properties, comments, remote links and transitions.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ fn read(visit: &Visit<'_, '_>, id: &str) -> Answer {
     let asked = visit.turn.request.query("fields").map(|text| issue::asked_fields(&text));
     match visit.turn.state.tickets.find(id) {
         Some(ticket) => {
-            // A single issue always shows its key, whatever was asked.
+            // A single issue always contains its key, whatever fields were requested.
             let mut body = issue::shown(visit, ticket, asked.as_deref());
             body["key"] = ticket.key.clone().into();
             Answer::json(200, &body)
@@ -130,13 +130,13 @@ fn remote_link(visit: &mut Visit<'_, '_>, id: &str) -> Answer {
     if !updated {
         push(visit, id, "remotelinks", &body);
     }
-    // Data Center declares 200 for both.
+    // Data Center documents 200 for both.
     let status = if updated || visit.flavour == super::Flavour::DataCenter { 200 } else { 201 };
     let link = visit.api(&format!("issue/{id}/remotelink/10000"));
     Answer::json(status, &json!({ "id": 10000, "self": link })).applied()
 }
 
-/// Appends to a list that the simulator keeps among the issue's fields.
+/// Appends to a list that the simulator stores among the fields of the issue.
 fn push(visit: &mut Visit<'_, '_>, id: &str, list: &str, entry: &Value) {
     visit.turn.state.tickets.change(id, |ticket| {
         let list = ticket.fields.entry(list).or_insert_with(|| json!([]));

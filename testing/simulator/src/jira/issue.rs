@@ -1,11 +1,11 @@
-//! An issue as Jira shows it.
+//! The JSON of an issue.
 
 use serde_json::{Map, Value, json};
 
 use super::Visit;
 use crate::state::Ticket;
 
-/// Shows an issue with the fields that were asked for; `None` asks for all.
+/// Returns an issue with the requested fields; `None` requests all.
 pub(super) fn shown(visit: &Visit<'_, '_>, ticket: &Ticket, asked: Option<&[String]>) -> Value {
     let link = visit.api(&format!("issue/{}", ticket.id));
     let only_id = asked.is_some_and(|fields| fields.iter().all(|field| field == "id"));
@@ -28,7 +28,7 @@ pub(super) fn shown(visit: &Visit<'_, '_>, ticket: &Ticket, asked: Option<&[Stri
     issue
 }
 
-/// Reads a `fields` list: an array of names, or names separated by commas.
+/// Parses a `fields` list: names separated by commas.
 pub(super) fn asked_fields(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|field| !field.is_empty()).map(str::to_owned).collect()
 }

@@ -1,4 +1,4 @@
-//! What the site is, what it offers, who one is and what one may do.
+//! Metadata of the site, and the account and its permissions.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use super::{Flavour, Visit, account_id, auth, jira_time};
 use crate::message::Answer;
 use crate::profile::{Named, Project, SITE_PRIORITIES};
 
-/// The permissions the simulator knows; any other key is unknown to it.
+/// The permissions that the simulator knows.
 const PERMISSIONS: [&str; 6] =
     ["BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES", "ADD_COMMENTS", "LINK_ISSUES", "ADMINISTER"];
 
@@ -137,7 +137,7 @@ fn no_create_meta(visit: &Visit<'_, '_>, id_or_key: &str) -> Answer {
     }
 }
 
-/// One page: under the vendor's own member on Cloud, under `values` with `isLast` on Data Center.
+/// Returns one page: under the resource's own member on Cloud, under `values` with `isLast` on Data Center.
 fn page(visit: &Visit<'_, '_>, member: &str, all: &[Value]) -> Answer {
     let number = |name: &str, default: usize| match visit.turn.request.query(name) {
         Some(text) => text.parse::<usize>().ok(),

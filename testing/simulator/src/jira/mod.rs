@@ -21,20 +21,20 @@ use crate::state::{State, Ticket};
 use auth::Caller;
 pub(crate) use auth::decode_basic;
 
-/// Which Jira.
+/// The edition of Jira.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flavour {
     Cloud,
     DataCenter,
 }
 
-/// One request before Jira, its login judged and its path taken apart.
+/// A request to Jira with its authentication result and parsed path.
 #[derive(Debug)]
 struct Visit<'a, 'b> {
     turn: &'a mut SiteRequest<'b>,
     flavour: Flavour,
     caller: Caller,
-    /// 2 or 3: version 3 speaks ADF, version 2 strings.
+    /// REST API version: version 3 uses ADF, version 2 strings.
     version: u8,
     /// The base of `self` links: scheme, host, context path or gateway path.
     base: String,
@@ -98,7 +98,7 @@ pub(crate) fn classify(request: &Request) -> Call {
     }
 }
 
-/// Puts an issue into the project it names, or else the first, as another user would, without validation.
+/// Creates an issue in the named project, or else in the first, as another user would, without validation.
 pub(crate) fn add_foreign_issue(state: &mut State, fields: Map<String, Value>, now: Timestamp) -> String {
     let name = fields.get("project").and_then(|project| project.get("key")).and_then(Value::as_str);
     let named = name.and_then(|name| state.profile.project(name));
@@ -109,7 +109,8 @@ pub(crate) fn add_foreign_issue(state: &mut State, fields: Map<String, Value>, n
     create::store(state, &project.key, all, now, true).key.clone()
 }
 
-/// Takes the context path or the gateway prefix off: the base of links, whether it is the gateway, the rest.
+/// Strips the context path or the gateway prefix. Returns the base of links, whether it is the gateway, and
+/// the remaining segments.
 fn locate(flavour: Flavour, turn: &SiteRequest<'_>) -> Option<(String, bool, Vec<String>)> {
     let mut segments = turn.request.segments();
     let profile = &turn.state.profile;
@@ -164,7 +165,7 @@ fn route(visit: &mut Visit<'_, '_>, path: &[&str]) -> Answer {
     }
 }
 
-/// 415 for a body that is not announced as JSON, 406 for a client that takes no JSON.
+/// 415 if the body is not declared as JSON, 406 if the client does not accept JSON.
 fn unfit_media(request: &Request) -> Option<Answer> {
     let writes = matches!(request.method, Method::POST | Method::PUT);
     if writes && !request.says_json() {
@@ -192,7 +193,7 @@ fn browse(turn: &SiteRequest<'_>, key: &str) -> Answer {
     }
 }
 
-/// Adds the headers with which Jira names the authenticated account.
+/// Adds the headers in which Jira names the authenticated account.
 fn signed(flavour: Flavour, caller: Option<&str>, answer: Answer) -> Answer {
     match (flavour, caller) {
         (Flavour::Cloud, Some(name)) => answer.with_header("x-aaccountid", account_id(name)),

@@ -1,4 +1,4 @@
-//! Searching by JQL: `search/jql` on Cloud, `search` on Data Center.
+//! JQL searches: `search/jql` on Cloud, `search` on Data Center.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ fn search(visit: &Visit<'_, '_>, members: &[&str]) -> Result<Answer, Answer> {
     }
 }
 
-/// The search's members, from the query string of a GET or the body of a POST.
+/// The parameters of the search, from the query string of a GET or the body of a POST.
 fn asked(visit: &Visit<'_, '_>, members: &[&str]) -> Result<Map<String, Value>, Answer> {
     let request = visit.turn.request;
     if request.method == Method::GET {
@@ -102,7 +102,7 @@ fn parsed(visit: &Visit<'_, '_>, text: &str) -> Result<Query, Answer> {
     }
 }
 
-/// The issues that the index shows this caller, matched and ordered.
+/// The issues that the index shows to this caller, filtered and sorted.
 fn rows<'t>(
     visit: &'t Visit<'_, '_>,
     query: &Query,
@@ -142,7 +142,7 @@ fn rows<'t>(
     }
 }
 
-/// Invented issues whose labels resemble the markers of a query, for one of the search faults.
+/// Fabricated issues whose labels resemble the markers of a query, for [`SearchFault::Foreign`].
 fn lookalikes(visit: &Visit<'_, '_>, query: &Query) -> Vec<Ticket> {
     let state = &*visit.turn.state;
     let project = state.profile.projects.first().filter(|_| visit.turn.search_fault == SearchFault::Foreign);

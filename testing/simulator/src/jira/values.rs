@@ -1,4 +1,4 @@
-//! Reading the value of one field as Jira reads it.
+//! Parses the values of fields like Jira.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,21 +9,21 @@ use crate::profile::{Named, Project};
 
 pub(super) const NO_SUMMARY: &str = "You must specify a summary of the issue.";
 
-/// What bounds a text.
+/// Limits of a text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// Whether long text is an Atlassian Document rather than a string.
     pub(super) adf: bool,
-    /// Characters in a long text.
+    /// Maximum length of a long text.
     pub(super) text: usize,
 }
 
-/// Why a value is refused.
+/// Reason for which a value is rejected.
 #[derive(Debug)]
 pub(super) enum Objection {
     /// Reported under the field's name.
     Field(String),
-    /// Reported as a general message that names no field.
+    /// Reported as a general message without a field.
     Whole(String),
 }
 
@@ -42,7 +42,7 @@ pub(super) fn read(
     }
 }
 
-/// The choice named by `{"id"}` or `{"name"}`. The error says what the object lacks.
+/// Finds the choice with this `{"id"}` or `{"name"}`. The error states what the object lacks.
 pub(super) fn choice<'c>(choices: &'c [Named], value: &Value) -> Result<&'c Named, &'static str> {
     let by = |member: &str| value.get(member).and_then(Value::as_str);
     if let Some(id) = by("id") {
@@ -69,9 +69,9 @@ pub(super) fn long_text(field: &str, value: &Value, limits: Limits) -> Result<Va
             }
         }
         Value::Object(_) if limits.adf => {
-            // Which rule was broken is not said, as Jira does not say it; a test of `field` would not help either.
+            // Jira does not report the violated rule, so neither does the simulator.
             adf::check(value).map_err(|_| Objection::Whole("INVALID_INPUT".to_owned()))?;
-            // Whether Jira counts the text or its JSON is not documented, so both are held to the limit.
+            // Whether Jira measures the text or its JSON is undocumented, so both must be within the limit.
             let longest = units(&adf::plain_text(value)).max(units(&value.to_string()));
             if longest > limits.text { Err(too_long()) } else { Ok(value.clone()) }
         }
@@ -82,7 +82,7 @@ pub(super) fn long_text(field: &str, value: &Value, limits: Limits) -> Result<Va
     }
 }
 
-/// Jira runs on Java, whose lengths are in UTF-16 code units.
+/// Jira is written in Java, which measures lengths in UTF-16 code units.
 fn units(text: &str) -> usize {
     text.encode_utf16().count()
 }

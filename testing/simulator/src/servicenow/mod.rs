@@ -58,7 +58,7 @@ pub(crate) fn classify(request: &Request) -> Call {
     }
 }
 
-/// Puts a record into the incident table as another user would, without validation.
+/// Inserts a record into the incident table as another user would, without validation.
 pub(crate) fn add_foreign_record(state: &mut State, fields: Map<String, Value>, now: Timestamp) -> String {
     let mut all = record::initial_fields(now);
     let sys_id = fields.get("sys_id").and_then(Value::as_str).map(str::to_owned);
@@ -111,7 +111,7 @@ fn logged_in(turn: &mut SiteRequest<'_>) -> bool {
     is_known
 }
 
-/// 400 for an absent `Accept` or `Content-Type`, 406 and 415 for those that are not JSON.
+/// 400 without `Accept` or `Content-Type`, 406 and 415 if they are not JSON.
 fn unfit_media(request: &Request) -> Option<Answer> {
     match request.takes_json() {
         None => return Some(Answer::servicenow_error(400, "Accept header is required", None)),

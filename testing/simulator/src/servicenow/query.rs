@@ -9,10 +9,10 @@ use crate::ticket_index::TicketIndex;
 /// A parsed query.
 #[derive(Debug, Default)]
 pub(super) struct Query {
-    /// All of these must hold; each holds when any of its terms does.
+    /// Conjunction of disjunctions of terms.
     groups: Vec<Vec<Term>>,
     order: Vec<(String, bool)>,
-    /// Whether some part was not understood and left out.
+    /// Whether an invalid part was skipped.
     pub(super) invalid: bool,
 }
 
@@ -23,7 +23,7 @@ struct Term {
     value: String,
 }
 
-/// Longer operators before those they begin with.
+/// Longer operators precede their prefixes.
 const OPERATORS: [&str; 14] = [
     "ISNOTEMPTY",
     "ISEMPTY",
@@ -62,7 +62,7 @@ pub(super) fn parse(text: &str, is_field: impl Fn(&str) -> bool) -> Query {
 }
 
 impl Query {
-    /// Where the records are that may match, if the indexes tell; all others do not match.
+    /// Positions of the records that can match, from the indexes; `None` if no index applies.
     pub(super) fn places(&self, tickets: &TicketIndex) -> Option<BTreeSet<usize>> {
         self.groups.iter().find_map(|group| {
             let places: Option<Vec<_>> = group.iter().map(|term| term.places(tickets)).collect();
@@ -70,7 +70,7 @@ impl Query {
         })
     }
 
-    /// The values of `correlation_id` that it asks for.
+    /// The values of `correlation_id` in the query.
     pub(super) fn markers(&self) -> Vec<String> {
         let terms = self.groups.iter().flatten().filter(|term| term.field == "correlation_id");
         terms.map(|term| term.value.clone()).collect()
@@ -121,7 +121,7 @@ impl Term {
     }
 }
 
-/// The field is what stands before the first operator; field names are in lower case, so the two never mix.
+/// The field ends at the first operator: field names are in lower case and operators are not.
 fn term(part: &str, is_field: impl Fn(&str) -> bool) -> Option<Term> {
     let end = part.find(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.'))?;
     let (field, rest) = part.split_at(end);

@@ -1,4 +1,4 @@
-//! An incident record: its fields, its computed priority, and how it is shown.
+//! Incident records: fields, computed priority, and JSON.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::profile::Profile;
 use crate::site::{self, SiteRequest};
 use crate::state::{State, Ticket};
 
-/// Every field of the table that a client may write. What is not among them is ignored.
+/// The fields of the table that a client can write; others are ignored.
 pub(super) const WRITABLE: [&str; 18] = [
     "short_description",
     "description",
@@ -31,7 +31,7 @@ pub(super) const WRITABLE: [&str; 18] = [
     "severity",
 ];
 
-/// The fields of the table that the platform writes.
+/// The fields of the table that only the platform writes.
 const SYSTEM: [&str; 8] = [
     "sys_id",
     "number",
@@ -43,7 +43,7 @@ const SYSTEM: [&str; 8] = [
     "sys_class_name",
 ];
 
-/// Append-only notes: written, kept in the history, and read back as an empty string.
+/// Append-only fields: writes are kept in the history, and read back as an empty string.
 pub(super) const JOURNALS: [&str; 2] = ["work_notes", "comments"];
 
 pub(super) fn is_field(name: &str) -> bool {
@@ -71,7 +71,7 @@ pub(super) fn initial_fields(now: Timestamp) -> Map<String, Value> {
     fields
 }
 
-/// Writes what a body may write: known fields as strings, journals by appending, the rest ignored.
+/// Writes known fields as strings, appends to journals, and ignores other fields.
 pub(super) fn write(
     fields: &mut Map<String, Value>,
     body: &Map<String, Value>,
@@ -114,7 +114,7 @@ pub(super) fn store(
     foreign: bool,
 ) -> &Ticket {
     let count = state.next_number();
-    // Spread over the digits like the platform's own, and never twice the same.
+    // Unique and spread over the hexadecimal digits, like the platform's own.
     let sys_id =
         sys_id.unwrap_or_else(|| format!("{:016x}{count:016x}", count.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
     let number = format!("INC{:07}", 10_000 + count);
@@ -135,11 +135,11 @@ pub(super) fn store(
     state.tickets.add(ticket)
 }
 
-/// A row as plain fields and what each of them displays.
+/// The stored and displayed values of a row.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Row {
     pub(super) fields: BTreeMap<String, String>,
-    /// What journals display: their entries, the newest first. Their values are empty.
+    /// Displayed values of journals: their entries, newest first. Their stored values are empty.
     pub(super) journals: BTreeMap<String, String>,
 }
 
@@ -157,7 +157,7 @@ pub(super) fn incident_row(ticket: &Ticket) -> Row {
     Row { fields, journals: JOURNALS.into_iter().map(shown).collect() }
 }
 
-/// The rows of `sys_journal_field` for a ticket.
+/// The rows of a ticket in `sys_journal_field`.
 pub(super) fn journal_rows(ticket: &Ticket) -> Vec<Row> {
     let row = |journal: &str, entry: &str| {
         let values = [
@@ -178,7 +178,7 @@ fn entries<'a>(ticket: &'a Ticket, journal: &str) -> impl DoubleEndedIterator<It
     entries.into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Invented rows whose values resemble these markers.
+/// Fabricated rows whose values resemble these markers.
 pub(super) fn lookalikes(turn: &SiteRequest<'_>, markers: &[String]) -> Vec<Row> {
     let invented = |(count, marker): (usize, String)| {
         let mut fields = initial_fields(turn.now);
@@ -191,7 +191,7 @@ pub(super) fn lookalikes(turn: &SiteRequest<'_>, markers: &[String]) -> Vec<Row>
     site::lookalikes(markers).into_iter().enumerate().map(invented).collect()
 }
 
-/// Shows a row as the query parameters ask.
+/// Returns the JSON of a row according to the query parameters.
 pub(super) fn shown(turn: &SiteRequest<'_>, row: &Row) -> Value {
     let request = turn.request;
     let display = request.query("sysparm_display_value").unwrap_or_default();
@@ -275,7 +275,7 @@ fn displayed(profile: &Profile, name: &str, raw: &str) -> String {
     label.to_owned()
 }
 
-/// A reference holds a `sys_id`; a name is understood only when labels are, and otherwise leaves it blank.
+/// The `sys_id` of a group. A name is accepted only with `by_label`; otherwise the reference stays empty.
 fn group_reference(profile: &Profile, given: &str, by_label: bool) -> String {
     if is_sys_id(given) {
         return given.to_owned();
@@ -297,7 +297,7 @@ pub(super) fn as_text(value: &Value) -> String {
     }
 }
 
-/// The priority look-up rules: impact and urgency decide, whatever priority was sent.
+/// Computes the priority from impact and urgency, whatever priority was sent.
 fn compute_priority(fields: &mut Map<String, Value>) {
     let level =
         |name: &str| fields.get(name).and_then(Value::as_str).and_then(|text| text.parse::<u8>().ok());

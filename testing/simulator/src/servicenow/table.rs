@@ -1,4 +1,4 @@
-//! The verbs of the Table API.
+//! The operations of the Table API.
 
 use std::collections::BTreeMap;
 
@@ -101,7 +101,7 @@ pub(super) fn delete(turn: &mut SiteRequest<'_>, sys_id: &str) -> Answer {
     Answer::empty(204).applied()
 }
 
-/// Whether there is such an incident; its number does not name it here.
+/// Whether the incident exists; does not accept its number.
 fn is_record(turn: &SiteRequest<'_>, sys_id: &str) -> bool {
     turn.state.tickets.find(sys_id).is_some_and(|ticket| ticket.id == sys_id)
 }
@@ -114,7 +114,7 @@ pub(super) fn list_groups(turn: &SiteRequest<'_>) -> Answer {
     list(turn, |_| group_rows(turn), |name| GROUP_FIELDS.contains(&name))
 }
 
-/// An account without a read ACL sees no entries, with a 200.
+/// Without a read ACL the list is empty, with status 200.
 pub(super) fn list_journals(turn: &SiteRequest<'_>) -> Answer {
     let rows = |_: &Query| match turn.state.profile.hides_journals {
         true => Vec::new(),
@@ -141,7 +141,7 @@ fn group_rows(turn: &SiteRequest<'_>) -> Vec<Row> {
     turn.state.profile.groups.iter().map(|group| row(&group.id, &group.name)).collect()
 }
 
-/// The platform leaves out the parts of a query that it does not understand, and then returns more rows.
+/// The platform skips the parts of a query that it does not understand, and then returns more rows.
 fn list(
     turn: &SiteRequest<'_>,
     rows: impl Fn(&Query) -> Vec<Row>,
@@ -176,7 +176,7 @@ fn created(turn: &SiteRequest<'_>, ticket: &Ticket) -> Answer {
     let silent = turn.request.header("x-no-response-body").is_some_and(|value| value == "true");
     let answer = match silent {
         true => Answer::empty(201),
-        // Journals are written after the reply was made.
+        // Journals are written after the reply was generated.
         false => {
             let row = Row { journals: BTreeMap::new(), ..record::incident_row(ticket) };
             Answer::json(201, &json!({ "result": record::shown(turn, &row) }))
@@ -196,7 +196,7 @@ fn body(turn: &SiteRequest<'_>) -> Result<Map<String, Value>, Answer> {
     }
 }
 
-/// A data policy's or the database's objection to a body.
+/// A violation of a data policy or of the database in a body.
 fn policy_refusal(turn: &SiteRequest<'_>, body: &Map<String, Value>) -> Option<Answer> {
     let profile = &turn.state.profile;
     let text = |name: &str| body.get(name).map(record::as_text).unwrap_or_default();

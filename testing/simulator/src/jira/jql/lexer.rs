@@ -1,4 +1,4 @@
-//! JQL cut into tokens.
+//! Tokenizes JQL.
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token {
@@ -59,7 +59,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
     Ok(tokens)
 }
 
-/// Reads a quoted string; returns what it says and what follows it.
+/// Parses a quoted string. Returns its value and the rest of the text.
 fn quoted(text: &str, quote: char) -> Result<(String, &str), String> {
     let mut value = String::new();
     let mut characters = text.char_indices().skip(1);

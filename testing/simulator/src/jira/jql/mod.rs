@@ -1,4 +1,4 @@
-//! A subset of JQL, sufficient for look-ups; unsupported queries are refused.
+//! A subset of JQL, sufficient for look-ups; unsupported queries are rejected.
 
 mod lexer;
 mod parser;
@@ -62,12 +62,12 @@ enum Operator {
 }
 
 impl Query {
-    /// Candidate issues by the indexes; all others do not match.
+    /// Positions of the issues that can match, from the indexes.
     pub(super) fn places(&self, tickets: &TicketIndex) -> Option<BTreeSet<usize>> {
         self.condition.as_ref()?.places(tickets)
     }
 
-    /// The labels and description words in the query.
+    /// Returns the labels and description words in the query.
     pub(super) fn markers(&self) -> Vec<String> {
         let mut markers = Vec::new();
         if let Some(condition) = &self.condition {
@@ -78,17 +78,17 @@ impl Query {
         markers
     }
 
-    /// The query that matches no issue.
+    /// A query that matches no issue.
     pub(super) fn nothing() -> Self {
         Self { condition: None, order: Vec::new(), nothing: true }
     }
 
-    /// Whether it restricts anything.
+    /// Whether the query has a condition.
     pub(super) fn is_bounded(&self) -> bool {
         self.condition.is_some()
     }
 
-    /// The unknown project names in it.
+    /// Returns the unknown project names in the query.
     pub(super) fn unknown_projects(&self, known: impl Fn(&str) -> bool) -> Vec<String> {
         let mut names = Vec::new();
         if let Some(condition) = &self.condition {
@@ -264,7 +264,7 @@ fn matches_text(held: &[String], sought: &str) -> bool {
     let phrase = sought.len() > 1 && sought.starts_with('"') && sought.ends_with('"');
     let wanted = words(sought);
     let longest = wanted.iter().max_by_key(|word| word.len()).map_or("", String::as_str);
-    // Most texts lack the word, and need not be split.
+    // Most texts do not contain the word, and need not be split.
     held.iter().filter(|text| text.contains(longest) || text.to_lowercase().contains(longest)).any(|text| {
         let have = words(text);
         let contiguous = || have.windows(wanted.len()).any(|window| window == wanted);
@@ -287,7 +287,7 @@ mod tests {
 
     const MARKER: &str = "rhythmx-0123456789abcdef0123456789abcde0";
 
-    /// Ten issues with the markers ...e0 to ...e9, in turns as a label and in the description.
+    /// Ten issues with the markers ...e0 to ...e9, alternately as a label and in the description.
     fn book() -> TicketIndex {
         let mut book = TicketIndex::default();
         for number in 0..10 {

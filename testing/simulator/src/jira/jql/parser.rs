@@ -1,4 +1,4 @@
-//! JQL's grammar.
+//! Parser for the JQL grammar.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use super::lexer::{Token, is_reserved, tokens};
 use super::time::time;
 use super::{Condition, Field, Operator, Query};
 
-/// Whether a query is only words: Jira Cloud takes it for a text search.
+/// Whether a query consists of words only, which Jira Cloud runs as a text search.
 pub(in crate::jira) fn is_bare_words(text: &str) -> bool {
     let words = tokens(text).unwrap_or_default();
     !words.is_empty()
@@ -16,7 +16,7 @@ pub(in crate::jira) fn is_bare_words(text: &str) -> bool {
         })
 }
 
-/// Parses a query. The error is a message in Jira's manner.
+/// Parses a query. The error is a message in Jira's style.
 pub(in crate::jira) fn parse(text: &str) -> Result<Query, String> {
     let tokens = tokens(text)?;
     let mut parser = Parser { tokens: &tokens, at: 0 };

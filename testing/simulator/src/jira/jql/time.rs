@@ -1,10 +1,10 @@
-//! JQL's dates and periods.
+//! Dates and periods of JQL.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// Reads a JQL time in UTC: a date, a date with a time, or a period before or after `now`.
+/// Parses a JQL time in UTC: a date, a date and time, or a period relative to `now`.
 pub(super) fn time(text: &str, now: Timestamp) -> Option<Timestamp> {
     let text = text.trim();
     if let Some(period) = period(text) {
