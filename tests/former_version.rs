@@ -243,6 +243,7 @@ async fn keeps_status_of_connections() {
     {
         let test = test.unwrap();
         assert!(test.passed && test.checks.len() > 2, "{test:?}");
+        assert!(test.checks.iter().all(|it| it.outcome() == v1::CheckOutcome::Passed), "{test:?}");
         assert!(failure.is_some());
     }
     let last = jira.last_success.unwrap().ticket.unwrap();
