@@ -5,16 +5,18 @@ use std::{env, error, fs};
 
 use prost_types::FileDescriptorSet;
 
-const CONTRACT: &str = "proto/rhythmx/ticketing/v1/service.proto";
-const ERROR_REASONS: &str = "proto/rhythmx/ticketing/v1/error_reason.proto";
+const CONTRACT: &str = "rhythmx/ticketing/v1/service.proto";
+const ERROR_REASONS: &str = "rhythmx/ticketing/v1/error_reason.proto";
 
-/// Messages whose `Debug` is written by hand, in `src/redacted.rs`, so that no log can hold their secrets.
+/// Messages whose `Debug` is written by hand, in `crates/contract/src/redacted.rs`, so that no log can hold their secrets.
 const BEARERS_OF_SECRETS: [&str; 2] =
     ["rhythmx.ticketing.v1.JiraSettings", "rhythmx.ticketing.v1.ServiceNowSettings"];
 
 fn main() -> Result<(), Box<dyn error::Error>> {
-    println!("cargo::rerun-if-changed=proto");
-    let mut compiler = protox::Compiler::new(["proto"])?;
+    // It is the build script of `crates/contract`.
+    let proto = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
+    println!("cargo::rerun-if-changed={}", proto.display());
+    let mut compiler = protox::Compiler::new([&proto])?;
     compiler.include_imports(true).include_source_info(true).open_files([CONTRACT, ERROR_REASONS])?;
 
     // Encoded by the compiler itself and not through prost-types, which would drop custom options.

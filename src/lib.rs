@@ -24,8 +24,6 @@
 
 #[cfg(feature = "client")]
 mod client;
-mod destination;
-mod redacted;
 
 #[cfg(feature = "client")]
 pub use client::{Client, ConnectError, Error, Events, InvalidToken, Violation};
@@ -33,32 +31,7 @@ pub use client::{Client, ConnectError, Error, Events, InvalidToken, Violation};
 #[cfg(feature = "tls")]
 pub use client::Tls;
 
-/// The contract, version 1: messages, and stubs by feature.
-#[allow(
-    missing_debug_implementations,
-    unreachable_pub,
-    rust_2018_idioms,
-    clippy::all,
-    clippy::pedantic,
-    rustdoc::all,
-    reason = "generated code"
-)]
-pub mod v1 {
-    tonic::include_proto!("rhythmx.ticketing.v1");
-}
-
-/// The descriptors of the contract, its imports and its comments, encoded as `google.protobuf.FileDescriptorSet`: what
-/// reflection serves.
-#[cfg(feature = "server")]
-pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("rhythmx.ticketing.v1");
+pub use ticketing_contract::{ERROR_DOMAIN, v1};
 
 #[cfg(feature = "server")]
-mod methods {
-    include!(concat!(env!("OUT_DIR"), "/methods.rs"));
-}
-
-#[cfg(feature = "server")]
-pub use methods::Method;
-
-/// `google.rpc.ErrorInfo.domain` of every error of the service; its reasons are [`v1::ErrorReason`].
-pub const ERROR_DOMAIN: &str = "ticketing.rhythmx";
+pub use ticketing_contract::{FILE_DESCRIPTOR_SET, Method};

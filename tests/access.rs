@@ -306,7 +306,7 @@ async fn command_line_creates_lists_and_revokes_tokens() {
     std::fs::create_dir(folder.path().join("data")).unwrap();
     std::fs::write(folder.path().join("data/ticketing.db"), "").unwrap();
     let early = run(&["token", "create", "soar", "--role=producer"]).await;
-    assert!(early.code == Some(1) && early.stderr.contains("is being set up"), "{early:?}");
+    assert!(early.code == Some(1) && early.stderr.contains("is being created"), "{early:?}");
     let clock = Arc::new(SystemClock::start());
     server::create_database(&folder.path().join("data"), KeySource::BesideDatabase, clock).await.unwrap();
     let made = run(&["token", "create", "soar", "--role=producer", "--namespace=soc-eu"]).await;

@@ -7,11 +7,11 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use rhythmx_ticketing::v1::test_connection_request::Unsaved;
 use rhythmx_ticketing::v1::{self, TicketSystem};
 use serde_json::json;
+use ticketing_core::role::Role;
+use ticketing_harness::{Plan, Subscriber, World, from_oldest, incident, text};
 use ticketing_simulator::{Call, Credential, Effect, Profile, Reply, Rule, Vendor, When};
 
 use crate::access::{call, channel, methods};
-use ticketing_core::role::Role;
-use ticketing_harness::{Plan, Subscriber, World, from_oldest, incident, text};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

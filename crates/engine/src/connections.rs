@@ -12,10 +12,10 @@ use ticketing_core::violation::Violations;
 use ticketing_egress::{HttpClient, Route};
 use ticketing_jira::Jira;
 use ticketing_servicenow::ServiceNow;
+use ticketing_store::RetiredConnection;
 
 use self::gate::{GatedSystem, LoginGate};
 use crate::settings::{Draft, Secret, SecretKind, SecretUse, SystemSettings, stored};
-use ticketing_store::RetiredConnection;
 
 pub use self::gate::Refusal;
 

@@ -13,17 +13,17 @@ use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
 use ticketing_core::clock::Clock;
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::pasted;
 use ticketing_core::pem::{self, InvalidCertificates};
+use ticketing_host::clock::SystemClock;
+use ticketing_host::files::read_regular;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
 use crate::flags::TlsFiles;
 use crate::peer::PeerCertificate;
-use ticketing_core::error_chain::ErrorChain;
-use ticketing_host::clock::SystemClock;
-use ticketing_host::files::read_regular;
 
 /// Interval between checks of the files.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);

@@ -14,12 +14,11 @@ use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use ticketing_core::pasted;
+use ticketing_host::entropy::Entropy;
+use ticketing_host::files::{beside, private_file, read_regular, sync_folder};
 use zeroize::Zeroizing;
 
-use ticketing_host::entropy::Entropy;
-
 use crate::KeyError;
-use ticketing_host::files::{beside, private_file, read_regular, sync_folder};
 
 const NONCE: usize = 24;
 

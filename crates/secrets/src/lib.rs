@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod encryption;
 mod error;
+pub mod row_digests;
 mod token;
 
 pub use error::KeyError;

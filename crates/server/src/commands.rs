@@ -9,13 +9,13 @@ use anyhow::{Context, bail};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use ticketing_core::namespace::Namespace;
-
-use crate::config::DATABASE;
-use crate::config::{KeyArgs, duration};
 use ticketing_core::role::Role;
 use ticketing_host::clock::SystemClock;
 use ticketing_host::entropy::SystemEntropy;
 use ticketing_store::{Administration, DataKeyRotated, MasterRotated, StoredToken};
+
+use crate::config::DATABASE;
+use crate::config::{KeyArgs, duration};
 
 /// Maximum length of a token's name.
 const MAX_NAME: usize = 64;

@@ -8,12 +8,12 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use ticketing_core::policy::Bounds;
-use ticketing_retry::retry_after;
-
-use crate::access::{AccessArgs, AccessArgsError, AuthSource};
 use ticketing_engine::dispatch::DispatchSettings;
 use ticketing_ingress::{ListenAddress, TransportFlags};
+use ticketing_retry::retry_after;
 use ticketing_store::KeySource;
+
+use crate::access::{AccessArgs, AccessArgsError, AuthSource};
 
 /// Name of the database file in the data folder.
 pub(crate) const DATABASE: &str = "ticketing.db";

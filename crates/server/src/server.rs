@@ -10,13 +10,6 @@ use ticketing_core::clock::Clock;
 use ticketing_core::delivery::restore::RESTORE_WINDOW;
 use ticketing_core::policy::Bounds;
 use ticketing_egress::{EgressPolicy, HttpClient, HttpClientError};
-use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
-
-use crate::access::{Access, JwtKeysError};
-use crate::config::{Config, ConfigError, DATABASE, OutboundError};
-use crate::grpc;
-use crate::offline_changes::log_offline_changes;
 use ticketing_engine::app::App;
 use ticketing_engine::connections::{Connection, Connections};
 use ticketing_engine::dispatch::{Dispatcher, Schedule};
@@ -28,6 +21,13 @@ use ticketing_ingress::{self, ListenAddress, ListenError, Listener, Tls, TlsErro
 use ticketing_store::{
     BackupError, DEFAULT_BUSY_TIMEOUT, KeySource, OpenError, Opened, Store, StoreError, StoreOptions,
 };
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::{Access, JwtKeysError};
+use crate::config::{Config, ConfigError, DATABASE, OutboundError};
+use crate::grpc;
+use crate::offline_changes::log_offline_changes;
 
 /// Time for clients to read responses after the last attempt was cut off.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);

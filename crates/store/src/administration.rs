@@ -9,15 +9,15 @@ use jiff::Timestamp;
 use serde_json::json;
 use ticketing_core::clock::Clock;
 use ticketing_core::namespace::Namespace;
-
-use super::sqlite::{DataKeyRotated, MasterRotated, OfflineAdmin};
-use super::types::StoredToken;
-use super::{OpenError, StoreError};
 use ticketing_core::role::Role;
 use ticketing_host::entropy::Entropy;
 use ticketing_secrets::audit::{Actor, AuditAction, AuditBroken, DONE, NewAuditEntry};
 use ticketing_secrets::encryption::KeySource;
 use ticketing_secrets::{KeyError, NewToken};
+
+use super::sqlite::{DataKeyRotated, MasterRotated, OfflineAdmin};
+use super::types::StoredToken;
+use super::{OpenError, StoreError};
 
 /// Maximum number of valid tokens of one name: the old and the new one, during a replacement.
 const MAX_ACTIVE_TOKENS: usize = 2;

@@ -11,6 +11,8 @@ use ticketing_core::delivery::Outcome;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::policy::Policy;
 use ticketing_core::system::System;
+use ticketing_host::clock::{ManualClock, ManualMachine, ThisMachine};
+use ticketing_host::entropy::SeededEntropy;
 
 use super::conformance::{BUSY_TIMEOUT, Bench, fault, incident, target};
 use super::{
@@ -18,8 +20,6 @@ use super::{
     SecretChange, SecretUse, SettingsChange, Store, StoreError, StoreErrorKind, StoreOptions,
 };
 use crate::conformance::noted;
-use ticketing_host::clock::{ManualClock, ManualMachine, ThisMachine};
-use ticketing_host::entropy::SeededEntropy;
 
 crate::store_conformance!(bench);
 

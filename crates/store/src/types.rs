@@ -11,13 +11,13 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
 use ticketing_core::namespace::Namespace;
+use ticketing_core::role::Role;
 use ticketing_core::system::{Authorship, Destination, SearchResult, System, TicketRef};
 use ticketing_core::target::Health;
-
-use super::StoreError;
-use ticketing_core::role::Role;
 use ticketing_secrets::TokenHash;
 use ticketing_secrets::audit::{Actor, AuditAction};
+
+use super::StoreError;
 
 /// An incident that is pushed.
 #[derive(Debug, Clone)]

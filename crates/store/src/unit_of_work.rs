@@ -16,11 +16,11 @@ use ticketing_core::delivery::{Delivery, EventKind, Settled, State};
 use ticketing_core::system::System;
 use ticketing_core::target::Health;
 use ticketing_failpoints::Point;
+use ticketing_secrets::audit::NewAuditEntry;
 use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::types::{AttemptKind, AttemptOutcome, AttemptTimes, ClaimKind, Subject};
-use ticketing_secrets::audit::NewAuditEntry;
 
 /// A write that shares its transaction with others (group commit).
 pub(super) trait BatchedWrite: Send + Sync + fmt::Debug + 'static {

@@ -23,7 +23,9 @@ def test_a_push_is_answered_with_its_ticket_and_asking_again_makes_no_second_one
     assert server.order("creates")["jira"] == before + 1
     kept = client.get_delivery(v1.GetDeliveryRequest(delivery_id=first.delivery.id)).delivery
     assert [attempt.number for attempt in kept.attempts] == [1]
-    listed = client.list_deliveries(v1.ListDeliveriesRequest(filter=v1.DeliveryFilter(incident_id=incident.id))).deliveries
+    listed = client.list_deliveries(
+        v1.ListDeliveriesRequest(filter=v1.DeliveryFilter(incident_id=incident.id))
+    ).deliveries
     assert [delivery.id for delivery in listed] == [first.delivery.id]
 
 
@@ -32,7 +34,7 @@ def test_settings_that_are_absent_stay(client: Client) -> None:
     before = client.get_status()
     answer = client.configure(v1.ConfigureRequest(retry=v1.RetrySettings(jitter=0.25)))
     assert answer.retry.jitter == 0.25
-    assert answer.retry.max_attempts == before.retry.max_attempts
+    assert answer.retry.max_retry_attempts == before.retry.max_retry_attempts
     assert answer.jira.project_key == "SEC"
     client.configure(v1.ConfigureRequest(retry=v1.RetrySettings(jitter=0)))
     entry = client.list_audit_entries(v1.ListAuditEntriesRequest(page_size=1)).entries[0]
@@ -47,7 +49,10 @@ def test_the_same_calls_are_there_for_asyncio(server: Fixture) -> None:
             answers = await asyncio.gather(*(client.create_ticket(create_in_jira(one)) for one in incidents))
             assert all(answer.delivery.state == v1.DELIVERY_STATE_DELIVERED for answer in answers)
             assert len({answer.delivery.ticket.key for answer in answers}) == 10
-            assert {status.connection for status in (await client.get_status()).connections} == {"jira", "servicenow"}
+            assert {status.connection for status in (await client.get_status()).connections} == {
+                "jira",
+                "servicenow",
+            }
 
     asyncio.run(calls())
 

@@ -139,7 +139,7 @@ def test_retry_failed_tries_what_was_given_up_page_by_page(
         text = file.read()
     assert "DELIVERY_STATE_FAILED])" in text
     with open(command[1], "w") as file:
-        file.write(text.replace("DELIVERY_STATE_FAILED])", "DELIVERY_STATE_FAILED], page_size=1)"))
+        file.write(text.replace("DELIVERY_STATE_FAILED]))", "DELIVERY_STATE_FAILED]), page_size=1)"))
     lines = run(command, environment(server))
     wanted = f"DELIVERY_STATE_DELIVERED {server.jira['url']}/browse/SEC-"
     assert all(line.split(" ", 1)[1].startswith(wanted) for line in lines), lines

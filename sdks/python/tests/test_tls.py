@@ -55,13 +55,13 @@ def test_a_client_is_known_by_its_certificate(certified: tuple[str, Path]) -> No
     address, folder = certified
     files = [folder / name for name in ("ca.pem", "client.pem", "client.key")]
     with connect(address, tls=Tls(*files)) as client:
-        client.configure(v1.ConfigureRequest(retry=v1.RetrySettings(max_attempts=3)))
+        client.configure(v1.ConfigureRequest(retry=v1.RetrySettings(max_retry_attempts=3)))
         entry = client.list_audit_entries(v1.ListAuditEntriesRequest()).entries[0]
         assert entry.actor == "certificate:spiffe://ticketing.test/trial"
 
     async def from_memory() -> None:
         async with aio.connect(address, tls=Tls(*(file.read_bytes() for file in files))) as client:
-            assert (await client.get_status()).retry.max_attempts == 3
+            assert (await client.get_status()).retry.max_retry_attempts == 3
 
     asyncio.run(from_memory())
     with connect(address, tls=Tls(ca=files[0])) as client, pytest.raises(Unavailable, match=address):

@@ -52,7 +52,9 @@ def test_cancelling_the_task_takes_its_call_back(server: Fixture) -> None:
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(client.create_ticket(create_in_jira(incident)), 0.3)
             # What the server had accepted goes on.
-            listed = await client.list_deliveries(v1.ListDeliveriesRequest(filter=v1.DeliveryFilter(incident_id=incident.id)))
+            listed = await client.list_deliveries(
+                v1.ListDeliveriesRequest(filter=v1.DeliveryFilter(incident_id=incident.id))
+            )
             assert len(listed.deliveries) == 1
             await client.close()
             with pytest.raises(Cancelled):

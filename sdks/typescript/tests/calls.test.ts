@@ -37,7 +37,7 @@ behaviour("good calls", "settings that are absent stay", async () => {
   const before = await client.getStatus();
   const answer = await client.configure({ retry: { jitter: 0.25 } });
   assert.equal(answer.retry?.jitter, 0.25);
-  assert.equal(answer.retry.maxAttempts, before.retry?.maxAttempts);
+  assert.equal(answer.retry.maxRetryAttempts, before.retry?.maxRetryAttempts);
   assert.equal(answer.jira?.projectKey, "SEC");
   await client.configure({ retry: { jitter: 0 } });
   const [entry] = (await client.listAuditEntries({ pageSize: 1 })).entries;

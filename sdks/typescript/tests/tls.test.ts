@@ -52,7 +52,7 @@ behaviour(BEHAVIOUR, "a client is known by its certificate", async () => {
     }
     const tls = { ca: readFileSync(file("ca.pem")), clientCertificate: file("client.pem"), clientKey: file("client.key") };
     const client = connect(address, { tls });
-    await client.configure({ retry: { maxAttempts: 3 } });
+    await client.configure({ retry: { maxRetryAttempts: 3 } });
     const [entry] = (await client.listAuditEntries({})).entries;
     assert.equal(entry?.actor, "certificate:spiffe://ticketing.test/trial");
     client.close();

@@ -1,6 +1,6 @@
 //! Allowed dependencies between packages. They go one way: `retry` <- `core` <- `host` <- `secrets` <- `store` <-
-//! `engine` <- `server`; `core` <- `egress` <- `jira`, `servicenow` <- `engine`; `host` <- `ingress` <- `server`; root <-
-//! `server`. The model knows `core` alone; the simulator knows no other package, so that it cannot share an adapter's
+//! `engine` <- `server`; `core` <- `egress` <- `jira`, `servicenow` <- `engine`; `host` <- `ingress` <- `server`;
+//! `contract` <- `server`, root. The model knows `core` alone; the simulator knows no other package, so that it cannot share an adapter's
 //! misunderstanding.
 
 use super::Violation;
@@ -16,6 +16,7 @@ struct Allowance {
 }
 
 const ROOT: &str = "rhythmx-ticketing";
+const CONTRACT: &str = "ticketing-contract";
 const CORE: &str = "ticketing-core";
 const EGRESS: &str = "ticketing-egress";
 const ENGINE: &str = "ticketing-engine";
@@ -45,7 +46,8 @@ const fn package(package: &'static str, ours: &'static [&'static str]) -> Allowa
 }
 
 const ALLOWANCES: &[Allowance] = &[
-    Allowance { package: ROOT, ours: &[], ours_in_tests: &[SERVER, SIMULATOR] },
+    package(CONTRACT, &[]),
+    Allowance { package: ROOT, ours: &[CONTRACT], ours_in_tests: &[SERVER, SIMULATOR] },
     package(RETRY, &[]),
     package(FAILPOINTS, &[]),
     package(CORE, &[RETRY]),
@@ -60,9 +62,10 @@ const ALLOWANCES: &[Allowance] = &[
     Allowance {
         package: SERVER,
         ours: &[
-            ROOT, CORE, EGRESS, ENGINE, FAILPOINTS, HOST, INGRESS, JIRA, RETRY, SECRETS, SERVICENOW, STORE,
+            CONTRACT, CORE, EGRESS, ENGINE, FAILPOINTS, HOST, INGRESS, JIRA, RETRY, SECRETS, SERVICENOW,
+            STORE,
         ],
-        ours_in_tests: &[HARNESS, DISK, SIMULATOR],
+        ours_in_tests: &[ROOT, HARNESS, DISK, SIMULATOR],
     },
     package(MODEL, &[CORE, RETRY]),
     package(MUTATIONS, &[]),
@@ -79,7 +82,7 @@ const ALLOWANCES: &[Allowance] = &[
 const RESTRICTED: &[(&str, &[&str])] = &[
     ("sqlx", &[STORE, HARNESS]),
     ("reqwest", &[EGRESS]),
-    ("tonic", &[ROOT, INGRESS, SERVER, HARNESS, FAULTS]),
+    ("tonic", &[ROOT, CONTRACT, INGRESS, SERVER, HARNESS, FAULTS]),
 ];
 
 /// Violations of the allowed dependencies.

@@ -6,21 +6,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::evidence::SearchScope;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{Check, System, TicketSystem};
 use ticketing_core::violation::{Violation, Violations};
 use ticketing_failpoints::{self as failpoints, Point};
+use ticketing_store::{
+    Actor, AuditAction, DONE, FAILED, NewAuditEntry, PASSED, STARTED, SearchEvidence, StoreError, StoredTest,
+};
 use tracing::Instrument;
 
 use super::{App, AppError};
 use crate::connections::{Checked, Connection};
 use crate::dispatch::Schedule;
 use crate::settings::{Rules, SecretKind, SecretUse, Settings, SystemChange, SystemSettings, stored};
-use ticketing_core::error_chain::ErrorChain;
-use ticketing_store::{
-    Actor, AuditAction, DONE, FAILED, NewAuditEntry, PASSED, STARTED, SearchEvidence, StoreError, StoredTest,
-};
 
 /// The subject of Configure in the audit.
 pub const SETTINGS: &str = "settings";

@@ -3,12 +3,12 @@
 use ticketing_core::clean::clean;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::delivery::operate::OperationError;
-use tokio::time::Instant;
-
-use super::{App, AppError, TicketRefused};
 use ticketing_store::{
     Actor, Attempt, DeliveryFilter, DeliveryPage, OperateError, Operation, PageKey, RetriedPage, RetryRequest,
 };
+use tokio::time::Instant;
+
+use super::{App, AppError, TicketRefused};
 
 /// A delivery with its attempts.
 #[derive(Debug, Clone)]

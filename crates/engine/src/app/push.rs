@@ -7,10 +7,10 @@ use ticketing_core::incident::Incident;
 use ticketing_core::risk::Severity;
 use ticketing_core::system::{Adjustment, Rendered, System, TicketDraft};
 use ticketing_core::target::Admission;
+use ticketing_store::{AcceptError, AcceptRequest, AcceptTarget, Accepted, Requester};
 use tokio::time::Instant;
 
 use super::{App, AppError};
-use ticketing_store::{AcceptError, AcceptRequest, AcceptTarget, Accepted, Requester};
 
 /// A ticket as it would be pushed.
 #[derive(Debug, Clone)]

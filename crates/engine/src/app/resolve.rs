@@ -8,10 +8,10 @@ use ticketing_core::limits;
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Destination, ReadTicket, TicketRef, TicketSystem};
 use ticketing_core::target::Admission;
+use ticketing_store::{Actor, NamedTicket, Operation};
 use tokio::time::Instant;
 
 use super::{App, AppError};
-use ticketing_store::{Actor, NamedTicket, Operation};
 
 /// Maximum number of characters of a ticket system's message in a refusal, which is sent in a header.
 const MAX_CAUSE: usize = 200;

@@ -11,11 +11,11 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{Rendered, TicketDraft, TicketSystem};
 use ticketing_core::target::Observation;
 use ticketing_failpoints::{self as failpoints, Point};
+use ticketing_store::{AttemptRecord, AttemptTimes, Claimed, Intent, StoreError};
 use tracing::Instrument;
 
 use super::Dispatcher;
 use super::dispatch_due::connection_disabled;
-use ticketing_store::{AttemptRecord, AttemptTimes, Claimed, Intent, StoreError};
 
 /// Delay between attempts to record an outcome.
 const RECORD_RETRY_DELAY: Duration = Duration::from_millis(200);

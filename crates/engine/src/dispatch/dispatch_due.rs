@@ -7,11 +7,11 @@ use std::time::Duration;
 use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::target::{Admission, Condition, Health};
+use ticketing_store::{ClaimKind, Claimed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Dispatcher;
 use super::target::{TargetState, warn};
-use ticketing_store::{ClaimKind, Claimed};
 
 /// Candidates for a probe, in this order.
 const PROBES: [ClaimKind; 3] = [ClaimKind::Fresh, ClaimKind::Due, ClaimKind::Uncertain];

@@ -12,11 +12,11 @@ use ticketing_core::evidence::{Evidence, SearchScope};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{ReadTicket, SearchResult, TicketSystem};
 use ticketing_core::target::Admission;
+use ticketing_store::{SearchEvidence, StoreError};
 use tracing::Instrument;
 
 use super::Dispatcher;
 use super::target::warn;
-use ticketing_store::{SearchEvidence, StoreError};
 
 impl Dispatcher {
     /// The evidence for the search that returned `answer`. Determined only for an empty result that could

@@ -12,12 +12,12 @@ use ticketing_core::marker::Marker;
 use ticketing_core::system::{Search, SearchResult, TicketSystem};
 use ticketing_core::target::{Admission, Observation};
 use ticketing_failpoints::{self as failpoints, Point};
+use ticketing_store::{AttemptTimes, CanaryQuery, Claimed, DuplicateScanRecord, LookUpRecord, StoreError};
 use tracing::Instrument;
 
 use super::Dispatcher;
 use super::attempt::log_if_failed;
 use super::target::warn;
-use ticketing_store::{AttemptTimes, CanaryQuery, Claimed, DuplicateScanRecord, LookUpRecord, StoreError};
 
 /// Number of canaries in one search: a person may have deleted some.
 const MAX_CANARIES: u32 = 10;

@@ -18,13 +18,13 @@ use ticketing_core::system::{
 };
 use ticketing_core::target::{Condition, Health};
 use ticketing_egress::{EgressPolicy, HttpClient};
-
-use super::{DispatchSettings, Dispatcher, Schedule};
-use crate::connections::{Connection, Connections};
 use ticketing_host::clock::{ManualClock, ThisMachine};
 use ticketing_host::entropy::SeededEntropy;
 use ticketing_store::conformance::{incident, target};
 use ticketing_store::{AcceptRequest, Actor, KeySource, Operation, Requester, Store, StoreOptions};
+
+use super::{DispatchSettings, Dispatcher, Schedule};
+use crate::connections::{Connection, Connections};
 
 const TICK: Duration = Duration::from_secs(120);
 /// Delay of a tick, and duration of an attempt.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::delivery::restore::SearchPlace;
 use ticketing_core::system::{Rendered, TicketSystem};
+use ticketing_store::{AssumedSend, StoreError};
 
 use super::Dispatcher;
-use ticketing_store::{AssumedSend, StoreError};
 
 impl Dispatcher {
     /// Searches for the ticket instead of creating it, if it may exist without the store knowing it. The

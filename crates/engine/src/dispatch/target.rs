@@ -8,10 +8,10 @@ use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::Fault;
 use ticketing_core::system::TicketSystem;
 use ticketing_core::target::{Admission, Condition, Failure, Health, Observation};
+use ticketing_store::StoreError;
 use tokio::sync::Semaphore;
 
 use super::Dispatcher;
-use ticketing_store::StoreError;
 
 /// Concurrent look-ups of one target, relative to creates: they can wait, but after an outage they are as
 /// many.

@@ -1,16 +1,16 @@
 //! Converts settings from and to their stored form.
 
 use ticketing_core::auto_push::AutoPush;
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::system::System;
+use ticketing_store::{
+    self, RetiredConnection, SettingsChange, Store, StoreError, StoredSecrets, StoredSettings,
+};
 
 use super::{
     BoundSecret, Draft, RetrySchedule, Rules, Secret, SecretKind, SecretUse, Secrets, SystemSettings,
 };
 use crate::settings::Settings;
-use ticketing_core::error_chain::ErrorChain;
-use ticketing_store::{
-    self, RetiredConnection, SettingsChange, Store, StoreError, StoredSecrets, StoredSettings,
-};
 
 /// Loads all settings. An unusable secret is logged and omitted: its system is not configured until the
 /// secret is set again, and the others continue.

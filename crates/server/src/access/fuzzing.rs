@@ -2,10 +2,10 @@
 
 use http::HeaderValue;
 use jiff::Timestamp;
+use ticketing_secrets::PresentedToken;
 
 use super::jwt::{JwtAuthenticator, JwtSettings};
 use super::{algorithm, credential};
-use ticketing_secrets::PresentedToken;
 
 /// Verifies tokens of an identity provider.
 #[derive(Debug)]

@@ -16,11 +16,10 @@ use serde_json::{Map, Value};
 use ticketing_core::clean::{clean, is_blank};
 use ticketing_core::namespace::Namespace;
 use ticketing_core::pasted;
-
 use ticketing_core::role::Role;
+use ticketing_host::files::read_regular;
 
 use super::Grant;
-use ticketing_host::files::read_regular;
 
 /// Clock skew tolerated between the identity provider and this machine, in seconds.
 const LEEWAY: i64 = 60;

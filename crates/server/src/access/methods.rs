@@ -1,6 +1,6 @@
 //! Authorization: the roles that may call each method.
 
-use rhythmx_ticketing::Method;
+use ticketing_contract::Method;
 use ticketing_core::role::Role;
 
 use ticketing_store::AuditAction;

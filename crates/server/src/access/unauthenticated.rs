@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
-
-use super::token_bucket::{Rate, TokenBucket};
 use ticketing_ingress::{LogThrottle, PeerKey};
 use ticketing_secrets::PresentedToken;
 use ticketing_store::{Store, StoreError, StoredToken};
+use tokio::time::Instant;
+
+use super::token_bucket::{Rate, TokenBucket};
 
 /// Maximum number of tracked peers. Above it, peers with a full bucket are forgotten.
 const MAX_PEERS: usize = 10_000;

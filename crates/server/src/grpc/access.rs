@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use http::request::Parts;
 use http::{Request, Response};
+use ticketing_ingress::{ConnectionHandle, Peer};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
@@ -16,7 +17,6 @@ use super::stream_guard::Closing;
 use super::stream_guard::StreamGuard;
 use super::trace::LogSuppressed;
 use crate::access::{Access, Caller, Denied, Rpc};
-use ticketing_ingress::{ConnectionHandle, Peer};
 
 /// A tower layer that rejects unauthorized calls, and adds the [`Caller`] to the others as an extension.
 #[derive(Debug, Clone)]

@@ -3,19 +3,18 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rhythmx_ticketing::ERROR_DOMAIN;
-use rhythmx_ticketing::v1::ErrorReason;
+use ticketing_contract::ERROR_DOMAIN;
+use ticketing_contract::v1::ErrorReason;
 use ticketing_core::error_chain::ErrorChain;
+use ticketing_core::role::Role;
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
+use ticketing_engine::app::{AppError, TicketRefused};
+use ticketing_store::{StoreError, StoreErrorKind};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use ticketing_core::role::Role;
-
 use crate::access::RateLimited;
-use ticketing_engine::app::{AppError, TicketRefused};
-use ticketing_store::{StoreError, StoreErrorKind};
 
 /// Maximum size of field violations in bytes. Details travel in a header, and the strictest common client accepts 8
 /// KiB of headers in total; base64 adds a third.

@@ -5,16 +5,16 @@ use std::sync::OnceLock;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use prost::Message;
-use rhythmx_ticketing::{FILE_DESCRIPTOR_SET, Method, v1};
+use ticketing_contract::{FILE_DESCRIPTOR_SET, Method, v1};
 use ticketing_core::incident::Incident;
 use ticketing_core::violation::Violations;
+use ticketing_engine::settings::Rules;
+use ticketing_store::{DeliveryFilter, PageKey, StreamName};
 
 use super::errors::no_connection;
 use super::parse::{self, ListFilter, Rejection};
 use super::wire::Schema;
 use super::{deadline, token};
-use ticketing_engine::settings::Rules;
-use ticketing_store::{DeliveryFilter, PageKey, StreamName};
 
 const HERE: &str = "here";
 

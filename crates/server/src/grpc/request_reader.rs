@@ -17,6 +17,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
+use ticketing_ingress::{MemoryBudget, MemoryReservation};
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -25,7 +26,6 @@ use super::errors::Refusal;
 use super::stream_guard::StreamHandle;
 use super::wire::{MethodType, Schema, Unreadable};
 use crate::access::Caller;
-use ticketing_ingress::{MemoryBudget, MemoryReservation};
 
 const ENCODING: &str = "grpc-encoding";
 /// A flag and a length before each message.
@@ -331,7 +331,7 @@ impl http_body::Body for CheckedMessages {
 
 #[cfg(test)]
 mod tests {
-    use rhythmx_ticketing::FILE_DESCRIPTOR_SET;
+    use ticketing_contract::FILE_DESCRIPTOR_SET;
 
     use super::*;
 

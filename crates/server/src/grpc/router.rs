@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use rhythmx_ticketing::FILE_DESCRIPTOR_SET;
-use rhythmx_ticketing::v1::ticketing_service_server::{TicketingService, TicketingServiceServer};
+use ticketing_contract::FILE_DESCRIPTOR_SET;
+use ticketing_contract::v1::ticketing_service_server::{TicketingService, TicketingServiceServer};
+use ticketing_ingress::{Limits, MemoryBudget};
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
@@ -18,7 +19,6 @@ use super::request_reader::{RequestLayer, RequestReader};
 use super::trace::{TraceLayer, TraceService};
 use super::wire::Schema;
 use crate::access::Access;
-use ticketing_ingress::{Limits, MemoryBudget};
 
 /// Maximum size of a health or reflection request, in bytes.
 const MAX_HEALTH_REQUEST: usize = 16 * 1024;

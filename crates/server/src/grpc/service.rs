@@ -4,9 +4,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rhythmx_ticketing::v1;
-use rhythmx_ticketing::v1::ticketing_service_server::TicketingService;
+use ticketing_contract::v1;
+use ticketing_contract::v1::ticketing_service_server::TicketingService;
 use ticketing_core::system::TicketRef;
+use ticketing_engine::app::{App, AppError, Resolve, RetryMany, SETTINGS};
+use ticketing_store::{Actor, AuditAction, PageKey};
 use tokio::time::Instant;
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
@@ -19,8 +21,6 @@ use super::stream_guard::Closing;
 use super::stream_guard::StreamHandle;
 use super::{deadline, parse, present, size, token};
 use crate::access::{Access, Caller, UNSAVED_SETTINGS};
-use ticketing_engine::app::{App, AppError, Resolve, RetryMany, SETTINGS};
-use ticketing_store::{Actor, AuditAction, PageKey};
 
 /// How long a call without a deadline waits for an attempt.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);

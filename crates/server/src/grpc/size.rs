@@ -28,7 +28,7 @@ pub(crate) fn fitting<T: Message>(mut entries: Vec<T>) -> (Vec<T>, bool) {
 
 #[cfg(test)]
 mod tests {
-    use rhythmx_ticketing::v1;
+    use ticketing_contract::v1;
 
     use super::*;
 

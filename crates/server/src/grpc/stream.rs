@@ -6,9 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rhythmx_ticketing::v1;
-use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
+use ticketing_contract::v1;
+use ticketing_contract::v1::stream_ticket_events_response::Message;
 use ticketing_core::namespace::Namespace;
+use ticketing_engine::app::App;
+use ticketing_store::{Event, EventBounds, EventFilter, StoreError, StreamName};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
@@ -21,8 +23,6 @@ use super::stream_guard::{Closing, StreamHandle};
 use super::token::ResumeAt;
 use super::{present, token};
 use crate::access::Caller;
-use ticketing_engine::app::App;
-use ticketing_store::{Event, EventBounds, EventFilter, StoreError, StreamName};
 
 /// Maximum number of events per read.
 const PAGE: u32 = 100;

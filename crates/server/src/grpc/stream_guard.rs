@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::Extensions;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
+use ticketing_ingress::ConnectionEnding;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,6 @@ use tonic::body::Body;
 
 use super::errors::Refusal;
 use crate::access::{Access, Caller, Proof, StreamPermit};
-use ticketing_ingress::ConnectionEnding;
 
 /// Signals that end a stream.
 #[derive(Debug, Clone)]

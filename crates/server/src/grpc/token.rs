@@ -3,9 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
+use ticketing_store::{DeliveryFilter, PageKey, StreamName};
 
 use super::parse::ListFilter;
-use ticketing_store::{DeliveryFilter, PageKey, StreamName};
 
 const CHECK_LENGTH: usize = 6;
 

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use http::{HeaderName, HeaderValue, Request, Response};
+use ticketing_host::panics::catch;
+use ticketing_ingress::{LogThrottle, Peer, PeerKey};
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
 use super::errors::Refusal;
-use ticketing_host::panics::catch;
-use ticketing_ingress::{LogThrottle, Peer, PeerKey};
 
 /// Header with the request ID; echoed in the response, or generated.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");

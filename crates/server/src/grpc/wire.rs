@@ -332,7 +332,7 @@ impl<'b> Reader<'b> {
 
 #[cfg(test)]
 mod tests {
-    use rhythmx_ticketing::{FILE_DESCRIPTOR_SET, v1};
+    use ticketing_contract::{FILE_DESCRIPTOR_SET, v1};
     use ticketing_core::incident::limits;
 
     use super::*;

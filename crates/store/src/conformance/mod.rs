@@ -21,12 +21,12 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::incident::{Activity, Actor, ActorKind, Incident, IncidentFields, Risk, Timeline};
 use ticketing_core::policy::Policy;
 use ticketing_core::system::{Authorship, Created, Destination, System, TicketRef};
+use ticketing_host::clock::ManualClock;
 
 use crate::{
     AcceptRequest, AcceptTarget, Accepted, AttemptRecord, AttemptTimes, AuditAction, ClaimKind, Claimed,
     DONE, Intent, NewAuditEntry, Requester, Store,
 };
-use ticketing_host::clock::ManualClock;
 
 pub use {
     accepting::*, claiming::*, configuring::*, evidence::*, following::*, reading::*, restore::*, settling::*,

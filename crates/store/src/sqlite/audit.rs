@@ -3,18 +3,19 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row, SqliteConnection};
+use ticketing_host::entropy::Entropy;
+use ticketing_secrets::audit::{Actor, AuditBroken, AuditEntry, AuditKey, NewAuditEntry, Verifier};
+use ticketing_secrets::encryption::{Cipher, CiphertextContext};
+use ticketing_secrets::row_digests::RowDigests;
 use zeroize::Zeroizing;
 
 use super::exclusive_write::ExclusiveWrite;
 use super::keys::{KeyId, Keyring};
-use super::row_digests::RowDigests;
+use super::row_digests;
 use super::rows::Reader;
 use super::{Database, State};
 use crate::StoreError;
 use crate::port;
-use ticketing_host::entropy::Entropy;
-use ticketing_secrets::audit::{Actor, AuditBroken, AuditEntry, AuditKey, NewAuditEntry, Verifier};
-use ticketing_secrets::encryption::{Cipher, CiphertextContext};
 
 /// The previous hash of an entry that is written after a broken chain: no entry has this hash, so the break stays visible.
 const BROKEN: [u8; 32] = [0xFF; 32];
@@ -178,7 +179,7 @@ pub(super) async fn verify(
     let (count, sealed): (i64, String) = (head.get("count")?, head.get("sealed")?);
     let verified = verifier.end(count.cast_unsigned(), &sealed, &mac_of(&head)?);
     let row_digests = Head::load(db, key).await?.row_digests;
-    match row_digests.edited_row(db).await? {
+    match row_digests::edited_row(&row_digests, db).await? {
         Some(place) if verified.is_ok() => Ok(Err(AuditBroken::of_row(&place))),
         _ => Ok(verified),
     }
@@ -214,7 +215,7 @@ pub(super) async fn begin(
 pub(super) async fn adopt(db: &mut SqliteConnection, key: &AuditKey) -> Result<(), StoreError> {
     let mut head = Head::load(db, key).await?;
     if head.last != BROKEN {
-        head.row_digests = RowDigests::of_rows(db).await?;
+        head.row_digests = row_digests::of_rows(db).await?;
     }
     head.save(db, key).await
 }
@@ -231,7 +232,7 @@ pub(super) async fn adopt_settings(db: &mut SqliteConnection, key: &AuditKey) ->
     if is_done(&head) {
         return Ok(());
     }
-    head.row_digests.digest_settings(&mut transaction).await?;
+    row_digests::list_settings(&mut head.row_digests, &mut transaction).await?;
     head.save(&mut transaction, key).await?;
     transaction.commit().await.map_err(StoreError::commit)
 }

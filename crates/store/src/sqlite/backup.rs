@@ -5,9 +5,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
+use ticketing_host::files::private_file;
 
 use crate::BackupError;
-use ticketing_host::files::private_file;
 
 /// Writes a consistent copy of the database to `to`, which must not exist. The copy is marked as one, so that
 /// a server started on it detects the restore.

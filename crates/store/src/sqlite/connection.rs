@@ -8,11 +8,11 @@ use std::path::Path;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use ticketing_core::error_chain::ErrorChain;
 
 use super::events::newest_event;
 use crate::feed::Feed;
 use crate::{OpenError, StoreError};
-use ticketing_core::error_chain::ErrorChain;
 
 #[derive(Debug)]
 pub(super) struct WriterConnection {

@@ -11,14 +11,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row, SqliteConnection};
+use ticketing_host::entropy::Entropy;
+use ticketing_secrets::KeyError;
+use ticketing_secrets::encryption::{Cipher, CiphertextContext, KeySource, MasterKey, next, replace_by_next};
 use zeroize::Zeroizing;
 
 use super::connection::unopened;
 use super::rows::Reader;
 use crate::{OpenError, StoreError};
-use ticketing_host::entropy::Entropy;
-use ticketing_secrets::KeyError;
-use ticketing_secrets::encryption::{Cipher, CiphertextContext, KeySource, MasterKey, next, replace_by_next};
 
 /// The number of a data key; 1 is the first.
 pub(super) type KeyId = i64;

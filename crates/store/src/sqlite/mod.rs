@@ -37,14 +37,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use sqlx::SqlitePool;
+use ticketing_host::entropy::Entropy;
+use ticketing_secrets::audit::AuditKey;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::StoreError;
 use super::feed::Feed;
 use crate::port::{self, Installation};
 use crate::unit_of_work::{GroupCommit, QueuedWrite};
-use ticketing_host::entropy::Entropy;
-use ticketing_secrets::audit::AuditKey;
 
 use exclusive_write::ExclusiveWrite;
 use keys::Keyring;

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use ticketing_core::error_chain::ErrorChain;
+use ticketing_secrets::audit::{AuditBroken, AuditKey, NewAuditEntry};
+use ticketing_secrets::encryption::KeySource;
 
 use super::audit::Head;
 use super::connection::unopened;
@@ -13,9 +16,6 @@ use super::open::{self, MIGRATIONS};
 use super::{audit, rows, tokens, wal_scrub};
 use crate::types::StoredToken;
 use crate::{DEFAULT_BUSY_TIMEOUT, OpenError, StoreError};
-use ticketing_core::error_chain::ErrorChain;
-use ticketing_secrets::audit::{AuditBroken, AuditKey, NewAuditEntry};
-use ticketing_secrets::encryption::KeySource;
 
 /// Its own connection.
 #[derive(Debug)]

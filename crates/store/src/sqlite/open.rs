@@ -12,6 +12,9 @@ use sqlx::{ConnectOptions, Connection, SqlSafeStr, SqliteConnection};
 use ticketing_core::marker::InstallationKey;
 use ticketing_core::text::single_line;
 use ticketing_failpoints::{self as failpoints, Point};
+use ticketing_host::files::{beside, private_file, sync_folder};
+use ticketing_secrets::audit::AuditKey;
+use ticketing_secrets::encryption::{Cipher, MasterKey};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::connection::{WriterConnection, unopened};
@@ -24,9 +27,6 @@ use super::{Database, State, audit};
 use crate::feed::Feed;
 use crate::port::Installation;
 use crate::{OpenError, Opened, StoreError, StoreOptions, uuid_v7};
-use ticketing_host::files::{beside, private_file, sync_folder};
-use ticketing_secrets::audit::AuditKey;
-use ticketing_secrets::encryption::{Cipher, MasterKey};
 
 /// Older versions of SQLite can lose committed writes.
 const OLDEST_SQLITE: &str = "3.51.3";

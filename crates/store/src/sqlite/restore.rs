@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection, SqliteConnection};
+use ticketing_core::clock::to_stored_resolution;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::delivery::restore::{Downtime, Recovery};
 use ticketing_core::system::System;
@@ -15,7 +16,6 @@ use super::save;
 use crate::types::{StreamName, Suspicion};
 use crate::unit_of_work::IntentName;
 use crate::{StoreError, StoreOptions, uuid_v7};
-use ticketing_core::clock::to_stored_resolution;
 
 /// Number of deliveries per read.
 const CHUNK: u32 = 500;

@@ -19,11 +19,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use ticketing_core::clock::Clock;
 use ticketing_core::error_chain::ErrorChain;
+use ticketing_host::clock::Machine;
+use ticketing_host::files::private_file;
 
 use crate::types::Suspicion;
 use crate::unit_of_work::IntentName;
-use ticketing_host::clock::Machine;
-use ticketing_host::files::private_file;
 
 /// Fixed length, so that it is overwritten in place and needs no space on a full disk.
 const LENGTH: usize = 512;

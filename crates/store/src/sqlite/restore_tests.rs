@@ -14,14 +14,14 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::{Authorship, System};
 use ticketing_core::target::{Failure, Observation};
+use ticketing_host::clock::{ManualClock, ManualMachine};
+use ticketing_host::entropy::SeededEntropy;
 
 use crate::conformance::{BUSY_TIMEOUT, LEASE, TARGET, destination, incident, target};
 use crate::{
     AcceptRequest, AttemptRecord, AttemptTimes, BackupError, ClaimKind, Intent, KeySource, OpenError, Opened,
     Requester, Store, StoreOptions, Suspicion,
 };
-use ticketing_host::clock::{ManualClock, ManualMachine};
-use ticketing_host::entropy::SeededEntropy;
 
 /// A machine with a disk.
 struct Bench {

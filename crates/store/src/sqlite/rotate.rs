@@ -12,6 +12,9 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_failpoints::{self as failpoints, Point};
+use ticketing_host::entropy::Entropy;
+use ticketing_secrets::audit::NewAuditEntry;
+use ticketing_secrets::encryption::{MasterKey, next};
 
 use super::audit::{self, Head};
 use super::keys::{self, KeyId, Unlocked};
@@ -19,9 +22,6 @@ use super::offline_admin::OfflineAdmin;
 use super::row_digests::{self, SecretTable};
 use super::secrets::{decrypt, note, place};
 use crate::{OpenError, RotateError, StoreError};
-use ticketing_host::entropy::Entropy;
-use ticketing_secrets::audit::NewAuditEntry;
-use ticketing_secrets::encryption::{MasterKey, next};
 
 /// The result of a master key rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]

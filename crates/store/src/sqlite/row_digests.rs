@@ -1,28 +1,14 @@
-//! Row digests: a hash of each row that has a secret and of each token, in the head of the audit and covered by its
-//! HMAC. Without it, a process that can write the file could make a viewer an admin.
-//!
-//! A ciphertext proves its place, not its age. A row that was restored from an older copy of the file, or whose address
-//! was edited, does not match its digest. Restoring the digests too requires restoring the audit with them: that is, an
-//! older copy of the whole database.
-
-use std::collections::BTreeMap;
-use std::fmt::Write;
+//! Computes the row digests (`ticketing_secrets::row_digests`) of the tables.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use ticketing_secrets::row_digests::{RowDigest, RowDigests, RowHasher};
 
 use super::keys::KeyId;
 use super::rows::{self, Reader};
 use crate::types::StoredToken;
 use crate::{SecretUse, StoreError};
-
-/// The digests, by table and row.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct RowDigests(BTreeMap<String, String>);
 
 /// A table with secrets: its key columns, and the other columns that the digest covers.
 #[derive(Debug)]
@@ -37,13 +23,6 @@ pub(super) struct SecretTable {
     older: &'static str,
     /// Updates the secret and its key in the row with this key.
     pub(super) reencrypt: &'static str,
-}
-
-/// A row with a secret.
-#[derive(Debug)]
-pub(super) struct RowDigest {
-    pub(super) place: String,
-    pub(super) hash: String,
 }
 
 pub(super) const SETTINGS: SecretTable = SecretTable {
@@ -85,98 +64,62 @@ const PLAIN_SETTINGS: &str = "
     FROM target_settings
     UNION ALL SELECT 'policy/1', auto_push, retry, '', '' FROM policy";
 
-/// A list entry that marks lists which include plain settings: older versions did not.
-const SETTINGS_LISTED: &str = "settings";
-
-// === impl RowDigests ===
-
-impl RowDigests {
-    pub(super) fn is_current(&self, row: &RowDigest) -> bool {
-        self.0.get(&row.place) == Some(&row.hash)
-    }
-
-    pub(super) fn set(&mut self, row: RowDigest) {
-        self.0.insert(row.place, row.hash);
-    }
-
-    /// Whether the list includes plain settings.
-    pub(super) fn lists_settings(&self) -> bool {
-        self.0.contains_key(SETTINGS_LISTED)
-    }
-
-    /// Adds the current plain settings to the list.
-    pub(super) async fn digest_settings(&mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
-        self.0.retain(|place, _| !place.starts_with("settings/") && !place.starts_with("policy/"));
-        self.0.insert(SETTINGS_LISTED.to_owned(), String::new());
-        let rows = sqlx::query(PLAIN_SETTINGS).fetch_all(db).await.map_err(StoreError::read("settings"))?;
-        for row in &rows {
-            let row = Reader::new(row, "target_settings", "place")?;
-            let mut hash = Sha256::new();
-            for column in ["system", "switch", "draft", "base_url"] {
-                let text: String = row.get(column)?;
-                hash.update((text.len() as u64).to_be_bytes());
-                hash.update(text.as_bytes());
-            }
-            self.0.insert(row.get("place")?, hexadecimal(&hash.finalize()));
-        }
-        Ok(())
-    }
-
-    /// The first row without a matching digest, by its place in the list: edited, inserted or removed by
-    /// hand.
-    pub(super) async fn edited_row(&self, db: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
-        let mut found = Self::of_rows(db).await?;
-        if self.lists_settings() {
-            found.digest_settings(db).await?;
-        }
-        let places: std::collections::BTreeSet<&String> = self.0.keys().chain(found.0.keys()).collect();
-        Ok(places.into_iter().find(|place| self.0.get(*place) != found.0.get(*place)).cloned())
-    }
-
-    pub(super) fn forget(&mut self, table: &SecretTable, names: &[&str]) {
-        self.0.remove(&place(table, names));
-    }
-
-    /// Takes the digest of one row from `others`.
-    pub(super) fn take(&mut self, mut others: Self, table: &SecretTable, names: &[&str]) {
-        let place = place(table, names);
-        if let Some(hash) = others.0.remove(&place) {
-            self.0.insert(place, hash);
-        }
-    }
-
-    /// The digests of the current rows, unverified.
-    pub(super) async fn of_rows(db: &mut SqliteConnection) -> Result<Self, StoreError> {
-        let mut row_digests = Self::default();
-        for table in ALL {
-            let rows =
-                sqlx::query(table.all).fetch_all(&mut *db).await.map_err(StoreError::read("secrets"))?;
-            for row in &rows {
-                row_digests.set(table.row(row)?);
-            }
-        }
-        rows::tokens(db).await?.iter().for_each(|token| row_digests.set(RowDigest::of_token(token)));
-        Ok(row_digests)
-    }
+/// Lists the current plain settings.
+pub(super) async fn list_settings(
+    row_digests: &mut RowDigests,
+    db: &mut SqliteConnection,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query(PLAIN_SETTINGS).fetch_all(db).await.map_err(StoreError::read("settings"))?;
+    let digests: Result<Vec<_>, StoreError> = rows.iter().map(plain_settings).collect();
+    row_digests.set_settings(digests?);
+    Ok(())
 }
 
-// === impl RowDigest ===
-
-impl RowDigest {
-    /// Covers all fields of a token.
-    pub(super) fn of_token(token: &StoredToken) -> Self {
-        let mut hash = Sha256::new();
-        let times = [Some(token.created_at), Some(token.expires_at), token.revoked_at];
-        let times = times.map(|time| format!("{:?}", time.map(Timestamp::as_microsecond)));
-        let texts = [token.name.as_str(), token.role.as_str(), &times[0], &times[1], &times[2]];
-        // Omitted if it is the default, so that digests of tokens from before namespaces existed stay valid.
-        let namespace = Some(token.namespace.as_str().as_bytes()).filter(|_| !token.namespace.is_default());
-        for part in texts.map(str::as_bytes).into_iter().chain([&token.hash.0[..]]).chain(namespace) {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        Self { place: format!("tokens/{}", token.id), hash: hexadecimal(&hash.finalize()) }
+fn plain_settings(row: &SqliteRow) -> Result<RowDigest, StoreError> {
+    let row = Reader::new(row, "target_settings", "place")?;
+    let mut hasher = RowHasher::default();
+    for column in ["system", "switch", "draft", "base_url"] {
+        hasher.part(row.get::<String>(column)?.as_bytes());
     }
+    Ok(hasher.finish(row.get("place")?))
+}
+
+/// The first row that does not match its digest: edited, inserted or removed by hand.
+pub(super) async fn edited_row(
+    row_digests: &RowDigests,
+    db: &mut SqliteConnection,
+) -> Result<Option<String>, StoreError> {
+    let mut found = of_rows(db).await?;
+    if row_digests.lists_settings() {
+        list_settings(&mut found, db).await?;
+    }
+    Ok(row_digests.first_difference(&found).map(str::to_owned))
+}
+
+/// The digests of the current rows, unverified.
+pub(super) async fn of_rows(db: &mut SqliteConnection) -> Result<RowDigests, StoreError> {
+    let mut row_digests = RowDigests::default();
+    for table in ALL {
+        let rows = sqlx::query(table.all).fetch_all(&mut *db).await.map_err(StoreError::read("secrets"))?;
+        for row in &rows {
+            row_digests.set(table.row(row)?);
+        }
+    }
+    rows::tokens(db).await?.iter().for_each(|token| row_digests.set(of_token(token)));
+    Ok(row_digests)
+}
+
+/// Covers all fields of a token.
+pub(super) fn of_token(token: &StoredToken) -> RowDigest {
+    let mut hasher = RowHasher::default();
+    let times = [Some(token.created_at), Some(token.expires_at), token.revoked_at];
+    let times = times.map(|time| format!("{:?}", time.map(Timestamp::as_microsecond)));
+    let texts = [token.name.as_str(), token.role.as_str(), &times[0], &times[1], &times[2]];
+    // Omitted if it is the default, so that digests of tokens from before namespaces existed stay valid.
+    let namespace = Some(token.namespace.as_str().as_bytes()).filter(|_| !token.namespace.is_default());
+    let parts = texts.map(str::as_bytes).into_iter().chain([&token.hash.0[..]]).chain(namespace);
+    parts.for_each(|part| hasher.part(part));
+    hasher.finish(format!("tokens/{}", token.id))
 }
 
 // === impl SecretTable ===
@@ -185,22 +128,23 @@ impl SecretTable {
     /// The digest of everything that determines where the secret of a row is sent.
     pub(super) fn row(&self, row: &SqliteRow) -> Result<RowDigest, StoreError> {
         let reader = Reader::new(row, self.table, "target")?;
-        let mut hash = Sha256::new();
-        let mut add = |part: &[u8]| {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        };
+        let mut hasher = RowHasher::default();
         for column in self.texts {
             let text: Option<String> = reader.get(column)?;
-            add(&[u8::from(text.is_some())]);
-            add(text.unwrap_or_default().as_bytes());
+            hasher.part(&[u8::from(text.is_some())]);
+            hasher.part(text.unwrap_or_default().as_bytes());
         }
-        add(&reader.get::<i64>(self.time)?.to_be_bytes());
-        add(&reader.get::<i64>("secret_key")?.to_be_bytes());
-        add(&reader.get::<Vec<u8>>("secret")?);
+        hasher.part(&reader.get::<i64>(self.time)?.to_be_bytes());
+        hasher.part(&reader.get::<i64>("secret_key")?.to_be_bytes());
+        hasher.part(&reader.get::<Vec<u8>>("secret")?);
         let names = self.names_of(row)?;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        Ok(RowDigest { place: place(self, &names), hash: hexadecimal(&hash.finalize()) })
+        Ok(hasher.finish(self.place(&names)))
+    }
+
+    /// The place of the row with this key in the list of digests.
+    pub(super) fn place(&self, names: &[&str]) -> String {
+        format!("{}/{}", self.table, names.join("/"))
     }
 
     /// The rows whose secret is encrypted with a key before `newest`.
@@ -226,16 +170,4 @@ impl SecretTable {
         }
         Reader::new(row, self.table, "target")?.name("used_for", SecretUse::parse)
     }
-}
-
-fn place(table: &SecretTable, names: &[&str]) -> String {
-    format!("{}/{}", table.table, names.join("/"))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -6,13 +6,13 @@ use sqlx::SqliteConnection;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::system::System;
 use ticketing_core::target::Health;
+use ticketing_secrets::audit::AuditKey;
 
 use super::audit;
 use super::rows::{self, DeliveryColumns};
 use crate::StoreError;
 use crate::types::{Event, Subject};
 use crate::unit_of_work::{Change, NewAttempt, NewEvent, NewOperation, NewSnapshot, UnitOfWork};
-use ticketing_secrets::audit::AuditKey;
 
 const INSERT_SNAPSHOTS: &str = "
     INSERT INTO incident_revisions (incident_id, revision, body, created_at)

@@ -5,14 +5,15 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use ticketing_secrets::encryption::CiphertextContext;
+use ticketing_secrets::row_digests::RowDigests;
 
 use super::State;
 use super::keys::{KeyId, Keyring};
-use super::row_digests::{self, RowDigests, SecretTable};
+use super::row_digests::{self, SecretTable};
 use super::rows::Reader;
 use super::rows::one_row;
 use crate::{Secret, SecretUse, StoreError, StoredSecret, StoredSecrets};
-use ticketing_secrets::encryption::CiphertextContext;
 
 const SAVE: &str = "
     UPDATE target_settings SET secret_kind = ?, secret_key = ?, secret = ?, secret_origin = ?, secret_set_at = ?
@@ -83,7 +84,7 @@ impl Of<'_> {
         let query = match self.used_for {
             SecretUse::TicketSystem => sqlx::query(REMOVE).bind(self.target),
             SecretUse::Proxy => {
-                row_digests.forget(&row_digests::FURTHER, &self.names());
+                row_digests.remove(&row_digests::FURTHER.place(&self.names()));
                 let query = sqlx::query(REMOVE_FURTHER).bind(self.target).bind(self.base_url);
                 query.bind(self.used_for.as_str())
             }
@@ -151,9 +152,9 @@ pub(super) async fn note(
     names: &[&str],
     db: &mut SqliteConnection,
 ) -> Result<(), StoreError> {
-    row_digests.forget(table, names);
-    let all = RowDigests::of_rows(db).await?;
-    row_digests.take(all, table, names);
+    row_digests.remove(&table.place(names));
+    let all = row_digests::of_rows(db).await?;
+    row_digests.take(all, &table.place(names));
     Ok(())
 }
 

@@ -8,11 +8,13 @@ use sqlx::sqlite::SqliteRow;
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::system::System;
 use ticketing_failpoints::{self as failpoints, Point};
+use ticketing_secrets::audit::NewAuditEntry;
+use ticketing_secrets::row_digests::RowDigests;
 
 use super::audit::Head;
 use super::exclusive_write::ExclusiveWrite;
 use super::keys::Keyring;
-use super::row_digests::{self, RowDigests};
+use super::row_digests;
 use super::rows::{self, Reader, one_row};
 use super::secrets::{self, note, place};
 use super::{Database, State};
@@ -21,7 +23,6 @@ use crate::{
     RetiredConnection, SecretChange, SecretUse, SettingsChange, StoreError, StoredPolicy, StoredSecret,
     StoredSettings, StoredTest,
 };
-use ticketing_secrets::audit::NewAuditEntry;
 
 const RETIRE: &str = "
     INSERT INTO retired_connections
@@ -170,7 +171,7 @@ impl ExclusiveWrite for Configure {
             }
         }
         if head.row_digests.lists_settings() {
-            head.row_digests.digest_settings(db).await?;
+            row_digests::list_settings(&mut head.row_digests, db).await?;
         }
         failpoints::panic_at(Point::SettingsOpen, || self.exposed());
         head.append(db, &state.audit_key, vec![self.audit.clone()]).await?;
@@ -339,7 +340,7 @@ async fn forget_retired(
     let query = sqlx::query("DELETE FROM retired_connections WHERE target = ? AND base_url = ?");
     let done = query.bind(target).bind(base_url).execute(&mut *db).await;
     done.map_err(StoreError::write("former connections"))?;
-    row_digests.forget(&row_digests::RETIRED, &[target, base_url]);
+    row_digests.remove(&row_digests::RETIRED.place(&[target, base_url]));
     for used_for in SecretUse::ALL.into_iter().filter(|used_for| *used_for != SecretUse::TicketSystem) {
         secrets::Of { target, base_url, used_for }.remove(row_digests, db).await?;
     }

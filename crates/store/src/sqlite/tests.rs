@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use ticketing_core::system::System;
+use ticketing_host::clock::{ManualClock, ThisMachine};
+use ticketing_host::entropy::SeededEntropy;
 
 use super::exclusive_write::ExclusiveWrite;
 use super::{Database, State, writer};
@@ -16,8 +18,6 @@ use crate::unit_of_work::{BatchedWrite, ReadSet, UnitOfWork};
 use crate::{
     AcceptError, AcceptRequest, Accepted, EventFilter, KeySource, Requester, Store, StoreError, StoreOptions,
 };
-use ticketing_host::clock::{ManualClock, ThisMachine};
-use ticketing_host::entropy::SeededEntropy;
 
 /// Makes a commit of the writer's connection fail: SQLite then rolls back by itself, as it does when the disk
 /// is full.

@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use sqlx::Connection;
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_failpoints::{self as failpoints, Point};
+use ticketing_host::panics::{self, PanicMessage};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::WriterConnection;
@@ -20,7 +21,6 @@ use super::restore_mark::Mark;
 use super::{State, load, save, wal_scrub};
 use crate::unit_of_work::{QueuedWrite, ReadSet};
 use crate::{StoreError, StoreErrorKind};
-use ticketing_host::panics::{self, PanicMessage};
 
 /// Maximum number of batched writes per transaction.
 const MAX_BATCH: usize = 256;

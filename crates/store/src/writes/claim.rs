@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use ticketing_core::clock::to_stored_resolution;
 use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::incident::Incident;
 use ticketing_core::policy::Policy;
@@ -11,7 +12,6 @@ use ticketing_failpoints::Point;
 use crate::StoreError;
 use crate::types::{AssumedSend, ClaimKind, Claimed, Intent, Leases};
 use crate::unit_of_work::{BatchedWrite, ReadSet, Selection, SelectionLimit, UnitOfWork};
-use ticketing_core::clock::to_stored_resolution;
 
 #[derive(Debug)]
 pub(crate) struct Claim {

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use ticketing_core::delivery::{Delivery, Resolution};
 use ticketing_core::policy::Policy;
 use ticketing_core::system::TicketRef;
+use ticketing_secrets::audit::{Actor, DONE, NewAuditEntry};
 
 use crate::StoreError;
 use crate::types::{NamedTicket, OperateError, Operation};
 use crate::unit_of_work::{BatchedWrite, NewOperation, ReadSet, UnitOfWork};
-use ticketing_secrets::audit::{Actor, DONE, NewAuditEntry};
 
 #[derive(Debug)]
 pub(crate) struct Operate {

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use ticketing_core::delivery::{Delivery, State};
+use ticketing_secrets::audit::{Actor, AuditAction, DONE, NewAuditEntry};
 
 use crate::StoreError;
 use crate::types::{DeliveryFilter, Operation};
 use crate::unit_of_work::{BatchedWrite, NewOperation, ReadSet, UnitOfWork};
-use ticketing_secrets::audit::{Actor, AuditAction, DONE, NewAuditEntry};
 
 /// The subject of a bulk retry in the audit.
 const DELIVERIES: &str = "deliveries";

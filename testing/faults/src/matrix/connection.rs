@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use Verdict::{Created, DoubtfulAndAbsent, DoubtfulAndThere, DoubtfulAndUnread};
 use ticketing_simulator::{Call, Effect, Point, Vendor};
 
 use super::calls::{Storm, Struck, VENDORS, Verdict, deliver, name, plan, simulator, start, strike};
 use super::cell::{Cell, Stage};
-
-use Verdict::{Created, DoubtfulAndAbsent, DoubtfulAndThere, DoubtfulAndUnread};
 
 const FAMILY: &str = "connection";
 

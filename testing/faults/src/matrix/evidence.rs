@@ -111,7 +111,7 @@ async fn stays_unproven(scene: &mut Scene, id: &str) {
     let is_unproven = |delivery: &v1::Delivery| {
         let error = delivery.last_error.clone().unwrap_or_default();
         delivery.state() == DeliveryState::Reconciling
-            && error.message.contains("not known to show")
+            && error.message.contains("absence is unproven")
             && error.hint.contains("create_anyway")
     };
     scene.until(id, "an absence that cannot be proven", is_unproven).await;

@@ -2,6 +2,7 @@
 //!
 //! Each name fits the largest body that is read, so what is tested is the limit of the text and not that of the reply.
 
+use Verdict::{DoubtfulAndAbsent, DoubtfulAndThere, Refused};
 use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
 use rhythmx_ticketing::v1::ticketing_service_client::TicketingServiceClient;
 use rhythmx_ticketing::v1::{self, AttemptKind, AttemptOutcome, DeliveryState};
@@ -13,8 +14,6 @@ use tonic::transport::{Channel, Endpoint};
 use super::calls::{Storm, VENDORS, Verdict, deliver, name, plan, simulator, start, system};
 use super::cell::{Cell, Stage};
 use super::scene::{Bounds, Scene, Site, attempts};
-
-use Verdict::{DoubtfulAndAbsent, DoubtfulAndThere, Refused};
 
 const FAMILY: &str = "oversized";
 

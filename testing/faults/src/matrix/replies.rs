@@ -1,12 +1,11 @@
 //! Every status and every strange body that a ticket system can answer with, to a create and to the reads around it.
 
+use Verdict::{DoubtfulAndAbsent, DoubtfulAndThere, Found, Refused};
 use serde_json::json;
 use ticketing_simulator::{Effect, Reply, Vendor};
 
 use super::calls::{Storm, Struck, VENDORS, Verdict};
 use super::cell::Cell;
-
-use Verdict::{DoubtfulAndAbsent, DoubtfulAndThere, Found, Refused};
 
 const FAMILY: &str = "replies";
 

@@ -1,12 +1,12 @@
 //! Requests about deliveries, from the contract to the domain.
 
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::delivery::State;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::violation::Violations;
+use ticketing_store::DeliveryFilter;
 
 use super::field;
-use ticketing_store::DeliveryFilter;
 
 const MAX_ID: usize = 64;
 const MAX_NOTE: usize = 500;

@@ -1,6 +1,6 @@
 //! The destination of a request: a connection by its name, or by the ticket system that it is named after.
 
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 

@@ -1,7 +1,7 @@
 //! Event subscriptions, from the contract to the domain.
 
-use rhythmx_ticketing::v1;
-use rhythmx_ticketing::v1::stream_ticket_events_request::Start as WireStart;
+use ticketing_contract::v1;
+use ticketing_contract::v1::stream_ticket_events_request::Start as WireStart;
 use ticketing_core::delivery::EventKind;
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;

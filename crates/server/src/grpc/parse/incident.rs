@@ -1,7 +1,7 @@
 //! Incidents, from the contract to the domain.
 
 use jiff::Timestamp;
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::incident::{
     Activity, Actor, ActorKind, FiringRule, Incident, IncidentFields, MitreEntry, Risk, RiskFactor, Sla,
     SlaStatus, Timeline, limits,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::auto_push::AutoPush;
 use ticketing_core::violation::Violations;
+use ticketing_engine::settings::RetrySchedule;
 use ticketing_retry::{Backoff, InvalidBackoff};
 
 use super::field;
-use ticketing_engine::settings::RetrySchedule;
 
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 const MAX_INTERVAL: Duration = Duration::from_secs(3_600);

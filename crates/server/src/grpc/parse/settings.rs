@@ -3,18 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use rhythmx_ticketing::v1;
-use rhythmx_ticketing::v1::test_connection_request::Unsaved;
+use ticketing_contract::v1;
+use ticketing_contract::v1::test_connection_request::Unsaved;
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 use ticketing_egress::RouteDraft;
+use ticketing_engine::app::Change;
+use ticketing_engine::settings::{Draft, Rules, Secret, SecretChange, SecretKind, SecretUse, SystemChange};
 use ticketing_jira::Flavour;
 use ticketing_servicenow::{ImpactUrgencyDraft, PrioritiesDraft};
 
 use super::destination::{self, Rejection};
 use super::rules;
-use ticketing_engine::app::Change;
-use ticketing_engine::settings::{Draft, Rules, Secret, SecretChange, SecretKind, SecretUse, SystemChange};
 
 /// A Configure request, given the current rules.
 pub(crate) fn change(request: v1::ConfigureRequest, current: &Rules, violations: &mut Violations) -> Change {

@@ -1,12 +1,11 @@
 //! Audit entries.
 
-use rhythmx_ticketing::v1;
-
 use serde_json::json;
+use ticketing_contract::v1;
 use ticketing_core::limits;
+use ticketing_store::AuditEntry;
 
 use super::field;
-use ticketing_store::AuditEntry;
 
 /// Maximum length of a detail in bytes.
 const MAX_DETAIL: usize = 64 * 1024;

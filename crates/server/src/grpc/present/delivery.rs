@@ -1,13 +1,13 @@
 //! Deliveries and their attempts.
 
 use prost::Message;
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::delivery::{Delivery, LastError, Resolution, State, Trigger};
 use ticketing_core::limits::MAX_DUPLICATES;
-
-use super::{field, ticket};
 use ticketing_engine::app::DeliveryWithAttempts;
 use ticketing_store::{Attempt, AttemptKind, AttemptOutcome};
+
+use super::{field, ticket};
 
 /// Maximum size of the attempts of a single delivery, in bytes, so that the response fits in a message.
 const ATTEMPTS_OF_ONE: usize = 512 * 1024;

@@ -1,11 +1,11 @@
 //! Events.
 
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::delivery::EventKind;
+use ticketing_store::{Event, Subject};
 
 use super::{delivery, field, message};
 use crate::grpc::token;
-use ticketing_store::{Event, Subject};
 
 /// An event of the stream `stream_id`; `max_retry_attempts` is from the retry settings.
 pub(crate) fn event(event: &Event, stream_id: &str, max_retry_attempts: u32) -> v1::TicketEvent {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::risk::Severity;
 use ticketing_core::system::System;
 

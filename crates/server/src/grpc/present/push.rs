@@ -1,9 +1,9 @@
 //! Pushes and previews.
 
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
+use ticketing_engine::app::{Preview, Pushed, Submission};
 
 use super::{delivery, field, message, target, ticket};
-use ticketing_engine::app::{Preview, Pushed, Submission};
 
 pub(crate) fn preview(preview: Preview, max_retry_attempts: u32) -> v1::PreviewTicketResponse {
     let Preview { system, marker, rendered, severity, auto_push, verdict, existing } = preview;

@@ -1,12 +1,12 @@
 //! Settings, without their secrets.
 
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::auto_push::AutoPush;
+use ticketing_engine::settings::{Draft, RetrySchedule, SecretKind, SystemSettings};
 use ticketing_jira::Flavour;
 use ticketing_servicenow::ImpactUrgency;
 
 use super::field;
-use ticketing_engine::settings::{Draft, RetrySchedule, SecretKind, SystemSettings};
 
 /// The stored settings of one system.
 #[derive(Debug, Clone, PartialEq)]

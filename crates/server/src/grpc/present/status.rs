@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rhythmx_ticketing::v1;
-use rhythmx_ticketing::v1::connection_status::Settings as SettingsView;
+use ticketing_contract::v1;
+use ticketing_contract::v1::connection_status::Settings as SettingsView;
 use ticketing_core::delivery::{Delivery, State};
-
-use super::settings::{self, View};
-use super::{field, target, ticket};
 use ticketing_engine::app::{ConnectionTest, Status, SystemStatus};
 use ticketing_engine::settings::Settings;
 use ticketing_store::LastFailure;
+
+use super::settings::{self, View};
+use super::{field, target, ticket};
 
 pub(crate) fn status(status: Status) -> v1::GetStatusResponse {
     let Status { started_at, now, settings, systems } = status;

@@ -1,7 +1,7 @@
 //! Connections: their condition, and auto-push decisions.
 
 use jiff::Timestamp;
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::auto_push::{AutoPush, SkipReason, Verdict};
 use ticketing_core::limits;
 use ticketing_core::risk::Severity;

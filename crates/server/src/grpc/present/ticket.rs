@@ -1,6 +1,6 @@
 //! Tickets and faults of ticket systems.
 
-use rhythmx_ticketing::v1;
+use ticketing_contract::v1;
 use ticketing_core::delivery::LastError;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::limits::{self, MAX_NAME, MAX_REASON};
