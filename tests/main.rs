@@ -36,6 +36,7 @@ mod duplicate_scan;
 mod edited_database;
 mod egress_policy;
 mod floods;
+mod former_version;
 mod http2_limits;
 mod idempotency;
 mod key_rotation;
