@@ -17,7 +17,7 @@ const RST_STREAM: u8 = 0x3;
 const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;
 
-/// Time in which a [`TokenBucket`] refills completely.
+/// Time in which a `TokenBucket` refills completely.
 pub const REFILL: Duration = Duration::from_secs(60);
 /// Initial tokens of a restricted [`FrameBudget`]: enough to set up a connection and make calls.
 const RESTRICTED_SHARE: f64 = 0.05;

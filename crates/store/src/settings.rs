@@ -9,7 +9,7 @@ use ticketing_core::system::{Check, System};
 
 use super::StoreError;
 
-/// A change to be saved; see [`Store::configure`](super::Store::configure).
+/// A change to be saved; see [`configure`](crate::port::Settings::configure).
 #[derive(Debug)]
 pub enum SettingsChange {
     Target {
