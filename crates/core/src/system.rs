@@ -347,10 +347,11 @@ impl Check {
         self.outcome == CheckOutcome::Failed
     }
 
-    /// Whether the login was refused.
+    /// The fault, if the login was refused.
     #[must_use]
-    pub fn is_login_refused(&self) -> bool {
-        self.fault_kind.is_some_and(FaultKind::is_login_refused)
+    pub fn refused_login(&self) -> Option<Fault> {
+        let kind = self.fault_kind.filter(|kind| kind.is_login_refused())?;
+        Some(Fault::new(kind, &self.detail).with_hint(&self.hint))
     }
 }
 

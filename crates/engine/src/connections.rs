@@ -51,6 +51,8 @@ pub struct Connection {
 #[derive(Debug, Clone)]
 pub struct Checked {
     pub api: Arc<dyn TicketSystem>,
+    /// The same before it is saved, for a test.
+    pub unsaved: Arc<dyn TicketSystem>,
     /// Where its secrets are sent: the ticket system, and the route.
     pub origin: String,
 }
@@ -284,7 +286,9 @@ impl Connections {
                 Arc::new(ServiceNow::new(settings?, client?))
             }
         };
-        Some(Checked { api: self.gated(draft.system(), api), origin: draft.origin()? })
+        let gate = self.gate(draft.system(), &*api);
+        let unsaved = Arc::new(GatedSystem::unsaved(api.clone(), gate));
+        Some(Checked { api: self.gated(draft.system(), api), unsaved, origin: draft.origin()? })
     }
 
     /// The HTTP client of one target, possibly with its own route.

@@ -8,7 +8,6 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::evidence::SearchScope;
-use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{Check, System, TicketSystem};
 use ticketing_core::violation::{Violation, Violations};
 use ticketing_failpoints::{self as failpoints, Point};
@@ -118,9 +117,7 @@ impl App {
         if test.passed() {
             self.0.dispatcher.reset_health(system.as_str()).await?;
         }
-        if let Some(refused) = test.checks.iter().find(|check| check.is_login_refused()) {
-            let kind = refused.fault_kind.unwrap_or(FaultKind::Unauthorized);
-            let fault = Fault::new(kind, &refused.detail).with_hint(&refused.hint);
+        if let Some(fault) = test.checks.iter().find_map(Check::refused_login) {
             self.0.dispatcher.observe_refusal(system.as_str(), &fault, test.at).await;
         }
         Ok(test)
@@ -149,7 +146,7 @@ impl App {
             Err(Wrong::Secret(system, found)) => unbound = Some((system, found)),
         }
         refuse(violations, unbound)?;
-        let Checked { api, origin } = accepted.ok_or(AppError::NotConfigured(system))?;
+        let Checked { unsaved: api, origin, .. } = accepted.ok_or(AppError::NotConfigured(system))?;
         self.take_test()?;
         let detail = json!({ "address": origin });
         // A caller that disconnects must not leave a credential sent without an audit entry of the result.

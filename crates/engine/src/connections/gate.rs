@@ -54,6 +54,8 @@ pub struct Refusal {
 pub(super) struct GatedSystem {
     inner: Arc<dyn TicketSystem>,
     gate: Arc<LoginGate>,
+    /// Whether these are the saved settings of a connection. Unsaved ones can only be tested.
+    is_saved: bool,
 }
 
 // === impl LoginGate ===
@@ -131,7 +133,12 @@ impl State {
 
 impl GatedSystem {
     pub(super) fn new(inner: Arc<dyn TicketSystem>, gate: Arc<LoginGate>) -> Self {
-        Self { inner, gate }
+        Self { inner, gate, is_saved: true }
+    }
+
+    /// For a test of settings that are not saved.
+    pub(super) fn unsaved(inner: Arc<dyn TicketSystem>, gate: Arc<LoginGate>) -> Self {
+        Self { inner, gate, is_saved: false }
     }
 
     /// Makes a call once it is admitted.
@@ -205,8 +212,9 @@ impl TicketSystem for GatedSystem {
         self.call(self.inner.read(destination, id_or_key)).await
     }
 
-    /// An operator starts a test, so a closed gate does not stop it; a refusal while it waited does. It does
-    /// not close the gate: the test may use other settings.
+    /// An operator starts a test, so a closed gate does not stop it; a refusal while it waited does. A refused
+    /// test of unsaved settings counts, since the vendor counts it, but does not close the gate: other calls
+    /// use another password.
     async fn test(&self) -> Vec<Check> {
         if !self.inner.login().is_lockable {
             return self.inner.test().await;
@@ -216,9 +224,12 @@ impl TicketSystem for GatedSystem {
         if permit.is_err() || self.gate.edit(|state| state.refusals) != before {
             return vec![Check::failed("authentication", &not_sent(), Duration::ZERO)];
         }
+        let began = self.gate.clock.now();
         let checks = self.inner.test().await;
-        if checks.iter().any(Check::is_login_refused) {
-            self.gate.edit(State::count_refusal);
+        match checks.iter().find_map(Check::refused_login) {
+            Some(fault) if self.is_saved => self.gate.note(Some(&fault), began),
+            Some(_) => self.gate.edit(State::count_refusal),
+            None => {}
         }
         checks
     }
@@ -332,10 +343,10 @@ mod tests {
         }
         let refused = kinds.iter().filter(|kind| **kind == FaultKind::Unauthorized).count();
         assert_eq!((refused, inner.begun.load(Ordering::SeqCst)), (2, 2), "{kinds:?}");
-        assert!(!queued_test.await.unwrap()[0].is_login_refused());
+        assert!(queued_test.await.unwrap()[0].refused_login().is_none());
         assert!(gate.refusal().is_some());
         // An operator's test is sent anyway; a reopened gate admits the next call.
-        assert!(system.test().await[0].is_login_refused());
+        assert!(system.test().await[0].refused_login().is_some());
         gate.permit_probe();
         // One more refusal would lock the account: no probe is sent, but an operator may retry.
         assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::TooLate);
@@ -349,12 +360,23 @@ mod tests {
     async fn refused_test_of_other_settings_blocks_no_call() {
         let inner = Arc::new(Refusing::default());
         let gate = Arc::new(LoginGate::new(3, Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH))));
-        let system = GatedSystem::new(inner.clone(), gate.clone());
+        let tested = GatedSystem::unsaved(inner.clone(), gate.clone());
         for _ in 0..3 {
-            assert!(system.test().await[0].is_login_refused());
+            assert!(tested.test().await[0].refused_login().is_some());
         }
+        let system = GatedSystem::new(inner.clone(), gate.clone());
         inner.answer.notify_one();
         assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::Unauthorized);
+    }
+
+    #[tokio::test]
+    async fn refused_test_of_saved_settings_closes_the_gate() {
+        let inner = Arc::new(Refusing::default());
+        let gate = Arc::new(LoginGate::new(3, Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH))));
+        let system = GatedSystem::new(inner.clone(), gate.clone());
+        assert!(system.test().await[0].refused_login().is_some());
+        assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::TooLate);
+        assert_eq!(inner.begun.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
