@@ -34,7 +34,7 @@ pub enum Evidence {
     NoTicket,
 }
 
-/// Stands for the account of an anonymous token: 12 hex digits of its hash, which reveal nothing about the
+/// Identifies the account of an anonymous token: 12 hex digits of its hash, which reveal nothing about the
 /// token.
 #[must_use]
 pub fn token_fingerprint(token: &str) -> String {

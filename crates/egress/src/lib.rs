@@ -374,7 +374,7 @@ impl Reply {
         foreign::is_page(self)
     }
 
-    /// The fault that the status stands for, with the given message.
+    /// The fault for the status, with the given message.
     #[must_use]
     pub fn fault(&self, words: &str) -> Fault {
         let kind = FaultKind::of_status(self.status);

@@ -23,7 +23,7 @@ const WINDOW: usize = 64 * 1_024;
 /// Maximum bytes that escaping makes of one: ten for HTML, and ten for each of those.
 pub(crate) const MAX_EXPANSION: usize = (MAX_NAME + 2) * (MAX_NAME + 2);
 
-/// Decodes the escape at the start of the bytes: appends what it stands for, and returns its length; 0 if there is
+/// Decodes the escape at the start of the bytes: appends the decoded bytes, and returns its length; 0 if there is
 /// none.
 type Unescape = fn(&[u8], &mut Vec<u8>) -> usize;
 

@@ -1,5 +1,4 @@
-//! RhythmX Ticketing, the server: store, dispatcher, use cases, gRPC. [`server::serve`] starts it; everything else is
-//! behind that.
+//! The server: gRPC, authentication, configuration and the commands of the binary. [`server::serve`] starts it.
 
 pub mod access;
 pub mod commands;

@@ -13,7 +13,7 @@ use crate::setup::{Setup, ticks_from};
 use crate::step::CanaryView;
 use crate::world::{End, Stage, World, number_of};
 
-/// Stands for an absent value.
+/// Encodes an absent value.
 const NONE: u8 = u8::MAX;
 /// Bytes of one worker.
 const WIDTH: usize = 5;

@@ -21,7 +21,7 @@ use super::record::{Create, Entry, Recorder, Setting, Standing, Ticket, What};
 use super::seeded_random::SeededRandom;
 use super::subscribers::{FILTERED, RESTLESS, STEADY, Subscriber};
 
-/// Time scale: a second stands for half a minute of the real bounds.
+/// Time scale: a second represents half a minute of the real bounds.
 pub(super) const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
 pub(super) const LEASE: Duration = Duration::from_secs(3);
 pub(super) const SERVER_BOUND: Duration = Duration::from_secs(2);

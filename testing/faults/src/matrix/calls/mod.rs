@@ -19,7 +19,7 @@ pub(super) use self::create::Verdict;
 
 pub(super) const VENDORS: [Vendor; 3] = [Vendor::JiraCloud, Vendor::JiraDataCenter, Vendor::ServiceNow];
 
-/// After what time a request is given up. Nothing but the faults is to be slower, on a busy machine too.
+/// Time limit of a request: long enough for a busy machine, so that only the injected faults exceed it.
 const ATTEMPT_DEADLINE: Duration = Duration::from_millis(1_200);
 /// What proves that there is no ticket, and the retries after it: the bounds of the harness, look-ups and ticks.
 const SETTLE: Duration = Duration::from_secs(1);
