@@ -49,6 +49,8 @@ enum AttemptOutcome {
     },
 }
 
+const INDEX_BOUND: Duration = Duration::from_secs(180);
+
 /// A ticket system, the delivery, and the time.
 #[derive(Debug)]
 struct World {
@@ -144,7 +146,7 @@ impl World {
         let deadline = self.now + bounds.attempt_deadline;
         let destination =
             Destination { base_url: "https://jira.example".to_owned(), place: "SEC".to_owned() };
-        let index_bound = bounds.jira_cloud_index_bound;
+        let index_bound = INDEX_BOUND;
         let intent = SendIntent {
             destination,
             made_by: Authorship::default(),

@@ -43,6 +43,8 @@ enum Step {
     Restore,
 }
 
+const INDEX_BOUND: Duration = Duration::from_secs(180);
+
 /// A ticket system whose index lags, the delivery, and a copy of it.
 struct World {
     now: Timestamp,
@@ -191,7 +193,7 @@ fn accepted(now: Timestamp) -> Delivery {
 
 fn place() -> SearchPlace {
     let destination = Destination { base_url: "https://jira.example".to_owned(), place: "SEC".to_owned() };
-    let index_bound = Policy::default().bounds.jira_cloud_index_bound;
+    let index_bound = INDEX_BOUND;
     SearchPlace { destination, index_bound, marker_in_text: false, made_by: Authorship::default() }
 }
 
@@ -279,7 +281,7 @@ fn restored_unknown_outcome_counts_from_restore() {
     world.take(&Step::Restore);
     let bounds = &world.policy.bounds;
     let provable = world.delivery.provable_from(bounds.server_bound);
-    assert_eq!(provable, Some(world.now + bounds.server_bound + bounds.jira_cloud_index_bound));
+    assert_eq!(provable, Some(world.now + bounds.server_bound + INDEX_BOUND));
 }
 
 #[test]

@@ -1,21 +1,19 @@
-//! The configured connections: creates a [`TicketSystem`] from settings. Only this module selects between
-//! vendors.
+//! The configured connections, and the gates of their logins.
 
 mod gate;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-use ticketing_core::policy::Bounds;
+use ticketing_core::secret::{Secret, SecretUse};
 use ticketing_core::system::{Destination, System, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_egress::{HttpClient, Route};
-use ticketing_jira::Jira;
-use ticketing_servicenow::ServiceNow;
 use ticketing_store::RetiredConnection;
+use ticketing_vendor::{ConnectionSettings, Draft, Vendors};
 
 use self::gate::{GatedSystem, LoginGate};
-use crate::settings::{Draft, Secret, SecretKind, SecretUse, SystemSettings, stored};
+use crate::settings::stored;
 
 pub use self::gate::Refusal;
 
@@ -23,17 +21,10 @@ pub use self::gate::Refusal;
 #[derive(Debug, Clone)]
 pub struct Connections {
     client: HttpClient,
-    lockout_limits: LockoutLimits,
+    vendors: Vendors,
     by_name: Arc<RwLock<BTreeMap<String, Connection>>>,
     /// The gates of the active logins, by system and login.
     gates: Arc<Mutex<HashMap<String, Weak<LoginGate>>>>,
-}
-
-/// Consecutive refused logins after which each vendor locks an account.
-#[derive(Debug, Clone, Copy)]
-struct LockoutLimits {
-    jira: u32,
-    servicenow: u32,
 }
 
 /// One connection.
@@ -60,16 +51,17 @@ pub struct Checked {
 // === impl Connections ===
 
 impl Connections {
-    /// One connection per supported system, none of them configured.
+    /// One connection for each vendor, not configured.
     #[must_use]
-    pub fn new(client: HttpClient, bounds: &Bounds) -> Self {
+    pub fn new(client: HttpClient, vendors: Vendors) -> Self {
         let unset = |system| Connection { system, enabled: false, current: None, retired: vec![] };
         let by_name = System::ALL.map(|system| (system.as_str().to_owned(), unset(system)));
-        let lockout_limits = LockoutLimits {
-            jira: bounds.lockout_limit(System::Jira),
-            servicenow: bounds.lockout_limit(System::ServiceNow),
-        };
-        Self { client, lockout_limits, by_name: Arc::new(RwLock::new(by_name.into())), gates: Arc::default() }
+        Self { client, vendors, by_name: Arc::new(RwLock::new(by_name.into())), gates: Arc::default() }
+    }
+
+    #[must_use]
+    pub fn vendors(&self) -> &Vendors {
+        &self.vendors
     }
 
     /// Consecutive refused logins after which the vendor locks the account of `name`; `None` if it never
@@ -78,7 +70,7 @@ impl Connections {
     pub fn lockout_limit(&self, name: &str) -> Option<u32> {
         let connection = self.get(name)?;
         let is_lockable = connection.current?.login().is_lockable;
-        is_lockable.then(|| self.lockout_limits.of(connection.system))
+        is_lockable.then(|| self.vendors.of(connection.system).lockout_limit())
     }
 
     /// The refusal that closed the gate of the login of `name`, if it is closed.
@@ -132,7 +124,7 @@ impl Connections {
             return gate;
         }
         gates.retain(|_, gate| gate.strong_count() > 0);
-        let gate = Arc::new(LoginGate::new(self.lockout_limits.of(system), self.client.clock()));
+        let gate = Arc::new(LoginGate::new(self.vendors.of(system).lockout_limit(), self.client.clock()));
         gates.insert(name, Arc::downgrade(&gate));
         gate
     }
@@ -184,7 +176,7 @@ impl Connections {
 
     /// Parses settings; adds every violation to `violations`. Their secrets are used for their own origins
     /// only.
-    pub fn check(&self, settings: &SystemSettings, violations: &mut Violations) -> Option<Checked> {
+    pub fn check(&self, settings: &ConnectionSettings, violations: &mut Violations) -> Option<Checked> {
         let mut found = Violations::default();
         let checked = self.connect(&settings.draft, |used_for| settings.secret(used_for), &mut found);
         violations.extend(found);
@@ -194,13 +186,13 @@ impl Connections {
     /// The connection to `name` by stored settings. Their secrets are bound to origins; settings that lead to another
     /// origin were edited in the database, and nothing is sent.
     #[must_use]
-    pub fn kept(&self, name: &str, settings: &SystemSettings) -> Option<Arc<dyn TicketSystem>> {
+    pub fn kept(&self, name: &str, settings: &ConnectionSettings) -> Option<Arc<dyn TicketSystem>> {
         let checked = self.check(settings, &mut Violations::default())?;
         for (used_for, held) in &settings.secrets {
             let leads_to = settings.draft.binding(*used_for);
             if held.origin.is_none() || held.origin != leads_to {
                 tracing::error!(
-                    connection = %name, ?leads_to, bound_to = ?held.origin, secret = held.secret.kind.as_str(),
+                    connection = %name, ?leads_to, bound_to = ?held.origin, secret = %held.kind,
                     "nothing is sent: the settings were edited in the database and point to another origin than their secret is bound to; \
                      set the secret again with Configure"
                 );
@@ -233,28 +225,9 @@ impl Connections {
     /// A placeholder that renders tickets for a system that is not configured yet.
     #[must_use]
     pub fn placeholder(&self, system: System) -> Option<Arc<dyn TicketSystem>> {
-        let secret = |kind| Secret { kind, value: "unset".into() };
-        let (draft, secret) = match system {
-            System::Jira => {
-                let draft = ticketing_jira::SettingsDraft {
-                    url: Some("https://not-configured.atlassian.net".to_owned()),
-                    email: Some("account@not-configured.example".to_owned()),
-                    project_key: Some("PROJECT".to_owned()),
-                    ..Default::default()
-                };
-                (Draft::Jira(draft), secret(SecretKind::ApiToken))
-            }
-            System::ServiceNow => {
-                let draft = ticketing_servicenow::SettingsDraft {
-                    instance: Some("https://not-configured.service-now.com".to_owned()),
-                    username: Some("account".to_owned()),
-                    ..Default::default()
-                };
-                (Draft::ServiceNow(draft), secret(SecretKind::Password))
-            }
-        };
-        let for_system = |used_for| Some(&secret).filter(|_| used_for == SecretUse::TicketSystem);
-        Some(self.connect(&draft, for_system, &mut Violations::default())?.api)
+        let ConnectionSettings { draft, secrets, .. } = self.vendors.of(system).placeholder();
+        let secret = |used_for| secrets.get(&used_for);
+        Some(self.connect(&draft, secret, &mut Violations::default())?.api)
     }
 
     /// The connection to where tickets were sent before the settings changed; `None` if its settings are no
@@ -262,7 +235,7 @@ impl Connections {
     #[must_use]
     pub fn retired(&self, retired: RetiredConnection) -> Option<Arc<dyn TicketSystem>> {
         let name = retired.connection.clone();
-        self.kept(&name, &stored::retired(retired).ok()?)
+        self.kept(&name, &stored::retired(retired, &self.vendors).ok()?)
     }
 
     fn connect<'s>(
@@ -273,19 +246,8 @@ impl Connections {
     ) -> Option<Checked> {
         let path = draft.system().as_str();
         let client = self.client(draft, secret(SecretUse::Proxy), violations);
-        let secret = secret(SecretUse::TicketSystem);
-        let api: Arc<dyn TicketSystem> = match draft {
-            Draft::Jira(draft) => {
-                let secret = secret.and_then(jira_secret);
-                let settings = ticketing_jira::Settings::parse(draft, secret.as_ref(), path, violations);
-                Arc::new(Jira::new(settings?, client?))
-            }
-            Draft::ServiceNow(draft) => {
-                let password = secret.map(|secret| &secret.value);
-                let settings = ticketing_servicenow::Settings::parse(draft, password, path, violations);
-                Arc::new(ServiceNow::new(settings?, client?))
-            }
-        };
+        let vendor = self.vendors.of(draft.system());
+        let api = vendor.connect(draft, secret(SecretUse::TicketSystem), client, path, violations)?;
         let gate = self.gate(draft.system(), &*api);
         let unsaved = Arc::new(GatedSystem::unsaved(api.clone(), gate));
         Some(Checked { api: self.gated(draft.system(), api), unsaved, origin: draft.origin()? })
@@ -308,24 +270,4 @@ impl Connections {
     fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Connection>) -> T) -> T {
         read(&self.by_name.read().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-// === impl LockoutLimits ===
-
-impl LockoutLimits {
-    fn of(self, system: System) -> u32 {
-        match system {
-            System::Jira => self.jira,
-            System::ServiceNow => self.servicenow,
-        }
-    }
-}
-
-fn jira_secret(secret: &Secret) -> Option<ticketing_jira::Secret> {
-    let kind = match secret.kind {
-        SecretKind::ApiToken => ticketing_jira::SecretKind::ApiToken,
-        SecretKind::PersonalAccessToken => ticketing_jira::SecretKind::PersonalAccessToken,
-        SecretKind::Password | SecretKind::ProxyPassword => return None,
-    };
-    Some(ticketing_jira::Secret { kind, value: secret.value.clone() })
 }

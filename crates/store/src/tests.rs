@@ -10,14 +10,15 @@ use sqlx::{Connection, SqliteConnection};
 use ticketing_core::delivery::Outcome;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::policy::Policy;
+use ticketing_core::secret::{Secret, SecretKind, SecretUse};
 use ticketing_core::system::System;
 use ticketing_host::clock::{ManualClock, ManualMachine, ThisMachine};
 use ticketing_host::entropy::SeededEntropy;
 
 use super::conformance::{BUSY_TIMEOUT, Bench, connection, fault, incident};
 use super::{
-    AcceptError, AcceptRequest, Administration, EventFilter, KeySource, OpenError, Opened, Requester, Secret,
-    SecretChange, SecretUse, SettingsChange, Store, StoreError, StoreErrorKind, StoreOptions,
+    AcceptError, AcceptRequest, Administration, EventFilter, KeySource, OpenError, Opened, Requester,
+    SettingsChange, Store, StoreError, StoreErrorKind, StoreOptions,
 };
 use crate::conformance::noted;
 
@@ -56,15 +57,15 @@ async fn open(path: &Path) -> Result<(Store, Opened), OpenError> {
 
 fn secret_of(system: System) -> SettingsChange {
     let connection = system.as_str().to_owned();
-    let origin = "https://one.example".to_owned();
-    let secret = Secret { kind: "password".to_owned(), value: format!("of {system}").into(), origin };
+    let origin = Some("https://one.example".to_owned());
+    let secret = Secret { origin, ..Secret::new(SecretKind::Password, format!("of {system}")) };
     SettingsChange::Connection {
         connection,
         system,
         enabled: true,
         draft: json!({}),
         base_url: None,
-        secrets: [(SecretUse::TicketSystem, SecretChange::Set(secret))].into(),
+        secrets: [(SecretUse::TicketSystem, Some(secret))].into(),
     }
 }
 
@@ -230,10 +231,9 @@ fn with_proxy(system: System, word: &str) -> SettingsChange {
     else {
         panic!("these are the settings of a connection")
     };
-    let kind = "proxy_password".to_owned();
-    let origin = "http://proxy:3128".to_owned();
-    let secret = Secret { kind, value: format!("{word} of {system}").into(), origin };
-    secrets.insert(SecretUse::Proxy, SecretChange::Set(secret));
+    let origin = Some("http://proxy:3128".to_owned());
+    let secret = Secret { origin, ..Secret::new(SecretKind::ProxyPassword, format!("{word} of {system}")) };
+    secrets.insert(SecretUse::Proxy, Some(secret));
     SettingsChange::Connection { connection, system, enabled, draft, base_url, secrets }
 }
 
@@ -454,6 +454,6 @@ fn without_secrets(system: System) -> SettingsChange {
     let SettingsChange::Connection { connection, system, draft, .. } = secret_of(system) else {
         panic!("these are the settings of a connection")
     };
-    let secrets = SecretUse::ALL.map(|used_for| (used_for, SecretChange::Remove)).into();
+    let secrets = SecretUse::ALL.map(|used_for| (used_for, None)).into();
     SettingsChange::Connection { connection, system, enabled: false, draft, base_url: None, secrets }
 }

@@ -56,7 +56,7 @@ pub const MUTATIONS: &[Mutation] = &[
                    does not show yet is created again.",
         changes: &[Change {
             file: ATTEMPT,
-            text: "let index_bound = self.schedule().policy.bounds.index_bound(api.visibility());",
+            text: "let index_bound = api.visibility().index_bound();",
             replacement: "let index_bound = Duration::ZERO;",
         }],
         cells: "index lag: within the bound",

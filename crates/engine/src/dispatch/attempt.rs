@@ -117,7 +117,7 @@ impl Dispatcher {
     ) -> Result<Option<Timestamp>, StoreError> {
         let now = self.0.clock.now();
         let deadline = now + attempt_deadline;
-        let index_bound = self.schedule().policy.bounds.index_bound(api.visibility());
+        let index_bound = api.visibility().index_bound();
         let intent = Intent {
             delivery_id: delivery.id.clone(),
             epoch: delivery.epoch,

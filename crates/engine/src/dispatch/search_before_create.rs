@@ -38,7 +38,6 @@ impl Dispatcher {
         api: &Arc<dyn TicketSystem>,
         rendered: &Rendered,
     ) -> Result<Vec<SearchPlace>, StoreError> {
-        let bounds = &self.schedule().policy.bounds;
         let mut places = vec![];
         let send = delivery.send.as_ref().filter(|send| !send.is_assumed);
         if let Some(send) = send.filter(|send| self.reaches(&delivery.connection, &send.destination)) {
@@ -49,13 +48,13 @@ impl Dispatcher {
             places.push(SearchPlace { destination, index_bound, marker_in_text, made_by });
         }
         for retired in self.connections_at_restore(&delivery.connection).await? {
-            let index_bound = bounds.index_bound(retired.visibility());
+            let index_bound = retired.visibility().index_bound();
             let destination = retired.destination();
             let made_by = retired.made_by();
             places.push(SearchPlace { destination, index_bound, marker_in_text: false, made_by });
         }
         let destination = api.destination();
-        let index_bound = bounds.index_bound(api.visibility());
+        let index_bound = api.visibility().index_bound();
         let marker_in_text = rendered.marker_in_text;
         let made_by = api.made_by();
         places.push(SearchPlace { destination, index_bound, marker_in_text, made_by });

@@ -1,10 +1,14 @@
 //! The secrets of a connection: that for its ticket system is in the row of the settings, any other in its
 //! own row.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use ticketing_core::secret::{Secret, SecretKind, SecretUse};
+use ticketing_host::entropy::Entropy;
 use ticketing_secrets::encryption::CiphertextContext;
 use ticketing_secrets::row_digests::RowDigests;
 
@@ -13,7 +17,7 @@ use super::keys::{KeyId, Keyring};
 use super::row_digests::{self, SecretTable};
 use super::rows::Reader;
 use super::rows::one_row;
-use crate::{Secret, SecretUse, StoreError, StoredSecret, StoredSecrets};
+use crate::StoreError;
 
 const SAVE: &str = "
     UPDATE target_settings SET secret_kind = ?, secret_key = ?, secret = ?, secret_origin = ?, secret_set_at = ?
@@ -42,6 +46,56 @@ pub(super) struct Of<'a> {
     pub(super) used_for: SecretUse,
 }
 
+/// A secret at rest: the columns that every table with secrets has.
+#[derive(Debug)]
+pub(super) struct SealedSecret {
+    kind: SecretKind,
+    /// The data key that encrypts it.
+    pub(super) key: KeyId,
+    pub(super) ciphertext: Vec<u8>,
+    /// Empty until it is bound.
+    origin: String,
+    /// In microseconds.
+    pub(super) set_at: i64,
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, <sqlx::Sqlite as sqlx::Database>::Arguments>;
+
+// === impl SealedSecret ===
+
+impl SealedSecret {
+    /// Encrypts a secret for its row, with the newest data key.
+    pub(super) async fn seal(
+        secret: &Secret,
+        (table, connection, used_for): (&SecretTable, &str, SecretUse),
+        (keys, entropy): (&Keyring, &dyn Entropy),
+        db: &mut SqliteConnection,
+    ) -> Result<Self, StoreError> {
+        let origin = secret.origin.clone().unwrap_or_default();
+        let place = place(table, connection, used_for, &origin);
+        let (key, cipher) = keys.newest(db).await?;
+        let ciphertext = cipher.encrypt(secret.value.expose_secret().as_bytes(), place, entropy);
+        Ok(Self { kind: secret.kind, key, ciphertext, origin, set_at: secret.set_at.as_microsecond() })
+    }
+
+    fn read(table: &SecretTable, row: &SqliteRow) -> Result<Self, StoreError> {
+        let row = Reader::new(row, table.table, "target")?;
+        Ok(Self {
+            kind: row.name("secret_kind", SecretKind::parse)?,
+            key: row.get("secret_key")?,
+            ciphertext: row.get("secret")?,
+            origin: row.get("secret_origin")?,
+            set_at: row.get(table.time)?,
+        })
+    }
+
+    /// Binds `secret_kind`, `secret_key`, `secret` and `secret_origin`, in this order.
+    pub(super) fn bind_to<'q>(&'q self, query: Query<'q>) -> Query<'q> {
+        let query = query.bind(self.kind.as_str()).bind(self.key);
+        query.bind(self.ciphertext.as_slice()).bind(&self.origin)
+    }
+}
+
 // === impl Of ===
 
 impl Of<'_> {
@@ -50,7 +104,6 @@ impl Of<'_> {
     pub(super) async fn save(
         self,
         secret: &Secret,
-        set_at: Timestamp,
         state: &State,
         row_digests: &mut RowDigests,
         db: &mut SqliteConnection,
@@ -59,11 +112,14 @@ impl Of<'_> {
             SecretUse::TicketSystem => (&row_digests::SETTINGS, SAVE),
             SecretUse::Proxy => (&row_digests::FURTHER, SAVE_FURTHER),
         };
-        let place = place(table, self.connection, self.used_for, &secret.origin);
-        let (key, cipher) = state.keys.newest(db).await?;
-        let sealed = cipher.encrypt(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
-        let query = sqlx::query(statement).bind(&secret.kind).bind(key).bind(sealed).bind(&secret.origin);
-        let query = query.bind(set_at.as_microsecond()).bind(self.connection);
+        let sealed = SealedSecret::seal(
+            secret,
+            (table, self.connection, self.used_for),
+            (&state.keys, &*state.entropy),
+            db,
+        )
+        .await?;
+        let query = sealed.bind_to(sqlx::query(statement)).bind(sealed.set_at).bind(self.connection);
         let query = match self.used_for {
             SecretUse::TicketSystem => query,
             SecretUse::Proxy => query.bind(self.base_url).bind(self.used_for.as_str()),
@@ -104,21 +160,20 @@ pub(super) async fn of_connection(
     (table, row): (&SecretTable, &SqliteRow),
     base_url: &str,
     db: &mut SqliteConnection,
-) -> Result<(StoredSecrets, Vec<StoreError>), StoreError> {
+) -> Result<(BTreeMap<SecretUse, Secret>, Vec<StoreError>), StoreError> {
     let reader = Reader::new(row, table.table, "target")?;
     let further = sqlx::query("SELECT * FROM target_secrets WHERE target = ? AND base_url = ?");
     let further = further.bind(reader.get::<String>("target")?).bind(base_url).fetch_all(&mut *db).await;
     let further = further.map_err(StoreError::read("secrets"))?;
     let has_own = reader.get::<Option<Vec<u8>>>("secret")?.is_some();
     let own = has_own.then_some((table, row));
-    let mut secrets = StoredSecrets::new();
+    let mut secrets = BTreeMap::new();
     let mut lost = vec![];
     for (table, row) in own.into_iter().chain(further.iter().map(|row| (&row_digests::FURTHER, row))) {
         match decrypt(keys, row_digests, table, row, db).await {
             Err(error @ StoreError::Undecryptable { .. }) => lost.push(error),
             secret => {
-                let set_at = Reader::new(row, table.table, "target")?.time(table.time)?;
-                secrets.insert(table.used_for(row)?, StoredSecret { secret: secret?, set_at });
+                secrets.insert(table.used_for(row)?, secret?);
             }
         }
     }
@@ -133,16 +188,20 @@ pub(super) async fn decrypt(
     row: &SqliteRow,
     db: &mut SqliteConnection,
 ) -> Result<Secret, StoreError> {
-    let reader = Reader::new(row, table.table, "target")?;
-    let (connection, key): (String, KeyId) = (reader.get("target")?, reader.get("secret_key")?);
-    let (kind, origin): (String, String) = (reader.get("secret_kind")?, reader.get("secret_origin")?);
-    let sealed: Vec<u8> = reader.get("secret")?;
-    let place = place(table, &connection, table.used_for(row)?, &origin);
-    let cipher =
-        keys.get(db, key).await?.filter(|_| table.row(row).is_ok_and(|row| row_digests.is_current(&row)));
-    let value = cipher.and_then(|cipher| cipher.decrypt_text(&sealed, place).ok());
+    let connection: String = Reader::new(row, table.table, "target")?.get("target")?;
+    let is_current = table.row(row).is_ok_and(|row| row_digests.is_current(&row));
+    let sealed = SealedSecret::read(table, row)?;
+    let place = place(table, &connection, table.used_for(row)?, &sealed.origin);
+    let cipher = keys.get(db, sealed.key).await?.filter(|_| is_current);
+    let value = cipher.and_then(|cipher| cipher.decrypt_text(&sealed.ciphertext, place).ok());
     let lost = || StoreError::Undecryptable { table: table.table, column: "secret", id: connection.clone() };
-    Ok(Secret { kind, value: value.ok_or_else(lost)?, origin })
+    let value = value.ok_or_else(lost)?;
+    let SealedSecret { kind, origin, set_at, .. } = sealed;
+    // A secret that was set before its address is not bound yet.
+    let origin = Some(origin).filter(|origin| !origin.is_empty());
+    let set_at = Timestamp::from_microsecond(set_at)
+        .map_err(|error| StoreError::bad(table.table, table.time, &connection, &error))?;
+    Ok(Secret { kind, value, origin, set_at })
 }
 
 /// Updates the digest of a newly written row.
@@ -158,7 +217,7 @@ pub(super) async fn note(
     Ok(())
 }
 
-pub(super) fn place<'a>(
+fn place<'a>(
     table: &SecretTable,
     connection: &'a str,
     used_for: SecretUse,

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use ticketing_core::error_chain::ErrorChain;
+use ticketing_core::secret::SecretUse;
 use ticketing_core::system::System;
 use ticketing_failpoints::{self as failpoints, Point};
 use ticketing_secrets::audit::NewAuditEntry;
@@ -16,17 +17,14 @@ use super::exclusive_write::ExclusiveWrite;
 use super::keys::Keyring;
 use super::row_digests;
 use super::rows::{self, Reader, one_row};
-use super::secrets::{self, note, place};
+use super::secrets::{self, SealedSecret, note};
 use super::{Database, State};
 use crate::port;
-use crate::{
-    RetiredConnection, SecretChange, SecretUse, SettingsChange, StoreError, StoredPolicy, StoredSecret,
-    StoredSettings, StoredTest,
-};
+use crate::{RetiredConnection, SettingsChange, StoreError, StoredPolicy, StoredSettings, StoredTest};
 
 const RETIRE: &str = "
     INSERT INTO retired_connections
-        (target, base_url, secret_origin, system, draft, secret_kind, secret_key, secret, retired_at)
+        (secret_kind, secret_key, secret, secret_origin, target, base_url, system, draft, retired_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (target, base_url) DO UPDATE SET secret_origin = excluded.secret_origin, system = excluded.system,
         draft = excluded.draft, secret_kind = excluded.secret_kind, secret_key = excluded.secret_key,
@@ -192,10 +190,7 @@ impl Configure {
             SettingsChange::Connection { secrets, .. } => Some(secrets.values()),
             SettingsChange::Policy { .. } => None,
         });
-        let values = secrets.flatten().filter_map(|change| match change {
-            SecretChange::Set(secret) => Some(secret.value.expose_secret()),
-            SecretChange::Remove => None,
-        });
+        let values = secrets.flatten().flatten().map(|secret| secret.value.expose_secret());
         values.collect::<Vec<_>>().join(" ")
     }
 
@@ -220,9 +215,9 @@ impl Configure {
         let of_system = secrets.get(&SecretUse::TicketSystem);
         // A removed secret is deleted at once, even if look-ups would still need it.
         if let Some(former) = &mut former {
-            former.secrets.retain(|used_for, _| !matches!(secrets.get(used_for), Some(SecretChange::Remove)));
+            former.secrets.retain(|used_for, _| !matches!(secrets.get(used_for), Some(None)));
         }
-        if !matches!(of_system, Some(SecretChange::Remove)) {
+        if !matches!(of_system, Some(None)) {
             self.retire(connection, base_url.as_deref(), former, state, row_digests, db).await?;
         }
         let query = sqlx::query(SAVE_SETTINGS).bind(connection).bind(system.as_str()).bind(*enabled);
@@ -232,8 +227,8 @@ impl Configure {
         for (used_for, change) in secrets {
             let place = secrets::Of { connection, base_url: "", used_for: *used_for };
             match change {
-                SecretChange::Remove => place.remove(row_digests, db).await?,
-                SecretChange::Set(secret) => place.save(secret, self.now, state, row_digests, db).await?,
+                None => place.remove(row_digests, db).await?,
+                Some(secret) => place.save(secret, state, row_digests, db).await?,
             }
         }
         let is_of_row = |lost: &&StoreError| lost.is_about(row_digests::SETTINGS.table);
@@ -264,20 +259,19 @@ impl Configure {
         let Some(mut former) = former else { return Ok(()) };
         let elsewhere = former.base_url.filter(|former| Some(former.as_str()) != base_url);
         let of_system = former.secrets.remove(&SecretUse::TicketSystem);
-        let (Some(former_url), Some(StoredSecret { secret, .. })) = (elsewhere, of_system) else {
+        let (Some(former_url), Some(secret)) = (elsewhere, of_system) else {
             return Ok(());
         };
-        let place = place(&row_digests::RETIRED, connection, SecretUse::TicketSystem, &secret.origin);
-        let (key, cipher) = state.keys.newest(db).await?;
-        let sealed = cipher.encrypt(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
-        let query = sqlx::query(RETIRE).bind(connection).bind(&former_url).bind(&secret.origin);
-        let query = query.bind(former.system.as_str()).bind(former.draft.to_string()).bind(&secret.kind);
-        let done = query.bind(key).bind(sealed).bind(self.now.as_microsecond()).execute(&mut *db).await;
+        let place = (&row_digests::RETIRED, connection, SecretUse::TicketSystem);
+        let sealed = SealedSecret::seal(&secret, place, (&state.keys, &*state.entropy), db).await?;
+        let query = sealed.bind_to(sqlx::query(RETIRE)).bind(connection).bind(&former_url);
+        let query = query.bind(former.system.as_str()).bind(former.draft.to_string());
+        let done = query.bind(self.now.as_microsecond()).execute(&mut *db).await;
         one_row("retired_connections", &done.map_err(StoreError::write("former connections"))?)?;
         note(row_digests, &row_digests::RETIRED, &[connection, &former_url], db).await?;
-        for (used_for, StoredSecret { secret, set_at }) in former.secrets {
+        for (used_for, secret) in former.secrets {
             let place = secrets::Of { connection, base_url: &former_url, used_for };
-            place.save(&secret, set_at, state, row_digests, db).await?;
+            place.save(&secret, state, row_digests, db).await?;
         }
         Ok(())
     }

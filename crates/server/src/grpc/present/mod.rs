@@ -7,7 +7,7 @@ mod event;
 mod field;
 mod message;
 mod push;
-mod settings;
+mod rules;
 mod status;
 mod ticket;
 
