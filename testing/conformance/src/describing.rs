@@ -10,8 +10,7 @@ use crate::vendor::{Calls, Failure, SECRET, Vendor};
 const PART: usize = 10;
 
 pub async fn destination_and_accounts_are_stable(vendor: &dyn Vendor) {
-    let identity =
-        |system: &dyn TicketSystem| (system.destination(), system.login().name, system.made_by());
+    let identity = |system: &dyn TicketSystem| (system.destination(), system.login().name, system.made_by());
     let system = vendor.connect(SECRET);
     let before = identity(system.as_ref());
     push(system.as_ref(), "INC-1").await;

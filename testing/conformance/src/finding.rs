@@ -104,10 +104,13 @@ pub async fn sees_canary_that_the_search_shows(vendor: &dyn Vendor) {
     assert!(!hidden.canary_seen, "the ticket is not a canary: {hidden:?}");
 }
 
-pub async fn lists_tickets_of_one_marker_oldest_first(vendor: &dyn Vendor) {
+pub async fn lists_each_ticket_of_one_marker_oldest_first(vendor: &dyn Vendor) {
     let marker = unknown_marker();
     let keys = [(); 3].map(|()| vendor.add_ticket(marker.as_str()));
-    assert_eq!(found_keys(vendor.connect(SECRET).as_ref(), &marker).await, keys);
+    let system = vendor.connect(SECRET);
+    assert_eq!(found_keys(system.as_ref(), &marker).await, keys);
+    vendor.fail(Calls::Search, Failure::RowsRepeated);
+    assert_eq!(found_keys(system.as_ref(), &marker).await, keys, "a row that is repeated is one ticket");
 }
 
 pub async fn finds_moved_ticket_under_its_new_key(vendor: &dyn Vendor) {

@@ -77,8 +77,8 @@ fn check_text(draft: &TicketDraft, rendered: &Rendered) {
         assert_eq!(clean(text).text, *text, "{id}: a text with hidden characters");
     }
     for adjustment in &rendered.adjustments {
-        let is_bounded = adjustment.field.chars().count() <= MAX_NAME
-            && adjustment.reason.chars().count() <= MAX_REASON;
+        let is_bounded =
+            adjustment.field.chars().count() <= MAX_NAME && adjustment.reason.chars().count() <= MAX_REASON;
         assert!(is_bounded, "{id}: an adjustment of any length: {adjustment:?}");
     }
 }

@@ -10,8 +10,8 @@ pub const SECRET: &str = "Zq7x-conformance-secret-9Lm";
 
 /// A ticket system, empty at first, with one account and one place for tickets.
 ///
-/// Its place offers everything that an adapter assumes without asking, and a search shows a ticket at once. All of
-/// it happens at one instant.
+/// Its place offers everything that an adapter assumes without asking, and a search shows a ticket at once. Time
+/// passes only as [`add_ticket`](Self::add_ticket) says.
 pub trait Vendor: Send + Sync {
     /// A new connection with this secret, which is not necessarily [`SECRET`].
     fn connect(&self, secret: &str) -> Arc<dyn TicketSystem>;
@@ -34,8 +34,8 @@ pub trait Vendor: Send + Sync {
     /// All requests since the start, in order of arrival.
     fn requests(&self) -> Vec<Request>;
 
-    /// Creates a ticket as another user would. It has `marker` where the adapter writes markers; an empty one is none.
-    /// Returns its key.
+    /// Creates a ticket as another user would, a second after the last one. It has `marker` where the adapter writes
+    /// markers; an empty one is none. Returns its key.
     fn add_ticket(&self, marker: &str) -> String;
 
     /// Moves or renumbers a ticket as a user would. Returns its new key; its ID stays the same.
@@ -77,6 +77,8 @@ pub enum Failure {
     Throttled(Duration),
     /// A search returns every ticket, whatever it asked for.
     QueryIgnored,
+    /// A search returns every row twice.
+    RowsRepeated,
 }
 
 /// A ticket as the vendor stores it.

@@ -71,11 +71,7 @@ const ALLOWANCES: &[Allowance] = &[
     package(MODEL, &[CORE, RETRY]),
     package(MUTATIONS, &[]),
     package(SIMULATOR, &[]),
-    Allowance {
-        package: CONFORMANCE,
-        ours: &[CORE],
-        ours_in_tests: &[EGRESS, JIRA, SERVICENOW, SIMULATOR],
-    },
+    Allowance { package: CONFORMANCE, ours: &[CORE], ours_in_tests: &[EGRESS, JIRA, SERVICENOW, SIMULATOR] },
     package(DISK, &[]),
     package(HARNESS, &[ROOT, CORE, FAILPOINTS, HOST, SERVER, SIMULATOR, STORE]),
     package(DEMO, &[ROOT, HOST, SERVER, SIMULATOR]),

@@ -27,6 +27,8 @@ finds! {
     finds_trust_in_hidden_place: TrustsHiddenPlace by empty_result_needs_access_to_the_place, "needs access";
     finds_trust_in_rows:
         TrustsRows by never_returns_ticket_of_another_marker, "the search ignored the marker";
+    finds_repeated_rows:
+        KeepsRepeatedRows by lists_each_ticket_of_one_marker_oldest_first, "is repeated is one ticket";
     finds_call_to_another_address: SearchesAnyAddress by never_sends_login_to_another_address, "another address";
     finds_fault_read_as_none: ReadsFaultAsNone by read_needs_a_working_login, "absence needs a working login";
     finds_shown_secret: ShowsSecret by shows_no_secret, "a secret is shown";

@@ -17,8 +17,7 @@ const EMAIL: &str = "analyst@example.com";
 async fn cloud() -> Simulated {
     let login = Credential::Basic { user: EMAIL.to_owned(), secret: SECRET.to_owned() };
     let profile = Profile::of(Vendor::JiraCloud).only_credential(login);
-    let connect =
-        |simulator: &Simulator, secret: &str| connect(simulator, SecretKind::ApiToken, secret);
+    let connect = |simulator: &Simulator, secret: &str| connect(simulator, SecretKind::ApiToken, secret);
     Simulated::start(Vendor::JiraCloud, profile, Adapter { connect, ..JIRA }).await
 }
 

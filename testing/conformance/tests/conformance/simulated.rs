@@ -11,8 +11,11 @@ use ticketing_core::system::TicketSystem;
 use ticketing_egress::HttpClient;
 use ticketing_egress::address_policy::AddressPolicy;
 use ticketing_simulator::{
-    Call, Effect, Profile, RecordedRequest, Reply, RetryAfter, Rule, Simulator, When,
+    Call, ClockHand, Effect, Profile, RecordedRequest, Reply, RetryAfter, Rule, Simulator, When,
 };
+
+/// Far longer than any behavior waits.
+const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What differs between the simulated ticket systems.
 pub(crate) struct Adapter {
@@ -32,17 +35,19 @@ pub(crate) struct Adapter {
 /// A simulator, and the adapter for it.
 pub(crate) struct Simulated {
     simulator: Simulator,
+    /// Sets the simulator's time.
+    hand: ClockHand,
     adapter: Adapter,
 }
 
-/// The only time in these tests.
+/// The adapters' time, which does not pass.
 #[derive(Debug)]
 struct StillClock;
 
 /// A client that may call the simulator.
 pub(crate) fn http_client() -> HttpClient {
     let here = AddressPolicy::permitting(vec!["127.0.0.1".parse().expect("an address")]);
-    HttpClient::new(Arc::new(StillClock), Duration::from_secs(5), here.into()).expect("a client")
+    HttpClient::new(Arc::new(StillClock), MAX_TIMEOUT, here.into()).expect("a client")
 }
 
 // === impl StillClock ===
@@ -62,9 +67,9 @@ impl Simulated {
         adapter: Adapter,
     ) -> Self {
         let address = ([127, 0, 0, 1], 0).into();
-        let clock = ticketing_simulator::Clock::from_fn(|| StillClock.now());
+        let (clock, hand) = ticketing_simulator::Clock::manual(StillClock.now());
         let simulator = Simulator::start_at(vendor, profile, address, clock).await.expect("a free port");
-        Self { simulator, adapter }
+        Self { simulator, hand, adapter }
     }
 
     fn effect(&self, calls: Calls, failure: Failure) -> Effect {
@@ -83,6 +88,7 @@ impl Simulated {
             Failure::LoginIgnored => Effect::IgnoresLogin,
             Failure::Throttled(delay) => Effect::throttle(RetryAfter::Seconds(delay.as_secs())),
             Failure::QueryIgnored => Effect::ReturnsEverything,
+            Failure::RowsRepeated => Effect::ReturnsTwice,
         }
     }
 }
@@ -129,6 +135,7 @@ impl Vendor for Simulated {
     }
 
     fn add_ticket(&self, marker: &str) -> String {
+        self.hand.advance(Duration::from_secs(1));
         self.simulator.add_foreign_ticket((self.adapter.marked)(marker))
     }
 

@@ -51,7 +51,10 @@ pub(crate) enum Query<'a> {
 pub(crate) enum Answer {
     Done,
     /// Anonymous callers find nothing.
-    Cards { cards: Vec<Card>, is_logged_in: bool },
+    Cards {
+        cards: Vec<Card>,
+        is_logged_in: bool,
+    },
     Added(Card),
     Refused(String),
     LoginRefused,
@@ -69,13 +72,8 @@ pub(crate) enum Answer {
 
 impl Board {
     pub(crate) fn new() -> Self {
-        let state = State {
-            cards: Vec::new(),
-            requests: Vec::new(),
-            failure: None,
-            is_readable: true,
-            exists: true,
-        };
+        let state =
+            State { cards: Vec::new(), requests: Vec::new(), failure: None, is_readable: true, exists: true };
         Self { state: Mutex::new(state) }
     }
 
@@ -96,6 +94,7 @@ impl Board {
             Failure::Throttled(delay) => (false, Answer::Throttled(delay)),
             Failure::LoginIgnored => return state.answer(false, query),
             Failure::QueryIgnored => (false, Answer::Cards { cards: state.existing(), is_logged_in }),
+            Failure::RowsRepeated => return state.answer(is_logged_in, query).repeated(),
         };
         if applied {
             state.answer(is_logged_in, query);
@@ -177,7 +176,7 @@ impl State {
     fn add(&mut self, tag: &str) -> Card {
         let id = self.cards.len() + 1;
         let key = format!("CARD-{id}");
-        let created_at = Timestamp::from_second(1_790_020_000).expect("a second of this century");
+        let created_at = Timestamp::UNIX_EPOCH + Duration::from_secs(id as u64);
         let card = Card { id, key, tag: tag.to_owned(), created_at, is_deleted: false };
         self.cards.push(card.clone());
         card
@@ -185,6 +184,21 @@ impl State {
 
     fn existing(&self) -> Vec<Card> {
         self.cards.iter().filter(|card| !card.is_deleted).cloned().collect()
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// With every card twice.
+    fn repeated(self) -> Self {
+        match self {
+            Self::Cards { mut cards, is_logged_in } => {
+                cards.extend_from_within(..);
+                Self::Cards { cards, is_logged_in }
+            }
+            answer => answer,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use ticketing_conformance::{Calls, Failure, Request, SECRET, Ticket, Vendor};
 use ticketing_core::clean::clean;
 use ticketing_core::content::Content;
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::limits::MAX_TICKET_NAME;
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{
     Authorship, Check, Created, Destination, FoundTicket, Login, ReadTicket, Rendered, Search, SearchResult,
@@ -34,6 +35,7 @@ pub(crate) enum Defect {
     TrustsAnonymousSearch,
     TrustsHiddenPlace,
     TrustsRows,
+    KeepsRepeatedRows,
     SearchesAnyAddress,
     ReadsFaultAsNone,
     ShowsSecret,
@@ -246,7 +248,11 @@ impl TicketSystem for ToySystem {
         let has = |card: &Card, marker: &Marker| card.tag == marker.as_str();
         let is_ours = |card: &&Card| has(card, &search.marker) || self.has(Defect::TrustsRows);
         let found = |card: &Card| FoundTicket { ticket: ticket(card), created_at: Some(card.created_at) };
-        let tickets: Vec<_> = cards.iter().filter(is_ours).map(found).collect();
+        let mut tickets: Vec<_> = cards.iter().filter(is_ours).map(found).collect();
+        tickets.sort_by_key(|found| found.created_at);
+        if !self.has(Defect::KeepsRepeatedRows) {
+            tickets.dedup();
+        }
         if tickets.is_empty() {
             if !cards.iter().all(|card| tags.contains(&card.tag.as_str())) {
                 return Err(self.fault(Answer::Malformed));
@@ -261,6 +267,10 @@ impl TicketSystem for ToySystem {
 
     async fn read(&self, destination: &Destination, id_or_key: &str) -> Result<Option<ReadTicket>, Fault> {
         self.check_address(destination)?;
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if !(1..=MAX_TICKET_NAME).contains(&id_or_key.len()) || !id_or_key.chars().all(is_name) {
+            return Ok(None);
+        }
         match self.board.send(&self.secret, Query::Read(id_or_key)) {
             Answer::Added(card) => Ok(Some(ReadTicket {
                 ticket: ticket(&card),
