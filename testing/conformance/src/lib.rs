@@ -84,3 +84,27 @@ macro_rules! ticket_system_conformance {
         }
     };
 }
+
+#[cfg(test)]
+mod tests {
+    /// A behavior that the macro does not name would hold for no adapter.
+    #[test]
+    fn macro_names_every_behavior() {
+        let sources = [
+            include_str!("creating.rs"),
+            include_str!("describing.rs"),
+            include_str!("finding.rs"),
+            include_str!("reading.rs"),
+            include_str!("rendering.rs"),
+            include_str!("testing.rs"),
+        ];
+        let suite = include_str!("lib.rs");
+        let behaviors: Vec<_> =
+            sources.iter().flat_map(|source| source.split("pub async fn ").skip(1)).collect();
+        assert!(!behaviors.is_empty());
+        for behavior in behaviors {
+            let name = behavior.split('(').next().unwrap_or_default();
+            assert!(suite.contains(&format!(" {name},\n")), "{name}");
+        }
+    }
+}
