@@ -18,7 +18,10 @@ const USER: &str = "rhythmx.integration";
 
 async fn start() -> Simulated {
     let login = Credential::Basic { user: USER.to_owned(), secret: SECRET.to_owned() };
-    let profile = Profile::of(Vendor::ServiceNow).only_credential(login);
+    let mut profile = Profile::of(Vendor::ServiceNow).only_credential(login);
+    // Databases have limits where the platform has none.
+    profile.refuses_long_short_description = true;
+    profile.description_limit = Some(4_000);
     Simulated::start(Vendor::ServiceNow, profile, SERVICENOW).await
 }
 
