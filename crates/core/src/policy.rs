@@ -33,7 +33,7 @@ pub struct Bounds {
     /// Delays of the duplicate scans of a delivery that ever had an unknown outcome, counted from when it was
     /// settled. Default 15 min, 1 h, 24 h.
     pub duplicate_scan_delays: [Duration; 3],
-    /// Consecutive target-scoped failures that open a target's circuit. Default 10.
+    /// Consecutive connection-scoped failures that open a connection's circuit. Default 10.
     pub circuit_threshold: u32,
     /// Maximum of `Retry-After`, and of the delay between two probes of a refused login. Default 1 h.
     pub max_retry_after: Duration,

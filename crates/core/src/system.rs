@@ -255,7 +255,7 @@ fn outcome_or_passed<'de, D: Deserializer<'de>>(stored: D) -> Result<CheckOutcom
 impl System {
     pub const ALL: [Self; 2] = [Self::Jira, Self::ServiceNow];
 
-    /// The name in the store, also of the system's only target.
+    /// The name in the store, also of the system's only connection.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -71,7 +71,7 @@ impl World {
             id: "d".to_owned(),
             incident_id: "INC-1".to_owned(),
             incident_revision: 1,
-            target: "jira".to_owned(),
+            connection: "jira".to_owned(),
             system: System::Jira,
             trigger: Trigger::Manual,
             marker: Marker::derive(&InstallationKey::new([0; 32]), "INC-1", "jira"),

@@ -14,13 +14,13 @@ use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome, Settled, State, Trigger};
 use ticketing_core::evidence::Evidence;
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::health::Health;
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::namespace::Namespace;
 use ticketing_core::policy::Policy;
 use ticketing_core::system::{
     Authorship, Created, Destination, FoundTicket, SearchResult, System, TicketRef,
 };
-use ticketing_core::target::Health;
 
 /// What becomes of a create.
 #[derive(Debug, Clone, Copy)]
@@ -179,7 +179,7 @@ fn accepted(now: Timestamp) -> Delivery {
         id: "d".to_owned(),
         incident_id: "INC-1".to_owned(),
         incident_revision: 1,
-        target: "jira".to_owned(),
+        connection: "jira".to_owned(),
         system: System::Jira,
         trigger: Trigger::Manual,
         marker: Marker::derive(&InstallationKey::new([0; 32]), "INC-1", "jira"),

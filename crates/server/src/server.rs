@@ -294,15 +294,15 @@ async fn connect(
 ) -> Result<(Settings, Connections), ServeError> {
     let settings = stored::read(store).await.map_err(ServeError::Settings)?;
     let connections = Connections::new(client, bounds);
-    for (target, system) in &settings.systems {
-        let retired = store.retired_connections(target).await.map_err(ServeError::Settings)?;
+    for (name, system) in &settings.systems {
+        let retired = store.retired_connections(name).await.map_err(ServeError::Settings)?;
         let connection = Connection {
             system: system.draft.system(),
             enabled: system.enabled,
-            current: connections.kept(target, system),
+            current: connections.kept(name, system),
             retired: retired.into_iter().filter_map(|retired| connections.retired(retired)).collect(),
         };
-        connections.set(target, connection);
+        connections.set(name, connection);
     }
     Ok((settings, connections))
 }

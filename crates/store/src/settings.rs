@@ -12,8 +12,8 @@ use super::StoreError;
 /// A change to be saved; see [`configure`](crate::port::Settings::configure).
 #[derive(Debug)]
 pub enum SettingsChange {
-    Target {
-        target: String,
+    Connection {
+        connection: String,
         system: System,
         enabled: bool,
         /// The public part.
@@ -29,7 +29,7 @@ pub enum SettingsChange {
     },
 }
 
-/// The use of a target's secret: at most one secret per use.
+/// The use of a connection's secret: at most one secret per use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretUse {
     /// Authenticates to the ticket system.
@@ -38,7 +38,7 @@ pub enum SecretUse {
     Proxy,
 }
 
-/// A change to a secret of a target.
+/// A change to a secret of a connection.
 #[derive(Debug)]
 pub enum SecretChange {
     Remove,
@@ -65,10 +65,10 @@ pub struct StoredSecret {
 /// The secrets of one connection.
 pub type StoredSecrets = BTreeMap<SecretUse, StoredSecret>;
 
-/// The stored settings of a target.
+/// The stored settings of a connection.
 #[derive(Debug, Clone)]
 pub struct StoredSettings {
-    pub target: String,
+    pub connection: String,
     pub system: System,
     pub enabled: bool,
     pub draft: serde_json::Value,
@@ -82,17 +82,17 @@ pub struct StoredSettings {
     pub updated_at: Timestamp,
 }
 
-/// A retired connection of a target, kept so that its sends can still be looked up.
+/// A retired connection of a connection, kept so that its sends can still be looked up.
 #[derive(Debug, Clone)]
 pub struct RetiredConnection {
-    pub target: String,
+    pub connection: String,
     pub system: System,
     pub draft: serde_json::Value,
     pub secrets: StoredSecrets,
     pub retired_at: Timestamp,
 }
 
-/// The settings without a target.
+/// The settings without a connection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredPolicy {
     pub auto_push: AutoPush,

@@ -295,7 +295,7 @@ fn interfere(world: &mut World, interference: Interference, policy: &Policy) -> 
     let decide = |delivery: Delivery, now: Timestamp| -> Option<Settled> {
         match interference {
             Interference::Hasten => delivery.expedite(now),
-            Interference::Recover => delivery.target_recovered(now),
+            Interference::Recover => delivery.connection_recovered(now),
             Interference::Retry => delivery.retry(false, now).ok(),
             Interference::CreateAnyway if ticket.is_some() || is_coming => None,
             Interference::CreateAnyway => delivery.retry(true, now).ok(),

@@ -46,7 +46,7 @@ pub struct ConnectionTest {
 
 /// The valid settings of one system after a change.
 struct Accepted {
-    target: String,
+    name: String,
     before: SystemSettings,
     settings: SystemSettings,
     checked: Option<Checked>,
@@ -199,8 +199,8 @@ impl App {
     /// The settings after a change, if they are valid.
     fn accept(&self, change: &SystemChange, now: Timestamp) -> Result<Accepted, Wrong> {
         let system = change.draft.system();
-        let target = system.as_str().to_owned();
-        let saved = self.settings().systems.get(&target).cloned();
+        let name = system.as_str().to_owned();
+        let saved = self.settings().systems.get(&name).cloned();
         let before = saved.unwrap_or_else(|| SystemSettings::empty(system));
         let mut settings = before.changed(change, now);
         let mut found = Violations::default();
@@ -215,7 +215,7 @@ impl App {
         if !given_for_elsewhere.is_empty() {
             return Err(Wrong::Secret(system, secrets_required(system, &given_for_elsewhere)));
         }
-        Ok(Accepted { target, before, settings, checked })
+        Ok(Accepted { name, before, settings, checked })
     }
 
     async fn save(
@@ -227,7 +227,7 @@ impl App {
     ) -> Result<(), AppError> {
         let systems = accepted.iter().map(|accepted| {
             let base_url = accepted.checked.as_ref().map(|checked| checked.api.destination().base_url);
-            stored::target_change(&accepted.target, &accepted.before, &accepted.settings, base_url)
+            stored::connection_change(&accepted.name, &accepted.before, &accepted.settings, base_url)
         });
         let changes = systems.chain([stored::rules_change(rules)]).collect();
         let actor = by.name.clone();
@@ -256,23 +256,22 @@ impl App {
         self.edit_settings(|all| all.rules = rules);
         let mut changed = Vec::new();
         for accepted in accepted {
-            let is_other_login =
-                accepted.is_other_login(self.0.connections.current(&accepted.target).as_ref());
-            let Accepted { target, settings, checked, .. } = accepted;
+            let is_other_login = accepted.is_other_login(self.0.connections.current(&accepted.name).as_ref());
+            let Accepted { name, settings, checked, .. } = accepted;
             let connection = Connection {
                 system: settings.draft.system(),
                 enabled: settings.enabled,
                 current: checked.map(|checked| checked.api),
-                retired: self.retired(&target).await,
+                retired: self.retired(&name).await,
             };
-            self.0.connections.set(&target, connection);
-            self.edit_settings(|all| all.systems.insert(target.clone(), settings));
-            changed.push((target, is_other_login));
+            self.0.connections.set(&name, connection);
+            self.edit_settings(|all| all.systems.insert(name.clone(), settings));
+            changed.push((name, is_other_login));
         }
         let mut made_due = 0;
-        for (target, is_other_login) in changed {
-            if is_other_login || !self.0.dispatcher.was_lockable_login_refused(&target) {
-                made_due += self.0.dispatcher.reset_health(&target).await?;
+        for (name, is_other_login) in changed {
+            if is_other_login || !self.0.dispatcher.was_lockable_login_refused(&name) {
+                made_due += self.0.dispatcher.reset_health(&name).await?;
             }
         }
         Ok(made_due)
@@ -280,9 +279,9 @@ impl App {
 
     /// The retired connections, which only look-ups need: new settings become active even if these cannot be
     /// read.
-    async fn retired(&self, target: &str) -> Vec<Arc<dyn TicketSystem>> {
-        let retired = self.0.store.retired_connections(target).await.unwrap_or_else(|error| {
-            tracing::error!(error = %ErrorChain(&error), connection = %target, "failed to read retired connections");
+    async fn retired(&self, name: &str) -> Vec<Arc<dyn TicketSystem>> {
+        let retired = self.0.store.retired_connections(name).await.unwrap_or_else(|error| {
+            tracing::error!(error = %ErrorChain(&error), connection = %name, "failed to read retired connections");
             vec![]
         });
         retired.into_iter().filter_map(|retired| self.0.connections.retired(retired)).collect()
@@ -317,7 +316,7 @@ impl ConnectionTest {
 /// Every field that a change modifies, with its old and new value. Secrets are only listed as set or removed.
 fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Value {
     let mut changed = Map::new();
-    for Accepted { target, before, settings, .. } in accepted {
+    for Accepted { name, before, settings, .. } in accepted {
         let mut fields = differing(&before.draft.to_json(), &settings.draft.to_json());
         if before.enabled != settings.enabled {
             fields.insert("enabled".to_owned(), json!([before.enabled, settings.enabled]));
@@ -331,7 +330,7 @@ fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Val
                 fields.insert(kind.to_owned(), json!(what));
             }
         }
-        changed.insert(target.clone(), Value::Object(fields));
+        changed.insert(name.clone(), Value::Object(fields));
     }
     let as_json = |rules: &Rules| json!({ "auto_push": rules.auto_push, "retry": rules.retry });
     changed.extend(differing(&as_json(rules_before), &as_json(rules)));

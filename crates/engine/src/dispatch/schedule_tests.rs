@@ -11,16 +11,16 @@ use tempfile::TempDir;
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::health::{Condition, Health};
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::{
     Authorship, Check, Created, Destination, Index, Login, ReadTicket, Rendered, Search, SearchResult,
     System, TicketDraft, TicketRef, TicketSystem, Visibility,
 };
-use ticketing_core::target::{Condition, Health};
 use ticketing_egress::{EgressPolicy, HttpClient};
 use ticketing_host::clock::{ManualClock, ThisMachine};
 use ticketing_host::entropy::SeededEntropy;
-use ticketing_store::conformance::{incident, target};
+use ticketing_store::conformance::{connection, incident};
 use ticketing_store::{AcceptRequest, Actor, KeySource, Operation, Requester, Store, StoreOptions};
 
 use super::{DispatchSettings, Dispatcher, Schedule};
@@ -200,9 +200,9 @@ impl Bench {
     }
 
     async fn accept(&self, id: &str) {
-        let targets = vec![target(System::parse(self.name).unwrap())];
+        let connections = vec![connection(System::parse(self.name).unwrap())];
         let incident = incident(id, 90.0);
-        let request = AcceptRequest { incident, targets, expedite: false, by: Requester::default() };
+        let request = AcceptRequest { incident, connections, expedite: false, by: Requester::default() };
         self.store.accept(request).await.unwrap();
     }
 

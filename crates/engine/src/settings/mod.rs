@@ -85,7 +85,7 @@ pub enum SecretChange {
 /// All current settings.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// By target.
+    /// By connection.
     pub systems: BTreeMap<String, SystemSettings>,
     pub rules: Rules,
 }

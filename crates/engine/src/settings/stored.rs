@@ -20,14 +20,14 @@ use crate::settings::Settings;
 pub async fn read(store: &Store) -> Result<Settings, StoreError> {
     let mut settings = Settings::default();
     for stored in store.settings().await? {
-        let target = stored.target.clone();
+        let connection = stored.connection.clone();
         for lost in &stored.lost {
             tracing::error!(
-                error = %ErrorChain(lost), connection = %target,
+                error = %ErrorChain(lost), connection = %connection,
                 "nothing is sent to this ticket system until its secret is set again with Configure"
             );
         }
-        settings.systems.insert(target, system(stored)?);
+        settings.systems.insert(connection, system(stored)?);
     }
     if let Some(policy) = store.policy().await? {
         settings.rules = rules(policy.auto_push, policy.retry)?;
@@ -40,16 +40,16 @@ pub async fn read(store: &Store) -> Result<Settings, StoreError> {
 /// # Errors
 /// If they are invalid.
 pub fn retired(retired: RetiredConnection) -> Result<SystemSettings, StoreError> {
-    let draft = draft(retired.system, &retired.target, retired.draft)?;
-    let secrets = secrets(&retired.target, retired.secrets)?;
+    let draft = draft(retired.system, &retired.connection, retired.draft)?;
+    let secrets = secrets(&retired.connection, retired.secrets)?;
     Ok(SystemSettings { draft, enabled: true, secrets })
 }
 
-/// The stored form of one target's settings. A secret is encrypted again only if it, or its binding, has
+/// The stored form of one connection's settings. A secret is encrypted again only if it, or its binding, has
 /// changed.
 #[must_use]
-pub fn target_change(
-    target: &str,
+pub fn connection_change(
+    connection: &str,
     before: &SystemSettings,
     after: &SystemSettings,
     base_url: Option<String>,
@@ -62,8 +62,8 @@ pub fn target_change(
     let system = after.draft.system();
     let enabled = after.enabled;
     let draft = after.draft.to_json();
-    let target = target.to_owned();
-    SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
+    let connection = connection.to_owned();
+    SettingsChange::Connection { connection, system, enabled, draft, base_url, secrets }
 }
 
 fn secret_change(
@@ -91,14 +91,14 @@ pub fn rules_change(rules: &Rules) -> SettingsChange {
 }
 
 fn system(stored: StoredSettings) -> Result<SystemSettings, StoreError> {
-    let draft = draft(stored.system, &stored.target, stored.draft)?;
-    let secrets = secrets(&stored.target, stored.secrets)?;
+    let draft = draft(stored.system, &stored.connection, stored.draft)?;
+    let secrets = secrets(&stored.connection, stored.secrets)?;
     Ok(SystemSettings { draft, enabled: stored.enabled, secrets })
 }
 
-fn secrets(target: &str, stored: StoredSecrets) -> Result<Secrets, StoreError> {
+fn secrets(connection: &str, stored: StoredSecrets) -> Result<Secrets, StoreError> {
     let held = |(used_for, stored): (SecretUse, ticketing_store::StoredSecret)| {
-        let secret = secret(target, &stored.secret)?;
+        let secret = secret(connection, &stored.secret)?;
         // A secret that was set before its address is not bound yet.
         let origin = Some(stored.secret.origin).filter(|origin| !origin.is_empty());
         Ok((used_for, BoundSecret { secret, origin, set_at: stored.set_at }))
@@ -106,13 +106,13 @@ fn secrets(target: &str, stored: StoredSecrets) -> Result<Secrets, StoreError> {
     stored.into_iter().map(held).collect()
 }
 
-fn draft(system: System, target: &str, json: serde_json::Value) -> Result<Draft, StoreError> {
+fn draft(system: System, connection: &str, json: serde_json::Value) -> Result<Draft, StoreError> {
     Draft::from_json(system, json)
-        .map_err(|error| StoreError::bad("target_settings", "draft", target, &error))
+        .map_err(|error| StoreError::bad("target_settings", "draft", connection, &error))
 }
 
-fn secret(target: &str, secret: &ticketing_store::Secret) -> Result<Secret, StoreError> {
-    let bad = || StoreError::bad("target_settings", "secret_kind", target, &"it is no kind of secret");
+fn secret(connection: &str, secret: &ticketing_store::Secret) -> Result<Secret, StoreError> {
+    let bad = || StoreError::bad("target_settings", "secret_kind", connection, &"it is no kind of secret");
     let kind = SecretKind::parse(&secret.kind).ok_or_else(bad)?;
     Ok(Secret { kind, value: secret.value.clone() })
 }

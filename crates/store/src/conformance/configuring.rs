@@ -5,7 +5,7 @@ use serde_json::json;
 use ticketing_core::auto_push::AutoPush;
 use ticketing_core::system::{Check, System};
 
-use super::{Bench, TARGET, created};
+use super::{Bench, CONNECTION, created};
 use crate::conformance::noted;
 use crate::{Secret, SecretChange, SecretUse, SettingsChange, StoredSecret, StoredTest};
 
@@ -23,7 +23,7 @@ pub async fn settings_saved_together_are_read_back(bench: Bench) {
         .await
         .unwrap();
     let stored = bench.store.settings().await.unwrap().remove(0);
-    assert_eq!((stored.target.as_str(), stored.system, stored.enabled), (TARGET, System::Jira, true));
+    assert_eq!((stored.connection.as_str(), stored.system, stored.enabled), (CONNECTION, System::Jira, true));
     let StoredSecret { secret, set_at } = &stored.secrets[&SecretUse::TicketSystem];
     assert_eq!((stored.revision, *set_at), (1, bench.now()));
     assert_eq!((secret.kind.as_str(), secret.origin.as_str()), ("api_token", HERE));
@@ -55,25 +55,25 @@ pub async fn keeps_replaced_connection_while_needed(bench: Bench) {
         .configure(vec![change(true, Some(set("rotated", HERE)))], noted(), bench.now())
         .await
         .unwrap();
-    assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
+    assert!(bench.store.retired_connections(CONNECTION).await.unwrap().is_empty());
     let delivery = bench.intended("INC-1").await;
     bench.store.configure(vec![change(true, Some(set("new", THERE)))], noted(), bench.now()).await.unwrap();
     let later = bench.now() + Duration::from_secs(1);
     assert_eq!(bench.store.prune_retired(later).await.unwrap(), 0);
-    let retired = bench.store.retired_connections(TARGET).await.unwrap().remove(0);
+    let retired = bench.store.retired_connections(CONNECTION).await.unwrap().remove(0);
     let secret = &retired.secrets[&SecretUse::TicketSystem].secret;
     assert_eq!((secret.origin.as_str(), secret.value.expose_secret()), (HERE, "rotated"));
     bench.settle(&delivery, created("1")).await.unwrap();
     assert_eq!(bench.store.prune_retired(later).await.unwrap(), 1);
-    assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
+    assert!(bench.store.retired_connections(CONNECTION).await.unwrap().is_empty());
 }
 
 pub async fn proxy_password_is_removed_with_connection(bench: Bench) {
     let proxy = |word: &str| (SecretUse::Proxy, set_kind("proxy_password", word, "http://proxy:3128"));
     let with = |change: SettingsChange, more: (SecretUse, SecretChange)| match change {
-        SettingsChange::Target { target, system, enabled, draft, base_url, mut secrets } => {
+        SettingsChange::Connection { connection, system, enabled, draft, base_url, mut secrets } => {
             secrets.extend([more]);
-            SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
+            SettingsChange::Connection { connection, system, enabled, draft, base_url, secrets }
         }
         policy @ SettingsChange::Policy { .. } => policy,
     };
@@ -94,11 +94,11 @@ pub async fn proxy_password_is_removed_with_connection(bench: Bench) {
     bench.intended("INC-1").await;
     configure(with(change(true, Some(set("new", THERE))), proxy("three"))).await;
     assert_eq!(kept().await, ["ticket_system new", "proxy three"]);
-    let retired = bench.store.retired_connections(TARGET).await.unwrap().remove(0).secrets;
+    let retired = bench.store.retired_connections(CONNECTION).await.unwrap().remove(0).secrets;
     assert_eq!(retired[&SecretUse::Proxy].secret.value.expose_secret(), "two");
     configure(with(change(true, Some(set("back", HERE))), (SecretUse::Proxy, SecretChange::Remove))).await;
     assert_eq!(kept().await, ["ticket_system back"]);
-    let retired = bench.store.retired_connections(TARGET).await.unwrap();
+    let retired = bench.store.retired_connections(CONNECTION).await.unwrap();
     assert_eq!((retired.len(), retired[0].secrets.len()), (1, 1), "what was removed is kept nowhere");
 }
 
@@ -115,15 +115,15 @@ pub async fn removed_secret_is_not_kept(bench: Bench) {
         .await
         .unwrap();
     assert!(bench.store.settings().await.unwrap().remove(0).secrets.is_empty());
-    assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
+    assert!(bench.store.retired_connections(CONNECTION).await.unwrap().is_empty());
 }
 
 pub async fn keeps_last_connection_test(bench: Bench) {
-    assert_eq!(bench.store.last_test(TARGET).await.unwrap(), None);
+    assert_eq!(bench.store.last_test(CONNECTION).await.unwrap(), None);
     for checks in [vec![], vec![Check::passed("authentication", "as jdoe", Duration::from_millis(12))]] {
         let test = StoredTest { at: bench.now(), checks };
-        bench.store.save_test(TARGET, test.clone()).await.unwrap();
-        assert_eq!(bench.store.last_test(TARGET).await.unwrap(), Some(test));
+        bench.store.save_test(CONNECTION, test.clone()).await.unwrap();
+        assert_eq!(bench.store.last_test(CONNECTION).await.unwrap(), Some(test));
     }
 }
 
@@ -135,8 +135,8 @@ fn change(enabled: bool, secret: Option<SecretChange>) -> SettingsChange {
         Some(SecretChange::Remove) => None,
     };
     let secrets = secret.map(|change| (SecretUse::TicketSystem, change)).into_iter().collect();
-    SettingsChange::Target {
-        target: TARGET.to_owned(),
+    SettingsChange::Connection {
+        connection: CONNECTION.to_owned(),
         system: System::Jira,
         enabled,
         draft,

@@ -36,7 +36,7 @@ const REMOVE_FURTHER: &str = "DELETE FROM target_secrets WHERE target = ? AND ba
 /// One secret of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Of<'a> {
-    pub(super) target: &'a str,
+    pub(super) connection: &'a str,
     /// The base URL of a retired connection; empty for the active one.
     pub(super) base_url: &'a str,
     pub(super) used_for: SecretUse,
@@ -59,11 +59,11 @@ impl Of<'_> {
             SecretUse::TicketSystem => (&row_digests::SETTINGS, SAVE),
             SecretUse::Proxy => (&row_digests::FURTHER, SAVE_FURTHER),
         };
-        let place = place(table, self.target, self.used_for, &secret.origin);
+        let place = place(table, self.connection, self.used_for, &secret.origin);
         let (key, cipher) = state.keys.newest(db).await?;
         let sealed = cipher.encrypt(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
         let query = sqlx::query(statement).bind(&secret.kind).bind(key).bind(sealed).bind(&secret.origin);
-        let query = query.bind(set_at.as_microsecond()).bind(self.target);
+        let query = query.bind(set_at.as_microsecond()).bind(self.connection);
         let query = match self.used_for {
             SecretUse::TicketSystem => query,
             SecretUse::Proxy => query.bind(self.base_url).bind(self.used_for.as_str()),
@@ -82,10 +82,10 @@ impl Of<'_> {
         db: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
         let query = match self.used_for {
-            SecretUse::TicketSystem => sqlx::query(REMOVE).bind(self.target),
+            SecretUse::TicketSystem => sqlx::query(REMOVE).bind(self.connection),
             SecretUse::Proxy => {
                 row_digests.remove(&row_digests::FURTHER.place(&self.names()));
-                let query = sqlx::query(REMOVE_FURTHER).bind(self.target).bind(self.base_url);
+                let query = sqlx::query(REMOVE_FURTHER).bind(self.connection).bind(self.base_url);
                 query.bind(self.used_for.as_str())
             }
         };
@@ -93,7 +93,7 @@ impl Of<'_> {
     }
 
     fn names(&self) -> [&str; 3] {
-        [self.target, self.base_url, self.used_for.as_str()]
+        [self.connection, self.base_url, self.used_for.as_str()]
     }
 }
 
@@ -134,14 +134,14 @@ pub(super) async fn decrypt(
     db: &mut SqliteConnection,
 ) -> Result<Secret, StoreError> {
     let reader = Reader::new(row, table.table, "target")?;
-    let (target, key): (String, KeyId) = (reader.get("target")?, reader.get("secret_key")?);
+    let (connection, key): (String, KeyId) = (reader.get("target")?, reader.get("secret_key")?);
     let (kind, origin): (String, String) = (reader.get("secret_kind")?, reader.get("secret_origin")?);
     let sealed: Vec<u8> = reader.get("secret")?;
-    let place = place(table, &target, table.used_for(row)?, &origin);
+    let place = place(table, &connection, table.used_for(row)?, &origin);
     let cipher =
         keys.get(db, key).await?.filter(|_| table.row(row).is_ok_and(|row| row_digests.is_current(&row)));
     let value = cipher.and_then(|cipher| cipher.decrypt_text(&sealed, place).ok());
-    let lost = || StoreError::Undecryptable { table: table.table, column: "secret", id: target.clone() };
+    let lost = || StoreError::Undecryptable { table: table.table, column: "secret", id: connection.clone() };
     Ok(Secret { kind, value: value.ok_or_else(lost)?, origin })
 }
 
@@ -160,7 +160,7 @@ pub(super) async fn note(
 
 pub(super) fn place<'a>(
     table: &SecretTable,
-    target: &'a str,
+    connection: &'a str,
     used_for: SecretUse,
     origin: &'a str,
 ) -> CiphertextContext<'a> {
@@ -168,5 +168,5 @@ pub(super) fn place<'a>(
         SecretUse::TicketSystem => "secret",
         SecretUse::Proxy => used_for.as_str(),
     };
-    CiphertextContext { table: table.table, row: target, column, origin }
+    CiphertextContext { table: table.table, row: connection, column, origin }
 }

@@ -1,6 +1,7 @@
 //! From the domain to the contract. No business logic.
 
 mod audit;
+mod connection;
 mod delivery;
 mod event;
 mod field;
@@ -8,7 +9,6 @@ mod message;
 mod push;
 mod settings;
 mod status;
-mod target;
 mod ticket;
 
 pub(crate) use audit::audit_entry;

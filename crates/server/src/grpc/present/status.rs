@@ -11,7 +11,7 @@ use ticketing_engine::settings::Settings;
 use ticketing_store::LastFailure;
 
 use super::settings::{self, View};
-use super::{field, target, ticket};
+use super::{connection, field, ticket};
 
 pub(crate) fn status(status: Status) -> v1::GetStatusResponse {
     let Status { started_at, now, settings, systems } = status;
@@ -50,7 +50,7 @@ pub(crate) fn connection_test(test: ConnectionTest) -> v1::ConnectionTest {
 }
 
 fn connection_status(status: SystemStatus, all: &Settings, now: Timestamp) -> v1::ConnectionStatus {
-    let view = all.systems.get(&status.target).map(settings::system_settings);
+    let view = all.systems.get(&status.connection).map(settings::system_settings);
     v1::ConnectionStatus {
         system: field::system(status.system).into(),
         configured: status.configured,
@@ -63,9 +63,9 @@ fn connection_status(status: SystemStatus, all: &Settings, now: Timestamp) -> v1
         deliveries: Some(counts(&status.counts)),
         last_success: status.last_success.map(last_success),
         last_failure: status.last_failure.map(last_failure),
-        condition: Some(target::condition(&status.health, now)),
+        condition: Some(connection::condition(&status.health, now)),
         needs_attention: u32::try_from(status.needs_attention).unwrap_or(u32::MAX),
-        connection: status.target,
+        connection: status.connection,
     }
 }
 
