@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
 
 /// The crates whose panics are the server's; a failing test panics, too. All folders of `crates/`.
-const SERVER: [&str; 13] = [
+const SERVER: [&str; 14] = [
     "contract",
     "core",
     "egress",
@@ -24,6 +24,7 @@ const SERVER: [&str; 13] = [
     "server",
     "servicenow",
     "store",
+    "vendor",
 ];
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
