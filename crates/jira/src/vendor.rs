@@ -18,6 +18,7 @@ use crate::{Jira, contract};
 
 /// What an operator may know about the Jira of the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
+#[group(skip)]
 pub struct Flags {
     /// How long Jira Cloud's search index may lag behind its tickets.
     #[arg(long, env = "TICKETING_JIRA_CLOUD_INDEX_BOUND", default_value = "180s", value_parser = duration::parse)]

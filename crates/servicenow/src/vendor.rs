@@ -16,6 +16,7 @@ use crate::{ServiceNow, contract};
 
 /// What an operator may know about the instances of the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
+#[group(skip)]
 pub struct Flags {
     /// Consecutive refused logins after which ServiceNow locks the account. Fewer calls than that are in flight at a
     /// time, and the login is suspended before that many were refused. 2 to 1,000.

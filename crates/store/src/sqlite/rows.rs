@@ -5,11 +5,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, SqliteConnection, Type};
-use ticketing_core::delivery::{Delivery, Resolution, State, Trigger};
+use ticketing_core::delivery::{
+    Absence, Delivery, DuplicateScan, LastError, Resolution, Send, State, Trigger, UnknownOutcome,
+};
 use ticketing_core::marker::Marker;
 use ticketing_core::namespace::Namespace;
 use ticketing_core::role::Role;
-use ticketing_core::system::System;
+use ticketing_core::system::{Adjustment, Destination, System, TicketRef};
 
 use ticketing_secrets::TokenHash;
 
@@ -23,42 +25,71 @@ pub(super) struct Reader<'a> {
     id: String,
 }
 
-/// A delivery as columns.
-#[derive(Debug, Serialize)]
-pub(super) struct DeliveryColumns<'a> {
-    id: &'a str,
-    incident_id: &'a str,
-    incident_revision: u32,
-    #[serde(rename = "target")]
-    connection: &'a str,
-    system: &'static str,
-    trigger: &'static str,
-    marker: &'a str,
-    requested_by: &'a str,
-    namespace: &'a str,
-    state: &'static str,
-    epoch: u32,
-    lease_until: Option<i64>,
-    failures: u32,
-    failing_since: Option<i64>,
-    due_at: Option<i64>,
-    send: &'a Option<ticketing_core::delivery::Send>,
-    send_at: Option<i64>,
-    #[serde(rename = "doubt")]
-    unknown_outcome: &'a Option<ticketing_core::delivery::UnknownOutcome>,
-    #[serde(rename = "doubted")]
-    uncertain_sends: &'a [ticketing_core::system::Destination],
-    absences: &'a [ticketing_core::delivery::Absence],
-    #[serde(rename = "sweep")]
-    duplicate_scan: &'a Option<ticketing_core::delivery::DuplicateScan>,
-    sweep_due_at: Option<i64>,
-    ticket: &'a Option<ticketing_core::system::TicketRef>,
-    resolution: Option<&'static str>,
-    duplicates: &'a [ticketing_core::system::TicketRef],
-    adjustments: &'a [ticketing_core::system::Adjustment],
-    last_error: &'a Option<ticketing_core::delivery::LastError>,
-    created_at: i64,
-    updated_at: i64,
+/// Declares the columns of a row for writing: a struct that serializes to them, and their names. `fixed` columns
+/// are written once.
+macro_rules! columns {
+    (
+        $(#[$meta:meta])*
+        $row:ident = |$source:ident: $of:ty| fixed {
+            $($fixed:ident: $fixed_type:ty = $fixed_value:expr,)*
+        } changing {
+            $($column:ident: $type:ty = $value:expr,)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Serialize)]
+        pub(super) struct $row<'a> {
+            $($fixed: $fixed_type,)*
+            $($column: $type,)*
+        }
+
+        impl $row<'_> {
+            pub(super) const FIXED: &'static [&'static str] = &[$(stringify!($fixed)),*];
+            pub(super) const CHANGING: &'static [&'static str] = &[$(stringify!($column)),*];
+        }
+
+        impl<'a> From<&'a $of> for $row<'a> {
+            fn from($source: &'a $of) -> Self {
+                Self { $($fixed: $fixed_value,)* $($column: $value,)* }
+            }
+        }
+    };
+}
+
+columns! {
+    /// A delivery as columns.
+    DeliveryColumns = |delivery: Delivery| fixed {
+        id: &'a str = &delivery.id,
+        incident_id: &'a str = &delivery.incident_id,
+        target: &'a str = &delivery.connection,
+        system: &'static str = delivery.system.as_str(),
+        trigger: &'static str = trigger_name(delivery.trigger),
+        marker: &'a str = delivery.marker.as_str(),
+        requested_by: &'a str = &delivery.requested_by,
+        namespace: &'a str = delivery.namespace.as_str(),
+        created_at: i64 = delivery.created_at.as_microsecond(),
+    } changing {
+        incident_revision: u32 = delivery.incident_revision,
+        state: &'static str = delivery.state.as_str(),
+        epoch: u32 = delivery.epoch,
+        lease_until: Option<i64> = delivery.lease_until.map(Timestamp::as_microsecond),
+        failures: u32 = delivery.failures,
+        failing_since: Option<i64> = delivery.failing_since.map(Timestamp::as_microsecond),
+        due_at: Option<i64> = delivery.due_at.map(Timestamp::as_microsecond),
+        send: &'a Option<Send> = &delivery.send,
+        send_at: Option<i64> = delivery.send.as_ref().map(|send| send.at.as_microsecond()),
+        doubt: &'a Option<UnknownOutcome> = &delivery.unknown_outcome,
+        doubted: &'a [Destination] = &delivery.uncertain_sends,
+        absences: &'a [Absence] = &delivery.absences,
+        sweep: &'a Option<DuplicateScan> = &delivery.duplicate_scan,
+        sweep_due_at: Option<i64> = delivery.duplicate_scan.as_ref().map(|scan| scan.due_at.as_microsecond()),
+        ticket: &'a Option<TicketRef> = &delivery.ticket,
+        resolution: Option<&'static str> = delivery.resolution.map(Resolution::as_str),
+        duplicates: &'a [TicketRef] = &delivery.duplicates,
+        adjustments: &'a [Adjustment] = &delivery.adjustments,
+        last_error: &'a Option<LastError> = &delivery.last_error,
+        updated_at: i64 = delivery.updated_at.as_microsecond(),
+    }
 }
 
 // === impl Reader ===
@@ -131,42 +162,28 @@ impl<'a> Reader<'a> {
 
 // === impl DeliveryColumns ===
 
-impl<'a> From<&'a Delivery> for DeliveryColumns<'a> {
-    fn from(delivery: &'a Delivery) -> Self {
-        Self {
-            id: &delivery.id,
-            incident_id: &delivery.incident_id,
-            incident_revision: delivery.incident_revision,
-            connection: &delivery.connection,
-            system: delivery.system.as_str(),
-            trigger: trigger_name(delivery.trigger),
-            marker: delivery.marker.as_str(),
-            requested_by: &delivery.requested_by,
-            namespace: delivery.namespace.as_str(),
-            state: delivery.state.as_str(),
-            epoch: delivery.epoch,
-            lease_until: delivery.lease_until.map(Timestamp::as_microsecond),
-            failures: delivery.failures,
-            failing_since: delivery.failing_since.map(Timestamp::as_microsecond),
-            due_at: delivery.due_at.map(Timestamp::as_microsecond),
-            send: &delivery.send,
-            send_at: delivery.send.as_ref().map(|send| send.at.as_microsecond()),
-            unknown_outcome: &delivery.unknown_outcome,
-            uncertain_sends: &delivery.uncertain_sends,
-            absences: &delivery.absences,
-            duplicate_scan: &delivery.duplicate_scan,
-            sweep_due_at: delivery
-                .duplicate_scan
-                .as_ref()
-                .map(|duplicate_scan| duplicate_scan.due_at.as_microsecond()),
-            ticket: &delivery.ticket,
-            resolution: delivery.resolution.map(Resolution::as_str),
-            duplicates: &delivery.duplicates,
-            adjustments: &delivery.adjustments,
-            last_error: &delivery.last_error,
-            created_at: delivery.created_at.as_microsecond(),
-            updated_at: delivery.updated_at.as_microsecond(),
-        }
+impl DeliveryColumns<'_> {
+    /// The statement that inserts the rows of a JSON array.
+    pub(super) fn insert() -> String {
+        let all = || Self::FIXED.iter().chain(Self::CHANGING);
+        let names: Vec<_> = all().map(|column| format!("\"{column}\"")).collect();
+        let values: Vec<_> = all().map(|column| format!("value ->> '{column}'")).collect();
+        format!(
+            "INSERT INTO deliveries ({}) SELECT {} FROM json_each(?)",
+            names.join(", "),
+            values.join(", ")
+        )
+    }
+
+    /// The statement that updates the rows of a JSON array, by their ID.
+    pub(super) fn update() -> String {
+        let changing = Self::CHANGING.iter();
+        let changes: Vec<_> =
+            changing.map(|column| format!("\"{column}\" = new.value ->> '{column}'")).collect();
+        format!(
+            "UPDATE deliveries SET {} FROM json_each(?) AS new WHERE deliveries.id = new.value ->> 'id'",
+            changes.join(", ")
+        )
     }
 }
 

@@ -1,5 +1,7 @@
 //! Writes the changes of a batch with few statements.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
@@ -18,27 +20,9 @@ const INSERT_SNAPSHOTS: &str = "
     INSERT INTO incident_revisions (incident_id, revision, body, created_at)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)";
 
-const INSERT_DELIVERIES: &str = r#"
-    INSERT INTO deliveries (id, incident_id, incident_revision, target, system, "trigger", marker, requested_by, namespace, state, epoch,
-        lease_until, failures, failing_since, due_at, send, send_at, doubt, doubted, absences, sweep, sweep_due_at, ticket, resolution, duplicates, adjustments,
-        last_error, created_at, updated_at)
-    SELECT value ->> 'id', value ->> 'incident_id', value ->> 'incident_revision', value ->> 'target',
-        value ->> 'system', value ->> 'trigger', value ->> 'marker', value ->> 'requested_by', value ->> 'namespace', value ->> 'state', value ->> 'epoch',
-        value ->> 'lease_until', value ->> 'failures', value ->> 'failing_since', value ->> 'due_at', value ->> 'send', value ->> 'send_at',
-        value ->> 'doubt', value ->> 'doubted', value ->> 'absences', value ->> 'sweep', value ->> 'sweep_due_at', value ->> 'ticket', value ->> 'resolution', value ->> 'duplicates',
-        value ->> 'adjustments', value ->> 'last_error', value ->> 'created_at', value ->> 'updated_at'
-    FROM json_each(?)"#;
+static INSERT_DELIVERIES: LazyLock<String> = LazyLock::new(DeliveryColumns::insert);
 
-const UPDATE_DELIVERIES: &str = "
-    UPDATE deliveries SET
-        incident_revision = new.value ->> 'incident_revision', state = new.value ->> 'state',
-        epoch = new.value ->> 'epoch', lease_until = new.value ->> 'lease_until',
-        failures = new.value ->> 'failures', failing_since = new.value ->> 'failing_since', due_at = new.value ->> 'due_at', send = new.value ->> 'send',
-        send_at = new.value ->> 'send_at', doubt = new.value ->> 'doubt', doubted = new.value ->> 'doubted', absences = new.value ->> 'absences', sweep = new.value ->> 'sweep',
-        sweep_due_at = new.value ->> 'sweep_due_at', ticket = new.value ->> 'ticket', resolution = new.value ->> 'resolution',
-        duplicates = new.value ->> 'duplicates', adjustments = new.value ->> 'adjustments',
-        last_error = new.value ->> 'last_error', updated_at = new.value ->> 'updated_at'
-    FROM json_each(?) AS new WHERE deliveries.id = new.value ->> 'id'";
+static UPDATE_DELIVERIES: LazyLock<String> = LazyLock::new(DeliveryColumns::update);
 
 /// Its number follows from the existing attempts, and from its position among those of the same delivery in
 /// this batch.
@@ -81,8 +65,8 @@ pub(super) async fn save(
     let event_rows = events.iter().map(event_row).collect::<Result<Vec<_>, _>>()?;
     let mut written = 0;
     written += write(db, "incident_revisions", INSERT_SNAPSHOTS, &snapshots).await?;
-    written += write_deliveries(db, INSERT_DELIVERIES, &work.changed(Change::Insert)).await?;
-    written += write_deliveries(db, UPDATE_DELIVERIES, &work.changed(Change::Update)).await?;
+    written += write_deliveries(db, &INSERT_DELIVERIES, &work.changed(Change::Insert)).await?;
+    written += write_deliveries(db, &UPDATE_DELIVERIES, &work.changed(Change::Update)).await?;
     written += write(db, "attempts", INSERT_ATTEMPTS, &attempts).await?;
     written += write(db, "operations", INSERT_OPERATIONS, &operations).await?;
     written += write_health(db, &work.changed_connections()).await?;
@@ -154,7 +138,7 @@ pub(super) async fn update_deliveries(
     db: &mut SqliteConnection,
     deliveries: &[&Delivery],
 ) -> Result<u64, StoreError> {
-    write_deliveries(db, UPDATE_DELIVERIES, deliveries).await
+    write_deliveries(db, &UPDATE_DELIVERIES, deliveries).await
 }
 
 /// Writes the health of connections, and when it changed.
