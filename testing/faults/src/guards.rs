@@ -5,11 +5,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
-use ticketing_mutations::{MUTATIONS, Mutation, build, find};
+use anyhow::{Result, bail};
+use ticketing_mutations::{MUTATIONS, Mutation, build};
 use tokio::time::Instant;
 
-use crate::matrix::{self, Cell, Verdict};
+use crate::matrix;
+use crate::matrix::cell::{Cell, Verdict};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -61,12 +62,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         began.elapsed()
     );
     if unseen.is_empty() { Ok(()) } else { bail!("no cell fails without {}", unseen.join(", ")) }
-}
-
-/// The server without the guard whose name contains `name`.
-pub(crate) fn program_without(name: &str) -> Result<PathBuf> {
-    let mutation = find(name).with_context(|| format!("no guard is called {name}"))?;
-    tokio::task::block_in_place(|| build(&[mutation]))
 }
 
 fn list(wanted: &[&Mutation]) {

@@ -11,7 +11,9 @@ mod guards;
 mod history;
 mod matrix;
 mod model;
+mod panic_message;
 mod power;
+mod weakened_server;
 
 use std::process::ExitCode;
 

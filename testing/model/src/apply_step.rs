@@ -12,10 +12,10 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::policy::Policy;
 use ticketing_core::system::{Authorship, Created, Destination, FoundTicket, SearchResult};
 
-use crate::guards::Guard;
+use crate::guard::Guard;
 use crate::setup::{Fleet, Setup, time};
-use crate::step::{CanaryView, Interference, Step};
-use crate::world::{End, SearchView, Stage, World, ticket_ref};
+use crate::step::{Interference, Step};
+use crate::world::{CanaryView, End, SearchView, Stage, World, ticket_ref};
 
 /// Applies the steps of one setup.
 #[derive(Debug)]

@@ -28,7 +28,8 @@
 mod apply_step;
 mod explore;
 mod fault_free;
-mod guards;
+mod guard;
+mod guard_cases;
 mod promise;
 mod run;
 mod setup;
@@ -38,9 +39,11 @@ mod trace;
 mod world;
 
 pub use explore::{Report, check};
-pub use guards::{Guard, GuardCase, GuardTrial, Verdict, broken_assumptions, guards, hidden_tickets};
+pub use guard::Guard;
+pub use guard_cases::{GuardCase, GuardTrial, Verdict, broken_assumptions, guards, hidden_tickets};
 pub use promise::Violation;
 pub use run::{Limits, RunError, Summary, configurations, run};
 pub use setup::{Canaries, Fleet, Promise, Setup, TickBounds, Tickets, Vendor};
-pub use step::{CanaryView, Interference, Step};
+pub use step::{Interference, Step};
 pub use trace::{Replayed, Trace, replay};
+pub use world::CanaryView;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use crate::explore::{Report, check};
-use crate::guards::{GuardTrial, Verdict, broken_assumptions, guards, hidden_tickets};
+use crate::guard_cases::{GuardTrial, Verdict, broken_assumptions, guards, hidden_tickets};
 use crate::setup::{Canaries, Fleet, Setup, Tickets};
 
 /// The extent of a run.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_retry::Backoff;
 
-use crate::guards::Guard;
+use crate::guard::Guard;
 
 /// A world to explore. Times are in ticks; a tick is one second of the policy, but only the order of times
 /// matters.

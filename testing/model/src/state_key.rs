@@ -8,10 +8,9 @@
 use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, State};
 
-use crate::guards::Guard;
+use crate::guard::Guard;
 use crate::setup::{Setup, ticks_from};
-use crate::step::CanaryView;
-use crate::world::{End, Stage, World, number_of};
+use crate::world::{CanaryView, End, Stage, World, number_of};
 
 /// Encodes an absent value.
 const NONE: u8 = u8::MAX;

@@ -2,9 +2,9 @@
 
 use ticketing_core::delivery::{DuplicateScan, State};
 
-use crate::guards::Guard;
+use crate::guard::Guard;
 use crate::setup::{Canaries, Fleet, Setup, Tickets, ticks_from};
-use crate::world::{Stage, World};
+use crate::world::{CanaryView, Stage, World};
 
 /// A step. Workers are numbered from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,16 +53,6 @@ pub enum Step {
         behind: u8,
     },
     Interfere(Interference),
-}
-
-/// What a search showed of its canaries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CanaryView {
-    /// It had none.
-    Unknown,
-    /// It had at least one, and showed none.
-    Unseen,
-    Seen,
 }
 
 /// An interference from outside. An operator's statement is true.

@@ -5,11 +5,11 @@ use std::fmt;
 use ticketing_core::delivery::State;
 
 use crate::apply_step::StepRunner;
-use crate::guards::Guard;
+use crate::guard::Guard;
 use crate::promise::{Violation, broken};
 use crate::setup::{Fleet, Setup};
-use crate::step::{CanaryView, Interference, Step};
-use crate::world::{End, Stage, World, ticket_ref};
+use crate::step::{Interference, Step};
+use crate::world::{CanaryView, End, Stage, World, ticket_ref};
 
 /// A shortest path to a broken promise. [`replay`] repeats it.
 #[derive(Debug, Clone, PartialEq, Eq)]

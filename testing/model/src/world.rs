@@ -10,7 +10,6 @@ use ticketing_core::namespace::Namespace;
 use ticketing_core::system::{System, TicketRef};
 
 use crate::setup::{Fleet, Setup, Tickets, time};
-use crate::step::CanaryView;
 
 /// The state at one moment.
 #[derive(Debug, Clone)]
@@ -102,6 +101,16 @@ pub(crate) struct SearchView {
     /// One bit per ticket.
     pub(crate) shown: u8,
     pub(crate) canary: CanaryView,
+}
+
+/// What a search showed of its canaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CanaryView {
+    /// It had none.
+    Unknown,
+    /// It had at least one, and showed none.
+    Unseen,
+    Seen,
 }
 
 // === impl World ===

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::fault_script::Rule;
 use crate::message::{Answer, Request};
 use crate::profile::Profile;
-use crate::simulator::Shared;
+use crate::shared::Shared;
 use crate::ticket_index::TicketIndex;
 
 const KNOWN: &str = "know: GET or POST tickets, DELETE tickets/{key}, POST tickets/{key}/clone, \

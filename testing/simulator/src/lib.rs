@@ -89,9 +89,11 @@
 //!  {"on": "create", "when": {"nth": 3}, "then": {"throttle": {"retry_after": {"seconds": 30}}}}]
 //! ```
 
+mod call;
 mod clock;
 mod control;
 mod effect;
+mod ending;
 mod fault_script;
 mod jira;
 mod manual_edits;
@@ -101,23 +103,28 @@ mod points;
 mod profile;
 mod raw;
 mod record;
+mod response;
 mod server;
 mod servicenow;
+mod shared;
 mod simulator;
 mod site;
+mod site_request;
 mod state;
+mod ticket;
 mod ticket_index;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
 
+pub use call::Call;
 pub use clock::{Clock, ClockHand};
 pub use effect::{Effect, Reply, RetryAfter};
-pub use fault_script::{Call, FaultScript, Rule, When};
+pub use fault_script::{FaultScript, Rule, When};
 pub use points::{Point, Reached};
 pub use profile::{Credential, Named, Profile, Project, Vendor};
 pub use record::{Keep, RecordedCreate, RecordedRequest};
 pub use simulator::{FaultScriptRecord, Simulator};
-pub use state::Ticket;
+pub use ticket::Ticket;
 #[cfg(feature = "tls")]
 pub use tls::{Authority, Certificate, Identity};

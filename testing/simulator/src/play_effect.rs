@@ -11,15 +11,16 @@ use hyper::body::Frame;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::call::Call;
 use crate::effect::{Effect, Reply, RetryAfter};
-use crate::fault_script::Call;
+use crate::ending::{Ending, Outcome};
 use crate::message::{Answer, Request};
 use crate::points::Point;
 use crate::profile::Vendor;
 use crate::raw::Raw;
-use crate::server::{Body, Ending, Outcome, Response, plain, with_body};
-use crate::simulator::Shared;
-use crate::site::SearchFault;
+use crate::response::{Body, Response, plain, with_body};
+use crate::shared::Shared;
+use crate::site_request::SearchFault;
 
 /// Decompressed size of a gzip bomb.
 const BOMB_MIB: usize = 64;

@@ -1,15 +1,13 @@
 //! The HTTP server: reads requests, applies the fault script, and replies or ends connections as scripted.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,54 +16,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::call::Call;
 use crate::effect::Effect;
-use crate::fault_script::Call;
-use crate::message::{Answer, Request};
+use crate::ending::{Ending, Last, Outcome};
+use crate::message::Request;
 use crate::play_effect::{self, Exchange};
 use crate::points::Point;
 use crate::raw::Raw;
-use crate::simulator::Shared;
+use crate::response::{Response, plain};
+use crate::shared::Shared;
 use crate::transport::Stream;
 use crate::{control, site};
-
-pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
-pub(crate) type Response = http::Response<Body>;
-
-/// The way a connection ends, set by a request on it.
-#[derive(Debug, Default)]
-pub(crate) struct Ending {
-    at_next_request: AtomicBool,
-    last: Mutex<Option<Last>>,
-}
-
-/// The end of a connection in place of a reply.
-#[derive(Debug)]
-enum Last {
-    Reset,
-    Raw(Call, Raw),
-}
-
-/// The result of a call.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    Reply(Response),
-    /// Bytes instead of a valid reply.
-    Raw(Raw),
-    Close,
-    Reset,
-}
-
-// === impl Ending ===
-
-impl Ending {
-    pub(crate) fn close_at_next_request(&self) {
-        self.at_next_request.store(true, Ordering::SeqCst);
-    }
-
-    fn last(&self) -> std::sync::MutexGuard<'_, Option<Last>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Accepts connections until stopped, and then aborts all of them.
 pub(crate) async fn serve(
@@ -209,27 +170,6 @@ fn finish(exchange: &Exchange<'_>, outcome: Outcome) -> Result<Response, io::Err
     }
     // hyper closes the connection without a reply on an error.
     Err(io::Error::new(io::ErrorKind::ConnectionAborted, "scripted"))
-}
-
-/// A reply without an effect.
-pub(crate) fn plain(answer: &Answer) -> Response {
-    let body = Full::new(answer.body.clone()).map_err(|never: Infallible| match never {}).boxed_unsync();
-    with_body(answer, body)
-}
-
-/// A response with the status and headers of the reply and another body.
-pub(crate) fn with_body(answer: &Answer, body: Body) -> Response {
-    let mut builder = http::Response::builder().status(answer.status);
-    for (name, value) in &answer.headers {
-        builder = builder.header(name, value);
-    }
-    builder.body(body).unwrap_or_else(|error| {
-        let text = format!("the scripted answer is not HTTP: {error}");
-        let body = Full::new(Bytes::from(text)).map_err(|never: Infallible| match never {}).boxed_unsync();
-        let mut response = http::Response::new(body);
-        *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
-        response
-    })
 }
 
 fn head(request: http::Request<Incoming>) -> (Request, Incoming) {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::jira;
-use crate::state::Ticket;
+use crate::jira::adf::plain_description;
+use crate::ticket::Ticket;
 
 /// Minimum length of an indexed word: markers are that long, words of prose are not.
 const LONG_WORD: usize = 24;
@@ -47,7 +47,7 @@ impl TicketIndex {
     }
 
     pub(crate) fn add(&mut self, mut ticket: Ticket) -> &Ticket {
-        ticket.plain = jira::plain_description(&ticket);
+        ticket.plain = plain_description(&ticket);
         let place = self.tickets.len();
         self.tickets.push(ticket);
         self.index(place);
@@ -59,7 +59,7 @@ impl TicketIndex {
         let place = *self.by_name.get(name)?;
         let ticket = self.tickets.get_mut(place).filter(|ticket| !ticket.deleted)?;
         let result = change(ticket);
-        ticket.plain = jira::plain_description(ticket);
+        ticket.plain = plain_description(ticket);
         self.index(place);
         Some(result)
     }

@@ -34,8 +34,8 @@ use self::checker::{Promise, Verdict};
 use self::naive::NaiveOutcome;
 use self::record::Entry;
 use self::round::Round;
-use crate::guards::program_without;
-use crate::matrix::said;
+use crate::panic_message::panic_message;
+use crate::weakened_server::build_without_guard;
 
 /// How many broken promises are printed with all their entries.
 const MAX_TRACES: usize = 3;
@@ -118,7 +118,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let began = Instant::now();
     let mut sum = Sum::default();
     let mut broke_off = None;
-    let program = arguments.without.as_deref().map(program_without).transpose()?;
+    let program = arguments.without.as_deref().map(build_without_guard).transpose()?;
     let rounds = arguments.rounds(program.as_deref())?;
     let mut record =
         arguments.record.as_ref().map(File::create).transpose().context("--record")?.map(BufWriter::new);
@@ -126,7 +126,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         if !arguments.naive_only {
             let started = Instant::now();
             let played = AssertUnwindSafe(round.play()).catch_unwind().await;
-            let entries = match played.unwrap_or_else(|payload| Err(Error::msg(said(&*payload)))) {
+            let entries = match played.unwrap_or_else(|payload| Err(Error::msg(panic_message(&*payload)))) {
                 Ok(entries) => entries,
                 Err(why) => {
                     broke_off = Some((round.number, why));

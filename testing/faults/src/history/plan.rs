@@ -16,6 +16,9 @@ pub(super) const LAST: &str = "LAST";
 /// The ticket systems, by target name.
 pub(super) const TARGETS: [&str; 2] = ["jira", "servicenow"];
 
+/// Retries of a delivery after its first attempt.
+pub(super) const RETRIES: u32 = 5;
+
 /// A round.
 #[derive(Debug)]
 pub(super) struct Plan {

@@ -13,7 +13,7 @@ use rhythmx_ticketing::v1;
 use serde::{Deserialize, Serialize};
 use ticketing_simulator::Clock;
 
-use super::round::RETRIES;
+use super::plan::RETRIES;
 
 /// An observation, with its time.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::callers::{self, system};
-use super::plan::{LAST, Plan, ServerFaultKind, Size, TARGETS};
+use super::plan::{LAST, Plan, RETRIES, ServerFaultKind, Size, TARGETS};
 use super::progress::Progress;
 use super::random_faults::{FaultRates, MARKER, RandomFaults};
 use super::record::{Create, Entry, Recorder, Setting, Standing, Ticket, What};
@@ -30,9 +30,6 @@ const LOOK_UP_INTERVAL: Duration = Duration::from_millis(1_500);
 /// A create is applied no later than this after its arrival. It may arrive late within the attempt's second,
 /// and the machine may be slow.
 pub(super) const MAX_DELAY: Duration = Duration::from_millis(900);
-
-/// After the first attempt.
-pub(super) const RETRIES: u32 = 5;
 
 /// Something must change within this time while not everything is settled.
 const SETTLING: Duration = Duration::from_secs(60);

@@ -1,6 +1,5 @@
 //! One cell of the matrix: a fault at a point.
 
-use std::any::Any;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +8,8 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 use ticketing_harness::Plan;
 use ticketing_simulator::{FaultScriptRecord, Simulator};
+
+use crate::panic_message::task_panic_message;
 
 /// Time limit of a cell.
 const MAX_DURATION: Duration = Duration::from_secs(180);
@@ -103,7 +104,7 @@ impl Cell {
                 }
             }
             Ok(Ok(())) => Verdict::Passed { recoveries: stage.taken() },
-            Ok(Err(panicked)) => Verdict::Failed { why: words(panicked) },
+            Ok(Err(panicked)) => Verdict::Failed { why: task_panic_message(panicked) },
             Err(_) => {
                 played.abort();
                 Verdict::Failed { why: format!("it did not end within {MAX_DURATION:?}") }
@@ -150,20 +151,6 @@ impl Stage {
 
 fn note(faults: &Mutex<Vec<FaultScriptRecord>>, simulator: &Simulator) {
     faults.lock().unwrap_or_else(PoisonError::into_inner).push(simulator.fault_script_record());
-}
-
-/// The message of a panic.
-pub(crate) fn words(panicked: tokio::task::JoinError) -> String {
-    match panicked.try_into_panic() {
-        Ok(payload) => said(&*payload),
-        Err(error) => error.to_string(),
-    }
-}
-
-/// The message of a caught panic.
-pub(crate) fn said(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
 }
 
 #[cfg(test)]

@@ -7,12 +7,12 @@
 mod blocked;
 mod callers;
 mod calls;
-mod cell;
+pub(crate) mod cell;
 mod clock;
 mod connection;
 mod event_process;
 mod evidence;
-mod flow;
+pub(crate) mod flow;
 pub(crate) mod held_push;
 mod huge_replies;
 mod index;
@@ -26,7 +26,7 @@ mod operators;
 mod other_process;
 mod outage;
 mod oversized;
-mod process;
+pub(crate) mod process;
 mod races;
 mod read_back;
 mod redirects;
@@ -52,9 +52,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::time::Instant;
 
-pub(crate) use self::cell::{Cell, Stage, Verdict, said, words};
-pub(crate) use self::flow::Flow;
-pub(crate) use self::process::{GRACE, LEASE, SETTLE, plan};
+use self::cell::{Cell, Verdict};
 
 /// Families whose cells keep the whole machine busy: they run first, one cell at a time, so that they starve
 /// no other cell of CPU time.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::power_cycle::PowerCycle;
 use super::{Mounted, Outcome, first_start};
-use crate::matrix::{Cell, Stage};
+use crate::matrix::cell::{Cell, Stage};
 
 pub(super) const FAMILY: &str = "disk";
 /// Time limit for the server to recover after its disk has.

@@ -12,7 +12,9 @@ use tokio::time::Instant;
 
 use super::Mounted;
 use super::cells::{FAMILY, RECOVERY, all_delivered};
-use crate::matrix::{Cell, Flow, GRACE, LEASE, SETTLE, Stage, plan};
+use crate::matrix::cell::{Cell, Stage};
+use crate::matrix::flow::Flow;
+use crate::matrix::process::{GRACE, LEASE, SETTLE, plan};
 
 /// Suffix of the main file, which the WAL and the `-shm` file do not have.
 const MAIN_FILE: &str = ".db";

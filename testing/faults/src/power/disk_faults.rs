@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::Mounted;
 use super::cells::{DATABASE, until_well};
+use crate::matrix::cell::{Cell, Stage};
 use crate::matrix::held_push::{self, on_the_way};
-use crate::matrix::{Cell, Stage};
 
 const FAMILY: &str = "disk fault";
 

@@ -24,8 +24,9 @@ use ticketing_harness::{Plan, Server};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::guards::program_without;
-use crate::matrix::{Cell, words};
+use crate::matrix::cell::Cell;
+use crate::panic_message::task_panic_message;
+use crate::weakened_server::build_without_guard;
 use power_cycle::PowerCycle;
 
 pub(crate) use disk_faults::cells as disk_fault_cells;
@@ -79,7 +80,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     // Fails early on a machine that cannot mount such a disk.
     drop(Mounted::mount()?);
     let began = Instant::now();
-    let program = weakened.then(|| program_without("synchronous")).transpose()?;
+    let program = weakened.then(|| build_without_guard("synchronous")).transpose()?;
     let plan = move || match &program {
         Some(program) => Plan::new().with_program(program),
         None => Plan::new(),
@@ -89,7 +90,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         let outcome = outcome.clone();
         async move { play(&plan, cuts, seed, &mut *outcome.lock().await).await }
     });
-    let broke = played.await.err().map(words);
+    let broke = played.await.err().map(task_panic_message);
     let outcome = outcome.lock().await;
     outcome.gone.iter().for_each(|gone| println!("GONE   {gone}"));
     outcome.twice.iter().for_each(|twice| println!("TWICE  {twice}"));

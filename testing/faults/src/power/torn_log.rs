@@ -10,7 +10,7 @@ use ticketing_disk::DiskOperation;
 use ticketing_harness::incident;
 
 use super::cells::{FAMILY, begin};
-use crate::matrix::{Cell, Stage};
+use crate::matrix::cell::{Cell, Stage};
 
 const LOG: &str = "data/ticketing.db-wal";
 const LOG_ENDING: &str = ".db-wal";

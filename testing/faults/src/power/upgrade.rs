@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::Mounted;
 use super::cells::{FAMILY, RECOVERY};
-use crate::matrix::{Cell, LEASE, SETTLE, Stage, plan};
+use crate::matrix::cell::{Cell, Stage};
+use crate::matrix::process::{LEASE, SETTLE, plan};
 
 const JIRA: TicketSystem = TicketSystem::Jira;
 

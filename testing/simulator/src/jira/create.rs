@@ -9,7 +9,8 @@ use super::values::{self, Limits};
 use super::{Flavour, Visit, auth, jira_time};
 use crate::message::Answer;
 use crate::profile::{Named, Project};
-use crate::state::{State, Ticket};
+use crate::state::State;
+use crate::ticket::Ticket;
 
 const TOP_LEVEL: [&str; 5] = ["fields", "update", "properties", "transition", "historyMetadata"];
 

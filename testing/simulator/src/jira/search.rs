@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use super::jql::{self, Query};
 use super::{Flavour, Visit, auth, create, issue};
 use crate::message::Answer;
-use crate::site::{self, SearchFault};
-use crate::state::Ticket;
+use crate::site_request::{self, SearchFault};
+use crate::ticket::Ticket;
 
 const CLOUD_MEMBERS: [&str; 9] = [
     "jql",
@@ -164,7 +164,7 @@ fn lookalikes(visit: &Visit<'_, '_>, query: &Query) -> Vec<Ticket> {
             plain: String::new(),
         }
     };
-    site::lookalikes(&query.markers()).into_iter().enumerate().map(invented).collect()
+    site_request::lookalikes(&query.markers()).into_iter().enumerate().map(invented).collect()
 }
 
 fn cloud_page(

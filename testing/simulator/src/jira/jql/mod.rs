@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::state::Ticket;
+use crate::ticket::Ticket;
 use crate::ticket_index::{self, TicketIndex};
 pub(super) use parser::{is_bare_words, parse};
 use time::time;
