@@ -5,7 +5,7 @@ use rhythmx_ticketing::v1::{self, TicketSystem};
 use tonic::Code;
 use tonic::transport::Endpoint;
 
-use ticketing_harness::{PATIENCE, Plan, Subscriber, World, after, from_oldest, incident, refusal};
+use ticketing_harness::{Plan, Subscriber, WAIT_TIMEOUT, World, after, from_oldest, incident, refusal};
 
 const MANY: usize = 50;
 /// Bytes that a subscriber takes before it has to read: a few events.
@@ -42,7 +42,7 @@ async fn slow_subscriber_is_ended_with_its_resume_token() {
         tokio::time::sleep(std::time::Duration::from_millis(600)).await;
         slow.end().await
     };
-    let status = tokio::time::timeout(PATIENCE, ended).await.expect("a slow subscriber is ended");
+    let status = tokio::time::timeout(WAIT_TIMEOUT, ended).await.expect("a slow subscriber is ended");
     let refused = refusal::<()>(Err(status));
     refused.is(Code::ResourceExhausted, "SUBSCRIBER_TOO_SLOW", &[]);
     assert_eq!(
@@ -68,7 +68,7 @@ async fn shutdown_ends_streams_with_their_last_token() {
     world.restart().await;
     let refused = refusal::<()>(Err(ended.await.unwrap()));
     refused.is(Code::Unavailable, "SHUTTING_DOWN", &[]);
-    assert!(refused.tells_when_to_come_back);
+    assert!(refused.has_retry_delay);
     assert_eq!(refused.metadata["resume_token"], last);
     let mut resumed = Subscriber::open(&world.client, after(&last)).await;
     world.push("INC-2", TicketSystem::Jira).await;
@@ -95,7 +95,7 @@ async fn with_small_window(world: &World) -> Client {
     Client::over(endpoint.connect().await.unwrap())
 }
 
-/// Makes many events, and tells how many.
+/// Makes many events, and returns their number.
 async fn push_many(world: &mut World) -> u64 {
     for index in 0..10 {
         world.try_push(incident(&format!("INC-{index}")), TicketSystem::Jira).await.unwrap();

@@ -73,11 +73,11 @@ async fn cancelled_delivery_waits_for_a_manual_retry() {
     world.jira.faults().push(Rule::new(Call::Create, When::Next(1), refusal()));
     let id = pushed(&mut world, "INC-1").await;
     let note = "a false alarm".to_owned();
-    let told = "An operator cancelled this delivery. Note: a false alarm";
+    let reported = "An operator cancelled this delivery. Note: a false alarm";
     let cancel = v1::CancelDeliveryRequest { delivery_id: id.clone(), note: note.clone() };
     let cancelled = world.client.cancel_delivery(cancel.clone()).await.unwrap().delivery.unwrap();
     assert_eq!(cancelled.state(), DeliveryState::Cancelled);
-    assert_eq!(world.until_event("INC-1", TicketEventKind::Cancelled).await.note, told);
+    assert_eq!(world.until_event("INC-1", TicketEventKind::Cancelled).await.note, reported);
     world.client.cancel_delivery(cancel.clone()).await.unwrap();
     let refused = create(&mut world, "INC-1").await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused}");

@@ -62,7 +62,7 @@ async fn nothing_is_sent_again_before_the_bounds_have_passed() {
 
 #[tokio::test]
 async fn untrusted_search_proves_nothing() {
-    for lie in [
+    for search_fault in [
         Effect::ReturnsEverything,
         Effect::Html { status: 200 },
         Effect::EmptyBody { status: 200, applied: false },
@@ -72,18 +72,18 @@ async fn untrusted_search_proves_nothing() {
             // Another result to be returned.
             world.push("INC-0", system).await;
             let simulator = if system == JIRA { &world.jira } else { &world.servicenow };
-            simulator.faults().push(Rule::new(Call::Search, When::Always, lie.clone()));
-            simulator.faults().push(Rule::new(Call::Read, When::Always, lie.clone()));
+            simulator.faults().push(Rule::new(Call::Search, When::Always, search_fault.clone()));
+            simulator.faults().push(Rule::new(Call::Read, When::Always, search_fault.clone()));
             let lost = Effect::apply_then_gateway_timeout();
             simulator.faults().push(Rule::new(Call::Create, When::Next(1), lost));
             let id = world.push("INC-1", system).await.delivery.unwrap().id;
             world.wait(Duration::from_millis(900)).await;
             let simulator = if system == JIRA { &world.jira } else { &world.servicenow };
-            assert_eq!(creates(simulator), 2, "{lie:?} on {system:?}");
+            assert_eq!(creates(simulator), 2, "{search_fault:?} on {system:?}");
             simulator.faults().clear();
             world.until(&id, DeliveryState::Delivered).await;
             let simulator = if system == JIRA { &world.jira } else { &world.servicenow };
-            assert_eq!(simulator.tickets().len(), 2, "{lie:?} on {system:?}");
+            assert_eq!(simulator.tickets().len(), 2, "{search_fault:?} on {system:?}");
             world.finish().await;
         }
     }
@@ -128,7 +128,7 @@ async fn label_removed_after_delivery_changes_nothing() {
     let id = uncertain(&mut world, Effect::apply_then_gateway_timeout()).await;
     let delivered = world.until(&id, DeliveryState::Delivered).await;
     assert!(world.jira.remove_label(&delivered.ticket.as_ref().unwrap().key, &delivered.marker));
-    until_swept(&mut world, &id, 3).await;
+    until_scanned(&mut world, &id, 3).await;
     let again = world.push("INC-1", JIRA).await;
     assert!(again.already_existed);
     assert_eq!((again.delivery.unwrap().ticket, creates(&world.jira)), (delivered.ticket, 1));
@@ -145,10 +145,10 @@ async fn duplicate_scan_keeps_the_older_ticket() {
     let delivered = world.until(&id, DeliveryState::Delivered).await;
     let second = add_twin(&world, &delivered.marker);
     let event = world.until_event("INC-1", TicketEventKind::DuplicateFound).await;
-    let told = event.delivery.unwrap();
-    assert_eq!(told.ticket, delivered.ticket);
-    assert_eq!(told.duplicates.iter().map(|ticket| ticket.key.as_str()).collect::<Vec<_>>(), [second]);
-    until_swept(&mut world, &id, 3).await;
+    let reported = event.delivery.unwrap();
+    assert_eq!(reported.ticket, delivered.ticket);
+    assert_eq!(reported.duplicates.iter().map(|ticket| ticket.key.as_str()).collect::<Vec<_>>(), [second]);
+    until_scanned(&mut world, &id, 3).await;
     assert_eq!(world.delivery(&id).await.duplicates.len(), 1, "it is reported once");
     world.finish().await;
 }
@@ -178,12 +178,12 @@ fn add_twin(world: &World, marker: &str) -> String {
     world.jira.add_foreign_ticket(Map::from_iter([("labels".to_owned(), json!([marker]))]))
 }
 
-async fn until_swept(world: &mut World, id: &str, times: usize) {
+async fn until_scanned(world: &mut World, id: &str, times: usize) {
     use rhythmx_ticketing::v1::AttemptKind::DuplicateScan;
     let wait = async {
         while world.delivery(id).await.attempts.iter().filter(|a| a.kind() == DuplicateScan).count() < times {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(ticketing_harness::PATIENCE, wait).await.expect("not swept in time");
+    tokio::time::timeout(ticketing_harness::WAIT_TIMEOUT, wait).await.expect("not scanned in time");
 }

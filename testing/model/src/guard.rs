@@ -31,7 +31,7 @@ pub enum Guard {
     /// If a search lags, one empty result is not enough: a canary or a second one is required.
     SecondAnswer,
     /// A canary was created when nothing of the uncertain send could be applied any more.
-    WitnessAge,
+    CanaryAge,
     /// An empty result counts only if the search is known to find our tickets.
     SearchEvidence,
 }
@@ -53,7 +53,7 @@ impl fmt::Display for Guard {
             Self::Lease => "the lease",
             Self::LeaseTerm => "the term of the lease",
             Self::SecondAnswer => "the second answer",
-            Self::WitnessAge => "the age of a canary",
+            Self::CanaryAge => "the age of a canary",
             Self::SearchEvidence => "the evidence of the search",
         })
     }

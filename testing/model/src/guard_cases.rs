@@ -143,14 +143,14 @@ fn canary_age() -> GuardCase {
     let mut late = known("two servers, known canaries, an index that lags far beyond its bound");
     late.vendor.index_lag = late.bounds.index + late.bounds.server + 1;
     GuardCase {
-        guard: Guard::WitnessAge,
+        guard: Guard::CanaryAge,
         verdict: Verdict::Covered(
             "by the index bound, while the index keeps to it; it is there for when it does not",
         ),
         trials: vec![
-            GuardTrial::holds(known("two servers, known canaries").without(Guard::WitnessAge)),
+            GuardTrial::holds(known("two servers, known canaries").without(Guard::CanaryAge)),
             GuardTrial::holds(late.clone()),
-            GuardTrial::breaks(late.without(Guard::WitnessAge)),
+            GuardTrial::breaks(late.without(Guard::CanaryAge)),
         ],
     }
 }

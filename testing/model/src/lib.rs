@@ -11,7 +11,7 @@
 //! 2. nothing accepted is lost: the delivery keeps the rules of the store, a ticket that it names exists, and a ticket
 //!    that exists is found or recorded once the faults is fair;
 //! 3. nothing is stuck: should every worker die just now, then a run without faults and a stated number of ticks lead to
-//!    DELIVERED, FAILED or CANCELLED ([`Setup::patience`]).
+//!    DELIVERED, FAILED or CANCELLED ([`Setup::max_ticks`]).
 //!
 //! And the other way round: without any one of its [`guards()`], there is a trace that ends with two tickets, or it is
 //! said what else covers for it.

@@ -28,9 +28,10 @@ pub(crate) fn respond(shared: &Shared, request: &Request) -> Answer {
             Err(refusal) => refusal,
         },
         (&Method::GET, ["creates"]) => Answer::json(200, &json!(shared.state().record.creates)),
-        (&Method::GET, ["points"]) => {
-            Answer::json(200, &json!({ "struck": shared.faults.struck(), "points": shared.points.all() }))
-        }
+        (&Method::GET, ["points"]) => Answer::json(
+            200,
+            &json!({ "triggered": shared.faults.triggered(), "points": shared.points.all() }),
+        ),
         (&Method::POST, ["faults"]) => push_rules(shared, request),
         (&Method::DELETE, ["faults"]) => done(|| shared.faults.clear()),
         (&Method::POST, ["release"]) => done(|| shared.faults.release()),

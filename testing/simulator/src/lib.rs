@@ -39,7 +39,7 @@
 //! rule decides. Effects on a connection before its first call have rules for [`Call::Connection`].
 //!
 //! A test that acts at a certain point waits for it: [`Simulator::until`] for a [`Point`] in the processing of a
-//! call, [`FaultScript::until_struck`] for effects. A connection that an effect holds ends with its client, with the
+//! call, [`FaultScript::until_triggered`] for effects. A connection that an effect holds ends with its client, with the
 //! simulator, or with [`FaultScript::release`].
 //!
 //! # TLS
@@ -71,7 +71,7 @@
 //! | `GET`, `DELETE /_simulator/requests` | returns the recorded requests; clears them |
 //! | `PUT /_simulator/keep` | `{"requests": "everything"}`, `"heads"` or `"nothing"`: the data of requests that is recorded |
 //! | `GET /_simulator/creates` | returns every create: marker, arrival, ticket, status, effect |
-//! | `GET /_simulator/points` | returns the number of calls with an effect (`struck`), and of calls that reached each point |
+//! | `GET /_simulator/points` | returns the number of calls with an effect (`triggered`), and of calls that reached each point |
 //! | `POST /_simulator/faults` | adds a rule or an array of rules |
 //! | `DELETE /_simulator/faults` | removes every rule |
 //! | `POST /_simulator/release` | ends held connections |

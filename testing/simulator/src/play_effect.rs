@@ -62,7 +62,7 @@ impl Exchange<'_> {
         let released = shared.faults.released();
         tokio::spawn(async move {
             tokio::select! {
-                () = shared.gone.cancelled() => return,
+                () = shared.is_dropped.cancelled() => return,
                 () = released => {}
                 () = tokio::time::sleep(pause) => {}
             }
@@ -71,7 +71,7 @@ impl Exchange<'_> {
     }
 
     /// Executes the request without its credentials.
-    fn apply_for_a_stranger(&self) -> Answer {
+    fn apply_without_credentials(&self) -> Answer {
         let mut request = self.request.clone();
         request.headers.remove(http::header::AUTHORIZATION);
         apply(self.shared, self.call, self.number, &request, SearchFault::None)
@@ -124,7 +124,7 @@ pub(crate) async fn play(exchange: &Exchange<'_>, effect: Effect) -> Outcome {
         Effect::ReturnsTwice => reply(&exchange.apply_with(SearchFault::Twice)),
         Effect::ReturnsForeign => reply(&exchange.apply_with(SearchFault::Foreign)),
         Effect::EndlessPages => reply(&exchange.apply_with(SearchFault::Endless)),
-        Effect::IgnoresLogin => reply(&exchange.apply_for_a_stranger()),
+        Effect::IgnoresLogin => reply(&exchange.apply_without_credentials()),
         other => odd_bytes(exchange, other),
     }
 }

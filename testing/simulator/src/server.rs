@@ -86,7 +86,7 @@ async fn connection(shared: &Arc<Shared>, stream: TcpStream) {
 
 /// Applies the effect on a new connection.
 async fn with_faults(shared: &Shared, stream: TcpStream) -> Option<TcpStream> {
-    match shared.faults.strike(Call::Connection) {
+    match shared.faults.trigger(Call::Connection) {
         None => return Some(stream),
         Some(Effect::Delay(pause)) => {
             tokio::time::sleep(pause).await;
@@ -115,33 +115,33 @@ async fn exchange(
     ending: &Ending,
     request: http::Request<Incoming>,
 ) -> Result<Response, io::Error> {
-    let (mut request, body) = head(request);
+    let (mut request, body) = split(request);
     if request.path.starts_with("/_simulator") {
-        request.body = whole(body).await?;
+        request.body = read_all(body).await?;
         return Ok(plain(&control::respond(shared, &request)));
     }
     let call = site::classify(shared.vendor, &request);
     shared.points.reach(call, Point::HeadRead);
     let ends_here = ending.at_next_request.load(Ordering::SeqCst);
-    let struck = if ends_here { None } else { shared.faults.strike(call) };
-    request.body = match &struck {
-        Some(Effect::StopReading) => half(body).await?,
-        Some(Effect::SlowRead { bytes, every }) => sipped(body, *bytes, *every).await?,
-        _ => whole(body).await?,
+    let effect = if ends_here { None } else { shared.faults.trigger(call) };
+    request.body = match &effect {
+        Some(Effect::StopReading) => read_half(body).await?,
+        Some(Effect::SlowRead { bytes, every }) => read_slowly(body, *bytes, *every).await?,
+        _ => read_all(body).await?,
     };
-    let struck = match struck {
+    let effect = match effect {
         None if !ends_here => shared.faults.generate(call, &request),
-        struck => struck,
+        effect => effect,
     };
     let now = shared.clock.now();
-    let number = shared.state().record.arrived(&request, call, struck.as_ref(), now);
+    let number = shared.state().record.arrived(&request, call, effect.as_ref(), now);
     let exchange = Exchange { shared, ending, call, number, request };
-    let outcome = match struck {
+    let outcome = match effect {
         _ if ends_here => Outcome::Close,
         Some(Effect::StopReading) => Outcome::Raw(Raw::silence(Some(Point::HalfRead))),
-        struck => {
+        effect => {
             shared.points.reach(call, Point::Read);
-            match struck {
+            match effect {
                 Some(effect) => play_effect::play(&exchange, effect).await,
                 None => Outcome::Reply(plain(&exchange.apply())),
             }
@@ -172,7 +172,7 @@ fn finish(exchange: &Exchange<'_>, outcome: Outcome) -> Result<Response, io::Err
     Err(io::Error::new(io::ErrorKind::ConnectionAborted, "scripted"))
 }
 
-fn head(request: http::Request<Incoming>) -> (Request, Incoming) {
+fn split(request: http::Request<Incoming>) -> (Request, Incoming) {
     let (head, body) = request.into_parts();
     let request = Request {
         method: head.method,
@@ -184,12 +184,12 @@ fn head(request: http::Request<Incoming>) -> (Request, Incoming) {
     (request, body)
 }
 
-async fn whole(body: Incoming) -> io::Result<Bytes> {
+async fn read_all(body: Incoming) -> io::Result<Bytes> {
     Ok(body.collect().await.map_err(io::Error::other)?.to_bytes())
 }
 
 /// Reads half of the body by its announced length, plus the rest of the frame that reaches it.
-async fn half(mut body: Incoming) -> io::Result<Bytes> {
+async fn read_half(mut body: Incoming) -> io::Result<Bytes> {
     let half = usize::try_from(body.size_hint().lower() / 2).unwrap_or(usize::MAX);
     let mut read = BytesMut::new();
     while read.len() < half
@@ -202,12 +202,12 @@ async fn half(mut body: Incoming) -> io::Result<Bytes> {
 }
 
 /// Reads the whole body slowly.
-async fn sipped(mut body: Incoming, bytes: usize, every: Duration) -> io::Result<Bytes> {
+async fn read_slowly(mut body: Incoming, bytes: usize, every: Duration) -> io::Result<Bytes> {
     let mut read = BytesMut::new();
     while let Some(chunk) = body.frame().await {
         let Ok(chunk) = chunk.map_err(io::Error::other)?.into_data() else { continue };
-        for sip in chunk.chunks(bytes.max(1)) {
-            read.extend_from_slice(sip);
+        for part in chunk.chunks(bytes.max(1)) {
+            read.extend_from_slice(part);
             tokio::time::sleep(every).await;
         }
     }

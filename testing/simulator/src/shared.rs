@@ -25,7 +25,7 @@ pub(crate) struct Shared {
     pub(crate) points: Points,
     pub(crate) security: Security,
     /// Cancelled when the simulator is dropped, which discards requests that would be applied late.
-    pub(crate) gone: CancellationToken,
+    pub(crate) is_dropped: CancellationToken,
     pub(crate) state: Mutex<State>,
 }
 

@@ -69,7 +69,7 @@ impl Simulator {
             faults: FaultScript::default(),
             points: Points::default(),
             security,
-            gone: CancellationToken::new(),
+            is_dropped: CancellationToken::new(),
             state: Mutex::new(State::new(profile)),
         });
         let running = Mutex::new(Some(Running::start(&shared, listener)));
@@ -197,15 +197,15 @@ impl Simulator {
 }
 
 impl FaultScriptRecord {
-    /// See [`FaultScript::never_struck`].
-    pub fn never_struck(&self) -> Vec<String> {
-        self.0.faults.never_struck()
+    /// See [`FaultScript::never_triggered`].
+    pub fn never_triggered(&self) -> Vec<String> {
+        self.0.faults.never_triggered()
     }
 }
 
 impl Drop for Simulator {
     fn drop(&mut self) {
-        self.shared.gone.cancel();
+        self.shared.is_dropped.cancel();
         if let Some(running) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take() {
             running.stop.cancel();
         }

@@ -70,13 +70,13 @@ impl TicketIndex {
     }
 
     /// Positions of tickets that can have this label or `correlation_id`, ignoring case.
-    pub(crate) fn bearing(&self, marker: &str) -> BTreeSet<usize> {
+    pub(crate) fn with_marker(&self, marker: &str) -> BTreeSet<usize> {
         self.by_marker.get(&marker.to_lowercase()).cloned().unwrap_or_default()
     }
 
     /// Positions of tickets that can have all these words in summary or description; `None` if no word is
     /// long enough to be indexed.
-    pub(crate) fn telling(&self, words: &[String]) -> Option<BTreeSet<usize>> {
+    pub(crate) fn with_words(&self, words: &[String]) -> Option<BTreeSet<usize>> {
         let word = words.iter().find(|word| is_long(word))?;
         Some(self.by_word.get(&word.to_lowercase()).cloned().unwrap_or_default())
     }

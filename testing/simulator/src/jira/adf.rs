@@ -319,7 +319,7 @@ fn is_safe_link(href: &str) -> bool {
 
 fn only(members: &Map<String, Value>, known: &[&str], place: &str) -> Result<(), String> {
     match members.keys().find(|key| !known.contains(&key.as_str())) {
-        Some(stranger) => Err(format!("{place} has no {stranger}")),
+        Some(unknown) => Err(format!("{place} has no {unknown}")),
         None => Ok(()),
     }
 }

@@ -97,8 +97,8 @@ fn body(visit: &Visit<'_, '_>) -> Result<Map<String, Value>, Answer> {
     let Some(Value::Object(body)) = visit.turn.request.json() else {
         return Err(unreadable(visit));
     };
-    if let Some(stranger) = body.keys().find(|key| !TOP_LEVEL.contains(&key.as_str())) {
-        return Err(unrecognized(visit.flavour, stranger));
+    if let Some(unknown) = body.keys().find(|key| !TOP_LEVEL.contains(&key.as_str())) {
+        return Err(unrecognized(visit.flavour, unknown));
     }
     for name in ["fields", "update"] {
         if body.get(name).is_some_and(|value| !value.is_object()) {

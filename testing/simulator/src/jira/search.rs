@@ -67,7 +67,7 @@ fn asked(visit: &Visit<'_, '_>, members: &[&str]) -> Result<Map<String, Value>, 
     }
     let Some(Value::Object(body)) = request.json() else { return Err(create::unreadable(visit)) };
     match body.keys().find(|key| !members.contains(&key.as_str())) {
-        Some(stranger) => Err(create::unrecognized(visit.flavour, stranger)),
+        Some(unknown) => Err(create::unrecognized(visit.flavour, unknown)),
         None => Ok(body),
     }
 }
@@ -92,8 +92,8 @@ fn parsed(visit: &Visit<'_, '_>, text: &str) -> Result<Query, Answer> {
             "Unbounded JQL queries are not allowed here. Please add a search restriction to your query.";
         return Err(Answer::jira_messages(400, &[message]));
     }
-    let strangers = query.unknown_projects(|name| visit.turn.state.profile.project(name).is_some());
-    match strangers.first().filter(|_| visit.logged_in()) {
+    let unknown_projects = query.unknown_projects(|name| visit.turn.state.profile.project(name).is_some());
+    match unknown_projects.first().filter(|_| visit.logged_in()) {
         Some(name) => {
             let message = format!("The value '{name}' does not exist for the field 'project'.");
             Err(Answer::jira_messages(400, &[&message]))
