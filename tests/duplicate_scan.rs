@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::{
-    self, AttemptKind, ConnectionConditionKind, DeliveryState, RetryDeliveryRequest, TicketEventKind,
-    TicketSystem,
+    self, AttemptKind, ConnectionConditionKind, DeliveryState, TicketEventKind, TicketSystem,
 };
 use serde_json::{Map, json};
 use ticketing_simulator::{Call, Effect, Rule, Simulator, When};
@@ -62,25 +61,6 @@ async fn hanging_search_does_not_delay_other_deliveries() {
     let push = world.push("INC-5", TicketSystem::Servicenow);
     let pushed = tokio::time::timeout(Duration::from_secs(2), push).await.expect("ServiceNow waits for Jira");
     assert_eq!(state(&pushed), DeliveryState::Delivered);
-    world.finish().await;
-}
-
-#[tokio::test]
-async fn operator_can_force_the_create() {
-    let mut world = Plan::new().with_flag("--jira-cloud-index-bound=1h").start().await;
-    let id = uncertain(&mut world, "INC-1", Effect::gateway_timeout()).await;
-    let anyway = RetryDeliveryRequest { delivery_id: id.clone(), create_anyway: true };
-    // A look-up in progress completes first.
-    let created = async {
-        loop {
-            match world.client.retry_delivery(anyway.clone()).await {
-                Ok(answer) => return answer.delivery.unwrap(),
-                Err(status) => assert_eq!(status.code(), tonic::Code::FailedPrecondition, "{status}"),
-            }
-        }
-    };
-    let retried = tokio::time::timeout(WAIT_TIMEOUT, created).await.expect("no look-up takes so long");
-    assert_eq!((retried.state(), creates(&world.jira)), (DeliveryState::Delivered, 2), "{retried:#?}");
     world.finish().await;
 }
 
