@@ -12,7 +12,7 @@ pub struct AutoPush {
     pub enabled: bool,
     /// Minimum severity.
     pub minimum_severity: Severity,
-    /// Target systems, each at most once.
+    /// Ticket systems, each at most once.
     pub systems: Vec<System>,
 }
 
@@ -30,11 +30,11 @@ pub enum SkipReason {
     Disabled,
     /// The severity is below the threshold.
     BelowThreshold { severity: Severity, minimum: Severity },
-    /// The system is not among the targets of auto-push.
-    NotATarget,
-    /// The target has no settings yet.
+    /// The system is not among the systems of auto-push.
+    NotInRule,
+    /// The connection has no settings yet.
     NotConfigured,
-    /// The target is configured but switched off.
+    /// The connection is configured but switched off.
     NotEnabled,
 }
 
@@ -54,7 +54,7 @@ impl AutoPush {
         if !self.enabled {
             Verdict::Skip(SkipReason::Disabled)
         } else if !self.systems.contains(&system) {
-            Verdict::Skip(SkipReason::NotATarget)
+            Verdict::Skip(SkipReason::NotInRule)
         } else if severity < minimum {
             Verdict::Skip(SkipReason::BelowThreshold { severity, minimum })
         } else {
@@ -72,7 +72,7 @@ impl std::fmt::Display for SkipReason {
             Self::BelowThreshold { severity, minimum } => {
                 write!(f, "severity {} is below the minimum {}", severity.as_str(), minimum.as_str())
             }
-            Self::NotATarget => f.write_str("the connection is not among auto_push.systems"),
+            Self::NotInRule => f.write_str("the connection is not among auto_push.systems"),
             Self::NotConfigured => {
                 f.write_str("the connection is not configured; send its settings with Configure")
             }
@@ -98,6 +98,6 @@ mod tests {
         assert_eq!(rule.verdict(Severity::Critical, System::Jira), Verdict::Push);
         let reason = SkipReason::BelowThreshold { severity: Severity::Medium, minimum: Severity::High };
         assert_eq!(rule.verdict(Severity::Medium, System::Jira), Verdict::Skip(reason));
-        assert_eq!(rule.verdict(Severity::High, System::ServiceNow), Verdict::Skip(SkipReason::NotATarget));
+        assert_eq!(rule.verdict(Severity::High, System::ServiceNow), Verdict::Skip(SkipReason::NotInRule));
     }
 }

@@ -73,8 +73,8 @@ pub enum Certainty {
 pub enum Scope {
     /// This ticket alone: others may succeed.
     Ticket,
-    /// The whole target: other deliveries would fail in the same way.
-    Target,
+    /// The whole connection: other deliveries would fail in the same way.
+    Connection,
 }
 
 /// A failure, with a hint for its reader. Never contains a secret, a header or a body that we sent.
@@ -189,7 +189,7 @@ impl FaultKind {
             | Self::ServerError
             | Self::UnreadableReply
             | Self::Dormant
-            | Self::Dropped => Scope::Target,
+            | Self::Dropped => Scope::Connection,
         }
     }
 
@@ -257,11 +257,11 @@ impl Fault {
         self
     }
 
-    /// Whether other deliveries may fail in the same way: the failure concerns the target, or refused one
-    /// ticket with a status that a failing target also returns (401, 403, 404).
+    /// Whether other deliveries may fail in the same way: the failure concerns the connection, or refused one
+    /// ticket with a status that a failing connection also returns (401, 403, 404).
     #[must_use]
-    pub fn may_be_of_target(&self) -> bool {
-        self.kind.scope() == Scope::Target || matches!(self.status, Some(401 | 403 | 404))
+    pub fn may_be_of_connection(&self) -> bool {
+        self.kind.scope() == Scope::Connection || matches!(self.status, Some(401 | 403 | 404))
     }
 
     #[must_use]

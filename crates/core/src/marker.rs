@@ -13,7 +13,7 @@ const PREFIX: &str = "rhythmx-";
 #[derive(Clone)]
 pub struct InstallationKey([u8; 32]);
 
-/// `rhythmx-` and 32 hex digits: a keyed hash of installation, incident and target. Letters, digits and `-`
+/// `rhythmx-` and 32 hex digits: a keyed hash of installation, incident and connection. Letters, digits and `-`
 /// only, so that it can be a Jira label and a ServiceNow query value without quoting.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -37,12 +37,12 @@ impl fmt::Debug for InstallationKey {
 // === impl Marker ===
 
 impl Marker {
-    /// The marker of one incident on one target. The same three always give the same marker.
+    /// The marker of one incident on one connection. The same three always give the same marker.
     #[must_use]
-    pub fn derive(installation: &InstallationKey, incident_id: &str, target: &str) -> Self {
+    pub fn derive(installation: &InstallationKey, incident_id: &str, connection: &str) -> Self {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&installation.0).expect("HMAC takes a key of any length");
-        for part in [incident_id, target] {
+        for part in [incident_id, connection] {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
         }

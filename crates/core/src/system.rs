@@ -103,15 +103,8 @@ pub struct Authorship {
 pub enum Visibility {
     /// At once: the search reads the primary database.
     Immediate,
-    /// Once an index has caught up. The default bound depends on the kind of installation.
-    Indexed(Index),
-}
-
-/// The search indexes, by their lag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Index {
-    JiraCloud,
-    JiraDataCenter,
+    /// Once an index has caught up, within the index bound at the latest.
+    Indexed(Duration),
 }
 
 /// The input for a ticket.
@@ -255,7 +248,7 @@ fn outcome_or_passed<'de, D: Deserializer<'de>>(stored: D) -> Result<CheckOutcom
 impl System {
     pub const ALL: [Self; 2] = [Self::Jira, Self::ServiceNow];
 
-    /// The name in the store, also of the system's only target.
+    /// The name in the store, also of the system's only connection.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -282,6 +275,20 @@ impl System {
 impl fmt::Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+// === impl Visibility ===
+
+impl Visibility {
+    /// How long a search may take to show everything that was applied, counted from when nothing more can be
+    /// applied.
+    #[must_use]
+    pub fn index_bound(self) -> Duration {
+        match self {
+            Self::Immediate => Duration::ZERO,
+            Self::Indexed(bound) => bound,
+        }
     }
 }
 

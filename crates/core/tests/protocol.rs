@@ -49,6 +49,8 @@ enum AttemptOutcome {
     },
 }
 
+const INDEX_BOUND: Duration = Duration::from_secs(180);
+
 /// A ticket system, the delivery, and the time.
 #[derive(Debug)]
 struct World {
@@ -71,7 +73,7 @@ impl World {
             id: "d".to_owned(),
             incident_id: "INC-1".to_owned(),
             incident_revision: 1,
-            target: "jira".to_owned(),
+            connection: "jira".to_owned(),
             system: System::Jira,
             trigger: Trigger::Manual,
             marker: Marker::derive(&InstallationKey::new([0; 32]), "INC-1", "jira"),
@@ -144,7 +146,7 @@ impl World {
         let deadline = self.now + bounds.attempt_deadline;
         let destination =
             Destination { base_url: "https://jira.example".to_owned(), place: "SEC".to_owned() };
-        let index_bound = bounds.jira_cloud_index_bound;
+        let index_bound = INDEX_BOUND;
         let intent = SendIntent {
             destination,
             made_by: Authorship::default(),

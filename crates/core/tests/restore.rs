@@ -14,13 +14,13 @@ use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome, Settled, State, Trigger};
 use ticketing_core::evidence::Evidence;
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::health::Health;
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::namespace::Namespace;
 use ticketing_core::policy::Policy;
 use ticketing_core::system::{
     Authorship, Created, Destination, FoundTicket, SearchResult, System, TicketRef,
 };
-use ticketing_core::target::Health;
 
 /// What becomes of a create.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +42,8 @@ enum Step {
     /// The copy is restored, or a new store if there is none; the incident is handed over again where it is not known.
     Restore,
 }
+
+const INDEX_BOUND: Duration = Duration::from_secs(180);
 
 /// A ticket system whose index lags, the delivery, and a copy of it.
 struct World {
@@ -179,7 +181,7 @@ fn accepted(now: Timestamp) -> Delivery {
         id: "d".to_owned(),
         incident_id: "INC-1".to_owned(),
         incident_revision: 1,
-        target: "jira".to_owned(),
+        connection: "jira".to_owned(),
         system: System::Jira,
         trigger: Trigger::Manual,
         marker: Marker::derive(&InstallationKey::new([0; 32]), "INC-1", "jira"),
@@ -191,7 +193,7 @@ fn accepted(now: Timestamp) -> Delivery {
 
 fn place() -> SearchPlace {
     let destination = Destination { base_url: "https://jira.example".to_owned(), place: "SEC".to_owned() };
-    let index_bound = Policy::default().bounds.jira_cloud_index_bound;
+    let index_bound = INDEX_BOUND;
     SearchPlace { destination, index_bound, marker_in_text: false, made_by: Authorship::default() }
 }
 
@@ -279,7 +281,7 @@ fn restored_unknown_outcome_counts_from_restore() {
     world.take(&Step::Restore);
     let bounds = &world.policy.bounds;
     let provable = world.delivery.provable_from(bounds.server_bound);
-    assert_eq!(provable, Some(world.now + bounds.server_bound + bounds.jira_cloud_index_bound));
+    assert_eq!(provable, Some(world.now + bounds.server_bound + INDEX_BOUND));
 }
 
 #[test]

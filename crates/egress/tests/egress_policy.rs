@@ -217,7 +217,7 @@ async fn reports_closed_and_filtered_port_alike() {
 #[test]
 fn address_refusal_is_definite_failure() {
     let kind = FaultKind::NotPermitted;
-    assert_eq!((kind.certainty(), kind.scope()), (Certainty::Definite, Scope::Target));
+    assert_eq!((kind.certainty(), kind.scope()), (Certainty::Definite, Scope::Connection));
 }
 
 fn by_proxy(client: &HttpClient, url: &str) -> HttpClient {

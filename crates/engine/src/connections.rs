@@ -1,42 +1,33 @@
-//! The configured connections: creates a [`TicketSystem`] from settings. Only this module selects between
-//! vendors.
+//! The configured connections, and the gates of their logins.
 
 mod gate;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-use ticketing_core::policy::Bounds;
+use ticketing_core::secret::{Secret, SecretUse};
 use ticketing_core::system::{Destination, System, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_egress::{HttpClient, Route};
-use ticketing_jira::Jira;
-use ticketing_servicenow::ServiceNow;
 use ticketing_store::RetiredConnection;
+use ticketing_vendor::{ConnectionSettings, Draft, Vendors};
 
 use self::gate::{GatedSystem, LoginGate};
-use crate::settings::{Draft, Secret, SecretKind, SecretUse, SystemSettings, stored};
+use crate::settings::stored;
 
 pub use self::gate::Refusal;
 
-/// All targets and their connections; cheap to clone.
+/// All connections and their connections; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Connections {
     client: HttpClient,
-    lockout_limits: LockoutLimits,
-    targets: Arc<RwLock<BTreeMap<String, Connection>>>,
+    vendors: Vendors,
+    by_name: Arc<RwLock<BTreeMap<String, Connection>>>,
     /// The gates of the active logins, by system and login.
     gates: Arc<Mutex<HashMap<String, Weak<LoginGate>>>>,
 }
 
-/// Consecutive refused logins after which each vendor locks an account.
-#[derive(Debug, Clone, Copy)]
-struct LockoutLimits {
-    jira: u32,
-    servicenow: u32,
-}
-
-/// One target.
+/// One connection.
 #[derive(Debug, Clone)]
 pub struct Connection {
     pub system: System,
@@ -60,61 +51,62 @@ pub struct Checked {
 // === impl Connections ===
 
 impl Connections {
-    /// One target per supported system, none of them configured.
+    /// One connection for each vendor, not configured.
     #[must_use]
-    pub fn new(client: HttpClient, bounds: &Bounds) -> Self {
+    pub fn new(client: HttpClient, vendors: Vendors) -> Self {
         let unset = |system| Connection { system, enabled: false, current: None, retired: vec![] };
-        let targets = System::ALL.map(|system| (system.as_str().to_owned(), unset(system)));
-        let lockout_limits = LockoutLimits {
-            jira: bounds.lockout_limit(System::Jira),
-            servicenow: bounds.lockout_limit(System::ServiceNow),
-        };
-        Self { client, lockout_limits, targets: Arc::new(RwLock::new(targets.into())), gates: Arc::default() }
+        let by_name = System::ALL.map(|system| (system.as_str().to_owned(), unset(system)));
+        Self { client, vendors, by_name: Arc::new(RwLock::new(by_name.into())), gates: Arc::default() }
     }
 
-    /// Consecutive refused logins after which the vendor locks the account of `target`; `None` if it never
+    #[must_use]
+    pub fn vendors(&self) -> &Vendors {
+        &self.vendors
+    }
+
+    /// Consecutive refused logins after which the vendor locks the account of `name`; `None` if it never
     /// does.
     #[must_use]
-    pub fn lockout_limit(&self, target: &str) -> Option<u32> {
-        let connection = self.get(target)?;
+    pub fn lockout_limit(&self, name: &str) -> Option<u32> {
+        let connection = self.get(name)?;
         let is_lockable = connection.current?.login().is_lockable;
-        is_lockable.then(|| self.lockout_limits.of(connection.system))
+        is_lockable.then(|| self.vendors.of(connection.system).lockout_limit())
     }
 
-    /// The refusal that closed the gate of the login of `target`, if it is closed.
+    /// The refusal that closed the gate of the login of `name`, if it is closed.
     #[must_use]
-    pub fn login_refusal(&self, target: &str) -> Option<Refusal> {
-        self.gate_of(target)?.refusal()
+    pub fn login_refusal(&self, name: &str) -> Option<Refusal> {
+        self.gate_of(name)?.refusal()
     }
 
-    /// Consecutive refused logins of `target`, for any purpose.
+    /// Consecutive refused logins of `name`, for any purpose.
     #[must_use]
-    pub fn login_refusals(&self, target: &str) -> u32 {
-        self.gate_of(target).map_or(0, |gate| gate.refusals_in_a_row())
+    pub fn login_refusals(&self, name: &str) -> u32 {
+        self.gate_of(name).map_or(0, |gate| gate.refusals_in_a_row())
     }
 
-    /// Whether the vendor could lock the account of `target` at its next refused login.
+    /// Whether the vendor could lock the account of `name` at its next refused login.
     #[must_use]
-    pub fn is_near_lockout(&self, target: &str) -> bool {
-        self.lockout_limit(target).is_some_and(|limit| self.login_refusals(target) + 1 >= limit)
+    pub fn is_near_lockout(&self, name: &str) -> bool {
+        self.lockout_limit(name).is_some_and(|limit| self.login_refusals(name) + 1 >= limit)
     }
 
-    /// Permits a probe of the login of `target`.
-    pub fn permit_login_probe(&self, target: &str) {
-        if let Some(gate) = self.gate_of(target) {
+    /// Permits a probe of the login of `name`.
+    pub fn permit_login_probe(&self, name: &str) {
+        if let Some(gate) = self.gate_of(name) {
             gate.permit_probe();
         }
     }
 
-    /// Resets the gate of the login of `target`, on an operator's request.
-    pub fn reset_login(&self, target: &str) {
-        if let Some(gate) = self.gate_of(target) {
+    /// Resets the gate of the login of `name`, on an operator's request.
+    pub fn reset_login(&self, name: &str) {
+        if let Some(gate) = self.gate_of(name) {
             gate.reset();
         }
     }
 
-    fn gate_of(&self, target: &str) -> Option<Arc<LoginGate>> {
-        let connection = self.get(target)?;
+    fn gate_of(&self, name: &str) -> Option<Arc<LoginGate>> {
+        let connection = self.get(name)?;
         Some(self.gate(connection.system, &*connection.current?))
     }
 
@@ -132,75 +124,75 @@ impl Connections {
             return gate;
         }
         gates.retain(|_, gate| gate.strong_count() > 0);
-        let gate = Arc::new(LoginGate::new(self.lockout_limits.of(system), self.client.clock()));
+        let gate = Arc::new(LoginGate::new(self.vendors.of(system).lockout_limit(), self.client.clock()));
         gates.insert(name, Arc::downgrade(&gate));
         gate
     }
 
-    /// The names of all targets.
+    /// The names of all connections.
     #[must_use]
-    pub fn targets(&self) -> Vec<String> {
-        self.read(|targets| targets.keys().cloned().collect())
+    pub fn names(&self) -> Vec<String> {
+        self.read(|by_name| by_name.keys().cloned().collect())
     }
 
-    /// The connection of `target`, if there is such a target.
+    /// The connection `name`, if there is one.
     #[must_use]
-    pub fn get(&self, target: &str) -> Option<Connection> {
-        self.read(|targets| targets.get(target).cloned())
+    pub fn get(&self, name: &str) -> Option<Connection> {
+        self.read(|by_name| by_name.get(name).cloned())
     }
 
-    /// Whether `target` is enabled.
+    /// Whether `name` is enabled.
     #[must_use]
-    pub fn is_enabled(&self, target: &str) -> bool {
-        self.get(target).is_some_and(|connection| connection.enabled && connection.current.is_some())
+    pub fn is_enabled(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|connection| connection.enabled && connection.current.is_some())
     }
 
-    /// The current connection of `target`.
+    /// The current connection of `name`.
     #[must_use]
-    pub fn current(&self, target: &str) -> Option<Arc<dyn TicketSystem>> {
-        self.get(target)?.current
+    pub fn current(&self, name: &str) -> Option<Arc<dyn TicketSystem>> {
+        self.get(name)?.current
     }
 
     /// The connection to where a ticket was sent, which may differ from the current settings.
     #[must_use]
-    pub fn for_destination(&self, target: &str, destination: &Destination) -> Option<Arc<dyn TicketSystem>> {
-        let connection = self.get(target)?;
+    pub fn for_destination(&self, name: &str, destination: &Destination) -> Option<Arc<dyn TicketSystem>> {
+        let connection = self.get(name)?;
         let mut ways = connection.current.into_iter().chain(connection.retired);
         ways.find(|api| api.destination().base_url == destination.base_url)
     }
 
-    /// Whether `api` is the current connection of `target`: observations of a retired connection say nothing
+    /// Whether `api` is the current connection of `name`: observations of a retired connection say nothing
     /// about it.
     #[must_use]
-    pub fn is_current(&self, target: &str, api: &Arc<dyn TicketSystem>) -> bool {
-        self.current(target).is_some_and(|current| Arc::ptr_eq(&current, api))
+    pub fn is_current(&self, name: &str, api: &Arc<dyn TicketSystem>) -> bool {
+        self.current(name).is_some_and(|current| Arc::ptr_eq(&current, api))
     }
 
     /// Activates settings.
-    pub fn set(&self, target: &str, connection: Connection) {
-        let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
-        targets.insert(target.to_owned(), connection);
+    pub fn set(&self, name: &str, connection: Connection) {
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        by_name.insert(name.to_owned(), connection);
     }
 
     /// Parses settings; adds every violation to `violations`. Their secrets are used for their own origins
     /// only.
-    pub fn check(&self, settings: &SystemSettings, violations: &mut Violations) -> Option<Checked> {
+    pub fn check(&self, settings: &ConnectionSettings, violations: &mut Violations) -> Option<Checked> {
         let mut found = Violations::default();
         let checked = self.connect(&settings.draft, |used_for| settings.secret(used_for), &mut found);
         violations.extend(found);
         checked
     }
 
-    /// The connection to `target` by stored settings. Their secrets are bound to origins; settings that lead to another
+    /// The connection to `name` by stored settings. Their secrets are bound to origins; settings that lead to another
     /// origin were edited in the database, and nothing is sent.
     #[must_use]
-    pub fn kept(&self, target: &str, settings: &SystemSettings) -> Option<Arc<dyn TicketSystem>> {
+    pub fn kept(&self, name: &str, settings: &ConnectionSettings) -> Option<Arc<dyn TicketSystem>> {
         let checked = self.check(settings, &mut Violations::default())?;
         for (used_for, held) in &settings.secrets {
             let leads_to = settings.draft.binding(*used_for);
             if held.origin.is_none() || held.origin != leads_to {
                 tracing::error!(
-                    connection = %target, ?leads_to, bound_to = ?held.origin, secret = held.secret.kind.as_str(),
+                    connection = %name, ?leads_to, bound_to = ?held.origin, secret = %held.kind,
                     "nothing is sent: the settings were edited in the database and point to another origin than their secret is bound to; \
                      set the secret again with Configure"
                 );
@@ -233,36 +225,17 @@ impl Connections {
     /// A placeholder that renders tickets for a system that is not configured yet.
     #[must_use]
     pub fn placeholder(&self, system: System) -> Option<Arc<dyn TicketSystem>> {
-        let secret = |kind| Secret { kind, value: "unset".into() };
-        let (draft, secret) = match system {
-            System::Jira => {
-                let draft = ticketing_jira::SettingsDraft {
-                    url: Some("https://not-configured.atlassian.net".to_owned()),
-                    email: Some("account@not-configured.example".to_owned()),
-                    project_key: Some("PROJECT".to_owned()),
-                    ..Default::default()
-                };
-                (Draft::Jira(draft), secret(SecretKind::ApiToken))
-            }
-            System::ServiceNow => {
-                let draft = ticketing_servicenow::SettingsDraft {
-                    instance: Some("https://not-configured.service-now.com".to_owned()),
-                    username: Some("account".to_owned()),
-                    ..Default::default()
-                };
-                (Draft::ServiceNow(draft), secret(SecretKind::Password))
-            }
-        };
-        let for_system = |used_for| Some(&secret).filter(|_| used_for == SecretUse::TicketSystem);
-        Some(self.connect(&draft, for_system, &mut Violations::default())?.api)
+        let ConnectionSettings { draft, secrets, .. } = self.vendors.of(system).placeholder();
+        let secret = |used_for| secrets.get(&used_for);
+        Some(self.connect(&draft, secret, &mut Violations::default())?.api)
     }
 
     /// The connection to where tickets were sent before the settings changed; `None` if its settings are no
     /// longer valid.
     #[must_use]
     pub fn retired(&self, retired: RetiredConnection) -> Option<Arc<dyn TicketSystem>> {
-        let target = retired.target.clone();
-        self.kept(&target, &stored::retired(retired).ok()?)
+        let name = retired.connection.clone();
+        self.kept(&name, &stored::retired(retired, &self.vendors).ok()?)
     }
 
     fn connect<'s>(
@@ -273,25 +246,14 @@ impl Connections {
     ) -> Option<Checked> {
         let path = draft.system().as_str();
         let client = self.client(draft, secret(SecretUse::Proxy), violations);
-        let secret = secret(SecretUse::TicketSystem);
-        let api: Arc<dyn TicketSystem> = match draft {
-            Draft::Jira(draft) => {
-                let secret = secret.and_then(jira_secret);
-                let settings = ticketing_jira::Settings::parse(draft, secret.as_ref(), path, violations);
-                Arc::new(Jira::new(settings?, client?))
-            }
-            Draft::ServiceNow(draft) => {
-                let password = secret.map(|secret| &secret.value);
-                let settings = ticketing_servicenow::Settings::parse(draft, password, path, violations);
-                Arc::new(ServiceNow::new(settings?, client?))
-            }
-        };
+        let vendor = self.vendors.of(draft.system());
+        let api = vendor.connect(draft, secret(SecretUse::TicketSystem), client, path, violations)?;
         let gate = self.gate(draft.system(), &*api);
         let unsaved = Arc::new(GatedSystem::unsaved(api.clone(), gate));
         Some(Checked { api: self.gated(draft.system(), api), unsaved, origin: draft.origin()? })
     }
 
-    /// The HTTP client of one target, possibly with its own route.
+    /// The HTTP client of one connection, possibly with its own route.
     fn client(
         &self,
         draft: &Draft,
@@ -306,26 +268,6 @@ impl Connections {
     }
 
     fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Connection>) -> T) -> T {
-        read(&self.targets.read().unwrap_or_else(PoisonError::into_inner))
+        read(&self.by_name.read().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-// === impl LockoutLimits ===
-
-impl LockoutLimits {
-    fn of(self, system: System) -> u32 {
-        match system {
-            System::Jira => self.jira,
-            System::ServiceNow => self.servicenow,
-        }
-    }
-}
-
-fn jira_secret(secret: &Secret) -> Option<ticketing_jira::Secret> {
-    let kind = match secret.kind {
-        SecretKind::ApiToken => ticketing_jira::SecretKind::ApiToken,
-        SecretKind::PersonalAccessToken => ticketing_jira::SecretKind::PersonalAccessToken,
-        SecretKind::Password | SecretKind::ProxyPassword => return None,
-    };
-    Some(ticketing_jira::Secret { kind, value: secret.value.clone() })
 }

@@ -1,13 +1,14 @@
 //! Jira Cloud (REST v3, ADF) and Jira Data Center (REST v2, wiki markup) behind the port
 //! [`TicketSystem`](ticketing_core::system::TicketSystem).
 //!
-//! Start at [`Settings::parse`], which validates stored settings; [`Jira`] is the connection. `meta` reads
+//! Start at [`JiraVendor`], which reads settings and connects; [`Jira`] is the connection. `meta` reads
 //! what a project offers, `ticket` and `render` write the ticket, and `faults` and `evidence` classify
 //! refusals.
 
 mod checks;
 mod choice;
 mod client;
+mod contract;
 mod create;
 mod evidence;
 mod faults;
@@ -23,7 +24,9 @@ mod settings;
 mod site;
 mod system;
 mod ticket;
+mod vendor;
 mod wire;
 
-pub use settings::{Flavour, Secret, SecretKind, Settings, SettingsDraft};
+pub use settings::{Flavour, Settings, SettingsDraft};
 pub use system::Jira;
+pub use vendor::{Flags, JiraVendor};

@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use ticketing_core::clean::is_invisible;
 use ticketing_core::pasted;
+use ticketing_core::secret::{Secret, SecretKind};
 use ticketing_core::violation::Violations;
 use ticketing_egress::{Authorization, Redactor, RouteDraft};
 
@@ -57,23 +58,6 @@ pub enum Flavour {
     DataCenter,
 }
 
-/// How a secret is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SecretKind {
-    /// Basic authentication, with the email; on Data Center the password of a user.
-    ApiToken,
-    /// Bearer authentication, Data Center only.
-    PersonalAccessToken,
-}
-
-/// A secret and how it is used.
-#[derive(Debug, Clone)]
-pub struct Secret {
-    pub kind: SecretKind,
-    pub value: SecretString,
-}
-
 /// Valid settings, as far as can be checked without calling Jira.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -106,9 +90,8 @@ pub(crate) enum Login {
 
 // === impl SettingsDraft ===
 
-impl SettingsDraft {
-    /// Applies the fields that `patch` sets. An empty text, or an empty list, clears a field.
-    pub fn merge(&mut self, patch: Self) {
+impl ticketing_vendor::SettingsDraft for SettingsDraft {
+    fn merge(&mut self, patch: Self) {
         let text = |field: &mut Option<String>, patch: Option<String>| {
             if let Some(value) = patch {
                 *field = Some(pasted::trim(&value).to_owned()).filter(|value| !value.is_empty());
@@ -128,9 +111,8 @@ impl SettingsDraft {
         }
     }
 
-    /// What a secret is bound to, see [`Settings::origin`]. `None` while the address is absent or invalid.
-    #[must_use]
-    pub fn origin(&self) -> Option<String> {
+    /// See [`Settings::origin`].
+    fn origin(&self) -> Option<String> {
         let mut unused = Violations::default();
         given(self.url.as_deref())?;
         let site = site(self, "url", &mut unused)?;
@@ -138,9 +120,7 @@ impl SettingsDraft {
         Some(origin(&site, gateway.as_ref()))
     }
 
-    /// Every called address, by the name of its field: completed if possible, otherwise as entered.
-    #[must_use]
-    pub fn addresses(&self) -> Vec<(&'static str, String)> {
+    fn addresses(&self) -> Vec<(&'static str, String)> {
         let gateway = self.cloud_id.as_ref().and(self.gateway_url.as_ref());
         let all = [("url", self.url.as_ref()), ("gateway_url", gateway)];
         all.into_iter()
@@ -148,6 +128,12 @@ impl SettingsDraft {
             .collect()
     }
 
+    fn route(&self) -> &RouteDraft {
+        &self.route
+    }
+}
+
+impl SettingsDraft {
     /// The site of `url`; as entered if it cannot be parsed.
     #[must_use]
     pub fn site_url(&self) -> String {
@@ -371,23 +357,23 @@ fn login(
     path: &str,
     violations: &mut Violations,
 ) -> Option<Login> {
-    let Some(Secret { kind, value }) = secret else {
+    let is_ours =
+        |secret: &&Secret| matches!(secret.kind, SecretKind::ApiToken | SecretKind::PersonalAccessToken);
+    let Some(Secret { kind, value, .. }) = secret.filter(is_ours) else {
         let description =
             "an API token (with the email), or on Data Center a personal access token, is needed";
         violations.add(format!("{path}.api_token"), description);
         return None;
     };
-    let field = match kind {
-        SecretKind::ApiToken => "api_token",
-        SecretKind::PersonalAccessToken => "personal_access_token",
-    };
-    let field = format!("{path}.{field}");
+    let is_bearer = *kind == SecretKind::PersonalAccessToken;
+    let field = format!("{path}.{kind}");
     let text = value.expose_secret();
     // A password of Data Center is configured as an API token, and may contain any character that can be
     // typed.
-    let read = match kind {
-        SecretKind::ApiToken if can_be_password => pasted::password(text).map(str::trim),
-        SecretKind::ApiToken | SecretKind::PersonalAccessToken => pasted::token(text),
+    let read = if can_be_password && !is_bearer {
+        pasted::password(text).map(str::trim)
+    } else {
+        pasted::token(text)
     };
     let token = match read {
         Ok("") => Err("must not be empty".to_owned()),
@@ -403,13 +389,13 @@ fn login(
             None
         }
     };
-    match (kind, given(draft.email.as_deref())) {
-        (SecretKind::PersonalAccessToken, _) => Some(Login::Bearer { token: token? }),
-        (SecretKind::ApiToken, Some(user)) => {
+    match (is_bearer, given(draft.email.as_deref())) {
+        (true, _) => Some(Login::Bearer { token: token? }),
+        (false, Some(user)) => {
             let user = account(user, &format!("{path}.email"), violations);
             Some(Login::Basic { user: user?, token: token? })
         }
-        (SecretKind::ApiToken, None) => {
+        (false, None) => {
             violations.add(format!("{path}.email"), "is needed with an API token: the account that owns it");
             None
         }

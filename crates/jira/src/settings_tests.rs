@@ -1,3 +1,5 @@
+use ticketing_vendor::SettingsDraft as _;
+
 use super::*;
 
 fn draft() -> SettingsDraft {
@@ -10,7 +12,7 @@ fn draft() -> SettingsDraft {
 }
 
 fn secret(kind: SecretKind, value: &str) -> Secret {
-    Secret { kind, value: SecretString::from(value) }
+    Secret::new(kind, value)
 }
 
 fn parse(draft: &SettingsDraft, secret: Option<&Secret>) -> Result<Settings, Vec<String>> {

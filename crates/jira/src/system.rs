@@ -11,8 +11,8 @@ use ticketing_core::clock::Clock;
 use ticketing_core::evidence::token_fingerprint;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{
-    Authorship, Check, Created, Destination, Index, Login, ReadTicket, Rendered, Search, SearchResult,
-    TicketDraft, TicketRef, TicketSystem, Visibility,
+    Authorship, Check, Created, Destination, Login, ReadTicket, Rendered, Search, SearchResult, TicketDraft,
+    TicketRef, TicketSystem, Visibility,
 };
 use ticketing_egress::HttpClient;
 
@@ -21,6 +21,7 @@ use crate::client::{Api, Client};
 use crate::meta::{self, Offer};
 use crate::settings::{self, Flavour, Settings};
 use crate::site::Site;
+use crate::vendor::Flags;
 use crate::wire::{Myself, ServerInfo};
 use crate::{create, look_up, read, ticket};
 
@@ -37,6 +38,7 @@ const ASSUMED_OFFER_AGE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Jira {
     settings: Settings,
+    flags: Flags,
     client: Client,
     clock: Arc<dyn Clock>,
     /// The detected flavor.
@@ -52,11 +54,12 @@ pub struct Jira {
 
 impl Jira {
     #[must_use]
-    pub fn new(settings: Settings, client: HttpClient) -> Self {
+    pub fn new(settings: Settings, client: HttpClient, flags: Flags) -> Self {
         let clock = client.clock();
         let client = Client::new(client, settings.clone(), READ_TIMEOUT);
         Self {
             settings,
+            flags,
             client,
             clock,
             detected: OnceLock::new(),
@@ -194,8 +197,8 @@ impl TicketSystem for Jira {
     /// Until the flavor is known, the longer bound applies.
     fn visibility(&self) -> Visibility {
         Visibility::Indexed(match self.known_flavour() {
-            Flavour::Cloud => Index::JiraCloud,
-            Flavour::DataCenter | Flavour::Auto => Index::JiraDataCenter,
+            Flavour::Cloud => self.flags.jira_cloud_index_bound,
+            Flavour::DataCenter | Flavour::Auto => self.flags.jira_data_center_index_bound,
         })
     }
 

@@ -12,15 +12,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use ticketing_core::clock::Clock;
 use ticketing_core::incident::{Incident, IncidentFields};
 use ticketing_core::marker::{InstallationKey, Marker};
+use ticketing_core::secret::{Secret, SecretKind};
 use ticketing_core::system::{Rendered, TicketDraft, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_egress::{EgressPolicy, HttpClient};
-use ticketing_jira::{Flavour, Jira, Secret, SecretKind, Settings, SettingsDraft};
+use ticketing_jira::{Flags, Flavour, Jira, Settings, SettingsDraft};
 
 #[path = "support/incidents.rs"]
 mod incidents;
@@ -88,11 +88,12 @@ fn jira(flavour: Flavour) -> Jira {
         flavour: Some(flavour),
         ..SettingsDraft::default()
     };
-    let secret = Secret { kind: SecretKind::PersonalAccessToken, value: SecretString::from("token") };
+    let secret = Secret::new(SecretKind::PersonalAccessToken, "token");
     let settings = Settings::parse(&draft, Some(&secret), "jira", &mut Violations::default()).unwrap();
     Jira::new(
         settings,
         HttpClient::new(Arc::new(Epoch), Duration::from_secs(10), EgressPolicy::default()).unwrap(),
+        Flags::default(),
     )
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
+use ticketing_core::duration;
 use ticketing_core::namespace::Namespace;
 use ticketing_core::role::Role;
 use ticketing_host::clock::SystemClock;
@@ -15,7 +16,7 @@ use ticketing_host::entropy::SystemEntropy;
 use ticketing_store::{Administration, DataKeyRotated, MasterRotated, StoredToken};
 
 use crate::config::DATABASE;
-use crate::config::{KeyArgs, duration};
+use crate::config::KeyArgs;
 
 /// Maximum length of a token's name.
 const MAX_NAME: usize = 64;
@@ -281,7 +282,7 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {
-    let lifetime = duration(text)?;
+    let lifetime = duration::parse(text)?;
     let max = Duration::from_secs(366 * 86_400);
     if lifetime <= max { Ok(lifetime) } else { Err("must be at most 8784h".to_owned()) }
 }

@@ -12,3 +12,4 @@ pub mod renamed_flags;
 pub mod server;
 pub mod telemetry;
 pub mod tls_command;
+mod vendors;

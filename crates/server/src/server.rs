@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::restore::RESTORE_WINDOW;
-use ticketing_core::policy::Bounds;
 use ticketing_egress::{EgressPolicy, HttpClient, HttpClientError};
 use ticketing_engine::app::App;
 use ticketing_engine::connections::{Connection, Connections};
@@ -21,6 +20,7 @@ use ticketing_ingress::{self, ListenAddress, ListenError, Listener, Tls, TlsErro
 use ticketing_store::{
     BackupError, DEFAULT_BUSY_TIMEOUT, KeySource, OpenError, Opened, Store, StoreError, StoreOptions,
 };
+use ticketing_vendor::Vendors;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -174,10 +174,8 @@ fn log_opened(opened: &Opened, config: &Config) {
         log_new_key(key_file);
     }
     if let Some(suspicion) = &opened.suspicion {
-        let bounds = config.bounds();
         tracing::warn!(
-            %suspicion, server_bound = ?bounds.server_bound, jira_cloud_index_bound = ?bounds.jira_cloud_index_bound,
-            jira_data_center_index_bound = ?bounds.jira_data_center_index_bound, for_days = RESTORE_WINDOW.as_secs() / 86_400,
+            %suspicion, server_bound = ?config.server_bound, vendors = ?config.vendors, for_days = RESTORE_WINDOW.as_secs() / 86_400,
             "the database may have been restored from a backup, so each ticket is searched for before it is created: \
              the first ones wait until these bounds have passed"
         );
@@ -196,9 +194,12 @@ async fn serve_with_store(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let bounds = config.bounds();
-    let (settings, connections) =
-        connect(store, HttpClient::new(clock.clone(), config.attempt_deadline, egress_policy)?, &bounds)
-            .await?;
+    let (settings, connections) = connect(
+        store,
+        HttpClient::new(clock.clone(), config.attempt_deadline, egress_policy)?,
+        config.vendors.vendors(),
+    )
+    .await?;
     let retry = &settings.rules.retry;
     let schedule =
         Schedule { policy: Arc::new(retry.policy(&bounds)), processor_interval: retry.processor_interval };
@@ -290,19 +291,19 @@ async fn drain(dispatcher: &Dispatcher, closing: &CancellationToken, grace: Dura
 async fn connect(
     store: &Store,
     client: HttpClient,
-    bounds: &Bounds,
+    vendors: Vendors,
 ) -> Result<(Settings, Connections), ServeError> {
-    let settings = stored::read(store).await.map_err(ServeError::Settings)?;
-    let connections = Connections::new(client, bounds);
-    for (target, system) in &settings.systems {
-        let retired = store.retired_connections(target).await.map_err(ServeError::Settings)?;
+    let settings = stored::read(store, &vendors).await.map_err(ServeError::Settings)?;
+    let connections = Connections::new(client, vendors);
+    for (name, system) in &settings.connections {
+        let retired = store.retired_connections(name).await.map_err(ServeError::Settings)?;
         let connection = Connection {
             system: system.draft.system(),
             enabled: system.enabled,
-            current: connections.kept(target, system),
+            current: connections.kept(name, system),
             retired: retired.into_iter().filter_map(|retired| connections.retired(retired)).collect(),
         };
-        connections.set(target, connection);
+        connections.set(name, connection);
     }
     Ok((settings, connections))
 }

@@ -64,7 +64,7 @@ impl ErrorBody {
     }
 }
 
-/// The part of a reply worth repeating: its error message, the title of its page, or its redirect target.
+/// The part of a reply worth repeating: its error message, the title of its page, or its redirect connection.
 fn excerpt_of(reply: &Reply, error_text: &str) -> String {
     if let Some(location) = foreign::points_to(reply) {
         return format!("it points to {location}");

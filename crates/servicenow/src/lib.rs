@@ -7,6 +7,7 @@
 
 mod check;
 mod client;
+mod contract;
 mod create;
 mod evidence;
 mod faults;
@@ -23,8 +24,10 @@ mod render;
 mod settings;
 mod system;
 mod ticket;
+mod vendor;
 mod wire;
 
 pub use priority::{ImpactUrgency, PriorityMatrix};
 pub use settings::{AssignmentGroup, ImpactUrgencyDraft, PrioritiesDraft, Settings, SettingsDraft};
 pub use system::ServiceNow;
+pub use vendor::{Flags, ServiceNowVendor};

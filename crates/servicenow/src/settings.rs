@@ -82,9 +82,8 @@ pub enum AssignmentGroup {
 
 // === impl SettingsDraft ===
 
-impl SettingsDraft {
-    /// Applies the fields that `patch` sets; an empty text clears a field.
-    pub fn merge(&mut self, patch: Self) {
+impl ticketing_vendor::SettingsDraft for SettingsDraft {
+    fn merge(&mut self, patch: Self) {
         merge_text(&mut self.instance, patch.instance);
         merge_text(&mut self.username, patch.username);
         merge_text(&mut self.assignment_group, patch.assignment_group);
@@ -98,26 +97,28 @@ impl SettingsDraft {
         mine.low = theirs.low.or(mine.low);
     }
 
-    /// The URL of the instance without a trailing slash: what the password is bound to. `None` while the
-    /// instance is absent or invalid.
-    #[must_use]
-    pub fn origin(&self) -> Option<String> {
+    /// The URL of the instance without a trailing slash.
+    fn origin(&self) -> Option<String> {
         let url = instance::origin_of(self.instance.as_deref()?).ok()?;
         Some(instance::text_of(&url))
     }
 
+    fn addresses(&self) -> Vec<(&'static str, String)> {
+        let text = given(self.instance.as_ref());
+        text.map(|text| ("instance", instance::completed(text))).into_iter().collect()
+    }
+
+    fn route(&self) -> &RouteDraft {
+        &self.route
+    }
+}
+
+impl SettingsDraft {
     /// The URL for people, as parsed from `public_url`; empty if it is not set.
     #[must_use]
     pub fn public_url(&self) -> String {
         let typed = given(self.public_url.as_ref()).unwrap_or_default();
         instance::origin_of(typed).map_or_else(|_| typed.to_owned(), |url| instance::text_of(&url))
-    }
-
-    /// Every called address, by the name of its field: completed if possible, otherwise as entered.
-    #[must_use]
-    pub fn addresses(&self) -> Vec<(&'static str, String)> {
-        let text = given(self.instance.as_ref());
-        text.map(|text| ("instance", instance::completed(text))).into_iter().collect()
     }
 
     /// The effective table: the configured one, else `incident`.

@@ -1,3 +1,5 @@
+use ticketing_vendor::SettingsDraft as _;
+
 use super::*;
 
 fn draft() -> SettingsDraft {

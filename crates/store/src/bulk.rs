@@ -1,4 +1,4 @@
-//! Changes all deliveries of a target in some state, in transactions of bounded size.
+//! Changes all deliveries of a connection in some state, in transactions of bounded size.
 
 use jiff::Timestamp;
 use ticketing_core::delivery::State;
@@ -13,44 +13,44 @@ pub(super) const CHUNK: u32 = 500;
 // === impl Store ===
 
 impl Store {
-    /// Defers all pending deliveries of a target that admits none. Returns their number.
+    /// Defers all pending deliveries of a connection that admits none. Returns their number.
     pub async fn defer(
         &self,
-        target: &str,
+        connection: &str,
         due_at: Timestamp,
         fault: &Fault,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.bulk(target, &BulkChange::Defer { due_at, fault: fault.clone() }, now).await
+        self.bulk(connection, &BulkChange::Defer { due_at, fault: fault.clone() }, now).await
     }
 
-    /// Makes all deliveries due that waited for a target or failed because of it. Returns their number.
-    pub async fn target_recovered(&self, target: &str, now: Timestamp) -> Result<u64, StoreError> {
-        self.bulk(target, &BulkChange::Recover, now).await
+    /// Makes all deliveries due that waited for a connection or failed because of it. Returns their number.
+    pub async fn connection_recovered(&self, connection: &str, now: Timestamp) -> Result<u64, StoreError> {
+        self.bulk(connection, &BulkChange::Recover, now).await
     }
 
-    /// Rearms deliveries that failed because of a target since `outage_began`, now that it created a ticket
+    /// Rearms deliveries that failed because of a connection since `outage_began`, now that it created a ticket
     /// again. Returns their number.
     pub async fn outage_ended(
         &self,
-        target: &str,
+        connection: &str,
         outage_began: Timestamp,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.bulk(target, &BulkChange::EndOutage { outage_began }, now).await
+        self.bulk(connection, &BulkChange::EndOutage { outage_began }, now).await
     }
 
-    /// Makes deliveries with unproven absence in a target due, now that its search is known to find our
+    /// Makes deliveries with unproven absence in a connection due, now that its search is known to find our
     /// tickets. Returns their number.
-    pub async fn search_proven(&self, target: &str, now: Timestamp) -> Result<u64, StoreError> {
-        self.bulk(target, &BulkChange::SearchProven, now).await
+    pub async fn search_proven(&self, connection: &str, now: Timestamp) -> Result<u64, StoreError> {
+        self.bulk(connection, &BulkChange::SearchProven, now).await
     }
 
-    /// Rearms one delivery that failed because of a target, as a probe: the next one by ID after `after`, or
+    /// Rearms one delivery that failed because of a connection, as a probe: the next one by ID after `after`, or
     /// else the first, so that all take turns. Returns its ID; `None` if there is none.
     pub async fn arm_probe(
         &self,
-        target: &str,
+        connection: &str,
         after: &str,
         now: Timestamp,
     ) -> Result<Option<String>, StoreError> {
@@ -58,9 +58,9 @@ impl Store {
         for start in starts {
             let mut from = Some(start.to_owned());
             while let Some(after) = from {
-                let target = target.to_owned();
+                let connection = connection.to_owned();
                 let change = BulkChange::Probe;
-                let write = Bulk { target, state: State::Failed, change, after, limit: CHUNK, now };
+                let write = Bulk { connection, state: State::Failed, change, after, limit: CHUNK, now };
                 let chunk = self.write(write).await?;
                 if chunk.probe.is_some() {
                     return Ok(chunk.probe);
@@ -71,14 +71,14 @@ impl Store {
         Ok(None)
     }
 
-    async fn bulk(&self, target: &str, change: &BulkChange, now: Timestamp) -> Result<u64, StoreError> {
+    async fn bulk(&self, connection: &str, change: &BulkChange, now: Timestamp) -> Result<u64, StoreError> {
         let mut changed = 0;
         for state in change.states() {
             let mut after = Some(String::new());
             while let Some(from) = after {
-                let target = target.to_owned();
+                let connection = connection.to_owned();
                 let change = change.clone();
-                let write = Bulk { target, state: *state, change, after: from, limit: CHUNK, now };
+                let write = Bulk { connection, state: *state, change, after: from, limit: CHUNK, now };
                 let chunk = self.write(write).await?;
                 changed += chunk.changed;
                 after = chunk.next;

@@ -3,7 +3,7 @@
 //! Each write that changes something is one step of the domain: the rows are loaded, a pure function decides, and rows,
 //! attempts and events are committed together, in one transaction with whatever else was asked for at the same time.
 //!
-//! Invariant: one delivery for an incident and a target, under any concurrency.
+//! Invariant: one delivery for an incident and a connection, under any concurrency.
 //! Invariant: a transition and its events are committed together; events are numbered without gaps.
 //! Invariant: no caller is answered before the commit.
 
@@ -32,9 +32,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::Delivery;
+use ticketing_core::health::{Health, Observation};
 use ticketing_core::marker::Marker;
 use ticketing_core::policy::{Bounds, Policy};
-use ticketing_core::target::{Health, Observation};
 use ticketing_failpoints::{self as failpoints, Point};
 
 use bulk::CHUNK;
@@ -122,10 +122,10 @@ impl Store {
         sqlite::backup(path, to, now).await
     }
 
-    /// The marker of an incident on a target.
+    /// The marker of an incident on a connection.
     #[must_use]
-    pub fn marker(&self, incident_id: &str, target: &str) -> Marker {
-        Marker::derive(&self.installation().marker_key, incident_id, target)
+    pub fn marker(&self, incident_id: &str, connection: &str) -> Marker {
+        Marker::derive(&self.installation().marker_key, incident_id, connection)
     }
 }
 
@@ -146,19 +146,19 @@ impl Store {
 // === impl Store: deliveries ===
 
 impl Store {
-    /// Keeps the intent to create tickets: one delivery for each target, old or new, in the order of the request. An
+    /// Keeps the intent to create tickets: one delivery for each connection, old or new, in the order of the request. An
     /// incident that differs from its snapshot becomes the new one of all its deliveries that can still take it.
     ///
     /// # Errors
     /// If the incident belongs to another namespace than the one that its caller is confined to, or the store fails.
     pub async fn accept(&self, request: AcceptRequest) -> Result<Vec<Accepted>, AcceptError> {
         let now = self.clock.now();
-        let AcceptRequest { incident, targets, expedite, by } = request;
+        let AcceptRequest { incident, connections, expedite, by } = request;
         let body = serde_json::to_string(&incident).map_err(StoreError::encode("the incident"))?;
-        let wanted = targets.into_iter().map(|target| Wanted {
+        let wanted = connections.into_iter().map(|connection| Wanted {
             id: uuid_v7(now, &*self.entropy),
-            marker: self.marker(&incident.id, &target.target),
-            target,
+            marker: self.marker(&incident.id, &connection.connection),
+            connection,
         });
         let (incident_id, wanted) = (incident.id.clone(), wanted.collect());
         let accepted = self.write(Accept { incident_id, body, wanted, expedite, by, now }).await;
@@ -170,13 +170,13 @@ impl Store {
     /// taken even if it is not due by the clock, which may have been set back.
     pub async fn claim(
         &self,
-        target: &str,
+        connection: &str,
         kind: ClaimKind,
         limit: u32,
         lease: Duration,
         now: Timestamp,
     ) -> Result<Vec<Claimed>, StoreError> {
-        self.write(Claim { target: target.to_owned(), kind, limit, lease, now }).await
+        self.write(Claim { connection: connection.to_owned(), kind, limit, lease, now }).await
     }
 
     /// Expires stale leases. Returns the deliveries afterwards.
@@ -271,29 +271,29 @@ impl Store {
     }
 }
 
-// === impl Store: health of targets ===
+// === impl Store: health of connections ===
 
 impl Store {
-    /// Takes note of what was observed of a target: its health after that.
+    /// Takes note of what was observed of a connection: its health after that.
     pub async fn observe(
         &self,
-        target: &str,
+        connection: &str,
         observation: Observation,
         bounds: &Bounds,
         now: Timestamp,
     ) -> Result<Health, StoreError> {
-        let (target, bounds) = (target.to_owned(), bounds.clone());
-        self.write(Observe { target, observation, bounds, now }).await
+        let (connection, bounds) = (connection.to_owned(), bounds.clone());
+        self.write(Observe { connection, observation, bounds, now }).await
     }
 
-    /// An operator wants a try now: every wait of the target is over.
-    pub async fn end_pauses(&self, target: &str, now: Timestamp) -> Result<Health, StoreError> {
-        self.write(EndPauses { target: target.to_owned(), now }).await
+    /// An operator wants a try now: every wait of the connection is over.
+    pub async fn end_pauses(&self, connection: &str, now: Timestamp) -> Result<Health, StoreError> {
+        self.write(EndPauses { connection: connection.to_owned(), now }).await
     }
 
-    /// Settings were changed or a test passed: the target is given a fresh start.
-    pub async fn reset_health(&self, target: &str, now: Timestamp) -> Result<Health, StoreError> {
-        self.write(ResetHealth { target: target.to_owned(), now }).await
+    /// Settings were changed or a test passed: the connection is given a fresh start.
+    pub async fn reset_health(&self, connection: &str, now: Timestamp) -> Result<Health, StoreError> {
+        self.write(ResetHealth { connection: connection.to_owned(), now }).await
     }
 }
 

@@ -11,10 +11,10 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::evidence::SearchScope;
+use ticketing_core::health::Health;
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::namespace::Namespace;
-use ticketing_core::target::Health;
 use ticketing_secrets::audit::{AuditEntry, NewAuditEntry};
 use tokio::sync::watch;
 
@@ -64,8 +64,9 @@ pub trait Deliveries {
     /// One delivery; `None` if there is none with this ID.
     async fn delivery(&self, id: &str) -> Result<Option<Delivery>, StoreError>;
 
-    /// The delivery of an incident to a target, if there is one.
-    async fn delivery_for(&self, incident_id: &str, target: &str) -> Result<Option<Delivery>, StoreError>;
+    /// The delivery of an incident to a connection, if there is one.
+    async fn delivery_for(&self, incident_id: &str, connection: &str)
+    -> Result<Option<Delivery>, StoreError>;
 
     /// The namespace of an incident, if it was ever accepted.
     async fn owner(&self, incident_id: &str) -> Result<Option<Namespace>, StoreError>;
@@ -79,10 +80,10 @@ pub trait Deliveries {
     /// A snapshot of an incident.
     async fn incident(&self, id: &str, revision: u32) -> Result<Option<Incident>, StoreError>;
 
-    /// Deliveries of a target whose next duplicate scan is due, those longest due first.
+    /// Deliveries of a connection whose next duplicate scan is due, those longest due first.
     async fn due_duplicate_scans(
         &self,
-        target: &str,
+        connection: &str,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError>;
@@ -91,20 +92,20 @@ pub trait Deliveries {
     /// there are more than the limit, half are the earliest and half the latest: people delete tickets of one age together.
     async fn canaries(&self, query: &CanaryQuery) -> Result<Vec<Marker>, StoreError>;
 
-    /// The health of a target; the default if nothing was ever observed.
-    async fn health(&self, target: &str) -> Result<Health, StoreError>;
+    /// The health of a connection; the default if nothing was ever observed.
+    async fn health(&self, connection: &str) -> Result<Health, StoreError>;
 
-    /// The number of deliveries of a target by state; states without any are left out.
-    async fn counts(&self, target: &str) -> Result<Vec<StateCount>, StoreError>;
+    /// The number of deliveries of a connection by state; states without any are left out.
+    async fn counts(&self, connection: &str) -> Result<Vec<StateCount>, StoreError>;
 
     /// The last ticket that was created or found.
-    async fn last_success(&self, target: &str) -> Result<Option<LastSuccess>, StoreError>;
+    async fn last_success(&self, connection: &str) -> Result<Option<LastSuccess>, StoreError>;
 
     /// The last attempt or look-up that failed.
-    async fn last_failure(&self, target: &str) -> Result<Option<LastFailure>, StoreError>;
+    async fn last_failure(&self, connection: &str) -> Result<Option<LastFailure>, StoreError>;
 
     /// When the next delivery of a kind is due; `None` if there is none.
-    async fn next_due(&self, target: &str, kind: ClaimKind) -> Result<Option<Timestamp>, StoreError>;
+    async fn next_due(&self, connection: &str, kind: ClaimKind) -> Result<Option<Timestamp>, StoreError>;
 }
 
 /// Pages of deliveries.
@@ -147,8 +148,8 @@ pub trait Evidence {
     /// The delivered ones of a scope that were sent last before a time and first after it, as far as there are such.
     async fn neighbours(&self, scope: &SearchScope, sent_at: Timestamp) -> Result<Vec<Delivery>, StoreError>;
 
-    /// The number of deliveries of a target that neither time nor a look-up can settle.
-    async fn needs_attention(&self, target: &str) -> Result<u64, StoreError>;
+    /// The number of deliveries of a connection that neither time nor a look-up can settle.
+    async fn needs_attention(&self, connection: &str) -> Result<u64, StoreError>;
 }
 
 /// The stream of events.
@@ -166,13 +167,13 @@ pub trait Events {
     async fn trim_events(&self, before: Timestamp, batch: u32) -> Result<u64, StoreError>;
 }
 
-/// The settings of targets, and the policy of all.
+/// The settings of connections, and the policy of all.
 #[async_trait]
 pub trait Settings {
-    /// The settings of all targets, with decrypted secrets.
+    /// The settings of all connections, with decrypted secrets.
     async fn settings(&self) -> Result<Vec<StoredSettings>, StoreError>;
 
-    /// The settings that belong to no target; `None` if none were ever saved.
+    /// The settings that belong to no connection; `None` if none were ever saved.
     async fn policy(&self) -> Result<Option<StoredPolicy>, StoreError>;
 
     /// Saves settings, all or none, with their audit entry. If a new secret belongs to another origin, the former connection
@@ -184,18 +185,18 @@ pub trait Settings {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Former connections of a target, the latest first.
-    async fn retired_connections(&self, target: &str) -> Result<Vec<RetiredConnection>, StoreError>;
+    /// Former connections of a connection, the latest first.
+    async fn retired_connections(&self, connection: &str) -> Result<Vec<RetiredConnection>, StoreError>;
 
     /// Removes connections that were retired before a time and that no delivery may still have to be looked up by. Returns
     /// how many. The time must be early enough that no attempt of then is still under way.
     async fn prune_retired(&self, before: Timestamp) -> Result<u64, StoreError>;
 
-    /// The last connection test of a target, if there was one.
-    async fn last_test(&self, target: &str) -> Result<Option<StoredTest>, StoreError>;
+    /// The last connection test of a connection, if there was one.
+    async fn last_test(&self, connection: &str) -> Result<Option<StoredTest>, StoreError>;
 
     /// Saves the outcome of a connection test in place of the one before.
-    async fn save_test(&self, target: &str, test: StoredTest) -> Result<(), StoreError>;
+    async fn save_test(&self, connection: &str, test: StoredTest) -> Result<(), StoreError>;
 }
 
 /// Bearer tokens.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use secrecy::SecretString;
 use ticketing_core::auto_push::AutoPush;
+use ticketing_core::secret::{Secret, SecretUse};
 use ticketing_core::system::{Check, System};
 
 use super::StoreError;
@@ -12,16 +12,16 @@ use super::StoreError;
 /// A change to be saved; see [`configure`](crate::port::Settings::configure).
 #[derive(Debug)]
 pub enum SettingsChange {
-    Target {
-        target: String,
+    Connection {
+        connection: String,
         system: System,
         enabled: bool,
         /// The public part.
         draft: serde_json::Value,
         /// The destination of tickets; `None` while settings are missing.
         base_url: Option<String>,
-        /// Secrets that are absent stay.
-        secrets: BTreeMap<SecretUse, SecretChange>,
+        /// `None` removes a secret; those that are absent stay.
+        secrets: BTreeMap<SecretUse, Option<Secret>>,
     },
     Policy {
         auto_push: AutoPush,
@@ -29,52 +29,16 @@ pub enum SettingsChange {
     },
 }
 
-/// The use of a target's secret: at most one secret per use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SecretUse {
-    /// Authenticates to the ticket system.
-    TicketSystem,
-    /// Authenticates to the proxy.
-    Proxy,
-}
-
-/// A change to a secret of a target.
-#[derive(Debug)]
-pub enum SecretChange {
-    Remove,
-    Set(Secret),
-}
-
-/// A secret and where it may be sent.
-#[derive(Debug, Clone)]
-pub struct Secret {
-    /// Its kind, for example `api_token`.
-    pub kind: String,
-    pub value: SecretString,
-    /// Scheme, host and port, for example `https://example.atlassian.net`.
-    pub origin: String,
-}
-
-/// A stored secret.
-#[derive(Debug, Clone)]
-pub struct StoredSecret {
-    pub secret: Secret,
-    pub set_at: Timestamp,
-}
-
-/// The secrets of one connection.
-pub type StoredSecrets = BTreeMap<SecretUse, StoredSecret>;
-
-/// The stored settings of a target.
+/// The stored settings of a connection.
 #[derive(Debug, Clone)]
 pub struct StoredSettings {
-    pub target: String,
+    pub connection: String,
     pub system: System,
     pub enabled: bool,
     pub draft: serde_json::Value,
     /// The destination of tickets; `None` while settings are missing.
     pub base_url: Option<String>,
-    pub secrets: StoredSecrets,
+    pub secrets: BTreeMap<SecretUse, Secret>,
     /// Secrets that are stored but unusable.
     pub lost: Vec<StoreError>,
     /// Incremented by every change; 1 is the first.
@@ -82,17 +46,17 @@ pub struct StoredSettings {
     pub updated_at: Timestamp,
 }
 
-/// A retired connection of a target, kept so that its sends can still be looked up.
+/// Former settings of a connection, kept so that its sends can still be looked up.
 #[derive(Debug, Clone)]
 pub struct RetiredConnection {
-    pub target: String,
+    pub connection: String,
     pub system: System,
     pub draft: serde_json::Value,
-    pub secrets: StoredSecrets,
+    pub secrets: BTreeMap<SecretUse, Secret>,
     pub retired_at: Timestamp,
 }
 
-/// The settings without a target.
+/// The settings without a connection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredPolicy {
     pub auto_push: AutoPush,
@@ -105,24 +69,4 @@ pub struct StoredPolicy {
 pub struct StoredTest {
     pub at: Timestamp,
     pub checks: Vec<Check>,
-}
-
-// === impl SecretUse ===
-
-impl SecretUse {
-    pub const ALL: [Self; 2] = [Self::TicketSystem, Self::Proxy];
-
-    /// The stored form.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::TicketSystem => "ticket_system",
-            Self::Proxy => "proxy",
-        }
-    }
-
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|used_for| used_for.as_str() == text)
-    }
 }

@@ -10,14 +10,15 @@ use sqlx::{Connection, SqliteConnection};
 use ticketing_core::delivery::Outcome;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::policy::Policy;
+use ticketing_core::secret::{Secret, SecretKind, SecretUse};
 use ticketing_core::system::System;
 use ticketing_host::clock::{ManualClock, ManualMachine, ThisMachine};
 use ticketing_host::entropy::SeededEntropy;
 
-use super::conformance::{BUSY_TIMEOUT, Bench, fault, incident, target};
+use super::conformance::{BUSY_TIMEOUT, Bench, connection, fault, incident};
 use super::{
-    AcceptError, AcceptRequest, Administration, EventFilter, KeySource, OpenError, Opened, Requester, Secret,
-    SecretChange, SecretUse, SettingsChange, Store, StoreError, StoreErrorKind, StoreOptions,
+    AcceptError, AcceptRequest, Administration, EventFilter, KeySource, OpenError, Opened, Requester,
+    SettingsChange, Store, StoreError, StoreErrorKind, StoreOptions,
 };
 use crate::conformance::noted;
 
@@ -55,16 +56,16 @@ async fn open(path: &Path) -> Result<(Store, Opened), OpenError> {
 }
 
 fn secret_of(system: System) -> SettingsChange {
-    let target = system.as_str().to_owned();
-    let origin = "https://one.example".to_owned();
-    let secret = Secret { kind: "password".to_owned(), value: format!("of {system}").into(), origin };
-    SettingsChange::Target {
-        target,
+    let connection = system.as_str().to_owned();
+    let origin = Some("https://one.example".to_owned());
+    let secret = Secret { origin, ..Secret::new(SecretKind::Password, format!("of {system}")) };
+    SettingsChange::Connection {
+        connection,
         system,
         enabled: true,
         draft: json!({}),
         base_url: None,
-        secrets: [(SecretUse::TicketSystem, SecretChange::Set(secret))].into(),
+        secrets: [(SecretUse::TicketSystem, Some(secret))].into(),
     }
 }
 
@@ -85,7 +86,7 @@ async fn refuses_second_server_until_first_has_closed() {
     assert!(open(&path).await.is_ok());
     let request = AcceptRequest {
         incident: incident("INC-1", 90.0),
-        targets: vec![],
+        connections: vec![],
         expedite: false,
         by: Requester::default(),
     };
@@ -225,15 +226,15 @@ async fn edited_proxy_password_is_named_and_unused() {
 }
 
 fn with_proxy(system: System, word: &str) -> SettingsChange {
-    let SettingsChange::Target { target, system, enabled, draft, base_url, mut secrets } = secret_of(system)
+    let SettingsChange::Connection { connection, system, enabled, draft, base_url, mut secrets } =
+        secret_of(system)
     else {
-        panic!("these are the settings of a target")
+        panic!("these are the settings of a connection")
     };
-    let kind = "proxy_password".to_owned();
-    let origin = "http://proxy:3128".to_owned();
-    let secret = Secret { kind, value: format!("{word} of {system}").into(), origin };
-    secrets.insert(SecretUse::Proxy, SecretChange::Set(secret));
-    SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
+    let origin = Some("http://proxy:3128".to_owned());
+    let secret = Secret { origin, ..Secret::new(SecretKind::ProxyPassword, format!("{word} of {system}")) };
+    secrets.insert(SecretUse::Proxy, Some(secret));
+    SettingsChange::Connection { connection, system, enabled, draft, base_url, secrets }
 }
 
 #[tokio::test]
@@ -244,7 +245,7 @@ async fn invalid_row_is_named_and_affects_no_other() {
     for id in ["INC-1", "INC-2"] {
         let request = AcceptRequest {
             incident: incident(id, 90.0),
-            targets: vec![target(System::Jira)],
+            connections: vec![connection(System::Jira)],
             expedite: false,
             by: Requester::default(),
         };
@@ -256,7 +257,7 @@ async fn invalid_row_is_named_and_affects_no_other() {
     let accept = |id: &str| {
         let request = AcceptRequest {
             incident: incident(id, 90.0),
-            targets: vec![target(System::Jira)],
+            connections: vec![connection(System::Jira)],
             expedite: false,
             by: Requester::default(),
         };
@@ -299,9 +300,9 @@ async fn acknowledged_writes_survive_a_kill() {
         let store = bench.store.clone();
         tokio::spawn(async move {
             let incident = incident(&format!("INC-{n}"), 90.0);
-            let targets = vec![target(System::Jira)];
+            let connections = vec![connection(System::Jira)];
             store
-                .accept(AcceptRequest { incident, targets, expedite: false, by: Requester::default() })
+                .accept(AcceptRequest { incident, connections, expedite: false, by: Requester::default() })
                 .await
                 .unwrap()
                 .remove(0)
@@ -331,9 +332,9 @@ async fn reader_is_notified_of_trimmed_events() {
     let (store, _) = open(&path).await.unwrap();
     for id in ["INC-1", "INC-2", "INC-3"] {
         let incident = incident(id, 90.0);
-        let targets = vec![target(System::Jira)];
+        let connections = vec![connection(System::Jira)];
         store
-            .accept(AcceptRequest { incident, targets, expedite: false, by: Requester::default() })
+            .accept(AcceptRequest { incident, connections, expedite: false, by: Requester::default() })
             .await
             .unwrap();
     }
@@ -450,9 +451,9 @@ async fn replaced_secret_leaves_no_ciphertext() {
 }
 
 fn without_secrets(system: System) -> SettingsChange {
-    let SettingsChange::Target { target, system, draft, .. } = secret_of(system) else {
-        panic!("these are the settings of a target")
+    let SettingsChange::Connection { connection, system, draft, .. } = secret_of(system) else {
+        panic!("these are the settings of a connection")
     };
-    let secrets = SecretUse::ALL.map(|used_for| (used_for, SecretChange::Remove)).into();
-    SettingsChange::Target { target, system, enabled: false, draft, base_url: None, secrets }
+    let secrets = SecretUse::ALL.map(|used_for| (used_for, None)).into();
+    SettingsChange::Connection { connection, system, enabled: false, draft, base_url: None, secrets }
 }

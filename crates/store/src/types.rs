@@ -8,12 +8,12 @@ use ticketing_core::delivery::restore::SearchPlace;
 use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, EventKind, LastError, Outcome, Resolution, State, Trigger};
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::health::Health;
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
 use ticketing_core::namespace::Namespace;
 use ticketing_core::role::Role;
 use ticketing_core::system::{Authorship, Destination, SearchResult, System, TicketRef};
-use ticketing_core::target::Health;
 use ticketing_secrets::TokenHash;
 use ticketing_secrets::audit::{Actor, AuditAction};
 
@@ -23,8 +23,8 @@ use super::StoreError;
 #[derive(Debug, Clone)]
 pub struct AcceptRequest {
     pub incident: Incident,
-    /// Each target at most once. Without targets, only the snapshot of existing deliveries is updated.
-    pub targets: Vec<AcceptTarget>,
+    /// Each connection at most once. Without connections, only the snapshot of existing deliveries is updated.
+    pub connections: Vec<AcceptConnection>,
     /// Whether a waiting or failed delivery becomes due now.
     pub expedite: bool,
     pub by: Requester,
@@ -50,15 +50,15 @@ pub enum AcceptError {
     Store(#[from] StoreError),
 }
 
-/// A target of an incident.
+/// A connection of an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AcceptTarget {
-    pub target: String,
+pub struct AcceptConnection {
+    pub connection: String,
     pub system: System,
     pub trigger: Trigger,
 }
 
-/// The result for one target of an [`AcceptRequest`].
+/// The result for one connection of an [`AcceptRequest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     pub delivery: Delivery,
@@ -255,7 +255,7 @@ pub struct Event {
     pub seq: u64,
     pub at: Timestamp,
     pub kind: EventKind,
-    pub target: String,
+    pub connection: String,
     pub system: System,
     pub subject: Subject,
     /// The operator's note; otherwise empty.
@@ -265,10 +265,14 @@ pub struct Event {
 /// The subject of an event, in its state right after the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "few events are about a target, and lists of events are short")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few events are about a connection, and lists of events are short"
+)]
 pub enum Subject {
     Delivery(Box<Delivery>),
-    Target(Health),
+    #[serde(rename = "target")]
+    Connection(Health),
 }
 
 /// Which events to read. An empty field filters nothing.
@@ -277,9 +281,9 @@ pub struct EventFilter {
     pub incident_id: Option<String>,
     pub systems: Vec<System>,
     pub kinds: Vec<EventKind>,
-    /// The requesters of the delivery; events of targets have none.
+    /// The requesters of the delivery; events of connections have none.
     pub requested_by: Option<String>,
-    /// The namespace of the incident; events of targets have none.
+    /// The namespace of the incident; events of connections have none.
     pub namespace: Option<Namespace>,
 }
 
@@ -349,7 +353,7 @@ pub struct LastFailure {
     pub error: LastError,
 }
 
-/// Number of deliveries of a target in one state.
+/// Number of deliveries of a connection in one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateCount {
     pub state: State,
@@ -444,7 +448,7 @@ impl Event {
     pub fn incident_id(&self) -> Option<&str> {
         match &self.subject {
             Subject::Delivery(delivery) => Some(&delivery.incident_id),
-            Subject::Target(_) => None,
+            Subject::Connection(_) => None,
         }
     }
 
@@ -453,7 +457,7 @@ impl Event {
     pub fn requested_by(&self) -> Option<&str> {
         match &self.subject {
             Subject::Delivery(delivery) => Some(&delivery.requested_by),
-            Subject::Target(_) => None,
+            Subject::Connection(_) => None,
         }
     }
 
@@ -462,7 +466,7 @@ impl Event {
     pub fn namespace(&self) -> Option<&Namespace> {
         match &self.subject {
             Subject::Delivery(delivery) => Some(&delivery.namespace),
-            Subject::Target(_) => None,
+            Subject::Connection(_) => None,
         }
     }
 
@@ -471,7 +475,7 @@ impl Event {
     pub fn delivery_id(&self) -> Option<&str> {
         match &self.subject {
             Subject::Delivery(delivery) => Some(&delivery.id),
-            Subject::Target(_) => None,
+            Subject::Connection(_) => None,
         }
     }
 }
@@ -508,7 +512,7 @@ impl DeliveryFilter {
         let fault = delivery.last_error.as_ref().map(|error| error.fault.kind);
         admits(&self.states, &delivery.state)
             && admits(&self.systems, &delivery.system)
-            && admits(&self.connections, &delivery.target)
+            && admits(&self.connections, &delivery.connection)
             && self.incident_id.as_ref().is_none_or(|id| *id == delivery.incident_id)
             && self.ticket_key.as_deref().is_none_or(|wanted| key == Some(wanted))
             && (self.fault_kinds.is_empty() || fault.is_some_and(|kind| self.fault_kinds.contains(&kind)))

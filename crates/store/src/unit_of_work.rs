@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use ticketing_core::clock::to_stored_resolution;
 use ticketing_core::delivery::{Delivery, EventKind, Settled, State};
+use ticketing_core::health::Health;
 use ticketing_core::system::System;
-use ticketing_core::target::Health;
 use ticketing_failpoints::Point;
 use ticketing_secrets::audit::NewAuditEntry;
 use tokio::sync::oneshot;
@@ -77,9 +77,9 @@ pub(super) struct ReadSet {
     /// Incidents: all their deliveries, and their newest snapshot.
     pub(super) incidents: BTreeSet<String>,
     pub(super) selections: BTreeMap<Selection, SelectionLimit>,
-    /// Targets whose health is read.
-    pub(super) targets: BTreeSet<String>,
-    /// Whether the health of the deliveries' targets is read, too.
+    /// Connections whose health is read.
+    pub(super) connections: BTreeSet<String>,
+    /// Whether the health of the deliveries' connections is read, too.
     pub(super) health_of_deliveries: bool,
     /// Deliveries by the ID or the key of their ticket, and by their marker.
     pub(super) ticket_ids: BTreeSet<String>,
@@ -91,12 +91,12 @@ pub(super) struct ReadSet {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Selection {
     /// Those to claim, with their snapshots; longest due first.
-    Claimable { target: String, kind: ClaimKind },
+    Claimable { connection: String, kind: ClaimKind },
     /// Those claimed.
     Leased,
-    /// Those of a target in one state, ordered by ID, after one.
-    OfTarget {
-        target: String,
+    /// Those of a connection in one state, ordered by ID, after one.
+    OfConnection {
+        connection: String,
         state: State,
         after: String,
         /// Only those that have failed since then.
@@ -119,7 +119,7 @@ pub(super) struct UnitOfWork {
     by_incident: HashMap<String, Vec<String>>,
     snapshots: HashMap<(String, u32), String>,
     newest: HashMap<String, u32>,
-    targets: HashMap<String, TargetRow>,
+    connections: HashMap<String, ConnectionRow>,
     pub(super) changes: Changes,
 }
 
@@ -154,7 +154,7 @@ pub(super) enum Change {
 }
 
 #[derive(Debug)]
-struct TargetRow {
+struct ConnectionRow {
     health: Health,
     system: System,
     changed_at: Option<Timestamp>,
@@ -171,7 +171,7 @@ pub(super) struct NewSnapshot {
 #[derive(Debug)]
 pub(super) struct NewAttempt {
     pub(super) delivery_id: String,
-    pub(super) target: String,
+    pub(super) connection: String,
     pub(super) kind: AttemptKind,
     pub(super) epoch: u32,
     pub(super) times: AttemptTimes,
@@ -183,7 +183,7 @@ pub(super) struct NewAttempt {
 pub(super) struct NewEvent {
     pub(super) at: Timestamp,
     pub(super) kind: EventKind,
-    pub(super) target: String,
+    pub(super) connection: String,
     pub(super) system: System,
     pub(super) subject: Subject,
     pub(super) note: String,
@@ -267,8 +267,8 @@ impl UnitOfWork {
         self.snapshots.insert((incident_id, revision), body);
     }
 
-    pub(super) fn load_target(&mut self, target: String, system: System, health: Health) {
-        self.targets.insert(target, TargetRow { health, system, changed_at: None });
+    pub(super) fn load_connection(&mut self, connection: String, system: System, health: Health) {
+        self.connections.insert(connection, ConnectionRow { health, system, changed_at: None });
     }
 
     pub(super) fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
@@ -291,10 +291,12 @@ impl UnitOfWork {
         intended.max()
     }
 
-    pub(super) fn changed_targets(&self) -> Vec<(&str, System, &Health, Timestamp)> {
-        let rows = self.targets.iter();
-        rows.filter_map(|(target, row)| Some((target.as_str(), row.system, &row.health, row.changed_at?)))
-            .collect()
+    pub(super) fn changed_connections(&self) -> Vec<(&str, System, &Health, Timestamp)> {
+        let rows = self.connections.iter();
+        rows.filter_map(|(connection, row)| {
+            Some((connection.as_str(), row.system, &row.health, row.changed_at?))
+        })
+        .collect()
     }
 }
 
@@ -340,31 +342,31 @@ impl UnitOfWork {
         });
     }
 
-    pub(super) fn health(&self, target: &str) -> Health {
-        self.targets.get(target).map(|row| row.health.clone()).unwrap_or_default()
+    pub(super) fn health(&self, connection: &str) -> Health {
+        self.connections.get(connection).map(|row| row.health.clone()).unwrap_or_default()
     }
 
-    /// Updates the health of a target in the read set, with its event.
+    /// Updates the health of a connection in the read set, with its event.
     pub(super) fn set_health(
         &mut self,
-        target: &str,
+        connection: &str,
         health: Health,
         event: Option<EventKind>,
         now: Timestamp,
     ) {
-        let Some(row) = self.targets.get_mut(target) else { return };
+        let Some(row) = self.connections.get_mut(connection) else { return };
         if row.health != health {
             row.health = health.clone();
             row.changed_at = Some(now);
         }
-        let target = target.to_owned();
+        let connection = connection.to_owned();
         let system = row.system;
         let event = event.map(|kind| NewEvent {
             at: now,
             kind,
-            target,
+            connection,
             system,
-            subject: Subject::Target(health),
+            subject: Subject::Connection(health),
             note: String::new(),
         });
         self.changes.events.extend(event);
@@ -378,7 +380,7 @@ impl UnitOfWork {
         let events = settled.events.into_iter().map(|kind| NewEvent {
             at: delivery.updated_at,
             kind,
-            target: delivery.target.clone(),
+            connection: delivery.connection.clone(),
             system: delivery.system,
             subject: Subject::Delivery(Box::new(delivery.clone())),
             note: note.to_owned(),

@@ -299,7 +299,7 @@ fn apply_interference(world: &mut World, interference: Interference, policy: &Po
     let decide = |delivery: Delivery, now: Timestamp| -> Option<Settled> {
         match interference {
             Interference::Expedite => delivery.expedite(now),
-            Interference::Recover => delivery.target_recovered(now),
+            Interference::Recover => delivery.connection_recovered(now),
             Interference::Retry => delivery.retry(false, now).ok(),
             Interference::CreateAnyway if ticket.is_some() || is_coming => None,
             Interference::CreateAnyway => delivery.retry(true, now).ok(),

@@ -184,8 +184,6 @@ impl Setup {
                 attempt_deadline: duration(bounds.attempt_deadline),
                 lease: duration(bounds.lease),
                 server_bound: self.server_bound(),
-                jira_cloud_index_bound: self.index_bound(),
-                jira_data_center_index_bound: self.index_bound(),
                 look_up_interval: duration(bounds.look_up_interval),
                 duplicate_scan_delays: bounds.duplicate_scans.map(duration),
                 circuit_threshold: 1,

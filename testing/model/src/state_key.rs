@@ -53,7 +53,7 @@ impl Writer<'_> {
         // A ticket named by an operator can be corrected.
         self.push(u8::from(self.world.interferences > 0 && delivery.resolution.is_some()));
         let failed_on_target =
-            delivery.last_error.as_ref().is_some_and(|error| is_of_target(error.fault.kind.scope()));
+            delivery.last_error.as_ref().is_some_and(|error| is_of_connection(error.fault.kind.scope()));
         self.push(u8::from(self.world.interferences > 0 && failed_on_target));
         self.write_duplicate_scan(delivery);
     }
@@ -185,8 +185,8 @@ impl Writer<'_> {
     }
 }
 
-fn is_of_target(scope: ticketing_core::fault::Scope) -> bool {
-    scope == ticketing_core::fault::Scope::Target
+fn is_of_connection(scope: ticketing_core::fault::Scope) -> bool {
+    scope == ticketing_core::fault::Scope::Connection
 }
 
 fn end_as_bytes(end: End) -> (u8, u8) {

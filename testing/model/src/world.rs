@@ -122,7 +122,7 @@ impl World {
             id: String::new(),
             incident_id: String::new(),
             incident_revision: 1,
-            target: String::new(),
+            connection: String::new(),
             system: System::Jira,
             trigger: Trigger::Manual,
             marker: Marker::derive(&InstallationKey::new([0; 32]), "", ""),

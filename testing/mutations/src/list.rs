@@ -16,7 +16,7 @@ const OPEN: &str = "crates/store/src/sqlite/open.rs";
 const RECORD: &str = "crates/store/src/writes/record.rs";
 const RESTORE: &str = "crates/store/src/sqlite/restore.rs";
 const SERVICENOW_CREATE: &str = "crates/servicenow/src/create.rs";
-const TARGET: &str = "crates/engine/src/dispatch/target.rs";
+const CONNECTION_STATE: &str = "crates/engine/src/dispatch/connection_state.rs";
 
 /// Every guard. The order decides which slice of `--one-in` has it.
 pub const MUTATIONS: &[Mutation] = &[
@@ -56,7 +56,7 @@ pub const MUTATIONS: &[Mutation] = &[
                    does not show yet is created again.",
         changes: &[Change {
             file: ATTEMPT,
-            text: "let index_bound = self.schedule().policy.bounds.index_bound(api.visibility());",
+            text: "let index_bound = api.visibility().index_bound();",
             replacement: "let index_bound = Duration::ZERO;",
         }],
         cells: "index lag: within the bound",
@@ -268,9 +268,9 @@ pub const MUTATIONS: &[Mutation] = &[
         prevents: "Calls stop to a connection that refused the login or locked the account. Without it, each waiting \
                    delivery sends the refused login again.",
         changes: &[Change {
-            file: TARGET,
-            text: "match self.state(target).health().admission(",
-            replacement: "let mut health = self.state(target).health();
+            file: CONNECTION_STATE,
+            text: "match self.state(connection).health().admission(",
+            replacement: "let mut health = self.state(connection).health();
         health.condition = Condition::Ok;
         health.probe_after = None;
         match health.admission(",

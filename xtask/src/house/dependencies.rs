@@ -30,6 +30,7 @@ const SERVER: &str = "ticketing-server";
 const SERVICENOW: &str = "ticketing-servicenow";
 const STORE: &str = "ticketing-store";
 
+const CONFORMANCE: &str = "ticketing-conformance";
 const DEMO: &str = "ticketing-demo";
 const DISK: &str = "ticketing-disk";
 const FAULTS: &str = "ticketing-faults";
@@ -70,6 +71,7 @@ const ALLOWANCES: &[Allowance] = &[
     package(MODEL, &[CORE, RETRY]),
     package(MUTATIONS, &[]),
     package(SIMULATOR, &[]),
+    Allowance { package: CONFORMANCE, ours: &[CORE], ours_in_tests: &[EGRESS, JIRA, SERVICENOW, SIMULATOR] },
     package(DISK, &[]),
     package(HARNESS, &[ROOT, CORE, FAILPOINTS, HOST, SERVER, SIMULATOR, STORE]),
     package(DEMO, &[ROOT, HOST, SERVER, SIMULATOR]),

@@ -34,7 +34,8 @@ pub struct Delivery {
     /// Revision of the incident snapshot that the next attempt sends; 1 is the first.
     pub incident_revision: u32,
     /// Name of the configured connection; currently the name of its system.
-    pub target: String,
+    #[serde(rename = "target")]
+    pub connection: String,
     pub system: System,
     pub trigger: Trigger,
     pub marker: Marker,
@@ -203,7 +204,7 @@ pub enum Outcome {
     Sent(Result<Created, Fault>),
 }
 
-/// An event of a delivery or a target, as published to subscribers.
+/// An event of a delivery or a connection, as published to subscribers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EventKind {
@@ -218,11 +219,11 @@ pub enum EventKind {
     Resolved,
     Cancelled,
     DuplicateFound,
-    TargetThrottled,
-    TargetLoginRefused,
-    TargetSuspended,
-    TargetCircuitOpened,
-    TargetRecovered,
+    ConnectionThrottled,
+    ConnectionLoginRefused,
+    ConnectionSuspended,
+    ConnectionCircuitOpened,
+    ConnectionRecovered,
 }
 
 /// The delivery after a transition, with the events to publish.
@@ -320,7 +321,7 @@ impl State {
         Self::Cancelled,
     ];
 
-    /// Whether the state is terminal, unless an operator or the recovery of the target rearms it.
+    /// Whether the state is terminal, unless an operator or the recovery of the connection rearms it.
     #[must_use]
     pub fn is_settled(self) -> bool {
         matches!(self, Self::Delivered | Self::Failed | Self::Cancelled)
@@ -386,11 +387,11 @@ impl EventKind {
         Self::Resolved,
         Self::Cancelled,
         Self::DuplicateFound,
-        Self::TargetThrottled,
-        Self::TargetLoginRefused,
-        Self::TargetSuspended,
-        Self::TargetCircuitOpened,
-        Self::TargetRecovered,
+        Self::ConnectionThrottled,
+        Self::ConnectionLoginRefused,
+        Self::ConnectionSuspended,
+        Self::ConnectionCircuitOpened,
+        Self::ConnectionRecovered,
     ];
 
     #[must_use]
@@ -407,11 +408,11 @@ impl EventKind {
             Self::Resolved => "RESOLVED",
             Self::Cancelled => "CANCELLED",
             Self::DuplicateFound => "DUPLICATE_FOUND",
-            Self::TargetThrottled => "TARGET_THROTTLED",
-            Self::TargetLoginRefused => "TARGET_LOGIN_REFUSED",
-            Self::TargetSuspended => "TARGET_SUSPENDED",
-            Self::TargetCircuitOpened => "TARGET_CIRCUIT_OPENED",
-            Self::TargetRecovered => "TARGET_RECOVERED",
+            Self::ConnectionThrottled => "TARGET_THROTTLED",
+            Self::ConnectionLoginRefused => "TARGET_LOGIN_REFUSED",
+            Self::ConnectionSuspended => "TARGET_SUSPENDED",
+            Self::ConnectionCircuitOpened => "TARGET_CIRCUIT_OPENED",
+            Self::ConnectionRecovered => "TARGET_RECOVERED",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Operations on a delivery: by an operator, a repeated request, or the recovery of its target.
+//! Operations on a delivery: by an operator, a repeated request, or the recovery of its connection.
 
 use jiff::Timestamp;
 
@@ -15,7 +15,7 @@ pub struct NewDelivery {
     pub id: String,
     pub incident_id: String,
     pub incident_revision: u32,
-    pub target: String,
+    pub connection: String,
     pub system: System,
     pub trigger: Trigger,
     pub marker: Marker,
@@ -40,7 +40,7 @@ impl Delivery {
             id: new.id,
             incident_id: new.incident_id,
             incident_revision: new.incident_revision,
-            target: new.target,
+            connection: new.connection,
             system: new.system,
             trigger: new.trigger,
             marker: new.marker,
@@ -171,41 +171,41 @@ impl Delivery {
         Ok(self.transition(State::Delivered, now, &[EventKind::Resolved]))
     }
 
-    /// The settings of the target were changed, or it recovered some time ago: waiting deliveries become due,
-    /// and deliveries that failed because of the target are rearmed. `None` if the delivery is not affected.
+    /// The settings of the connection were changed, or it recovered some time ago: waiting deliveries become due,
+    /// and deliveries that failed because of the connection are rearmed. `None` if the delivery is not affected.
     #[must_use]
-    pub fn target_recovered(self, now: Timestamp) -> Option<Settled> {
+    pub fn connection_recovered(self, now: Timestamp) -> Option<Settled> {
         match self.state {
             State::Waiting => Some(self.rearm(now)),
-            State::Failed if self.failed_on_target() => Some(self.rearm(now)),
+            State::Failed if self.failed_on_connection() => Some(self.rearm(now)),
             State::Reconciling if self.lease_until.is_none() => Some(self.look_up_now(now)),
             _ => None,
         }
     }
 
     /// A ticket was created, the first since `outage_began`: rearms deliveries that failed because of the
-    /// target, and only since then. A delivery that failed while others succeeded would fail again.
+    /// connection, and only since then. A delivery that failed while others succeeded would fail again.
     #[must_use]
     pub fn outage_ended(self, outage_began: Timestamp, now: Timestamp) -> Option<Settled> {
         let within = self.failing_since.is_some_and(|since| since >= outage_began);
-        let concerned = self.state == State::Failed && self.failed_on_target() && within;
+        let concerned = self.state == State::Failed && self.failed_on_connection() && within;
         concerned.then(|| self.rearm(now))
     }
 
-    /// Rearms a failed delivery as a probe, if no other delivery can test the target. A failed probe becomes
+    /// Rearms a failed delivery as a probe, if no other delivery can test the connection. A failed probe becomes
     /// FAILED again at once, so that the next tick can send another one: its retries stay spent.
     #[must_use]
     pub fn rearm_as_probe(mut self, now: Timestamp) -> Option<Settled> {
-        if self.state != State::Failed || !self.failed_on_target() {
+        if self.state != State::Failed || !self.failed_on_connection() {
             return None;
         }
         self.due_at = Some(now);
         Some(self.transition(State::Pending, now, &[EventKind::Rearmed]))
     }
 
-    /// Whether a refusal concerned only the ticket becomes known once the target has recovered.
-    fn failed_on_target(&self) -> bool {
-        self.last_error.as_ref().is_some_and(|error| error.fault.may_be_of_target())
+    /// Whether a refusal concerned only the ticket becomes known once the connection has recovered.
+    fn failed_on_connection(&self) -> bool {
+        self.last_error.as_ref().is_some_and(|error| error.fault.may_be_of_connection())
     }
 
     /// Makes it pending. A delivery that had spent its retries gets all of them again.

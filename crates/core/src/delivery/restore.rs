@@ -12,9 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Absence, Delivery, EventKind, LastError, Send, Settled, State, UnknownOutcome};
 use crate::fault::{Fault, FaultKind};
+use crate::health::Health;
 use crate::policy::{Bounds, Policy};
 use crate::system::{Authorship, Destination};
-use crate::target::Health;
 
 /// How long after a restore a new incident may already have a ticket that the store does not know: 30 days.
 pub const RESTORE_WINDOW: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -91,7 +91,7 @@ impl Recovery {
         time.checked_add(self.step).unwrap_or(clamp)
     }
 
-    /// The health of a target, shifted to the current clock: the step changes no pause.
+    /// The health of a connection, shifted to the current clock: the step changes no pause.
     #[must_use]
     pub fn recover_health(&self, health: Health) -> Health {
         let shift = |time: Option<Timestamp>| time.map(|time| self.shift(time));

@@ -127,7 +127,7 @@ impl Delivery {
         })
     }
 
-    /// Defers an attempt that the health of the target does not admit. It uses no retry.
+    /// Defers an attempt that the health of the connection does not admit. It uses no retry.
     #[must_use]
     pub fn defer(mut self, fault: Fault, due_at: Timestamp, now: Timestamp) -> Settled {
         self.due_at = Some(due_at);

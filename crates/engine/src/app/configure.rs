@@ -8,18 +8,20 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::evidence::SearchScope;
+use ticketing_core::secret::{SecretKind, SecretUse};
 use ticketing_core::system::{Check, System, TicketSystem};
 use ticketing_core::violation::{Violation, Violations};
 use ticketing_failpoints::{self as failpoints, Point};
 use ticketing_store::{
     Actor, AuditAction, DONE, FAILED, NewAuditEntry, PASSED, STARTED, SearchEvidence, StoreError, StoredTest,
 };
+use ticketing_vendor::{ConnectionChange, ConnectionSettings};
 use tracing::Instrument;
 
 use super::{App, AppError};
 use crate::connections::{Checked, Connection};
 use crate::dispatch::Schedule;
-use crate::settings::{Rules, SecretKind, SecretUse, Settings, SystemChange, SystemSettings, stored};
+use crate::settings::{Rules, Settings, stored};
 
 /// The subject of Configure in the audit.
 pub const SETTINGS: &str = "settings";
@@ -30,8 +32,8 @@ const MAX_LISTED: usize = 512;
 /// All changes of one Configure.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// At most one per system.
-    pub systems: Vec<SystemChange>,
+    /// At most one for each connection.
+    pub connections: Vec<ConnectionChange>,
     /// The new rules.
     pub rules: Rules,
 }
@@ -46,9 +48,9 @@ pub struct ConnectionTest {
 
 /// The valid settings of one system after a change.
 struct Accepted {
-    target: String,
-    before: SystemSettings,
-    settings: SystemSettings,
+    name: String,
+    before: ConnectionSettings,
+    settings: ConnectionSettings,
     checked: Option<Checked>,
 }
 
@@ -78,7 +80,7 @@ impl App {
         let change = plan(&self.rules(), &mut violations);
         let mut accepted = Vec::new();
         let mut unbound = None;
-        for change in &change.systems {
+        for change in &change.connections {
             match self.accept(change, now) {
                 Ok(settings) => accepted.push(settings),
                 Err(Wrong::Settings(found)) => violations.extend(found),
@@ -132,7 +134,7 @@ impl App {
     pub async fn test_unsaved(
         &self,
         by: &Actor,
-        mut change: SystemChange,
+        mut change: ConnectionChange,
         mut violations: Violations,
     ) -> Result<ConnectionTest, AppError> {
         // Tested settings must be complete, whether or not they are enabled.
@@ -197,11 +199,12 @@ impl App {
     }
 
     /// The settings after a change, if they are valid.
-    fn accept(&self, change: &SystemChange, now: Timestamp) -> Result<Accepted, Wrong> {
+    fn accept(&self, change: &ConnectionChange, now: Timestamp) -> Result<Accepted, Wrong> {
         let system = change.draft.system();
-        let target = system.as_str().to_owned();
-        let saved = self.settings().systems.get(&target).cloned();
-        let before = saved.unwrap_or_else(|| SystemSettings::empty(system));
+        let name = system.as_str().to_owned();
+        let saved = self.settings().connections.get(&name).cloned();
+        let before =
+            saved.unwrap_or_else(|| ConnectionSettings::new(self.0.connections.vendors().of(system).empty()));
         let mut settings = before.changed(change, now);
         let mut found = Violations::default();
         let checked = self.0.connections.check(&settings, &mut found);
@@ -215,7 +218,7 @@ impl App {
         if !given_for_elsewhere.is_empty() {
             return Err(Wrong::Secret(system, secrets_required(system, &given_for_elsewhere)));
         }
-        Ok(Accepted { target, before, settings, checked })
+        Ok(Accepted { name, before, settings, checked })
     }
 
     async fn save(
@@ -227,7 +230,7 @@ impl App {
     ) -> Result<(), AppError> {
         let systems = accepted.iter().map(|accepted| {
             let base_url = accepted.checked.as_ref().map(|checked| checked.api.destination().base_url);
-            stored::target_change(&accepted.target, &accepted.before, &accepted.settings, base_url)
+            stored::connection_change(&accepted.name, &accepted.before, &accepted.settings, base_url)
         });
         let changes = systems.chain([stored::rules_change(rules)]).collect();
         let actor = by.name.clone();
@@ -256,23 +259,22 @@ impl App {
         self.edit_settings(|all| all.rules = rules);
         let mut changed = Vec::new();
         for accepted in accepted {
-            let is_other_login =
-                accepted.is_other_login(self.0.connections.current(&accepted.target).as_ref());
-            let Accepted { target, settings, checked, .. } = accepted;
+            let is_other_login = accepted.is_other_login(self.0.connections.current(&accepted.name).as_ref());
+            let Accepted { name, settings, checked, .. } = accepted;
             let connection = Connection {
                 system: settings.draft.system(),
                 enabled: settings.enabled,
                 current: checked.map(|checked| checked.api),
-                retired: self.retired(&target).await,
+                retired: self.retired(&name).await,
             };
-            self.0.connections.set(&target, connection);
-            self.edit_settings(|all| all.systems.insert(target.clone(), settings));
-            changed.push((target, is_other_login));
+            self.0.connections.set(&name, connection);
+            self.edit_settings(|all| all.connections.insert(name.clone(), settings));
+            changed.push((name, is_other_login));
         }
         let mut made_due = 0;
-        for (target, is_other_login) in changed {
-            if is_other_login || !self.0.dispatcher.was_lockable_login_refused(&target) {
-                made_due += self.0.dispatcher.reset_health(&target).await?;
+        for (name, is_other_login) in changed {
+            if is_other_login || !self.0.dispatcher.was_lockable_login_refused(&name) {
+                made_due += self.0.dispatcher.reset_health(&name).await?;
             }
         }
         Ok(made_due)
@@ -280,9 +282,9 @@ impl App {
 
     /// The retired connections, which only look-ups need: new settings become active even if these cannot be
     /// read.
-    async fn retired(&self, target: &str) -> Vec<Arc<dyn TicketSystem>> {
-        let retired = self.0.store.retired_connections(target).await.unwrap_or_else(|error| {
-            tracing::error!(error = %ErrorChain(&error), connection = %target, "failed to read retired connections");
+    async fn retired(&self, name: &str) -> Vec<Arc<dyn TicketSystem>> {
+        let retired = self.0.store.retired_connections(name).await.unwrap_or_else(|error| {
+            tracing::error!(error = %ErrorChain(&error), connection = %name, "failed to read retired connections");
             vec![]
         });
         retired.into_iter().filter_map(|retired| self.0.connections.retired(retired)).collect()
@@ -295,7 +297,7 @@ impl Accepted {
     /// Whether the account, its address or its secret differ from `current`, the active connection. Setting
     /// the same values again, as a script may do every minute, is no reason to retry them.
     fn is_other_login(&self, current: Option<&Arc<dyn TicketSystem>>) -> bool {
-        fn secret(settings: &SystemSettings) -> Option<&str> {
+        fn secret(settings: &ConnectionSettings) -> Option<&str> {
             settings.secret(SecretUse::TicketSystem).map(|secret| secret.value.expose_secret())
         }
         let name = |api: &Arc<dyn TicketSystem>| api.login().name;
@@ -317,7 +319,7 @@ impl ConnectionTest {
 /// Every field that a change modifies, with its old and new value. Secrets are only listed as set or removed.
 fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Value {
     let mut changed = Map::new();
-    for Accepted { target, before, settings, .. } in accepted {
+    for Accepted { name, before, settings, .. } in accepted {
         let mut fields = differing(&before.draft.to_json(), &settings.draft.to_json());
         if before.enabled != settings.enabled {
             fields.insert("enabled".to_owned(), json!([before.enabled, settings.enabled]));
@@ -326,12 +328,12 @@ fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Val
             let before = before.secrets.get(&used_for);
             let held = settings.secrets.get(&used_for);
             if before.map(|held| held.set_at) != held.map(|held| held.set_at) {
-                let kind = held.or(before).map_or("secret", |held| held.secret.kind.as_str());
+                let kind = held.or(before).map_or("secret", |held| held.kind.as_str());
                 let what = if held.is_some() { "set" } else { "removed" };
                 fields.insert(kind.to_owned(), json!(what));
             }
         }
-        changed.insert(target.clone(), Value::Object(fields));
+        changed.insert(name.clone(), Value::Object(fields));
     }
     let as_json = |rules: &Rules| json!({ "auto_push": rules.auto_push, "retry": rules.retry });
     changed.extend(differing(&as_json(rules_before), &as_json(rules)));
@@ -369,16 +371,16 @@ fn differing(before: &Value, after: &Value) -> Map<String, Value> {
 /// All secrets of a change, as the worst possible panic message at the fail point.
 fn exposed(accepted: &[Accepted]) -> String {
     let held = accepted.iter().flat_map(|accepted| accepted.settings.secrets.values());
-    held.map(|held| held.secret.value.expose_secret()).collect::<Vec<_>>().join(" ")
+    held.map(|held| held.value.expose_secret()).collect::<Vec<_>>().join(" ")
 }
 
 /// Disabled settings may be incomplete, but not invalid.
-fn given_only(found: &Violations, settings: &SystemSettings) -> Violations {
+fn given_only(found: &Violations, settings: &ConnectionSettings) -> Violations {
     let draft = settings.draft.to_json();
     let is_given = |violation: &&Violation| {
         let field = violation.field.split(['.', '[']).nth(1).unwrap_or_default();
         draft.get(field).is_some_and(|value| !value.is_null())
-            || settings.secrets.values().any(|held| held.secret.kind.as_str() == field)
+            || settings.secrets.values().any(|held| held.kind.as_str() == field)
     };
     let mut given = Violations::default();
     found.iter().filter(is_given).for_each(|violation| given.add(&violation.field, &violation.description));

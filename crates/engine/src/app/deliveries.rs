@@ -70,7 +70,7 @@ impl App {
         Ok(Page { deliveries: deliveries.into_iter().map(with_attempts).collect(), next })
     }
 
-    /// Retries a delivery now, regardless of any pause of its target, and waits for the attempt until
+    /// Retries a delivery now, regardless of any pause of its connection, and waits for the attempt until
     /// `deadline`. With `create_anyway` an unknown outcome is discarded.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl App {
         let delivery = self.delivery(id).await?.delivery;
         self.require_enabled(delivery.system)?;
         // Before the retry, or the delivery would be deferred again.
-        self.0.dispatcher.end_pauses(&delivery.target).await?;
+        self.0.dispatcher.end_pauses(&delivery.connection).await?;
         let asked = self.operate(by, id, Operation::Retry { create_anyway }, "").await?;
         self.remember_caller(&asked);
         self.wait_for_attempt(asked, deadline).await?;
@@ -100,13 +100,14 @@ impl App {
     /// A store failure.
     pub async fn retry_many(&self, retry: RetryMany) -> Result<RetriedPage, AppError> {
         let RetryMany { by, filter, page_size, after, note } = retry;
-        let targets = self.0.connections.targets();
+        let connections = self.0.connections.names();
         let enabled: Vec<_> =
-            targets.into_iter().filter(|target| self.0.connections.is_enabled(target)).collect();
+            connections.into_iter().filter(|connection| self.0.connections.is_enabled(connection)).collect();
         // Once for all pages: each reset may cost a refused login.
-        let concerns = |target: &String| filter.connections.is_empty() || filter.connections.contains(target);
-        for target in enabled.iter().filter(|target| after.is_none() && concerns(target)) {
-            self.0.dispatcher.end_pauses(target).await?;
+        let concerns =
+            |connection: &String| filter.connections.is_empty() || filter.connections.contains(connection);
+        for connection in enabled.iter().filter(|connection| after.is_none() && concerns(connection)) {
+            self.0.dispatcher.end_pauses(connection).await?;
         }
         let note = clean(&note).text.into_owned();
         let request = RetryRequest { by, filter, page_size, after, enabled, note };

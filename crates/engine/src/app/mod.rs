@@ -29,6 +29,7 @@ use crate::connections::Connections;
 use crate::dispatch::Dispatcher;
 use crate::settings::{Rules, Settings};
 use ticketing_store::{Store, StoreError};
+use ticketing_vendor::Vendors;
 
 /// The service; cheap to clone.
 #[derive(Debug, Clone)]
@@ -109,6 +110,11 @@ impl App {
     }
 
     /// The current settings.
+    #[must_use]
+    pub fn vendors(&self) -> &Vendors {
+        self.0.connections.vendors()
+    }
+
     #[must_use]
     pub fn settings(&self) -> Settings {
         self.0.settings.read().unwrap_or_else(PoisonError::into_inner).clone()

@@ -3,11 +3,11 @@
 use ticketing_core::auto_push::{AutoPush, SkipReason, Verdict};
 use ticketing_core::delivery::{Delivery, State, Trigger};
 use ticketing_core::fault::Fault;
+use ticketing_core::health::Admission;
 use ticketing_core::incident::Incident;
 use ticketing_core::risk::Severity;
 use ticketing_core::system::{Adjustment, Rendered, System, TicketDraft};
-use ticketing_core::target::Admission;
-use ticketing_store::{AcceptError, AcceptRequest, AcceptTarget, Accepted, Requester};
+use ticketing_store::{AcceptConnection, AcceptError, AcceptRequest, Accepted, Requester};
 use tokio::time::Instant;
 
 use super::{App, AppError};
@@ -58,9 +58,9 @@ impl App {
     /// # Errors
     /// If the store cannot be read.
     pub async fn preview(&self, incident: Incident, system: System) -> Result<Preview, AppError> {
-        let target = system.as_str();
-        let existing = self.0.store.delivery_for(&incident.id, target).await?;
-        let marker = self.0.store.marker(&incident.id, target);
+        let connection = system.as_str();
+        let existing = self.0.store.delivery_for(&incident.id, connection).await?;
+        let marker = self.0.store.marker(&incident.id, connection);
         let severity = incident.severity();
         let auto_push = self.rules().auto_push;
         let verdict = self.verdict(&auto_push, severity, system);
@@ -82,10 +82,11 @@ impl App {
         deadline: Instant,
     ) -> Result<Pushed, AppError> {
         self.require_enabled(system)?;
-        let target = AcceptTarget { target: system.as_str().to_owned(), system, trigger: Trigger::Manual };
-        let ticket_draft = AcceptRequest { incident, targets: vec![target], expedite: true, by };
+        let connection =
+            AcceptConnection { connection: system.as_str().to_owned(), system, trigger: Trigger::Manual };
+        let ticket_draft = AcceptRequest { incident, connections: vec![connection], expedite: true, by };
         let accepted = self.accept_push(ticket_draft).await?.into_iter().next();
-        let accepted = accepted.expect("one delivery is accepted for each target");
+        let accepted = accepted.expect("one delivery is accepted for each connection");
         let delivery = accepted.delivery;
         tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, %system, "a push was accepted");
         self.remember_caller(&delivery);
@@ -112,14 +113,14 @@ impl App {
         let auto_push = self.rules().auto_push;
         let verdicts = System::ALL.map(|system| (system, self.verdict(&auto_push, severity, system)));
         let pushed = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Push);
-        let target = |system: System| {
-            let target = system.as_str().to_owned();
-            AcceptTarget { target, system, trigger: Trigger::AutoPush }
+        let connection = |system: System| {
+            let connection = system.as_str().to_owned();
+            AcceptConnection { connection, system, trigger: Trigger::AutoPush }
         };
-        let targets: Vec<_> = pushed.map(|(system, _)| target(*system)).collect();
+        let connections: Vec<_> = pushed.map(|(system, _)| connection(*system)).collect();
         let mut accepted = Vec::new();
-        if !targets.is_empty() {
-            accepted = self.accept_push(AcceptRequest { incident, targets, expedite: false, by }).await?;
+        if !connections.is_empty() {
+            accepted = self.accept_push(AcceptRequest { incident, connections, expedite: false, by }).await?;
             accepted.iter().for_each(|accepted| self.remember_caller(&accepted.delivery));
             self.0.dispatcher.wake();
         } else if by.is_confined {
@@ -164,7 +165,7 @@ impl App {
         deadline: Instant,
     ) -> Result<Delivery, AppError> {
         let mut waiter = self.0.dispatcher.waiters().wait_for(&asked.id);
-        let admitted = self.0.dispatcher.admission(&asked.target) == Admission::Open;
+        let admitted = self.0.dispatcher.admission(&asked.connection) == Admission::Open;
         self.0.dispatcher.expedite(&asked);
         loop {
             let found = self.0.store.delivery(&asked.id).await?;

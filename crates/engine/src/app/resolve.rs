@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use ticketing_core::delivery::{Delivery, Resolution, State};
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::health::Admission;
 use ticketing_core::limits;
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Destination, ReadTicket, TicketRef, TicketSystem};
-use ticketing_core::target::Admission;
 use ticketing_store::{Actor, NamedTicket, Operation};
 use tokio::time::Instant;
 
@@ -122,10 +122,11 @@ impl App {
     fn places(&self, delivery: &Delivery) -> Result<Vec<Place>, String> {
         let title = delivery.system.title();
         let connections = &self.0.connections;
-        let Some(current) = connections.current(&delivery.target) else {
+        let Some(current) = connections.current(&delivery.connection) else {
             return Err(format!("{title} is not configured"));
         };
-        if let Admission::Closed(until) = self.0.dispatcher.health(&delivery.target).admission(self.now()) {
+        if let Admission::Closed(until) = self.0.dispatcher.health(&delivery.connection).admission(self.now())
+        {
             let until = until.map(|until| format!(" until {until:.0}")).unwrap_or_default();
             return Err(format!("{title} is paused{until}, see its condition in GetStatus"));
         }
@@ -135,7 +136,7 @@ impl App {
             if places.iter().any(|known| known.destination == *destination) {
                 continue;
             }
-            if let Some(api) = connections.for_destination(&delivery.target, destination) {
+            if let Some(api) = connections.for_destination(&delivery.connection, destination) {
                 places.push(Place { api, destination: destination.clone() });
             }
         }
@@ -157,8 +158,9 @@ impl App {
         };
         let ticket = read.ticket;
         if !is_placed {
-            let target = &delivery.target;
-            let why = format!("{} is in {}, and {target} creates tickets in {place}", ticket.key, read.place);
+            let connection = &delivery.connection;
+            let why =
+                format!("{} is in {}, and {connection} creates tickets in {place}", ticket.key, read.place);
             return Err(AppError::TicketNotFound(resolve.refused("ticket_key", why)));
         }
         if !resolve.ticket.id.is_empty() && resolve.ticket.id != ticket.id {
@@ -179,7 +181,7 @@ impl App {
     /// The ticket as the operator names it.
     fn unread(&self, delivery: &Delivery, mut ticket: TicketRef) -> NamedTicket {
         if ticket.url.is_empty()
-            && let Some(api) = self.0.connections.current(&delivery.target)
+            && let Some(api) = self.0.connections.current(&delivery.connection)
         {
             ticket.url = api.ticket_url(&ticket.key).unwrap_or_default();
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, State};
+use ticketing_core::health::Health;
 use ticketing_core::system::System;
-use ticketing_core::target::Health;
 
 use ticketing_store::LastFailure;
 
@@ -26,7 +26,7 @@ pub struct Status {
 #[derive(Debug, Clone)]
 pub struct SystemStatus {
     pub system: System,
-    pub target: String,
+    pub connection: String,
     pub configured: bool,
     pub enabled: bool,
     pub last_test: Option<ConnectionTest>,
@@ -56,26 +56,26 @@ impl App {
     }
 
     async fn system_status(&self, system: System) -> Result<SystemStatus, AppError> {
-        let target = system.as_str();
+        let name = system.as_str();
         let store = &self.0.store;
-        let connection = self.0.connections.get(target);
-        let test = store.last_test(target).await?;
-        let counts = store.counts(target).await?;
-        let last_success = match store.last_success(target).await? {
+        let connection = self.0.connections.get(name);
+        let test = store.last_test(name).await?;
+        let counts = store.counts(name).await?;
+        let last_success = match store.last_success(name).await? {
             Some(last) => store.delivery(&last.delivery_id).await?.map(|delivery| (last.at, delivery)),
             None => None,
         };
         Ok(SystemStatus {
             system,
-            target: target.to_owned(),
+            connection: name.to_owned(),
             configured: connection.as_ref().is_some_and(|connection| connection.current.is_some()),
             enabled: connection.is_some_and(|connection| connection.enabled),
             last_test: test.map(|test| ConnectionTest { at: test.at, checks: test.checks }),
             counts: counts.into_iter().map(|count| (count.state, count.count)).collect(),
-            needs_attention: store.needs_attention(target).await?,
+            needs_attention: store.needs_attention(name).await?,
             last_success,
-            last_failure: store.last_failure(target).await?,
-            health: self.0.dispatcher.health(target),
+            last_failure: store.last_failure(name).await?,
+            health: self.0.dispatcher.health(name),
         })
     }
 }

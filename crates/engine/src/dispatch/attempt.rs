@@ -8,8 +8,8 @@ use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome, State};
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::health::Observation;
 use ticketing_core::system::{Rendered, TicketDraft, TicketSystem};
-use ticketing_core::target::Observation;
 use ticketing_failpoints::{self as failpoints, Point};
 use ticketing_store::{AttemptRecord, AttemptTimes, Claimed, Intent, StoreError};
 use tracing::Instrument;
@@ -26,28 +26,28 @@ impl Dispatcher {
         let Claimed { delivery, incident, counted_from } = claimed;
         let caller = self.0.caller_spans.take(&delivery.id);
         let span = tracing::info_span!(
-            parent: &caller, "attempt", delivery = %delivery.id, incident = %delivery.incident_id, connection = %delivery.target,
+            parent: &caller, "attempt", delivery = %delivery.id, incident = %delivery.incident_id, connection = %delivery.connection,
             epoch = delivery.epoch,
         );
         async {
             failpoints::pass(Point::Claimed).await;
             let started_at = self.0.clock.now();
             let ticket_draft = TicketDraft { incident, marker: delivery.marker.clone() };
-            let api = self.0.connections.current(&delivery.target);
+            let api = self.0.connections.current(&delivery.connection);
             let Some(outcome) = self.try_to_create(api.as_ref(), &delivery, &ticket_draft).await else {
                 return;
             };
             let fault = fault_of(&outcome).cloned();
             failpoints::pass(Point::ReplyRead).await;
-            // Record the target's health before the delivery can be due again, so that a locked account is not called again.
+            // Record the connection's health before the delivery can be due again, so that a locked account is not called again.
             if let Some(fault) = &fault {
-                let failure = self.failure(&delivery.target, fault, started_at, &delivery.id);
-                self.observe(&delivery.target, api.as_ref(), failure).await;
+                let failure = self.failure(&delivery.connection, fault, started_at, &delivery.id);
+                self.observe(&delivery.connection, api.as_ref(), failure).await;
             }
             self.record(&delivery, outcome, started_at, counted_from).await;
             failpoints::pass(Point::Recorded).await;
             if fault.is_none() {
-                self.observe(&delivery.target, api.as_ref(), Observation::Created).await;
+                self.observe(&delivery.connection, api.as_ref(), Observation::Created).await;
                 self.read_back(&delivery, api.as_ref());
             }
         }
@@ -66,7 +66,7 @@ impl Dispatcher {
             let fault = Fault::new(FaultKind::Misconfigured, "the ticket system lacks settings");
             return Some(Outcome::NotSent(fault.with_hint("send its settings with Configure")));
         };
-        if !self.0.connections.is_enabled(&delivery.target) {
+        if !self.0.connections.is_enabled(&delivery.connection) {
             return Some(Outcome::NotSent(connection_disabled()));
         }
         let attempt_deadline = self.schedule().policy.bounds.attempt_deadline;
@@ -91,7 +91,7 @@ impl Dispatcher {
             Ok(Some(deadline)) => {
                 failpoints::pass(Point::IntentCommitted).await;
                 // The connection may have been disabled since: then nothing is sent.
-                if !self.0.connections.is_enabled(&delivery.target) {
+                if !self.0.connections.is_enabled(&delivery.connection) {
                     return Some(Outcome::NotSent(connection_disabled()));
                 }
                 Some(self.send(api, ticket_draft, &rendered, deadline).await)
@@ -117,7 +117,7 @@ impl Dispatcher {
     ) -> Result<Option<Timestamp>, StoreError> {
         let now = self.0.clock.now();
         let deadline = now + attempt_deadline;
-        let index_bound = self.schedule().policy.bounds.index_bound(api.visibility());
+        let index_bound = api.visibility().index_bound();
         let intent = Intent {
             delivery_id: delivery.id.clone(),
             epoch: delivery.epoch,
@@ -190,10 +190,10 @@ impl Dispatcher {
         }
     }
 
-    /// A delivery that FAILED may have changed the health of its target.
+    /// A delivery that FAILED may have changed the health of its connection.
     pub(super) async fn note_spent_retries(&self, settled: Option<&Delivery>) {
         if let Some(failed) = settled.filter(|delivery| delivery.state == State::Failed) {
-            self.read_health(&failed.target).await;
+            self.read_health(&failed.connection).await;
         }
     }
 
@@ -223,7 +223,7 @@ pub(super) fn log_if_failed(delivery: &Delivery) {
         return;
     }
     tracing::error!(
-        delivery = %delivery.id, incident = %delivery.incident_id, connection = %delivery.target,
+        delivery = %delivery.id, incident = %delivery.incident_id, connection = %delivery.connection,
         state = delivery.state.as_str(), failures = delivery.failures,
         fault = delivery.last_error.as_ref().map(|error| tracing::field::display(&error.fault)),
         "the delivery FAILED: no retries left"

@@ -1,4 +1,4 @@
-//! Claims due deliveries within the concurrency limit of each target (backpressure).
+//! Claims due deliveries within the concurrency limit of each connection (backpressure).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,199 +6,199 @@ use std::time::Duration;
 
 use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_core::target::{Admission, Condition, Health};
+use ticketing_core::health::{Admission, Condition, Health};
 use ticketing_store::{ClaimKind, Claimed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Dispatcher;
-use super::target::{TargetState, warn};
+use super::connection_state::{ConnectionState, warn};
 
 /// Candidates for a probe, in this order.
 const PROBES: [ClaimKind; 3] = [ClaimKind::Fresh, ClaimKind::Due, ClaimKind::Uncertain];
 
 impl Dispatcher {
     /// The tick: admits retries that are due by now.
-    pub(super) fn allow_retries(&self, target: &str) {
+    pub(super) fn allow_retries(&self, connection: &str) {
         let now = self.0.clock.now();
-        self.state(target).edit_due(|due| due.retries = Some(now));
+        self.state(connection).edit_due(|due| due.retries = Some(now));
     }
 
     /// The reconciler: admits look-ups that are due by now.
-    pub(super) fn allow_look_ups(&self, target: &str) {
+    pub(super) fn allow_look_ups(&self, connection: &str) {
         let now = self.0.clock.now();
-        self.state(target).edit_due(|due| due.look_ups = Some(now));
+        self.state(connection).edit_due(|due| due.look_ups = Some(now));
     }
 
     /// A caller waits for this delivery: makes it due now.
     pub fn expedite(&self, delivery: &Delivery) {
         if delivery.state == State::Reconciling {
-            self.allow_look_ups(&delivery.target);
+            self.allow_look_ups(&delivery.connection);
         }
         self.wake();
     }
 
-    /// Claims and starts what `target` admits now.
-    pub(super) async fn dispatch_due(&self, target: &str) {
-        let state = self.state(target);
+    /// Claims and starts what `connection` admits now.
+    pub(super) async fn dispatch_due(&self, connection: &str) {
+        let state = self.state(connection);
         let _one_at_a_time = state.claiming.lock().await;
         if self.0.closing.is_cancelled() {
             return;
         }
-        let admission = self.admission(target);
+        let admission = self.admission(connection);
         let has_operator_retry =
-            state.operator_retry.load(Ordering::SeqCst) && self.0.connections.is_enabled(target);
+            state.operator_retry.load(Ordering::SeqCst) && self.0.connections.is_enabled(connection);
         if has_operator_retry && admission != Admission::Open {
-            self.send_operator_retry(target, state).await;
+            self.send_operator_retry(connection, state).await;
         }
         match admission {
             Admission::Open => {
-                self.dispatch_look_ups(target, state).await;
-                let retries = self.dispatch_fresh_first(target, state).await;
-                self.dispatch_retries(target, state, retries).await;
-                self.dispatch_fresh(target, state).await;
+                self.dispatch_look_ups(connection, state).await;
+                let retries = self.dispatch_fresh_first(connection, state).await;
+                self.dispatch_retries(connection, state, retries).await;
+                self.dispatch_fresh(connection, state).await;
             }
             Admission::Probe if state.health().condition == Condition::CircuitOpen => {
-                self.dispatch_look_ups(target, state).await;
-                self.defer(target).await;
+                self.dispatch_look_ups(connection, state).await;
+                self.defer(connection).await;
             }
-            Admission::Probe | Admission::Closed(_) => self.defer(target).await,
+            Admission::Probe | Admission::Closed(_) => self.defer(connection).await,
         }
     }
 
-    /// Sends one delivery as the probe of a failing target: a pending one, else the one longest due, else one
+    /// Sends one delivery as the probe of a failing connection: a pending one, else the one longest due, else one
     /// that has FAILED.
-    pub(super) async fn probe(&self, target: &str) {
-        let state = self.state(target);
+    pub(super) async fn probe(&self, connection: &str) {
+        let state = self.state(connection);
         let _one_at_a_time = state.claiming.lock().await;
-        if self.0.closing.is_cancelled() || !self.0.connections.is_enabled(target) {
+        if self.0.closing.is_cancelled() || !self.0.connections.is_enabled(connection) {
             return;
         }
-        match self.admission(target) {
+        match self.admission(connection) {
             Admission::Closed(_) => {}
             // Other deliveries are sent when due; a FAILED one still needs its probe.
-            Admission::Open if self.health(target).is_probed(self.0.clock.now()) => {
-                self.probe_with_failed_delivery(target, state).await;
+            Admission::Open if self.health(connection).is_probed(self.0.clock.now()) => {
+                self.probe_with_failed_delivery(connection, state).await;
             }
             Admission::Open => {}
             Admission::Probe => {
-                self.0.connections.permit_login_probe(target);
-                let started = self.start_one(target, state, &PROBES).await;
+                self.0.connections.permit_login_probe(connection);
+                let started = self.start_one(connection, state, &PROBES).await;
                 if !started {
-                    self.probe_with_failed_delivery(target, state).await;
+                    self.probe_with_failed_delivery(connection, state).await;
                 }
             }
         }
     }
 
-    /// The delivery that an operator retries, regardless of the target's health.
-    async fn send_operator_retry(&self, target: &str, state: &TargetState) {
-        self.0.connections.reset_login(target);
-        if self.start_one(target, state, &[ClaimKind::Fresh, ClaimKind::Uncertain]).await {
+    /// The delivery that an operator retries, regardless of the connection's health.
+    async fn send_operator_retry(&self, connection: &str, state: &ConnectionState) {
+        self.0.connections.reset_login(connection);
+        if self.start_one(connection, state, &[ClaimKind::Fresh, ClaimKind::Uncertain]).await {
             state.operator_retry.store(false, Ordering::SeqCst);
         }
     }
 
     /// Starts one delivery of the first kind that has one.
-    async fn start_one(&self, target: &str, state: &TargetState, kinds: &[ClaimKind]) -> bool {
+    async fn start_one(&self, connection: &str, state: &ConnectionState, kinds: &[ClaimKind]) -> bool {
         for kind in kinds {
             let slots = if *kind == ClaimKind::Uncertain { &state.look_ups } else { &state.sends };
-            if self.start(target, *kind, self.permits(target, slots, 1)).await > 0 {
+            if self.start(connection, *kind, self.permits(connection, slots, 1)).await > 0 {
                 return true;
             }
         }
         false
     }
 
-    /// If all retries are spent, one that FAILED because of the target is the probe, each in its turn.
-    async fn probe_with_failed_delivery(&self, target: &str, state: &TargetState) {
-        let permits = self.permits(target, &state.sends, 1);
+    /// If all retries are spent, one that FAILED because of the connection is the probe, each in its turn.
+    async fn probe_with_failed_delivery(&self, connection: &str, state: &ConnectionState) {
+        let permits = self.permits(connection, &state.sends, 1);
         if permits.is_empty() {
             return;
         }
-        match self.0.store.arm_probe(target, &state.last_probe(), self.0.clock.now()).await {
+        match self.0.store.arm_probe(connection, &state.last_probe(), self.0.clock.now()).await {
             Ok(None) => {}
             Ok(Some(delivery_id)) => {
                 state.set_last_probe(delivery_id);
-                self.start(target, ClaimKind::Fresh, permits).await;
+                self.start(connection, ClaimKind::Fresh, permits).await;
             }
-            Err(error) => warn(&error, target, "failed to rearm a failed delivery as a probe"),
+            Err(error) => warn(&error, connection, "failed to rearm a failed delivery as a probe"),
         }
     }
 
-    async fn dispatch_fresh(&self, target: &str, state: &TargetState) {
-        let permits = self.permits(target, &state.sends, usize::MAX);
-        self.start(target, ClaimKind::Fresh, permits).await;
+    async fn dispatch_fresh(&self, connection: &str, state: &ConnectionState) {
+        let permits = self.permits(connection, &state.sends, usize::MAX);
+        self.start(connection, ClaimKind::Fresh, permits).await;
     }
 
     /// Deliveries requested by an analyst, or never attempted, precede retries, which keep half of the free
     /// slots. Returns the number of slots for retries.
-    async fn dispatch_fresh_first(&self, target: &str, state: &TargetState) -> usize {
-        let free_slots = self.free_slots(target, &state.sends);
+    async fn dispatch_fresh_first(&self, connection: &str, state: &ConnectionState) -> usize {
+        let free_slots = self.free_slots(connection, &state.sends);
         if state.due().retries.is_some() {
-            let permits = self.permits(target, &state.sends, free_slots.div_ceil(2));
-            self.start(target, ClaimKind::Fresh, permits).await;
+            let permits = self.permits(connection, &state.sends, free_slots.div_ceil(2));
+            self.start(connection, ClaimKind::Fresh, permits).await;
         }
         free_slots.div_ceil(2)
     }
 
     /// Retries get at most half of the free slots, so that a backlog does not delay analysts.
-    async fn dispatch_retries(&self, target: &str, state: &TargetState, share: usize) {
+    async fn dispatch_retries(&self, connection: &str, state: &ConnectionState, share: usize) {
         if state.due().retries.is_none() {
             return;
         }
-        let permits = self.permits(target, &state.sends, share);
+        let permits = self.permits(connection, &state.sends, share);
         let asked = permits.len();
-        if asked > 0 && self.start(target, ClaimKind::Due, permits).await < asked {
+        if asked > 0 && self.start(connection, ClaimKind::Due, permits).await < asked {
             state.edit_due(|due| due.retries = None);
         }
     }
 
-    async fn dispatch_look_ups(&self, target: &str, state: &TargetState) {
+    async fn dispatch_look_ups(&self, connection: &str, state: &ConnectionState) {
         if state.due().look_ups.is_none() {
             return;
         }
         // If calls are scarce, creates get half of them.
-        let most = match self.0.connections.lockout_limit(target) {
-            Some(_) => self.free_slots(target, &state.look_ups).div_ceil(2),
+        let most = match self.0.connections.lockout_limit(connection) {
+            Some(_) => self.free_slots(connection, &state.look_ups).div_ceil(2),
             None => usize::MAX,
         };
-        let permits = self.permits(target, &state.look_ups, most);
+        let permits = self.permits(connection, &state.look_ups, most);
         let asked = permits.len();
-        if asked > 0 && self.start(target, ClaimKind::Uncertain, permits).await < asked {
+        if asked > 0 && self.start(connection, ClaimKind::Uncertain, permits).await < asked {
             state.edit_due(|due| due.look_ups = None);
         }
     }
 
     /// Number of calls that may begin now, out of `slots`. A lockable login has fewer calls in flight than
     /// would lock it.
-    fn free_slots(&self, target: &str, slots: &Semaphore) -> usize {
-        let limit = self.0.connections.lockout_limit(target);
+    fn free_slots(&self, connection: &str, slots: &Semaphore) -> usize {
+        let limit = self.0.connections.lockout_limit(connection);
         let most = limit.map_or(usize::MAX, |limit| limit.saturating_sub(1).max(1) as usize);
-        slots.available_permits().min(most.saturating_sub(self.state(target).in_flight()))
+        slots.available_permits().min(most.saturating_sub(self.state(connection).in_flight()))
     }
 
-    fn permits(&self, target: &str, slots: &Arc<Semaphore>, most: usize) -> Vec<OwnedSemaphorePermit> {
+    fn permits(&self, connection: &str, slots: &Arc<Semaphore>, most: usize) -> Vec<OwnedSemaphorePermit> {
         let take = || slots.clone().try_acquire_owned().ok();
-        std::iter::from_fn(take).take(most.min(self.free_slots(target, slots))).collect()
+        std::iter::from_fn(take).take(most.min(self.free_slots(connection, slots))).collect()
     }
 
     /// Claims as many deliveries as there are permits, starts each, and returns their number.
-    async fn start(&self, target: &str, kind: ClaimKind, permits: Vec<OwnedSemaphorePermit>) -> usize {
+    async fn start(&self, connection: &str, kind: ClaimKind, permits: Vec<OwnedSemaphorePermit>) -> usize {
         if permits.is_empty() {
             return 0;
         }
         let lease = self.schedule().policy.bounds.lease;
         let now = self.0.clock.now();
         let count = u32::try_from(permits.len()).unwrap_or(u32::MAX);
-        let claimed = match self.0.store.claim(target, kind, count, lease, now).await {
+        let claimed = match self.0.store.claim(connection, kind, count, lease, now).await {
             Ok(claimed) => claimed,
             Err(error) => {
-                warn(&error, target, "failed to claim deliveries");
+                warn(&error, connection, "failed to claim deliveries");
                 return 0;
             }
         };
         let started = claimed.len();
-        let tick = self.state(target).due().retries.filter(|_| kind == ClaimKind::Due);
+        let tick = self.state(connection).due().retries.filter(|_| kind == ClaimKind::Due);
         for (mut claimed, permit) in claimed.into_iter().zip(permits) {
             // The tick may be some time ago, if all slots were taken.
             claimed.counted_from = tick.unwrap_or(claimed.counted_from);
@@ -221,20 +221,20 @@ impl Dispatcher {
         });
     }
 
-    /// Pending deliveries wait while their target admits none.
-    async fn defer(&self, target: &str) {
+    /// Pending deliveries wait while their connection admits none.
+    async fn defer(&self, connection: &str) {
         let now = self.0.clock.now();
-        let (until, fault) = match self.admission(target) {
-            Admission::Closed(Some(until)) => (until, reason(&self.health(target))),
-            _ if !self.0.connections.is_enabled(target) => {
+        let (until, fault) = match self.admission(connection) {
+            Admission::Closed(Some(until)) => (until, reason(&self.health(connection))),
+            _ if !self.0.connections.is_enabled(connection) => {
                 (now + self.schedule().processor_interval, connection_disabled())
             }
-            _ => (now + self.schedule().processor_interval, reason(&self.health(target))),
+            _ => (now + self.schedule().processor_interval, reason(&self.health(connection))),
         };
-        match self.0.store.defer(target, until, &fault, now).await {
+        match self.0.store.defer(connection, until, &fault, now).await {
             Ok(0) => {}
             Ok(_) => self.0.waiters.notify_all(),
-            Err(error) => warn(&error, target, "failed to defer pending deliveries"),
+            Err(error) => warn(&error, connection, "failed to defer pending deliveries"),
         }
     }
 }

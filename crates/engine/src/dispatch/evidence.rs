@@ -10,13 +10,13 @@ use std::sync::Arc;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::evidence::{Evidence, SearchScope};
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::health::Admission;
 use ticketing_core::system::{ReadTicket, SearchResult, TicketSystem};
-use ticketing_core::target::Admission;
 use ticketing_store::{SearchEvidence, StoreError};
 use tracing::Instrument;
 
 use super::Dispatcher;
-use super::target::warn;
+use super::connection_state::warn;
 
 impl Dispatcher {
     /// The evidence for the search that returned `answer`. Determined only for an empty result that could
@@ -34,8 +34,8 @@ impl Dispatcher {
         let scope = SearchScope::of(send, api.made_by().account);
         if !search_result.tickets.is_empty() {
             // Found tickets are recorded, whatever the evidence.
-            if let Err(error) = self.note_evidence(&delivery.target, &scope, &delivery.id, true).await {
-                warn(&error, &delivery.target, "failed to record that the search finds tickets of ours");
+            if let Err(error) = self.note_evidence(&delivery.connection, &scope, &delivery.id, true).await {
+                warn(&error, &delivery.connection, "failed to record that the search finds tickets of ours");
             }
             return Ok(Evidence::Shown);
         }
@@ -48,19 +48,19 @@ impl Dispatcher {
     /// Reads back a newly delivered ticket, in the background, if nothing is known yet of the search in its
     /// scope. Does not affect the delivery.
     pub(super) fn read_back(&self, delivery: &Delivery, api: Option<&Arc<dyn TicketSystem>>) {
-        let (Some(api), target) = (api.cloned(), delivery.target.clone()) else { return };
+        let (Some(api), connection) = (api.cloned(), delivery.connection.clone()) else { return };
         let dispatcher = self.clone();
         let id = delivery.id.clone();
         let read_back = async move {
-            let state = dispatcher.state(&target);
+            let state = dispatcher.state(&connection);
             let Ok(_one_at_a_time) = state.reading_back.try_lock() else { return };
-            if dispatcher.admission(&target) != Admission::Open {
+            if dispatcher.admission(&connection) != Admission::Open {
                 return;
             }
             tokio::select! {
                 () = dispatcher.0.closing.cancelled() => {}
                 read = dispatcher.read_back_unless_shown(&id, &api) => if let Err(error) = read {
-                    warn(&error, &target, "failed to record whether tickets can be read back");
+                    warn(&error, &connection, "failed to record whether tickets can be read back");
                 }
             }
         };
@@ -109,7 +109,7 @@ impl Dispatcher {
             }
         }
         if canary_seen && evidence == Evidence::Shown {
-            self.note_evidence(&delivery.target, scope, "", true).await?;
+            self.note_evidence(&delivery.connection, scope, "", true).await?;
         }
         Ok(evidence)
     }
@@ -129,7 +129,7 @@ impl Dispatcher {
         match self.read_ticket(delivered, scope, api).await {
             Ok(read) => {
                 let is_shown = read.is_some_and(|read| bears(&read, delivered));
-                self.note_evidence(&delivered.target, scope, &delivered.id, is_shown).await?;
+                self.note_evidence(&delivered.connection, scope, &delivered.id, is_shown).await?;
                 Ok(Some(is_shown))
             }
             Err(fault) => {
@@ -158,8 +158,8 @@ impl Dispatcher {
         if let Err(fault) = &read
             && matches!(fault.kind, FaultKind::Unauthorized | FaultKind::LockedOut | FaultKind::RateLimited)
         {
-            let failure = self.failure(&delivered.target, fault, began, &delivered.id);
-            self.observe(&delivered.target, Some(api), failure).await;
+            let failure = self.failure(&delivered.connection, fault, began, &delivered.id);
+            self.observe(&delivered.connection, Some(api), failure).await;
         }
         read
     }
@@ -167,7 +167,7 @@ impl Dispatcher {
     /// Stores the observation, and makes deliveries that waited for it due for a look-up.
     async fn note_evidence(
         &self,
-        target: &str,
+        connection: &str,
         scope: &SearchScope,
         delivery_id: &str,
         is_shown: bool,
@@ -185,14 +185,14 @@ impl Dispatcher {
         let place = &scope.destination;
         match (was_shown, is_shown) {
             (false, true) => {
-                tracing::info!(connection = %target, base_url = %place.base_url, place = %place.place, "the search finds tickets of ours");
-                if self.0.store.search_proven(target, self.0.clock.now()).await? > 0 {
-                    self.allow_look_ups(target);
+                tracing::info!(connection = %connection, base_url = %place.base_url, place = %place.place, "the search finds tickets of ours");
+                if self.0.store.search_proven(connection, self.0.clock.now()).await? > 0 {
+                    self.allow_look_ups(connection);
                     self.wake();
                 }
             }
             (_, false) => tracing::error!(
-                connection = %target, base_url = %place.base_url, place = %place.place, delivery = %delivery_id,
+                connection = %connection, base_url = %place.base_url, place = %place.place, delivery = %delivery_id,
                 "a delivered ticket is hidden from the account or has lost its marker: absence cannot be proven there"
             ),
             (true, true) => {}

@@ -8,16 +8,16 @@ use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::{Delivery, DuplicateScan};
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::health::{Admission, Observation};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Search, SearchResult, TicketSystem};
-use ticketing_core::target::{Admission, Observation};
 use ticketing_failpoints::{self as failpoints, Point};
 use ticketing_store::{AttemptTimes, CanaryQuery, Claimed, DuplicateScanRecord, LookUpRecord, StoreError};
 use tracing::Instrument;
 
 use super::Dispatcher;
 use super::attempt::log_if_failed;
-use super::target::warn;
+use super::connection_state::warn;
 
 /// Number of canaries in one search: a person may have deleted some.
 const MAX_CANARIES: u32 = 10;
@@ -30,7 +30,7 @@ impl Dispatcher {
         let delivery = claimed.delivery;
         let span = tracing::info_span!(
             parent: &self.0.caller_spans.take(&delivery.id), "look_up", delivery = %delivery.id,
-            incident = %delivery.incident_id, connection = %delivery.target,
+            incident = %delivery.incident_id, connection = %delivery.connection,
         );
         async {
             failpoints::pass(Point::LookingUp).await;
@@ -38,7 +38,7 @@ impl Dispatcher {
             let canaries = match self.canaries(&delivery, asked_at).await {
                 Ok(canaries) => canaries,
                 // Without its canaries a search would prove too much: the lease expires, and it is repeated.
-                Err(error) => return warn(&error, &delivery.target, "failed to read the canaries"),
+                Err(error) => return warn(&error, &delivery.connection, "failed to read the canaries"),
             };
             let had_canaries = !canaries.is_empty();
             let Some(send) = delivery.send.as_ref() else { return };
@@ -48,39 +48,41 @@ impl Dispatcher {
                 marker_in_text: send.marker_in_text,
                 canaries,
             };
-            let (answer, api) = self.search(&delivery.target, &search).await;
+            let (answer, api) = self.search(&delivery.connection, &search).await;
             let evidence = match self.evidence_of(&delivery, &answer, api.as_ref(), asked_at).await {
                 Ok(evidence) => evidence,
-                Err(error) => return warn(&error, &delivery.target, "failed to read the search evidence"),
+                Err(error) => {
+                    return warn(&error, &delivery.connection, "failed to read the search evidence");
+                }
             };
             failpoints::pass(Point::LookedUp).await;
-            let failure = |fault| self.failure(&delivery.target, fault, asked_at, &delivery.id);
+            let failure = |fault| self.failure(&delivery.connection, fault, asked_at, &delivery.id);
             let observation = answer.as_ref().map_or_else(failure, |_| Observation::Searched);
-            self.observe(&delivery.target, api.as_ref(), observation).await;
+            self.observe(&delivery.connection, api.as_ref(), observation).await;
             self.record_look_up(&delivery, LookUp { answer, had_canaries, evidence, asked_at }).await;
         }
         .instrument(span)
         .await;
     }
 
-    /// Runs the due duplicate scans one after the other, in the background. A failing target is not scanned.
-    pub(super) fn scan_for_duplicates(&self, target: &str) {
+    /// Runs the due duplicate scans one after the other, in the background. A failing connection is not scanned.
+    pub(super) fn scan_for_duplicates(&self, connection: &str) {
         let dispatcher = self.clone();
-        let target = target.to_owned();
+        let connection = connection.to_owned();
         self.0.tasks.spawn(async move {
-            let state = dispatcher.state(&target);
+            let state = dispatcher.state(&connection);
             let Ok(_one_at_a_time) = state.scanning.try_lock() else { return };
             let now = dispatcher.0.clock.now();
-            match dispatcher.0.store.due_duplicate_scans(&target, now, MAX_SCANS_PER_PASS).await {
-                Ok(due) => dispatcher.run_duplicate_scans(&target, due).await,
-                Err(error) => warn(&error, &target, "failed to read due duplicate scans"),
+            match dispatcher.0.store.due_duplicate_scans(&connection, now, MAX_SCANS_PER_PASS).await {
+                Ok(due) => dispatcher.run_duplicate_scans(&connection, due).await,
+                Err(error) => warn(&error, &connection, "failed to read due duplicate scans"),
             }
         });
     }
 
-    async fn run_duplicate_scans(&self, target: &str, due: Vec<Delivery>) {
+    async fn run_duplicate_scans(&self, connection: &str, due: Vec<Delivery>) {
         for delivery in due {
-            if self.0.closing.is_cancelled() || self.admission(target) != Admission::Open {
+            if self.0.closing.is_cancelled() || self.admission(connection) != Admission::Open {
                 return;
             }
             if let Some(duplicate_scan) = delivery.duplicate_scan.clone() {
@@ -108,7 +110,7 @@ impl Dispatcher {
                 tracing::error!(delivery = %delivery.id, ?tickets, "further tickets bear the same marker");
             }
             Ok(_) => {}
-            Err(error) => warn(&error, &delivery.target, "failed to record the duplicate scan"),
+            Err(error) => warn(&error, &delivery.connection, "failed to record the duplicate scan"),
         }
     }
 
@@ -121,15 +123,15 @@ impl Dispatcher {
             let destination = destination.clone();
             let search = Search { marker, destination, marker_in_text: false, canaries: vec![] };
             let began = self.0.clock.now();
-            let (answer, api) = self.search(&delivery.target, &search).await;
+            let (answer, api) = self.search(&delivery.connection, &search).await;
             if let Err(fault) = &answer
                 && matches!(
                     fault.kind,
                     FaultKind::Unauthorized | FaultKind::LockedOut | FaultKind::RateLimited
                 )
             {
-                let failure = self.failure(&delivery.target, fault, began, &delivery.id);
-                self.observe(&delivery.target, api.as_ref(), failure).await;
+                let failure = self.failure(&delivery.connection, fault, began, &delivery.id);
+                self.observe(&delivery.connection, api.as_ref(), failure).await;
             }
             match answer {
                 Ok(search_result) => all.tickets.extend(search_result.tickets),
@@ -163,10 +165,10 @@ impl Dispatcher {
     /// The result of a search, and the connection that was used, if any.
     async fn search(
         &self,
-        target: &str,
+        connection: &str,
         search: &Search,
     ) -> (Result<SearchResult, Fault>, Option<Arc<dyn TicketSystem>>) {
-        let Some(api) = self.0.connections.for_destination(target, &search.destination) else {
+        let Some(api) = self.0.connections.for_destination(connection, &search.destination) else {
             let message =
                 format!("{} cannot be searched: its settings were removed", search.destination.base_url);
             let fault = Fault::new(FaultKind::Misconfigured, message).with_hint(

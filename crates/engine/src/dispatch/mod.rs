@@ -12,13 +12,13 @@
 
 mod attempt;
 mod caller_spans;
+mod connection_state;
 mod dispatch_due;
 mod evidence;
 mod look_up;
 #[cfg(test)]
 mod schedule_tests;
 mod search_before_create;
-mod target;
 mod waiters;
 
 use std::collections::HashMap;
@@ -36,7 +36,7 @@ use tokio_util::task::TaskTracker;
 pub use caller_spans::CallerSpans;
 pub use waiters::Waiters;
 
-use self::target::TargetState;
+use self::connection_state::ConnectionState;
 use crate::connections::Connections;
 use ticketing_host::entropy::Entropy;
 use ticketing_store::{Leases, Store};
@@ -49,7 +49,7 @@ const MIN_RETIRED_AGE: Duration = Duration::from_secs(24 * 3_600);
 /// Settings of the dispatcher.
 #[derive(Debug, Clone)]
 pub struct DispatchSettings {
-    /// Concurrent creates per target.
+    /// Concurrent creates per connection.
     pub concurrency: usize,
     /// How long events are kept.
     pub event_retention: Duration,
@@ -68,7 +68,7 @@ struct Inner {
     settings: DispatchSettings,
     schedule: RwLock<Schedule>,
     schedule_changed: Notify,
-    targets: HashMap<String, TargetState>,
+    states: HashMap<String, ConnectionState>,
     waiters: Waiters,
     caller_spans: CallerSpans,
     wake: Notify,
@@ -97,8 +97,8 @@ impl Dispatcher {
         settings: DispatchSettings,
         schedule: Schedule,
     ) -> Self {
-        let states = connections.targets().into_iter();
-        let targets = states.map(|target| (target, TargetState::new(settings.concurrency))).collect();
+        let names = connections.names().into_iter();
+        let states = names.map(|name| (name, ConnectionState::new(settings.concurrency))).collect();
         Self(Arc::new(Inner {
             store,
             connections,
@@ -107,7 +107,7 @@ impl Dispatcher {
             settings,
             schedule: RwLock::new(schedule),
             schedule_changed: Notify::new(),
-            targets,
+            states,
             waiters: Waiters::default(),
             caller_spans: CallerSpans::default(),
             wake: Notify::new(),
@@ -146,21 +146,21 @@ impl Dispatcher {
         self.0.wake.notify_one();
     }
 
-    /// Sends pending deliveries, as far as the targets admit them.
+    /// Sends pending deliveries, as far as the connections admit them.
     pub async fn dispatch(&self) {
-        for target in self.0.connections.targets() {
-            self.dispatch_due(&target).await;
+        for connection in self.0.connections.names() {
+            self.dispatch_due(&connection).await;
         }
     }
 
-    /// The tick: retries what is due, probes failing targets, expires stale leases.
+    /// The tick: retries what is due, probes failing connections, expires stale leases.
     pub async fn tick(&self) {
         self.expire_leases(Leases::Expired).await;
-        for target in self.0.connections.targets() {
-            self.observe_login(&target).await;
-            self.allow_retries(&target);
-            self.probe(&target).await;
-            self.dispatch_due(&target).await;
+        for connection in self.0.connections.names() {
+            self.observe_login(&connection).await;
+            self.allow_retries(&connection);
+            self.probe(&connection).await;
+            self.dispatch_due(&connection).await;
         }
         self.tidy().await;
     }
@@ -168,10 +168,10 @@ impl Dispatcher {
     /// Looks up deliveries of unknown outcome, and scans for duplicates.
     pub async fn reconcile(&self) {
         self.expire_leases(Leases::Expired).await;
-        for target in self.0.connections.targets() {
-            self.allow_look_ups(&target);
-            self.dispatch_due(&target).await;
-            self.scan_for_duplicates(&target);
+        for connection in self.0.connections.names() {
+            self.allow_look_ups(&connection);
+            self.dispatch_due(&connection).await;
+            self.scan_for_duplicates(&connection);
         }
     }
 
@@ -182,7 +182,7 @@ impl Dispatcher {
             return;
         }
         self.0.closing.cancel();
-        for state in self.0.targets.values() {
+        for state in self.0.states.values() {
             // A claim in progress still starts its deliveries; none begins after that.
             drop(state.claiming.lock().await);
         }

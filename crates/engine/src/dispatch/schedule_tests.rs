@@ -11,19 +11,23 @@ use tempfile::TempDir;
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::health::{Condition, Health};
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::{
-    Authorship, Check, Created, Destination, Index, Login, ReadTicket, Rendered, Search, SearchResult,
-    System, TicketDraft, TicketRef, TicketSystem, Visibility,
+    Authorship, Check, Created, Destination, Login, ReadTicket, Rendered, Search, SearchResult, System,
+    TicketDraft, TicketRef, TicketSystem, Visibility,
 };
-use ticketing_core::target::{Condition, Health};
 use ticketing_egress::{EgressPolicy, HttpClient};
 use ticketing_host::clock::{ManualClock, ThisMachine};
 use ticketing_host::entropy::SeededEntropy;
-use ticketing_store::conformance::{incident, target};
+use ticketing_jira::JiraVendor;
+use ticketing_servicenow::ServiceNowVendor;
+use ticketing_store::conformance::{connection, incident};
 use ticketing_store::{AcceptRequest, Actor, KeySource, Operation, Requester, Store, StoreOptions};
 
 use super::{DispatchSettings, Dispatcher, Schedule};
+use ticketing_vendor::Vendors;
+
 use crate::connections::{Connection, Connections};
 
 const TICK: Duration = Duration::from_secs(120);
@@ -101,7 +105,7 @@ impl TicketSystem for Fake {
     }
 
     fn visibility(&self) -> Visibility {
-        Visibility::Indexed(Index::JiraCloud)
+        Visibility::Indexed(Duration::from_secs(180))
     }
 
     async fn prepare(&self, ticket_draft: &TicketDraft) -> Result<Rendered, Fault> {
@@ -177,7 +181,9 @@ impl Bench {
         let bounds = Bounds::default();
         let client =
             HttpClient::new(clock.clone(), bounds.attempt_deadline, EgressPolicy::default()).unwrap();
-        let connections = Connections::new(client, &bounds);
+        let vendors =
+            Vendors::new(vec![Arc::new(JiraVendor::default()), Arc::new(ServiceNowVendor::default())]);
+        let connections = Connections::new(client, vendors);
         let system = Arc::new(Fake {
             clock: clock.clone(),
             is_lockable,
@@ -200,9 +206,9 @@ impl Bench {
     }
 
     async fn accept(&self, id: &str) {
-        let targets = vec![target(System::parse(self.name).unwrap())];
+        let connections = vec![connection(System::parse(self.name).unwrap())];
         let incident = incident(id, 90.0);
-        let request = AcceptRequest { incident, targets, expedite: false, by: Requester::default() };
+        let request = AcceptRequest { incident, connections, expedite: false, by: Requester::default() };
         self.store.accept(request).await.unwrap();
     }
 

@@ -26,7 +26,7 @@ impl Dispatcher {
         tracing::info!(place = %place.destination.base_url, "searching for the ticket before creating it");
         let supposition = AssumedSend { delivery_id: delivery.id.clone(), epoch: delivery.epoch, place };
         self.0.store.assume_sent(supposition, &policy, now).await?;
-        self.allow_look_ups(&delivery.target);
+        self.allow_look_ups(&delivery.connection);
         Ok(true)
     }
 
@@ -38,24 +38,23 @@ impl Dispatcher {
         api: &Arc<dyn TicketSystem>,
         rendered: &Rendered,
     ) -> Result<Vec<SearchPlace>, StoreError> {
-        let bounds = &self.schedule().policy.bounds;
         let mut places = vec![];
         let send = delivery.send.as_ref().filter(|send| !send.is_assumed);
-        if let Some(send) = send.filter(|send| self.reaches(&delivery.target, &send.destination)) {
+        if let Some(send) = send.filter(|send| self.reaches(&delivery.connection, &send.destination)) {
             let destination = send.destination.clone();
             let index_bound = send.index_bound;
             let marker_in_text = send.marker_in_text;
             let made_by = send.made_by.clone();
             places.push(SearchPlace { destination, index_bound, marker_in_text, made_by });
         }
-        for retired in self.connections_at_restore(&delivery.target).await? {
-            let index_bound = bounds.index_bound(retired.visibility());
+        for retired in self.connections_at_restore(&delivery.connection).await? {
+            let index_bound = retired.visibility().index_bound();
             let destination = retired.destination();
             let made_by = retired.made_by();
             places.push(SearchPlace { destination, index_bound, marker_in_text: false, made_by });
         }
         let destination = api.destination();
-        let index_bound = bounds.index_bound(api.visibility());
+        let index_bound = api.visibility().index_bound();
         let marker_in_text = rendered.marker_in_text;
         let made_by = api.made_by();
         places.push(SearchPlace { destination, index_bound, marker_in_text, made_by });
@@ -63,14 +62,17 @@ impl Dispatcher {
     }
 
     /// Connections that were active at the restore, and were replaced since.
-    async fn connections_at_restore(&self, target: &str) -> Result<Vec<Arc<dyn TicketSystem>>, StoreError> {
+    async fn connections_at_restore(
+        &self,
+        connection: &str,
+    ) -> Result<Vec<Arc<dyn TicketSystem>>, StoreError> {
         let Some(restored_at) = self.0.store.installation().restored_at else { return Ok(vec![]) };
-        let retired = self.0.store.retired_connections(target).await?;
+        let retired = self.0.store.retired_connections(connection).await?;
         let since = retired.into_iter().filter(|retired| retired.retired_at >= restored_at);
         Ok(since.filter_map(|retired| self.0.connections.retired(retired)).collect())
     }
 
-    fn reaches(&self, target: &str, destination: &ticketing_core::system::Destination) -> bool {
-        self.0.connections.for_destination(target, destination).is_some()
+    fn reaches(&self, connection: &str, destination: &ticketing_core::system::Destination) -> bool {
+        self.0.connections.for_destination(connection, destination).is_some()
     }
 }

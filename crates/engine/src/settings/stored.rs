@@ -2,32 +2,31 @@
 
 use ticketing_core::auto_push::AutoPush;
 use ticketing_core::error_chain::ErrorChain;
+use ticketing_core::secret::{Secret, SecretUse};
 use ticketing_core::system::System;
-use ticketing_store::{
-    self, RetiredConnection, SettingsChange, Store, StoreError, StoredSecrets, StoredSettings,
-};
+use ticketing_store::{RetiredConnection, SettingsChange, Store, StoreError, StoredSettings};
+use ticketing_vendor::{ConnectionSettings, Draft, Vendors};
 
-use super::{
-    BoundSecret, Draft, RetrySchedule, Rules, Secret, SecretKind, SecretUse, Secrets, SystemSettings,
-};
+use super::{RetrySchedule, Rules};
 use crate::settings::Settings;
 
-/// Loads all settings. An unusable secret is logged and omitted: its system is not configured until the
+/// Loads all settings. An unusable secret is logged and omitted: its connection is not configured until the
 /// secret is set again, and the others continue.
 ///
 /// # Errors
 /// If they cannot be read, or are invalid.
-pub async fn read(store: &Store) -> Result<Settings, StoreError> {
+pub async fn read(store: &Store, vendors: &Vendors) -> Result<Settings, StoreError> {
     let mut settings = Settings::default();
     for stored in store.settings().await? {
-        let target = stored.target.clone();
-        for lost in &stored.lost {
+        let StoredSettings { connection, system, draft: json, enabled, secrets, lost, .. } = stored;
+        for lost in &lost {
             tracing::error!(
-                error = %ErrorChain(lost), connection = %target,
+                error = %ErrorChain(lost), %connection,
                 "nothing is sent to this ticket system until its secret is set again with Configure"
             );
         }
-        settings.systems.insert(target, system(stored)?);
+        let draft = draft(vendors, system, &connection, json)?;
+        settings.connections.insert(connection, ConnectionSettings { draft, enabled, secrets });
     }
     if let Some(policy) = store.policy().await? {
         settings.rules = rules(policy.auto_push, policy.retry)?;
@@ -39,48 +38,37 @@ pub async fn read(store: &Store) -> Result<Settings, StoreError> {
 ///
 /// # Errors
 /// If they are invalid.
-pub fn retired(retired: RetiredConnection) -> Result<SystemSettings, StoreError> {
-    let draft = draft(retired.system, &retired.target, retired.draft)?;
-    let secrets = secrets(&retired.target, retired.secrets)?;
-    Ok(SystemSettings { draft, enabled: true, secrets })
+pub fn retired(retired: RetiredConnection, vendors: &Vendors) -> Result<ConnectionSettings, StoreError> {
+    let draft = draft(vendors, retired.system, &retired.connection, retired.draft)?;
+    Ok(ConnectionSettings { draft, enabled: true, secrets: retired.secrets })
 }
 
-/// The stored form of one target's settings. A secret is encrypted again only if it, or its binding, has
+/// The stored form of one connection's settings. A secret is encrypted again only if it, or its binding, has
 /// changed.
 #[must_use]
-pub fn target_change(
-    target: &str,
-    before: &SystemSettings,
-    after: &SystemSettings,
+pub fn connection_change(
+    connection: &str,
+    before: &ConnectionSettings,
+    after: &ConnectionSettings,
     base_url: Option<String>,
 ) -> SettingsChange {
     let change = |used_for| {
-        secret_change(before.secrets.get(&used_for), after.secrets.get(&used_for))
-            .map(|change| (used_for, change))
+        secret_change(before.secret(used_for), after.secret(used_for)).map(|change| (used_for, change))
     };
-    let secrets = SecretUse::ALL.into_iter().filter_map(change).collect();
-    let system = after.draft.system();
-    let enabled = after.enabled;
-    let draft = after.draft.to_json();
-    let target = target.to_owned();
-    SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
+    SettingsChange::Connection {
+        connection: connection.to_owned(),
+        system: after.draft.system(),
+        enabled: after.enabled,
+        draft: after.draft.to_json(),
+        base_url,
+        secrets: SecretUse::ALL.into_iter().filter_map(change).collect(),
+    }
 }
 
-fn secret_change(
-    before: Option<&BoundSecret>,
-    after: Option<&BoundSecret>,
-) -> Option<ticketing_store::SecretChange> {
-    let of = |held: Option<&BoundSecret>| held.map(|held| (held.set_at, held.origin.clone()));
-    if of(before) == of(after) {
-        return None;
-    }
-    Some(after.map_or(ticketing_store::SecretChange::Remove, |BoundSecret { secret, origin, .. }| {
-        ticketing_store::SecretChange::Set(ticketing_store::Secret {
-            kind: secret.kind.as_str().to_owned(),
-            value: secret.value.clone(),
-            origin: origin.clone().unwrap_or_default(),
-        })
-    }))
+/// `None` if nothing has changed, `Some(None)` if the secret was removed.
+fn secret_change(before: Option<&Secret>, after: Option<&Secret>) -> Option<Option<Secret>> {
+    let of = |secret: Option<&Secret>| secret.map(|secret| (secret.set_at, secret.origin.clone()));
+    (of(before) != of(after)).then(|| after.cloned())
 }
 
 /// The stored form of the rules.
@@ -90,31 +78,14 @@ pub fn rules_change(rules: &Rules) -> SettingsChange {
     SettingsChange::Policy { auto_push: rules.auto_push.clone(), retry }
 }
 
-fn system(stored: StoredSettings) -> Result<SystemSettings, StoreError> {
-    let draft = draft(stored.system, &stored.target, stored.draft)?;
-    let secrets = secrets(&stored.target, stored.secrets)?;
-    Ok(SystemSettings { draft, enabled: stored.enabled, secrets })
-}
-
-fn secrets(target: &str, stored: StoredSecrets) -> Result<Secrets, StoreError> {
-    let held = |(used_for, stored): (SecretUse, ticketing_store::StoredSecret)| {
-        let secret = secret(target, &stored.secret)?;
-        // A secret that was set before its address is not bound yet.
-        let origin = Some(stored.secret.origin).filter(|origin| !origin.is_empty());
-        Ok((used_for, BoundSecret { secret, origin, set_at: stored.set_at }))
-    };
-    stored.into_iter().map(held).collect()
-}
-
-fn draft(system: System, target: &str, json: serde_json::Value) -> Result<Draft, StoreError> {
-    Draft::from_json(system, json)
-        .map_err(|error| StoreError::bad("target_settings", "draft", target, &error))
-}
-
-fn secret(target: &str, secret: &ticketing_store::Secret) -> Result<Secret, StoreError> {
-    let bad = || StoreError::bad("target_settings", "secret_kind", target, &"it is no kind of secret");
-    let kind = SecretKind::parse(&secret.kind).ok_or_else(bad)?;
-    Ok(Secret { kind, value: secret.value.clone() })
+fn draft(
+    vendors: &Vendors,
+    system: System,
+    connection: &str,
+    json: serde_json::Value,
+) -> Result<Draft, StoreError> {
+    let draft = vendors.of(system).stored(json);
+    draft.map_err(|error| StoreError::bad("target_settings", "draft", connection, &error))
 }
 
 fn rules(auto_push: AutoPush, retry: serde_json::Value) -> Result<Rules, StoreError> {

@@ -27,24 +27,22 @@ fn failed(checks: &[Check]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn valid_connection_passes_all_steps_without_writing() {
+async fn valid_connection_passes_all_steps() {
     for site in [Site::cloud().await, Site::data_center().await] {
         let checks = site.jira.test().await;
         assert_eq!(failed(&checks), [""; 0], "{checks:?}");
         assert!(checks[5].detail.contains("Critical -> Highest"), "{}", checks[5].detail);
-        assert!(site.simulator.tickets().is_empty());
     }
 }
 
 #[tokio::test]
-async fn refused_login_fails_authentication_and_skips_rest() {
+async fn refused_login_fails_authentication_with_a_hint() {
     for (vendor, secret) in [(Vendor::JiraCloud, api_token("wrong")), (Vendor::JiraDataCenter, pat("wrong"))]
     {
         let site = Site::with(vendor, Profile::of(vendor), &secret, |_| {}).await;
         let checks = site.jira.test().await;
         assert_eq!(failed(&checks), ["authentication"], "{checks:?}");
         assert!(checks.iter().any(|check| check.hint.contains("token")), "{checks:?}");
-        assert!(checks[6].detail.starts_with("not tried"), "{checks:?}");
     }
 }
 

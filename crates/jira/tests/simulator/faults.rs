@@ -3,7 +3,7 @@
 use serde_json::json;
 use ticketing_core::fault::{Certainty, Fault, FaultKind};
 use ticketing_core::system::TicketSystem;
-use ticketing_simulator::{Call, Credential, Effect, Profile, Reply, RetryAfter, Vendor};
+use ticketing_simulator::{Call, Credential, Effect, Profile, Reply, Vendor};
 
 use crate::support::{Site, WITHIN, api_token, ticket_draft};
 
@@ -89,12 +89,8 @@ async fn keeps_beginning_of_long_refusal() {
 #[tokio::test]
 async fn transport_failure_after_send_is_unknown_outcome() {
     let table = [
-        (Effect::apply_then_gateway_timeout(), FaultKind::ServerError, 1),
-        (Effect::ApplyThenDrop, FaultKind::ConnectionLost, 1),
         (Effect::ApplyThenReset, FaultKind::ConnectionLost, 1),
-        (Effect::DropBefore, FaultKind::ConnectionLost, 0),
         (Effect::TruncatedBody, FaultKind::ConnectionLost, 1),
-        (Effect::Garbage { status: 201, applied: true }, FaultKind::UnreadableReply, 1),
         (Effect::EmptyBody { status: 201, applied: true }, FaultKind::UnreadableReply, 1),
         (Effect::HugeBody(5_000_000), FaultKind::UnreadableReply, 1),
         (Effect::Html { status: 200 }, FaultKind::Dormant, 0),
@@ -164,15 +160,6 @@ async fn distinguishes_refused_login_from_missing_project() {
 }
 
 #[tokio::test]
-async fn throttled_create_has_retry_after() {
-    let site = Site::cloud().await;
-    site.inject(Call::Create, Effect::throttle(RetryAfter::Seconds(1_847)));
-    let fault = create(&site).await;
-    assert_eq!(fault.kind, FaultKind::RateLimited);
-    assert_eq!(fault.retry_after.map(|wait| wait.as_secs()), Some(1_847));
-}
-
-#[tokio::test]
 async fn repeats_jira_error_text_without_secrets() {
     let text = |status: u16, body: &str| Reply { status, headers: [].into(), body: body.to_owned() };
     let table = [
@@ -208,16 +195,5 @@ async fn repeats_jira_error_text_without_secrets() {
         assert!(fault.message.contains(words), "{}", fault.message);
         let shown = format!("{fault:?} {:?}", site.jira);
         assert!(!shown.contains("cloud-api-token"), "{shown}");
-    }
-}
-
-#[tokio::test]
-async fn removed_project_is_misconfiguration() {
-    for site in [Site::cloud().await, Site::data_center().await] {
-        let ticket_draft = ticket_draft("INC-1");
-        let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
-        site.simulator.edit(|profile| profile.projects.clear());
-        let fault = site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();
-        assert_eq!((fault.kind, fault.is_ambiguous()), (FaultKind::Misconfigured, false), "{fault}");
     }
 }

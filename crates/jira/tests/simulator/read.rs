@@ -1,28 +1,14 @@
 //! Reading one ticket.
 
-use serde_json::{Map, json};
+use serde_json::json;
 use ticketing_core::fault::FaultKind;
-use ticketing_core::system::{Destination, TicketSystem};
+use ticketing_core::system::TicketSystem;
 use ticketing_simulator::{Call, Effect, Profile, Reply, Vendor};
 
 use crate::support::{Site, pat, ticket_draft};
 
 fn no_such_issue() -> Reply {
     Reply::json(404, &json!({ "errorMessages": ["Issue Does Not Exist"], "errors": {} }))
-}
-
-#[tokio::test]
-async fn reads_key_project_and_marker_by_key_and_by_id() {
-    for site in [Site::cloud().await, Site::data_center().await] {
-        let ticket_draft = ticket_draft("INC-1");
-        let (_, created) = site.push(&ticket_draft).await.unwrap();
-        for name in [&created.ticket.key, &created.ticket.id] {
-            let read = site.jira.read(&site.jira.destination(), name).await.unwrap().unwrap();
-            assert_eq!((&read.ticket, read.place.as_str()), (&created.ticket, "SEC"));
-            assert_eq!(read.marker.as_ref(), Some(&ticket_draft.marker));
-            assert!(read.created_at.is_some());
-        }
-    }
 }
 
 #[tokio::test]
@@ -34,28 +20,6 @@ async fn reads_marker_in_description_where_labels_are_off() {
         let (_, created) = site.push(&ticket_draft).await.unwrap();
         let read = site.jira.read(&site.jira.destination(), &created.ticket.key).await.unwrap().unwrap();
         assert_eq!(read.marker, Some(ticket_draft.marker));
-    }
-}
-
-#[tokio::test]
-async fn reads_foreign_ticket_without_marker() {
-    let site = Site::cloud().await;
-    let key = site.simulator.add_foreign_ticket(Map::new());
-    let read = site.jira.read(&site.jira.destination(), &key).await.unwrap().unwrap();
-    assert_eq!((read.ticket.key, read.marker), (key, None));
-}
-
-#[tokio::test]
-async fn absent_ticket_is_none() {
-    for site in [Site::cloud().await, Site::data_center().await] {
-        for name in ["SEC-999", "999999999"] {
-            assert_eq!(site.jira.read(&site.jira.destination(), name).await, Ok(None), "{name}");
-        }
-        site.simulator.clear_requests();
-        for name in ["", "..", "SEC-1/../../myself", "SEC-1?x", &format!("SEC-{}", "1".repeat(300))] {
-            assert_eq!(site.jira.read(&site.jira.destination(), name).await, Ok(None), "{name}");
-        }
-        assert!(site.simulator.requests().is_empty());
     }
 }
 
@@ -88,13 +52,4 @@ async fn issue_without_believable_key_is_unreadable() {
         let fault = site.jira.read(&site.jira.destination(), "SEC-1").await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::UnreadableReply, "{key}");
     }
-}
-
-#[tokio::test]
-async fn never_calls_another_site() {
-    let site = Site::cloud().await;
-    let elsewhere = Destination { base_url: "https://former.example".to_owned(), ..site.jira.destination() };
-    let fault = site.jira.read(&elsewhere, "SEC-1").await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Misconfigured);
-    assert!(site.simulator.requests().is_empty());
 }

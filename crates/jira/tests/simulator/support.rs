@@ -4,17 +4,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::SecretString;
 use serde_json::Value;
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::Fault;
 use ticketing_core::incident::{Incident, IncidentFields};
 use ticketing_core::marker::{InstallationKey, Marker};
+use ticketing_core::secret::{Secret, SecretKind};
 use ticketing_core::system::{Created, Rendered, Search, SearchResult, TicketDraft, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_egress::HttpClient;
 use ticketing_egress::address_policy::AddressPolicy;
-use ticketing_jira::{Jira, Secret, SecretKind, Settings, SettingsDraft};
+use ticketing_jira::{Flags, Jira, Settings, SettingsDraft};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Simulator, Vendor, When};
 
 use crate::incidents;
@@ -82,7 +82,11 @@ impl Site {
         let settings = settings.unwrap_or_else(|| panic!("{violations}"));
         let clock = Arc::new(HandClock::default());
         let here = AddressPolicy::permitting(vec!["127.0.0.1".parse().unwrap()]);
-        let jira = Jira::new(settings, HttpClient::new(clock.clone(), WITHIN, here.into()).unwrap());
+        let jira = Jira::new(
+            settings,
+            HttpClient::new(clock.clone(), WITHIN, here.into()).unwrap(),
+            Flags::default(),
+        );
         Self { simulator, jira, clock }
     }
 
@@ -120,11 +124,11 @@ impl Site {
 }
 
 pub(crate) fn api_token(value: &str) -> Secret {
-    Secret { kind: SecretKind::ApiToken, value: SecretString::from(value) }
+    Secret::new(SecretKind::ApiToken, value)
 }
 
 pub(crate) fn pat(value: &str) -> Secret {
-    Secret { kind: SecretKind::PersonalAccessToken, value: SecretString::from(value) }
+    Secret::new(SecretKind::PersonalAccessToken, value)
 }
 
 pub(crate) fn ticket_draft(id: &str) -> TicketDraft {

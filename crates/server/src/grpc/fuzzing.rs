@@ -50,11 +50,18 @@ fn decode(method: Method, request: &[u8]) -> RequestOutcome {
     match method {
         Method::Configure => take(request, |request| {
             let mut violations = Violations::default();
-            let change = parse::change(request, &Rules::default(), &mut violations);
+            let change = parse::change(
+                request,
+                &crate::vendors::VendorFlags::default().vendors(),
+                &Rules::default(),
+                &mut violations,
+            );
             violations.into_result(change)
         }),
         Method::TestConnection => take(request, |request| {
-            let (_, change, violations) = parse::tested_connection(request).map_err(violations_of)?;
+            let (_, change, violations) =
+                parse::tested_connection(request, &crate::vendors::VendorFlags::default().vendors())
+                    .map_err(violations_of)?;
             violations.into_result(change)
         }),
         Method::GetStatus => take(request, |_: v1::GetStatusRequest| Ok(())),

@@ -89,10 +89,11 @@ impl TicketingService for Service {
     ) -> Result<Response<v1::ConfigureResponse>, Status> {
         let by = caller(&request)?.actor();
         let request = request.into_inner();
-        let plan = |rules: &_, violations: &mut _| parse::change(request, rules, violations);
+        let plan =
+            |rules: &_, violations: &mut _| parse::change(request, self.app.vendors(), rules, violations);
         let configured = self.app.configure(&by, plan).await.map_err(Refusal::from);
         let (settings, made_due) = self.audited(configured, by, AuditAction::Configure, SETTINGS).await?;
-        Ok(Response::new(present::configured(&settings, made_due)))
+        Ok(Response::new(present::configured(&settings, self.app.vendors(), made_due)))
     }
 
     async fn test_connection(
@@ -100,7 +101,7 @@ impl TicketingService for Service {
         request: Request<v1::TestConnectionRequest>,
     ) -> Result<Response<v1::TestConnectionResponse>, Status> {
         let (role, by) = (caller(&request)?.role, caller(&request)?.actor());
-        let parsed = parse::tested_connection(request.into_inner());
+        let parsed = parse::tested_connection(request.into_inner(), self.app.vendors());
         let (system, unsaved, violations) =
             parsed.map_err(|rejection| rejection.into_refusal(Refusal::RequestInvalid))?;
         let Some(unsaved) = unsaved else {
@@ -124,7 +125,7 @@ impl TicketingService for Service {
         _: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
         let status = self.app.status().await.map_err(refused)?;
-        Ok(Response::new(present::status(status)))
+        Ok(Response::new(present::status(status, self.app.vendors())))
     }
 
     async fn preview_ticket(

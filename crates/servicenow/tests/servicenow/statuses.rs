@@ -112,11 +112,6 @@ async fn redacts_echoed_secret() {
     site.answer(Call::Create, failure(500, "Exception", &echo));
     let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert!(fault.message.contains("Basic [secret]"), "{fault}");
-    let straddling = format!("{}{PASSWORD}", "x".repeat(470));
-    site.simulator.faults().clear();
-    site.answer(Call::Create, failure(500, "", &straddling));
-    let cut = site.push(&ticket_draft("INC-1")).await.unwrap_err();
-    assert!(!cut.message.contains(&PASSWORD[..6]), "{cut}");
     assert!(!format!("{fault:?}").contains(PASSWORD) && !format!("{fault:?}").contains(basic));
 }
 

@@ -2,25 +2,25 @@ use ticketing_core::delivery::State;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::system::System;
 
-use super::{Bench, ClaimKind, Outcome, TARGET, fault, incident, target};
+use super::{Bench, CONNECTION, ClaimKind, Outcome, connection, fault, incident};
 use crate::{AcceptError, AcceptRequest, Requester};
 
-pub async fn incident_becomes_one_delivery_for_each_target(bench: Bench) {
-    let targets = vec![target(System::ServiceNow), target(System::Jira)];
+pub async fn incident_becomes_one_delivery_for_each_connection(bench: Bench) {
+    let connections = vec![connection(System::ServiceNow), connection(System::Jira)];
     let request = AcceptRequest {
         incident: incident("INC-1", 90.0),
-        targets,
+        connections,
         expedite: false,
         by: Requester::default(),
     };
     let accepted = bench.store.accept(request).await.unwrap();
-    let targets: Vec<_> = accepted.iter().map(|accepted| accepted.delivery.target.as_str()).collect();
-    assert_eq!(targets, ["servicenow", "jira"]);
+    let connections: Vec<_> = accepted.iter().map(|accepted| accepted.delivery.connection.as_str()).collect();
+    assert_eq!(connections, ["servicenow", "jira"]);
     for accepted in accepted {
         assert!(!accepted.existed && !accepted.snapshot_updated);
         let delivery = accepted.delivery;
         assert_eq!((delivery.state, delivery.incident_revision), (State::Pending, 1));
-        assert_eq!(delivery.marker, bench.store.marker("INC-1", &delivery.target));
+        assert_eq!(delivery.marker, bench.store.marker("INC-1", &delivery.connection));
         assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(delivery));
     }
     let kept = bench.store.incident("INC-1", 1).await.unwrap();
@@ -38,11 +38,11 @@ pub async fn thousand_concurrent_pushes_make_one_delivery(bench: Bench) {
     let callers = (0..1_000).map(|_| {
         let store = bench.store.clone();
         tokio::spawn(async move {
-            let targets = vec![target(System::Jira)];
+            let connections = vec![connection(System::Jira)];
             store
                 .accept(AcceptRequest {
                     incident: incident("INC-1", 90.0),
-                    targets,
+                    connections,
                     expedite: false,
                     by: Requester::default(),
                 })
@@ -66,7 +66,7 @@ pub async fn changed_incident_updates_unsent_deliveries(bench: Bench) {
     bench.accept("INC-1").await;
     let request = AcceptRequest {
         incident: incident("INC-1", 50.0),
-        targets: vec![target(System::ServiceNow), target(System::Jira)],
+        connections: vec![connection(System::ServiceNow), connection(System::Jira)],
         expedite: false,
         by: Requester::default(),
     };
@@ -93,7 +93,7 @@ pub async fn accepting_again_expedites_waiting_delivery(bench: Bench) {
     assert!(bench.claim(ClaimKind::Fresh, 1).await.is_empty());
     let expedited = bench.accept_as(incident("INC-1", 90.0), true).await.delivery;
     assert_eq!((expedited.state, expedited.due_at), (State::Pending, Some(bench.now())));
-    assert_eq!(bench.store.delivery_for("INC-1", TARGET).await.unwrap(), Some(expedited));
+    assert_eq!(bench.store.delivery_for("INC-1", CONNECTION).await.unwrap(), Some(expedited));
     assert_eq!(bench.claim(ClaimKind::Fresh, 1).await.len(), 1);
 }
 
@@ -103,8 +103,8 @@ fn confined(name: &str, namespace: &str) -> Requester {
 
 pub async fn refuses_incident_of_other_namespace(bench: Bench) {
     let accept = async |score, expedite, by| {
-        let targets = vec![target(System::Jira)];
-        let request = AcceptRequest { incident: incident("INC-1", score), targets, expedite, by };
+        let connections = vec![connection(System::Jira)];
+        let request = AcceptRequest { incident: incident("INC-1", score), connections, expedite, by };
         bench.store.accept(request).await.map(|mut accepted| accepted.remove(0).delivery)
     };
     let first = accept(90.0, false, confined("token:one", "a")).await.unwrap();
@@ -128,9 +128,9 @@ pub async fn concurrent_pushes_of_an_incident_have_one_owner(bench: Bench) {
     for number in 0..20 {
         let accept = |namespace: &str| {
             let by = confined("token:any", namespace);
-            let targets = vec![target(System::Jira)];
+            let connections = vec![connection(System::Jira)];
             let incident = incident(&format!("INC-{number}"), 90.0);
-            bench.store.accept(AcceptRequest { incident, targets, expedite: false, by })
+            bench.store.accept(AcceptRequest { incident, connections, expedite: false, by })
         };
         let (one, other) = tokio::join!(accept("a"), accept("b"));
         assert_eq!(usize::from(one.is_ok()) + usize::from(other.is_ok()), 1);

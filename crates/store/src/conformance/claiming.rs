@@ -4,7 +4,7 @@ use ticketing_core::delivery::State;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::policy::Policy;
 
-use super::{Bench, ClaimKind, LEASE, Outcome, TARGET, fault, incident};
+use super::{Bench, CONNECTION, ClaimKind, LEASE, Outcome, fault, incident};
 use crate::Leases;
 
 pub async fn claims_longest_due_first_exclusively(bench: Bench) {
@@ -13,7 +13,7 @@ pub async fn claims_longest_due_first_exclusively(bench: Bench) {
         bench.clock.advance(Duration::from_secs(1));
     }
     let now = bench.now();
-    let claims = [2, 2].map(|limit| bench.store.claim(TARGET, ClaimKind::Fresh, limit, LEASE, now));
+    let claims = [2, 2].map(|limit| bench.store.claim(CONNECTION, ClaimKind::Fresh, limit, LEASE, now));
     let [first, second] = claims;
     let (first, second) = tokio::join!(first, second);
     let ids = |claimed: Vec<super::Claimed>| -> Vec<String> {
@@ -38,7 +38,7 @@ pub async fn claim_has_the_snapshot_to_send(bench: Bench) {
 pub async fn does_not_claim_before_due_time(bench: Bench) {
     let delivery = bench.claimed("INC-1").await;
     bench.settle(&delivery, Outcome::NotSent(fault(FaultKind::Connect))).await.unwrap();
-    let due = bench.store.next_due(TARGET, ClaimKind::Due).await.unwrap();
+    let due = bench.store.next_due(CONNECTION, ClaimKind::Due).await.unwrap();
     assert_eq!(due, Some(bench.now() + Duration::from_secs(60)));
     assert!(bench.claim(ClaimKind::Due, 9).await.is_empty());
     bench.clock.advance(Duration::from_secs(60));
@@ -52,9 +52,9 @@ pub async fn clock_set_back_delays_no_pending_delivery(bench: Bench) {
         bench.clock.advance(Duration::from_secs(1));
     }
     let earlier = bench.now() - Duration::from_secs(3_600);
-    let claimed = bench.store.claim(TARGET, ClaimKind::Fresh, 1, LEASE, earlier).await.unwrap();
+    let claimed = bench.store.claim(CONNECTION, ClaimKind::Fresh, 1, LEASE, earlier).await.unwrap();
     assert_eq!(claimed[0].delivery.incident_id, "INC-1");
-    let claimed = bench.store.claim(TARGET, ClaimKind::Fresh, 9, LEASE, earlier).await.unwrap();
+    let claimed = bench.store.claim(CONNECTION, ClaimKind::Fresh, 9, LEASE, earlier).await.unwrap();
     assert_eq!(claimed[0].delivery.incident_id, "INC-2");
 }
 

@@ -1,16 +1,20 @@
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use ticketing_core::auto_push::AutoPush;
+use ticketing_core::secret::{Secret, SecretKind, SecretUse};
 use ticketing_core::system::{Check, System};
 
-use super::{Bench, TARGET, created};
+use super::{Bench, CONNECTION, created};
 use crate::conformance::noted;
-use crate::{Secret, SecretChange, SecretUse, SettingsChange, StoredSecret, StoredTest};
+use crate::{SettingsChange, StoredTest};
 
 const HERE: &str = "https://jira.example";
 const THERE: &str = "https://other.example";
+
+const SET_AT: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
 pub async fn settings_saved_together_are_read_back(bench: Bench) {
     assert!(bench.store.settings().await.unwrap().is_empty());
@@ -23,10 +27,10 @@ pub async fn settings_saved_together_are_read_back(bench: Bench) {
         .await
         .unwrap();
     let stored = bench.store.settings().await.unwrap().remove(0);
-    assert_eq!((stored.target.as_str(), stored.system, stored.enabled), (TARGET, System::Jira, true));
-    let StoredSecret { secret, set_at } = &stored.secrets[&SecretUse::TicketSystem];
-    assert_eq!((stored.revision, *set_at), (1, bench.now()));
-    assert_eq!((secret.kind.as_str(), secret.origin.as_str()), ("api_token", HERE));
+    assert_eq!((stored.connection.as_str(), stored.system, stored.enabled), (CONNECTION, System::Jira, true));
+    let secret = &stored.secrets[&SecretUse::TicketSystem];
+    assert_eq!((stored.revision, secret.set_at), (1, SET_AT));
+    assert_eq!((secret.kind, secret.origin.as_deref()), (SecretKind::ApiToken, Some(HERE)));
     assert_eq!(secret.value.expose_secret(), "hunter2");
     assert!(!format!("{secret:?}").contains("hunter2"));
     let policy = bench.store.policy().await.unwrap().unwrap();
@@ -39,13 +43,12 @@ pub async fn toggle_keeps_the_secret(bench: Bench) {
         .configure(vec![change(true, Some(set("hunter2", HERE)))], noted(), bench.now())
         .await
         .unwrap();
-    let set_at = bench.now();
     bench.clock.advance(Duration::from_secs(5));
     bench.store.configure(vec![change(false, None)], noted(), bench.now()).await.unwrap();
     let stored = bench.store.settings().await.unwrap().remove(0);
     assert_eq!((stored.enabled, stored.revision, stored.updated_at), (false, 2, bench.now()));
     let kept = &stored.secrets[&SecretUse::TicketSystem];
-    assert_eq!((kept.set_at, kept.secret.value.expose_secret()), (set_at, "hunter2"));
+    assert_eq!((kept.set_at, kept.value.expose_secret()), (SET_AT, "hunter2"));
 }
 
 pub async fn keeps_replaced_connection_while_needed(bench: Bench) {
@@ -55,33 +58,34 @@ pub async fn keeps_replaced_connection_while_needed(bench: Bench) {
         .configure(vec![change(true, Some(set("rotated", HERE)))], noted(), bench.now())
         .await
         .unwrap();
-    assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
+    assert!(bench.store.retired_connections(CONNECTION).await.unwrap().is_empty());
     let delivery = bench.intended("INC-1").await;
     bench.store.configure(vec![change(true, Some(set("new", THERE)))], noted(), bench.now()).await.unwrap();
     let later = bench.now() + Duration::from_secs(1);
     assert_eq!(bench.store.prune_retired(later).await.unwrap(), 0);
-    let retired = bench.store.retired_connections(TARGET).await.unwrap().remove(0);
-    let secret = &retired.secrets[&SecretUse::TicketSystem].secret;
-    assert_eq!((secret.origin.as_str(), secret.value.expose_secret()), (HERE, "rotated"));
+    let retired = bench.store.retired_connections(CONNECTION).await.unwrap().remove(0);
+    let secret = &retired.secrets[&SecretUse::TicketSystem];
+    assert_eq!((secret.origin.as_deref(), secret.value.expose_secret()), (Some(HERE), "rotated"));
     bench.settle(&delivery, created("1")).await.unwrap();
     assert_eq!(bench.store.prune_retired(later).await.unwrap(), 1);
-    assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
+    assert!(bench.store.retired_connections(CONNECTION).await.unwrap().is_empty());
 }
 
 pub async fn proxy_password_is_removed_with_connection(bench: Bench) {
-    let proxy = |word: &str| (SecretUse::Proxy, set_kind("proxy_password", word, "http://proxy:3128"));
-    let with = |change: SettingsChange, more: (SecretUse, SecretChange)| match change {
-        SettingsChange::Target { target, system, enabled, draft, base_url, mut secrets } => {
+    let proxy =
+        |word: &str| (SecretUse::Proxy, set_kind(SecretKind::ProxyPassword, word, "http://proxy:3128"));
+    let with = |change: SettingsChange, more: (SecretUse, Option<Secret>)| match change {
+        SettingsChange::Connection { connection, system, enabled, draft, base_url, mut secrets } => {
             secrets.extend([more]);
-            SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
+            SettingsChange::Connection { connection, system, enabled, draft, base_url, secrets }
         }
         policy @ SettingsChange::Policy { .. } => policy,
     };
     let configure = async |change| bench.store.configure(vec![change], noted(), bench.now()).await.unwrap();
     let kept = async || {
         let secrets = bench.store.settings().await.unwrap().remove(0).secrets;
-        let summary = |(used_for, kept): (&SecretUse, &StoredSecret)| {
-            format!("{} {}", used_for.as_str(), kept.secret.value.expose_secret())
+        let summary = |(used_for, kept): (&SecretUse, &Secret)| {
+            format!("{} {}", used_for.as_str(), kept.value.expose_secret())
         };
         secrets.iter().map(summary).collect::<Vec<_>>()
     };
@@ -94,11 +98,11 @@ pub async fn proxy_password_is_removed_with_connection(bench: Bench) {
     bench.intended("INC-1").await;
     configure(with(change(true, Some(set("new", THERE))), proxy("three"))).await;
     assert_eq!(kept().await, ["ticket_system new", "proxy three"]);
-    let retired = bench.store.retired_connections(TARGET).await.unwrap().remove(0).secrets;
-    assert_eq!(retired[&SecretUse::Proxy].secret.value.expose_secret(), "two");
-    configure(with(change(true, Some(set("back", HERE))), (SecretUse::Proxy, SecretChange::Remove))).await;
+    let retired = bench.store.retired_connections(CONNECTION).await.unwrap().remove(0).secrets;
+    assert_eq!(retired[&SecretUse::Proxy].value.expose_secret(), "two");
+    configure(with(change(true, Some(set("back", HERE))), (SecretUse::Proxy, None))).await;
     assert_eq!(kept().await, ["ticket_system back"]);
-    let retired = bench.store.retired_connections(TARGET).await.unwrap();
+    let retired = bench.store.retired_connections(CONNECTION).await.unwrap();
     assert_eq!((retired.len(), retired[0].secrets.len()), (1, 1), "what was removed is kept nowhere");
 }
 
@@ -109,34 +113,30 @@ pub async fn removed_secret_is_not_kept(bench: Bench) {
         .await
         .unwrap();
     bench.intended("INC-1").await;
-    bench
-        .store
-        .configure(vec![change(false, Some(SecretChange::Remove))], noted(), bench.now())
-        .await
-        .unwrap();
+    bench.store.configure(vec![change(false, Some(None))], noted(), bench.now()).await.unwrap();
     assert!(bench.store.settings().await.unwrap().remove(0).secrets.is_empty());
-    assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
+    assert!(bench.store.retired_connections(CONNECTION).await.unwrap().is_empty());
 }
 
 pub async fn keeps_last_connection_test(bench: Bench) {
-    assert_eq!(bench.store.last_test(TARGET).await.unwrap(), None);
+    assert_eq!(bench.store.last_test(CONNECTION).await.unwrap(), None);
     for checks in [vec![], vec![Check::passed("authentication", "as jdoe", Duration::from_millis(12))]] {
         let test = StoredTest { at: bench.now(), checks };
-        bench.store.save_test(TARGET, test.clone()).await.unwrap();
-        assert_eq!(bench.store.last_test(TARGET).await.unwrap(), Some(test));
+        bench.store.save_test(CONNECTION, test.clone()).await.unwrap();
+        assert_eq!(bench.store.last_test(CONNECTION).await.unwrap(), Some(test));
     }
 }
 
-fn change(enabled: bool, secret: Option<SecretChange>) -> SettingsChange {
+fn change(enabled: bool, secret: Option<Option<Secret>>) -> SettingsChange {
     let draft = json!({"url": "https://jira.example/site", "project": "SEC"});
     let base_url = match &secret {
-        Some(SecretChange::Set(secret)) => Some(format!("{}/site", secret.origin)),
+        Some(Some(secret)) => Some(format!("{}/site", secret.origin.as_deref().unwrap_or_default())),
         None => Some(format!("{HERE}/site")),
-        Some(SecretChange::Remove) => None,
+        Some(None) => None,
     };
     let secrets = secret.map(|change| (SecretUse::TicketSystem, change)).into_iter().collect();
-    SettingsChange::Target {
-        target: TARGET.to_owned(),
+    SettingsChange::Connection {
+        connection: CONNECTION.to_owned(),
         system: System::Jira,
         enabled,
         draft,
@@ -145,10 +145,10 @@ fn change(enabled: bool, secret: Option<SecretChange>) -> SettingsChange {
     }
 }
 
-fn set(value: &str, origin: &str) -> SecretChange {
-    set_kind("api_token", value, origin)
+fn set(value: &str, origin: &str) -> Option<Secret> {
+    set_kind(SecretKind::ApiToken, value, origin)
 }
 
-fn set_kind(kind: &str, value: &str, origin: &str) -> SecretChange {
-    SecretChange::Set(Secret { kind: kind.to_owned(), value: value.into(), origin: origin.to_owned() })
+fn set_kind(kind: SecretKind, value: &str, origin: &str) -> Option<Secret> {
+    Some(Secret { origin: Some(origin.to_owned()), set_at: SET_AT, ..Secret::new(kind, value) })
 }

@@ -6,7 +6,7 @@ use ticketing_core::fault::FaultKind;
 use ticketing_core::policy::Policy;
 use ticketing_core::system::{Authorship, SearchResult};
 
-use super::{Bench, ClaimKind, Delivery, Outcome, TARGET, created, destination, fault, made_by};
+use super::{Bench, CONNECTION, ClaimKind, Delivery, Outcome, created, destination, fault, made_by};
 use crate::{LookUpRecord, SearchEvidence};
 
 pub async fn evidence_is_kept_per_scope(bench: Bench) {
@@ -50,11 +50,11 @@ pub async fn unproven_absence_needs_attention_until_evidence(bench: Bench) {
     bench.settle(&delivery, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
     look_up(&bench, Evidence::NotShown).await;
     let unproven = look_up(&bench, Evidence::NotShown).await;
-    assert_eq!(bench.store.needs_attention(TARGET).await.unwrap(), 1);
+    assert_eq!(bench.store.needs_attention(CONNECTION).await.unwrap(), 1);
     assert!(unproven.due_at.unwrap() > bench.now());
-    assert_eq!(bench.store.search_proven(TARGET, bench.now()).await.unwrap(), 1);
+    assert_eq!(bench.store.search_proven(CONNECTION, bench.now()).await.unwrap(), 1);
     bench.claim(ClaimKind::Uncertain, 1).await.remove(0);
-    assert_eq!(bench.store.search_proven(TARGET, bench.now()).await.unwrap(), 0, "it is being looked up");
+    assert_eq!(bench.store.search_proven(CONNECTION, bench.now()).await.unwrap(), 0, "it is being looked up");
     assert_eq!(bench.store.needs_attention("servicenow").await.unwrap(), 0);
 }
 

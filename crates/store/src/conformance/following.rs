@@ -43,12 +43,12 @@ pub async fn events_dropped_from_memory_are_read_from_table(bench: Bench) {
     let accepts = (3..1_100).map(|n| {
         let store = bench.store.clone();
         tokio::spawn(async move {
-            let (incident, targets) =
-                (super::incident(&format!("INC-{n}"), 90.0), vec![super::target(System::Jira)]);
+            let (incident, connections) =
+                (super::incident(&format!("INC-{n}"), 90.0), vec![super::connection(System::Jira)]);
             store
                 .accept(super::AcceptRequest {
                     incident,
-                    targets,
+                    connections,
                     expedite: false,
                     by: crate::Requester::default(),
                 })

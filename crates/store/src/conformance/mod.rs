@@ -24,7 +24,7 @@ use ticketing_core::system::{Authorship, Created, Destination, System, TicketRef
 use ticketing_host::clock::ManualClock;
 
 use crate::{
-    AcceptRequest, AcceptTarget, Accepted, AttemptRecord, AttemptTimes, AuditAction, ClaimKind, Claimed,
+    AcceptConnection, AcceptRequest, Accepted, AttemptRecord, AttemptTimes, AuditAction, ClaimKind, Claimed,
     DONE, Intent, NewAuditEntry, Requester, Store,
 };
 
@@ -35,7 +35,7 @@ pub use {
 pub const LEASE: Duration = Duration::from_secs(90);
 /// Longer than any test locks its database.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-pub const TARGET: &str = "jira";
+pub const CONNECTION: &str = "jira";
 
 /// An empty store, and its clock.
 pub struct Bench {
@@ -60,7 +60,7 @@ macro_rules! store_conformance {
     };
     ($bench:path) => {
         $crate::store_conformance! { $bench:
-            incident_becomes_one_delivery_for_each_target,
+            incident_becomes_one_delivery_for_each_connection,
             accepting_again_creates_no_second_delivery,
             thousand_concurrent_pushes_make_one_delivery,
             changed_incident_updates_unsent_deliveries,
@@ -87,8 +87,8 @@ macro_rules! store_conformance {
             operations_succeed_or_are_refused,
             refuses_ticket_of_another_incident,
             bulk_retry_rearms_matches_and_counts_refusals,
-            defers_pending_deliveries_of_closed_target,
-            recovered_target_rearms_waiting_and_failed,
+            defers_pending_deliveries_of_closed_connection,
+            recovered_connection_rearms_waiting_and_failed,
             spent_retries_open_circuit_in_same_transaction,
             failed_deliveries_take_turns_as_probes,
             suspended_login_spends_no_retry,
@@ -144,7 +144,7 @@ impl Bench {
     pub async fn accept_as(&self, incident: Incident, expedite: bool) -> Accepted {
         let request = AcceptRequest {
             incident,
-            targets: vec![target(System::Jira)],
+            connections: vec![connection(System::Jira)],
             expedite,
             by: Requester::default(),
         };
@@ -159,7 +159,7 @@ impl Bench {
     }
 
     pub async fn claim(&self, kind: ClaimKind, limit: u32) -> Vec<Claimed> {
-        self.store.claim(TARGET, kind, limit, LEASE, self.now()).await.unwrap()
+        self.store.claim(CONNECTION, kind, limit, LEASE, self.now()).await.unwrap()
     }
 
     /// Accepts an incident and claims its delivery.
@@ -206,8 +206,8 @@ impl Bench {
     }
 }
 
-pub fn target(system: System) -> AcceptTarget {
-    AcceptTarget { target: system.as_str().to_owned(), system, trigger: Trigger::Manual }
+pub fn connection(system: System) -> AcceptConnection {
+    AcceptConnection { connection: system.as_str().to_owned(), system, trigger: Trigger::Manual }
 }
 
 pub fn destination() -> Destination {

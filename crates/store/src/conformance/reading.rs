@@ -6,7 +6,7 @@ use ticketing_core::fault::FaultKind;
 use ticketing_core::policy::Policy;
 use ticketing_core::system::System;
 
-use super::{Bench, ClaimKind, Outcome, TARGET, created, destination, fault, made_by, ticket};
+use super::{Bench, CONNECTION, ClaimKind, Outcome, created, destination, fault, made_by, ticket};
 use crate::conformance::noted;
 use crate::{CanaryQuery, DeliveryFilter, NamedTicket, Operation, StateCount};
 
@@ -56,7 +56,7 @@ pub async fn every_combination_of_filters_applies(bench: Bench) {
     let choices = [
         DeliveryFilter { states: vec![State::Waiting, State::Delivered], ..DeliveryFilter::default() },
         DeliveryFilter { systems: vec![System::Jira, System::Jira], ..DeliveryFilter::default() },
-        DeliveryFilter { connections: vec![TARGET.to_owned()], ..DeliveryFilter::default() },
+        DeliveryFilter { connections: vec![CONNECTION.to_owned()], ..DeliveryFilter::default() },
         DeliveryFilter { ticket_key: Some("SEC-INC-4".to_owned()), ..DeliveryFilter::default() },
         DeliveryFilter {
             fault_kinds: vec![FaultKind::Connect, FaultKind::Rejected],
@@ -136,7 +136,7 @@ pub async fn canaries_are_our_tickets_sent_there_later(bench: Bench) {
         until: Timestamp::MAX,
         limit: 9,
     };
-    let expected = ["INC-2", "INC-3"].map(|id| bench.store.marker(id, TARGET));
+    let expected = ["INC-2", "INC-3"].map(|id| bench.store.marker(id, CONNECTION));
     assert_eq!(bench.store.canaries(&query).await.unwrap(), expected);
     let early = CanaryQuery { until: sent_at[1], ..query.clone() };
     assert_eq!(bench.store.canaries(&early).await.unwrap(), expected[..1]);
@@ -166,7 +166,7 @@ pub async fn canaries_are_the_earliest_and_the_latest(bench: Bench) {
         };
         bench.store.canaries(&query).await.unwrap()
     };
-    let markers = |ids: &[&str]| ids.iter().map(|id| bench.store.marker(id, TARGET)).collect::<Vec<_>>();
+    let markers = |ids: &[&str]| ids.iter().map(|id| bench.store.marker(id, CONNECTION)).collect::<Vec<_>>();
     assert_eq!(found(0).await, []);
     assert_eq!(found(1).await, markers(&["INC-1"]));
     assert_eq!(found(3).await, markers(&["INC-1", "INC-2", "INC-6"]));
@@ -189,6 +189,6 @@ pub async fn deliveries_are_counted_by_state(bench: Bench) {
         StateCount { state: State::Delivered, count: 1, oldest: first },
         StateCount { state: State::Pending, count: 2, oldest: second },
     ];
-    assert_eq!(bench.store.counts(TARGET).await.unwrap(), expected);
+    assert_eq!(bench.store.counts(CONNECTION).await.unwrap(), expected);
     assert!(bench.store.counts("servicenow").await.unwrap().is_empty());
 }

@@ -11,6 +11,8 @@ use ticketing_core::system::SearchResult;
 use super::{Bench, ClaimKind, Delivery, LEASE, Outcome, destination, fault, made_by};
 use crate::{AssumedSend, LookUpRecord};
 
+const INDEX_BOUND: Duration = Duration::from_secs(180);
+
 pub async fn new_store_is_not_restored(bench: Bench) {
     assert_eq!(
         (bench.store.installation().restored_at, bench.store.installation().stream.former.len()),
@@ -72,7 +74,7 @@ pub async fn unknown_outcome_counts_from_restore(bench: Bench) {
     let bench = bench.put_back().await;
     let recovered = bench.store.delivery(&uncertain.id).await.unwrap().unwrap();
     let bounds = Bounds::default();
-    let expected = bench.now() + bounds.server_bound + bounds.jira_cloud_index_bound;
+    let expected = bench.now() + bounds.server_bound + INDEX_BOUND;
     assert_eq!(
         (recovered.state, recovered.provable_from(bounds.server_bound)),
         (State::Reconciling, Some(expected))
@@ -94,6 +96,10 @@ async fn assume_sent(bench: &Bench, delivery: &Delivery, epoch: u32) -> Option<D
 }
 
 fn place() -> SearchPlace {
-    let index_bound = Bounds::default().jira_cloud_index_bound;
-    SearchPlace { destination: destination(), index_bound, marker_in_text: false, made_by: made_by() }
+    SearchPlace {
+        destination: destination(),
+        index_bound: INDEX_BOUND,
+        marker_in_text: false,
+        made_by: made_by(),
+    }
 }

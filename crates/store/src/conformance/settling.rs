@@ -5,12 +5,12 @@ use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::{EventKind, Resolution, State};
 use ticketing_core::evidence::Evidence;
 use ticketing_core::fault::FaultKind;
+use ticketing_core::health::{Condition, Failure, Health, Observation};
 use ticketing_core::marker::Marker;
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::{FoundTicket, SearchResult};
-use ticketing_core::target::{Condition, Failure, Health, Observation};
 
-use super::{Bench, ClaimKind, Outcome, TARGET, created, fault, ticket};
+use super::{Bench, CONNECTION, ClaimKind, Outcome, created, fault, ticket};
 use crate::conformance::noted;
 use crate::{
     AttemptKind, AttemptOutcome, DeliveryFilter, DuplicateScanRecord, EventFilter, LookUpRecord, NamedTicket,
@@ -26,8 +26,8 @@ pub async fn created_ticket_is_recorded_with_its_attempt(bench: Bench) {
     let [attempt] = &attempts[..] else { panic!("{attempts:?}") };
     assert_eq!((attempt.number, attempt.kind, attempt.epoch), (1, AttemptKind::Create, 1));
     assert_eq!((attempt.outcome, attempt.fault.clone()), (AttemptOutcome::Created, None));
-    assert_eq!(bench.store.last_success(TARGET).await.unwrap().unwrap().delivery_id, delivery.id);
-    assert_eq!(bench.store.last_failure(TARGET).await.unwrap(), None);
+    assert_eq!(bench.store.last_success(CONNECTION).await.unwrap().unwrap().delivery_id, delivery.id);
+    assert_eq!(bench.store.last_failure(CONNECTION).await.unwrap(), None);
 }
 
 pub async fn records_ticket_after_lost_lease(bench: Bench) {
@@ -44,7 +44,7 @@ pub async fn refused_delivery_waits_for_retry(bench: Bench) {
     let waiting = bench.settle(&delivery, refused).await.unwrap();
     assert_eq!((waiting.state, waiting.failures), (State::Waiting, 1));
     assert_eq!(waiting.due_at, Some(bench.now() + Duration::from_secs(60)));
-    let failure = bench.store.last_failure(TARGET).await.unwrap().unwrap();
+    let failure = bench.store.last_failure(CONNECTION).await.unwrap().unwrap();
     assert_eq!((failure.delivery_id, failure.error.fault.kind), (delivery.id, FaultKind::Rejected));
 }
 
@@ -62,10 +62,10 @@ pub async fn found_ticket_settles_and_schedules_scan(bench: Bench) {
     let found = look_up(&bench, &uncertain, Ok(search_result(&["1"]))).await.unwrap();
     assert_eq!((found.state, found.ticket.clone()), (State::Delivered, Some(ticket("1"))));
     let bounds = Bounds::default();
-    assert!(bench.store.due_duplicate_scans(TARGET, bench.now(), 9).await.unwrap().is_empty());
+    assert!(bench.store.due_duplicate_scans(CONNECTION, bench.now(), 9).await.unwrap().is_empty());
     bench.clock.advance(bounds.duplicate_scan_delays[0]);
     assert_eq!(
-        bench.store.due_duplicate_scans(TARGET, bench.now(), 9).await.unwrap(),
+        bench.store.due_duplicate_scans(CONNECTION, bench.now(), 9).await.unwrap(),
         std::slice::from_ref(&found)
     );
     let duplicate_scan = DuplicateScanRecord {
@@ -80,7 +80,7 @@ pub async fn found_ticket_settles_and_schedules_scan(bench: Bench) {
         .await
         .unwrap();
     assert_eq!(scanned.unwrap().duplicates, [ticket("2")]);
-    assert!(bench.store.due_duplicate_scans(TARGET, bench.now(), 9).await.unwrap().is_empty());
+    assert!(bench.store.due_duplicate_scans(CONNECTION, bench.now(), 9).await.unwrap().is_empty());
     assert_eq!(
         bench.store.record_duplicate_scan(duplicate_scan, &Policy::default(), bench.now()).await.unwrap(),
         None
@@ -94,7 +94,7 @@ pub async fn scans_cancelled_unknown_outcome_until_found(bench: Bench) {
     let cancel = bench.store.operate(&by, &uncertain.id, Operation::Cancel, "", &policy, bench.now());
     let cancelled = cancel.await.unwrap();
     bench.clock.advance(Bounds::default().duplicate_scan_delays[0]);
-    assert_eq!(bench.store.due_duplicate_scans(TARGET, bench.now(), 9).await.unwrap(), [cancelled]);
+    assert_eq!(bench.store.due_duplicate_scans(CONNECTION, bench.now(), 9).await.unwrap(), [cancelled]);
     let answer = Ok(search_result(&["1"]));
     let duplicate_scan =
         DuplicateScanRecord { delivery_id: uncertain.id, step: 0, answer, times: bench.times() };
@@ -201,7 +201,7 @@ pub async fn refuses_ticket_of_another_incident(bench: Bench) {
 pub async fn bulk_retry_rearms_matches_and_counts_refusals(bench: Bench) {
     accept_many(&bench, 7).await;
     let due_at = bench.now() + Duration::from_secs(600);
-    bench.store.defer(TARGET, due_at, &fault(FaultKind::Connect), bench.now()).await.unwrap();
+    bench.store.defer(CONNECTION, due_at, &fault(FaultKind::Connect), bench.now()).await.unwrap();
     let cancelled = bench.accept("INC-9").await.delivery;
     let policy = Policy::default();
     let now = bench.now();
@@ -214,7 +214,7 @@ pub async fn bulk_retry_rearms_matches_and_counts_refusals(bench: Bench) {
             filter: DeliveryFilter::default(),
             page_size: 3,
             after,
-            enabled: vec![TARGET.to_owned()],
+            enabled: vec![CONNECTION.to_owned()],
             note: "an outage is over".to_owned(),
         };
         let page = bench.store.retry_many(request, bench.now()).await.unwrap();
@@ -232,16 +232,17 @@ pub async fn bulk_retry_rearms_matches_and_counts_refusals(bench: Bench) {
     assert!(details[2].detail.contains("\"refused\":1"), "{details:?}");
 }
 
-pub async fn defers_pending_deliveries_of_closed_target(bench: Bench) {
+pub async fn defers_pending_deliveries_of_closed_connection(bench: Bench) {
     accept_many(&bench, 1_203).await;
     let due_at = bench.now() + Duration::from_secs(600);
-    let put_off = bench.store.defer(TARGET, due_at, &fault(FaultKind::LockedOut), bench.now()).await.unwrap();
+    let put_off =
+        bench.store.defer(CONNECTION, due_at, &fault(FaultKind::LockedOut), bench.now()).await.unwrap();
     assert_eq!(put_off, 1_203);
-    assert_eq!(bench.store.next_due(TARGET, ClaimKind::Due).await.unwrap(), Some(due_at));
-    assert_eq!(bench.store.next_due(TARGET, ClaimKind::Fresh).await.unwrap(), None);
+    assert_eq!(bench.store.next_due(CONNECTION, ClaimKind::Due).await.unwrap(), Some(due_at));
+    assert_eq!(bench.store.next_due(CONNECTION, ClaimKind::Fresh).await.unwrap(), None);
 }
 
-pub async fn recovered_target_rearms_waiting_and_failed(bench: Bench) {
+pub async fn recovered_connection_rearms_waiting_and_failed(bench: Bench) {
     let policy = Policy { retry: no_retries(), bounds: Bounds::default() };
     for (id, kind) in [("INC-1", FaultKind::Connect), ("INC-2", FaultKind::Rejected)] {
         let delivery = bench.claimed(id).await;
@@ -257,33 +258,33 @@ pub async fn recovered_target_rearms_waiting_and_failed(bench: Bench) {
         assert_eq!(failed.state, State::Failed);
     }
     accept_many(&bench, 501).await;
-    bench.store.defer(TARGET, Timestamp::MAX, &fault(FaultKind::Connect), bench.now()).await.unwrap();
-    assert_eq!(bench.store.target_recovered(TARGET, bench.now()).await.unwrap(), 502);
-    let state = async |id: &str| bench.store.delivery_for(id, TARGET).await.unwrap().unwrap().state;
+    bench.store.defer(CONNECTION, Timestamp::MAX, &fault(FaultKind::Connect), bench.now()).await.unwrap();
+    assert_eq!(bench.store.connection_recovered(CONNECTION, bench.now()).await.unwrap(), 502);
+    let state = async |id: &str| bench.store.delivery_for(id, CONNECTION).await.unwrap().unwrap().state;
     assert_eq!((state("INC-1").await, state("INC-2").await), (State::Pending, State::Failed));
 }
 
 pub async fn health_is_stored_and_announced(bench: Bench) {
     let observe = |observation| {
-        bench.store.observe(TARGET, observation, BOUNDS.get_or_init(Bounds::default), bench.now())
+        bench.store.observe(CONNECTION, observation, BOUNDS.get_or_init(Bounds::default), bench.now())
     };
     assert_eq!(observe(Observation::Created).await.unwrap(), Health::default());
     assert_eq!(bench.store.commits(), 0, "nothing was to be written");
     let refused = observe(failure(&bench, "a", FaultKind::Unauthorized)).await.unwrap();
     assert_eq!(refused.condition, Condition::LoginRefused);
-    assert_eq!(bench.store.health(TARGET).await.unwrap(), refused);
-    bench.store.reset_health(TARGET, bench.now()).await.unwrap();
+    assert_eq!(bench.store.health(CONNECTION).await.unwrap(), refused);
+    bench.store.reset_health(CONNECTION, bench.now()).await.unwrap();
     assert_eq!(
-        bench.store.health(TARGET).await.unwrap(),
+        bench.store.health(CONNECTION).await.unwrap(),
         Health { recovered_at: Some(bench.now()), ..Health::default() }
     );
     let page = bench.store.events_after(0, &EventFilter::default(), 100).await.unwrap();
     let kinds: Vec<_> = page.events.iter().map(|event| event.kind).collect();
-    assert_eq!(kinds, [EventKind::TargetLoginRefused, EventKind::TargetRecovered]);
-    assert_eq!(page.events[0].subject, Subject::Target(refused));
+    assert_eq!(kinds, [EventKind::ConnectionLoginRefused, EventKind::ConnectionRecovered]);
+    assert_eq!(page.events[0].subject, Subject::Connection(refused));
 }
 
-/// The observation of a target from an attempt, with a login that is locked after three refusals.
+/// The observation of a connection from an attempt, with a login that is locked after three refusals.
 fn failure(bench: &Bench, delivery_id: &str, kind: FaultKind) -> Observation {
     Observation::Failure(Failure {
         fault: fault(kind),
@@ -298,7 +299,7 @@ fn failure(bench: &Bench, delivery_id: &str, kind: FaultKind) -> Observation {
 async fn failed(bench: &Bench, id: &str, kind: FaultKind) -> super::Delivery {
     let delivery = bench.claimed(id).await;
     let observed = failure(bench, &delivery.id, kind);
-    bench.store.observe(TARGET, observed, &Bounds::default(), bench.now()).await.unwrap();
+    bench.store.observe(CONNECTION, observed, &Bounds::default(), bench.now()).await.unwrap();
     fail_for_good(bench, &delivery, kind).await
 }
 
@@ -317,12 +318,12 @@ async fn fail_for_good(bench: &Bench, delivery: &super::Delivery, kind: FaultKin
 
 pub async fn spent_retries_open_circuit_in_same_transaction(bench: Bench) {
     failed(&bench, "INC-1", FaultKind::Rejected).await;
-    assert_eq!(bench.store.health(TARGET).await.unwrap().condition, Condition::Ok);
+    assert_eq!(bench.store.health(CONNECTION).await.unwrap().condition, Condition::Ok);
     failed(&bench, "INC-2", FaultKind::Connect).await;
-    assert_eq!(bench.store.health(TARGET).await.unwrap().condition, Condition::CircuitOpen);
+    assert_eq!(bench.store.health(CONNECTION).await.unwrap().condition, Condition::CircuitOpen);
     let page = bench.store.events_after(0, &EventFilter::default(), 100).await.unwrap();
     let kinds: Vec<_> = page.events.iter().rev().take(2).map(|event| event.kind).collect();
-    assert_eq!(kinds, [EventKind::TargetCircuitOpened, EventKind::Failed]);
+    assert_eq!(kinds, [EventKind::ConnectionCircuitOpened, EventKind::Failed]);
 }
 
 pub async fn failed_deliveries_take_turns_as_probes(bench: Bench) {
@@ -335,7 +336,7 @@ pub async fn failed_deliveries_take_turns_as_probes(bench: Bench) {
     let mut last = String::new();
     let mut turns = vec![];
     for _ in 0..4 {
-        last = bench.store.arm_probe(TARGET, &last, bench.now()).await.unwrap().unwrap();
+        last = bench.store.arm_probe(CONNECTION, &last, bench.now()).await.unwrap().unwrap();
         turns.push(last.clone());
         let probe = bench.claim(ClaimKind::Fresh, 1).await.remove(0).delivery;
         let failed = fail_for_good(&bench, &probe, FaultKind::Connect).await;
@@ -348,9 +349,9 @@ pub async fn suspended_login_spends_no_retry(bench: Bench) {
     let delivery = bench.claimed("INC-1").await;
     for began in ["a", "b"] {
         let observed = failure(&bench, began, FaultKind::Unauthorized);
-        bench.store.observe(TARGET, observed, &Bounds::default(), bench.now()).await.unwrap();
+        bench.store.observe(CONNECTION, observed, &Bounds::default(), bench.now()).await.unwrap();
     }
-    assert_eq!(bench.store.health(TARGET).await.unwrap().condition, Condition::Suspended);
+    assert_eq!(bench.store.health(CONNECTION).await.unwrap().condition, Condition::Suspended);
     let waiting = bench.settle(&delivery, Outcome::NotSent(fault(FaultKind::Unauthorized))).await.unwrap();
     assert_eq!((waiting.state, waiting.failures), (State::Waiting, 0));
 }
@@ -403,11 +404,11 @@ async fn accept_many(bench: &Bench, count: usize) {
         let store = bench.store.clone();
         tokio::spawn(async move {
             let incident = super::incident(&format!("MANY-{n}"), 90.0);
-            let targets = vec![super::target(super::System::Jira)];
+            let connections = vec![super::connection(super::System::Jira)];
             store
                 .accept(super::AcceptRequest {
                     incident,
-                    targets,
+                    connections,
                     expedite: false,
                     by: crate::Requester::default(),
                 })

@@ -166,7 +166,7 @@ fn event(row: &SqliteRow) -> Result<Event, StoreError> {
         seq: seq.cast_unsigned(),
         at: row.time("at")?,
         kind: row.name("kind", |name| EventKind::ALL.into_iter().find(|kind| kind.as_str() == name))?,
-        target: row.get("target")?,
+        connection: row.get("target")?,
         system: row.name("system", System::parse)?,
         subject: row.json("body")?,
         note: row.get("note")?,

@@ -82,10 +82,10 @@ impl port::Evidence for Database {
         found.iter().map(rows::delivery).collect()
     }
 
-    async fn needs_attention(&self, target: &str) -> Result<u64, StoreError> {
-        let row = sqlx::query(NEED_ATTENTION).bind(target).fetch_one(&self.readers).await;
+    async fn needs_attention(&self, connection: &str) -> Result<u64, StoreError> {
+        let row = sqlx::query(NEED_ATTENTION).bind(connection).fetch_one(&self.readers).await;
         let row = row.map_err(StoreError::read("counts"))?;
-        let count: i64 = Reader::named(&row, "deliveries", target.to_owned()).get("count")?;
+        let count: i64 = Reader::named(&row, "deliveries", connection.to_owned()).get("count")?;
         Ok(count.cast_unsigned())
     }
 }

@@ -45,11 +45,11 @@ const CLAIMABLE: &str = "
 const LEASED: &str = "
     SELECT * FROM deliveries WHERE lease_until IS NOT NULL AND lease_until <= ? ORDER BY lease_until LIMIT ?";
 
-const OF_TARGET: &str = "
+const OF_CONNECTION: &str = "
     SELECT * FROM deliveries
     WHERE target = ? AND state = ? AND id > ? AND coalesce(failing_since, 0) >= ? ORDER BY id LIMIT ?";
 
-const TARGETS: &str = "
+const CONNECTIONS: &str = "
     SELECT wanted.value AS target, h.health AS health, coalesce(s.system, h.system) AS system
     FROM json_each(?) AS wanted
         LEFT JOIN target_health AS h ON h.target = wanted.value
@@ -80,12 +80,12 @@ pub(super) async fn load(db: &mut SqliteConnection, read_set: ReadSet) -> Result
     if !snapshots.is_empty() {
         load_snapshots(db, SNAPSHOTS, json("revisions", &snapshots)?, false, &mut work).await?;
     }
-    let mut targets = read_set.targets;
+    let mut connections = read_set.connections;
     if read_set.health_of_deliveries {
-        targets.extend(work.deliveries().map(|delivery| delivery.target.clone()));
+        connections.extend(work.deliveries().map(|delivery| delivery.connection.clone()));
     }
-    if !targets.is_empty() {
-        load_targets(db, &targets, &mut work).await?;
+    if !connections.is_empty() {
+        load_connections(db, &connections, &mut work).await?;
     }
     Ok(work)
 }
@@ -147,13 +147,13 @@ async fn select(
 ) -> Result<Vec<SqliteRow>, StoreError> {
     let until = reach.until.unwrap_or(Timestamp::MAX).as_microsecond();
     let query = match selection {
-        Selection::Claimable { target, kind } => {
-            sqlx::query(CLAIMABLE).bind(target).bind(state_of(*kind)).bind(until)
+        Selection::Claimable { connection, kind } => {
+            sqlx::query(CLAIMABLE).bind(connection).bind(state_of(*kind)).bind(until)
         }
         Selection::Leased => sqlx::query(LEASED).bind(until),
-        Selection::OfTarget { target, state, after, failing_since } => {
+        Selection::OfConnection { connection, state, after, failing_since } => {
             let since = failing_since.map_or(i64::MIN, Timestamp::as_microsecond);
-            sqlx::query(OF_TARGET).bind(target).bind(state.as_str()).bind(after).bind(since)
+            sqlx::query(OF_CONNECTION).bind(connection).bind(state.as_str()).bind(after).bind(since)
         }
     };
     query.bind(reach.limit).fetch_all(db).await.map_err(StoreError::read("deliveries"))
@@ -167,21 +167,21 @@ pub(super) fn state_of(kind: ClaimKind) -> &'static str {
     }
 }
 
-async fn load_targets(
+async fn load_connections(
     db: &mut SqliteConnection,
     wanted: &BTreeSet<String>,
     work: &mut UnitOfWork,
 ) -> Result<(), StoreError> {
-    let found = sqlx::query(TARGETS).bind(json("targets", wanted)?).fetch_all(db).await;
-    for row in &found.map_err(StoreError::read("the health of targets"))? {
+    let found = sqlx::query(CONNECTIONS).bind(json("connections", wanted)?).fetch_all(db).await;
+    for row in &found.map_err(StoreError::read("the health of connections"))? {
         let row = Reader::new(row, "target_health", "target")?;
-        let target: String = row.get("target")?;
+        let connection: String = row.get("target")?;
         let system: Option<String> = row.get("system")?;
-        // A target without settings is named after its system.
-        let system = System::parse(system.as_deref().unwrap_or(&target));
-        let system = system.ok_or_else(|| row.bad("system", &"the target has no known system"))?;
+        // A connection without settings is named after its system.
+        let system = System::parse(system.as_deref().unwrap_or(&connection));
+        let system = system.ok_or_else(|| row.bad("system", &"the connection has no known system"))?;
         let health = row.json_if("health")?.unwrap_or_default();
-        work.load_target(target, system, health);
+        work.load_connection(connection, system, health);
     }
     Ok(())
 }

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use ticketing_core::delivery::{Delivery, LastError, State};
+use ticketing_core::health::Health;
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
 use ticketing_core::namespace::Namespace;
-use ticketing_core::target::Health;
 
 use super::Database;
 use super::lists::newest_attempts;
@@ -54,9 +54,13 @@ impl port::Deliveries for Database {
         row.as_ref().map(rows::delivery).transpose()
     }
 
-    async fn delivery_for(&self, incident_id: &str, target: &str) -> Result<Option<Delivery>, StoreError> {
+    async fn delivery_for(
+        &self,
+        incident_id: &str,
+        connection: &str,
+    ) -> Result<Option<Delivery>, StoreError> {
         let query = sqlx::query("SELECT * FROM deliveries WHERE incident_id = ? AND target = ?");
-        let row = query.bind(incident_id).bind(target).fetch_optional(&self.readers).await;
+        let row = query.bind(incident_id).bind(connection).fetch_optional(&self.readers).await;
         row.map_err(StoreError::read("a delivery"))?.as_ref().map(rows::delivery).transpose()
     }
 
@@ -92,7 +96,7 @@ impl port::Deliveries for Database {
 
     async fn due_duplicate_scans(
         &self,
-        target: &str,
+        connection: &str,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError> {
@@ -100,7 +104,8 @@ impl port::Deliveries for Database {
             "SELECT * FROM deliveries WHERE target = ? AND sweep_due_at IS NOT NULL AND sweep_due_at <= ?
             ORDER BY sweep_due_at LIMIT ?",
         );
-        let rows = query.bind(target).bind(now.as_microsecond()).bind(limit).fetch_all(&self.readers).await;
+        let rows =
+            query.bind(connection).bind(now.as_microsecond()).bind(limit).fetch_all(&self.readers).await;
         rows.map_err(StoreError::read("duplicate scans"))?.iter().map(rows::delivery).collect()
     }
 
@@ -114,16 +119,16 @@ impl port::Deliveries for Database {
         rows.iter().map(|row| Reader::new(row, "deliveries", "id")?.name("marker", Marker::parse)).collect()
     }
 
-    async fn health(&self, target: &str) -> Result<Health, StoreError> {
-        let query = sqlx::query("SELECT target, health FROM target_health WHERE target = ?").bind(target);
+    async fn health(&self, connection: &str) -> Result<Health, StoreError> {
+        let query = sqlx::query("SELECT target, health FROM target_health WHERE target = ?").bind(connection);
         let row = query.fetch_optional(&self.readers).await;
-        let row = row.map_err(StoreError::read("the health of a target"))?;
+        let row = row.map_err(StoreError::read("the health of a connection"))?;
         let health = row.map(|row| Reader::new(&row, "target_health", "target")?.json("health"));
         Ok(health.transpose()?.unwrap_or_default())
     }
 
-    async fn counts(&self, target: &str) -> Result<Vec<StateCount>, StoreError> {
-        let rows = sqlx::query(COUNTS).bind(target).fetch_all(&self.readers).await;
+    async fn counts(&self, connection: &str) -> Result<Vec<StateCount>, StoreError> {
+        let rows = sqlx::query(COUNTS).bind(connection).fetch_all(&self.readers).await;
         let rows = rows.map_err(StoreError::read("counts"))?;
         let count = |row: &SqliteRow| {
             let row = Reader::new(row, "deliveries", "state")?;
@@ -135,16 +140,16 @@ impl port::Deliveries for Database {
         rows.iter().map(count).collect()
     }
 
-    async fn last_success(&self, target: &str) -> Result<Option<LastSuccess>, StoreError> {
-        let row = sqlx::query(LAST_SUCCESS).bind(target).fetch_optional(&self.readers).await;
+    async fn last_success(&self, connection: &str) -> Result<Option<LastSuccess>, StoreError> {
+        let row = sqlx::query(LAST_SUCCESS).bind(connection).fetch_optional(&self.readers).await;
         let row = row.map_err(StoreError::read("attempts"))?;
         let Some(row) = &row else { return Ok(None) };
         let row = Reader::new(row, "attempts", "delivery_id")?;
         Ok(Some(LastSuccess { at: row.time("finished_at")?, delivery_id: row.get("delivery_id")? }))
     }
 
-    async fn last_failure(&self, target: &str) -> Result<Option<LastFailure>, StoreError> {
-        let row = sqlx::query(LAST_FAILURE).bind(target).fetch_optional(&self.readers).await;
+    async fn last_failure(&self, connection: &str) -> Result<Option<LastFailure>, StoreError> {
+        let row = sqlx::query(LAST_FAILURE).bind(connection).fetch_optional(&self.readers).await;
         let row = row.map_err(StoreError::read("attempts"))?;
         let Some(row) = &row else { return Ok(None) };
         let row = Reader::new(row, "attempts", "delivery_id")?;
@@ -154,9 +159,9 @@ impl port::Deliveries for Database {
         Ok(Some(LastFailure { delivery_id: row.get("delivery_id")?, error }))
     }
 
-    async fn next_due(&self, target: &str, kind: ClaimKind) -> Result<Option<Timestamp>, StoreError> {
-        let query = sqlx::query(NEXT_DUE).bind(target).bind(super::load::state_of(kind));
+    async fn next_due(&self, connection: &str, kind: ClaimKind) -> Result<Option<Timestamp>, StoreError> {
+        let query = sqlx::query(NEXT_DUE).bind(connection).bind(super::load::state_of(kind));
         let row = query.fetch_one(&self.readers).await.map_err(StoreError::read("what is due"))?;
-        Reader::named(&row, "deliveries", target.to_owned()).time_if("due_at")
+        Reader::named(&row, "deliveries", connection.to_owned()).time_if("due_at")
     }
 }

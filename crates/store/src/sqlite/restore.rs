@@ -6,8 +6,8 @@ use sqlx::{Connection, SqliteConnection};
 use ticketing_core::clock::to_stored_resolution;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::delivery::restore::{Downtime, Recovery};
+use ticketing_core::health::Health;
 use ticketing_core::system::System;
-use ticketing_core::target::Health;
 
 use super::events::newest_event;
 use super::restore_mark::Mark;
@@ -153,13 +153,15 @@ async fn recover_health(
 ) -> Result<(), StoreError> {
     let rows = sqlx::query("SELECT target, system, health FROM target_health").fetch_all(&mut *db).await;
     let mut recovered: Vec<(String, System, Health)> = vec![];
-    for row in &rows.map_err(StoreError::read("the health of targets"))? {
+    for row in &rows.map_err(StoreError::read("the health of connections"))? {
         let row = Reader::new(row, "target_health", "target")?;
         let health = start.recover_health(row.json("health")?);
         recovered.push((row.get("target")?, row.name("system", System::parse)?, health));
     }
-    let recovered: Vec<_> =
-        recovered.iter().map(|(target, system, health)| (target.as_str(), *system, health, now)).collect();
+    let recovered: Vec<_> = recovered
+        .iter()
+        .map(|(connection, system, health)| (connection.as_str(), *system, health, now))
+        .collect();
     save::write_health(db, &recovered).await.map(drop)
 }
 

@@ -11,13 +11,13 @@ use tempfile::TempDir;
 use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome};
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::health::{Failure, Observation};
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::{Authorship, System};
-use ticketing_core::target::{Failure, Observation};
 use ticketing_host::clock::{ManualClock, ManualMachine};
 use ticketing_host::entropy::SeededEntropy;
 
-use crate::conformance::{BUSY_TIMEOUT, LEASE, TARGET, destination, incident, target};
+use crate::conformance::{BUSY_TIMEOUT, CONNECTION, LEASE, connection, destination, incident};
 use crate::{
     AcceptRequest, AttemptRecord, AttemptTimes, BackupError, ClaimKind, Intent, KeySource, OpenError, Opened,
     Requester, Store, StoreOptions, Suspicion,
@@ -95,7 +95,8 @@ impl Bench {
     /// A claimed delivery with an intent.
     async fn intended(&self, store: &Store, id: &str) -> Delivery {
         accept(store, id).await;
-        let claimed = store.claim(TARGET, ClaimKind::Fresh, 1, LEASE, self.now()).await.unwrap().remove(0);
+        let claimed =
+            store.claim(CONNECTION, ClaimKind::Fresh, 1, LEASE, self.now()).await.unwrap().remove(0);
         self.intend(store, &claimed.delivery).await
     }
 
@@ -127,8 +128,8 @@ impl Bench {
 
 async fn accept(store: &Store, id: &str) -> Delivery {
     let incident = incident(id, 90.0);
-    let targets = vec![target(System::Jira)];
-    let request = AcceptRequest { incident, targets, expedite: false, by: Requester::default() };
+    let connections = vec![connection(System::Jira)];
+    let request = AcceptRequest { incident, connections, expedite: false, by: Requester::default() };
     store.accept(request).await.unwrap().remove(0).delivery
 }
 
@@ -172,7 +173,7 @@ async fn missing_marked_intent_means_restore() {
     let bench = Bench::new();
     let (store, _) = bench.open().await;
     accept(&store, "INC-1").await;
-    let claimed = store.claim(TARGET, ClaimKind::Fresh, 1, LEASE, bench.now()).await.unwrap().remove(0);
+    let claimed = store.claim(CONNECTION, ClaimKind::Fresh, 1, LEASE, bench.now()).await.unwrap().remove(0);
     store.close().await;
     copy(&bench.file(""), &bench.file(".copy"));
     let (store, _) = bench.open().await;
@@ -314,7 +315,7 @@ async fn clock_set_back_a_year_delays_nothing() {
     };
     let observed = Observation::Failure(failure);
     let bounds = Bounds::default();
-    store.observe(TARGET, observed, &bounds, bench.now()).await.unwrap();
+    store.observe(CONNECTION, observed, &bounds, bench.now()).await.unwrap();
     store.close().await;
     let before = bench.now();
     let year = Duration::from_secs(365 * 24 * 3_600);
@@ -330,7 +331,7 @@ async fn clock_set_back_a_year_delays_nothing() {
     };
     let left = waiting.due_at.unwrap().duration_since(before).as_secs() - 10;
     near(store.delivery(&waiting.id).await.unwrap().unwrap().due_at, left);
-    near(store.health(TARGET).await.unwrap().throttled_until, 80);
+    near(store.health(CONNECTION).await.unwrap().throttled_until, 80);
 }
 
 #[tokio::test]

@@ -6,7 +6,6 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
 use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
@@ -20,7 +19,7 @@ use super::audit::{self, Head};
 use super::keys::{self, KeyId, Unlocked};
 use super::offline_admin::OfflineAdmin;
 use super::row_digests::{self, SecretTable};
-use super::secrets::{decrypt, note, place};
+use super::secrets::{SealedSecret, decrypt, note};
 use crate::{OpenError, RotateError, StoreError};
 
 /// The result of a master key rotation.
@@ -181,10 +180,9 @@ impl OfflineAdmin {
             }
             opened => opened?,
         };
-        let (key, cipher) = self.keys.newest(&mut transaction).await?;
-        let place = place(old.table, &old.names[0], old.table.used_for(&row)?, &secret.origin);
-        let sealed = cipher.encrypt(secret.value.expose_secret().as_bytes(), place, entropy);
-        let update = sqlx::query(old.table.reencrypt).bind(sealed).bind(key);
+        let place = (old.table, old.names[0].as_str(), old.table.used_for(&row)?);
+        let sealed = SealedSecret::seal(&secret, place, (&self.keys, entropy), &mut transaction).await?;
+        let update = sqlx::query(old.table.reencrypt).bind(sealed.ciphertext).bind(sealed.key);
         let update = old.names.iter().fold(update, sqlx::query::Query::bind);
         update.execute(&mut *transaction).await.map_err(StoreError::write("a secret"))?;
         let names: Vec<&str> = old.names.iter().map(String::as_str).collect();

@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use ticketing_core::secret::SecretUse;
 use ticketing_secrets::row_digests::{RowDigest, RowDigests, RowHasher};
 
 use super::keys::KeyId;
 use super::rows::{self, Reader};
+use crate::StoreError;
 use crate::types::StoredToken;
-use crate::{SecretUse, StoreError};
 
 /// A table with secrets: its key columns, and the other columns that the digest covers.
 #[derive(Debug)]

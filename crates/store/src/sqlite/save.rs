@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 use ticketing_core::delivery::Delivery;
+use ticketing_core::health::Health;
 use ticketing_core::system::System;
-use ticketing_core::target::Health;
 use ticketing_secrets::audit::AuditKey;
 
 use super::audit;
@@ -85,7 +85,7 @@ pub(super) async fn save(
     written += write_deliveries(db, UPDATE_DELIVERIES, &work.changed(Change::Update)).await?;
     written += write(db, "attempts", INSERT_ATTEMPTS, &attempts).await?;
     written += write(db, "operations", INSERT_OPERATIONS, &operations).await?;
-    written += write_health(db, &work.changed_targets()).await?;
+    written += write_health(db, &work.changed_connections()).await?;
     written += write(db, "events", INSERT_EVENTS, &event_rows).await?;
     written += changes.audit.len() as u64;
     audit::append(db, audit_key, changes.audit).await?;
@@ -98,7 +98,7 @@ fn number(events: Vec<NewEvent>, newest: u64) -> Vec<Event> {
         seq,
         at: ticketing_core::clock::to_stored_resolution(new.at),
         kind: new.kind,
-        target: new.target,
+        connection: new.connection,
         system: new.system,
         subject: new.subject,
         note: new.note,
@@ -114,7 +114,7 @@ fn attempt_row(new: &NewAttempt) -> Result<Value, StoreError> {
     let fault = new.fault.as_ref().map(|fault| rows::json("a fault", fault)).transpose()?;
     Ok(json!([
         new.delivery_id,
-        new.target,
+        new.connection,
         new.kind.as_str(),
         new.epoch,
         new.times.started_at.as_microsecond(),
@@ -128,8 +128,10 @@ fn operation_row(new: &NewOperation) -> Value {
     json!([new.delivery_id, new.kind, new.note, new.at.as_microsecond()])
 }
 
-fn health_row((target, system, health, at): (&str, System, &Health, Timestamp)) -> Result<Value, StoreError> {
-    Ok(json!([target, system.as_str(), rows::json("health", health)?, at.as_microsecond()]))
+fn health_row(
+    (connection, system, health, at): (&str, System, &Health, Timestamp),
+) -> Result<Value, StoreError> {
+    Ok(json!([connection, system.as_str(), rows::json("health", health)?, at.as_microsecond()]))
 }
 
 fn event_row(event: &Event) -> Result<Value, StoreError> {
@@ -140,7 +142,7 @@ fn event_row(event: &Event) -> Result<Value, StoreError> {
         event.kind.as_str(),
         event.incident_id(),
         event.delivery_id(),
-        event.target,
+        event.connection,
         event.system.as_str(),
         body,
         event.note
@@ -155,7 +157,7 @@ pub(super) async fn update_deliveries(
     write_deliveries(db, UPDATE_DELIVERIES, deliveries).await
 }
 
-/// Writes the health of targets, and when it changed.
+/// Writes the health of connections, and when it changed.
 pub(super) async fn write_health(
     db: &mut SqliteConnection,
     health: &[(&str, System, &Health, Timestamp)],

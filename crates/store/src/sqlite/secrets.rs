@@ -1,10 +1,14 @@
 //! The secrets of a connection: that for its ticket system is in the row of the settings, any other in its
 //! own row.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use ticketing_core::secret::{Secret, SecretKind, SecretUse};
+use ticketing_host::entropy::Entropy;
 use ticketing_secrets::encryption::CiphertextContext;
 use ticketing_secrets::row_digests::RowDigests;
 
@@ -13,7 +17,7 @@ use super::keys::{KeyId, Keyring};
 use super::row_digests::{self, SecretTable};
 use super::rows::Reader;
 use super::rows::one_row;
-use crate::{Secret, SecretUse, StoreError, StoredSecret, StoredSecrets};
+use crate::StoreError;
 
 const SAVE: &str = "
     UPDATE target_settings SET secret_kind = ?, secret_key = ?, secret = ?, secret_origin = ?, secret_set_at = ?
@@ -36,10 +40,60 @@ const REMOVE_FURTHER: &str = "DELETE FROM target_secrets WHERE target = ? AND ba
 /// One secret of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Of<'a> {
-    pub(super) target: &'a str,
+    pub(super) connection: &'a str,
     /// The base URL of a retired connection; empty for the active one.
     pub(super) base_url: &'a str,
     pub(super) used_for: SecretUse,
+}
+
+/// A secret at rest: the columns that every table with secrets has.
+#[derive(Debug)]
+pub(super) struct SealedSecret {
+    kind: SecretKind,
+    /// The data key that encrypts it.
+    pub(super) key: KeyId,
+    pub(super) ciphertext: Vec<u8>,
+    /// Empty until it is bound.
+    origin: String,
+    /// In microseconds.
+    pub(super) set_at: i64,
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, <sqlx::Sqlite as sqlx::Database>::Arguments>;
+
+// === impl SealedSecret ===
+
+impl SealedSecret {
+    /// Encrypts a secret for its row, with the newest data key.
+    pub(super) async fn seal(
+        secret: &Secret,
+        (table, connection, used_for): (&SecretTable, &str, SecretUse),
+        (keys, entropy): (&Keyring, &dyn Entropy),
+        db: &mut SqliteConnection,
+    ) -> Result<Self, StoreError> {
+        let origin = secret.origin.clone().unwrap_or_default();
+        let place = place(table, connection, used_for, &origin);
+        let (key, cipher) = keys.newest(db).await?;
+        let ciphertext = cipher.encrypt(secret.value.expose_secret().as_bytes(), place, entropy);
+        Ok(Self { kind: secret.kind, key, ciphertext, origin, set_at: secret.set_at.as_microsecond() })
+    }
+
+    fn read(table: &SecretTable, row: &SqliteRow) -> Result<Self, StoreError> {
+        let row = Reader::new(row, table.table, "target")?;
+        Ok(Self {
+            kind: row.name("secret_kind", SecretKind::parse)?,
+            key: row.get("secret_key")?,
+            ciphertext: row.get("secret")?,
+            origin: row.get("secret_origin")?,
+            set_at: row.get(table.time)?,
+        })
+    }
+
+    /// Binds `secret_kind`, `secret_key`, `secret` and `secret_origin`, in this order.
+    pub(super) fn bind_to<'q>(&'q self, query: Query<'q>) -> Query<'q> {
+        let query = query.bind(self.kind.as_str()).bind(self.key);
+        query.bind(self.ciphertext.as_slice()).bind(&self.origin)
+    }
 }
 
 // === impl Of ===
@@ -50,7 +104,6 @@ impl Of<'_> {
     pub(super) async fn save(
         self,
         secret: &Secret,
-        set_at: Timestamp,
         state: &State,
         row_digests: &mut RowDigests,
         db: &mut SqliteConnection,
@@ -59,11 +112,14 @@ impl Of<'_> {
             SecretUse::TicketSystem => (&row_digests::SETTINGS, SAVE),
             SecretUse::Proxy => (&row_digests::FURTHER, SAVE_FURTHER),
         };
-        let place = place(table, self.target, self.used_for, &secret.origin);
-        let (key, cipher) = state.keys.newest(db).await?;
-        let sealed = cipher.encrypt(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
-        let query = sqlx::query(statement).bind(&secret.kind).bind(key).bind(sealed).bind(&secret.origin);
-        let query = query.bind(set_at.as_microsecond()).bind(self.target);
+        let sealed = SealedSecret::seal(
+            secret,
+            (table, self.connection, self.used_for),
+            (&state.keys, &*state.entropy),
+            db,
+        )
+        .await?;
+        let query = sealed.bind_to(sqlx::query(statement)).bind(sealed.set_at).bind(self.connection);
         let query = match self.used_for {
             SecretUse::TicketSystem => query,
             SecretUse::Proxy => query.bind(self.base_url).bind(self.used_for.as_str()),
@@ -82,10 +138,10 @@ impl Of<'_> {
         db: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
         let query = match self.used_for {
-            SecretUse::TicketSystem => sqlx::query(REMOVE).bind(self.target),
+            SecretUse::TicketSystem => sqlx::query(REMOVE).bind(self.connection),
             SecretUse::Proxy => {
                 row_digests.remove(&row_digests::FURTHER.place(&self.names()));
-                let query = sqlx::query(REMOVE_FURTHER).bind(self.target).bind(self.base_url);
+                let query = sqlx::query(REMOVE_FURTHER).bind(self.connection).bind(self.base_url);
                 query.bind(self.used_for.as_str())
             }
         };
@@ -93,7 +149,7 @@ impl Of<'_> {
     }
 
     fn names(&self) -> [&str; 3] {
-        [self.target, self.base_url, self.used_for.as_str()]
+        [self.connection, self.base_url, self.used_for.as_str()]
     }
 }
 
@@ -104,21 +160,20 @@ pub(super) async fn of_connection(
     (table, row): (&SecretTable, &SqliteRow),
     base_url: &str,
     db: &mut SqliteConnection,
-) -> Result<(StoredSecrets, Vec<StoreError>), StoreError> {
+) -> Result<(BTreeMap<SecretUse, Secret>, Vec<StoreError>), StoreError> {
     let reader = Reader::new(row, table.table, "target")?;
     let further = sqlx::query("SELECT * FROM target_secrets WHERE target = ? AND base_url = ?");
     let further = further.bind(reader.get::<String>("target")?).bind(base_url).fetch_all(&mut *db).await;
     let further = further.map_err(StoreError::read("secrets"))?;
     let has_own = reader.get::<Option<Vec<u8>>>("secret")?.is_some();
     let own = has_own.then_some((table, row));
-    let mut secrets = StoredSecrets::new();
+    let mut secrets = BTreeMap::new();
     let mut lost = vec![];
     for (table, row) in own.into_iter().chain(further.iter().map(|row| (&row_digests::FURTHER, row))) {
         match decrypt(keys, row_digests, table, row, db).await {
             Err(error @ StoreError::Undecryptable { .. }) => lost.push(error),
             secret => {
-                let set_at = Reader::new(row, table.table, "target")?.time(table.time)?;
-                secrets.insert(table.used_for(row)?, StoredSecret { secret: secret?, set_at });
+                secrets.insert(table.used_for(row)?, secret?);
             }
         }
     }
@@ -133,16 +188,20 @@ pub(super) async fn decrypt(
     row: &SqliteRow,
     db: &mut SqliteConnection,
 ) -> Result<Secret, StoreError> {
-    let reader = Reader::new(row, table.table, "target")?;
-    let (target, key): (String, KeyId) = (reader.get("target")?, reader.get("secret_key")?);
-    let (kind, origin): (String, String) = (reader.get("secret_kind")?, reader.get("secret_origin")?);
-    let sealed: Vec<u8> = reader.get("secret")?;
-    let place = place(table, &target, table.used_for(row)?, &origin);
-    let cipher =
-        keys.get(db, key).await?.filter(|_| table.row(row).is_ok_and(|row| row_digests.is_current(&row)));
-    let value = cipher.and_then(|cipher| cipher.decrypt_text(&sealed, place).ok());
-    let lost = || StoreError::Undecryptable { table: table.table, column: "secret", id: target.clone() };
-    Ok(Secret { kind, value: value.ok_or_else(lost)?, origin })
+    let connection: String = Reader::new(row, table.table, "target")?.get("target")?;
+    let is_current = table.row(row).is_ok_and(|row| row_digests.is_current(&row));
+    let sealed = SealedSecret::read(table, row)?;
+    let place = place(table, &connection, table.used_for(row)?, &sealed.origin);
+    let cipher = keys.get(db, sealed.key).await?.filter(|_| is_current);
+    let value = cipher.and_then(|cipher| cipher.decrypt_text(&sealed.ciphertext, place).ok());
+    let lost = || StoreError::Undecryptable { table: table.table, column: "secret", id: connection.clone() };
+    let value = value.ok_or_else(lost)?;
+    let SealedSecret { kind, origin, set_at, .. } = sealed;
+    // A secret that was set before its address is not bound yet.
+    let origin = Some(origin).filter(|origin| !origin.is_empty());
+    let set_at = Timestamp::from_microsecond(set_at)
+        .map_err(|error| StoreError::bad(table.table, table.time, &connection, &error))?;
+    Ok(Secret { kind, value, origin, set_at })
 }
 
 /// Updates the digest of a newly written row.
@@ -158,9 +217,9 @@ pub(super) async fn note(
     Ok(())
 }
 
-pub(super) fn place<'a>(
+fn place<'a>(
     table: &SecretTable,
-    target: &'a str,
+    connection: &'a str,
     used_for: SecretUse,
     origin: &'a str,
 ) -> CiphertextContext<'a> {
@@ -168,5 +227,5 @@ pub(super) fn place<'a>(
         SecretUse::TicketSystem => "secret",
         SecretUse::Proxy => used_for.as_str(),
     };
-    CiphertextContext { table: table.table, row: target, column, origin }
+    CiphertextContext { table: table.table, row: connection, column, origin }
 }

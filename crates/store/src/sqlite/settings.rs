@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use ticketing_core::error_chain::ErrorChain;
+use ticketing_core::secret::SecretUse;
 use ticketing_core::system::System;
 use ticketing_failpoints::{self as failpoints, Point};
 use ticketing_secrets::audit::NewAuditEntry;
@@ -16,17 +17,14 @@ use super::exclusive_write::ExclusiveWrite;
 use super::keys::Keyring;
 use super::row_digests;
 use super::rows::{self, Reader, one_row};
-use super::secrets::{self, note, place};
+use super::secrets::{self, SealedSecret, note};
 use super::{Database, State};
 use crate::port;
-use crate::{
-    RetiredConnection, SecretChange, SecretUse, SettingsChange, StoreError, StoredPolicy, StoredSecret,
-    StoredSettings, StoredTest,
-};
+use crate::{RetiredConnection, SettingsChange, StoreError, StoredPolicy, StoredSettings, StoredTest};
 
 const RETIRE: &str = "
     INSERT INTO retired_connections
-        (target, base_url, secret_origin, system, draft, secret_kind, secret_key, secret, retired_at)
+        (secret_kind, secret_key, secret, secret_origin, target, base_url, system, draft, retired_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (target, base_url) DO UPDATE SET secret_origin = excluded.secret_origin, system = excluded.system,
         draft = excluded.draft, secret_kind = excluded.secret_kind, secret_key = excluded.secret_key,
@@ -66,7 +64,7 @@ struct Configure {
 
 #[derive(Debug)]
 struct SaveTest {
-    target: String,
+    connection: String,
     test: StoredTest,
 }
 
@@ -91,12 +89,12 @@ impl port::Settings for Database {
         Ok(all)
     }
 
-    async fn retired_connections(&self, target: &str) -> Result<Vec<RetiredConnection>, StoreError> {
+    async fn retired_connections(&self, connection: &str) -> Result<Vec<RetiredConnection>, StoreError> {
         let mut db = self.readers.begin().await.map_err(StoreError::begin)?;
         let row_digests = Head::load(&mut db, &self.state.audit_key).await?.row_digests;
         let query =
             sqlx::query("SELECT * FROM retired_connections WHERE target = ? ORDER BY retired_at DESC");
-        let rows = query.bind(target).fetch_all(&mut *db).await;
+        let rows = query.bind(connection).fetch_all(&mut *db).await;
         let mut all = vec![];
         for row in &rows.map_err(StoreError::read("former connections"))? {
             match retired(&self.state.keys, &row_digests, row, &mut db).await {
@@ -122,8 +120,8 @@ impl port::Settings for Database {
         }))
     }
 
-    async fn last_test(&self, target: &str) -> Result<Option<StoredTest>, StoreError> {
-        let query = sqlx::query("SELECT * FROM target_tests WHERE target = ?").bind(target);
+    async fn last_test(&self, connection: &str) -> Result<Option<StoredTest>, StoreError> {
+        let query = sqlx::query("SELECT * FROM target_tests WHERE target = ?").bind(connection);
         let row = query.fetch_optional(&self.readers).await.map_err(StoreError::read("a test"))?;
         let Some(row) = &row else { return Ok(None) };
         let row = Reader::new(row, "target_tests", "target")?;
@@ -143,8 +141,8 @@ impl port::Settings for Database {
         self.write_exclusive(PruneRetired { before }).await
     }
 
-    async fn save_test(&self, target: &str, test: StoredTest) -> Result<(), StoreError> {
-        self.write_exclusive(SaveTest { target: target.to_owned(), test }).await
+    async fn save_test(&self, connection: &str, test: StoredTest) -> Result<(), StoreError> {
+        self.write_exclusive(SaveTest { connection: connection.to_owned(), test }).await
     }
 }
 
@@ -158,8 +156,8 @@ impl ExclusiveWrite for Configure {
         let mut head = Head::load(db, &state.audit_key).await?;
         for change in &self.changes {
             match change {
-                SettingsChange::Target { .. } => {
-                    self.save_target(change, state, &mut head.row_digests, db).await?;
+                SettingsChange::Connection { .. } => {
+                    self.save_connection(change, state, &mut head.row_digests, db).await?;
                 }
                 SettingsChange::Policy { auto_push, retry } => {
                     let auto_push = rows::json("auto_push", auto_push)?;
@@ -181,7 +179,7 @@ impl ExclusiveWrite for Configure {
     fn replaces_secrets(&self) -> bool {
         self.changes
             .iter()
-            .any(|change| matches!(change, SettingsChange::Target { secrets, .. } if !secrets.is_empty()))
+            .any(|change| matches!(change, SettingsChange::Connection { secrets, .. } if !secrets.is_empty()))
     }
 }
 
@@ -189,27 +187,25 @@ impl Configure {
     /// All secrets of the change, as the worst possible panic message at the fail point.
     fn exposed(&self) -> String {
         let secrets = self.changes.iter().filter_map(|change| match change {
-            SettingsChange::Target { secrets, .. } => Some(secrets.values()),
+            SettingsChange::Connection { secrets, .. } => Some(secrets.values()),
             SettingsChange::Policy { .. } => None,
         });
-        let values = secrets.flatten().filter_map(|change| match change {
-            SecretChange::Set(secret) => Some(secret.value.expose_secret()),
-            SecretChange::Remove => None,
-        });
+        let values = secrets.flatten().flatten().map(|secret| secret.value.expose_secret());
         values.collect::<Vec<_>>().join(" ")
     }
 
-    async fn save_target(
+    async fn save_connection(
         &self,
         change: &SettingsChange,
         state: &State,
         row_digests: &mut RowDigests,
         db: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
-        let SettingsChange::Target { target, system, enabled, draft, base_url, secrets } = change else {
+        let SettingsChange::Connection { connection, system, enabled, draft, base_url, secrets } = change
+        else {
             return Ok(());
         };
-        let former = sqlx::query("SELECT * FROM target_settings WHERE target = ?").bind(target);
+        let former = sqlx::query("SELECT * FROM target_settings WHERE target = ?").bind(connection);
         let former = former.fetch_optional(&mut *db).await.map_err(StoreError::read("settings"))?;
         let mut former = match former {
             Some(row) => Some(settings(&state.keys, row_digests, &row, db).await?),
@@ -219,20 +215,20 @@ impl Configure {
         let of_system = secrets.get(&SecretUse::TicketSystem);
         // A removed secret is deleted at once, even if look-ups would still need it.
         if let Some(former) = &mut former {
-            former.secrets.retain(|used_for, _| !matches!(secrets.get(used_for), Some(SecretChange::Remove)));
+            former.secrets.retain(|used_for, _| !matches!(secrets.get(used_for), Some(None)));
         }
-        if !matches!(of_system, Some(SecretChange::Remove)) {
-            self.retire(target, base_url.as_deref(), former, state, row_digests, db).await?;
+        if !matches!(of_system, Some(None)) {
+            self.retire(connection, base_url.as_deref(), former, state, row_digests, db).await?;
         }
-        let query = sqlx::query(SAVE_SETTINGS).bind(target).bind(system.as_str()).bind(*enabled);
+        let query = sqlx::query(SAVE_SETTINGS).bind(connection).bind(system.as_str()).bind(*enabled);
         let query = query.bind(draft.to_string()).bind(base_url).bind(self.now.as_microsecond());
         let done = query.execute(&mut *db).await.map_err(StoreError::write("settings"))?;
         one_row("target_settings", &done)?;
         for (used_for, change) in secrets {
-            let place = secrets::Of { target, base_url: "", used_for: *used_for };
+            let place = secrets::Of { connection, base_url: "", used_for: *used_for };
             match change {
-                SecretChange::Remove => place.remove(row_digests, db).await?,
-                SecretChange::Set(secret) => place.save(secret, self.now, state, row_digests, db).await?,
+                None => place.remove(row_digests, db).await?,
+                Some(secret) => place.save(secret, state, row_digests, db).await?,
             }
         }
         let is_of_row = |lost: &&StoreError| lost.is_about(row_digests::SETTINGS.table);
@@ -241,7 +237,7 @@ impl Configure {
             Some(lost) => {
                 tracing::error!(error = %ErrorChain(lost), "a secret must be set again");
             }
-            None => note(row_digests, &row_digests::SETTINGS, &[target], db).await?,
+            None => note(row_digests, &row_digests::SETTINGS, &[connection], db).await?,
         }
         Ok(())
     }
@@ -250,7 +246,7 @@ impl Configure {
     /// active again is not retired any more.
     async fn retire(
         &self,
-        target: &str,
+        connection: &str,
         base_url: Option<&str>,
         former: Option<StoredSettings>,
         state: &State,
@@ -258,25 +254,24 @@ impl Configure {
         db: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
         if let Some(base_url) = base_url {
-            forget_retired(target, base_url, row_digests, db).await?;
+            forget_retired(connection, base_url, row_digests, db).await?;
         }
         let Some(mut former) = former else { return Ok(()) };
         let elsewhere = former.base_url.filter(|former| Some(former.as_str()) != base_url);
         let of_system = former.secrets.remove(&SecretUse::TicketSystem);
-        let (Some(former_url), Some(StoredSecret { secret, .. })) = (elsewhere, of_system) else {
+        let (Some(former_url), Some(secret)) = (elsewhere, of_system) else {
             return Ok(());
         };
-        let place = place(&row_digests::RETIRED, target, SecretUse::TicketSystem, &secret.origin);
-        let (key, cipher) = state.keys.newest(db).await?;
-        let sealed = cipher.encrypt(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
-        let query = sqlx::query(RETIRE).bind(target).bind(&former_url).bind(&secret.origin);
-        let query = query.bind(former.system.as_str()).bind(former.draft.to_string()).bind(&secret.kind);
-        let done = query.bind(key).bind(sealed).bind(self.now.as_microsecond()).execute(&mut *db).await;
+        let place = (&row_digests::RETIRED, connection, SecretUse::TicketSystem);
+        let sealed = SealedSecret::seal(&secret, place, (&state.keys, &*state.entropy), db).await?;
+        let query = sealed.bind_to(sqlx::query(RETIRE)).bind(connection).bind(&former_url);
+        let query = query.bind(former.system.as_str()).bind(former.draft.to_string());
+        let done = query.bind(self.now.as_microsecond()).execute(&mut *db).await;
         one_row("retired_connections", &done.map_err(StoreError::write("former connections"))?)?;
-        note(row_digests, &row_digests::RETIRED, &[target, &former_url], db).await?;
-        for (used_for, StoredSecret { secret, set_at }) in former.secrets {
-            let place = secrets::Of { target, base_url: &former_url, used_for };
-            place.save(&secret, set_at, state, row_digests, db).await?;
+        note(row_digests, &row_digests::RETIRED, &[connection, &former_url], db).await?;
+        for (used_for, secret) in former.secrets {
+            let place = secrets::Of { connection, base_url: &former_url, used_for };
+            place.save(&secret, state, row_digests, db).await?;
         }
         Ok(())
     }
@@ -291,7 +286,7 @@ impl ExclusiveWrite for SaveTest {
     async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
         let checks = rows::json("checks", &self.test.checks)?;
         let query =
-            sqlx::query(SAVE_TEST).bind(&self.target).bind(self.test.at.as_microsecond()).bind(checks);
+            sqlx::query(SAVE_TEST).bind(&self.connection).bind(self.test.at.as_microsecond()).bind(checks);
         let done = query.execute(db).await.map_err(StoreError::write("a test"))?;
         one_row("target_tests", &done)
     }
@@ -322,8 +317,8 @@ impl ExclusiveWrite for PruneRetired {
             return Ok(0);
         }
         let mut head = Head::load(db, &state.audit_key).await?;
-        for (target, base_url) in &unused {
-            forget_retired(target, base_url, &mut head.row_digests, db).await?;
+        for (connection, base_url) in &unused {
+            forget_retired(connection, base_url, &mut head.row_digests, db).await?;
         }
         head.save(db, &state.audit_key).await?;
         Ok(unused.len() as u64)
@@ -332,17 +327,17 @@ impl ExclusiveWrite for PruneRetired {
 
 /// Deletes a retired connection and its secrets.
 async fn forget_retired(
-    target: &str,
+    connection: &str,
     base_url: &str,
     row_digests: &mut RowDigests,
     db: &mut SqliteConnection,
 ) -> Result<(), StoreError> {
     let query = sqlx::query("DELETE FROM retired_connections WHERE target = ? AND base_url = ?");
-    let done = query.bind(target).bind(base_url).execute(&mut *db).await;
+    let done = query.bind(connection).bind(base_url).execute(&mut *db).await;
     done.map_err(StoreError::write("former connections"))?;
-    row_digests.remove(&row_digests::RETIRED.place(&[target, base_url]));
+    row_digests.remove(&row_digests::RETIRED.place(&[connection, base_url]));
     for used_for in SecretUse::ALL.into_iter().filter(|used_for| *used_for != SecretUse::TicketSystem) {
-        secrets::Of { target, base_url, used_for }.remove(row_digests, db).await?;
+        secrets::Of { connection, base_url, used_for }.remove(row_digests, db).await?;
     }
     Ok(())
 }
@@ -354,7 +349,7 @@ async fn settings(
     db: &mut SqliteConnection,
 ) -> Result<StoredSettings, StoreError> {
     let reader = Reader::new(row, "target_settings", "target")?;
-    let target: String = reader.get("target")?;
+    let connection: String = reader.get("target")?;
     let (secrets, lost) =
         secrets::of_connection(keys, row_digests, (&row_digests::SETTINGS, row), "", db).await?;
     Ok(StoredSettings {
@@ -366,7 +361,7 @@ async fn settings(
         lost,
         revision: reader.get("revision")?,
         updated_at: reader.time("updated_at")?,
-        target,
+        connection,
     })
 }
 
@@ -388,6 +383,6 @@ async fn retired(
         draft: reader.json("draft")?,
         secrets,
         retired_at: reader.time("retired_at")?,
-        target: reader.get("target")?,
+        connection: reader.get("target")?,
     })
 }

@@ -13,7 +13,7 @@ use ticketing_host::entropy::SeededEntropy;
 
 use super::exclusive_write::ExclusiveWrite;
 use super::{Database, State, writer};
-use crate::conformance::{BUSY_TIMEOUT, incident, target};
+use crate::conformance::{BUSY_TIMEOUT, connection, incident};
 use crate::unit_of_work::{BatchedWrite, ReadSet, UnitOfWork};
 use crate::{
     AcceptError, AcceptRequest, Accepted, EventFilter, KeySource, Requester, Store, StoreError, StoreOptions,
@@ -81,9 +81,9 @@ async fn open_database(folder: &tempfile::TempDir) -> (Store, Arc<Database>) {
 
 async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
     let incident = incident(id, 90.0);
-    let targets = vec![target(System::Jira)];
+    let connections = vec![connection(System::Jira)];
     let mut accepted = store
-        .accept(AcceptRequest { incident, targets, expedite: false, by: Requester::default() })
+        .accept(AcceptRequest { incident, connections, expedite: false, by: Requester::default() })
         .await
         .map_err(|error| match error {
             AcceptError::Store(error) => error,

@@ -8,7 +8,7 @@ use ticketing_core::namespace::Namespace;
 use ticketing_failpoints::Point;
 
 use crate::StoreError;
-use crate::types::{AcceptError, AcceptTarget, Accepted, Requester};
+use crate::types::{AcceptConnection, AcceptError, Accepted, Requester};
 use crate::unit_of_work::{BatchedWrite, ReadSet, UnitOfWork};
 
 #[derive(Debug)]
@@ -22,10 +22,10 @@ pub(crate) struct Accept {
     pub(crate) now: Timestamp,
 }
 
-/// A target, and the ID and marker of a new delivery to it.
+/// A connection, and the ID and marker of a new delivery to it.
 #[derive(Debug)]
 pub(crate) struct Wanted {
-    pub(crate) target: AcceptTarget,
+    pub(crate) connection: AcceptConnection,
     pub(crate) id: String,
     pub(crate) marker: Marker,
 }
@@ -84,8 +84,10 @@ impl Accept {
         work: &mut UnitOfWork,
     ) -> Accepted {
         let deliveries = work.of_incident(&self.incident_id);
-        let existing =
-            deliveries.into_iter().find(|delivery| delivery.target == wanted.target.target).cloned();
+        let existing = deliveries
+            .into_iter()
+            .find(|delivery| delivery.connection == wanted.connection.connection)
+            .cloned();
         let Some(existing) = existing else {
             let delivery =
                 work.insert(Delivery::accept(self.new_delivery(wanted, revision, owner), self.now));
@@ -102,9 +104,9 @@ impl Accept {
             id: wanted.id.clone(),
             incident_id: self.incident_id.clone(),
             incident_revision: revision,
-            target: wanted.target.target.clone(),
-            system: wanted.target.system,
-            trigger: wanted.target.trigger,
+            connection: wanted.connection.connection.clone(),
+            system: wanted.connection.system,
+            trigger: wanted.connection.trigger,
             marker: wanted.marker.clone(),
             requested_by: self.by.name.clone(),
             namespace: owner.clone(),

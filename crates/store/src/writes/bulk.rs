@@ -1,4 +1,4 @@
-//! Changes many deliveries of one target, in chunks.
+//! Changes many deliveries of one connection, in chunks.
 
 use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, Settled, State};
@@ -7,10 +7,10 @@ use ticketing_core::fault::Fault;
 use crate::StoreError;
 use crate::unit_of_work::{BatchedWrite, ReadSet, Selection, SelectionLimit, UnitOfWork};
 
-/// One chunk of a target's deliveries.
+/// One chunk of a connection's deliveries.
 #[derive(Debug)]
 pub(crate) struct Bulk {
-    pub(crate) target: String,
+    pub(crate) connection: String,
     pub(crate) state: State,
     pub(crate) change: BulkChange,
     /// The ID of the last delivery of the previous chunk; empty for the first.
@@ -21,15 +21,15 @@ pub(crate) struct Bulk {
 
 #[derive(Debug, Clone)]
 pub(crate) enum BulkChange {
-    /// The target admits nothing: pending deliveries wait.
+    /// The connection admits nothing: pending deliveries wait.
     Defer { due_at: Timestamp, fault: Fault },
-    /// The target's settings were changed, or it has recovered.
+    /// The connection's settings were changed, or it has recovered.
     Recover,
     /// The first ticket was created since then.
     EndOutage { outage_began: Timestamp },
     /// The search is known to find our tickets: unproven deliveries are looked up now.
     SearchProven,
-    /// One delivery that FAILED because of the target is rearmed as a probe.
+    /// One delivery that FAILED because of the connection is rearmed as a probe.
     Probe,
 }
 
@@ -49,7 +49,7 @@ impl BatchedWrite for Bulk {
     const EXCLUSIVE: bool = true;
 
     fn read_set(&self, read_set: &mut ReadSet) {
-        let target = self.target.clone();
+        let connection = self.connection.clone();
         let after = self.after.clone();
         let failing_since = match self.change {
             BulkChange::EndOutage { outage_began } => Some(outage_began),
@@ -57,7 +57,7 @@ impl BatchedWrite for Bulk {
                 None
             }
         };
-        let selection = Selection::OfTarget { target, state: self.state, after, failing_since };
+        let selection = Selection::OfConnection { connection, state: self.state, after, failing_since };
         read_set.select(selection, SelectionLimit { until: None, limit: self.limit });
     }
 
@@ -94,7 +94,7 @@ impl BulkChange {
     fn apply(&self, delivery: Delivery, now: Timestamp) -> Option<Settled> {
         match self {
             Self::Defer { due_at, fault } => Some(delivery.defer(fault.clone(), *due_at, now)),
-            Self::Recover => delivery.target_recovered(now),
+            Self::Recover => delivery.connection_recovered(now),
             Self::EndOutage { outage_began } => delivery.outage_ended(*outage_began, now),
             Self::SearchProven => delivery.search_proven(now),
             Self::Probe => delivery.rearm_as_probe(now),

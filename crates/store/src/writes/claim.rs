@@ -15,7 +15,7 @@ use crate::unit_of_work::{BatchedWrite, ReadSet, Selection, SelectionLimit, Unit
 
 #[derive(Debug)]
 pub(crate) struct Claim {
-    pub(crate) target: String,
+    pub(crate) connection: String,
     pub(crate) kind: ClaimKind,
     pub(crate) limit: u32,
     pub(crate) lease: Duration,
@@ -50,7 +50,7 @@ impl BatchedWrite for Claim {
     type Answer = Vec<Claimed>;
 
     fn read_set(&self, read_set: &mut ReadSet) {
-        let selection = Selection::Claimable { target: self.target.clone(), kind: self.kind };
+        let selection = Selection::Claimable { connection: self.connection.clone(), kind: self.kind };
         let until = (self.kind != ClaimKind::Fresh).then_some(self.now);
         read_set.select(selection, SelectionLimit { until, limit: self.limit });
     }
@@ -91,7 +91,7 @@ impl Claim {
             ClaimKind::Due => State::Waiting,
             ClaimKind::Uncertain => State::Reconciling,
         };
-        delivery.target == self.target && delivery.is_claimable(state, self.now)
+        delivery.connection == self.connection && delivery.is_claimable(state, self.now)
     }
 }
 

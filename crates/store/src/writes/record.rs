@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, Outcome, Settled, State};
 use ticketing_core::fault::Fault;
+use ticketing_core::health::Condition;
 use ticketing_core::policy::Policy;
 use ticketing_core::system::SearchResult;
-use ticketing_core::target::Condition;
 use ticketing_failpoints::Point;
 
 use crate::StoreError;
@@ -54,7 +54,7 @@ impl BatchedWrite for Record<AttemptRecord> {
         };
         let tried = Tried { kind: AttemptKind::Create, epoch, times, outcome: kept, fault };
         keep(work, &delivery, tried);
-        let is_suspended = work.health(&delivery.target).condition == Condition::Suspended;
+        let is_suspended = work.health(&delivery.connection).condition == Condition::Suspended;
         let settled = match outcome {
             Outcome::NotSent(fault) | Outcome::Sent(Err(fault))
                 if is_suspended && fault.kind.is_login_refused() =>
@@ -105,13 +105,13 @@ impl BatchedWrite for Record<DuplicateScanRecord> {
     }
 }
 
-/// Updates a delivery. If it FAILED, its target may have to be probed: both are committed together, so that a
+/// Updates a delivery. If it FAILED, its connection may have to be probed: both are committed together, so that a
 /// crash leaves no failed delivery that nothing would rearm.
 fn take(work: &mut UnitOfWork, settled: Settled, began: Timestamp, now: Timestamp) -> Delivery {
     let delivery = work.settle(settled, "");
     if delivery.state == State::Failed {
-        let (health, event) = work.health(&delivery.target).retries_spent(&delivery, began, now);
-        work.set_health(&delivery.target, health, event, now);
+        let (health, event) = work.health(&delivery.connection).retries_spent(&delivery, began, now);
+        work.set_health(&delivery.connection, health, event, now);
     }
     delivery
 }
@@ -132,7 +132,7 @@ fn looked_up(
 fn keep(work: &mut UnitOfWork, delivery: &Delivery, tried: Tried) {
     work.changes.attempts.push(NewAttempt {
         delivery_id: delivery.id.clone(),
-        target: delivery.target.clone(),
+        connection: delivery.connection.clone(),
         kind: tried.kind,
         epoch: tried.epoch,
         times: tried.times,

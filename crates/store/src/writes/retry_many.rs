@@ -61,7 +61,7 @@ impl RetryMany {
     /// A cancelled delivery is only retried if the filter names its state.
     fn may_retry(&self, delivery: &Delivery) -> bool {
         let given_up = delivery.state == State::Cancelled && !self.filter.states.contains(&State::Cancelled);
-        !given_up && self.filter.admits(delivery) && self.enabled.contains(&delivery.target)
+        !given_up && self.filter.admits(delivery) && self.enabled.contains(&delivery.connection)
     }
 
     fn entry(&self, retried: usize, refused: u32) -> NewAuditEntry {

@@ -70,11 +70,11 @@ fn kind(kind: v1::TicketEventKind) -> Option<EventKind> {
         Wire::Cancelled => EventKind::Cancelled,
         Wire::Resolved => EventKind::Resolved,
         Wire::DuplicateFound => EventKind::DuplicateFound,
-        Wire::ConnectionThrottled => EventKind::TargetThrottled,
-        Wire::ConnectionLoginRefused => EventKind::TargetLoginRefused,
-        Wire::ConnectionSuspended => EventKind::TargetSuspended,
-        Wire::ConnectionCircuitOpened => EventKind::TargetCircuitOpened,
-        Wire::ConnectionRecovered => EventKind::TargetRecovered,
+        Wire::ConnectionThrottled => EventKind::ConnectionThrottled,
+        Wire::ConnectionLoginRefused => EventKind::ConnectionLoginRefused,
+        Wire::ConnectionSuspended => EventKind::ConnectionSuspended,
+        Wire::ConnectionCircuitOpened => EventKind::ConnectionCircuitOpened,
+        Wire::ConnectionRecovered => EventKind::ConnectionRecovered,
     })
 }
 

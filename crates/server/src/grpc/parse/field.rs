@@ -8,12 +8,12 @@ use ticketing_core::incident;
 use ticketing_core::risk::Severity;
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
+use ticketing_vendor::contract;
 use url::Url;
 
 /// Maximum length of a list of enum values; no enum has as many.
 const MAX_CHOICES: usize = 100;
 const NANOS_PER_SECOND: i32 = 1_000_000_000;
-const SYSTEMS: &str = "must be TICKET_SYSTEM_JIRA or TICKET_SYSTEM_SERVICENOW";
 
 /// A required message.
 pub(super) fn required<T>(path: &str, message: Option<T>, violations: &mut Violations) -> Option<T> {
@@ -58,12 +58,11 @@ const MAX_SECONDS: u64 = 315_576_000_000;
 
 /// A required ticket system.
 pub(crate) fn system(path: &str, value: i32, violations: &mut Violations) -> Option<System> {
-    let system = match v1::TicketSystem::try_from(value) {
-        Ok(v1::TicketSystem::Jira) => Some(System::Jira),
-        Ok(v1::TicketSystem::Servicenow) => Some(System::ServiceNow),
-        Ok(v1::TicketSystem::Unspecified) | Err(_) => None,
-    };
-    violations.require(system.is_some(), path, SYSTEMS);
+    let system = v1::TicketSystem::try_from(value).ok().and_then(contract::system);
+    if system.is_none() {
+        let systems = System::ALL.map(|system| contract::ticket_system(system).as_str_name());
+        violations.add(path, format!("must be {}", systems.join(" or ")));
+    }
     system
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn delivery(delivery: Delivery, max_retry_attempts: u32) -> v1::Deliv
     v1::Delivery {
         id: delivery.id,
         incident_id: delivery.incident_id,
-        connection: delivery.target,
+        connection: delivery.connection,
         system: field::system(delivery.system).into(),
         trigger: trigger(delivery.trigger).into(),
         state: state(delivery.state).into(),
@@ -139,7 +139,7 @@ mod tests {
             id: "0197".to_owned(),
             incident_id: "INC-1".to_owned(),
             incident_revision: 1,
-            target: "jira".to_owned(),
+            connection: "jira".to_owned(),
             system: System::Jira,
             trigger: Trigger::Manual,
             marker,

@@ -14,7 +14,7 @@ pub(crate) fn event(event: &Event, stream_id: &str, max_retry_attempts: u32) -> 
             let note = message::event_note(event.kind, delivery, &event.note);
             (Some(delivery::delivery((**delivery).clone(), max_retry_attempts)), note)
         }
-        Subject::Target(health) => {
+        Subject::Connection(health) => {
             let trouble = health.cause.as_ref().map(ToString::to_string);
             (None, trouble.unwrap_or_else(|| event.note.clone()))
         }
@@ -25,7 +25,7 @@ pub(crate) fn event(event: &Event, stream_id: &str, max_retry_attempts: u32) -> 
         time: Some(field::timestamp(event.at)),
         kind: event_kind(event.kind).into(),
         incident_id: event.incident_id().unwrap_or_default().to_owned(),
-        connection: event.target.clone(),
+        connection: event.connection.clone(),
         system: field::system(event.system).into(),
         delivery,
         note,
@@ -45,10 +45,10 @@ pub(crate) fn event_kind(kind: EventKind) -> v1::TicketEventKind {
         EventKind::Resolved => v1::TicketEventKind::Resolved,
         EventKind::Cancelled => v1::TicketEventKind::Cancelled,
         EventKind::DuplicateFound => v1::TicketEventKind::DuplicateFound,
-        EventKind::TargetThrottled => v1::TicketEventKind::ConnectionThrottled,
-        EventKind::TargetLoginRefused => v1::TicketEventKind::ConnectionLoginRefused,
-        EventKind::TargetSuspended => v1::TicketEventKind::ConnectionSuspended,
-        EventKind::TargetCircuitOpened => v1::TicketEventKind::ConnectionCircuitOpened,
-        EventKind::TargetRecovered => v1::TicketEventKind::ConnectionRecovered,
+        EventKind::ConnectionThrottled => v1::TicketEventKind::ConnectionThrottled,
+        EventKind::ConnectionLoginRefused => v1::TicketEventKind::ConnectionLoginRefused,
+        EventKind::ConnectionSuspended => v1::TicketEventKind::ConnectionSuspended,
+        EventKind::ConnectionCircuitOpened => v1::TicketEventKind::ConnectionCircuitOpened,
+        EventKind::ConnectionRecovered => v1::TicketEventKind::ConnectionRecovered,
     }
 }

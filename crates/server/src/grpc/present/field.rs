@@ -2,32 +2,15 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use ticketing_contract::v1;
 use ticketing_core::risk::Severity;
-use ticketing_core::system::System;
 
-pub(crate) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
-    // Before 1970, jiff's nanoseconds are negative; those of the contract are always positive.
-    let nanos = time.as_nanosecond();
-    let (seconds, nanos) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
-    prost_types::Timestamp {
-        seconds: i64::try_from(seconds).unwrap_or_default(),
-        nanos: i32::try_from(nanos).unwrap_or_default(),
-    }
-}
+pub(crate) use ticketing_vendor::contract::{ticket_system as system, timestamp};
 
 pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
     prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default(),
-    }
-}
-
-pub(crate) fn system(system: System) -> v1::TicketSystem {
-    match system {
-        System::Jira => v1::TicketSystem::Jira,
-        System::ServiceNow => v1::TicketSystem::Servicenow,
     }
 }
 
@@ -43,12 +26,6 @@ pub(crate) fn severity(severity: Severity) -> v1::Severity {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn converts_time_before_1970() {
-        let time = timestamp("1969-12-31T23:59:59.25Z".parse().unwrap());
-        assert_eq!(time, prost_types::Timestamp { seconds: -1, nanos: 250_000_000 });
-    }
 
     #[test]
     fn converts_extreme_durations() {

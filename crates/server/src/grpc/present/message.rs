@@ -72,11 +72,11 @@ pub(crate) fn event_note(kind: EventKind, delivery: &Delivery, note: &str) -> St
         | EventKind::Reconciling
         | EventKind::Failed
         | EventKind::Cancelled
-        | EventKind::TargetThrottled
-        | EventKind::TargetLoginRefused
-        | EventKind::TargetSuspended
-        | EventKind::TargetCircuitOpened
-        | EventKind::TargetRecovered => push_message(delivery, false),
+        | EventKind::ConnectionThrottled
+        | EventKind::ConnectionLoginRefused
+        | EventKind::ConnectionSuspended
+        | EventKind::ConnectionCircuitOpened
+        | EventKind::ConnectionRecovered => push_message(delivery, false),
     };
     if note.is_empty() { story } else { format!("{story} Note: {note}") }
 }
@@ -106,7 +106,7 @@ mod tests {
             id: "0197".to_owned(),
             incident_id: "INC-1".to_owned(),
             incident_revision: 1,
-            target: "jira".to_owned(),
+            connection: "jira".to_owned(),
             system: System::Jira,
             trigger: Trigger::Manual,
             marker: Marker::derive(&InstallationKey::new([1; 32]), "INC-1", "jira"),

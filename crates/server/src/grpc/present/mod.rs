@@ -1,14 +1,14 @@
 //! From the domain to the contract. No business logic.
 
 mod audit;
+mod connection;
 mod delivery;
 mod event;
 mod field;
 mod message;
 mod push;
-mod settings;
+mod rules;
 mod status;
-mod target;
 mod ticket;
 
 pub(crate) use audit::audit_entry;

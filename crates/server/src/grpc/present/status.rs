@@ -4,39 +4,38 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use ticketing_contract::v1;
-use ticketing_contract::v1::connection_status::Settings as SettingsView;
 use ticketing_core::delivery::{Delivery, State};
 use ticketing_engine::app::{ConnectionTest, Status, SystemStatus};
 use ticketing_engine::settings::Settings;
 use ticketing_store::LastFailure;
+use ticketing_vendor::Vendors;
 
-use super::settings::{self, View};
-use super::{field, target, ticket};
+use super::{connection, field, rules, ticket};
 
-pub(crate) fn status(status: Status) -> v1::GetStatusResponse {
+pub(crate) fn status(status: Status, vendors: &Vendors) -> v1::GetStatusResponse {
     let Status { started_at, now, settings, systems } = status;
     v1::GetStatusResponse {
-        connections: systems.into_iter().map(|system| connection_status(system, &settings, now)).collect(),
-        auto_push: Some(settings::auto_push(&settings.rules.auto_push)),
-        retry: Some(settings::retry(&settings.rules.retry)),
+        connections: systems
+            .into_iter()
+            .map(|system| connection_status(system, &settings, vendors, now))
+            .collect(),
+        auto_push: Some(rules::auto_push(&settings.rules.auto_push)),
+        retry: Some(rules::retry(&settings.rules.retry)),
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: Some(field::timestamp(started_at)),
     }
 }
 
 /// The current settings, after a change that made deliveries due.
-pub(crate) fn configured(settings: &Settings, made_due: u64) -> v1::ConfigureResponse {
+pub(crate) fn configured(settings: &Settings, vendors: &Vendors, made_due: u64) -> v1::ConfigureResponse {
     let mut response = v1::ConfigureResponse {
-        auto_push: Some(settings::auto_push(&settings.rules.auto_push)),
-        retry: Some(settings::retry(&settings.rules.retry)),
+        auto_push: Some(rules::auto_push(&settings.rules.auto_push)),
+        retry: Some(rules::retry(&settings.rules.retry)),
         deliveries_made_due: u32::try_from(made_due).unwrap_or(u32::MAX),
         ..Default::default()
     };
-    for system in settings.systems.values() {
-        match settings::system_settings(system) {
-            View::Jira(view) => response.jira = Some(view),
-            View::ServiceNow(view) => response.servicenow = Some(view),
-        }
+    for settings in settings.connections.values() {
+        vendors.of(settings.draft.system()).show(settings, &mut response);
     }
     response
 }
@@ -49,23 +48,25 @@ pub(crate) fn connection_test(test: ConnectionTest) -> v1::ConnectionTest {
     }
 }
 
-fn connection_status(status: SystemStatus, all: &Settings, now: Timestamp) -> v1::ConnectionStatus {
-    let view = all.systems.get(&status.target).map(settings::system_settings);
+fn connection_status(
+    status: SystemStatus,
+    all: &Settings,
+    vendors: &Vendors,
+    now: Timestamp,
+) -> v1::ConnectionStatus {
+    let settings = all.connections.get(&status.connection);
     v1::ConnectionStatus {
         system: field::system(status.system).into(),
         configured: status.configured,
         enabled: status.enabled,
-        settings: view.map(|view| match view {
-            View::Jira(view) => SettingsView::Jira(view),
-            View::ServiceNow(view) => SettingsView::Servicenow(view),
-        }),
+        settings: settings.map(|settings| vendors.of(status.system).view(settings)),
         last_test: status.last_test.map(connection_test),
         deliveries: Some(counts(&status.counts)),
         last_success: status.last_success.map(last_success),
         last_failure: status.last_failure.map(last_failure),
-        condition: Some(target::condition(&status.health, now)),
+        condition: Some(connection::condition(&status.health, now)),
         needs_attention: u32::try_from(status.needs_attention).unwrap_or(u32::MAX),
-        connection: status.target,
+        connection: status.connection,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The health of a target: circuit breaker, throttling, and lock-out protection.
+//! The health of a connection: circuit breaker, throttling, and lock-out protection.
 
 use std::fmt;
 
@@ -18,10 +18,10 @@ const REFUSED_IN_A_ROW: usize = 5;
 /// delivery.
 const FAILING: usize = 2;
 
-/// The stored health of a target.
+/// The stored health of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Health {
-    /// Target-scoped failures since the last success.
+    /// Connection-scoped failures since the last success.
     pub failures_in_a_row: u32,
     /// Start of the first of these attempts.
     pub failing_since: Option<Timestamp>,
@@ -61,7 +61,7 @@ pub struct Refusals {
     pub deliveries: Vec<String>,
 }
 
-/// The condition of a target.
+/// The condition of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Condition {
@@ -88,7 +88,7 @@ pub enum Admission {
     Closed(Option<Timestamp>),
 }
 
-/// The observation of a target from an attempt or a look-up.
+/// The observation of a connection from an attempt or a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
     /// A ticket was created.
@@ -108,7 +108,7 @@ pub struct Failure {
     pub delivery_id: String,
     /// Consecutive refused logins after which the vendor locks the account; `None` if it never does.
     pub lockout_limit: Option<u32>,
-    /// Consecutive refused logins, including those not recorded in the target's health.
+    /// Consecutive refused logins, including those not recorded in the connection's health.
     pub login_refusals: u32,
 }
 
@@ -158,15 +158,15 @@ impl Health {
                 let asked = failure.fault.retry_after.unwrap_or(bounds.look_up_interval);
                 next.throttled_until = Some(now + bounds.cap_retry_after(asked));
                 let news = self.throttled_until.is_none_or(|until| until <= now);
-                (next, news.then_some(EventKind::TargetThrottled))
+                (next, news.then_some(EventKind::ConnectionThrottled))
             }
             Observation::Failure(failure) => self.failed(failure, bounds, now),
         }
     }
 
-    /// A delivery FAILED in an attempt that began at `began`. If the target was the cause and no ticket was
-    /// created between its last two attempts, possibly no other delivery will show that the target has
-    /// recovered: so it is probed from now on. The same applies if the target recovered during the last
+    /// A delivery FAILED in an attempt that began at `began`. If the connection was the cause and no ticket was
+    /// created between its last two attempts, possibly no other delivery will show that the connection has
+    /// recovered: so it is probed from now on. The same applies if the connection recovered during the last
     /// attempt, too late for it.
     #[must_use]
     pub fn retries_spent(
@@ -178,7 +178,7 @@ impl Health {
         let was_too_early = self.recovered_at.is_some_and(|recovered_at| began < recovered_at);
         let in_a_row = self.failures_in_a_row > 0 && self.failures_in_a_row >= delivery.failures.min(2);
         let fault = delivery.last_error.as_ref().map(|error| &error.fault);
-        match fault.filter(|fault| fault.kind.scope() == Scope::Target) {
+        match fault.filter(|fault| fault.kind.scope() == Scope::Connection) {
             Some(fault) if (in_a_row || was_too_early) && self.condition == Condition::Ok => {
                 self.clone().worsen(Condition::CircuitOpen, fault, now)
             }
@@ -230,7 +230,7 @@ impl Health {
     }
 
     fn recovery(&self) -> Option<EventKind> {
-        (self.condition != Condition::Ok).then_some(EventKind::TargetRecovered)
+        (self.condition != Condition::Ok).then_some(EventKind::ConnectionRecovered)
     }
 
     fn failed(&self, failure: &Failure, bounds: &Bounds, now: Timestamp) -> (Self, Option<EventKind>) {
@@ -253,12 +253,12 @@ impl Health {
         next.worsen(condition, &failure.fault, now)
     }
 
-    /// A refusal of one ticket says nothing about the target, unless other tickets are refused in the same
+    /// A refusal of one ticket says nothing about the connection, unless other tickets are refused in the same
     /// way.
     fn ticket_refused(&self, failure: &Failure, now: Timestamp) -> (Self, Option<EventKind>) {
         let Some(status) = failure.fault.status else { return (self.clone(), None) };
         let mut next = self.clone().answered(now);
-        if !failure.fault.may_be_of_target() || failure.delivery_id.is_empty() {
+        if !failure.fault.may_be_of_connection() || failure.delivery_id.is_empty() {
             next.refusals = None;
             return (next, None);
         }
@@ -307,9 +307,9 @@ impl Health {
         self.cause = Some(fault.clone());
         let event = match condition {
             Condition::Ok => None,
-            Condition::CircuitOpen => Some(EventKind::TargetCircuitOpened),
-            Condition::LoginRefused => Some(EventKind::TargetLoginRefused),
-            Condition::Suspended => Some(EventKind::TargetSuspended),
+            Condition::CircuitOpen => Some(EventKind::ConnectionCircuitOpened),
+            Condition::LoginRefused => Some(EventKind::ConnectionLoginRefused),
+            Condition::Suspended => Some(EventKind::ConnectionSuspended),
         };
         (self, event)
     }
@@ -365,7 +365,7 @@ mod tests {
             id: "a".to_owned(),
             incident_id: "INC-1".to_owned(),
             incident_revision: 1,
-            target: "jira".to_owned(),
+            connection: "jira".to_owned(),
             system: crate::system::System::Jira,
             trigger: crate::delivery::Trigger::Manual,
             marker: crate::marker::Marker::derive(&key, "INC-1", "jira"),
@@ -385,7 +385,7 @@ mod tests {
         let fault =
             Fault::new(FaultKind::RateLimited, "slow").with_retry_after(Some(Duration::from_secs(seconds)));
         let (health, event) = observed(&Health::default(), &failure(fault, "a", NOW, None), NOW);
-        assert_eq!(event, Some(EventKind::TargetThrottled));
+        assert_eq!(event, Some(EventKind::ConnectionThrottled));
         health
     }
 
@@ -397,13 +397,16 @@ mod tests {
         }
         assert_eq!(health.admission(NOW), Admission::Open);
         let (health, event) = after(&health, FaultKind::Connect, "b");
-        assert_eq!((health.admission(NOW), event), (Admission::Probe, Some(EventKind::TargetCircuitOpened)));
+        assert_eq!(
+            (health.admission(NOW), event),
+            (Admission::Probe, Some(EventKind::ConnectionCircuitOpened))
+        );
         let (health, event) = observed(&health, &Observation::Created, NOW);
-        assert_eq!((health.admission(NOW), event), (Admission::Open, Some(EventKind::TargetRecovered)));
+        assert_eq!((health.admission(NOW), event), (Admission::Open, Some(EventKind::ConnectionRecovered)));
     }
 
     #[test]
-    fn spent_retries_open_the_circuit_of_a_quiet_target() {
+    fn spent_retries_open_the_circuit_of_a_quiet_connection() {
         let spent = |failures, kind| {
             let mut delivery = accepted();
             delivery.failures = failures;
@@ -416,7 +419,10 @@ mod tests {
             health = after(&health, FaultKind::ServerError, "a").0;
         }
         let (opened, event) = health.retries_spent(&spent(3, FaultKind::ServerError), NOW, NOW);
-        assert_eq!((opened.condition, event), (Condition::CircuitOpen, Some(EventKind::TargetCircuitOpened)));
+        assert_eq!(
+            (opened.condition, event),
+            (Condition::CircuitOpen, Some(EventKind::ConnectionCircuitOpened))
+        );
         assert!(opened.is_probed(NOW));
         assert_eq!(health.retries_spent(&spent(3, FaultKind::Rejected), NOW, NOW), (health, None));
         // A ticket was created between its last two attempts.
@@ -462,7 +468,10 @@ mod tests {
             assert_eq!(refused(&health, "f", 403).0.admission(NOW), Admission::Open);
         }
         let (health, event) = refused(&health, "e", 403);
-        assert_eq!((health.admission(NOW), event), (Admission::Probe, Some(EventKind::TargetCircuitOpened)));
+        assert_eq!(
+            (health.admission(NOW), event),
+            (Admission::Probe, Some(EventKind::ConnectionCircuitOpened))
+        );
         let recovered = Health { recovered_at: Some(NOW), ..Health::default() };
         assert_eq!(observed(&health, &Observation::Created, NOW).0, recovered);
     }
@@ -472,13 +481,13 @@ mod tests {
         let (health, event) = after(&Health::default(), FaultKind::LockedOut, "a");
         assert_eq!(
             (health.admission(NOW), event),
-            (Admission::Closed(None), Some(EventKind::TargetSuspended))
+            (Admission::Closed(None), Some(EventKind::ConnectionSuspended))
         );
         let (health, _) = after(&health, FaultKind::ServerError, "a");
         assert_eq!(health.admission(NOW), Admission::Closed(None));
         assert_eq!(
             health.reset_health(NOW),
-            (Health { recovered_at: Some(NOW), ..Health::default() }, Some(EventKind::TargetRecovered))
+            (Health { recovered_at: Some(NOW), ..Health::default() }, Some(EventKind::ConnectionRecovered))
         );
     }
 

@@ -1,4 +1,4 @@
-//! The dispatcher's state of a target, and its health.
+//! The dispatcher's state of a connection, and its health.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,22 +6,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::Fault;
+use ticketing_core::health::{Admission, Condition, Failure, Health, Observation};
 use ticketing_core::system::TicketSystem;
-use ticketing_core::target::{Admission, Condition, Failure, Health, Observation};
 use ticketing_store::StoreError;
 use tokio::sync::Semaphore;
 
 use super::Dispatcher;
 
-/// Concurrent look-ups of one target, relative to creates: they can wait, but after an outage they are as
+/// Concurrent look-ups of one connection, relative to creates: they can wait, but after an outage they are as
 /// many.
 fn look_ups_beside(creates: usize) -> usize {
     creates.div_ceil(2)
 }
 
-/// The state of one target.
+/// The state of one connection.
 #[derive(Debug)]
-pub(super) struct TargetState {
+pub(super) struct ConnectionState {
     /// One permit per create in progress.
     pub sends: Arc<Semaphore>,
     pub look_ups: Arc<Semaphore>,
@@ -52,9 +52,9 @@ pub(super) struct Due {
     pub look_ups: Option<Timestamp>,
 }
 
-// === impl TargetState ===
+// === impl ConnectionState ===
 
-impl TargetState {
+impl ConnectionState {
     pub(super) fn new(concurrency: usize) -> Self {
         Self {
             sends: Arc::new(Semaphore::new(concurrency)),
@@ -106,48 +106,48 @@ impl TargetState {
 // === impl Dispatcher ===
 
 impl Dispatcher {
-    /// Whether a request to `target` is admitted now. A disabled target admits none.
-    pub fn admission(&self, target: &str) -> Admission {
-        if !self.0.connections.is_enabled(target) {
+    /// Whether a request to `connection` is admitted now. A disabled connection admits none.
+    pub fn admission(&self, connection: &str) -> Admission {
+        if !self.0.connections.is_enabled(connection) {
             return Admission::Closed(None);
         }
-        match self.state(target).health().admission(self.0.clock.now()) {
+        match self.state(connection).health().admission(self.0.clock.now()) {
             // A refused login that the health does not include yet: the next tick records it.
-            Admission::Open if self.0.connections.login_refusal(target).is_some() => Admission::Probe,
+            Admission::Open if self.0.connections.login_refusal(connection).is_some() => Admission::Probe,
             admission => admission,
         }
     }
 
-    /// The health of `target` as last observed.
-    pub fn health(&self, target: &str) -> Health {
-        self.state(target).health()
+    /// The health of `connection` as last observed.
+    pub fn health(&self, connection: &str) -> Health {
+        self.state(connection).health()
     }
 
-    pub(super) fn state(&self, target: &str) -> &TargetState {
-        self.0.targets.get(target).expect("every delivery's target is a configured connection")
+    pub(super) fn state(&self, connection: &str) -> &ConnectionState {
+        self.0.states.get(connection).expect("every delivery's connection is a configured connection")
     }
 
     pub(super) async fn load_health(&self) {
-        for target in self.0.targets.keys() {
-            self.read_health(target).await;
+        for connection in self.0.states.keys() {
+            self.read_health(connection).await;
         }
     }
 
-    /// Loads the stored health of `target`. Pauses are capped by the current bounds.
-    pub(super) async fn read_health(&self, target: &str) {
-        let state = self.state(target);
+    /// Loads the stored health of `connection`. Pauses are capped by the current bounds.
+    pub(super) async fn read_health(&self, connection: &str) {
+        let state = self.state(connection);
         let _one_at_a_time = state.observing.lock().await;
         let bounds = self.schedule().policy.bounds.clone();
-        match self.0.store.health(target).await {
+        match self.0.store.health(connection).await {
             Ok(health) => state.set_health(health.bounded(&bounds, self.0.clock.now())),
-            Err(error) => warn(&error, target, "failed to read the connection's health"),
+            Err(error) => warn(&error, connection, "failed to read the connection's health"),
         }
     }
 
-    /// The failure of a call of a delivery, as an observation of `target`.
+    /// The failure of a call of a delivery, as an observation of `connection`.
     pub(super) fn failure(
         &self,
-        target: &str,
+        connection: &str,
         fault: &Fault,
         began: Timestamp,
         delivery_id: &str,
@@ -156,42 +156,42 @@ impl Dispatcher {
             fault: fault.clone(),
             began,
             delivery_id: delivery_id.to_owned(),
-            lockout_limit: self.0.connections.lockout_limit(target),
-            login_refusals: self.0.connections.login_refusals(target),
+            lockout_limit: self.0.connections.lockout_limit(connection),
+            login_refusals: self.0.connections.login_refusals(connection),
         })
     }
 
     /// Records a refused login outside of deliveries, for example of a preview.
-    pub(super) async fn observe_login(&self, target: &str) {
-        let Some(refusal) = self.0.connections.login_refusal(target) else { return };
-        let is_news = match self.health(target).condition {
+    pub(super) async fn observe_login(&self, connection: &str) {
+        let Some(refusal) = self.0.connections.login_refusal(connection) else { return };
+        let is_news = match self.health(connection).condition {
             Condition::Ok => true,
-            Condition::LoginRefused => self.0.connections.is_near_lockout(target),
+            Condition::LoginRefused => self.0.connections.is_near_lockout(connection),
             Condition::CircuitOpen | Condition::Suspended => false,
         };
         if is_news {
-            self.observe_refusal(target, &refusal.fault, refusal.began).await;
+            self.observe_refusal(connection, &refusal.fault, refusal.began).await;
         }
     }
 
-    /// Records a refused login of `target`.
-    pub async fn observe_refusal(&self, target: &str, fault: &Fault, began: Timestamp) {
-        let api = self.0.connections.current(target);
-        self.observe(target, api.as_ref(), self.failure(target, fault, began, "")).await;
+    /// Records a refused login of `connection`.
+    pub async fn observe_refusal(&self, connection: &str, fault: &Fault, began: Timestamp) {
+        let api = self.0.connections.current(connection);
+        self.observe(connection, api.as_ref(), self.failure(connection, fault, began, "")).await;
     }
 
-    /// An operator requests an attempt now, regardless of the target's health: ends every wait, and the
+    /// An operator requests an attempt now, regardless of the connection's health: ends every wait, and the
     /// delivery is sent as the probe. Its success ends the trouble for all.
     ///
     /// # Errors
     /// If the store cannot be written.
-    pub async fn end_pauses(&self, target: &str) -> Result<(), StoreError> {
-        if self.admission(target) == Admission::Open {
+    pub async fn end_pauses(&self, connection: &str) -> Result<(), StoreError> {
+        if self.admission(connection) == Admission::Open {
             return Ok(());
         }
-        let state = self.state(target);
+        let state = self.state(connection);
         let _one_at_a_time = state.observing.lock().await;
-        state.set_health(self.0.store.end_pauses(target, self.0.clock.now()).await?);
+        state.set_health(self.0.store.end_pauses(connection, self.0.clock.now()).await?);
         state.operator_retry.store(true, Ordering::SeqCst);
         state.is_pause_cut_short.store(true, Ordering::SeqCst);
         Ok(())
@@ -201,13 +201,13 @@ impl Dispatcher {
     /// active are ignored.
     pub(super) async fn observe(
         &self,
-        target: &str,
+        connection: &str,
         api: Option<&Arc<dyn TicketSystem>>,
         observation: Observation,
     ) {
-        let state = self.state(target);
+        let state = self.state(connection);
         let _one_at_a_time = state.observing.lock().await;
-        if !api.is_some_and(|api| self.0.connections.is_current(target, api)) {
+        if !api.is_some_and(|api| self.0.connections.is_current(connection, api)) {
             return;
         }
         let before = state.health();
@@ -216,20 +216,20 @@ impl Dispatcher {
         if before.observe(&observation, &bounds, now).0 == before {
             return;
         }
-        match self.0.store.observe(target, observation, &bounds, now).await {
-            Ok(health) => self.on_health_changed(target, &before, health).await,
-            Err(error) => warn(&error, target, "failed to record the connection's health"),
+        match self.0.store.observe(connection, observation, &bounds, now).await {
+            Ok(health) => self.on_health_changed(connection, &before, health).await,
+            Err(error) => warn(&error, connection, "failed to record the connection's health"),
         }
     }
 
-    /// Whether a lockable login of `target` was refused: only another login, a passed test or an operator's
+    /// Whether a lockable login of `connection` was refused: only another login, a passed test or an operator's
     /// retry may use it without restrictions again.
-    pub fn was_lockable_login_refused(&self, target: &str) -> bool {
-        let health = self.health(target);
+    pub fn was_lockable_login_refused(&self, connection: &str) -> bool {
+        let health = self.health(connection);
         let was_refused = health.login_refusals > 0
             || health.condition == Condition::Suspended
-            || self.0.connections.login_refusals(target) > 0;
-        was_refused && self.0.connections.lockout_limit(target).is_some()
+            || self.0.connections.login_refusals(connection) > 0;
+        was_refused && self.0.connections.lockout_limit(connection).is_some()
     }
 
     /// The settings were changed or a test passed: resets the health and makes deliveries due. Returns their
@@ -237,50 +237,50 @@ impl Dispatcher {
     ///
     /// # Errors
     /// If the store cannot be written.
-    pub async fn reset_health(&self, target: &str) -> Result<u64, StoreError> {
-        let state = self.state(target);
+    pub async fn reset_health(&self, connection: &str) -> Result<u64, StoreError> {
+        let state = self.state(connection);
         let _one_at_a_time = state.observing.lock().await;
-        state.set_health(self.0.store.reset_health(target, self.0.clock.now()).await?);
+        state.set_health(self.0.store.reset_health(connection, self.0.clock.now()).await?);
         state.operator_retry.store(false, Ordering::SeqCst);
-        self.0.connections.reset_login(target);
-        let made_due = self.0.store.target_recovered(target, self.0.clock.now()).await?;
-        self.allow_look_ups(target);
+        self.0.connections.reset_login(connection);
+        let made_due = self.0.store.connection_recovered(connection, self.0.clock.now()).await?;
+        self.allow_look_ups(connection);
         self.wake();
         Ok(made_due)
     }
 
-    async fn on_health_changed(&self, target: &str, before: &Health, health: Health) {
+    async fn on_health_changed(&self, connection: &str, before: &Health, health: Health) {
         let recovered = before.condition != Condition::Ok && health.condition == Condition::Ok;
         let pause_ended = before.throttled_until.is_some() && health.throttled_until.is_none();
         if health.condition != before.condition {
-            tracing::warn!(connection = %target, condition = %health.condition, "the connection's condition changed");
+            tracing::warn!(connection = %connection, condition = %health.condition, "the connection's condition changed");
         }
-        self.state(target).set_health(health);
+        self.state(connection).set_health(health);
         let now = self.0.clock.now();
         if pause_ended {
             // Deliveries that were deferred until then are due.
-            self.allow_retries(target);
+            self.allow_retries(connection);
             self.wake();
         }
-        let cut_short = self.state(target).is_pause_cut_short.load(Ordering::SeqCst);
+        let cut_short = self.state(connection).is_pause_cut_short.load(Ordering::SeqCst);
         let recovered = recovered || pause_ended && cut_short;
         if recovered {
-            self.state(target).is_pause_cut_short.store(false, Ordering::SeqCst);
+            self.state(connection).is_pause_cut_short.store(false, Ordering::SeqCst);
         }
         // An outage can outlast a delivery's retries without opening the circuit, if little was sent.
-        let armed = match before.failing_since.filter(|_| self.health(target).failing_since.is_none()) {
-            _ if recovered => self.0.store.target_recovered(target, now).await,
-            Some(outage_began) => self.0.store.outage_ended(target, outage_began, now).await,
+        let armed = match before.failing_since.filter(|_| self.health(connection).failing_since.is_none()) {
+            _ if recovered => self.0.store.connection_recovered(connection, now).await,
+            Some(outage_began) => self.0.store.outage_ended(connection, outage_began, now).await,
             None => return,
         };
         match armed {
             Ok(0) => {}
             Ok(_) => self.wake(),
-            Err(error) => warn(&error, target, "failed to rearm deliveries after recovery"),
+            Err(error) => warn(&error, connection, "failed to rearm deliveries after recovery"),
         }
     }
 }
 
-pub(super) fn warn(error: &StoreError, target: &str, what: &str) {
-    tracing::error!(error = %ErrorChain(error), connection = %target, "{what}");
+pub(super) fn warn(error: &StoreError, connection: &str, what: &str) {
+    tracing::error!(error = %ErrorChain(error), connection = %connection, "{what}");
 }

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use ticketing_contract::v1;
 use ticketing_core::auto_push::{AutoPush, SkipReason, Verdict};
+use ticketing_core::health::{Condition, Health};
 use ticketing_core::limits;
 use ticketing_core::risk::Severity;
 use ticketing_core::system::System;
-use ticketing_core::target::{Condition, Health};
 
 use super::field;
 
@@ -70,7 +70,7 @@ pub(crate) fn decision(
 fn skip_reason(reason: SkipReason) -> v1::SkipReason {
     match reason {
         SkipReason::Disabled => v1::SkipReason::AutoPushDisabled,
-        SkipReason::NotATarget => v1::SkipReason::ConnectionNotSelected,
+        SkipReason::NotInRule => v1::SkipReason::ConnectionNotSelected,
         SkipReason::BelowThreshold { .. } => v1::SkipReason::BelowThreshold,
         SkipReason::NotConfigured => v1::SkipReason::ConnectionNotConfigured,
         SkipReason::NotEnabled => v1::SkipReason::ConnectionNotEnabled,
