@@ -42,7 +42,7 @@ pub enum SkipReason {
 
 impl Default for AutoPush {
     fn default() -> Self {
-        Self { enabled: false, minimum_severity: Severity::Critical, systems: vec![System::Jira] }
+        Self { enabled: false, minimum_severity: Severity::Critical, systems: vec![System::default()] }
     }
 }
 

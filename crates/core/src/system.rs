@@ -14,9 +14,11 @@ use crate::limits::{self, MAX_NAME, MAX_REASON};
 use crate::marker::Marker;
 
 /// The supported ticket systems.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum System {
+    /// The default of auto-push.
+    #[default]
     Jira,
     ServiceNow,
 }

@@ -2,7 +2,7 @@
 //! [`TicketSystem`](ticketing_core::system::TicketSystem) must do, whatever the vendor.
 //!
 //! An adapter runs it with one line: `ticket_system_conformance!(start)`, where `start` starts an empty ticket system
-//! that the suite controls as a [`Vendor`]. Each behavior becomes a test of that name.
+//! that the suite controls as a [`TestSystem`]. Each behavior becomes a test of that name.
 //!
 //! What differs from vendor to vendor (the verdict of each status, markup, permissions, hints) is tested beside the
 //! adapter.
@@ -16,19 +16,19 @@ mod finding;
 mod reading;
 mod rendering;
 mod steps;
+mod test_system;
 mod testing;
-mod vendor;
 
 pub use creating::*;
 pub use describing::*;
 pub use finding::*;
 pub use reading::*;
 pub use rendering::*;
+pub use test_system::{Calls, Failure, Request, RequestKind, SECRET, TestSystem, Ticket};
 pub use testing::*;
-pub use vendor::{Calls, Failure, Request, RequestKind, SECRET, Ticket, Vendor};
 
 /// Defines a test for each behavior in this suite. `$start` is an async function without arguments that returns a
-/// [`Vendor`].
+/// [`TestSystem`].
 #[macro_export]
 macro_rules! ticket_system_conformance {
     ($start:path: $($behavior:ident),* $(,)?) => {

@@ -6,23 +6,23 @@ use ticketing_core::system::{Rendered, TicketDraft};
 
 use crate::drafts::{draft, hostile_drafts};
 use crate::steps::{WITHIN, check_nothing_written, prepare};
-use crate::vendor::{SECRET, Vendor};
+use crate::test_system::{SECRET, TestSystem};
 
-pub async fn prepare_only_reads(vendor: &dyn Vendor) {
-    let system = vendor.connect(SECRET);
+pub async fn prepare_only_reads(remote: &dyn TestSystem) {
+    let system = remote.connect(SECRET);
     prepare(system.as_ref(), &draft("INC-1")).await;
-    check_nothing_written(vendor);
+    check_nothing_written(remote);
 }
 
-pub async fn offline_rendering_makes_no_request(vendor: &dyn Vendor) {
-    vendor.connect(SECRET).render_offline(&draft("INC-1"));
-    assert_eq!(vendor.requests(), []);
+pub async fn offline_rendering_makes_no_request(remote: &dyn TestSystem) {
+    remote.connect(SECRET).render_offline(&draft("INC-1"));
+    assert_eq!(remote.requests(), []);
 }
 
 /// Only the body may differ, which may have an ID where a name is all that is known offline, and the adjustments, which
 /// list what could not be checked. What kind of system it is counts as known, so the connection prepares first.
-pub async fn offline_rendering_equals_prepared_one(vendor: &dyn Vendor) {
-    let system = vendor.connect(SECRET);
+pub async fn offline_rendering_equals_prepared_one(remote: &dyn TestSystem) {
+    let system = remote.connect(SECRET);
     let draft = draft("INC-1");
     let prepared = prepare(system.as_ref(), &draft).await;
     let offline = system.render_offline(&draft);
@@ -31,9 +31,9 @@ pub async fn offline_rendering_equals_prepared_one(vendor: &dyn Vendor) {
     assert_eq!(Rendered { body, adjustments, ..offline }, prepared);
 }
 
-pub async fn rendering_is_deterministic(vendor: &dyn Vendor) {
+pub async fn rendering_is_deterministic(remote: &dyn TestSystem) {
     let draft = draft("INC-1");
-    let systems = [vendor.connect(SECRET), vendor.connect(SECRET)];
+    let systems = [remote.connect(SECRET), remote.connect(SECRET)];
     let offline = systems[0].render_offline(&draft);
     for system in &systems {
         assert_eq!(system.render_offline(&draft), offline, "offline");
@@ -44,17 +44,17 @@ pub async fn rendering_is_deterministic(vendor: &dyn Vendor) {
     }
 }
 
-pub async fn rendered_body_contains_the_marker(vendor: &dyn Vendor) {
-    let system = vendor.connect(SECRET);
+pub async fn rendered_body_contains_the_marker(remote: &dyn TestSystem) {
+    let system = remote.connect(SECRET);
     let draft = draft("INC-1");
     for rendered in [system.render_offline(&draft), prepare(system.as_ref(), &draft).await] {
         assert!(rendered.body.contains(draft.marker.as_str()), "no marker: {}", rendered.body);
     }
 }
 
-/// The vendor accepts every ticket, and changes nothing in it.
-pub async fn hostile_text_is_rendered_within_limits(vendor: &dyn Vendor) {
-    let system = vendor.connect(SECRET);
+/// The system accepts every ticket, and changes nothing in it.
+pub async fn hostile_text_is_rendered_within_limits(remote: &dyn TestSystem) {
+    let system = remote.connect(SECRET);
     for (count, draft) in hostile_drafts().into_iter().enumerate() {
         check_text(&draft, &system.render_offline(&draft));
         let rendered = prepare(system.as_ref(), &draft).await;
@@ -63,7 +63,7 @@ pub async fn hostile_text_is_rendered_within_limits(vendor: &dyn Vendor) {
         let created = system.create(&draft, &rendered, WITHIN).await;
         let created = created.unwrap_or_else(|fault| panic!("{id} is not accepted: {fault:?}"));
         assert_eq!(created.adjustments, [], "{id} is not stored as it was sent");
-        assert_eq!(vendor.tickets().len(), count + 1);
+        assert_eq!(remote.tickets().len(), count + 1);
     }
 }
 

@@ -7,12 +7,12 @@ use ticketing_core::marker::Marker;
 use ticketing_core::system::{Created, Rendered, Search, SearchResult, TicketDraft, TicketSystem};
 
 use crate::drafts::draft;
-use crate::vendor::{Request, RequestKind, Vendor};
+use crate::test_system::{Request, RequestKind, TestSystem};
 
 /// Longer than a call takes that gets a reply.
 pub(crate) const WITHIN: Duration = Duration::from_secs(5);
 
-/// A secret that no vendor accepts.
+/// A secret that no system accepts.
 pub(crate) const WRONG_SECRET: &str = "Wr0ng-conformance-secret-3Kp";
 
 /// A ticket that was created.
@@ -54,8 +54,8 @@ pub(crate) async fn found_keys(system: &dyn TicketSystem, marker: &Marker) -> Ve
 }
 
 /// The requests after the first `count`.
-pub(crate) fn requests_after(vendor: &dyn Vendor, count: usize) -> Vec<Request> {
-    vendor.requests().split_off(count)
+pub(crate) fn requests_after(remote: &dyn TestSystem, count: usize) -> Vec<Request> {
+    remote.requests().split_off(count)
 }
 
 pub(crate) fn creates(requests: &[Request]) -> usize {
@@ -67,8 +67,8 @@ pub(crate) fn writes(requests: &[Request]) -> Vec<&Request> {
     requests.iter().filter(|request| request.kind != RequestKind::Read).collect()
 }
 
-pub(crate) fn check_nothing_written(vendor: &dyn Vendor) {
-    let requests = vendor.requests();
+pub(crate) fn check_nothing_written(remote: &dyn TestSystem) {
+    let requests = remote.requests();
     assert!(writes(&requests).is_empty(), "a request writes: {requests:?}");
-    assert_eq!(vendor.tickets(), []);
+    assert_eq!(remote.tickets(), []);
 }

@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
 
 /// The crates whose panics are the server's; a failing test panics, too. All folders of `crates/`.
-const SHIPPED_CRATES: [&str; 13] = [
+const SHIPPED_CRATES: [&str; 14] = [
     "contract",
     "core",
     "egress",
@@ -24,6 +24,7 @@ const SHIPPED_CRATES: [&str; 13] = [
     "server",
     "servicenow",
     "store",
+    "vendor",
 ];
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -69,7 +70,7 @@ fn edit<T>(edit: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     edit(&mut LOG.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-// === impl ToLog ===
+// === impl LogWriter ===
 
 impl io::Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -6,6 +6,7 @@ mod generated;
 mod lints;
 mod phrases;
 mod sources;
+mod vendors;
 
 use std::fmt;
 
@@ -29,6 +30,7 @@ pub(crate) fn violations(workspace: &Workspace) -> Result<Vec<Violation>> {
     let sources = workspace.files(sources::EXTENSIONS)?;
     violations.extend(sources.iter().flat_map(sources::violations));
     violations.extend(cycles::violations(&sources));
+    violations.extend(sources.iter().flat_map(vendors::violations));
     let mut worded = workspace.files(phrases::EXTENSIONS)?;
     for file in phrases::FURTHER_FILES {
         worded.push(workspace.read(&workspace.root.join(file))?);

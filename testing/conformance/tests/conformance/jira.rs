@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use ticketing_conformance::{RequestKind, SECRET};
+use ticketing_core::secret::{Secret, SecretKind};
 use ticketing_core::system::TicketSystem;
 use ticketing_core::violation::Violations;
-use ticketing_jira::{Jira, Secret, SecretKind, Settings, SettingsDraft};
+use ticketing_jira::{Flags, Jira, Settings, SettingsDraft};
 use ticketing_simulator::{Credential, Profile, RecordedRequest, Reply, Simulator, Vendor};
 
 use crate::simulated::{Adapter, Simulated, http_client};
@@ -52,10 +52,11 @@ fn connect(simulator: &Simulator, kind: SecretKind, secret: &str) -> Arc<dyn Tic
         labels: Some(vec!["soc".to_owned()]),
         ..SettingsDraft::default()
     };
-    let secret = Secret { kind, value: SecretString::from(secret) };
+    let secret = Secret::new(kind, secret);
     let mut violations = Violations::default();
     let settings = Settings::parse(&draft, Some(&secret), "jira", &mut violations);
-    Arc::new(Jira::new(settings.unwrap_or_else(|| panic!("{violations}")), http_client()))
+    let settings = settings.unwrap_or_else(|| panic!("{violations}"));
+    Arc::new(Jira::new(settings, http_client(), Flags::default()))
 }
 
 /// A search is a POST that changes nothing.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use ticketing_conformance::{Calls, Failure, Request, RequestKind, Ticket, Vendor};
+use ticketing_conformance::{Calls, Failure, Request, RequestKind, TestSystem, Ticket};
 use ticketing_core::clock::Clock;
 use ticketing_core::system::TicketSystem;
 use ticketing_egress::HttpClient;
@@ -93,7 +93,7 @@ impl Simulated {
     }
 }
 
-impl Vendor for Simulated {
+impl TestSystem for Simulated {
     fn connect(&self, secret: &str) -> Arc<dyn TicketSystem> {
         (self.adapter.connect)(&self.simulator, secret)
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ticketing_conformance::{Calls, Failure, Request, SECRET, Ticket, Vendor};
+use ticketing_conformance::{Calls, Failure, Request, SECRET, TestSystem, Ticket};
 use ticketing_core::clean::clean;
 use ticketing_core::content::Content;
 use ticketing_core::fault::{Fault, FaultKind};
@@ -68,7 +68,7 @@ impl Toy {
     }
 }
 
-impl Vendor for Toy {
+impl TestSystem for Toy {
     fn connect(&self, secret: &str) -> Arc<dyn TicketSystem> {
         let board = self.board.clone();
         let renderings = AtomicU32::new(0);

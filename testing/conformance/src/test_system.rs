@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use ticketing_core::system::TicketSystem;
 
-/// The only secret that a [`Vendor`] accepts.
+/// The only secret that a [`TestSystem`] accepts.
 pub const SECRET: &str = "Zq7x-conformance-secret-9Lm";
 
 /// A ticket system, empty at first, with one account and one place for tickets.
 ///
 /// Its place offers everything that an adapter assumes without asking, and a search shows a ticket at once. Time
 /// passes only as [`add_ticket`](Self::add_ticket) says.
-pub trait Vendor: Send + Sync {
+pub trait TestSystem: Send + Sync {
     /// A new connection with this secret, which is not necessarily [`SECRET`].
     fn connect(&self, secret: &str) -> Arc<dyn TicketSystem>;
 
@@ -56,7 +56,7 @@ pub enum Calls {
     Search,
 }
 
-/// How a call fails. "Applied" means that the vendor executes the request before that.
+/// How a call fails. "Applied" means that the system executes the request before that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// An error of the server, such as 502 or 504.
@@ -81,14 +81,14 @@ pub enum Failure {
     RowsRepeated,
 }
 
-/// A ticket as the vendor stores it.
+/// A ticket as the system stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
     pub id: String,
     pub key: String,
 }
 
-/// A request that the vendor received.
+/// A request that the system received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub kind: RequestKind,
