@@ -29,7 +29,7 @@ use tonic_prost::ProstCodec;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Allowed roles per method, according to the book's table of roles.
-pub fn told() -> Vec<(String, Vec<Role>)> {
+pub fn documented_roles() -> Vec<(String, Vec<Role>)> {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/run/callers.md");
     let page = std::fs::read_to_string(page).unwrap();
     let begin = page.find("| method | admin | analyst | producer | viewer |").expect("the table of roles");
@@ -136,11 +136,11 @@ fn code(answer: Result<(), Status>) -> Code {
 
 #[tokio::test]
 async fn methods_are_open_to_documented_roles_only() {
-    let mut world = Plan::new().guarded().with_flag("--unauthenticated-burst=1000").start().await;
+    let mut world = Plan::new().with_token_auth().with_flag("--unauthenticated-burst=1000").start().await;
     let channel = channel(&world).await;
-    let told = told();
+    let table = documented_roles();
     let mut methods = methods();
-    assert_eq!(told.len(), methods.len(), "a row for each method");
+    assert_eq!(table.len(), methods.len(), "a row for each method");
     methods.push(("health".to_owned(), "/grpc.health.v1.Health/Check".to_owned()));
     let mut of_role = vec![];
     for role in Role::ALL {
@@ -157,10 +157,10 @@ async fn methods_are_open_to_documented_roles_only() {
         assert_eq!(refused_as(missing), (Code::Unauthenticated, "CREDENTIAL_MISSING".to_owned()), "{method}");
         for bad in [&wrong, &expired, &revoked, "", "rxt_", "x.y.z"] {
             let refused = call(&channel, path, Some(bad)).await.unwrap_err();
-            let told = refused_as(refused);
-            assert_eq!(told, (Code::Unauthenticated, "CREDENTIAL_INVALID".to_owned()), "{method} {bad}");
+            let reason = refused_as(refused);
+            assert_eq!(reason, (Code::Unauthenticated, "CREDENTIAL_INVALID".to_owned()), "{method} {bad}");
         }
-        let roles = told.iter().find(|(name, _)| name == method).map_or(&Role::ALL[..], |(_, roles)| roles);
+        let roles = table.iter().find(|(name, _)| name == method).map_or(&Role::ALL[..], |(_, roles)| roles);
         for (role, token) in &of_role {
             let answered = code(call(&channel, path, Some(token)).await);
             let expected = roles.contains(role);
@@ -175,7 +175,7 @@ async fn methods_are_open_to_documented_roles_only() {
 
 #[tokio::test]
 async fn only_admins_test_unsaved_settings() {
-    let mut world = Plan::new().guarded().start().await;
+    let mut world = Plan::new().with_token_auth().start().await;
     let (mut analyst, _) = client_of(&mut world, "ana", Role::Analyst).await;
     let saved = TestConnectionRequest { destination: Some(TicketSystem::Jira.into()), ..Default::default() };
     assert!(analyst.test_connection(saved.clone()).await.unwrap().test.unwrap().passed);
@@ -189,7 +189,7 @@ async fn only_admins_test_unsaved_settings() {
 
 #[tokio::test]
 async fn producer_sees_its_own_incidents_only() {
-    let mut world = Plan::new().guarded().start().await;
+    let mut world = Plan::new().with_token_auth().start().await;
     let auto_push = v1::AutoPushSettings { enabled: Some(true), ..Default::default() };
     world.configure(v1::ConfigureRequest { auto_push: Some(auto_push), ..Default::default() }).await;
     let (mut one, _) = client_of(&mut world, "one", Role::Producer).await;
@@ -201,12 +201,12 @@ async fn producer_sees_its_own_incidents_only() {
     world.until(&delivery.id, v1::DeliveryState::Delivered).await;
     let request = StreamTicketEventsRequest { start: Some(Start::Oldest(())), ..Default::default() };
     let mut events = one.stream_ticket_events(request).await.unwrap();
-    let mut heard = vec![];
-    while heard.last() != Some(&v1::TicketEventKind::Delivered) {
+    let mut kinds = vec![];
+    while kinds.last() != Some(&v1::TicketEventKind::Delivered) {
         let message = events.message().await.unwrap().unwrap().message;
         let Some(Message::Event(event)) = message else { continue };
         assert_eq!(event.incident_id, "INC-2");
-        heard.push(event.kind());
+        kinds.push(event.kind());
     }
     world.until_all_delivered(2).await;
     world.finish().await;
@@ -214,7 +214,7 @@ async fn producer_sees_its_own_incidents_only() {
 
 #[tokio::test]
 async fn revoked_token_ends_its_stream_and_a_new_token_resumes() {
-    let mut world = Plan::new().guarded().start().await;
+    let mut world = Plan::new().with_token_auth().start().await;
     let (mut viewer, _) = client_of(&mut world, "wall", Role::Viewer).await;
     let (mut next, _) = client_of(&mut world, "wall", Role::Viewer).await;
     let mut stream = viewer.stream_ticket_events(StreamTicketEventsRequest::default()).await.unwrap();
@@ -239,7 +239,7 @@ async fn revoked_token_ends_its_stream_and_a_new_token_resumes() {
 
 #[tokio::test]
 async fn over_limit_calls_and_streams_get_retry_info() {
-    let plan = Plan::new().guarded().with_flag("--call-burst=5").with_flag("--call-rate=1");
+    let plan = Plan::new().with_token_auth().with_flag("--call-burst=5").with_flag("--call-rate=1");
     let mut world = plan.with_flag("--streams-per-caller=1").start_unconfigured().await;
     let (mut viewer, _) = client_of(&mut world, "wall", Role::Viewer).await;
     let (mut other, _) = client_of(&mut world, "other", Role::Viewer).await;
@@ -252,24 +252,24 @@ async fn over_limit_calls_and_streams_get_retry_info() {
     }
     let refused = refusal(last);
     assert_eq!((refused.code, refused.reason.as_str()), (Code::ResourceExhausted, "RATE_LIMITED"));
-    assert!(refused.tells_when_to_come_back);
+    assert!(refused.has_retry_delay);
     assert!(other.get_status().await.is_ok());
     world.close().await;
 }
 
 #[tokio::test]
 async fn audits_every_change_with_caller_and_outcome() {
-    let mut world = Plan::new().guarded().start().await;
+    let mut world = Plan::new().with_token_auth().start().await;
     let wrong = v1::JiraSettings { project_key: Some("no key".to_owned()), ..Default::default() };
     world.try_jira(wrong).await.unwrap_err();
     let page = world.client.list_audit_entries(ListAuditEntriesRequest::default()).await.unwrap();
-    let told: Vec<_> = page
+    let entries: Vec<_> = page
         .entries
         .iter()
         .map(|entry| (entry.sequence, entry.actor.as_str(), entry.action.as_str(), entry.outcome.as_str()))
         .collect();
     assert_eq!(
-        told,
+        entries,
         [
             (3, "token:harness", "CONFIGURE", "SETTINGS_INVALID"),
             (2, "token:harness", "CONFIGURE", "OK"),
@@ -358,9 +358,9 @@ impl IdentityProvider {
     }
 
     /// The server trusts it.
-    pub fn believed(&self, plan: Plan) -> Plan {
+    pub fn trusted_by(&self, plan: Plan) -> Plan {
         let keys = self.folder.path().join("keys.json");
-        let plan = plan.guarded().with_flag("--auth=token,jwt").with_flag("--jwt-algorithms=EdDSA");
+        let plan = plan.with_token_auth().with_flag("--auth=token,jwt").with_flag("--jwt-algorithms=EdDSA");
         let plan = plan.with_flag(&format!("--jwt-keys={}", keys.display()));
         plan.with_flag("--jwt-issuer=https://id.example").with_flag("--jwt-audience=ticketing")
     }
@@ -386,7 +386,7 @@ impl IdentityProvider {
 #[tokio::test]
 async fn jwt_authenticates_with_its_subject_and_role() {
     let provider = IdentityProvider::new();
-    let mut world = provider.believed(Plan::new()).start().await;
+    let mut world = provider.trusted_by(Plan::new()).start().await;
     let signed = |role: &str, expires: i64| provider.signed(role, expires);
     let channel = channel(&world).await;
     let client = |token: &str| Client::over(channel.clone()).with_token(token).unwrap();
@@ -411,7 +411,7 @@ async fn jwt_authenticates_with_its_subject_and_role() {
 #[tokio::test]
 async fn refuses_and_names_an_edited_token() {
     for edit in [Edit::Promote, Edit::ChangeNamespaces, Edit::TakeBackRevocations, Edit::Prolong] {
-        let mut world = Plan::new().in_a_process().guarded().start().await;
+        let mut world = Plan::new().in_a_process().with_token_auth().start().await;
         let (mut viewer, token) = client_of(&mut world, "viewer", Role::Viewer).await;
         viewer.get_status().await.unwrap();
         if edit == Edit::TakeBackRevocations {
@@ -434,7 +434,7 @@ async fn refuses_and_names_an_edited_token() {
 
 #[tokio::test]
 async fn two_credentials_in_one_call_are_refused() {
-    let mut world = Plan::new().guarded().start().await;
+    let mut world = Plan::new().with_token_auth().start().await;
     let (_, token) = client_of(&mut world, "viewer", Role::Viewer).await;
     let channel = channel(&world).await;
     let path = "/rhythmx.ticketing.v1.TicketingService/GetStatus";

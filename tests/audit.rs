@@ -8,10 +8,10 @@ use ticketing_core::role::Role;
 use ticketing_harness::{Edit, Plan, World, refusal, text};
 use tonic::{Code, Status};
 
-use super::access::{call, channel, client_of, methods, refused_as, told};
+use super::access::{call, channel, client_of, documented_roles, methods, refused_as};
 
 /// Methods that change nothing: a new read-only method must be listed here.
-const QUESTIONS: [&str; 6] =
+const READS: [&str; 6] =
     ["GetStatus", "PreviewTicket", "StreamTicketEvents", "GetDelivery", "ListDeliveries", "ListAuditEntries"];
 
 /// The audit, the oldest first.
@@ -48,9 +48,9 @@ fn is_forbidden(status: Status) {
 
 #[tokio::test]
 async fn audits_forbidden_changes_but_not_forbidden_reads() {
-    let mut world = Plan::new().guarded().start_unconfigured().await;
+    let mut world = Plan::new().with_token_auth().start_unconfigured().await;
     let channel = channel(&world).await;
-    let (table, mut expected) = (told(), vec![]);
+    let (table, mut expected) = (documented_roles(), vec![]);
     for role in Role::ALL {
         let (_, token) = client_of(&mut world, role.as_str(), role).await;
         for (method, path) in methods() {
@@ -59,7 +59,7 @@ async fn audits_forbidden_changes_but_not_forbidden_reads() {
                 continue;
             }
             is_forbidden(call(&channel, &path, Some(&token)).await.unwrap_err());
-            if !QUESTIONS.contains(&method.as_str()) {
+            if !READS.contains(&method.as_str()) {
                 expected.push((format!("token:{role}"), role.to_string(), action_of(&method)));
             }
         }
@@ -78,7 +78,8 @@ async fn audits_forbidden_changes_but_not_forbidden_reads() {
 
 #[tokio::test]
 async fn rate_limit_bounds_audit_entries_of_forbidden_changes() {
-    let plan = Plan::new().in_a_process().guarded().with_flag("--call-burst=5").with_flag("--call-rate=1");
+    let plan =
+        Plan::new().in_a_process().with_token_auth().with_flag("--call-burst=5").with_flag("--call-rate=1");
     let mut world = plan.start_unconfigured().await;
     let (mut viewer, _) = client_of(&mut world, "wall", Role::Viewer).await;
     let mut codes = vec![];
@@ -95,7 +96,7 @@ async fn rate_limit_bounds_audit_entries_of_forbidden_changes() {
 
 #[tokio::test]
 async fn audits_test_of_unsaved_credentials_before_and_after() {
-    let mut world = Plan::new().in_a_process().guarded().start().await;
+    let mut world = Plan::new().in_a_process().with_token_auth().start().await;
     let before = audit(&mut world).await.len();
     let saved = TestConnectionRequest { destination: Some(TicketSystem::Jira.into()), ..Default::default() };
     world.client.test_connection(saved).await.unwrap();
@@ -114,8 +115,8 @@ async fn audits_test_of_unsaved_credentials_before_and_after() {
         .collect();
     let harness = |outcome| ("token:harness", "jira", outcome);
     let refused = ("token:ana", "jira", "ROLE_INSUFFICIENT");
-    let told = ["STARTED", "PASSED", "STARTED", "FAILED"].map(harness);
-    assert_eq!(outcomes, [&told[..], &[refused]].concat());
+    let expected = ["STARTED", "PASSED", "STARTED", "FAILED"].map(harness);
+    assert_eq!(outcomes, [&expected[..], &[refused]].concat());
     for entry in &tests[..4] {
         let detail: serde_json::Value = serde_json::from_str(&entry.detail).unwrap();
         assert_eq!(detail, serde_json::json!({ "address": world.jira.base_url() }));
@@ -126,7 +127,7 @@ async fn audits_test_of_unsaved_credentials_before_and_after() {
 
 #[tokio::test]
 async fn refuses_changes_that_cannot_be_audited() {
-    let mut world = Plan::new().in_a_process().guarded().start().await;
+    let mut world = Plan::new().in_a_process().with_token_auth().start().await;
     let (mut viewer, _) = client_of(&mut world, "wall", Role::Viewer).await;
     let before = world.jira.requests().len();
     world.server.edit(Edit::CloseAudit).await;

@@ -59,7 +59,7 @@ async fn push_a_thousand(world: &mut World, system: TicketSystem) {
     let uncertain = uncertain.count();
     world.until_all_delivered(INCIDENTS).await;
     println!(
-        "{system:?}: answered in {answered:?}, {uncertain} in doubt; delivered in {:?}",
+        "{system:?}: answered in {answered:?}, {uncertain} of unknown outcome; delivered in {:?}",
         began.elapsed()
     );
 }

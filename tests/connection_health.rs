@@ -80,54 +80,6 @@ async fn quiet_connection_is_probed_until_it_recovers() {
 }
 
 #[tokio::test]
-async fn item_failure_delays_no_other_delivery() {
-    let mut world = with_slow_ticks(Plan::new(), 20).await;
-    let body = serde_json::json!({ "errorMessages": ["The workflow refuses it."], "errors": {} });
-    let refusal = Effect::Answer(ticketing_simulator::Reply::json(400, &body));
-    world.jira.faults().push(Rule::new(Call::Create, When::Nth(1), refusal.clone()));
-    world.push("INC-0", JIRA).await;
-    for n in 1..=5 {
-        assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Delivered);
-    }
-    world.until_condition(JIRA, ConnectionConditionKind::Ok).await;
-    world.until_all_delivered(6).await;
-    world.finish().await;
-}
-
-#[tokio::test]
-async fn wrong_password_never_locks_the_account() {
-    for (system, limit) in [(JIRA, 3), (TicketSystem::Servicenow, 5)] {
-        let plan = Plan::new().with_jira(Vendor::JiraDataCenter, data_center_with_password());
-        let mut world = plan.start_unconfigured().await;
-        let wrong = with_password(&world, "not-the-password");
-        world.client.configure(wrong).await.unwrap();
-        let tick = i32::try_from(TICK.as_millis()).unwrap();
-        let slow = v1::ConfigureRequest { retry: Some(retry(20, 3_600, tick)), ..Default::default() };
-        world.client.configure(slow).await.unwrap();
-        let ids = (1..=12).map(|n| format!("INC-{n}")).collect();
-        world.push_all(ids, system, 12).await;
-        world.until_condition(system, ConnectionConditionKind::Suspended).await;
-        let test = v1::PreviewTicketRequest {
-            incident: Some(ticketing_harness::incident("INC-1")),
-            destination: Some(system.into()),
-        };
-        world.client.preview_ticket(test).await.unwrap();
-        world.wait(TICK * 16).await;
-        let refused = match system {
-            TicketSystem::Servicenow => world.servicenow.requests().len(),
-            _ => world.jira.requests().len(),
-        };
-        assert!((1..limit).contains(&refused), "{system:?}: {refused} refusals");
-        assert_eq!(world.counts().await.failed, 0);
-        // The vendor accepts the right password: the account was not locked.
-        let right = with_password(&world, PASSWORD);
-        world.client.configure(right).await.unwrap();
-        world.until_all_delivered(12).await;
-        world.finish().await;
-    }
-}
-
-#[tokio::test]
 async fn change_with_same_login_lifts_no_suspension() {
     let mut world = Plan::new().start_unconfigured().await;
     let system = TicketSystem::Servicenow;
@@ -273,12 +225,6 @@ async fn failing_connection_does_not_delay_the_other() {
 }
 
 const PASSWORD: &str = "correct-horse-battery";
-
-/// Jira Data Center and an account with a password.
-fn data_center_with_password() -> Profile {
-    let (user, secret) = ("svc".to_owned(), PASSWORD.to_owned());
-    Profile::of(Vendor::JiraDataCenter).with_credential(Credential::Basic { user, secret })
-}
 
 /// Settings of both systems with this password.
 fn with_password(world: &World, password: &str) -> v1::ConfigureRequest {

@@ -75,8 +75,8 @@ async fn refuses_ticket_of_another_project_or_id() {
     let mut world = Plan::new().with_jira(Vendor::JiraCloud, profile).start().await;
     let id = waiting(&mut world, "INC-1", TicketSystem::Jira).await;
     let fields = json!({ "project": { "key": "OPS" } }).as_object().cloned().unwrap();
-    let elsewhere = world.jira.add_foreign_ticket(fields);
-    let refused = refusal(resolve(&mut world, &id, &elsewhere, true).await);
+    let other_sites = world.jira.add_foreign_ticket(fields);
+    let refused = refusal(resolve(&mut world, &id, &other_sites, true).await);
     refused.is(Code::FailedPrecondition, "TICKET_NOT_FOUND", &["ticket_key"]);
     assert!(refused.message.contains("is in OPS"), "{}", refused.message);
     let request = v1::ResolveDeliveryRequest {

@@ -25,29 +25,29 @@ pub const REFUSALS: [u16; 9] = [400, 401, 403, 404, 409, 422, 429, 500, 503];
 #[tokio::test]
 async fn no_secret_in_logs_files_events_and_answers() {
     let mut world = configured().await;
-    let mut told = String::new();
+    let mut responses = String::new();
     // First without deliveries: a system can only echo what it received.
     for status in REFUSALS {
         repeat(&world, Call::Any, status, [UNSAVED_SECRET, UNSAVED_SECRET]);
-        told.push_str(&unsaved(&mut world).await);
+        responses.push_str(&unsaved(&mut world).await);
     }
     for status in REFUSALS {
         repeat(&world, Call::Any, status, [JIRA_SECRET, SERVICENOW_SECRET]);
-        told.push_str(&everything(&mut world, &format!("INC-{status}")).await);
+        responses.push_str(&responses_of_every_call(&mut world, &format!("INC-{status}")).await);
     }
     repeat(&world, Call::Create, 201, [JIRA_SECRET, SERVICENOW_SECRET]);
-    told.push_str(&everything(&mut world, "INC-201").await);
+    responses.push_str(&responses_of_every_call(&mut world, "INC-201").await);
     let newest = Subscriber::open(&world.client, v1::StreamTicketEventsRequest::default()).await.token;
     let mut stream = Subscriber::open(&world.client, from_oldest()).await;
     while stream.token != newest {
-        told.push_str(&format!("{:?}", stream.next().await.unwrap()));
+        responses.push_str(&format!("{:?}", stream.next().await.unwrap()));
     }
-    assert!(told.len() > 10_000);
+    assert!(responses.len() > 10_000);
     // The files of a running server, including the WAL, and of a stopped one.
     let mut places = world.server.written();
     world.server.stop().await;
     places.extend(world.server.written());
-    places.push(("what was answered".to_owned(), told.into_bytes()));
+    places.push(("what was answered".to_owned(), responses.into_bytes()));
     assert!(places.iter().any(|(name, _)| name.ends_with("-wal")), "the write-ahead log was looked at");
     for (name, bytes) in places {
         for form in forms() {
@@ -63,7 +63,7 @@ async fn no_secret_in_logs_files_events_and_answers() {
 
 #[tokio::test]
 async fn no_credential_or_key_is_written_by_any_method() {
-    let mut world = Plan::new().guarded().in_a_process().with_flag("--log=trace").start().await;
+    let mut world = Plan::new().with_token_auth().in_a_process().with_flag("--log=trace").start().await;
     let key_file = world.server.data().join("ticketing.db.key");
     let mut keys = vec![std::fs::read_to_string(&key_file).unwrap()];
     let good = world.server.make_token("canary", Role::Admin, HOUR).await;
@@ -73,31 +73,31 @@ async fn no_credential_or_key_is_written_by_any_method() {
     let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJDQU5BUlktand0In0.Q0FOQVJZLWp3dC1zaWduYXR1cmU".to_owned();
     let credentials = [good, expired, wrong, jwt, "CANARY-password-as-bearer".to_owned()];
     let channel = channel(&world).await;
-    let mut told = String::new();
+    let mut responses = String::new();
     for (_, path) in methods() {
         for credential in &credentials {
-            told.push_str(&format!("{:?}", call(&channel, &path, Some(credential)).await));
+            responses.push_str(&format!("{:?}", call(&channel, &path, Some(credential)).await));
         }
     }
-    told.push_str(&everything(&mut world, "INC-1").await);
+    responses.push_str(&responses_of_every_call(&mut world, "INC-1").await);
     let audit = world.client.list_audit_entries(v1::ListAuditEntriesRequest::default()).await;
-    told.push_str(&format!("{audit:?}"));
+    responses.push_str(&format!("{audit:?}"));
     let copy = world.server.data().join("copy.db").display().to_string();
     for command in
         [&["key", "rotate", "--data-key"][..], &["key", "rotate"], &["token", "list"], &["backup", &copy]]
     {
-        let done = world.server.beside(command).wait_with_output().await.unwrap();
+        let done = world.server.run_offline(command).wait_with_output().await.unwrap();
         assert!(done.status.success(), "{done:?}");
-        told.push_str(&String::from_utf8_lossy(&[done.stdout, done.stderr].concat()));
+        responses.push_str(&String::from_utf8_lossy(&[done.stdout, done.stderr].concat()));
     }
     keys.push(std::fs::read_to_string(&key_file).unwrap());
-    told.push_str(&everything(&mut world, "INC-2").await);
+    responses.push_str(&responses_of_every_call(&mut world, "INC-2").await);
     // The secret of a token may have underscores, too.
     let bearers = credentials.iter().map(|text| text.splitn(3, '_').last().unwrap_or_default().to_owned());
     world.secrets.extend(bearers);
-    world.check_told(&told);
+    world.check_no_secret_in(&responses);
     let mut places = world.server.written();
-    places.push(("what was answered".to_owned(), told.into_bytes()));
+    places.push(("what was answered".to_owned(), responses.into_bytes()));
     assert!(places.iter().any(|(name, _)| name.ends_with("copy.db")), "the copy was looked at");
     for (name, bytes) in places.into_iter().filter(|(name, _)| !name.contains(".key")) {
         for key in &keys {
@@ -135,25 +135,25 @@ async fn configured() -> World {
 }
 
 /// The responses of every method while the systems misbehave.
-pub async fn everything(world: &mut World, id: &str) -> String {
-    let mut told = String::new();
+pub async fn responses_of_every_call(world: &mut World, id: &str) -> String {
+    let mut responses = String::new();
     for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
         let saved = v1::TestConnectionRequest { destination: Some(system.into()), unsaved: None };
-        told.push_str(&format!("{:?}", world.client.test_connection(saved).await));
-        told.push_str(&format!("{:?}", world.preview(incident(id), system).await));
-        told.push_str(&format!("{:?}", world.try_push(incident(id), system).await));
+        responses.push_str(&format!("{:?}", world.client.test_connection(saved).await));
+        responses.push_str(&format!("{:?}", world.preview(incident(id), system).await));
+        responses.push_str(&format!("{:?}", world.try_push(incident(id), system).await));
     }
     let moved = v1::JiraSettings { url: text("http://127.0.0.1:9"), ..Default::default() };
-    told.push_str(&format!("{:?}", world.try_jira(moved).await));
-    told.push_str(&format!("{:?}", world.client.get_status().await));
+    responses.push_str(&format!("{:?}", world.try_jira(moved).await));
+    responses.push_str(&format!("{:?}", world.client.get_status().await));
     let all = v1::ListDeliveriesRequest { include_attempts: true, ..Default::default() };
-    told.push_str(&format!("{:?}", world.client.list_deliveries(all).await));
-    told
+    responses.push_str(&format!("{:?}", world.client.list_deliveries(all).await));
+    responses
 }
 
 /// The responses of TestConnection for both systems with an unsaved secret.
 async fn unsaved(world: &mut World) -> String {
-    let mut told = String::new();
+    let mut responses = String::new();
     let jira = v1::JiraSettings { api_token: text(UNSAVED_SECRET), ..Default::default() };
     let servicenow = v1::ServiceNowSettings { password: text(UNSAVED_SECRET), ..Default::default() };
     for (connection, unsaved) in
@@ -161,9 +161,9 @@ async fn unsaved(world: &mut World) -> String {
     {
         let request =
             v1::TestConnectionRequest { destination: Some(connection.into()), unsaved: Some(unsaved) };
-        told.push_str(&format!("{:?}", world.client.test_connection(request).await));
+        responses.push_str(&format!("{:?}", world.client.test_connection(request).await));
     }
-    told
+    responses
 }
 
 /// From now on both systems give this answer, and echo the secret.
@@ -179,12 +179,12 @@ fn repeat(world: &World, call: Call, status: u16, secrets: [&str; 2]) {
 /// An answer of a system, or of an intermediary, that echoes what it received in every place that is read.
 pub fn echo(status: u16, user: &str, secret: &str) -> Reply {
     let header = STANDARD.encode(format!("{user}:{secret}"));
-    let said = format!("you sent {secret} in Authorization: Basic {header}");
+    let message = format!("you sent {secret} in Authorization: Basic {header}");
     let body = json!({
-        "errorMessages": [said],
-        "errors": { "priority": said, "labels": said, "summary": said },
-        "message": said,
-        "error": { "message": said, "detail": said },
+        "errorMessages": [message],
+        "errors": { "priority": message, "labels": message, "summary": message },
+        "message": message,
+        "error": { "message": message, "detail": message },
         "status": "failure",
     });
     let loginreason = "AUTHENTICATED_FAILED";

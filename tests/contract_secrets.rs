@@ -158,16 +158,16 @@ async fn refuses_secret_over_4096_characters() {
 #[tokio::test]
 async fn no_answer_ever_shows_a_secret() {
     let mut world = Plan::new().start().await;
-    let mut told = everything_told(&mut world).await;
+    let mut responses = all_responses(&mut world).await;
     world.jira.edit(|profile| profile.credentials.clear());
-    told.push_str(&everything_told(&mut world).await);
+    responses.push_str(&all_responses(&mut world).await);
     for secret in SECRETS {
-        assert!(!told.contains(secret), "{secret} is told");
+        assert!(!responses.contains(secret), "{secret} is in a response");
     }
     world.finish().await;
 }
 
-async fn everything_told(world: &mut World) -> String {
+async fn all_responses(world: &mut World) -> String {
     let settings = world.settings();
     let configured = world.configure(settings).await;
     let status = world.client.get_status().await;

@@ -42,7 +42,7 @@ async fn health_watch_reports_shutdown() {
     world.server.stop().await;
     match seen.await.unwrap() {
         Ok(Some(update)) => assert_eq!(update.status(), ServingStatus::NotServing),
-        Ok(None) | Err(_) => panic!("the stream ended before it told"),
+        Ok(None) | Err(_) => panic!("the stream ended without a status"),
     }
     world.server.start_again().await;
     world.client = world.server.client().await;

@@ -6,7 +6,7 @@ use std::path::Path;
 use rhythmx_ticketing::v1::TicketSystem;
 use tempfile::TempDir;
 
-use ticketing_harness::{Ended, Plan, Server, World, free_address, run_program};
+use ticketing_harness::{Plan, ProgramOutput, Server, World, free_address, run_program};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -16,14 +16,14 @@ async fn port_in_use_is_named() {
     let address = taken.local_addr().unwrap().to_string();
     let folder = tempfile::tempdir().unwrap();
     let ended = start(&folder.path().join("data"), &[&format!("--listen={address}")], &[]).await;
-    says(&ended, &[&address, "in use"]);
+    check_stderr(&ended, &[&address, "in use"]);
 }
 
 #[tokio::test]
 async fn refuses_exposed_address() {
     let folder = tempfile::tempdir().unwrap();
     let ended = start(&folder.path().join("data"), &["--listen=0.0.0.0:0"], &[]).await;
-    says(&ended, &["--listen", "loopback"]);
+    check_stderr(&ended, &["--listen", "loopback"]);
     assert!(!folder.path().join("data").exists());
 }
 
@@ -51,7 +51,7 @@ async fn missing_tls_and_auth_flags_are_named() {
     ];
     for (flags, words) in table {
         let flags: Vec<_> = flags.iter().map(String::as_str).collect();
-        says(&start(&path.join("data"), &flags, &[]).await, &words);
+        check_stderr(&start(&path.join("data"), &flags, &[]).await, &words);
     }
     assert!(!path.join("data").exists());
 }
@@ -60,7 +60,7 @@ async fn missing_tls_and_auth_flags_are_named() {
 async fn refuses_too_short_lease() {
     let folder = tempfile::tempdir().unwrap();
     let ended = start(&folder.path().join("data"), &["--lease=1s"], &[]).await;
-    says(&ended, &["--lease", "--attempt-deadline"]);
+    check_stderr(&ended, &["--lease", "--attempt-deadline"]);
 }
 
 #[tokio::test]
@@ -78,14 +78,14 @@ async fn folder_that_cannot_be_created_is_named() {
     std::fs::write(folder.path().join("file"), "").unwrap();
     let data = folder.path().join("file/data");
     let ended = start(&data, &[], &[]).await;
-    says(&ended, &[&data.display().to_string(), "failed to create"]);
+    check_stderr(&ended, &[&data.display().to_string(), "failed to create"]);
 }
 
 #[tokio::test]
 async fn refuses_data_folder_of_a_running_server() {
     let mut world = Plan::new().start().await;
     let ended = start(&world.server.data(), &[], &[]).await;
-    says(&ended, &["another server uses the database", "ticketing.db"]);
+    check_stderr(&ended, &["another server uses the database", "ticketing.db"]);
     world.push("INC-1", TicketSystem::Jira).await;
     world.finish().await;
 }
@@ -95,19 +95,19 @@ async fn missing_wrong_or_malformed_key_is_named() {
     let (folder, data) = stopped().await;
     let key_file = folder.path().join("other.key");
     let flag = format!("--key-file={}", key_file.display());
-    says(&start(&data, &[&flag], &[]).await, &["other.key", "restore it"]);
+    check_stderr(&start(&data, &[&flag], &[]).await, &["other.key", "restore it"]);
     std::fs::write(&key_file, "too short").unwrap();
-    says(&start(&data, &[&flag], &[]).await, &["other.key", "32 bytes"]);
+    check_stderr(&start(&data, &[&flag], &[]).await, &["other.key", "32 bytes"]);
     std::fs::write(&key_file, KEY).unwrap();
-    says(&start(&data, &[&flag], &[]).await, &["other.key", "is not the one"]);
-    says(&start(&data, &[], &[("TICKETING_KEY", "nonsense")]).await, &["TICKETING_KEY", "32 bytes"]);
-    says(&start(&data, &[], &[("TICKETING_KEY", KEY)]).await, &["TICKETING_KEY", "is not the one"]);
+    check_stderr(&start(&data, &[&flag], &[]).await, &["other.key", "is not the one"]);
+    check_stderr(&start(&data, &[], &[("TICKETING_KEY", "nonsense")]).await, &["TICKETING_KEY", "32 bytes"]);
+    check_stderr(&start(&data, &[], &[("TICKETING_KEY", KEY)]).await, &["TICKETING_KEY", "is not the one"]);
     for file in std::fs::read_dir(&data).unwrap().flatten() {
         if file.path().extension().is_some_and(|extension| extension == "key") {
             std::fs::remove_file(file.path()).unwrap();
         }
     }
-    says(&start(&data, &[], &[]).await, &["key file", "is missing"]);
+    check_stderr(&start(&data, &[], &[]).await, &["key file", "is missing"]);
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn corrupt_database_is_named_and_unchanged() {
         let end = bytes.len().min(at + 4_096);
         bytes[at..end].fill(0xA5);
         std::fs::write(&file, &bytes).unwrap();
-        says(&start(&data, &[], &[]).await, &["ticketing.db", "damaged"]);
+        check_stderr(&start(&data, &[], &[]).await, &["ticketing.db", "damaged"]);
         assert_eq!(std::fs::read(&file).unwrap(), bytes);
     }
 }
@@ -140,7 +140,7 @@ async fn database_and_key_are_readable_by_their_owner_only() {
     world.finish().await;
 }
 
-async fn start(data: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Ended {
+async fn start(data: &Path, flags: &[&str], variables: &[(&str, &str)]) -> ProgramOutput {
     let mut arguments = vec!["serve".to_owned(), format!("--data={}", data.display())];
     if !flags.iter().any(|flag| flag.starts_with("--listen")) {
         arguments.push(format!("--listen={}", free_address()));
@@ -151,7 +151,7 @@ async fn start(data: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Ended
 
 /// A failure, reported in one line that contains all these words.
 #[track_caller]
-fn says(ended: &Ended, words: &[&str]) {
+fn check_stderr(ended: &ProgramOutput, words: &[&str]) {
     assert_ne!(ended.code, Some(0), "{ended:?}");
     let lines: Vec<_> = ended.stderr.lines().collect();
     let [line] = lines.as_slice() else { panic!("not one line: {}", ended.stderr) };
@@ -200,7 +200,7 @@ async fn refuses_symlinks_among_its_own_files() {
     std::fs::create_dir(folder.path().join("victim")).unwrap();
     std::os::unix::fs::symlink(folder.path().join("victim"), folder.path().join("data")).unwrap();
     let ended = start(&folder.path().join("data"), &[], &[]).await;
-    says(&ended, &["data", "symbolic link"]);
+    check_stderr(&ended, &["data", "symbolic link"]);
     assert!(std::fs::read_dir(folder.path().join("victim")).unwrap().next().is_none());
 }
 

@@ -4,7 +4,7 @@ use rhythmx_ticketing::v1::connection_status::Settings;
 use rhythmx_ticketing::v1::{self, ConnectionConditionKind, DeliveryState, FaultKind, TicketSystem};
 use ticketing_simulator::{Call, Effect, Rule, When};
 
-use ticketing_harness::{PATIENCE, Plan, World};
+use ticketing_harness::{Plan, WAIT_TIMEOUT, World};
 
 #[tokio::test]
 async fn new_server_reports_both_systems_and_defaults() {
@@ -109,5 +109,5 @@ async fn condition(world: &mut World, kind: ConnectionConditionKind) -> v1::Conn
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("not {kind:?} in time"))
+    tokio::time::timeout(WAIT_TIMEOUT, wait).await.unwrap_or_else(|_| panic!("not {kind:?} in time"))
 }

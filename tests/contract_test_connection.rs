@@ -6,7 +6,7 @@ use rhythmx_ticketing::v1::test_connection_request::Unsaved;
 use rhythmx_ticketing::v1::{self, CheckOutcome, TicketSystem};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
 
-use ticketing_harness::{PATIENCE, Plan, World, refusal, text};
+use ticketing_harness::{Plan, WAIT_TIMEOUT, World, refusal, text};
 
 #[tokio::test]
 async fn working_settings_pass_every_check_and_write_nothing() {
@@ -184,6 +184,6 @@ async fn until_visibility(world: &mut World, system: TicketSystem, detail: &str)
             tokio::time::sleep(Duration::from_millis(400)).await;
         }
     };
-    let in_time = tokio::time::timeout(PATIENCE, wait).await;
+    let in_time = tokio::time::timeout(WAIT_TIMEOUT, wait).await;
     assert!(in_time.is_ok(), "{system:?} does not say in time: {detail}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
+use rhythmx_ticketing::v1::{DeliveryState, TicketSystem};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
 
 use ticketing_harness::{Plan, World, push_all, state};
@@ -43,24 +43,6 @@ async fn kill_during_retries_and_look_ups_recovers_by_itself() {
     }
     delivered_once(&mut world, &ids, TicketSystem::Jira).await;
     world.finish().await;
-}
-
-#[tokio::test]
-async fn ticket_created_during_the_crash_is_found() {
-    for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
-        let mut world = Plan::new().in_a_process().start().await;
-        let simulator = if system == TicketSystem::Jira { &world.jira } else { &world.servicenow };
-        simulator.faults().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
-        let mut client = world.client.clone().with_deadline(Duration::from_millis(400));
-        let incident = Some(ticketing_harness::incident("INC-1"));
-        let _ = client
-            .create_ticket(v1::CreateTicketRequest { incident, destination: Some(system.into()) })
-            .await;
-        world.crash().await;
-        let delivery = world.until_all_delivered(1).await.remove(0);
-        assert_eq!(world.jira.tickets().len() + world.servicenow.tickets().len(), 1, "{delivery:#?}");
-        world.finish().await;
-    }
 }
 
 /// A server in its own process, and ticket systems that sometimes do not answer.

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::{
-    self, AttemptKind, ConnectionConditionKind, DeliveryState, RetryDeliveryRequest, TicketEventKind,
-    TicketSystem,
+    self, AttemptKind, ConnectionConditionKind, DeliveryState, TicketEventKind, TicketSystem,
 };
 use serde_json::{Map, json};
 use ticketing_simulator::{Call, Effect, Rule, Simulator, When};
 
-use ticketing_harness::{PATIENCE, Plan, World, creates, incident, refusal, state};
+use ticketing_harness::{Plan, WAIT_TIMEOUT, World, creates, incident, refusal, state};
 
 const JIRA: TicketSystem = TicketSystem::Jira;
 
@@ -66,34 +65,15 @@ async fn hanging_search_does_not_delay_other_deliveries() {
 }
 
 #[tokio::test]
-async fn operator_can_force_the_create() {
-    let mut world = Plan::new().with_flag("--jira-cloud-index-bound=1h").start().await;
-    let id = uncertain(&mut world, "INC-1", Effect::gateway_timeout()).await;
-    let anyway = RetryDeliveryRequest { delivery_id: id.clone(), create_anyway: true };
-    // A look-up in progress completes first.
-    let created = async {
-        loop {
-            match world.client.retry_delivery(anyway.clone()).await {
-                Ok(answer) => return answer.delivery.unwrap(),
-                Err(status) => assert_eq!(status.code(), tonic::Code::FailedPrecondition, "{status}"),
-            }
-        }
-    };
-    let retried = tokio::time::timeout(PATIENCE, created).await.expect("no look-up takes so long");
-    assert_eq!((retried.state(), creates(&world.jira)), (DeliveryState::Delivered, 2), "{retried:#?}");
-    world.finish().await;
-}
-
-#[tokio::test]
 async fn login_refused_by_former_site_does_not_suspend_connection() {
     let mut world = Plan::new().with_flag("--jira-cloud-index-bound=1h").start().await;
     world.jira.set_index_lag(Duration::from_secs(3_600));
     let id = uncertain(&mut world, "INC-1", Effect::apply_then_gateway_timeout()).await;
     let locked = Effect::captcha("https://jira.example/login");
     world.jira.faults().push(Rule::new(Call::Any, When::Always, locked));
-    let elsewhere = ticketing_simulator::Profile::of(ticketing_simulator::Vendor::JiraCloud);
-    let elsewhere = Simulator::start(ticketing_simulator::Vendor::JiraCloud, elsewhere).await.unwrap();
-    let moved = v1::JiraSettings { url: Some(elsewhere.base_url()), ..world.jira_settings() };
+    let other_sites = ticketing_simulator::Profile::of(ticketing_simulator::Vendor::JiraCloud);
+    let other_sites = Simulator::start(ticketing_simulator::Vendor::JiraCloud, other_sites).await.unwrap();
+    let moved = v1::JiraSettings { url: Some(other_sites.base_url()), ..world.jira_settings() };
     world.try_jira(moved).await.unwrap();
     let searched = |delivery: &v1::Delivery| {
         delivery.attempts.iter().filter(|attempt| attempt.kind() == AttemptKind::LookUp).count()
@@ -104,9 +84,9 @@ async fn login_refused_by_former_site_does_not_suspend_connection() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, searched_again).await.expect("the former site is looked at");
+    tokio::time::timeout(WAIT_TIMEOUT, searched_again).await.expect("the former site is looked at");
     let pushed = world.push("INC-2", JIRA).await;
-    assert_eq!((state(&pushed), elsewhere.tickets().len()), (DeliveryState::Delivered, 1));
+    assert_eq!((state(&pushed), other_sites.tickets().len()), (DeliveryState::Delivered, 1));
     world.jira.faults().clear();
     world.jira.set_index_lag(Duration::ZERO);
     world.until(&id, DeliveryState::Delivered).await;

@@ -4,7 +4,7 @@ use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use ticketing_harness::{Edit, Plan, SECRETS, World, creates, incident, refusal, run_program, state, text};
 
 /// Nothing is sent to Jira, ServiceNow continues, and setting the secret again repairs it.
-async fn jira_alone_is_lost(mut world: World, edit: Edit) {
+async fn check_only_jira_is_lost(mut world: World, edit: Edit) {
     world.server.stop().await;
     world.server.edit(edit).await;
     world.server.start_again().await;
@@ -36,7 +36,7 @@ async fn jira_alone_is_lost(mut world: World, edit: Edit) {
 #[tokio::test]
 async fn edited_secret_is_named_and_other_connection_continues() {
     for edit in [Edit::Swap, Edit::Truncate, Edit::Flip, Edit::Redirect, Edit::Kind] {
-        jira_alone_is_lost(Plan::new().in_a_process().start().await, edit).await;
+        check_only_jira_is_lost(Plan::new().in_a_process().start().await, edit).await;
     }
 }
 
@@ -47,7 +47,7 @@ async fn replayed_older_secret_is_not_used() {
         world.server.edit(Edit::Keep).await;
         let newer = v1::JiraSettings { api_token: text(SECRETS[0]), ..Default::default() };
         world.try_jira(newer).await.unwrap();
-        jira_alone_is_lost(world, edit).await;
+        check_only_jira_is_lost(world, edit).await;
     }
 }
 
@@ -57,7 +57,7 @@ async fn removed_secret_cannot_be_replayed() {
     world.server.edit(Edit::Keep).await;
     let removed = v1::JiraSettings { api_token: text(""), enabled: Some(false), ..Default::default() };
     world.try_jira(removed).await.unwrap();
-    jira_alone_is_lost(world, Edit::PutBack).await;
+    check_only_jira_is_lost(world, Edit::PutBack).await;
 }
 
 #[tokio::test]

@@ -82,14 +82,14 @@ async fn blocked_addresses_all_get_the_same_answer() {
     let mut world = Plan::new().in_a_process().with_flag(NOWHERE).start_unconfigured().await;
     let open = world.jira.base_url();
     let closed = format!("http://{}", free_address());
-    let mut told = vec![];
+    let mut refusals = vec![];
     for url in [open, closed] {
         let jira = v1::JiraSettings { url: text(&url), ..world.jira_settings() };
         let refused = test(&mut world, Unsaved::Jira(jira)).await.unwrap_err();
         let port = url.rsplit(':').next().unwrap();
-        told.push((refused.code(), refused.message().replace(port, "PORT")));
+        refusals.push((refused.code(), refused.message().replace(port, "PORT")));
     }
-    assert_eq!(told[0], told[1]);
+    assert_eq!(refusals[0], refusals[1]);
     world.finish().await;
 }
 

@@ -2,7 +2,7 @@
 
 use rhythmx_ticketing::v1::TicketSystem;
 
-use ticketing_harness::{Flood, Hostile, Plan, flood};
+use ticketing_harness::{Flood, HostilePeer, Plan, flood};
 
 /// Maximum growth of the server's memory by floods.
 const GROWTH: u64 = 32 * 1_024 * 1_024;
@@ -34,7 +34,7 @@ async fn flood_closes_the_connection_of_its_peer_only() {
 #[tokio::test]
 async fn occasional_cancellations_are_no_flood() {
     let world = Plan::new().in_a_process().with_flag("--shutdown-grace=1s").start().await;
-    let mut fickle = Hostile::connect(&world.server.address).await.unwrap();
+    let mut fickle = HostilePeer::connect(&world.server.address).await.unwrap();
     for round in 0..30 {
         let calls: Vec<u8> = (0..30).flat_map(|number| Flood::Resets.frames(30 * round + number)).collect();
         fickle.send(&calls).await.unwrap();

@@ -15,7 +15,9 @@ use rhythmx_ticketing::v1::{
     FaultKind, Severity, SkipReason, TicketEventKind, TicketSystem,
 };
 use tempfile::TempDir;
-use ticketing_harness::{Ended, Plan, Subscriber, World, after, from_oldest, incident, refusal, run_program};
+use ticketing_harness::{
+    Plan, ProgramOutput, Subscriber, World, after, from_oldest, incident, refusal, run_program,
+};
 use tonic::Code;
 
 use super::access::channel;
@@ -78,7 +80,7 @@ async fn client(world: &World, token: &str) -> Client {
 }
 
 /// An offline command on a data folder.
-async fn run(folder: &TempDir, command: &[&str]) -> Ended {
+async fn run(folder: &TempDir, command: &[&str]) -> ProgramOutput {
     let mut arguments: Vec<_> = command.iter().map(|&word| word.to_owned()).collect();
     arguments.push(format!("--data={}", folder.path().display()));
     run_program(&arguments, &[]).await
@@ -201,7 +203,7 @@ const AUDIT_ENTRIES: usize = 17;
 async fn keeps_settings_without_showing_secrets() {
     let mut former = Former::open().await;
     let status = former.world.client.get_status().await.unwrap();
-    former.world.check_told(&format!("{status:?}"));
+    former.world.check_no_secret_in(&format!("{status:?}"));
     let retry = status.retry.unwrap();
     assert_eq!((retry.max_retry_attempts, retry.jitter), (Some(7), Some(0.25)));
     let spans = [retry.base_delay, retry.max_delay, retry.processor_interval];

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::TicketSystem;
 use tokio::time::Instant;
 
-use ticketing_harness::{Answer, Flood, Hostile, PATIENCE, Plan, World, call_head, flood, frame};
+use ticketing_harness::{Answer, Flood, HostilePeer, Plan, WAIT_TIMEOUT, World, call_head, flood, frame};
 
 /// `:status`, as RFC 7541 writes it: 200 from the table, the others by name of the table and in Huffman's code.
 const OK: &[u8] = b"\x88";
@@ -18,20 +18,20 @@ const EMPTY: &[u8] = &[0; 5];
 /// The peers do not take part in a graceful end.
 const STOPS_SOON: &str = "--shutdown-grace=1s";
 
-async fn begins(peer: &mut Hostile, stream: u32, status: &[u8]) {
+async fn begins(peer: &mut HostilePeer, stream: u32, status: &[u8]) {
     match peer.answer(stream).await {
         Answer::Headers(block) => assert!(block.starts_with(status), "{block:02x?}"),
         other => panic!("{other:?}"),
     }
 }
 
-async fn peer(world: &World) -> Hostile {
-    Hostile::connect(&world.server.address).await.unwrap()
+async fn peer(world: &World) -> HostilePeer {
+    HostilePeer::connect(&world.server.address).await.unwrap()
 }
 
 /// Whether a new connection may send this many frames without data.
 async fn may_waste(frames: usize, address: &str) -> bool {
-    let mut peer = Hostile::connect(address).await.unwrap();
+    let mut peer = HostilePeer::connect(address).await.unwrap();
     let sent = peer.send(&Flood::Pings.frames(0).repeat(frames)).await;
     sent.is_ok() && peer.is_alive().await
 }
@@ -103,15 +103,15 @@ async fn newcomers_displace_the_oldest_silent_connection() {
     let mut peers = vec![];
     // One of the two of this address is that of the honest caller.
     for last in [1, 2, 2] {
-        let mut peer = Hostile::connect_from(from(last), &address).await.unwrap();
+        let mut peer = HostilePeer::connect_from(from(last), &address).await.unwrap();
         assert!(peer.is_alive().await);
         peers.push(peer);
     }
     // The limit of a peer, then the total limit: the peer with the most connections loses one.
-    for (last, gone, flag) in [(1, 0, "--max-connections-per-peer"), (3, 1, "--max-connections")] {
-        let mut newcomer = Hostile::connect_from(from(last), &address).await.unwrap();
+    for (last, displaced, flag) in [(1, 0, "--max-connections-per-peer"), (3, 1, "--max-connections")] {
+        let mut newcomer = HostilePeer::connect_from(from(last), &address).await.unwrap();
         assert!(newcomer.is_alive().await);
-        peers[gone].until_closed().await;
+        peers[displaced].until_closed().await;
         assert!(world.server.log().contains(flag), "{}", world.server.log());
         peers.push(newcomer);
     }
@@ -135,7 +135,7 @@ async fn flooding_peer_is_restricted_and_others_are_served() {
         let short_of_the_limit = Flood::Pings.frames(0).repeat(900);
         match floods % 3 {
             0 => drop(flood(&address, Flood::Settings, 20_000).await.unwrap()),
-            1 if peer.send(&short_of_the_limit).await.is_ok() && peer.is_alive().await => peer.vanish(),
+            1 if peer.send(&short_of_the_limit).await.is_ok() && peer.is_alive().await => peer.reset(),
             _ => drop(peer.send(&short_of_the_limit).await),
         }
     }
@@ -150,7 +150,7 @@ async fn flooding_peer_is_restricted_and_others_are_served() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    tokio::time::timeout(2 * PATIENCE, refilled).await.expect("the budget does not refill");
+    tokio::time::timeout(2 * WAIT_TIMEOUT, refilled).await.expect("the budget does not refill");
     world.finish().await;
 }
 
@@ -164,7 +164,7 @@ async fn caller_may_reconnect_at_once_after_broken_connections() {
     let breaking = async {
         let mut broken = 0;
         while broken < 40 {
-            let Ok(mut peer) = Hostile::connect(&world.server.address).await else { continue };
+            let Ok(mut peer) = HostilePeer::connect(&world.server.address).await else { continue };
             // The slot may not be free yet.
             if !peer.is_alive().await {
                 continue;
@@ -182,12 +182,12 @@ async fn caller_may_reconnect_at_once_after_broken_connections() {
             if broken % 3 == 0 {
                 drop(peer);
             } else {
-                peer.vanish();
+                peer.reset();
             }
             broken += 1;
         }
     };
-    tokio::time::timeout(PATIENCE, breaking).await.expect("places of connections that broke are free");
+    tokio::time::timeout(WAIT_TIMEOUT, breaking).await.expect("places of connections that broke are free");
     world.push("INC-1", TicketSystem::Jira).await;
     world.finish().await;
 }
@@ -204,11 +204,11 @@ async fn closes_connection_past_its_age_and_grace() {
     busy.call(1, "SubmitIncident", &[]).await.unwrap();
     idle.until_closed().await;
     // It sends GOAWAY, and continues with existing streams.
-    let (heard, goodbye) = (busy.until_closed().await, 0x7);
+    let (received, goodbye) = (busy.until_closed().await, 0x7);
     let kept = begun.elapsed();
     assert!(kept >= age.mul_f64(0.9) + grace, "cut off after {kept:?}");
     assert!(kept < age * 2 + grace + Duration::from_secs(5), "cut off after {kept:?}");
-    let mut frames = heard.as_slice();
+    let mut frames = received.as_slice();
     let mut kinds = vec![];
     while let [a, b, c, kind, ..] = *frames {
         kinds.push(kind);
@@ -222,7 +222,7 @@ async fn closes_connection_past_its_age_and_grace() {
 
 #[tokio::test]
 async fn answers_requests_that_are_not_grpc() {
-    for plan in [Plan::new(), Plan::new().guarded()] {
+    for plan in [Plan::new(), Plan::new().with_token_auth()] {
         let mut world = plan.in_a_process().with_flag(STOPS_SOON).start().await;
         let head = call_head("Configure", &[]);
         let grpc = b"application/grpc";

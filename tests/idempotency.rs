@@ -1,22 +1,9 @@
 //! Repeated requests.
 
-use std::collections::HashSet;
-
 use rhythmx_ticketing::v1::{self, AutoPushSettings, Severity, TicketSystem, TicketSystemList};
 use ticketing_simulator::{Call, Effect, Rule, When};
 
 use ticketing_harness::{Plan, World, creates, incident};
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thousand_concurrent_pushes_of_an_incident_make_one_ticket() {
-    let world = Plan::new().start().await;
-    let ids = vec!["INC-1".to_owned(); 1_000];
-    let answers = world.push_all(ids, TicketSystem::Jira, 1_000).await;
-    let deliveries: HashSet<_> =
-        answers.into_iter().map(|(_, answer)| answer.unwrap().delivery.unwrap().id).collect();
-    assert_eq!((deliveries.len(), world.jira.tickets().len(), creates(&world.jira)), (1, 1, 1));
-    world.finish().await;
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_pushes_after_unknown_outcome_make_one_ticket() {

@@ -3,7 +3,9 @@
 use std::os::unix::process::ExitStatusExt;
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
-use ticketing_harness::{Edit, PATIENCE, Plan, Point, SECRETS, World, make_older, run_program, state, text};
+use ticketing_harness::{
+    Edit, Plan, Point, SECRETS, WAIT_TIMEOUT, World, make_older, run_program, state, text,
+};
 
 const NEW_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const ELSEWHERE: &str = "http://127.0.0.1:9";
@@ -13,8 +15,8 @@ const ROTATE_DATA_KEY: [&str; 3] = ["key", "rotate", "--data-key"];
 
 /// The output of a successful offline command.
 async fn run(world: &World, arguments: &[&str]) -> String {
-    let child = world.server.beside(arguments).wait_with_output();
-    let output = tokio::time::timeout(PATIENCE, child).await.expect("it runs on").unwrap();
+    let child = world.server.run_offline(arguments).wait_with_output();
+    let output = tokio::time::timeout(WAIT_TIMEOUT, child).await.expect("it runs on").unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
     text(&output.stdout) + &text(&output.stderr)
@@ -54,8 +56,8 @@ async fn master_key_rotates_while_the_server_runs() {
     let mut world = Plan::new().start().await;
     let file = world.server.data().join("ticketing.db.key");
     let old = std::fs::read_to_string(&file).unwrap();
-    let told = run(&world, &ROTATE).await;
-    assert!(told.contains("ticketing.db.key has a new key") && told.contains(".until-"), "{told}");
+    let output = run(&world, &ROTATE).await;
+    assert!(output.contains("ticketing.db.key has a new key") && output.contains(".until-"), "{output}");
     let new = std::fs::read_to_string(&file).unwrap();
     assert_ne!(old, new);
     works(&mut world, "1").await;
@@ -64,8 +66,8 @@ async fn master_key_rotates_while_the_server_runs() {
     world.server.stop().await;
     std::fs::write(world.server.data().join("old.key"), &old).unwrap();
     let flag = format!("--key-file={}", world.server.data().join("old.key").display());
-    let told = refused(&world, &[&flag]).await;
-    assert!(told.contains("ticketing key rotate") && told.contains("--key-file"), "{told}");
+    let output = refused(&world, &[&flag]).await;
+    assert!(output.contains("ticketing key rotate") && output.contains("--key-file"), "{output}");
     world.server.start_again().await;
     world.client = world.server.client().await;
     let audit = world.client.list_audit_entries(v1::ListAuditEntriesRequest::default()).await.unwrap();
@@ -80,14 +82,14 @@ async fn given_master_key_is_required_at_next_start() {
     let file = world.server.data().join("given.key");
     std::fs::write(&file, NEW_KEY).unwrap();
     let flag = format!("--new-key-file={}", file.display());
-    let told = run(&world, &["key", "rotate", &flag]).await;
-    assert!(told.contains("start the server with it"), "{told}");
+    let output = run(&world, &["key", "rotate", &flag]).await;
+    assert!(output.contains("start the server with it"), "{output}");
     works(&mut world, "1").await;
     let again = run(&world, &["key", "rotate", &flag]).await;
     assert!(again.contains("already active"), "{again}");
     world.server.stop().await;
-    let told = refused(&world, &[]).await;
-    assert!(told.contains("ticketing key rotate") && told.contains("--key-file"), "{told}");
+    let output = refused(&world, &[]).await;
+    assert!(output.contains("ticketing key rotate") && output.contains("--key-file"), "{output}");
     world.server.next_start().flags.push(format!("--key-file={}", file.display()));
     world.server.start_again().await;
     world.client = world.server.client().await;
@@ -101,13 +103,13 @@ async fn data_key_rotates_while_the_server_runs() {
     // A retired connection has a secret too.
     let moved = v1::JiraSettings { url: text(ELSEWHERE), api_token: text(SECRETS[0]), ..Default::default() };
     world.try_jira(moved).await.unwrap();
-    let told = run(&world, &ROTATE_DATA_KEY).await;
-    assert!(told.contains("3 secrets are re-encrypted with data key 2"), "{told}");
+    let output = run(&world, &ROTATE_DATA_KEY).await;
+    assert!(output.contains("3 secrets are re-encrypted with data key 2"), "{output}");
     let back = world.jira_settings();
     world.try_jira(back).await.unwrap();
     works(&mut world, "1").await;
-    let told = run(&world, &ROTATE_DATA_KEY).await;
-    assert!(told.contains("with data key 3"), "{told}");
+    let output = run(&world, &ROTATE_DATA_KEY).await;
+    assert!(output.contains("with data key 3"), "{output}");
     run(&world, &ROTATE).await;
     works(&mut world, "2").await;
     world.restart().await;
@@ -127,7 +129,7 @@ async fn killed_rotation_loses_nothing_and_completes_on_rerun() {
     let mut world = Plan::new().start().await;
     for (round, (point, command)) in cases.into_iter().enumerate() {
         world.server.arm(point);
-        let mut child = world.server.beside(command);
+        let mut child = world.server.run_offline(command);
         world.server.until_held(point).await;
         child.kill().await.unwrap();
         assert_eq!(child.wait().await.unwrap().signal(), Some(9));
@@ -138,9 +140,9 @@ async fn killed_rotation_loses_nothing_and_completes_on_rerun() {
         }
         world.restart().await;
         works(&mut world, &format!("{round}-restarted")).await;
-        let told = run(&world, command).await;
-        let resumed = told.contains("resumed an interrupted rotation");
-        assert_eq!(resumed, command == ROTATE_DATA_KEY, "{told}");
+        let output = run(&world, command).await;
+        let resumed = output.contains("resumed an interrupted rotation");
+        assert_eq!(resumed, command == ROTATE_DATA_KEY, "{output}");
         works(&mut world, &format!("{round}-again")).await;
         world.restart().await;
         works(&mut world, &format!("{round}-after")).await;
@@ -153,12 +155,12 @@ async fn killed_rotation_loses_nothing_and_completes_on_rerun() {
 async fn command_completes_an_interrupted_rotation() {
     let mut world = Plan::new().start().await;
     world.server.arm(Point::NewKeyCommitted);
-    let mut child = world.server.beside(&ROTATE);
+    let mut child = world.server.run_offline(&ROTATE);
     world.server.until_held(Point::NewKeyCommitted).await;
     child.kill().await.unwrap();
     world.server.release();
-    let told = run(&world, &ROTATE).await;
-    assert!(told.contains("completed an interrupted rotation"), "{told}");
+    let output = run(&world, &ROTATE).await;
+    assert!(output.contains("completed an interrupted rotation"), "{output}");
     world.restart().await;
     works(&mut world, "1").await;
     world.finish().await;
@@ -201,7 +203,7 @@ async fn audit_names_an_edited_settings_row() {
         (Edit::Redirect, "row jira of target_settings"),
         (Edit::Kind, "row jira of target_settings"),
     ];
-    for (edit, told) in edits {
+    for (edit, output) in edits {
         let mut world = Plan::new().in_a_process().start().await;
         works(&mut world, "1").await;
         audit_is_sound(&world).await;
@@ -209,7 +211,7 @@ async fn audit_names_an_edited_settings_row() {
         let mut administration = world.server.administration().await;
         let verified = administration.verify_audit().await.unwrap().unwrap_err().to_string();
         administration.close().await;
-        assert!(verified.contains(told), "{edit:?}: {verified}");
+        assert!(verified.contains(output), "{edit:?}: {verified}");
         world.finish().await;
     }
 }

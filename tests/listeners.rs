@@ -17,17 +17,17 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
 
 use ticketing_harness::{
-    Answer, Hostile, PATIENCE, Plan, Server, Start, Subscriber, TlsFiles, World, call_head, frame,
+    Answer, HostilePeer, Plan, Server, Start, Subscriber, TlsFiles, WAIT_TIMEOUT, World, call_head, frame,
     free_address, from_oldest, head_of, over_socket,
 };
 
 #[tokio::test]
 async fn serves_tls_callers_that_trust_its_authority() {
-    let (folder, trial) = trial().await;
-    let mut world = Plan::new().callers_under_tls(&trial).start().await;
+    let (folder, tls_files) = tls_files().await;
+    let mut world = Plan::new().callers_under_tls(&tls_files).start().await;
     world.push("INC-1", TicketSystem::Jira).await;
-    let stranger = another(folder.path()).await;
-    assert!(stranger.connect(&world.server.address).await.is_err());
+    let untrusted = another(folder.path()).await;
+    assert!(untrusted.connect(&world.server.address).await.is_err());
     let plain = Endpoint::from_shared(format!("http://{}", world.server.address)).unwrap().connect().await;
     assert!(
         plain.is_err()
@@ -39,45 +39,45 @@ async fn serves_tls_callers_that_trust_its_authority() {
 
 #[tokio::test]
 async fn client_certificate_is_required_without_other_credentials() {
-    let (folder, trial) = trial().await;
+    let (folder, tls_files) = tls_files().await;
     let flags = ["--auth=certificate", "--certificate-roles=spiffe://ticketing.test/trial=viewer"];
-    let flags = flags.map(str::to_owned).into_iter().chain([trial.flag_of_authority()]).collect();
-    let server = Start { flags, ..start(&trial) };
+    let flags = flags.map(str::to_owned).into_iter().chain([tls_files.flag_of_authority()]).collect();
+    let server = Start { flags, ..start(&tls_files) };
     let mut server = Server::start(server).await;
     server.client().await.get_status().await.unwrap();
-    assert!(is_accepted(&trial, &server).await);
-    let without = TlsFiles { shows_certificate: false, ..trial.clone() };
+    assert!(is_accepted(&tls_files, &server).await);
+    let without = TlsFiles { shows_certificate: false, ..tls_files.clone() };
     assert!(!is_accepted(&without, &server).await);
     // It trusts the right server, but presents a certificate of another authority.
-    let stranger = another(folder.path()).await;
-    std::fs::copy(trial.file("ca.pem"), stranger.file("ca.pem")).unwrap();
-    assert!(!is_accepted(&stranger, &server).await);
+    let untrusted = another(folder.path()).await;
+    std::fs::copy(tls_files.file("ca.pem"), untrusted.file("ca.pem")).unwrap();
+    assert!(!is_accepted(&untrusted, &server).await);
     server.stop().await;
 }
 
 #[tokio::test]
 async fn certificates_reload_while_a_stream_continues() {
-    let (folder, trial) = trial().await;
-    let plan = Plan::new().callers_under_tls(&trial).with_flag("--log-format=json");
+    let (folder, tls_files) = tls_files().await;
+    let plan = Plan::new().callers_under_tls(&tls_files).with_flag("--log-format=json");
     let mut world = plan.start().await;
     let mut subscriber = Subscriber::open(&world.client, from_oldest()).await;
     let new = another(folder.path()).await;
 
-    std::fs::write(trial.file("server.pem"), "half a certificate").unwrap();
-    world.server.hang_up().await;
+    std::fs::write(tls_files.file("server.pem"), "half a certificate").unwrap();
+    world.server.send_sighup().await;
     until_logged(&world, "keeping the current ones").await;
-    assert!(trial.connect(&world.server.address).await.is_ok());
+    assert!(tls_files.connect(&world.server.address).await.is_ok());
     // The certificate is written before its key.
-    std::fs::copy(new.file("server.pem"), trial.file("server.pem")).unwrap();
-    world.server.hang_up().await;
+    std::fs::copy(new.file("server.pem"), tls_files.file("server.pem")).unwrap();
+    world.server.send_sighup().await;
     until_logged(&world, "do not make a pair: keys may not be consistent").await;
-    assert!(trial.connect(&world.server.address).await.is_ok());
+    assert!(tls_files.connect(&world.server.address).await.is_ok());
 
     // Also without SIGHUP.
-    std::fs::copy(new.file("server.key"), trial.file("server.key")).unwrap();
+    std::fs::copy(new.file("server.key"), tls_files.file("server.key")).unwrap();
     until_logged(&world, "reloaded the TLS certificate").await;
     assert!(new.connect(&world.server.address).await.is_ok());
-    assert!(trial.connect(&world.server.address).await.is_err());
+    assert!(tls_files.connect(&world.server.address).await.is_err());
     world.push("INC-1", TicketSystem::Jira).await;
     assert_eq!(subscriber.event().await.delivery.unwrap().incident_id, "INC-1");
     world.finish().await;
@@ -86,13 +86,13 @@ async fn certificates_reload_while_a_stream_continues() {
 #[tokio::test]
 async fn expired_certificate_is_logged_at_error_level() {
     const WORDS: &str = "the certificate of --tls-cert has expired";
-    let (folder, trial) = trial().await;
-    let mut world = Plan::new().callers_under_tls(&trial).start().await;
+    let (folder, tls_files) = tls_files().await;
+    let mut world = Plan::new().callers_under_tls(&tls_files).start().await;
     assert!(!world.server.log().contains(WORDS));
     let authority = Authority::new(folder.path()).unwrap();
-    let (certificate, key) = (trial.file("server.pem"), trial.file("server.key"));
+    let (certificate, key) = (tls_files.file("server.pem"), tls_files.file("server.key"));
     authority.issue_files(Certificate::Expired, &certificate, &key).unwrap();
-    world.server.hang_up().await;
+    world.server.send_sighup().await;
     until_logged(&world, WORDS).await;
     let log = world.server.log();
     let lines: Vec<_> = log.lines().filter(|line| line.contains(WORDS)).collect();
@@ -104,29 +104,29 @@ async fn expired_certificate_is_logged_at_error_level() {
 
 #[tokio::test]
 async fn failed_handshake_does_not_block_others() {
-    let (_folder, trial) = trial().await;
-    let plan = Plan::new().callers_under_tls(&trial).with_flag("--max-connections-per-peer=2");
+    let (_folder, tls_files) = tls_files().await;
+    let plan = Plan::new().callers_under_tls(&tls_files).with_flag("--max-connections-per-peer=2");
     let mut world = plan.start().await;
     // One slot is that of the honest caller.
     let failing = async {
-        for said in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\r\n\r\n"].repeat(8) {
-            let mut peer = Hostile::silent(&world.server.address).await.unwrap();
+        for bytes in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\r\n\r\n"].repeat(8) {
+            let mut peer = HostilePeer::silent(&world.server.address).await.unwrap();
             // It may be closed already.
-            let _ = peer.send(said).await;
-            peer.vanish();
-            while trial.connect(&world.server.address).await.is_err() {}
+            let _ = peer.send(bytes).await;
+            peer.reset();
+            while tls_files.connect(&world.server.address).await.is_err() {}
         }
     };
-    tokio::time::timeout(PATIENCE, failing).await.expect("there is a place again");
+    tokio::time::timeout(WAIT_TIMEOUT, failing).await.expect("there is a place again");
     world.push("INC-1", TicketSystem::Jira).await;
     world.finish().await;
 }
 
 #[tokio::test]
 async fn json_log_has_the_causes_of_an_error() {
-    let (_folder, trial) = trial().await;
-    let mut world = Plan::new().callers_under_tls(&trial).with_flag("--log-format=json").start().await;
-    let mut plain = Hostile::silent(&world.server.address).await.unwrap();
+    let (_folder, tls_files) = tls_files().await;
+    let mut world = Plan::new().callers_under_tls(&tls_files).with_flag("--log-format=json").start().await;
+    let mut plain = HostilePeer::silent(&world.server.address).await.unwrap();
     plain.send(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     until_logged(&world, r#""error":"the TLS handshake failed: received corrupt message"#).await;
     world.push("INC-1", TicketSystem::Jira).await;
@@ -135,11 +135,11 @@ async fn json_log_has_the_causes_of_an_error() {
 
 #[tokio::test]
 async fn stalled_handshake_times_out() {
-    let (_folder, trial) = trial().await;
+    let (_folder, tls_files) = tls_files().await;
     let mut world =
-        Plan::new().callers_under_tls(&trial).with_flag("--handshake-timeout=200ms").start().await;
+        Plan::new().callers_under_tls(&tls_files).with_flag("--handshake-timeout=200ms").start().await;
     for bytes in [&[][..], &[0x16, 3, 1, 2, 0, 1]] {
-        let mut half = ticketing_harness::Hostile::silent(&world.server.address).await.unwrap();
+        let mut half = ticketing_harness::HostilePeer::silent(&world.server.address).await.unwrap();
         half.send(bytes).await.unwrap();
         half.until_closed().await;
     }
@@ -198,7 +198,7 @@ async fn socket_accepts_any_authority() {
                 }
             }
         };
-        let status = tokio::time::timeout(PATIENCE, answer).await.expect("no answer");
+        let status = tokio::time::timeout(WAIT_TIMEOUT, answer).await.expect("no answer");
         assert_eq!(status, 0x88, "{authority}: 200 of the table");
     }
     world.finish().await;
@@ -208,12 +208,12 @@ async fn socket_accepts_any_authority() {
 async fn health_command_asks_over_tls_and_over_a_socket() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("ticketing.sock");
-    let (_folder, trial) = trial().await;
+    let (_folder, tls_files) = tls_files().await;
     let on_socket = Plan::new().on_socket(&socket).in_a_process().start().await;
-    let under_tls = Plan::new().callers_under_tls(&trial).guarded().start().await;
+    let under_tls = Plan::new().callers_under_tls(&tls_files).with_token_auth().start().await;
     let port = under_tls.server.address.rsplit_once(':').unwrap().1;
     let https = format!("--address=https://localhost:{port}");
-    let ca = format!("--ca={}", trial.file("ca.pem").display());
+    let ca = format!("--ca={}", tls_files.file("ca.pem").display());
     let token = under_tls.server.make_token("probe", Role::Viewer, Duration::from_secs(60)).await;
     let token = [("TICKETING_TOKEN", token.as_str())];
     let unix = format!("--address=unix:{}", socket.display());
@@ -234,12 +234,12 @@ async fn health_command_asks_over_tls_and_over_a_socket() {
 
 #[tokio::test]
 async fn health_command_names_error_and_advice() {
-    let (_folder, trial) = trial().await;
-    let under_tls = Plan::new().callers_under_tls(&trial).guarded().start().await;
+    let (_folder, tls_files) = tls_files().await;
+    let under_tls = Plan::new().callers_under_tls(&tls_files).with_token_auth().start().await;
     let plain = Plan::new().in_a_process().start().await;
     let port = under_tls.server.address.rsplit_once(':').unwrap().1;
     let plain_port = plain.server.address.rsplit_once(':').unwrap().1;
-    let ca = format!("--ca={}", trial.file("ca.pem").display());
+    let ca = format!("--ca={}", tls_files.file("ca.pem").display());
     let cases = [
         (vec!["--address=127.0.0.1:1".to_owned()], "refused", "server runs"),
         (vec!["--address=unix:/nowhere/t.sock".to_owned()], "/nowhere/t.sock", "socket does not exist"),
@@ -275,9 +275,9 @@ async fn health_command_names_error_and_advice() {
 
 #[tokio::test]
 async fn health_listener_serves_health_only() {
-    let (_folder, trial) = trial().await;
+    let (_folder, tls_files) = tls_files().await;
     let address = free_address();
-    let plan = Plan::new().callers_under_tls(&trial).with_flag(&format!("--health-listen={address}"));
+    let plan = Plan::new().callers_under_tls(&tls_files).with_flag(&format!("--health-listen={address}"));
     let world = plan.start().await;
     let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
     let mut health = HealthClient::new(channel.clone());
@@ -301,7 +301,7 @@ async fn health_listener_limits_each_peer() {
     let (check, watch) = ("/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch");
     let mut peers = vec![];
     for number in 0..16 {
-        let mut peer = Hostile::connect(&address).await.unwrap();
+        let mut peer = HostilePeer::connect(&address).await.unwrap();
         for stream in (1..17).step_by(2) {
             let (path, further) = if number % 2 == 0 {
                 (check, &[("content-length", "4194304")][..])
@@ -348,10 +348,10 @@ async fn refusals_on_health_listener_do_not_fill_the_log() {
     world.finish().await;
 }
 
-async fn trial() -> (TempDir, TlsFiles) {
+async fn tls_files() -> (TempDir, TlsFiles) {
     let folder = tempfile::tempdir().unwrap();
-    let trial = TlsFiles::make(&folder.path().join("tls")).await;
-    (folder, trial)
+    let tls_files = TlsFiles::make(&folder.path().join("tls")).await;
+    (folder, tls_files)
 }
 
 /// The files of another authority.
@@ -359,15 +359,15 @@ async fn another(folder: &Path) -> TlsFiles {
     TlsFiles::make(&folder.join("another")).await
 }
 
-fn start(trial: &TlsFiles) -> Start {
-    Start { process: true, callers: Some(trial.clone()), ..Start::default() }
+fn start(tls_files: &TlsFiles) -> Start {
+    Start { process: true, callers: Some(tls_files.clone()), ..Start::default() }
 }
 
-/// Whether anything is heard after the handshake: a client learns only then that its certificate was refused.
-async fn is_accepted(trial: &TlsFiles, server: &Server) -> bool {
-    let Ok(mut stream) = trial.tls_handshake(&server.address).await else { return false };
-    let heard = tokio::time::timeout(PATIENCE, stream.read_u8()).await;
-    heard.expect("the server says something, or closes").is_ok()
+/// Whether anything is received after the handshake: a client learns only then that its certificate was refused.
+async fn is_accepted(tls_files: &TlsFiles, server: &Server) -> bool {
+    let Ok(mut stream) = tls_files.tls_handshake(&server.address).await else { return false };
+    let received = tokio::time::timeout(WAIT_TIMEOUT, stream.read_u8()).await;
+    received.expect("the server says something, or closes").is_ok()
 }
 
 async fn until_logged(world: &World, words: &str) {
@@ -376,14 +376,14 @@ async fn until_logged(world: &World, words: &str) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let in_time = tokio::time::timeout(PATIENCE, wait).await;
+    let in_time = tokio::time::timeout(WAIT_TIMEOUT, wait).await;
     assert!(in_time.is_ok(), "{words:?} is not logged: {}", world.server.log());
 }
 
 #[tokio::test]
 async fn server_without_certificates_ignores_sighup() {
     let mut world = Plan::new().in_a_process().start().await;
-    world.server.hang_up().await;
+    world.server.send_sighup().await;
     world.push("INC-1", rhythmx_ticketing::v1::TicketSystem::Jira).await;
     world.finish().await;
 }

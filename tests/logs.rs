@@ -191,7 +191,7 @@ async fn scheduled_retry_has_its_own_span() {
 
 #[tokio::test]
 async fn every_change_is_logged() {
-    let mut world = start(Plan::new().guarded()).await;
+    let mut world = start(Plan::new().with_token_auth()).await;
     without_retries(&mut world).await;
     world.jira.faults().push(Rule::new(Call::Create, When::Next(2), refusal()));
     let id = world.push("INC-1", JIRA).await.delivery.unwrap().id;
@@ -211,14 +211,14 @@ async fn every_change_is_logged() {
         ("REVOKE_TOKEN", "", "operator"),
         ("ROTATE_KEY", "data key", "operator"),
     ];
-    let told = |all: &[Json], (action, subject, actor): (&str, &str, &str)| {
+    let has_entry = |all: &[Json], (action, subject, actor): (&str, &str, &str)| {
         all.iter().any(|line| {
             let fits = line.text("action") == action && line.text("actor") == actor;
             fits && line.text("level") == "INFO" && line.text("subject").contains(subject)
         })
     };
     let wait = async {
-        while !expected.iter().all(|expected| told(&lines(&world), *expected)) {
+        while !expected.iter().all(|expected| has_entry(&lines(&world), *expected)) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

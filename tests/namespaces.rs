@@ -36,7 +36,7 @@ fn delivery(answer: SubmitIncidentResponse) -> v1::Delivery {
 
 #[tokio::test]
 async fn refuses_an_incident_of_another_namespace() {
-    let mut world = Plan::new().guarded().start().await;
+    let mut world = Plan::new().with_token_auth().start().await;
     auto_push(&mut world, true).await;
     let mut eu = member(&mut world, Some("soc-eu"), "eu", Role::Producer).await;
     let mut us = member(&mut world, Some("soc-us"), "us", Role::Producer).await;
@@ -46,8 +46,8 @@ async fn refuses_an_incident_of_another_namespace() {
     let mut changed = incident("INC-1");
     changed.investigation_notes = "of another producer".to_owned();
     let refused = us.submit_incident(changed.clone()).await.unwrap_err();
-    let told = refusal::<()>(Err(refused.clone()));
-    assert_eq!((told.code, told.reason), owned_by_other());
+    let details = refusal::<()>(Err(refused.clone()));
+    assert_eq!((details.code, details.reason), owned_by_other());
     assert!(!format!("{refused:?}").contains("soc-eu"), "{refused:?}");
     // Even if nothing would be accepted.
     auto_push(&mut world, false).await;
@@ -57,14 +57,15 @@ async fn refuses_an_incident_of_another_namespace() {
     let newest = v1::ListAuditEntriesRequest { page_size: 10, ..Default::default() };
     let entries = world.client.list_audit_entries(newest).await.unwrap().entries;
     let entry = entries.iter().find(|entry| entry.actor == "token:us").unwrap();
-    let told = (entry.actor.as_str(), entry.action.as_str(), entry.subject.as_str(), entry.outcome.as_str());
-    assert_eq!(told, ("token:us", "SUBMIT_INCIDENT", "INC-1", "INCIDENT_OWNED_BY_OTHER"));
+    let audited =
+        (entry.actor.as_str(), entry.action.as_str(), entry.subject.as_str(), entry.outcome.as_str());
+    assert_eq!(audited, ("token:us", "SUBMIT_INCIDENT", "INC-1", "INCIDENT_OWNED_BY_OTHER"));
     world.finish().await;
 }
 
 #[tokio::test]
 async fn replaced_token_keeps_its_namespace() {
-    let mut world = Plan::new().guarded().start().await;
+    let mut world = Plan::new().with_token_auth().start().await;
     auto_push(&mut world, true).await;
     let mut old = member(&mut world, Some("soc-eu"), "soar", Role::Producer).await;
     let first = delivery(old.submit_incident(incident("INC-1")).await.unwrap());
@@ -83,7 +84,7 @@ async fn replaced_token_keeps_its_namespace() {
 
 #[tokio::test]
 async fn analysts_act_on_incidents_of_all_namespaces() {
-    let mut world = Plan::new().guarded().start().await;
+    let mut world = Plan::new().with_token_auth().start().await;
     auto_push(&mut world, true).await;
     let mut eu = member(&mut world, Some("soc-eu"), "eu", Role::Producer).await;
     let mut ana = member(&mut world, Some("soc-us"), "ana", Role::Analyst).await;
@@ -101,7 +102,7 @@ async fn analysts_act_on_incidents_of_all_namespaces() {
 
 #[tokio::test]
 async fn stream_has_no_events_of_another_namespace() {
-    let mut world = Plan::new().guarded().start().await;
+    let mut world = Plan::new().with_token_auth().start().await;
     auto_push(&mut world, true).await;
     // With one name, so that the name does not separate them.
     let mut eu = member(&mut world, Some("soc-eu"), "soar", Role::Producer).await;
@@ -125,7 +126,7 @@ async fn stream_has_no_events_of_another_namespace() {
 #[tokio::test]
 async fn claim_of_a_jwt_names_its_namespace() {
     let provider = IdentityProvider::new();
-    let plan = provider.believed(Plan::new()).with_flag("--jwt-namespace-claim=team");
+    let plan = provider.trusted_by(Plan::new()).with_flag("--jwt-namespace-claim=team");
     let mut world = plan.start().await;
     auto_push(&mut world, true).await;
     let channel = channel(&world).await;

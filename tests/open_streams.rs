@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rhythmx_ticketing::v1::{StreamTicketEventsRequest, StreamTicketEventsResponse, TicketSystem};
 use ticketing_core::role::Role;
-use ticketing_harness::{Answer, Hostile, Plan, World, frame, free_address, refusal};
+use ticketing_harness::{Answer, HostilePeer, Plan, World, frame, free_address, refusal};
 use tokio::time::Instant;
 use tokio_stream::StreamExt;
 use tonic::service::Interceptor;
@@ -36,7 +36,7 @@ async fn watch(channel: &Channel, token: &str) -> Result<Streaming<HealthCheckRe
     let mut client = HealthClient::with_interceptor(channel.clone(), Bearer(token.to_owned()));
     let watched = client.watch(HealthCheckRequest::default()).await?;
     let mut watched = watched.into_inner();
-    watched.message().await?.expect("the health is told at once");
+    watched.message().await?.expect("the health is sent at once");
     Ok(watched)
 }
 
@@ -69,7 +69,7 @@ async fn ends<T: std::fmt::Debug>(stream: Streaming<T>, why: &str) {
 
 #[tokio::test]
 async fn all_streams_end_with_their_credential() {
-    let mut world = Plan::new().in_a_process().guarded().start_unconfigured().await;
+    let mut world = Plan::new().in_a_process().with_token_auth().start_unconfigured().await;
     let channel = channel(&world).await;
     let (_, revoked) = client_of(&mut world, "revoked", Role::Viewer).await;
     let (_, kept) = client_of(&mut world, "kept", Role::Viewer).await;
@@ -97,7 +97,7 @@ async fn all_streams_end_with_their_credential() {
 
 #[tokio::test]
 async fn stream_delivers_nothing_after_revocation() {
-    let mut world = Plan::new().in_a_process().guarded().start().await;
+    let mut world = Plan::new().in_a_process().with_token_auth().start().await;
     let (_, token) = client_of(&mut world, "wall", Role::Viewer).await;
     let mut events = follow(&world, &token).await.unwrap();
     let mut administration = world.server.administration().await;
@@ -111,12 +111,12 @@ async fn stream_delivers_nothing_after_revocation() {
 
 #[tokio::test]
 async fn unread_stream_ends_with_its_credential() {
-    let plan = Plan::new().in_a_process().guarded().with_flag("--streams-per-caller=1");
+    let plan = Plan::new().in_a_process().with_token_auth().with_flag("--streams-per-caller=1");
     let mut world = plan.with_flag("--shutdown-grace=1s").start().await;
     let (_, token) = client_of(&mut world, "wall", Role::Viewer).await;
     // Its window is closed: nothing can be sent to it.
     let no_window = frame(0x4, 0, 0, &[0, 4, 0, 0, 0, 0]);
-    let mut sleeper = Hostile::connect_with(&world.server.address, &no_window).await.unwrap();
+    let mut sleeper = HostilePeer::connect_with(&world.server.address, &no_window).await.unwrap();
     let bearer = format!("Bearer {token}");
     sleeper.call(1, "StreamTicketEvents", &[("authorization", &bearer)]).await.unwrap();
     sleeper.data(1, &[0; 5], true).await.unwrap();
@@ -144,7 +144,7 @@ async fn unread_stream_ends_with_its_credential() {
 
 #[tokio::test]
 async fn streams_of_every_kind_count_toward_the_limit() {
-    let plan = Plan::new().in_a_process().guarded().with_flag("--streams-per-caller=3");
+    let plan = Plan::new().in_a_process().with_token_auth().with_flag("--streams-per-caller=3");
     let mut world = plan.start_unconfigured().await;
     let channel = channel(&world).await;
     let (mut viewer, token) = client_of(&mut world, "wall", Role::Viewer).await;
@@ -158,7 +158,7 @@ async fn streams_of_every_kind_count_toward_the_limit() {
     ];
     for refused in too_many {
         refused.is(Code::ResourceExhausted, "TOO_MANY_STREAMS", &[]);
-        assert!(refused.tells_when_to_come_back && refused.metadata["limit"] == "3", "{refused:?}");
+        assert!(refused.has_retry_delay && refused.metadata["limit"] == "3", "{refused:?}");
     }
     // Unary calls do not count, nor do streams of others.
     viewer.get_status().await.unwrap();
@@ -173,7 +173,7 @@ async fn streams_of_every_kind_count_toward_the_limit() {
 #[tokio::test]
 async fn health_and_reflection_streams_do_not_delay_shutdown() {
     let health = free_address();
-    let plan = Plan::new().in_a_process().guarded().with_flag("--connection-age=1s");
+    let plan = Plan::new().in_a_process().with_token_auth().with_flag("--connection-age=1s");
     let plan = plan.with_flag(&format!("--health-listen={health}"));
     let mut world = plan.start_unconfigured().await;
     let token = world.server.next_start().token.clone().unwrap();
@@ -191,11 +191,11 @@ async fn health_and_reflection_streams_do_not_delay_shutdown() {
     let alone = Endpoint::from_shared(format!("http://{health}")).unwrap().connect().await.unwrap();
     let mut alone = HealthClient::new(alone).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     alone.message().await.unwrap();
-    let told = tokio::spawn(async move { (watched.message().await, last(watched).await) });
+    let watching = tokio::spawn(async move { (watched.message().await, last(watched).await) });
     let begun = Instant::now();
     world.server.stop().await;
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
-    let (not_serving, watched) = told.await.unwrap();
+    let (not_serving, watched) = watching.await.unwrap();
     assert_eq!(not_serving.unwrap().unwrap().status(), ServingStatus::NotServing);
     refusal::<()>(Err(watched)).is(Code::Unavailable, "SHUTTING_DOWN", &[]);
     refusal::<()>(Err(last(alone).await)).is(Code::Unavailable, "SHUTTING_DOWN", &[]);

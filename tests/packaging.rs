@@ -84,8 +84,8 @@ fn commands_in_the_unit_use_existing_flags() {
     for flag in words.iter().filter(|word| word.starts_with("--")) {
         assert!(help.contains(&format!("{flag} <")), "{flag}");
     }
-    let said = String::from_utf8(ticketing(&words).stderr).unwrap();
-    assert!(said.contains("there is no database"), "{said}");
+    let output = String::from_utf8(ticketing(&words).stderr).unwrap();
+    assert!(output.contains("there is no database"), "{output}");
 }
 
 #[test]
@@ -101,14 +101,14 @@ fn systemd_verifies_the_unit_and_rates_it_safe() {
             String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
         ))
     };
-    let Some((sound, said)) = analyze(&["verify"]) else {
+    let Some((sound, output)) = analyze(&["verify"]) else {
         println!("systemd-analyze is not installed: the unit was only read");
         return;
     };
-    assert!(sound && !said.contains("ticketing.service"), "{said}");
+    assert!(sound && !output.contains("ticketing.service"), "{output}");
     // From 0.0, which is safest, to 10.0; the threshold is in tenths.
-    let (safe, said) = analyze(&["security", "--offline=true", "--threshold=15"]).unwrap();
-    assert!(safe, "{said}");
+    let (safe, output) = analyze(&["security", "--offline=true", "--threshold=15"]).unwrap();
+    assert!(safe, "{output}");
 }
 
 #[test]

@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 use tonic::Code;
 
 use ticketing_harness::{
-    Hostile, PATIENCE, Plan, Subscriber, World, after, call_head, frame, from_oldest, incident, refusal,
+    HostilePeer, Plan, Subscriber, WAIT_TIMEOUT, World, after, call_head, frame, from_oldest, incident,
+    refusal,
 };
 
 use super::access::{call, call_raw, channel, client_of};
@@ -28,7 +29,7 @@ async fn silent_connections_yield_to_callers_of_their_address() {
     let address = world.server.address.clone();
     let mut silent = vec![];
     for _ in 0..20 {
-        silent.push(Hostile::silent(&address).await.unwrap());
+        silent.push(HostilePeer::silent(&address).await.unwrap());
     }
     for oldest in &mut silent[..17] {
         oldest.until_closed().await;
@@ -36,7 +37,7 @@ async fn silent_connections_yield_to_callers_of_their_address() {
     for _ in 0..20 {
         let mut honest = world.server.client().await;
         honest.get_status().await.unwrap();
-        silent.push(Hostile::silent(&address).await.unwrap());
+        silent.push(HostilePeer::silent(&address).await.unwrap());
     }
     assert_eq!(world.server.log().matches("--max-connections-per-peer").count(), 1, "{}", world.server.log());
     world.push("INC-1", TicketSystem::Jira).await;
@@ -49,12 +50,12 @@ async fn header_and_idle_time_limits_close_connections() {
     let mut world =
         Plan::new().in_a_process().with_flag("--header-timeout=300ms").with_flag(STOPS_SOON).start().await;
     let address = world.server.address.clone();
-    let mut idle = Hostile::connect(&address).await.unwrap();
-    Hostile::silent(&address).await.unwrap().until_closed().await;
-    let mut half_a_preface = Hostile::silent(&address).await.unwrap();
+    let mut idle = HostilePeer::connect(&address).await.unwrap();
+    HostilePeer::silent(&address).await.unwrap().until_closed().await;
+    let mut half_a_preface = HostilePeer::silent(&address).await.unwrap();
     half_a_preface.send(b"PRI * HT").await.unwrap();
     half_a_preface.until_closed().await;
-    let mut half_a_head = Hostile::connect(&address).await.unwrap();
+    let mut half_a_head = HostilePeer::connect(&address).await.unwrap();
     assert!(half_a_head.is_alive().await);
     half_a_head.send(&frame(0x1, 0, 1, &call_head("GetStatus", &[]))).await.unwrap();
     half_a_head.until_closed().await;
@@ -66,7 +67,7 @@ async fn header_and_idle_time_limits_close_connections() {
 #[tokio::test]
 async fn closes_connections_without_authenticated_call() {
     for guarded in [false, true] {
-        let plan = if guarded { Plan::new().guarded() } else { Plan::new() };
+        let plan = if guarded { Plan::new().with_token_auth() } else { Plan::new() };
         let plan =
             plan.in_a_process().with_flag("--first-call-timeout=1s").with_flag("--header-timeout=500ms");
         let mut world = plan.with_flag(STOPS_SOON).start_unconfigured().await;
@@ -76,21 +77,21 @@ async fn closes_connections_without_authenticated_call() {
         } else {
             (world.client.clone(), String::new())
         };
-        let mut good = Hostile::connect(&address).await.unwrap();
+        let mut good = HostilePeer::connect(&address).await.unwrap();
         let bearer = format!("Bearer {token}");
         good.call(1, "GetStatus", &[("authorization", &bearer)]).await.unwrap();
         good.data(1, &[0; 5], true).await.unwrap();
         good.answer(1).await;
         // A client that connects before its first call.
         let early = channel(&world).await;
-        let mut silent = Hostile::connect(&address).await.unwrap();
+        let mut silent = HostilePeer::connect(&address).await.unwrap();
         assert!(silent.is_alive().await);
         if guarded {
-            let mut stranger = Hostile::connect(&address).await.unwrap();
-            stranger.call(1, "GetStatus", &[]).await.unwrap();
-            stranger.data(1, &[0; 5], true).await.unwrap();
-            stranger.answer(1).await;
-            stranger.until_closed().await;
+            let mut peer = HostilePeer::connect(&address).await.unwrap();
+            peer.call(1, "GetStatus", &[]).await.unwrap();
+            peer.data(1, &[0; 5], true).await.unwrap();
+            peer.answer(1).await;
+            peer.until_closed().await;
         }
         silent.until_closed().await;
         assert!(good.is_alive().await);
@@ -105,16 +106,16 @@ async fn closes_connections_without_authenticated_call() {
 async fn failed_connections_are_logged_in_summary() {
     let mut world = Plan::new().in_a_process().start().await;
     for _ in 0..200 {
-        let mut garbage = Hostile::silent(&world.server.address).await.unwrap();
+        let mut garbage = HostilePeer::silent(&world.server.address).await.unwrap();
         garbage.send(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
         garbage.until_closed().await;
     }
-    let told = async {
+    let logged = async {
         while !world.server.log().contains("suppressed log lines about failed connections") {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, told).await.expect("nothing is told of them");
+    tokio::time::timeout(WAIT_TIMEOUT, logged).await.expect("nothing is logged about them");
     let log = world.server.log();
     let lines = |words: &str| log.lines().filter(|line| line.contains(words)).count();
     assert_eq!(lines("the connection was closed"), 1, "{log}");
@@ -148,7 +149,7 @@ async fn aged_connection_ends_streams_with_their_token() {
         request = after(&subscriber.token);
     }
     let all: std::collections::HashSet<_> = seen.iter().collect();
-    assert_eq!(all.len(), seen.len(), "none is told twice");
+    assert_eq!(all.len(), seen.len(), "none is logged twice");
     world.finish().await;
 }
 
@@ -156,7 +157,7 @@ async fn aged_connection_ends_streams_with_their_token() {
 async fn exhausted_memory_budget_refuses_with_retry_info() {
     let plan = Plan::new().in_a_process().with_flag("--request-memory=8").with_flag("--request-timeout=2s");
     let mut world = plan.with_flag(STOPS_SOON).start().await;
-    let mut greedy = Hostile::connect(&world.server.address).await.unwrap();
+    let mut greedy = HostilePeer::connect(&world.server.address).await.unwrap();
     // Each counts with its maximum size.
     for stream in [1, 3] {
         greedy.call(stream, "SubmitIncident", &[("grpc-encoding", "gzip")]).await.unwrap();
@@ -170,12 +171,12 @@ async fn exhausted_memory_budget_refuses_with_retry_info() {
             }
         }
     };
-    let refused = tokio::time::timeout(PATIENCE, wait).await.expect("the memory is not bounded");
+    let refused = tokio::time::timeout(WAIT_TIMEOUT, wait).await.expect("the memory is not bounded");
     refused.is(Code::ResourceExhausted, "BUSY", &[]);
-    assert!(refused.tells_when_to_come_back);
+    assert!(refused.has_retry_delay);
     // Requests that do not arrive in time are aborted.
     let wait = async { while world.client.submit_incident(incident("INC-1")).await.is_err() {} };
-    tokio::time::timeout(PATIENCE, wait).await.expect("the memory comes back");
+    tokio::time::timeout(WAIT_TIMEOUT, wait).await.expect("the memory comes back");
     assert!(greedy.is_alive().await);
     world.push("INC-2", TicketSystem::Jira).await;
     world.finish().await;
@@ -212,7 +213,7 @@ async fn requests_that_grow_when_decoded_stay_within_the_budget() {
 async fn declared_lengths_and_bombs_use_no_memory() {
     let mut world = Plan::new().in_a_process().with_flag(STOPS_SOON).start().await;
     let before = settled(&mut world).await;
-    let mut liar = Hostile::connect(&world.server.address).await.unwrap();
+    let mut liar = HostilePeer::connect(&world.server.address).await.unwrap();
     for stream in (1..100).step_by(2) {
         // 4 GiB by the header and by the prefix of the message; then 4 MiB by the prefix, without data.
         let (length, prefix) = if stream % 4 == 1 { (1_u64 << 32, [0xFF; 4]) } else { (0, [0, 0x40, 0, 0]) };
@@ -226,7 +227,7 @@ async fn declared_lengths_and_bombs_use_no_memory() {
     let mut bombers = vec![];
     for _ in 0..32 {
         // A connection may send 64 KiB before the first window update.
-        let mut bomber = Hostile::connect(&world.server.address).await.unwrap();
+        let mut bomber = HostilePeer::connect(&world.server.address).await.unwrap();
         bomber.call(1, "SubmitIncident", &[("grpc-encoding", "gzip")]).await.unwrap();
         let pieces: Vec<_> = bomb.chunks(16_000).collect();
         for (number, piece) in pieces.iter().enumerate() {
@@ -254,7 +255,7 @@ async fn unread_responses_are_bounded() {
     let mut sleepers = vec![];
     for _ in 0..10 {
         let settings = frame(0x4, 0, 0, &no_window);
-        let mut sleeper = Hostile::connect_with(&world.server.address, &settings).await.unwrap();
+        let mut sleeper = HostilePeer::connect_with(&world.server.address, &settings).await.unwrap();
         for stream in (1..200).step_by(2) {
             sleeper.call(stream, "ListDeliveries", &[]).await.unwrap();
             sleeper.data(stream, &[0, 0, 0, 0, 0], true).await.unwrap();

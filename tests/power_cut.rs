@@ -6,7 +6,7 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::{self, TicketSystem};
 use tempfile::TempDir;
 use ticketing_disk::{Disk, Fault, Options};
-use ticketing_harness::{PATIENCE, Plan, Server, Start, World, incident};
+use ticketing_harness::{Plan, Server, Start, WAIT_TIMEOUT, World, incident};
 
 /// A disk, and the folder that it is mounted on.
 struct Mounted {
@@ -39,7 +39,7 @@ async fn pushes_of_the_first_start_survive_a_power_cut() {
         server.kill_and(|| mounted.disk.cut(seed)).await;
         server.start_again().await;
         let found = server.client().await.get_delivery(&accepted).await;
-        assert!(found.is_ok(), "seed {seed}: what was accepted is gone: {found:?}");
+        assert!(found.is_ok(), "seed {seed}: an accepted push is lost: {found:?}");
         server.stop().await;
     }
 }
@@ -50,7 +50,7 @@ async fn next_start_succeeds_after_interrupted_first_start() {
     for changes in (0..90).step_by(5) {
         let Some(mounted) = Mounted::mount() else { return };
         let mut server = mounted.server();
-        mounted.disk.stand_still_after(changes);
+        mounted.disk.freeze_after(changes);
         server.start_again().await;
         until_still(&mounted.disk).await;
         server.kill_and(|| mounted.disk.cut(changes)).await;
@@ -90,9 +90,9 @@ async fn accept(world: &mut World, server: &Server) -> String {
 
 async fn until_still(disk: &Disk) {
     let wait = async {
-        while !disk.wait_until_still(Duration::ZERO) {
+        while !disk.wait_until_frozen(Duration::ZERO) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "the first start does not come so far");
+    assert!(tokio::time::timeout(WAIT_TIMEOUT, wait).await.is_ok(), "the first start does not come so far");
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use ticketing_harness::{PATIENCE, binary, run_program};
+use ticketing_harness::{WAIT_TIMEOUT, binary, run_program};
 use tokio::process::{Child, Command};
 
 /// The last log message of the start.
@@ -40,7 +40,7 @@ async fn log(data: &Path) -> String {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, wait).await.expect("the server does not start")
+    tokio::time::timeout(WAIT_TIMEOUT, wait).await.expect("the server does not start")
 }
 
 /// The soft and hard open file limits of a process.
@@ -55,14 +55,17 @@ async fn raises_open_file_limit_and_warns_of_shortage() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mut server = started(&data, "ulimit -Sn 100 && ulimit -Hn 300", &[]);
-    let told = log(&data).await;
+    let output = log(&data).await;
     assert_eq!(limits(&server), ["300", "300"]);
-    assert!(told.contains("files=\"300\""), "{told}");
-    assert!(told.contains("--max-connections does not fit") && told.contains("connections=512"), "{told}");
+    assert!(output.contains("files=\"300\""), "{output}");
+    assert!(
+        output.contains("--max-connections does not fit") && output.contains("connections=512"),
+        "{output}"
+    );
     server.kill().await.unwrap();
     let _server = started(&data, "ulimit -Sn 100 && ulimit -Hn 300", &["--max-connections=200"]);
-    let told = log(&data).await;
-    assert!(!told.contains("does not fit"), "{told}");
+    let output = log(&data).await;
+    assert!(!output.contains("does not fit"), "{output}");
 }
 
 #[tokio::test]
@@ -81,17 +84,17 @@ async fn warns_of_readable_secret_files_with_a_fix() {
         format!("--tls-cert={}", file("trial/server.pem").display()),
     ];
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    for (mode, is_told) in [(0o644, true), (0o600, false)] {
+    for (mode, is_warned) in [(0o644, true), (0o600, false)] {
         for secret in &secrets {
             std::fs::set_permissions(secret, Permissions::from_mode(mode)).unwrap();
         }
         let mut server = started(&data, "true", &flags);
-        let told = log(&data).await;
+        let output = log(&data).await;
         for secret in &secrets {
-            let mends = format!("chmod 600 {}", secret.display());
-            assert_eq!(told.contains(&mends), is_told, "{mode:o}: {told}");
+            let fix = format!("chmod 600 {}", secret.display());
+            assert_eq!(output.contains(&fix), is_warned, "{mode:o}: {output}");
         }
-        assert!(!told.contains("server.pem"), "a certificate is no secret: {told}");
+        assert!(!output.contains("server.pem"), "a certificate is no secret: {output}");
         server.kill().await.unwrap();
     }
 }

@@ -53,7 +53,7 @@ async fn jira_view(world: &mut World) -> v1::JiraSettingsView {
 #[tokio::test]
 async fn proxy_login_of_the_settings_overrides_the_operators() {
     let proxy = Proxy::start().await;
-    proxy.wants("bot", PROXY_SECRET);
+    proxy.require_login("bot", PROXY_SECRET);
     let Site { folder: _folder, plan } = Site::new().with_logins(&proxy, "operator:other");
     let mut world = plan.start_unconfigured().await;
     world.secrets.push(PROXY_SECRET.to_owned());
@@ -71,13 +71,13 @@ async fn proxy_login_of_the_settings_overrides_the_operators() {
     for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
         assert_eq!(state(&world.push("INC-1", system).await), DeliveryState::Delivered);
     }
-    assert!(proxy.heard_only("bot", PROXY_SECRET), "{:?}", proxy.heard());
+    assert!(proxy.received_only_login("bot", PROXY_SECRET), "{:?}", proxy.request_heads());
     // The stored password stays if it is not sent again, and after a restart.
     world.try_jira(v1::JiraSettings { issue_type: text("Bug"), ..Default::default() }).await.unwrap();
     world.restart().await;
     assert!(jira_view(&mut world).await.proxy_password_set_at.is_some());
     assert_eq!(state(&world.push("INC-2", TicketSystem::Jira).await), DeliveryState::Delivered);
-    assert!(proxy.heard_only("bot", PROXY_SECRET), "{:?}", proxy.heard());
+    assert!(proxy.received_only_login("bot", PROXY_SECRET), "{:?}", proxy.request_heads());
     world.finish().await;
 }
 
@@ -111,14 +111,14 @@ async fn changed_proxy_needs_its_password_again() {
     let view = world.try_jira(none).await.unwrap().jira.unwrap();
     assert_eq!((view.proxy_username.as_str(), view.proxy_password_set_at), ("", None));
     assert_eq!(state(&world.push("INC-1", TicketSystem::Jira).await), DeliveryState::Delivered);
-    assert!(proxy.heard().is_empty());
+    assert!(proxy.request_heads().is_empty());
     world.finish().await;
 }
 
 #[tokio::test]
 async fn refused_proxy_login_is_reported_as_such() {
     let proxy = Proxy::start().await;
-    proxy.wants("bot", "right");
+    proxy.require_login("bot", "right");
     let Site { folder: _folder, plan } = Site::new();
     let mut world = plan.start_unconfigured().await;
     world.secrets.extend([PROXY_SECRET.to_owned()]);
@@ -156,9 +156,9 @@ async fn proxy_login_comes_from_the_operators_file() {
     world.configure(v1::ConfigureRequest { jira: Some(jira), ..Default::default() }).await;
     assert_eq!(state(&world.push("INC-1", TicketSystem::Jira).await), DeliveryState::Delivered);
     let host = world.jira.base_url().replace("https://", "");
-    let heard = proxy.heard();
-    assert!(heard.iter().all(|head| head.starts_with(&format!("CONNECT {host} "))), "{heard:?}");
-    assert!(proxy.heard_only("bot", PROXY_SECRET), "{heard:?}");
+    let heads = proxy.request_heads();
+    assert!(heads.iter().all(|head| head.starts_with(&format!("CONNECT {host} "))), "{heads:?}");
+    assert!(proxy.received_only_login("bot", PROXY_SECRET), "{heads:?}");
     assert!(!world.server.log().contains(PROXY_SECRET));
     let v1::connection_status::Settings::Jira(view) =
         world.status(TicketSystem::Jira).await.settings.unwrap()
@@ -185,9 +185,9 @@ async fn environment_proxy_needs_a_flag() {
         let plan = if asked_for { plan.with_flag("--proxy-from-environment") } else { plan };
         let mut world = plan.start().await;
         assert_eq!(state(&world.push("INC-1", TicketSystem::Jira).await), DeliveryState::Delivered);
-        assert_eq!(!proxy.heard().is_empty(), asked_for);
-        let said = world.server.log().matches("ignoring the proxy of the environment").count();
-        assert_eq!(said, usize::from(!asked_for), "said once, if it is so");
+        assert_eq!(!proxy.request_heads().is_empty(), asked_for);
+        let warnings = world.server.log().matches("ignoring the proxy of the environment").count();
+        assert_eq!(warnings, usize::from(!asked_for), "said once, if it is so");
         world.finish().await;
     }
 }

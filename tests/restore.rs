@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::{self, DeliveryState, FaultKind, TicketSystem};
-use ticketing_harness::{Copy, How, Plan, Subscriber, World, after, from_oldest, refusal, retrying, state};
+use ticketing_harness::{
+    DatabaseCopy, Plan, RestoreMethod, Subscriber, World, after, from_oldest, refusal, retrying, state,
+};
 use ticketing_simulator::{Profile, Vendor};
 use tonic::Code;
 
@@ -64,7 +66,7 @@ async fn push_after_restore_waits_and_says_why() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(ticketing_harness::PATIENCE, wait).await.unwrap();
+    tokio::time::timeout(ticketing_harness::WAIT_TIMEOUT, wait).await.unwrap();
     world.until(&delivery.id, DeliveryState::Delivered).await;
     world.finish().await;
 }
@@ -76,14 +78,14 @@ async fn resume_token_of_lost_events_names_the_divergence() {
     let mut subscriber = Subscriber::open(&world.client, from_oldest()).await;
     let shared = subscriber.events(3).await.remove(2);
     world.server.stop().await;
-    let copy = Copy::of(&world).await;
+    let copy = DatabaseCopy::of(&world).await;
     start_again(&mut world).await;
     world.push("INC-2", JIRA).await;
     let mut subscriber = Subscriber::open(&world.client, after(&shared.resume_token)).await;
     let lost = subscriber.events(3).await.remove(2);
     drop(subscriber);
     world.server.stop().await;
-    copy.restore_copy(&mut world, How::DatabaseAlone);
+    copy.restore_copy(&mut world, RestoreMethod::DatabaseOnly);
     start_again(&mut world).await;
     let refused =
         refusal(world.client.clone().stream_ticket_events(after(&lost.resume_token)).await.map(drop));
@@ -100,18 +102,19 @@ async fn resume_token_of_lost_events_names_the_divergence() {
 async fn restore_searches_the_former_site_too() {
     let mut world = cloud().in_a_process().start().await;
     world.server.stop().await;
-    let copy = Copy::of(&world).await;
+    let copy = DatabaseCopy::of(&world).await;
     start_again(&mut world).await;
     world.push("INC-1", JIRA).await;
     world.server.stop().await;
-    copy.restore_copy(&mut world, How::DatabaseAlone);
+    copy.restore_copy(&mut world, RestoreMethod::DatabaseOnly);
     start_again(&mut world).await;
-    let elsewhere = ticketing_simulator::Simulator::start(Vendor::JiraCloud, Profile::of(Vendor::JiraCloud));
-    let elsewhere = elsewhere.await.unwrap();
-    let jira = v1::JiraSettings { url: Some(elsewhere.base_url()), ..world.jira_settings() };
+    let other_sites =
+        ticketing_simulator::Simulator::start(Vendor::JiraCloud, Profile::of(Vendor::JiraCloud));
+    let other_sites = other_sites.await.unwrap();
+    let jira = v1::JiraSettings { url: Some(other_sites.base_url()), ..world.jira_settings() };
     world.try_jira(jira).await.unwrap();
     push_until_delivered(&mut world, "INC-1", JIRA).await;
-    assert_eq!((world.jira.tickets().len(), elsewhere.tickets().len()), (1, 0));
+    assert_eq!((world.jira.tickets().len(), other_sites.tickets().len()), (1, 0));
     world.finish().await;
 }
 

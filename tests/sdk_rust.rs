@@ -12,7 +12,7 @@ use rhythmx_ticketing::v1::stream_ticket_events_request::Start;
 use rhythmx_ticketing::{Client, Error, InvalidToken, Tls, v1};
 use serde_json::json;
 use ticketing_core::role::Role;
-use ticketing_harness::{PATIENCE, Plan, TlsFiles, World, incident, state};
+use ticketing_harness::{Plan, TlsFiles, WAIT_TIMEOUT, World, incident, state};
 use ticketing_simulator::{Call, Effect, Reply, Rule, When};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{ChildStdout, Command};
@@ -22,8 +22,8 @@ use tonic::Code;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// As `sdk-fixture` starts it.
-pub async fn guarded() -> World {
-    Plan::new().in_a_process().with_long_deadlines().guarded().start().await
+pub async fn start_with_tokens() -> World {
+    Plan::new().in_a_process().with_long_deadlines().with_token_auth().start().await
 }
 
 pub async fn token(world: &mut World, role: Role) -> String {
@@ -40,7 +40,7 @@ pub fn push(id: &str) -> v1::CreateTicketRequest {
     v1::CreateTicketRequest { incident: Some(incident(id)), destination: Some(v1::TicketSystem::Jira.into()) }
 }
 
-pub fn holds(behaviour: &str) {
+pub fn record_promise(behaviour: &str) {
     let Some(results) = std::env::var_os("SDK_RESULTS") else { return };
     let mut file = std::fs::File::options().create(true).append(true).open(results).unwrap();
     writeln!(file, "{behaviour}\tpassed").unwrap();
@@ -74,56 +74,57 @@ fn sample(world: &World, token: &str, name: &str) -> Command {
     sample
 }
 
-async fn says(world: &World, token: &str, name: &str, expected: &[&str]) {
-    let ended = timeout(PATIENCE, sample(world, token, name).output()).await.unwrap().unwrap();
-    let (told, error) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
-    assert!(ended.status.success(), "{name}: {told}{error}");
+async fn check_sample(world: &World, token: &str, name: &str, expected: &[&str]) {
+    let ended = timeout(WAIT_TIMEOUT, sample(world, token, name).output()).await.unwrap().unwrap();
+    let (output, error) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    assert!(ended.status.success(), "{name}: {output}{error}");
     for words in expected {
-        assert!(told.contains(words), "{name}: {words:?} is not in:\n{told}");
+        assert!(output.contains(words), "{name}: {words:?} is not in:\n{output}");
     }
-    holds(&format!("sample {name}"));
+    record_promise(&format!("sample {name}"));
 }
 
 async fn line(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
-    timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap()
+    timeout(WAIT_TIMEOUT, lines.next_line()).await.unwrap().unwrap().unwrap()
 }
 
 #[tokio::test]
 async fn every_sample_works() {
-    let mut world = guarded().await;
+    let mut world = start_with_tokens().await;
     let token = token(&mut world, Role::Admin).await;
-    says(
+    check_sample(
         &world,
         &token,
         "configure",
         &["Tickets go to project SEC of http", "CHECK_OUTCOME_PASSED authentication"],
     )
     .await;
-    says(&world, &token, "preview", &["j.doe", "Priority: Highest"]).await;
-    says(&world, &token, "create", &["/browse/SEC-"]).await;
-    says(&world, &token, "submit", &["jira true", "servicenow false"]).await;
+    check_sample(&world, &token, "preview", &["j.doe", "Priority: Highest"]).await;
+    check_sample(&world, &token, "create", &["/browse/SEC-"]).await;
+    check_sample(&world, &token, "submit", &["jira true", "servicenow false"]).await;
 
     let mut watch = sample(&world, &token, "watch").stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
     assert_eq!(line(&mut lines).await, "watching");
     world.push("INC-watched", v1::TicketSystem::Jira).await;
     for kind in ["ACCEPTED", "ATTEMPT_STARTED", "DELIVERED"] {
-        let mut told = line(&mut lines).await;
+        let mut output = line(&mut lines).await;
         // The events of the submitted incident arrive as well.
-        while !told.contains("INC-watched") {
-            told = line(&mut lines).await;
+        while !output.contains("INC-watched") {
+            output = line(&mut lines).await;
         }
-        assert!(told.contains(&format!("TICKET_EVENT_KIND_{kind} INC-watched")), "{kind}: {told}");
+        assert!(output.contains(&format!("TICKET_EVENT_KIND_{kind} INC-watched")), "{kind}: {output}");
     }
     watch.kill().await.unwrap();
-    holds("sample watch");
+    record_promise("sample watch");
 
     let body = json!({ "errorMessages": ["no such luck"], "errors": {} });
     world.jira.faults().push(Rule::new(Call::Create, When::Always, Effect::Answer(Reply::json(400, &body))));
     let pushed = world.push("INC-refused", v1::TicketSystem::Jira).await;
     world.until(&pushed.delivery.unwrap().id, v1::DeliveryState::Failed).await;
     world.jira.faults().clear();
-    says(&world, &token, "retry_failed", &["INC-refused DELIVERY_STATE_DELIVERED", "/browse/SEC-"]).await;
+    check_sample(&world, &token, "retry_failed", &["INC-refused DELIVERY_STATE_DELIVERED", "/browse/SEC-"])
+        .await;
     world.finish().await;
 }
 
@@ -131,45 +132,45 @@ async fn every_sample_works() {
 
 #[tokio::test]
 async fn errors_are_decoded_with_all_details() {
-    let mut world = guarded().await;
+    let mut world = start_with_tokens().await;
     let (admin, viewer) = (token(&mut world, Role::Admin).await, token(&mut world, Role::Viewer).await);
     let mut client = connect(&world, &admin).await;
     assert_eq!(state(&client.create_ticket(push("INC-good")).await.unwrap()), v1::DeliveryState::Delivered);
     assert!(client.create_ticket(push("INC-good")).await.unwrap().already_existed);
-    holds("good calls");
+    record_promise("good calls");
 
     let error = Error::from(client.create_ticket(push("")).await.unwrap_err());
     assert_eq!((error.code, error.reason), (Code::InvalidArgument, Some(v1::ErrorReason::IncidentInvalid)));
     assert!(error.violations.iter().any(|violation| violation.field == "incident.id"), "{error}");
-    holds("INVALID_ARGUMENT with field violations");
+    record_promise("INVALID_ARGUMENT with field violations");
 
     let unknown = "0197a000-0000-7000-8000-000000000000";
     let error = Error::from(client.get_delivery(unknown).await.unwrap_err());
     assert_eq!((error.code, error.reason), (Code::NotFound, Some(v1::ErrorReason::DeliveryNotFound)));
     assert_eq!(error.metadata["delivery_id"], unknown);
-    holds("NOT_FOUND");
+    record_promise("NOT_FOUND");
 
     let servicenow = v1::ServiceNowSettings { enabled: Some(false), ..Default::default() };
     let off = v1::ConfigureRequest { servicenow: Some(servicenow), ..Default::default() };
     client.configure(off).await.unwrap();
-    let elsewhere =
+    let other_sites =
         v1::CreateTicketRequest { destination: Some(v1::TicketSystem::Servicenow.into()), ..push("INC-1") };
-    let error = Error::from(client.create_ticket(elsewhere).await.unwrap_err());
+    let error = Error::from(client.create_ticket(other_sites).await.unwrap_err());
     assert_eq!(
         (error.code, error.reason),
         (Code::FailedPrecondition, Some(v1::ErrorReason::ConnectionNotEnabled))
     );
-    holds("FAILED_PRECONDITION");
+    record_promise("FAILED_PRECONDITION");
 
     let mut wrong = connect(&world, "rxt_wrong").await;
     let error = Error::from(wrong.get_status().await.unwrap_err());
     assert_eq!((error.code, error.reason), (Code::Unauthenticated, Some(v1::ErrorReason::CredentialInvalid)));
     assert_eq!(wrong.events(Default::default()).await.unwrap_err().code, Code::Unauthenticated);
-    holds("UNAUTHENTICATED");
+    record_promise("UNAUTHENTICATED");
 
     let error = Error::from(connect(&world, &viewer).await.create_ticket(push("INC-1")).await.unwrap_err());
     assert_eq!((error.code, error.reason), (Code::PermissionDenied, Some(v1::ErrorReason::RoleInsufficient)));
-    holds("PERMISSION_DENIED");
+    record_promise("PERMISSION_DENIED");
 
     let start = Some(Start::ResumeToken("yesterday".to_owned()));
     let asked = v1::StreamTicketEventsRequest { start, ..Default::default() };
@@ -178,17 +179,17 @@ async fn errors_are_decoded_with_all_details() {
         (error.code, error.reason),
         (Code::InvalidArgument, Some(v1::ErrorReason::ResumeTokenInvalid))
     );
-    holds("events end with a typed error when the token is refused");
+    record_promise("events end with a typed error when the token is refused");
 
     let mut hurried = client.clone().with_deadline(Duration::from_nanos(1));
     assert_eq!(Error::from(hurried.get_status().await.unwrap_err()).code, Code::DeadlineExceeded);
-    holds("DEADLINE_EXCEEDED");
+    record_promise("DEADLINE_EXCEEDED");
     world.finish().await;
 }
 
 #[tokio::test]
 async fn sends_unicode_and_large_incidents_and_cancels_calls() {
-    let mut world = guarded().await;
+    let mut world = start_with_tokens().await;
     let token = token(&mut world, Role::Admin).await;
     let mut client = connect(&world, &token).await;
     let investigation_notes = "λόγος\nZoë 王小明 😀 e\u{301}".to_owned();
@@ -199,7 +200,7 @@ async fn sends_unicode_and_large_incidents_and_cancels_calls() {
     for part in ["λόγος", "Zoë 王小明 😀", "e\u{301}"] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
-    holds("unicode");
+    record_promise("unicode");
 
     let rule = |n: u32| v1::FiringRule {
         name: format!("{}{n:04}", "r".repeat(252)),
@@ -213,7 +214,7 @@ async fn sends_unicode_and_large_incidents_and_cancels_calls() {
     };
     let request = v1::CreateTicketRequest { incident: Some(large), destination: Some(system.into()) };
     assert_eq!(state(&client.create_ticket(request).await.unwrap()), v1::DeliveryState::Delivered);
-    holds("large incident");
+    record_promise("large incident");
 
     let slow = Effect::Delay(Duration::from_secs(2));
     world.jira.faults().push(Rule::new(Call::Create, When::Always, slow));
@@ -221,13 +222,13 @@ async fn sends_unicode_and_large_incidents_and_cancels_calls() {
     assert!(left.is_err(), "{left:?}");
     // The push was accepted, and goes on without its caller.
     world.until_all_delivered(2).await;
-    holds("cancellation");
+    record_promise("cancellation");
     world.finish().await;
 }
 
 #[tokio::test]
 async fn unreachable_server_is_named_and_reconnected() {
-    let mut world = guarded().await;
+    let mut world = start_with_tokens().await;
     let token = token(&mut world, Role::Admin).await;
     let mut client = connect(&world, &token).await;
     client.get_status().await.unwrap();
@@ -249,7 +250,7 @@ async fn unreachable_server_is_named_and_reconnected() {
         "{error}"
     );
     assert!(began.elapsed() < 2 * Duration::from_secs(2) + Duration::from_secs(1));
-    holds("UNAVAILABLE within the deadline, naming the address");
+    record_promise("UNAVAILABLE within the deadline, naming the address");
 
     // Asked twice, this might make two tickets: five repetitions would take 5 s at least.
     let began = Instant::now();
@@ -262,8 +263,8 @@ async fn unreachable_server_is_named_and_reconnected() {
     let patient = tokio::spawn(async move { client.with_retries(20).get_status().await });
     world.server.start_again().await;
     world.client = world.server.client().await;
-    timeout(PATIENCE, patient).await.unwrap().unwrap().unwrap();
-    holds("UNAVAILABLE retried until the server is back");
+    timeout(WAIT_TIMEOUT, patient).await.unwrap().unwrap().unwrap();
+    record_promise("UNAVAILABLE retried until the server is back");
     world.finish().await;
 }
 
@@ -284,7 +285,7 @@ async fn resumes(world: &mut World, token: &str, word: &str) {
     });
     let (mut delivered, mut last) = (0, None);
     while delivered < PUSHES {
-        let event = timeout(3 * PATIENCE, events.next()).await.unwrap().unwrap().unwrap();
+        let event = timeout(3 * WAIT_TIMEOUT, events.next()).await.unwrap().unwrap().unwrap();
         assert!(last.is_none_or(|last| event.sequence == last + 1), "{} after {last:?}", event.sequence);
         assert_eq!(events.resume_token(), Some(event.resume_token.as_str()));
         last = Some(event.sequence);
@@ -298,12 +299,12 @@ async fn resumes(world: &mut World, token: &str, word: &str) {
         }
     }
     pushing.await.unwrap();
-    holds(&format!("events resumed across a {word}"));
+    record_promise(&format!("events resumed across a {word}"));
 }
 
 #[tokio::test]
 async fn event_loop_is_exactly_once_through_restarts_and_kills() {
-    let mut world = guarded().await;
+    let mut world = start_with_tokens().await;
     let token = token(&mut world, Role::Admin).await;
     resumes(&mut world, &token, "restart").await;
     resumes(&mut world, &token, "kill").await;
@@ -316,7 +317,7 @@ async fn event_loop_is_exactly_once_through_restarts_and_kills() {
 async fn mtls_uses_own_authority_and_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let trial = TlsFiles::make(folder.path()).await;
-    let mut world = Plan::new().in_a_process().callers_under_tls(&trial).guarded().start().await;
+    let mut world = Plan::new().in_a_process().callers_under_tls(&trial).with_token_auth().start().await;
     let token = token(&mut world, Role::Viewer).await;
     let read = |name| std::fs::read(trial.file(name)).unwrap();
     let tls = Tls::trusting(read("ca.pem")).with_certificate(read("client.pem"), read("client.key"));
@@ -324,10 +325,10 @@ async fn mtls_uses_own_authority_and_certificate() {
     let client = Client::connect_tls(&address, &tls).await.unwrap();
     client.with_token(&token).unwrap().get_status().await.unwrap();
     assert!(!format!("{tls:?}").contains("PRIVATE"));
-    let stranger = Client::connect_tls(&address, &Tls::system()).await.unwrap();
-    let error = Error::from(stranger.with_deadline(Duration::from_secs(1)).get_status().await.unwrap_err());
+    let untrusting = Client::connect_tls(&address, &Tls::system()).await.unwrap();
+    let error = Error::from(untrusting.with_deadline(Duration::from_secs(1)).get_status().await.unwrap_err());
     assert!(error.code == Code::Unavailable && error.message.contains("UnknownIssuer"), "{error}");
-    holds("TLS with a custom CA and a client certificate");
+    record_promise("TLS with a custom CA and a client certificate");
     world.finish().await;
 }
 

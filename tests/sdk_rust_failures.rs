@@ -6,33 +6,33 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::{ErrorReason, StreamTicketEventsRequest, TicketEventKind, TicketSystem};
 use rhythmx_ticketing::{Client, Error, Events, InvalidToken, Tls};
 use ticketing_core::role::Role;
-use ticketing_harness::{PATIENCE, Plan, Relay, World};
+use ticketing_harness::{Plan, Relay, WAIT_TIMEOUT, World};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Code;
 
-use super::sdk_rust::{guarded, holds, push, token};
+use super::sdk_rust::{push, record_promise, start_with_tokens, token};
 
 /// Between two bookmarks: a stream of a server that is well is never silent for long.
-const LIVELY: &str = "--bookmark-interval=300ms";
-/// The server's patience with slow readers, and for how long the relay's do not read.
-const PATIENT: &str = "--subscriber-timeout=1s";
-const SLOWNESS: Duration = Duration::from_secs(2);
+const SHORT_BOOKMARKS: &str = "--bookmark-interval=300ms";
+/// The server's timeout for slow readers, and for how long the relay's do not read.
+const SUBSCRIBER_TIMEOUT: &str = "--subscriber-timeout=1s";
+const SLOW_READER_PAUSE: Duration = Duration::from_secs(2);
 
-async fn lively() -> World {
-    let plan = Plan::new().in_a_process().with_long_deadlines().guarded();
-    plan.with_flag(LIVELY).with_flag(PATIENT).start().await
+async fn start_world() -> World {
+    let plan = Plan::new().in_a_process().with_long_deadlines().with_token_auth();
+    plan.with_flag(SHORT_BOOKMARKS).with_flag(SUBSCRIBER_TIMEOUT).start().await
 }
 
 /// A client through the relay that notices in a second or two what is dead.
-async fn impatient(relay: &Relay, token: &str, silence: Duration) -> Client {
+async fn keep_alive_client(relay: &Relay, token: &str, silence: Duration) -> Client {
     let client = Client::connect(&relay.address).await.unwrap().with_token(token).unwrap();
     client.noticing(Duration::from_secs(1), Duration::from_secs(1), silence)
 }
 
 /// Until the ticket of an incident is delivered; each event is seen once and in order.
-async fn until(events: &mut Events, last: &mut u64, id: &str) {
+async fn until_delivered_event(events: &mut Events, last: &mut u64, id: &str) {
     loop {
-        let event = timeout(2 * PATIENCE, events.next()).await.unwrap().unwrap().unwrap();
+        let event = timeout(2 * WAIT_TIMEOUT, events.next()).await.unwrap().unwrap().unwrap();
         assert!(*last == 0 || event.sequence == *last + 1, "{} after {last}", event.sequence);
         *last = event.sequence;
         if event.incident_id == id && event.kind() == TicketEventKind::Delivered {
@@ -43,27 +43,27 @@ async fn until(events: &mut Events, last: &mut u64, id: &str) {
 
 #[tokio::test]
 async fn silently_dead_connection_is_replaced() {
-    let mut world = lively().await;
+    let mut world = start_world().await;
     let token = token(&mut world, Role::Admin).await;
     let relay = Relay::before(&world.server.address).await;
-    let mut client = impatient(&relay, &token, Duration::from_secs(30)).await;
+    let mut client = keep_alive_client(&relay, &token, Duration::from_secs(30)).await;
     client.get_status().await.unwrap();
     let mut events = client.events(StreamTicketEventsRequest::default()).await.unwrap();
     relay.swallow();
     world.push("INC-swallowed", TicketSystem::Jira).await;
     client.get_status().await.unwrap();
-    until(&mut events, &mut 0, "INC-swallowed").await;
-    holds("a connection that dies silently");
+    until_delivered_event(&mut events, &mut 0, "INC-swallowed").await;
+    record_promise("a connection that dies silently");
     drop(relay);
     world.finish().await;
 }
 
 #[tokio::test]
 async fn silent_stream_resumes_over_a_new_connection() {
-    let mut world = lively().await;
+    let mut world = start_world().await;
     let token = token(&mut world, Role::Admin).await;
     let relay = Relay::before(&world.server.address).await;
-    let mut client = impatient(&relay, &token, Duration::from_secs(2)).await;
+    let mut client = keep_alive_client(&relay, &token, Duration::from_secs(2)).await;
     let mut events = client.events(StreamTicketEventsRequest::default()).await.unwrap();
     let before = relay.connections();
     relay.mute();
@@ -78,34 +78,34 @@ async fn silent_stream_resumes_over_a_new_connection() {
             }
         }
     };
-    timeout(PATIENCE, watch).await.unwrap();
-    until(&mut events, &mut last, "INC-mute").await;
+    timeout(WAIT_TIMEOUT, watch).await.unwrap();
+    until_delivered_event(&mut events, &mut last, "INC-mute").await;
     assert_eq!(relay.connections(), before + 1);
-    holds("a stream that falls silent");
+    record_promise("a stream that falls silent");
     world.finish().await;
 }
 
 #[tokio::test]
 async fn stream_ended_for_slowness_resumes() {
-    let mut world = lively().await;
+    let mut world = start_world().await;
     let token = token(&mut world, Role::Admin).await;
     let relay = Relay::before(&world.server.address).await;
-    relay.narrow(Some(SLOWNESS));
-    let mut client = impatient(&relay, &token, Duration::from_secs(30)).await;
+    relay.narrow(Some(SLOW_READER_PAUSE));
+    let mut client = keep_alive_client(&relay, &token, Duration::from_secs(30)).await;
     let mut events = client.events(StreamTicketEventsRequest::default()).await.unwrap();
     // The same holds without resuming.
     let mut plain = client.stream_ticket_events(StreamTicketEventsRequest::default()).await.unwrap();
     for n in 0..30 {
         world.push(&format!("INC-slow-{n}"), TicketSystem::Jira).await;
     }
-    until(&mut events, &mut 0, "INC-slow-29").await;
+    until_delivered_event(&mut events, &mut 0, "INC-slow-29").await;
     let ended = async {
         while plain.message().await?.is_some() {}
         Ok::<_, tonic::Status>(())
     };
-    let error = Error::from(timeout(PATIENCE, ended).await.unwrap().unwrap_err());
+    let error = Error::from(timeout(WAIT_TIMEOUT, ended).await.unwrap().unwrap_err());
     assert_eq!(error.reason, Some(ErrorReason::SubscriberTooSlow), "{error}");
-    holds("a stream ended for slowness");
+    record_promise("a stream ended for slowness");
     world.finish().await;
 }
 
@@ -113,14 +113,14 @@ async fn stream_ended_for_slowness_resumes() {
 async fn unix_socket_is_an_address_too() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("ticketing.sock");
-    let mut world = Plan::new().on_socket(&socket).with_long_deadlines().guarded().start().await;
+    let mut world = Plan::new().on_socket(&socket).with_long_deadlines().with_token_auth().start().await;
     let token = token(&mut world, Role::Admin).await;
     let client = Client::connect(format!("unix:{}", socket.display())).await.unwrap();
     let mut client = client.with_token(&token).unwrap();
     let mut events = client.events(StreamTicketEventsRequest::default()).await.unwrap();
     client.create_ticket(push("INC-unix")).await.unwrap();
-    until(&mut events, &mut 0, "INC-unix").await;
-    holds("unix socket");
+    until_delivered_event(&mut events, &mut 0, "INC-unix").await;
+    record_promise("unix socket");
     world.finish().await;
 }
 
@@ -130,13 +130,13 @@ async fn address_scheme_decides_tls() {
         ["ticketing", "ticketing:0", "dns:///a:1", "::1:50051", "unix:relative", "http://a", "a:1/b"]
     {
         let error = Client::connect(address).await.unwrap_err();
-        let told =
+        let expected =
             format!("\"{address}\" is no address of a server: give HOST:PORT, [IPV6]:PORT or unix:/PATH");
-        assert_eq!(error.to_string(), told);
+        assert_eq!(error.to_string(), expected);
         assert_eq!(Error::from(error).code, Code::InvalidArgument);
     }
     Client::connect_tls("http://localhost:1", &Tls::system()).await.unwrap_err();
-    holds("addresses that are none are refused");
+    record_promise("addresses that are none are refused");
     for address in ["10.0.0.1:1", "a.example:1", "http://a.example:1", "[::2]:1"] {
         let client = Client::connect(address).await.unwrap();
         assert_eq!(client.with_token("rxt_1").unwrap_err(), InvalidToken::Unencrypted, "{address}");
@@ -144,12 +144,12 @@ async fn address_scheme_decides_tls() {
     for address in ["localhost:1", "[::1]:1", "unix:/a", "https://a.example:1"] {
         Client::connect(address).await.unwrap().with_token("rxt_1").unwrap();
     }
-    holds("a token goes in plaintext to this machine alone");
+    record_promise("a token goes in plaintext to this machine alone");
 }
 
 #[tokio::test]
 async fn deadline_is_optional_and_distinct_from_cancellation() {
-    let mut world = guarded().await;
+    let mut world = start_with_tokens().await;
     let token = token(&mut world, Role::Admin).await;
     let client = Client::connect(&world.server.address).await.unwrap().with_token(&token).unwrap();
     let mut endless = client.clone().with_deadline(Duration::MAX);
@@ -157,20 +157,20 @@ async fn deadline_is_optional_and_distinct_from_cancellation() {
     endless.events(StreamTicketEventsRequest::default()).await.unwrap();
     let error = Error::from(client.with_deadline(Duration::ZERO).get_status().await.unwrap_err());
     assert_eq!(error.code, Code::DeadlineExceeded, "{error}");
-    let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent_listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     for _ in 0..30 {
-        let client = Client::connect(mute.local_addr().unwrap().to_string()).await.unwrap();
+        let client = Client::connect(silent_listener.local_addr().unwrap().to_string()).await.unwrap();
         let mut client = client.with_deadline(Duration::from_millis(20));
         let error = client.events(StreamTicketEventsRequest::default()).await.unwrap_err();
         assert_eq!(error.code, Code::DeadlineExceeded, "{error}");
     }
-    holds("a deadline that is endless");
+    record_promise("a deadline that is endless");
     world.finish().await;
 }
 
 #[tokio::test]
 async fn dropped_client_and_subscriptions_free_everything() {
-    let mut world = guarded().await;
+    let mut world = start_with_tokens().await;
     let token = token(&mut world, Role::Admin).await;
     let before = world.server.connections();
     let mut client = Client::connect(&world.server.address).await.unwrap().with_token(&token).unwrap();
@@ -179,11 +179,11 @@ async fn dropped_client_and_subscriptions_free_everything() {
     assert_eq!(world.server.connections(), before + 1, "a subscription keeps its connection");
     drop(events);
     let (began, mut left) = (Instant::now(), usize::MAX);
-    while left > before && began.elapsed() < PATIENCE {
+    while left > before && began.elapsed() < WAIT_TIMEOUT {
         sleep(Duration::from_millis(20)).await;
         left = world.server.connections();
     }
     assert!(left <= before, "{left} connections are open, {before} were");
-    holds("closing");
+    record_promise("closing");
     world.finish().await;
 }

@@ -10,7 +10,7 @@ use ticketing_simulator::{Authority, Call, Certificate, Credential, Effect, Prof
 use tonic::Code;
 
 use crate::access::{IdentityProvider, call, channel, methods};
-use crate::contract_secret_leaks::{REFUSALS, echo, everything};
+use crate::contract_secret_leaks::{REFUSALS, echo, responses_of_every_call};
 
 const OF_SETTINGS: &str = "CANARY-proxy-of-settings-0ff1ce";
 const OF_OPERATOR: &str = "CANARY-proxy-of-operator-0ff1ce";
@@ -18,21 +18,21 @@ const PERSONAL: &str = "CANARY-personal-access-token-0ff1ce";
 const IN_REACH: [&str; 3] = ["CANARY-token-in-reach", "CANARY-word-in-reach", "CANARY-proxy-in-reach"];
 
 /// All events so far, and the output of offline commands; their backup is beside the database.
-async fn told_elsewhere(world: &mut World) -> String {
+async fn events_and_commands(world: &mut World) -> String {
     let newest = Subscriber::open(&world.client, v1::StreamTicketEventsRequest::default()).await.token;
     let mut stream = Subscriber::open(&world.client, from_oldest()).await;
-    let mut told = String::new();
+    let mut responses = String::new();
     while stream.token != newest {
-        told.push_str(&format!("{:?}", stream.next().await.unwrap()));
+        responses.push_str(&format!("{:?}", stream.next().await.unwrap()));
     }
     let copy = world.server.data().join("copy.db").display().to_string();
     for command in [&["key", "rotate", "--data-key"][..], &["backup", &copy]] {
-        let done = world.server.beside(command).wait_with_output().await.unwrap();
+        let done = world.server.run_offline(command).wait_with_output().await.unwrap();
         assert!(done.status.success(), "{done:?}");
-        told.push_str(&String::from_utf8_lossy(&[done.stdout, done.stderr].concat()));
+        responses.push_str(&String::from_utf8_lossy(&[done.stdout, done.stderr].concat()));
     }
     let audit = world.client.list_audit_entries(v1::ListAuditEntriesRequest::default()).await;
-    told + &format!("{audit:?}")
+    responses + &format!("{audit:?}")
 }
 
 #[tokio::test]
@@ -58,9 +58,12 @@ async fn proxy_login_never_leaks() {
         v1::ServiceNowSettings { proxy_url: text(of_operator.url()), ..world.servicenow_settings() };
     let unsaved = Unsaved::Jira(jira.clone());
     let both = v1::ConfigureRequest { jira: Some(jira), servicenow: Some(servicenow), ..Default::default() };
-    let mut told = format!("{both:?} {:?}", world.client.configure(both.clone()).await);
-    told.push_str(&everything(&mut world, "INC-through").await);
-    assert!(of_settings.heard_only("bot", OF_SETTINGS) && of_operator.heard_only("ops", OF_OPERATOR));
+    let mut responses = format!("{both:?} {:?}", world.client.configure(both.clone()).await);
+    responses.push_str(&responses_of_every_call(&mut world, "INC-through").await);
+    assert!(
+        of_settings.received_only_login("bot", OF_SETTINGS)
+            && of_operator.received_only_login("ops", OF_OPERATOR)
+    );
     // A proxy that intercepts TLS answers instead of the site, and echoes what it received.
     for status in REFUSALS {
         let sites = [
@@ -72,22 +75,22 @@ async fn proxy_login_never_leaks() {
             let answer = Effect::Answer(echo(status, user, secret));
             site.faults().push(Rule::new(Call::Any, When::Always, answer));
         }
-        told.push_str(&everything(&mut world, &format!("INC-{status}")).await);
+        responses.push_str(&responses_of_every_call(&mut world, &format!("INC-{status}")).await);
     }
     [&world.jira, &world.servicenow].into_iter().for_each(|site| site.faults().clear());
     // One that refuses the login echoes it in every header and on its page.
-    of_settings.wants("bot", "another");
-    of_operator.wants("ops", "another");
-    told.push_str(&everything(&mut world, "INC-407").await);
+    of_settings.require_login("bot", "another");
+    of_operator.require_login("ops", "another");
+    responses.push_str(&responses_of_every_call(&mut world, "INC-407").await);
     let unsaved =
         v1::TestConnectionRequest { destination: Some(TicketSystem::Jira.into()), unsaved: Some(unsaved) };
-    told.push_str(&format!("{:?}", world.client.test_connection(unsaved).await));
-    assert!(told.contains("refused the login"));
+    responses.push_str(&format!("{:?}", world.client.test_connection(unsaved).await));
+    assert!(responses.contains("refused the login"));
     let moved = v1::JiraSettings { proxy_url: text("http://127.0.0.1:9"), ..Default::default() };
-    told.push_str(&format!("{:?}", world.try_jira(moved).await));
-    told.push_str(&told_elsewhere(&mut world).await);
-    world.check_told(&told);
-    world.check_written();
+    responses.push_str(&format!("{:?}", world.try_jira(moved).await));
+    responses.push_str(&events_and_commands(&mut world).await);
+    world.check_no_secret_in(&responses);
+    world.check_no_secret_in_files();
     world.finish().await;
 }
 
@@ -104,39 +107,39 @@ async fn personal_access_token_never_leaks() {
         email: None,
         ..world.jira_settings()
     };
-    let mut told = format!("{:?}", world.try_jira(settings).await.unwrap());
+    let mut responses = format!("{:?}", world.try_jira(settings).await.unwrap());
     world.push("INC-0", TicketSystem::Jira).await;
     for status in REFUSALS {
         world.jira.faults().clear();
         let answer = Effect::Answer(echo(status, "Bearer", PERSONAL));
         world.jira.faults().push(Rule::new(Call::Any, When::Always, answer));
-        told.push_str(&everything(&mut world, &format!("INC-{status}")).await);
+        responses.push_str(&responses_of_every_call(&mut world, &format!("INC-{status}")).await);
     }
     world.jira.faults().clear();
-    told.push_str(&told_elsewhere(&mut world).await);
-    world.check_told(&told);
-    world.check_written();
+    responses.push_str(&events_and_commands(&mut world).await);
+    world.check_no_secret_in(&responses);
+    world.check_no_secret_in_files();
     world.finish().await;
 }
 
 #[tokio::test]
 async fn jwt_never_leaks_from_any_method() {
     let provider = IdentityProvider::new();
-    let mut world = provider.believed(Plan::new().in_a_process().with_flag("--log=trace")).start().await;
+    let mut world = provider.trusted_by(Plan::new().in_a_process().with_flag("--log=trace")).start().await;
     let credentials = [("analyst", 4_000_000_000), ("admin", 1_000_000_000), ("root", 4_000_000_000)];
-    let mut told = String::new();
+    let mut responses = String::new();
     let channel = channel(&world).await;
     for token in credentials.map(|(role, expires)| provider.signed(role, expires)) {
         for (_, path) in methods() {
-            told.push_str(&format!("{:?}", call(&channel, &path, Some(&token)).await));
+            responses.push_str(&format!("{:?}", call(&channel, &path, Some(&token)).await));
         }
         // The signature alone, too: the rest can be guessed.
         world.secrets.extend(token.rsplit('.').next().map(str::to_owned));
         world.secrets.push(token);
     }
-    told.push_str(&told_elsewhere(&mut world).await);
-    world.check_told(&told);
-    world.check_written();
+    responses.push_str(&events_and_commands(&mut world).await);
+    world.check_no_secret_in(&responses);
+    world.check_no_secret_in_files();
     world.finish().await;
 }
 
@@ -155,21 +158,21 @@ async fn panic_is_answered_without_secrets_and_server_continues() {
         ..Default::default()
     };
     let request = v1::ConfigureRequest { jira: Some(jira), servicenow: Some(proxy), ..Default::default() };
-    let mut told = String::new();
+    let mut responses = String::new();
     for (round, point) in [Point::Configuring, Point::Saving, Point::SettingsOpen].into_iter().enumerate() {
         world.server.panic_at(point);
         let refused = world.client.configure(request.clone()).await.unwrap_err();
         assert_eq!(refused.code(), Code::Internal, "{point:?}: {refused:?}");
-        told.push_str(&format!("{refused:?}"));
+        responses.push_str(&format!("{refused:?}"));
         assert_eq!(world.server.log().matches("panicked at").count(), round + 1, "{point:?}");
         assert_eq!(settings(&mut world).await, before, "{point:?}: nothing was changed");
         let id = format!("INC-{round}");
         world.push(&id, TicketSystem::Jira).await;
-        told.push_str(&format!("{:?}", world.preview(incident(&id), TicketSystem::Jira).await));
+        responses.push_str(&format!("{:?}", world.preview(incident(&id), TicketSystem::Jira).await));
     }
-    told.push_str(&told_elsewhere(&mut world).await);
-    world.check_told(&told);
-    world.check_written();
+    responses.push_str(&events_and_commands(&mut world).await);
+    world.check_no_secret_in(&responses);
+    world.check_no_secret_in_files();
     world.finish_after_panics().await;
 }
 

@@ -56,21 +56,6 @@ async fn shutdown_answers_callers_with_the_current_state() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn restart_resumes_waiting_deliveries() {
-    let mut world = Plan::new().in_a_process().start().await;
-    world.jira.stop().await;
-    for n in 1..=5 {
-        world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
-    }
-    world.server.stop().await;
-    world.jira.restart().await.unwrap();
-    world.server.start_again().await;
-    world.client = world.server.client().await;
-    world.until_all_delivered(5).await;
-    world.finish().await;
-}
-
 fn push_in_background(world: &World, id: &str) -> tokio::task::JoinHandle<bool> {
     let request = v1::CreateTicketRequest {
         incident: Some(incident(id)),

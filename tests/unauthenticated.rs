@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rhythmx_ticketing::Client;
 use ticketing_core::role::Role;
-use ticketing_harness::{Edit, PATIENCE, Plan, World, refusal};
+use ticketing_harness::{Edit, Plan, WAIT_TIMEOUT, World, refusal};
 use tokio::time::Instant;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
@@ -15,11 +15,11 @@ const STATUS: &str = "/rhythmx.ticketing.v1.TicketingService/GetStatus";
 const BURST: usize = 5;
 const CALLS: usize = 200;
 /// The summary line for many calls.
-const TOLD: &str = "refused calls without a valid credential";
+const LOGGED: &str = "refused calls without a valid credential";
 
 /// A server that permits one unauthenticated call a second.
 fn plan() -> Plan {
-    let plan = Plan::new().in_a_process().guarded();
+    let plan = Plan::new().in_a_process().with_token_auth();
     plan.with_flag("--unauthenticated-rate=1").with_flag(&format!("--unauthenticated-burst={BURST}"))
 }
 
@@ -32,7 +32,7 @@ async fn flood(channel: &Channel, credential: Option<&str>) -> (usize, usize) {
             Code::Unauthenticated => unknown += 1,
             Code::ResourceExhausted => {
                 assert_eq!(refused.reason, "RATE_LIMITED");
-                assert!(refused.tells_when_to_come_back);
+                assert!(refused.has_retry_delay);
                 later += 1;
             }
             code => panic!("{code:?}"),
@@ -79,19 +79,19 @@ async fn unauthenticated_limit_spares_valid_credentials() {
     // Callers from another address have their own limit.
     let refused = call(&from_elsewhere(&world).await, STATUS, None).await.unwrap_err();
     assert_eq!(refused_as(refused), (Code::Unauthenticated, "CREDENTIAL_MISSING".to_owned()));
-    let told = async {
+    let logged = async {
         loop {
             let log = world.server.log();
-            if log.matches(TOLD).count() > 0 {
+            if log.matches(LOGGED).count() > 0 {
                 return log;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let log = tokio::time::timeout(PATIENCE, told).await.expect("nothing is told of them");
+    let log = tokio::time::timeout(WAIT_TIMEOUT, logged).await.expect("nothing is logged about them");
     let lines = log.lines().filter(|line| line.contains("refused") || line.contains("accepted")).count();
     assert!(lines < 60, "{lines} lines for {later} calls:\n{log}");
-    assert!(log.lines().any(|line| line.contains(TOLD) && line.contains("peer=127.0.0.1")), "{log}");
+    assert!(log.lines().any(|line| line.contains(LOGGED) && line.contains("peer=127.0.0.1")), "{log}");
     world.close().await;
 }
 

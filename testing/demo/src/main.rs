@@ -2,9 +2,9 @@
 //! push, auto-push, fail, recover, look up, stream. Every step checks its output, and the command fails if a
 //! check fails.
 
-mod narrator;
-mod stage;
-mod walk;
+mod environment;
+mod output;
+mod steps;
 
 use std::net::SocketAddr;
 
@@ -12,8 +12,8 @@ use clap::Parser;
 use ticketing_server::config::LogFormat;
 use ticketing_server::telemetry;
 
-use self::narrator::Narrator;
-use self::stage::Stage;
+use self::environment::Environment;
+use self::output::Output;
 
 /// Show the whole job of RhythmX Ticketing against simulated ticket systems: nothing to set up, nothing kept.
 #[derive(Debug, Parser)]
@@ -36,14 +36,14 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     telemetry::start(&arguments.log, LogFormat::Text)?;
-    let say = Narrator::default();
-    let mut stage = Stage::build(&arguments).await?;
-    say.line(&format!("The service listens on {}; Jira and ServiceNow are simulated.", stage.address));
-    walk::walk(&mut stage, &say).await?;
-    say.line("Everything held.");
+    let out = Output::default();
+    let mut environment = Environment::start(&arguments).await?;
+    out.line(&format!("The service listens on {}; Jira and ServiceNow are simulated.", environment.address));
+    steps::run(&mut environment, &out).await?;
+    out.line("Everything held.");
     if !arguments.once {
-        say.what_to_type(&stage);
+        out.print_commands(&environment);
         tokio::signal::ctrl_c().await?;
     }
-    stage.strike().await
+    environment.stop_all().await
 }

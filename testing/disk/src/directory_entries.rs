@@ -11,7 +11,7 @@ pub(crate) type Node = u64;
 
 /// The entries of every folder, visible and durable.
 #[derive(Debug, Default)]
-pub(crate) struct Names {
+pub(crate) struct DirectoryEntries {
     live: Folders,
     durable: Folders,
     /// Changes since the folders were synced, in order.
@@ -27,7 +27,7 @@ struct Change(Vec<(Node, OsString, Option<Node>)>);
 
 // === impl Names ===
 
-impl Names {
+impl DirectoryEntries {
     /// Entries that are durable from the start.
     pub(crate) fn durable(folders: Folders) -> Self {
         Self { live: folders.clone(), durable: folders, unsynced: vec![] }
@@ -47,41 +47,42 @@ impl Names {
     }
 
     pub(crate) fn rename(&mut self, from: (Node, &OsStr), to: (Node, &OsStr), node: Node) {
-        let gone = (from.0, from.1.to_owned(), None);
-        self.change(Change(vec![gone, (to.0, to.1.to_owned(), Some(node))]));
+        let removed = (from.0, from.1.to_owned(), None);
+        self.change(Change(vec![removed, (to.0, to.1.to_owned(), Some(node))]));
     }
 
     /// Makes the changes of a folder durable, and those connected with them by a rename.
     pub(crate) fn sync(&mut self, folder: Node) {
-        let mut tied = BTreeSet::from([folder]);
+        let mut connected = BTreeSet::from([folder]);
         let mut before = 0;
-        while before < tied.len() {
-            before = tied.len();
-            let touching = self.unsynced.iter().filter(|change| change.touches(&tied));
+        while before < connected.len() {
+            before = connected.len();
+            let touching = self.unsynced.iter().filter(|change| change.touches(&connected));
             let more: Vec<_> = touching.flat_map(Change::folders).collect();
-            tied.extend(more);
+            connected.extend(more);
         }
-        let (arrived, left) =
-            std::mem::take(&mut self.unsynced).into_iter().partition(|change: &Change| change.touches(&tied));
+        let (arrived, left) = std::mem::take(&mut self.unsynced)
+            .into_iter()
+            .partition(|change: &Change| change.touches(&connected));
         self.unsynced = left;
-        self.arrive(&arrived);
+        self.make_durable(&arrived);
     }
 
     pub(crate) fn sync_all(&mut self) {
         let arrived = std::mem::take(&mut self.unsynced);
-        self.arrive(&arrived);
+        self.make_durable(&arrived);
     }
 
     /// Applies a power failure.
     pub(crate) fn after_cut(&self, random: &mut Random) -> Folders {
         let writeback = Writeback::choose(self.unsynced.len(), random);
-        let mut platter = self.durable.clone();
+        let mut surviving = self.durable.clone();
         for (index, change) in self.unsynced.iter().enumerate() {
             if writeback.arrived(index, random) {
-                change.apply(&mut platter);
+                change.apply(&mut surviving);
             }
         }
-        platter
+        surviving
     }
 
     fn change(&mut self, change: Change) {
@@ -89,7 +90,7 @@ impl Names {
         self.unsynced.push(change);
     }
 
-    fn arrive(&mut self, changes: &[Change]) {
+    fn make_durable(&mut self, changes: &[Change]) {
         changes.iter().for_each(|change| change.apply(&mut self.durable));
     }
 }
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn name_is_durable_once_its_folder_was_synced() {
-        let mut names = Names::default();
+        let mut names = DirectoryEntries::default();
         names.set(ROOT, OsStr::new("kept"), Some(2));
         names.sync(ROOT);
         names.set(ROOT, OsStr::new("perhaps"), Some(3));
@@ -136,7 +137,7 @@ mod tests {
 
     #[test]
     fn rename_is_atomic() {
-        let mut names = Names::default();
+        let mut names = DirectoryEntries::default();
         names.set(ROOT, OsStr::new("new"), Some(2));
         names.set(ROOT, OsStr::new("old"), Some(3));
         names.sync(ROOT);
@@ -151,7 +152,7 @@ mod tests {
     #[test]
     fn syncing_a_folder_syncs_others_only_through_a_rename() {
         let (a, b, c) = (2, 3, 4);
-        let mut names = Names::default();
+        let mut names = DirectoryEntries::default();
         names.set(b, OsStr::new("x"), Some(9));
         names.rename((a, OsStr::new("y")), (b, OsStr::new("x")), 8);
         names.set(c, OsStr::new("z"), Some(7));

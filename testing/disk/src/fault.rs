@@ -75,7 +75,7 @@ impl Faults {
 
     /// Whether this write fails.
     pub(crate) fn write_fails(&mut self, name: &str) -> bool {
-        self.strike(name, |fault| match fault {
+        self.trigger(name, |fault| match fault {
             Fault::WriteFails { times } => Some((times, ())),
             _ => None,
         })
@@ -84,7 +84,7 @@ impl Faults {
 
     /// Whether this read fails.
     pub(crate) fn read_fails(&mut self, name: &str) -> bool {
-        self.strike(name, |fault| match fault {
+        self.trigger(name, |fault| match fault {
             Fault::ReadFails { times } => Some((times, ())),
             _ => None,
         })
@@ -93,7 +93,7 @@ impl Faults {
 
     /// Whether this sync fails, and what happens to the bytes.
     pub(crate) fn sync_fails(&mut self, name: &str) -> Option<Dirty> {
-        self.strike(name, |fault| match fault {
+        self.trigger(name, |fault| match fault {
             Fault::SyncFails { times, dirty } => {
                 let dirty = *dirty;
                 Some((times, dirty))
@@ -112,7 +112,7 @@ impl Faults {
     }
 
     /// Consumes one occurrence of the first fault of a kind that applies to this file.
-    fn strike<T>(&mut self, name: &str, of_kind: impl Fn(&mut Fault) -> Option<(&mut u32, T)>) -> Option<T> {
+    fn trigger<T>(&mut self, name: &str, of_kind: impl Fn(&mut Fault) -> Option<(&mut u32, T)>) -> Option<T> {
         let met = self.0.iter_mut().filter(|active| name.ends_with(&active.ending));
         let (times, found) =
             met.filter_map(|active| of_kind(&mut active.fault)).find(|(times, _)| **times > 0)?;
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fault_strikes_the_configured_number_of_times() {
+    fn fault_triggers_the_configured_number_of_times() {
         let mut faults = Faults::default();
         faults.add(Fault::WriteFails { times: 2 }, "");
         assert_eq!([(); 3].map(|()| faults.write_fails("file")), [true, true, false]);

@@ -17,20 +17,20 @@ pub(crate) struct Content {
 #[derive(Debug)]
 struct Change {
     number: u64,
-    what: What,
+    kind: ChangeKind,
 }
 
 #[derive(Debug)]
-enum What {
+enum ChangeKind {
     Write { offset: usize, bytes: Vec<u8> },
     Resize(usize),
 }
 
 /// The pieces that a cut has lost, of those that it could have lost.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Toll {
-    pub(crate) forgotten: u64,
-    pub(crate) spared: u64,
+pub(crate) struct SectorCounts {
+    pub(crate) lost: u64,
+    pub(crate) kept: u64,
 }
 
 // === impl Content ===
@@ -52,13 +52,13 @@ impl Content {
 
     pub(crate) fn write(&mut self, offset: usize, bytes: &[u8]) {
         put(&mut self.live, offset, bytes);
-        self.note(What::Write { offset, bytes: bytes.to_vec() });
+        self.note(ChangeKind::Write { offset, bytes: bytes.to_vec() });
     }
 
     pub(crate) fn resize(&mut self, size: usize) {
         if size != self.live.len() {
             self.live.resize(size, 0);
-            self.note(What::Resize(size));
+            self.note(ChangeKind::Resize(size));
         }
     }
 
@@ -70,7 +70,7 @@ impl Content {
     /// Makes every change up to that number durable.
     pub(crate) fn sync(&mut self, newest: u64) {
         for change in self.take(newest) {
-            change.what.apply(&mut self.durable);
+            change.kind.apply(&mut self.durable);
         }
     }
 
@@ -88,39 +88,44 @@ impl Content {
     }
 
     /// Applies a power failure.
-    pub(crate) fn after_cut(&self, sector: usize, random: &mut Random, toll: &mut Toll) -> Vec<u8> {
+    pub(crate) fn after_cut(
+        &self,
+        sector: usize,
+        random: &mut Random,
+        sectors: &mut SectorCounts,
+    ) -> Vec<u8> {
         let writeback = Writeback::choose(self.unsynced.len(), random);
         let sizes = writeback.sizes(self.unsynced.len(), random);
-        let (mut platter, mut size) = (self.durable.clone(), self.durable.len());
+        let (mut surviving, mut size) = (self.durable.clone(), self.durable.len());
         for (index, change) in self.unsynced.iter().enumerate() {
             let resized = index < sizes;
-            match &change.what {
-                What::Write { offset, bytes } => {
+            match &change.kind {
+                ChangeKind::Write { offset, bytes } => {
                     for (offset, piece) in pieces(*offset, bytes, sector) {
                         let arrived = writeback.arrived(index, random);
-                        *if arrived { &mut toll.spared } else { &mut toll.forgotten } += 1;
+                        *if arrived { &mut sectors.kept } else { &mut sectors.lost } += 1;
                         if arrived {
-                            put(&mut platter, offset, piece);
+                            put(&mut surviving, offset, piece);
                         }
                     }
                     if resized {
                         size = size.max(offset + bytes.len());
                     }
                 }
-                What::Resize(new) if resized => {
-                    platter.truncate(*new);
+                ChangeKind::Resize(new) if resized => {
+                    surviving.truncate(*new);
                     size = *new;
                 }
-                What::Resize(_) => {}
+                ChangeKind::Resize(_) => {}
             }
         }
-        platter.resize(size, 0);
-        platter
+        surviving.resize(size, 0);
+        surviving
     }
 
-    fn note(&mut self, what: What) {
+    fn note(&mut self, kind: ChangeKind) {
         self.changes += 1;
-        self.unsynced.push(Change { number: self.changes, what });
+        self.unsynced.push(Change { number: self.changes, kind });
     }
 
     fn take(&mut self, newest: u64) -> Vec<Change> {
@@ -131,7 +136,7 @@ impl Content {
 
 // === impl What ===
 
-impl What {
+impl ChangeKind {
     fn apply(&self, image: &mut Vec<u8>) {
         match self {
             Self::Write { offset, bytes } => put(image, *offset, bytes),
@@ -180,7 +185,7 @@ mod tests {
             content.write(0, b"kept forever!");
             content.sync(content.newest());
             content.write(20, b"perhaps");
-            let after = content.after_cut(SECTOR, &mut Random::new(seed), &mut Toll::default());
+            let after = content.after_cut(SECTOR, &mut Random::new(seed), &mut SectorCounts::default());
             assert_eq!(&after[..13], b"kept forever!", "seed {seed}");
         }
     }
@@ -191,7 +196,7 @@ mod tests {
         content.write(0, b"AAAA");
         content.write(4, b"BBBB");
         let seen: std::collections::BTreeSet<_> = (0..200)
-            .map(|seed| content.after_cut(SECTOR, &mut Random::new(seed), &mut Toll::default()))
+            .map(|seed| content.after_cut(SECTOR, &mut Random::new(seed), &mut SectorCounts::default()))
             .map(|bytes| String::from_utf8(bytes).unwrap())
             .collect();
         let all = ["............", "AAAA........", "....BBBB....", "AAAABBBB...."];
@@ -203,7 +208,7 @@ mod tests {
         let mut content = Content::default();
         content.write(0, b"AAAA");
         let seen: std::collections::BTreeSet<_> = (0..200)
-            .map(|seed| content.after_cut(SECTOR, &mut Random::new(seed), &mut Toll::default()))
+            .map(|seed| content.after_cut(SECTOR, &mut Random::new(seed), &mut SectorCounts::default()))
             .collect();
         assert_eq!(seen, [vec![], vec![0; 4], b"AAAA".to_vec()].into());
     }
@@ -226,14 +231,14 @@ mod tests {
         content.drop_dirty(content.newest());
         content.sync(content.newest());
         assert_eq!(content.read(0, 3), b"new");
-        assert_eq!(content.after_cut(SECTOR, &mut Random::new(1), &mut Toll::default()), b"old");
+        assert_eq!(content.after_cut(SECTOR, &mut Random::new(1), &mut SectorCounts::default()), b"old");
     }
 
     #[test]
     fn same_seed_loses_the_same_writes() {
         let mut content = Content::default();
         (0..50).for_each(|n| content.write(n * 3, b"abcdef"));
-        let cut = |seed| content.after_cut(SECTOR, &mut Random::new(seed), &mut Toll::default());
+        let cut = |seed| content.after_cut(SECTOR, &mut Random::new(seed), &mut SectorCounts::default());
         assert_eq!(cut(7), cut(7));
         assert_ne!(cut(7), cut(8));
     }

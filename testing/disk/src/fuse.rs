@@ -67,13 +67,13 @@ impl Drop for Mounted {
         let detached = rustix::mount::unmount(&self.folder, rustix::mount::UnmountFlags::DETACH);
         drop(self.session.take());
         if let Err(error) = detached {
-            tell_of_leftover(&self.folder, &error.into());
+            warn_if_still_mounted(&self.folder, &error.into());
         }
     }
 }
 
 /// Warns if a folder is still mounted.
-fn tell_of_leftover(folder: &Path, error: &io::Error) {
+fn warn_if_still_mounted(folder: &Path, error: &io::Error) {
     use io::Write;
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     if folder.to_str().is_some_and(|folder| mounts.contains(folder)) {
@@ -131,17 +131,17 @@ impl Requests {
 
     /// Writes during a sync are not part of it.
     fn sync(&self, node: Node) -> Result<(), Refusal> {
-        let (newest, takes) = self
-            .0
-            .touch(DiskOperation::Sync, node, |image| Ok((image.newest(node)?, image.faults.sync_takes())))?;
+        let (newest, takes) = self.0.change_file(DiskOperation::Sync, node, |image| {
+            Ok((image.newest(node)?, image.faults.sync_takes()))
+        })?;
         std::thread::sleep(takes);
-        self.0.ask(|image| image.sync(node, newest))
+        self.0.read(|image| image.sync(node, newest))
     }
 }
 
 impl Filesystem for Requests {
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let found = self.0.ask(|image| {
+        let found = self.0.read(|image| {
             let node = image.look_up(parent.0, name)?;
             Self::attributes(image, node)
         });
@@ -149,7 +149,7 @@ impl Filesystem for Requests {
     }
 
     fn getattr(&self, _req: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
-        attributes(self.0.ask(|image| Self::attributes(image, ino.0)), reply);
+        attributes(self.0.read(|image| Self::attributes(image, ino.0)), reply);
     }
 
     fn setattr(
@@ -230,7 +230,7 @@ impl Filesystem for Requests {
     }
 
     fn open(&self, _req: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        match self.0.ask(|image| image.entry(ino.0).map(drop)) {
+        match self.0.read(|image| image.entry(ino.0).map(drop)) {
             Ok(()) => reply.opened(FileHandle(0), OPENED),
             Err(refusal) => reply.error(number(refusal)),
         }
@@ -247,7 +247,7 @@ impl Filesystem for Requests {
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let read = self.0.ask(|image| Ok(image.read(ino.0, bytes(offset)?, size as usize)?.to_vec()));
+        let read = self.0.read(|image| Ok(image.read(ino.0, bytes(offset)?, size as usize)?.to_vec()));
         match read {
             Ok(read) => reply.data(&read),
             Err(refusal) => reply.error(number(refusal)),
@@ -266,7 +266,10 @@ impl Filesystem for Requests {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match self.0.touch(DiskOperation::Write, ino.0, |image| image.write(ino.0, bytes(offset)?, data)) {
+        match self
+            .0
+            .change_file(DiskOperation::Write, ino.0, |image| image.write(ino.0, bytes(offset)?, data))
+        {
             Ok(written) => reply.written(u32::try_from(written).unwrap_or(u32::MAX)),
             Err(refusal) => reply.error(number(refusal)),
         }
@@ -286,7 +289,7 @@ impl Filesystem for Requests {
     }
 
     fn readdir(&self, _req: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
-        let listed = self.0.ask(|image| {
+        let listed = self.0.read(|image| {
             let named = |(name, node)| Ok((name, node, Self::attributes(image, node)?.kind));
             let names = image.list(ino.0)?.map(|(name, node)| named((name.clone(), node)));
             names.collect::<Result<Vec<_>, Refusal>>()
@@ -305,7 +308,7 @@ impl Filesystem for Requests {
     }
 
     fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
-        let left = self.0.ask(|image| Ok(image.faults.space_left().unwrap_or(CAPACITY)));
+        let left = self.0.read(|image| Ok(image.faults.space_left().unwrap_or(CAPACITY)));
         match left {
             Ok(left) => {
                 let (all, left) = (CAPACITY / u64::from(BLOCK), left / u64::from(BLOCK));

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use crate::directory_entries::{Folders, Names, Node};
+use crate::directory_entries::{DirectoryEntries, Folders, Node};
 use crate::fault::{Dirty, Faults};
-use crate::file::{Content, Toll};
+use crate::file::{Content, SectorCounts};
 use crate::random::Random;
 use crate::{Counts, Options, Syncs};
 
@@ -19,7 +19,7 @@ pub(crate) struct Image {
     options: Options,
     pub(crate) faults: Faults,
     pub(crate) counts: Counts,
-    names: Names,
+    names: DirectoryEntries,
     nodes: BTreeMap<Node, Entry>,
     next: Node,
 }
@@ -67,7 +67,7 @@ impl Image {
             options,
             faults: Faults::default(),
             counts: Counts::default(),
-            names: Names::default(),
+            names: DirectoryEntries::default(),
             nodes: BTreeMap::from([(ROOT, root)]),
             next: ROOT + 1,
         }
@@ -83,7 +83,7 @@ impl Image {
     }
 
     /// Whether the name of a file has this suffix.
-    pub(crate) fn is_called(&self, node: Node, ending: &str) -> bool {
+    pub(crate) fn has_suffix(&self, node: Node, ending: &str) -> bool {
         self.entry(node).is_ok_and(|entry| entry.name.ends_with(ending))
     }
 
@@ -195,7 +195,7 @@ impl Image {
                 return Err(Refusal::Broken);
             }
         }
-        if self.options.syncs == Syncs::WithTheNames {
+        if self.options.syncs == Syncs::WithNames {
             self.names.sync_all();
         }
         Ok(())
@@ -229,10 +229,10 @@ impl Image {
     }
 
     /// The power fails and returns.
-    pub(crate) fn cut(&mut self, seed: u64) -> Toll {
+    pub(crate) fn cut(&mut self, seed: u64) -> SectorCounts {
         let mut random = Random::new(seed);
-        let mut toll = Toll::default();
-        let platter = self.names.after_cut(&mut random);
+        let mut sectors = SectorCounts::default();
+        let surviving = self.names.after_cut(&mut random);
         let mut rest = BTreeMap::new();
         let mut folders = Folders::new();
         let mut root = std::mem::take(&mut self.nodes);
@@ -241,24 +241,24 @@ impl Image {
         }
         let mut open = vec![(ROOT, ROOT)];
         while let Some((before, now)) = open.pop() {
-            for (name, node) in platter.get(&before).into_iter().flatten() {
+            for (name, node) in surviving.get(&before).into_iter().flatten() {
                 let Some(entry) = root.remove(node) else { continue };
                 let new = self.next;
                 self.next += 1;
                 if matches!(entry.kind, Kind::Folder) {
                     open.push((*node, new));
                 }
-                let kind = entry.kind.after_cut(self.options.sector, &mut random, &mut toll);
+                let kind = entry.kind.after_cut(self.options.sector, &mut random, &mut sectors);
                 rest.insert(new, Entry { kind, name: name.to_string_lossy().into_owned(), ..entry });
                 folders.entry(now).or_default().insert(name.clone(), new);
             }
         }
         self.nodes = rest;
-        self.names = Names::durable(folders);
+        self.names = DirectoryEntries::durable(folders);
         self.counts.cuts += 1;
-        self.counts.sectors_forgotten += toll.forgotten;
-        self.counts.sectors_spared += toll.spared;
-        toll
+        self.counts.sectors_lost += sectors.lost;
+        self.counts.sectors_kept += sectors.kept;
+        sectors
     }
 }
 
@@ -287,9 +287,9 @@ impl Kind {
         Self::File(Content::default())
     }
 
-    fn after_cut(&self, sector: usize, random: &mut Random, toll: &mut Toll) -> Self {
+    fn after_cut(&self, sector: usize, random: &mut Random, sectors: &mut SectorCounts) -> Self {
         match self {
-            Self::File(content) => Self::File(Content::durable(content.after_cut(sector, random, toll))),
+            Self::File(content) => Self::File(Content::durable(content.after_cut(sector, random, sectors))),
             Self::Folder => Self::Folder,
         }
     }

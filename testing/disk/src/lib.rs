@@ -68,7 +68,7 @@ pub enum Syncs {
     /// None: only a sync of the folder does. POSIX promises no more.
     WithoutNames,
     /// Those of the whole disk, as journaling file systems do in practice.
-    WithTheNames,
+    WithNames,
 }
 
 /// An operation on a file.
@@ -86,9 +86,9 @@ pub struct Counts {
     pub syncs: u64,
     pub cuts: u64,
     /// Unsynced pieces of writes, at most a sector each, that a cut dropped.
-    pub sectors_forgotten: u64,
+    pub sectors_lost: u64,
     /// Unsynced pieces that had reached the disk.
-    pub sectors_spared: u64,
+    pub sectors_kept: u64,
 }
 
 /// Why no disk can be mounted here.
@@ -153,24 +153,24 @@ impl Disk {
 
     /// After this many more changes (writes, changes of size, syncs, changes of names) the disk freezes:
     /// operations block until it is cut or resumed. The calling process must not access it either.
-    pub fn stand_still_after(&self, changes: u64) {
-        self.power.stand_still_after(changes);
+    pub fn freeze_after(&self, changes: u64) {
+        self.power.freeze_after(changes);
     }
 
     /// Freezes before the next such operation on a file with this suffix, until the disk is cut or resumed.
-    pub fn stand_still_at(&self, operation: DiskOperation, ending: &str) {
-        self.power.stand_still_at(operation, ending);
+    pub fn freeze_at(&self, operation: DiskOperation, ending: &str) {
+        self.power.freeze_at(operation, ending);
     }
 
     /// Ends or cancels a freeze: blocked operations complete.
-    pub fn go_on(&self) {
-        self.power.go_on();
+    pub fn resume(&self) {
+        self.power.resume();
     }
 
     /// Waits at most this long until the disk is frozen. Returns whether it is.
     #[must_use]
-    pub fn wait_until_still(&self, patience: Duration) -> bool {
-        self.power.wait_until_still(patience)
+    pub fn wait_until_frozen(&self, timeout: Duration) -> bool {
+        self.power.wait_until_frozen(timeout)
     }
 
     /// Adds a fault.
@@ -180,12 +180,12 @@ impl Disk {
 
     /// Adds a fault for files with this suffix. Space and sync duration always apply to the whole disk.
     pub fn fail_only(&self, ending: &str, fault: Fault) {
-        self.power.quietly(|image| image.faults.add(fault, ending));
+        self.power.inspect(|image| image.faults.add(fault, ending));
     }
 
     /// Removes all faults.
     pub fn heal(&self) {
-        self.power.quietly(|image| image.faults.heal());
+        self.power.inspect(|image| image.faults.heal());
     }
 
     /// Flips the lowest bit of one byte, durably. No program may have the file open.
@@ -193,7 +193,7 @@ impl Disk {
     /// # Errors
     /// If there is no such file, or no such byte in it.
     pub fn flip(&self, path: &Path, offset: usize) -> io::Result<()> {
-        let len = self.power.quietly(|image| image.length(path))?;
+        let len = self.power.inspect(|image| image.length(path))?;
         if offset >= len {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
         }
@@ -211,11 +211,11 @@ impl Disk {
     /// The statistics so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.power.quietly(|image| image.counts)
+        self.power.inspect(|image| image.counts)
     }
 
     fn damage(&self, path: &Path, damage: impl Fn(&mut Vec<u8>)) -> io::Result<()> {
-        Ok(self.power.quietly(|image| image.damage(path, damage))?)
+        Ok(self.power.inspect(|image| image.damage(path, damage))?)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::image::{Image, Refusal};
 pub(crate) struct Power {
     state: Mutex<State>,
     /// The disk was frozen, or resumed.
-    turned: Condvar,
+    state_changed: Condvar,
 }
 
 #[derive(Debug)]
@@ -22,22 +22,22 @@ struct State {
     changes_left: Option<u64>,
     /// The operation at which it freezes, on a file with this suffix.
     trap: Option<(DiskOperation, String)>,
-    still: bool,
+    is_frozen: bool,
     /// Number of power cuts: an operation that began before the last one fails.
-    life: u64,
+    generation: u64,
 }
 
 // === impl Power ===
 
 impl Power {
     pub(crate) fn new(image: Image) -> Self {
-        let state = State { image, changes_left: None, trap: None, still: false, life: 0 };
-        Self { state: Mutex::new(state), turned: Condvar::new() }
+        let state = State { image, changes_left: None, trap: None, is_frozen: false, generation: 0 };
+        Self { state: Mutex::new(state), state_changed: Condvar::new() }
     }
 
     /// Reads from the disk.
-    pub(crate) fn ask<T>(&self, ask: impl FnOnce(&mut Image) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        ask(&mut self.powered(self.lock())?.image)
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&mut Image) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        read(&mut self.powered(self.lock())?.image)
     }
 
     /// Changes the disk, unless it freezes at this change.
@@ -48,8 +48,8 @@ impl Power {
         let mut state = self.powered(self.lock())?;
         match &mut state.changes_left {
             Some(0) => {
-                state.still = true;
-                self.turned.notify_all();
+                state.is_frozen = true;
+                self.state_changed.notify_all();
             }
             Some(left) => *left -= 1,
             None => {}
@@ -58,70 +58,70 @@ impl Power {
     }
 
     /// Changes a file, unless the disk freezes at this operation.
-    pub(crate) fn touch<T>(
+    pub(crate) fn change_file<T>(
         &self,
         operation: DiskOperation,
         node: Node,
         change: impl FnOnce(&mut Image) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        self.spring(operation, node);
+        self.freeze_if_trapped(operation, node);
         self.change(change)
     }
 
     /// Inspects or configures the disk, frozen or not.
-    pub(crate) fn quietly<T>(&self, look: impl FnOnce(&mut Image) -> T) -> T {
+    pub(crate) fn inspect<T>(&self, look: impl FnOnce(&mut Image) -> T) -> T {
         look(&mut self.lock().image)
     }
 
     pub(crate) fn cut(&self, seed: u64) {
         let mut state = self.lock();
         state.image.cut(seed);
-        self.begin_life(state);
+        self.begin_generation(state);
     }
 
     /// Fails pending operations, so that none hangs on a disk that is unmounted.
     pub(crate) fn end(&self) {
-        self.begin_life(self.lock());
+        self.begin_generation(self.lock());
     }
 
-    pub(crate) fn stand_still_after(&self, changes: u64) {
+    pub(crate) fn freeze_after(&self, changes: u64) {
         self.lock().changes_left = Some(changes);
     }
 
-    pub(crate) fn stand_still_at(&self, operation: DiskOperation, ending: &str) {
+    pub(crate) fn freeze_at(&self, operation: DiskOperation, ending: &str) {
         self.lock().trap = Some((operation, ending.to_owned()));
     }
 
     /// Completes pending operations normally.
-    pub(crate) fn go_on(&self) {
+    pub(crate) fn resume(&self) {
         let mut state = self.lock();
-        state.still = false;
+        state.is_frozen = false;
         state.changes_left = None;
         state.trap = None;
-        self.turned.notify_all();
+        self.state_changed.notify_all();
     }
 
-    pub(crate) fn wait_until_still(&self, patience: Duration) -> bool {
-        let waited = self.turned.wait_timeout_while(self.lock(), patience, |state| !state.still);
-        waited.unwrap_or_else(PoisonError::into_inner).0.still
+    pub(crate) fn wait_until_frozen(&self, timeout: Duration) -> bool {
+        let waited = self.state_changed.wait_timeout_while(self.lock(), timeout, |state| !state.is_frozen);
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_frozen
     }
 
-    fn begin_life(&self, mut state: MutexGuard<'_, State>) {
-        state.life += 1;
-        state.still = false;
+    fn begin_generation(&self, mut state: MutexGuard<'_, State>) {
+        state.generation += 1;
+        state.is_frozen = false;
         state.changes_left = None;
         state.trap = None;
-        self.turned.notify_all();
+        self.state_changed.notify_all();
     }
 
-    fn spring(&self, operation: DiskOperation, node: Node) {
+    fn freeze_if_trapped(&self, operation: DiskOperation, node: Node) {
         let mut state = self.lock();
         let is_it =
-            |(at, ending): &(DiskOperation, String)| *at == operation && state.image.is_called(node, ending);
+            |(at, ending): &(DiskOperation, String)| *at == operation && state.image.has_suffix(node, ending);
         if state.trap.as_ref().is_some_and(is_it) {
             state.trap = None;
-            state.still = true;
-            self.turned.notify_all();
+            state.is_frozen = true;
+            self.state_changed.notify_all();
         }
     }
 
@@ -131,9 +131,10 @@ impl Power {
 
     /// Waits while the disk is frozen.
     fn powered<'a>(&self, state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>, Refusal> {
-        let life = state.life;
-        let state = self.turned.wait_while(state, |state| state.still && state.life == life);
+        let generation = state.generation;
+        let state =
+            self.state_changed.wait_while(state, |state| state.is_frozen && state.generation == generation);
         let state = state.unwrap_or_else(PoisonError::into_inner);
-        if state.life == life { Ok(state) } else { Err(Refusal::Broken) }
+        if state.generation == generation { Ok(state) } else { Err(Refusal::Broken) }
     }
 }

@@ -37,7 +37,7 @@ struct Attack {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
-    let elsewhere = start_other_listener().await?;
+    let other_server = start_other_listener().await?;
     let mut world = Plan::new().in_a_process().start().await;
     let time = Duration::from_secs(arguments.seconds);
     calls(&mut world, "warm", time / 5).await;
@@ -46,7 +46,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     // Alternating, because a machine is not equally fast all the time.
     for kind in Flood::ALL {
         alone.0.extend(calls(&mut world, &format!("alone-{kind:?}"), time / 2).await.0);
-        let attack = Attack::on(&elsewhere, kind);
+        let attack = Attack::on(&other_server, kind);
         beside.0.extend(calls(&mut world, &format!("beside-{kind:?}"), time / 2).await.0);
         attack.end().await?;
         let attack = Attack::on(&world.server.address, kind);

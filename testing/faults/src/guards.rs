@@ -5,11 +5,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
-use ticketing_mutations::{MUTATIONS, Mutation, build, find};
+use anyhow::{Result, bail};
+use ticketing_mutations::{MUTATIONS, Mutation, build};
 use tokio::time::Instant;
 
-use crate::matrix::{self, Cell, Verdict};
+use crate::matrix;
+use crate::matrix::cell::{Cell, Verdict};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -44,29 +45,23 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         bail!("no guard has this name; --list lists them");
     }
     let began = Instant::now();
-    let (cells, mut unseen) = (matrix::cells(), vec![]);
+    let (cells, mut missed) = (matrix::cells(), vec![]);
     for mutation in &wanted {
-        if !is_seen(mutation, &cells, arguments.all).await? {
-            unseen.push(mutation.name);
+        if !is_caught(mutation, &cells, arguments.all).await? {
+            missed.push(mutation.name);
         }
     }
-    let (seen, left_out) = (wanted.len() - unseen.len(), MUTATIONS.len() - wanted.len());
-    let together = wanted.iter().filter(|mutation| mutation.covered_by.is_some()).count();
-    let unasked =
+    let (caught_count, left_out) = (wanted.len() - missed.len(), MUTATIONS.len() - wanted.len());
+    let covered = wanted.iter().filter(|mutation| mutation.covered_by.is_some()).count();
+    let skipped =
         if left_out > 0 { format!(", {left_out} left out by --only or --one-in") } else { String::new() };
     println!(
-        "guards: {seen} of {} removals are caught, {together} of them together with the guard that covers \
-         them{unasked}; {:.0?}",
+        "guards: {caught_count} of {} removals are caught, {covered} of them together with the guard that covers \
+         them{skipped}; {:.0?}",
         wanted.len(),
         began.elapsed()
     );
-    if unseen.is_empty() { Ok(()) } else { bail!("no cell fails without {}", unseen.join(", ")) }
-}
-
-/// The server without the guard whose name contains `name`.
-pub(crate) fn program_without(name: &str) -> Result<PathBuf> {
-    let mutation = find(name).with_context(|| format!("no guard is called {name}"))?;
-    tokio::task::block_in_place(|| build(&[mutation]))
+    if missed.is_empty() { Ok(()) } else { bail!("no cell fails without {}", missed.join(", ")) }
 }
 
 fn list(wanted: &[&Mutation]) {
@@ -82,14 +77,14 @@ fn cells_of<'a>(mutation: &'a Mutation, cells: &'a [Cell]) -> impl Iterator<Item
 }
 
 /// Whether some cell fails without the guard and what covers it, and passes if one of them is there.
-async fn is_seen(mutation: &'static Mutation, cells: &[Cell], all: bool) -> Result<bool> {
+async fn is_caught(mutation: &'static Mutation, cells: &[Cell], all: bool) -> Result<bool> {
     let removed = mutation.with_cover();
     let began = Instant::now();
     let program = tokio::task::block_in_place(|| build(&removed))?;
     let mut building = began.elapsed();
     let (mut played, mut caught, mut others) = (0, vec![], None);
     for cell in cells_of(mutation, cells) {
-        let why = match cell.play(Some(&program)).await {
+        let why = match cell.run(Some(&program)).await {
             Verdict::DoesNotApply { .. } => continue,
             Verdict::Passed { .. } => None,
             Verdict::Failed { why } => Some(why),
@@ -98,11 +93,11 @@ async fn is_seen(mutation: &'static Mutation, cells: &[Cell], all: bool) -> Resu
         let Some(why) = why else { continue };
         if others.is_none() {
             let began = Instant::now();
-            others = Some(tokio::task::block_in_place(|| with_each(&removed))?);
+            others = Some(tokio::task::block_in_place(|| build_with_one_guard(&removed))?);
             building += began.elapsed();
         }
         // A cell that fails with the guard too shows nothing about it.
-        if passes_on_each(cell, others.as_deref().unwrap_or_default()).await {
+        if passes_on_all(cell, others.as_deref().unwrap_or_default()).await {
             caught.push(format!("{cell}: {}", why.lines().next().unwrap_or_default()));
             if !all {
                 break;
@@ -121,7 +116,7 @@ async fn is_seen(mutation: &'static Mutation, cells: &[Cell], all: bool) -> Resu
 }
 
 /// The servers that have one of the removed guards again, each; `None` is the unchanged server.
-fn with_each(removed: &[&'static Mutation]) -> Result<Vec<Option<PathBuf>>> {
+fn build_with_one_guard(removed: &[&'static Mutation]) -> Result<Vec<Option<PathBuf>>> {
     let without_others = |back: &&'static Mutation| {
         let others: Vec<_> = removed.iter().copied().filter(|other| other.name != back.name).collect();
         if others.is_empty() { Ok(None) } else { build(&others).map(Some) }
@@ -129,9 +124,9 @@ fn with_each(removed: &[&'static Mutation]) -> Result<Vec<Option<PathBuf>>> {
     removed.iter().map(without_others).collect()
 }
 
-async fn passes_on_each(cell: &Cell, programs: &[Option<PathBuf>]) -> bool {
+async fn passes_on_all(cell: &Cell, programs: &[Option<PathBuf>]) -> bool {
     for program in programs {
-        if !matches!(cell.play(program.as_deref()).await, Verdict::Passed { .. }) {
+        if !matches!(cell.run(program.as_deref()).await, Verdict::Passed { .. }) {
             return false;
         }
     }

@@ -11,7 +11,9 @@ mod guards;
 mod history;
 mod matrix;
 mod model;
+mod panic_message;
 mod power;
+mod weakened_server;
 
 use std::process::ExitCode;
 
@@ -22,11 +24,11 @@ use clap::{Parser, Subcommand};
 #[command(name = "faults")]
 struct Cli {
     #[command(subcommand)]
-    what: What,
+    command: Subcommands,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Subcommands {
     /// Explores the delivery protocol exhaustively, and without each of its guards.
     Model(model::Arguments),
     /// Runs every fault at every point where it applies.
@@ -44,7 +46,7 @@ enum What {
 }
 
 /// The command line of this program, for replay commands.
-fn command() -> &'static str {
+fn replay_prefix() -> &'static str {
     let is_fast =
         std::env::current_exe().is_ok_and(|exe| exe.parent().is_some_and(|folder| folder.ends_with("fast")));
     if is_fast { "cargo xtask faults --fast" } else { "cargo xtask faults" }
@@ -52,14 +54,14 @@ fn command() -> &'static str {
 
 #[tokio::main(worker_threads = 4)]
 async fn main() -> ExitCode {
-    let done = match Cli::parse().what {
-        What::Model(arguments) => model::run(&arguments),
-        What::Matrix(arguments) => matrix::run(arguments).await,
-        What::Guards(arguments) => guards::run(arguments).await,
-        What::Flood(arguments) => flood_latency::run(arguments).await,
-        What::Power(arguments) => power::run(arguments).await,
-        What::History(arguments) => history::run(arguments).await,
-        What::Bugs(arguments) => bugs::run(arguments).await,
+    let done = match Cli::parse().command {
+        Subcommands::Model(arguments) => model::run(&arguments),
+        Subcommands::Matrix(arguments) => matrix::run(arguments).await,
+        Subcommands::Guards(arguments) => guards::run(arguments).await,
+        Subcommands::Flood(arguments) => flood_latency::run(arguments).await,
+        Subcommands::Power(arguments) => power::run(arguments).await,
+        Subcommands::History(arguments) => history::run(arguments).await,
+        Subcommands::Bugs(arguments) => bugs::run(arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

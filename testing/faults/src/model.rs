@@ -10,11 +10,11 @@ pub(crate) struct Arguments {
     small: bool,
     /// An exploration with more states than this is cut short, and counts as failed.
     #[arg(long, default_value_t = 20_000_000)]
-    most_states: usize,
+    max_states: usize,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let limits = Limits { most_states: arguments.most_states, large: !arguments.small };
+    let limits = Limits { max_states: arguments.max_states, large: !arguments.small };
     ticketing_model::run(&mut std::io::stdout().lock(), limits)?;
     Ok(())
 }

@@ -43,7 +43,7 @@ impl Acknowledged {
         let kept: BTreeMap<_, _> =
             deliveries.iter().map(|d| (&d.id, format!("{} for {}", d.incident_id, d.connection))).collect();
         for (id, what) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            assert_eq!(kept.get(id), Some(what), "what was acknowledged as {id} is gone");
+            assert_eq!(kept.get(id), Some(what), "the acknowledged delivery {id} is lost");
         }
     }
 }

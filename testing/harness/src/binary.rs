@@ -5,11 +5,11 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use super::PATIENCE;
+use super::WAIT_TIMEOUT;
 
 /// The output of the binary.
 #[derive(Debug)]
-pub struct Ended {
+pub struct ProgramOutput {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -27,7 +27,7 @@ pub fn binary() -> PathBuf {
 }
 
 /// Runs the binary with these arguments and variables until it exits by itself.
-pub async fn run_program(arguments: &[String], variables: &[(&str, &str)]) -> Ended {
+pub async fn run_program(arguments: &[String], variables: &[(&str, &str)]) -> ProgramOutput {
     let child = Command::new(binary())
         .args(arguments)
         .envs(variables.iter().copied())
@@ -37,8 +37,8 @@ pub async fn run_program(arguments: &[String], variables: &[(&str, &str)]) -> En
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+    let output = tokio::time::timeout(WAIT_TIMEOUT, child.wait_with_output()).await;
     let output = output.unwrap_or_else(|_| panic!("ticketing {arguments:?} runs on")).unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    ProgramOutput { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }

@@ -18,10 +18,10 @@ pub async fn push_all(
     callers: usize,
 ) -> Vec<(String, Result<v1::CreateTicketResponse, Status>)> {
     let (ids, next) = (Arc::new(ids), Arc::new(AtomicUsize::new(0)));
-    let mut crowd = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for _ in 0..callers {
         let (ids, next, mut client) = (ids.clone(), next.clone(), client.clone());
-        crowd.spawn(async move {
+        tasks.spawn(async move {
             let mut answers = vec![];
             while let Some(id) = ids.get(next.fetch_add(1, Ordering::SeqCst)) {
                 let request = v1::CreateTicketRequest {
@@ -33,5 +33,5 @@ pub async fn push_all(
             answers
         });
     }
-    crowd.join_all().await.into_iter().flatten().collect()
+    tasks.join_all().await.into_iter().flatten().collect()
 }

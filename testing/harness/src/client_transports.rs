@@ -63,10 +63,10 @@ impl TlsFiles {
 
     /// A client that trusts this authority, and presents its certificate.
     pub async fn connect(&self, address: &str) -> Result<Client, Error> {
-        let (trial, server) = (self.clone(), address.to_owned());
+        let (tls_files, server) = (self.clone(), address.to_owned());
         let connector = tower::service_fn(move |_| {
-            let (trial, server) = (trial.clone(), server.clone());
-            async move { Ok::<_, io::Error>(TokioIo::new(trial.tls_handshake(&server).await?)) }
+            let (tls_files, server) = (tls_files.clone(), server.clone());
+            async move { Ok::<_, io::Error>(TokioIo::new(tls_files.tls_handshake(&server).await?)) }
         });
         let endpoint = Endpoint::from_static("http://localhost");
         Ok(Client::over(endpoint.connect_with_connector(connector).await?))

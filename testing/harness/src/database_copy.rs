@@ -9,41 +9,41 @@ use super::{Acknowledged, World, binary};
 
 /// How an operator restores a copy.
 #[derive(Debug, Clone, Copy)]
-pub enum How {
+pub enum RestoreMethod {
     /// The database over the existing one, with its WAL if the server was killed.
-    DatabaseAlone,
+    DatabaseOnly,
     /// Each file of the folder over the existing one.
-    FolderOver,
+    OverFolder,
     /// The folder is removed, and recreated from the copy.
-    FolderAnew,
+    NewFolder,
     /// The copy of `ticketing backup`, in a folder with only the key, as on another machine.
-    Elsewhere,
+    OtherFolder,
 }
 
 /// A copy of the data folder, and one by `ticketing backup`.
 #[derive(Debug)]
-pub struct Copy {
+pub struct DatabaseCopy {
     folder: TempDir,
     backup: PathBuf,
 }
 
 // === impl How ===
 
-impl How {
+impl RestoreMethod {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::DatabaseAlone => "the database file alone",
-            Self::FolderOver => "the folder copied over",
-            Self::FolderAnew => "the folder removed and made anew",
-            Self::Elsewhere => "by `ticketing backup`, elsewhere",
+            Self::DatabaseOnly => "the database file only",
+            Self::OverFolder => "the folder copied over",
+            Self::NewFolder => "the folder removed and recreated",
+            Self::OtherFolder => "by `ticketing backup`, in another folder",
         }
     }
 }
 
 // === impl Copy ===
 
-impl Copy {
+impl DatabaseCopy {
     /// The server must not run.
     pub async fn of(world: &World) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -58,7 +58,7 @@ impl Copy {
     }
 
     /// The server must not run. Pushes acknowledged after the copy are lost then, and are pushed again.
-    pub fn restore_copy(&self, world: &mut World, how: How) {
+    pub fn restore_copy(&self, world: &mut World, how: RestoreMethod) {
         world.acknowledged = Acknowledged::default();
         let data = &world.server.data();
         let file = |name: &str| data.join(format!("ticketing.db{name}"));
@@ -66,7 +66,7 @@ impl Copy {
             let _ = std::fs::remove_file(file(log));
         }
         match how {
-            How::DatabaseAlone => {
+            RestoreMethod::DatabaseOnly => {
                 let kept = ["", "-wal"].map(|name| self.folder.path().join(format!("ticketing.db{name}")));
                 for (from, to) in
                     kept.into_iter().zip([file(""), file("-wal")]).filter(|(from, _)| from.exists())
@@ -74,13 +74,13 @@ impl Copy {
                     std::fs::copy(from, to).unwrap();
                 }
             }
-            How::FolderOver => copy_files(self.folder.path(), data),
-            How::FolderAnew => {
+            RestoreMethod::OverFolder => copy_files(self.folder.path(), data),
+            RestoreMethod::NewFolder => {
                 std::fs::remove_dir_all(data).unwrap();
                 std::fs::create_dir(data).unwrap();
                 copy_files(self.folder.path(), data);
             }
-            How::Elsewhere => {
+            RestoreMethod::OtherFolder => {
                 for name in ["", ".mark", ".lock"] {
                     std::fs::remove_file(file(name)).unwrap();
                 }

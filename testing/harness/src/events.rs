@@ -14,14 +14,14 @@ pub(crate) async fn check(world: &World, deliveries: &[v1::Delivery]) -> HashSet
     for (index, event) in events.iter().enumerate() {
         assert_eq!(event.sequence, index as u64 + 1, "out of order or with a gap: {event:#?}");
     }
-    let mut stories: HashMap<&str, Vec<&v1::TicketEvent>> = HashMap::new();
+    let mut events_by_delivery: HashMap<&str, Vec<&v1::TicketEvent>> = HashMap::new();
     for event in &events {
         if let Some(delivery) = &event.delivery {
-            stories.entry(&delivery.id).or_default().push(event);
+            events_by_delivery.entry(&delivery.id).or_default().push(event);
         }
     }
     for delivery in deliveries {
-        check_story(delivery, stories.get(delivery.id.as_str()).map_or(&[], Vec::as_slice));
+        check_delivery(delivery, events_by_delivery.get(delivery.id.as_str()).map_or(&[], Vec::as_slice));
     }
     if let [.., _] = events.as_slice() {
         let middle = &events[(events.len() - 1) / 2];
@@ -49,20 +49,20 @@ async fn all(world: &World) -> Vec<v1::TicketEvent> {
     events
 }
 
-fn check_story(delivery: &v1::Delivery, story: &[&v1::TicketEvent]) {
+fn check_delivery(delivery: &v1::Delivery, events_of_it: &[&v1::TicketEvent]) {
     use TicketEventKind::{Accepted, Cancelled, Delivered, Failed, Resolved};
-    let kinds: Vec<_> = story.iter().map(|event| event.kind()).collect();
+    let kinds: Vec<_> = events_of_it.iter().map(|event| event.kind()).collect();
     let times = |wanted: &[TicketEventKind]| kinds.iter().filter(|kind| wanted.contains(kind)).count();
     assert!(kinds.first() == Some(&Accepted) && times(&[Accepted]) == 1, "{kinds:?}: {delivery:#?}");
     // An operator may correct an earlier ticket; nothing else occurs twice.
     let (delivered, resolved) = (times(&[Delivered]), times(&[Resolved]));
     let ends_once = delivered <= 1 && (delivered == 0 || resolved == 0);
-    assert!(ends_once, "it is told to be delivered more than once: {kinds:?}: {delivery:#?}");
-    let told = match delivery.state() {
+    assert!(ends_once, "it is reported as delivered more than once: {kinds:?}: {delivery:#?}");
+    let has_final_event = match delivery.state() {
         DeliveryState::Delivered => delivered + resolved > 0,
         DeliveryState::Failed => times(&[Failed]) > 0,
         DeliveryState::Cancelled => times(&[Cancelled]) > 0,
         _ => true,
     };
-    assert!(told, "nothing tells how it ended: {kinds:?}: {delivery:#?}");
+    assert!(has_final_event, "there is no event of its final state: {kinds:?}: {delivery:#?}");
 }

@@ -38,15 +38,15 @@ use tokio::sync::mpsc;
 /// Validity of the tokens.
 const DAY: Duration = Duration::from_secs(86_400);
 /// Delay of a create while Jira hangs.
-const HANGING: Duration = Duration::from_secs(8);
+const CREATE_DELAY: Duration = Duration::from_secs(8);
 /// The server's subscriber timeout, and how long slow readers do not read.
-const PATIENCE: &str = "--subscriber-timeout=1s";
-const SLOWNESS: Duration = Duration::from_secs(2);
+const SUBSCRIBER_TIMEOUT: &str = "--subscriber-timeout=1s";
+const SLOW_READER_PAUSE: Duration = Duration::from_secs(2);
 
 /// The real server with simulated ticket systems, for the tests of the SDKs in other languages.
 ///
 /// It prints one line of JSON that says where everything is, and stays up until its standard input ends, or SIGTERM. Orders
-/// are lines of standard input: the top of testing/harness/src/fixture.rs tells them.
+/// are lines of standard input: the top of testing/harness/src/fixture.rs lists them.
 #[derive(Debug, Parser)]
 #[command(name = "sdk-fixture")]
 struct Arguments {
@@ -70,27 +70,29 @@ struct Fixture {
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
-    let hears = |kind| signal(kind).expect("a process hears its signals");
-    let (mut asked, mut interrupted) = (hears(SignalKind::terminate()), hears(SignalKind::interrupt()));
+    let listen_for = |kind| signal(kind).expect("a process hears its signals");
+    let (mut terminated, mut interrupted) =
+        (listen_for(SignalKind::terminate()), listen_for(SignalKind::interrupt()));
     // Dropping it ends its processes.
     tokio::select! {
-        () = play(arguments) => {}
-        _ = asked.recv() => {}
+        () = run(arguments) => {}
+        _ = terminated.recv() => {}
         _ = interrupted.recv() => {}
     }
 }
 
-async fn play(arguments: Arguments) {
+async fn run(arguments: Arguments) {
     let folder = tempfile::tempdir().expect("there is room for certificates and a socket");
-    let mut plan = Plan::new().in_a_process().with_long_deadlines().guarded().with_flag(PATIENCE);
+    let mut plan =
+        Plan::new().in_a_process().with_long_deadlines().with_token_auth().with_flag(SUBSCRIBER_TIMEOUT);
     for flag in &arguments.flags {
         plan = plan.with_flag(flag);
     }
-    let mut trial = None;
+    let mut tls_files = None;
     if arguments.tls {
         let made = TlsFiles::make(folder.path()).await;
         plan = plan.callers_under_tls(&made);
-        trial = Some(made);
+        tls_files = Some(made);
     }
     let socket = arguments.unix.then(|| folder.path().join("ticketing.sock"));
     if let Some(socket) = &socket {
@@ -108,8 +110,8 @@ async fn play(arguments: Arguments) {
         let token = world.server.make_token(&format!("sdk-{role}"), role, DAY).await;
         tokens.insert(role.to_string(), json!(token));
     }
-    let file = |name| trial.as_ref().map(|trial| trial.file(name).display().to_string());
-    say(&json!({
+    let file = |name| tls_files.as_ref().map(|tls_files| tls_files.file(name).display().to_string());
+    print_line(&json!({
         "address": address,
         "relay": relay.as_ref().map(|relay| relay.address.as_str()),
         "tokens": tokens,
@@ -118,10 +120,10 @@ async fn play(arguments: Arguments) {
         "client_key": file("client.key"),
         "jira": settings(&world),
     }));
-    let (mut fixture, mut orders) = (Fixture { world, relay }, orders());
-    while let Some(order) = orders.recv().await {
-        let answer = fixture.obey(order.trim()).await;
-        say(&answer);
+    let (mut fixture, mut commands) = (Fixture { world, relay }, commands());
+    while let Some(command) = commands.recv().await {
+        let answer = fixture.execute(command.trim()).await;
+        print_line(&answer);
     }
     drop(fixture.relay);
     fixture.world.server.stop().await;
@@ -139,12 +141,12 @@ fn settings(world: &World) -> Value {
 }
 
 impl Fixture {
-    async fn obey(&mut self, order: &str) -> Value {
+    async fn execute(&mut self, command: &str) -> Value {
         let world = &mut self.world;
-        if let ("restart" | "away", Some(relay)) = (order, &self.relay) {
+        if let ("restart" | "away", Some(relay)) = (command, &self.relay) {
             relay.close_swallowed();
         }
-        match order {
+        match command {
             "restart" => world.restart().await,
             "kill" => world.crash().await,
             "away" => world.server.stop().await,
@@ -159,7 +161,7 @@ impl Fixture {
                 world.jira.faults().push(Rule::new(Call::Create, When::Always, refusal));
             }
             "jira hangs" => {
-                world.jira.faults().push(Rule::new(Call::Create, When::Always, Effect::Delay(HANGING)));
+                world.jira.faults().push(Rule::new(Call::Create, When::Always, Effect::Delay(CREATE_DELAY)));
             }
             made if made.starts_with("jira has ") => {
                 let key = world.jira.add_foreign_ticket(serde_json::Map::new());
@@ -170,28 +172,28 @@ impl Fixture {
             }
             other => return self.relay(other),
         }
-        json!({ "done": order })
+        json!({ "done": command })
     }
 
-    fn relay(&self, order: &str) -> Value {
+    fn relay(&self, command: &str) -> Value {
         let Some(relay) = &self.relay else {
-            return json!({ "error": format!("there is no relay for {order:?}") });
+            return json!({ "error": format!("there is no relay for {command:?}") });
         };
-        match order {
+        match command {
             "relay swallows" => relay.swallow(),
             "relay mutes" => relay.mute(),
-            "relay narrows" => relay.narrow(Some(SLOWNESS)),
+            "relay narrows" => relay.narrow(Some(SLOW_READER_PAUSE)),
             "relay fair" => relay.narrow(None),
             "relay connections" => return json!({ "connections": relay.connections() }),
             other => return json!({ "error": format!("there is no order {other:?}") }),
         }
-        json!({ "done": order })
+        json!({ "done": command })
     }
 }
 
 /// The lines of standard input, as they come.
-fn orders() -> mpsc::Receiver<String> {
-    let (sender, orders) = mpsc::channel(1);
+fn commands() -> mpsc::Receiver<String> {
+    let (sender, commands) = mpsc::channel(1);
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines() {
             let Ok(line) = line else { return };
@@ -200,10 +202,10 @@ fn orders() -> mpsc::Receiver<String> {
             }
         }
     });
-    orders
+    commands
 }
 
-fn say(value: &Value) {
+fn print_line(value: &Value) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{value}").and_then(|()| out.flush()).expect("the parent process reads standard output");
 }

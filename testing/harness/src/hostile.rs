@@ -9,11 +9,11 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::PATIENCE;
+use super::WAIT_TIMEOUT;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Frames per write.
-const AT_A_TIME: u32 = 200;
+const FRAMES_PER_WRITE: u32 = 200;
 
 /// The kind of a flood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub enum Answer {
 
 /// A connection with handwritten frames.
 #[derive(Debug)]
-pub struct Hostile {
+pub struct HostilePeer {
     read: OwnedReadHalf,
     write: OwnedWriteHalf,
 }
@@ -92,18 +92,19 @@ fn text(block: &mut Vec<u8>, text: &str) {
 }
 
 /// Floods a server over one connection with at most this many frames.
-pub async fn flood(address: &str, flood: Flood, most: u32) -> io::Result<Flooded> {
-    let Hostile { read, mut write } = Hostile::connect(address).await?;
+pub async fn flood(address: &str, flood: Flood, max_frames: u32) -> io::Result<Flooded> {
+    let HostilePeer { read, mut write } = HostilePeer::connect(address).await?;
     let mut drained = drain(read);
     let mut sent = 0;
     write.write_all(&flood.opening()).await?;
-    while sent < most {
-        let frames: Vec<u8> = (sent..sent + AT_A_TIME).flat_map(|number| flood.frames(number)).collect();
-        let written = tokio::time::timeout(PATIENCE, write.write_all(&frames)).await;
+    while sent < max_frames {
+        let frames: Vec<u8> =
+            (sent..sent + FRAMES_PER_WRITE).flat_map(|number| flood.frames(number)).collect();
+        let written = tokio::time::timeout(WAIT_TIMEOUT, write.write_all(&frames)).await;
         if written.expect("the server neither takes frames nor closes").is_err() {
             break;
         }
-        sent += AT_A_TIME;
+        sent += FRAMES_PER_WRITE;
     }
     let closed = tokio::time::timeout(Duration::from_secs(2), &mut drained).await.is_ok();
     drained.abort();
@@ -162,7 +163,7 @@ impl Flood {
 
 // === impl Hostile ===
 
-impl Hostile {
+impl HostilePeer {
     /// Connects, and sends the connection preface.
     pub async fn connect(address: &str) -> io::Result<Self> {
         Self::connect_with(address, &frame(0x4, 0, 0, &[])).await
@@ -195,7 +196,7 @@ impl Hostile {
     }
 
     /// Disconnects abruptly, as if its process or its network had failed.
-    pub fn vanish(self) {
+    pub fn reset(self) {
         let wire = self.read.reunite(self.write).unwrap();
         wire.set_zero_linger().unwrap();
     }
@@ -238,16 +239,16 @@ impl Hostile {
             self.read.read_exact(&mut payload).await.expect("the server closes");
             (kind, u32::from_be_bytes(stream), payload)
         };
-        tokio::time::timeout(PATIENCE, listen).await.expect("the server says nothing")
+        tokio::time::timeout(WAIT_TIMEOUT, listen).await.expect("the server says nothing")
     }
 
     /// Waits until the server closes the connection. Returns what it sent until then.
     pub async fn until_closed(&mut self) -> Vec<u8> {
-        let mut heard = vec![];
-        let ended = tokio::time::timeout(PATIENCE, self.read.read_to_end(&mut heard)).await;
+        let mut received = vec![];
+        let ended = tokio::time::timeout(WAIT_TIMEOUT, self.read.read_to_end(&mut received)).await;
         // A reset is also an end.
         let _ = ended.expect("the server keeps the connection");
-        heard
+        received
     }
 
     /// Whether the server still answers a ping.
@@ -257,18 +258,18 @@ impl Hostile {
         if self.send(&frame(0x6, 0, 0, &token)).await.is_err() {
             return false;
         }
-        let (mut heard, mut buffer): (Vec<u8>, _) = (vec![], [0; 4_096]);
+        let (mut received, mut buffer): (Vec<u8>, _) = (vec![], [0; 4_096]);
         let listen = async {
             loop {
                 match self.read.read(&mut buffer).await {
                     Ok(0) | Err(_) => return false,
-                    Ok(length) => heard.extend(&buffer[..length]),
+                    Ok(length) => received.extend(&buffer[..length]),
                 }
-                if heard.windows(answer.len()).any(|window| window == answer) {
+                if received.windows(answer.len()).any(|window| window == answer) {
                     return true;
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, listen).await.expect("the server says nothing")
+        tokio::time::timeout(WAIT_TIMEOUT, listen).await.expect("the server says nothing")
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use rhythmx_ticketing::v1;
 use ticketing_simulator::{Simulator, Ticket, Vendor};
 
-use super::secrets::Forms;
+use super::secrets::SecretForms;
 use super::{SECRETS, World, events};
 
 /// No acknowledged delivery is lost, every delivered ticket exists exactly once, no marker is on two tickets,
@@ -47,19 +47,19 @@ pub(crate) fn check_panics(world: &World) {
         let text = String::from_utf8_lossy(&bytes);
         let panicked =
             text.split_once("panicked at").map(|(_, what)| what.lines().take(3).collect::<Vec<_>>());
-        assert_eq!(panicked, None, "{name} tells of a panic");
+        assert_eq!(panicked, None, "{name} has a panic");
     }
 }
 
 /// No response contained a secret.
-pub(crate) fn check_told(world: &World, told: &str) {
-    if let Some((secret, form)) = forms(world).find(told.as_bytes()) {
-        panic!("the secret {secret:?} is told, as {form:?}: {told}");
+pub(crate) fn check_no_secret_in(world: &World, text: &str) {
+    if let Some((secret, form)) = forms(world).find(text.as_bytes()) {
+        panic!("the secret {secret:?} is in a response, as {form:?}: {text}");
     }
 }
 
-fn forms(world: &World) -> Forms {
-    Forms::of(SECRETS.into_iter().chain(world.secrets.iter().map(String::as_str)))
+fn forms(world: &World) -> SecretForms {
+    SecretForms::of(SECRETS.into_iter().chain(world.secrets.iter().map(String::as_str)))
 }
 
 /// The keys of all tickets that the server created.
@@ -99,13 +99,13 @@ fn check_ticket(
     assert!(ours.is_some_and(|ours| known.contains(&ours)), "{ours:?}: {delivery:#?}");
     let system = delivery.system();
     let of_that_id = existing.get(&(system, reference.id.clone())).map_or(&[][..], Vec::as_slice);
-    let exists = of_that_id.iter().any(|ticket| is_it(ticket, reference, system));
+    let exists = of_that_id.iter().any(|ticket| is_named_by(ticket, reference, system));
     assert!(exists, "its reference leads to no ticket: {delivery:#?}");
 }
 
 /// Whether a reference names this ticket, by its current or a former key. The settings determine the URL for
 /// people.
-fn is_it(ticket: &Ticket, reference: &v1::TicketReference, system: v1::TicketSystem) -> bool {
+fn is_named_by(ticket: &Ticket, reference: &v1::TicketReference, system: v1::TicketSystem) -> bool {
     let page = match system {
         v1::TicketSystem::Servicenow => format!("/nav_to.do?uri=incident.do%3Fsys_id%3D{}", ticket.id),
         _ => format!("/browse/{}", reference.key),
@@ -115,7 +115,7 @@ fn is_it(ticket: &Ticket, reference: &v1::TicketReference, system: v1::TicketSys
 }
 
 fn simulators(world: &World) -> impl Iterator<Item = &Simulator> {
-    [&world.jira, &world.servicenow].into_iter().chain(&world.elsewhere)
+    [&world.jira, &world.servicenow].into_iter().chain(&world.other_sites)
 }
 
 fn system_of(vendor: Vendor) -> v1::TicketSystem {

@@ -33,12 +33,12 @@ use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor}
 use tonic::Status;
 
 pub use acknowledged::Acknowledged;
-pub use binary::{Ended, binary, run_program};
+pub use binary::{ProgramOutput, binary, run_program};
 pub use bulk_push::push_all;
 pub use client_transports::{TlsFiles, over_socket};
 pub use database::{Edit, make_older};
-pub use database_copy::{Copy, How};
-pub use hostile::{Answer, Flood, Flooded, Hostile, call_head, flood, frame, head_of};
+pub use database_copy::{DatabaseCopy, RestoreMethod};
+pub use hostile::{Answer, Flood, Flooded, HostilePeer, call_head, flood, frame, head_of};
 pub use incidents::incident;
 pub use proxy::Proxy;
 pub use refusals::{Refused, refusal};
@@ -51,7 +51,7 @@ pub use subscriber::{Subscriber, after, from_oldest};
 use self::simulator_observer::SimulatorObserver;
 
 /// Timeout of anything asynchronous.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Validity of tokens in tests.
 const DAY: Duration = Duration::from_secs(86_400);
@@ -76,7 +76,7 @@ pub struct World {
     /// Acknowledged deliveries; the push functions of this world record them.
     pub acknowledged: Acknowledged,
     /// Further ticket systems that the settings use or used.
-    pub elsewhere: Vec<Simulator>,
+    pub other_sites: Vec<Simulator>,
     /// Further secrets that must not be found in what the server writes.
     pub secrets: Vec<String>,
 }
@@ -89,7 +89,7 @@ pub struct Plan {
     identity: Option<Identity>,
     server: Start,
     /// Whether callers need a token.
-    guarded: bool,
+    token_auth: bool,
     /// Whether both searches have evidence.
     evidence: bool,
     watch: SimulatorObserver,
@@ -111,7 +111,7 @@ impl Plan {
             servicenow: Profile::of(Vendor::ServiceNow),
             identity: None,
             server: Start { flags: FAST.map(str::to_owned).to_vec(), ..Start::default() },
-            guarded: false,
+            token_auth: false,
             evidence: true,
             watch: SimulatorObserver::default(),
         }
@@ -151,8 +151,8 @@ impl Plan {
     }
 
     /// Callers use TLS, with the files of this trial.
-    pub fn callers_under_tls(mut self, trial: &TlsFiles) -> Self {
-        self.server.callers = Some(trial.clone());
+    pub fn callers_under_tls(mut self, tls_files: &TlsFiles) -> Self {
+        self.server.callers = Some(tls_files.clone());
         self.in_a_process()
     }
 
@@ -163,8 +163,8 @@ impl Plan {
     }
 
     /// Callers need a bearer token; the client of this world has one of an admin.
-    pub fn guarded(mut self) -> Self {
-        self.guarded = true;
+    pub fn with_token_auth(mut self) -> Self {
+        self.token_auth = true;
         self.with_flag("--auth=token")
     }
 
@@ -217,17 +217,17 @@ impl Plan {
         let identity = self.identity.as_ref();
         let jira = simulator(self.jira.0, self.jira.1, identity).await;
         let servicenow = simulator(Vendor::ServiceNow, self.servicenow, identity).await;
-        self.watch.see([&jira, &servicenow]);
+        self.watch.observe([&jira, &servicenow]);
         let mut server = Server::prepare(self.server);
-        if self.guarded {
+        if self.token_auth {
             let token = server.make_token("harness", Role::Admin, DAY).await;
             server.next_start().token = Some(token);
         }
         server.start_again().await;
         let client = server.client().await;
         let secrets = server.next_start().token.iter().cloned().collect();
-        let (acknowledged, elsewhere) = (Acknowledged::default(), vec![]);
-        let mut world = World { jira, servicenow, server, client, acknowledged, elsewhere, secrets };
+        let (acknowledged, other_sites) = (Acknowledged::default(), vec![]);
+        let mut world = World { jira, servicenow, server, client, acknowledged, other_sites, secrets };
         if self.evidence {
             evidence::add(&mut world).await;
         }
@@ -379,7 +379,7 @@ impl World {
                 last = self.delivery(id).await;
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        let in_time = tokio::time::timeout(WAIT_TIMEOUT, wait).await;
         assert!(in_time.is_ok(), "not {state:?} in time: {last:#?}");
         last
     }
@@ -406,7 +406,7 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE * 2, wait).await;
+        let in_time = tokio::time::timeout(WAIT_TIMEOUT * 2, wait).await;
         assert!(in_time.is_ok(), "not all of {count} are delivered in time: {:#?}", self.counts().await);
         self.deliveries().await
     }
@@ -418,7 +418,7 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        let in_time = tokio::time::timeout(WAIT_TIMEOUT, wait).await;
         assert!(in_time.is_ok(), "{system:?} has not {count} tickets in time: {}", self.server.log());
     }
 
@@ -429,7 +429,7 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        let in_time = tokio::time::timeout(WAIT_TIMEOUT, wait).await;
         assert!(in_time.is_ok(), "nothing is {state:?} in time");
     }
 
@@ -464,7 +464,7 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        let in_time = tokio::time::timeout(WAIT_TIMEOUT, wait).await;
         assert!(in_time.is_ok(), "{system:?} is not {kind:?} in time");
     }
 
@@ -489,7 +489,7 @@ impl World {
                 }
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        let in_time = tokio::time::timeout(WAIT_TIMEOUT, wait).await;
         in_time.unwrap_or_else(|_| panic!("no {kind:?} of {incident} in time"))
     }
 
@@ -514,8 +514,8 @@ impl World {
     }
 
     /// No response of the server may contain a secret, in any form.
-    pub fn check_told(&self, told: &str) {
-        invariants::check_told(self, told);
+    pub fn check_no_secret_in(&self, text: &str) {
+        invariants::check_no_secret_in(self, text);
     }
 
     /// Ends a world whose events were trimmed or whose database was damaged, so that not everything can be
@@ -530,7 +530,7 @@ impl World {
     ///
     /// # Panics
     /// If one is.
-    pub fn check_written(&self) {
+    pub fn check_no_secret_in_files(&self) {
         invariants::check_secrets(self);
     }
 

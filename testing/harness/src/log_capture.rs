@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
 
 /// The crates whose panics are the server's; a failing test panics, too. All folders of `crates/`.
-const SERVER: [&str; 14] = [
+const SHIPPED_CRATES: [&str; 14] = [
     "contract",
     "core",
     "egress",
@@ -31,16 +31,17 @@ static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// Appends to the log.
 #[derive(Debug, Clone, Copy)]
-struct ToLog;
+struct LogWriter;
 
 /// Starts capturing, and returns the offset at which the new log begins.
-pub(crate) fn listen() -> usize {
-    static LISTENS: Once = Once::new();
-    LISTENS.call_once(|| {
+pub(crate) fn start_capture() -> usize {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
         // More than is logged by default.
-        let ours = SERVER.map(|name| (format!("ticketing_{name}"), Level::TRACE));
+        let ours = SHIPPED_CRATES.map(|name| (format!("ticketing_{name}"), Level::TRACE));
         let targets = Targets::new().with_default(Level::INFO).with_targets(ours);
-        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(ToLog).with_filter(targets);
+        let layer =
+            tracing_subscriber::fmt::layer().with_ansi(false).with_writer(LogWriter).with_filter(targets);
         // A test may have its own subscriber, and checks that itself.
         let _ = tracing_subscriber::registry().with(layer).try_init();
         let usual = panic::take_hook();
@@ -58,10 +59,10 @@ pub(crate) fn since(from: usize) -> Vec<u8> {
 }
 
 fn note(info: &PanicHookInfo<'_>) {
-    let is_of = |file: &str| SERVER.iter().any(|name| file.contains(&format!("crates/{name}/src/")));
+    let is_of = |file: &str| SHIPPED_CRATES.iter().any(|name| file.contains(&format!("crates/{name}/src/")));
     if let Some(place) = info.location().filter(|place| is_of(place.file())) {
-        let said = info.payload_as_str().unwrap_or_default();
-        edit(|log| log.extend(format!("panicked at {place}: {said}\n").bytes()));
+        let message = info.payload_as_str().unwrap_or_default();
+        edit(|log| log.extend(format!("panicked at {place}: {message}\n").bytes()));
     }
 }
 
@@ -69,9 +70,9 @@ fn edit<T>(edit: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     edit(&mut LOG.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-// === impl ToLog ===
+// === impl LogWriter ===
 
-impl io::Write for ToLog {
+impl io::Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         edit(|log| log.extend(bytes));
         Ok(bytes.len())
@@ -82,7 +83,7 @@ impl io::Write for ToLog {
     }
 }
 
-impl MakeWriter<'_> for ToLog {
+impl MakeWriter<'_> for LogWriter {
     type Writer = Self;
 
     fn make_writer(&self) -> Self {
@@ -95,9 +96,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn captures_log_from_the_start_of_listening() {
+    fn captures_log_from_its_start() {
         tracing::info!(target: "ticketing_server", "before");
-        let from = listen();
+        let from = start_capture();
         tracing::trace!(target: "ticketing_server", "the canary");
         let log = String::from_utf8(since(from)).unwrap();
         assert!(log.contains("the canary") && !log.contains("before"), "{log}");
@@ -109,6 +110,6 @@ mod tests {
         let folders = std::fs::read_dir(crates).unwrap().map(|entry| entry.unwrap().file_name());
         let mut folders: Vec<_> = folders.map(|name| name.into_string().unwrap()).collect();
         folders.sort();
-        assert_eq!(folders, SERVER);
+        assert_eq!(folders, SHIPPED_CRATES);
     }
 }

@@ -15,9 +15,9 @@ const MAX_HEAD_BYTES: usize = 65_536;
 #[derive(Debug)]
 pub struct Proxy {
     pub address: SocketAddr,
-    heard: Arc<Mutex<Vec<String>>>,
+    request_heads: Arc<Mutex<Vec<String>>>,
     /// The required header; `None` if it requires no login.
-    wanted: Arc<Mutex<Option<String>>>,
+    required_login: Arc<Mutex<Option<String>>>,
 }
 
 // === impl Proxy ===
@@ -30,20 +30,20 @@ impl Proxy {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a socket that listens has an address");
-        let proxy = Self { address, heard: Arc::default(), wanted: Arc::default() };
-        let (heard, wanted) = (proxy.heard.clone(), proxy.wanted.clone());
+        let proxy = Self { address, request_heads: Arc::default(), required_login: Arc::default() };
+        let (request_heads, required_login) = (proxy.request_heads.clone(), proxy.required_login.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass_on(client, heard.clone(), wanted.clone()));
+                tokio::spawn(forward(client, request_heads.clone(), required_login.clone()));
             }
         });
         proxy
     }
 
     /// Requires this login from now on, and echoes other credentials in its refusal.
-    pub fn wants(&self, user: &str, password: &str) {
+    pub fn require_login(&self, user: &str, password: &str) {
         let header = format!("basic {}", STANDARD.encode(format!("{user}:{password}")));
-        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some(header);
+        *self.required_login.lock().unwrap_or_else(PoisonError::into_inner) = Some(header);
     }
 
     #[must_use]
@@ -53,20 +53,24 @@ impl Proxy {
 
     /// The heads of all requests.
     #[must_use]
-    pub fn heard(&self) -> Vec<String> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn request_heads(&self) -> Vec<String> {
+        self.request_heads.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether every request had this login, and there was one.
     #[must_use]
-    pub fn heard_only(&self, user: &str, password: &str) -> bool {
+    pub fn received_only_login(&self, user: &str, password: &str) -> bool {
         let login = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
-        let heard = self.heard();
-        !heard.is_empty() && heard.iter().all(|head| head.contains(&login))
+        let request_heads = self.request_heads();
+        !request_heads.is_empty() && request_heads.iter().all(|head| head.contains(&login))
     }
 }
 
-async fn pass_on(mut client: TcpStream, heard: Arc<Mutex<Vec<String>>>, wanted: Arc<Mutex<Option<String>>>) {
+async fn forward(
+    mut client: TcpStream,
+    request_heads: Arc<Mutex<Vec<String>>>,
+    required_login: Arc<Mutex<Option<String>>>,
+) {
     let mut head = vec![];
     while !head.ends_with(b"\r\n\r\n") && head.len() < MAX_HEAD_BYTES {
         let Ok(byte) = client.read_u8().await else { return };
@@ -74,14 +78,15 @@ async fn pass_on(mut client: TcpStream, heard: Arc<Mutex<Vec<String>>>, wanted: 
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let host = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    heard.lock().unwrap_or_else(PoisonError::into_inner).push(head.clone());
-    let wanted = wanted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    request_heads.lock().unwrap_or_else(PoisonError::into_inner).push(head.clone());
+    let required_login = required_login.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let login = head.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
         name.eq_ignore_ascii_case("proxy-authorization").then(|| value.to_owned())
     });
-    let is_good = |wanted: &String| login.as_ref().is_some_and(|login| same_login(login, wanted));
-    if wanted.as_ref().is_some_and(|wanted| !is_good(wanted)) {
+    let is_good =
+        |required_login: &String| login.as_ref().is_some_and(|login| same_login(login, required_login));
+    if required_login.as_ref().is_some_and(|required_login| !is_good(required_login)) {
         let _ = client.write_all(refusal(&login.unwrap_or_default()).as_bytes()).await;
         return;
     }

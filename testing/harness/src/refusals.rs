@@ -21,7 +21,7 @@ pub struct Refused {
     /// Type and subject of `PreconditionFailure`.
     pub preconditions: Vec<(String, String)>,
     /// Whether `RetryInfo` has a delay.
-    pub tells_when_to_come_back: bool,
+    pub has_retry_delay: bool,
 }
 
 /// The refusal of a call that must fail, with a documented reason in our domain.
@@ -46,7 +46,7 @@ pub fn refusal<T: Debug>(answer: Result<T, Status>) -> Refused {
             .into_iter()
             .map(|failure| (failure.r#type, failure.subject))
             .collect(),
-        tells_when_to_come_back: details.retry_info().is_some_and(|info| info.retry_delay.is_some()),
+        has_retry_delay: details.retry_info().is_some_and(|info| info.retry_delay.is_some()),
     }
 }
 

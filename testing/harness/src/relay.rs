@@ -9,12 +9,12 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex as Turn, mpsc};
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep_until};
 
 /// Length of an HTTP/2 frame header: 3 bytes length, kind, flags, 4 bytes stream.
-const HEAD: usize = 9;
+const HEADER: usize = 9;
 /// Kinds of frames.
 const DATA: u8 = 0;
 const SETTINGS: u8 = 4;
@@ -26,7 +26,7 @@ const PREFACE: usize = 24;
 /// A setting: the initial window of a stream.
 const INITIAL_WINDOW_SIZE: u16 = 4;
 /// A few events.
-const NARROW: u32 = 8_192;
+const SMALL_WINDOW: u32 = 8_192;
 /// What a reader finally reads. Less in total than the default initial window, 65,535.
 const REST: u32 = 49_152;
 
@@ -41,16 +41,16 @@ pub struct Relay {
 
 #[derive(Debug, Default)]
 struct Shared {
-    ways: Mutex<Vec<(Arc<Way>, AbortHandle)>>,
+    links: Mutex<Vec<(Arc<LinkMode>, AbortHandle)>>,
     /// How long the reader of a new connection pauses.
     narrow: Mutex<Option<Duration>>,
 }
 
 /// What a connection does with its bytes. Initially they pass.
 #[derive(Debug, Default)]
-struct Way(AtomicU8);
+struct LinkMode(AtomicU8);
 
-const MUTE: u8 = 1;
+const MUTES: u8 = 1;
 const SWALLOWS: u8 = 2;
 
 // === impl Relay ===
@@ -74,7 +74,7 @@ impl Relay {
     /// From now on the existing connections carry no messages of the server, though pings are answered. New
     /// ones pass.
     pub fn mute(&self) {
-        self.set(MUTE);
+        self.set(MUTES);
     }
 
     /// From now on each new connection has a slow reader, which reads a few events of a stream, and the next
@@ -85,101 +85,109 @@ impl Relay {
 
     /// Number of connections so far.
     pub fn connections(&self) -> usize {
-        self.shared.ways.lock().unwrap().len()
+        self.shared.links.lock().unwrap().len()
     }
 
     /// Closes the dropped connections, whose end would otherwise not reach a stopping server.
     pub fn close_swallowed(&self) {
         self.shared
-            .ways
+            .links
             .lock()
             .unwrap()
             .iter()
-            .filter(|(way, _)| way.is(SWALLOWS))
+            .filter(|(mode, _)| mode.is(SWALLOWS))
             .for_each(|(_, it)| it.abort());
     }
 
-    fn set(&self, way: u8) {
-        self.shared.ways.lock().unwrap().iter().for_each(|(one, _)| one.0.store(way, Ordering::SeqCst));
+    fn set(&self, mode: u8) {
+        self.shared.links.lock().unwrap().iter().for_each(|(one, _)| one.0.store(mode, Ordering::SeqCst));
     }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
         self.accepting.abort();
-        self.shared.ways.lock().unwrap().iter().for_each(|(_, it)| it.abort());
+        self.shared.links.lock().unwrap().iter().for_each(|(_, it)| it.abort());
     }
 }
 
 // === impl Way ===
 
-impl Way {
-    fn is(&self, way: u8) -> bool {
-        self.0.load(Ordering::SeqCst) == way
+impl LinkMode {
+    fn is(&self, mode: u8) -> bool {
+        self.0.load(Ordering::SeqCst) == mode
     }
 }
 
 async fn accept(listener: TcpListener, server: String, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
-        let way = Arc::<Way>::default();
+        let mode = Arc::<LinkMode>::default();
         let (server, narrow) = (server.clone(), *shared.narrow.lock().unwrap());
-        let its = way.clone();
-        let relayed = tokio::spawn(async move { relay(client, &server, &its, narrow).await });
-        shared.ways.lock().unwrap().push((way, relayed.abort_handle()));
+        let link_mode = mode.clone();
+        let relayed = tokio::spawn(async move { relay(client, &server, &link_mode, narrow).await });
+        shared.links.lock().unwrap().push((mode, relayed.abort_handle()));
     }
 }
 
 // Both sides stay open until both directions have ended.
-async fn relay(mut client: TcpStream, server: &str, way: &Way, narrow: Option<Duration>) {
+async fn relay(mut client: TcpStream, server: &str, mode: &LinkMode, narrow: Option<Duration>) {
     // If the server is away, the relay closes the connection.
     let Ok(mut server) = TcpStream::connect(server).await else { return };
     let ((mut from_client, mut to_client), (mut from_server, to_server)) = (client.split(), server.split());
-    let to_server = Turn::new(to_server);
+    let to_server = AsyncMutex::new(to_server);
     let (full, filled) = mpsc::unbounded_channel();
     let requests = async {
         let _ = match narrow {
-            Some(_) => pass_narrowly(&mut from_client, &to_server, way).await,
-            None => pass_requests(&mut from_client, &to_server, way).await,
+            Some(_) => forward_with_small_window(&mut from_client, &to_server, mode).await,
+            None => forward_requests(&mut from_client, &to_server, mode).await,
         };
-        if !way.is(SWALLOWS) {
+        if !mode.is(SWALLOWS) {
             let _ = to_server.lock().await.shutdown().await;
         }
     };
     let answers = async {
-        let _ = pass_answers(&mut from_server, &mut to_client, way, full).await;
-        if !way.is(SWALLOWS) {
+        let _ = forward_answers(&mut from_server, &mut to_client, mode, full).await;
+        if !mode.is(SWALLOWS) {
             let _ = to_client.shutdown().await;
         }
     };
-    tokio::join!(requests, answers, read_on(filled, &to_server, narrow));
+    tokio::join!(requests, answers, reopen_windows(filled, &to_server, narrow));
 }
 
-async fn pass_requests(from: &mut ReadHalf<'_>, to: &Turn<WriteHalf<'_>>, way: &Way) -> io::Result<()> {
+async fn forward_requests(
+    from: &mut ReadHalf<'_>,
+    to: &AsyncMutex<WriteHalf<'_>>,
+    mode: &LinkMode,
+) -> io::Result<()> {
     let mut bytes = [0; 16_384];
     loop {
         let count = from.read(&mut bytes).await?;
         if count == 0 {
             return Ok(());
         }
-        if !way.is(SWALLOWS) {
+        if !mode.is(SWALLOWS) {
             to.lock().await.write_all(&bytes[..count]).await?;
         }
     }
 }
 
 // Like a client with a small window that never acknowledges reading.
-async fn pass_narrowly(from: &mut ReadHalf<'_>, to: &Turn<WriteHalf<'_>>, way: &Way) -> io::Result<()> {
+async fn forward_with_small_window(
+    from: &mut ReadHalf<'_>,
+    to: &AsyncMutex<WriteHalf<'_>>,
+    mode: &LinkMode,
+) -> io::Result<()> {
     let mut preface = [0; PREFACE];
     from.read_exact(&mut preface).await?;
     to.lock().await.write_all(&preface).await?;
     loop {
         let (head, payload) = frame(from).await?;
         let (kind, is_answer) = (head[3], head[4] & ACK != 0);
-        if way.is(SWALLOWS) || kind == WINDOW_UPDATE && stream_of(head) != 0 {
+        if mode.is(SWALLOWS) || kind == WINDOW_UPDATE && stream_of(head) != 0 {
             continue;
         }
         let passed = if kind == SETTINGS && !is_answer {
-            narrowed(head, &payload)
+            with_small_window(head, &payload)
         } else {
             [&head[..], &payload].concat()
         };
@@ -188,24 +196,24 @@ async fn pass_narrowly(from: &mut ReadHalf<'_>, to: &Turn<WriteHalf<'_>>, way: &
 }
 
 // Reports each stream whose narrow window is full.
-async fn pass_answers(
+async fn forward_answers(
     from: &mut ReadHalf<'_>,
     to: &mut WriteHalf<'_>,
-    way: &Way,
+    mode: &LinkMode,
     full: mpsc::UnboundedSender<u32>,
 ) -> io::Result<()> {
     let mut sent = HashMap::<u32, usize>::new();
     loop {
         let (head, payload) = frame(from).await?;
         if head[3] == DATA {
-            let (stream, window) = (stream_of(head), NARROW as usize);
+            let (stream, window) = (stream_of(head), SMALL_WINDOW as usize);
             let before =
                 *sent.entry(stream).and_modify(|sent| *sent += payload.len()).or_insert(payload.len());
             if before >= window && before - payload.len() < window {
                 let _ = full.send(stream);
             }
         }
-        if way.is(SWALLOWS) || way.is(MUTE) && head[3] == DATA {
+        if mode.is(SWALLOWS) || mode.is(MUTES) && head[3] == DATA {
             continue;
         }
         to.write_all(&head).await?;
@@ -215,9 +223,9 @@ async fn pass_answers(
 
 // The reader of a narrow connection finally continues: the server can send the rest, and why it ended the
 // stream.
-async fn read_on(
+async fn reopen_windows(
     mut filled: mpsc::UnboundedReceiver<u32>,
-    to: &Turn<WriteHalf<'_>>,
+    to: &AsyncMutex<WriteHalf<'_>>,
     narrow: Option<Duration>,
 ) {
     while let Some(stream) = filled.recv().await {
@@ -229,25 +237,25 @@ async fn read_on(
     }
 }
 
-async fn frame(from: &mut ReadHalf<'_>) -> io::Result<([u8; HEAD], Vec<u8>)> {
-    let mut head = [0; HEAD];
+async fn frame(from: &mut ReadHalf<'_>) -> io::Result<([u8; HEADER], Vec<u8>)> {
+    let mut head = [0; HEADER];
     from.read_exact(&mut head).await?;
     let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
     from.read_exact(&mut payload).await?;
     Ok((head, payload))
 }
 
-fn stream_of(head: [u8; HEAD]) -> u32 {
+fn stream_of(head: [u8; HEADER]) -> u32 {
     u32::from_be_bytes([head[5], head[6], head[7], head[8]])
 }
 
 // The client's own SETTINGS with a window that the client does not know.
-fn narrowed(mut head: [u8; HEAD], settings: &[u8]) -> Vec<u8> {
+fn with_small_window(mut head: [u8; HEADER], settings: &[u8]) -> Vec<u8> {
     let id = INITIAL_WINDOW_SIZE.to_be_bytes();
     let mut payload: Vec<u8> =
         settings.chunks(6).filter(|one| !one.starts_with(&id)).flatten().copied().collect();
     payload.extend(id);
-    payload.extend(NARROW.to_be_bytes());
+    payload.extend(SMALL_WINDOW.to_be_bytes());
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     head[..3].copy_from_slice(&length[1..]);
     [&head[..], &payload].concat()

@@ -16,7 +16,7 @@ pub const SECRETS: [&str; 5] = [
 
 /// Searches for many texts at once: files may be large, and tests are not optimized.
 #[derive(Debug)]
-pub(crate) struct Forms {
+pub(crate) struct SecretForms {
     forms: Vec<(Vec<u8>, String)>,
     /// Whether a form begins with these two bytes.
     begins: Vec<bool>,
@@ -24,7 +24,7 @@ pub(crate) struct Forms {
 
 // === impl Forms ===
 
-impl Forms {
+impl SecretForms {
     /// Each secret in the clear, escaped, and in base64 at any alignment: in `user:secret` it begins at one
     /// of three positions of a group.
     pub(crate) fn of<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
@@ -43,7 +43,7 @@ impl Forms {
     pub(crate) fn find(&self, bytes: &[u8]) -> Option<(&str, String)> {
         let mut pairs = bytes.windows(2).enumerate();
         pairs.find_map(|(at, pair)| {
-            if !self.begins[two(pair)] {
+            if !self.begins[first_two_bytes(pair)] {
                 return None;
             }
             let (form, secret) = self.forms.iter().find(|(form, _)| bytes[at..].starts_with(form))?;
@@ -52,12 +52,12 @@ impl Forms {
     }
 
     fn add(&mut self, secret: &str, form: Vec<u8>) {
-        self.begins[two(&form)] = true;
+        self.begins[first_two_bytes(&form)] = true;
         self.forms.push((form, secret.to_owned()));
     }
 }
 
-fn two(bytes: &[u8]) -> usize {
+fn first_two_bytes(bytes: &[u8]) -> usize {
     usize::from(bytes[0]) << 8 | usize::from(bytes[1])
 }
 
@@ -81,8 +81,8 @@ fn escaped(secret: &str) -> BTreeSet<String> {
         let json = json(form);
         [
             json.replace('/', "\\/"),
-            json_for_pages(&json, hexadecimal_unit),
-            json_for_pages(&json, |c| format!("\\u{c:04x}")),
+            html_safe_json(&json, hexadecimal_unit),
+            html_safe_json(&json, |c| format!("\\u{c:04x}")),
             self::json(&json),
             json,
         ]
@@ -96,14 +96,14 @@ fn html_named(secret: &str) -> String {
 }
 
 fn html_numbered(secret: &str) -> String {
-    each_special(secret, |c| format!("&#{c};"))
+    escape_each(secret, |c| format!("&#{c};"))
 }
 
 fn html_hexadecimal(secret: &str) -> String {
-    each_special(secret, |c| format!("&#x{c:x};"))
+    escape_each(secret, |c| format!("&#x{c:x};"))
 }
 
-fn each_special(secret: &str, write: impl Fn(u32) -> String) -> String {
+fn escape_each(secret: &str, write: impl Fn(u32) -> String) -> String {
     let special =
         |c: char| if c.is_ascii_alphanumeric() || c == '-' { c.to_string() } else { write(c.into()) };
     secret.chars().map(special).collect()
@@ -116,7 +116,7 @@ fn json(text: &str) -> String {
 }
 
 /// JSON embedded in HTML: characters with a meaning in HTML are escaped by number.
-fn json_for_pages(json: &str, number: impl Fn(u32) -> String) -> String {
+fn html_safe_json(json: &str, number: impl Fn(u32) -> String) -> String {
     let write = |c: char| if "<>&'+=".contains(c) { number(c.into()) } else { c.to_string() };
     json.chars().map(write).collect()
 }
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn finds_secret_in_every_form_and_place() {
-        let forms = Forms::of(["a-b-secret"]);
+        let forms = SecretForms::of(["a-b-secret"]);
         for before in ["", "u", "us", "use", "user:"] {
             for after in ["", "x", "xy", "xyz"] {
                 let text = format!("{before}a-b-secret{after}");
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn finds_secrets_escaped_as_html_json_and_urls() {
-        let forms = Forms::of([r#"p"a<s>s&w/o\r d'+x"#]);
+        let forms = SecretForms::of([r#"p"a<s>s&w/o\r d'+x"#]);
         let written = [
             r#"p"a<s>s&w/o\r d'+x"#,
             r#"p\"a<s>s&w/o\\r d'+x"#,

@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use tonic::transport::Endpoint;
 
 use super::client_transports::{self, TlsFiles};
-use super::{Edit, PATIENCE, binary, database, log_capture};
+use super::{Edit, WAIT_TIMEOUT, binary, database, log_capture};
 
 /// Below the ephemeral ports of Linux.
 const PORTS: Range<u32> = 10_000..32_000;
@@ -66,7 +66,7 @@ pub struct Server {
 
 #[derive(Debug)]
 enum Running {
-    Here { stop: oneshot::Sender<()>, server: JoinHandle<Result<(), ServeError>> },
+    InProcess { stop: oneshot::Sender<()>, server: JoinHandle<Result<(), ServeError>> },
     Process(Child),
 }
 
@@ -100,7 +100,7 @@ impl Server {
     pub fn prepare(start: Start) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(points(folder.path())).unwrap();
-        Self { address: free_address(), folder, start, running: None, log_from: log_capture::listen() }
+        Self { address: free_address(), folder, start, running: None, log_from: log_capture::start_capture() }
     }
 
     /// Changes how it is started next.
@@ -110,7 +110,7 @@ impl Server {
 
     /// Runs an offline command on the data folder with the binary, with or without a running server. It has
     /// the same fail points.
-    pub fn beside(&self, arguments: &[&str]) -> Child {
+    pub fn run_offline(&self, arguments: &[&str]) -> Child {
         let child = Command::new(self.program())
             .args(arguments)
             .arg(format!("--data={}", self.data().display()))
@@ -183,17 +183,17 @@ impl Server {
                 }
             }
         };
-        let client = tokio::time::timeout(PATIENCE, wait).await;
+        let client = tokio::time::timeout(WAIT_TIMEOUT, wait).await;
         client.unwrap_or_else(|_| panic!("the server did not start: {}", self.log()))
     }
 
     async fn connect(&self) -> Result<Client, tonic::transport::Error> {
         match (&self.start.socket, &self.start.callers) {
             (Some(socket), _) => client_transports::over_socket(socket).await,
-            (None, Some(trial)) => trial.connect(&self.address).await,
+            (None, Some(tls_files)) => tls_files.connect(&self.address).await,
             (None, None) => {
                 let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?;
-                Ok(Client::over(endpoint.connect_timeout(PATIENCE).connect().await?))
+                Ok(Client::over(endpoint.connect_timeout(WAIT_TIMEOUT).connect().await?))
             }
         }
     }
@@ -237,16 +237,16 @@ impl Server {
     }
 
     pub async fn start_again(&mut self) {
-        let running = if self.start.process { self.spawn() } else { self.run_here().await };
+        let running = if self.start.process { self.spawn() } else { self.run_in_process().await };
         self.running = Some(running);
     }
 
     /// SIGTERM, or the same in this process; waits for the end.
     pub async fn stop(&mut self) {
         match self.running.take() {
-            Some(Running::Here { stop, server }) => {
+            Some(Running::InProcess { stop, server }) => {
                 let _ = stop.send(());
-                tokio::time::timeout(PATIENCE, server)
+                tokio::time::timeout(WAIT_TIMEOUT, server)
                     .await
                     .expect("the server did not stop")
                     .unwrap()
@@ -255,7 +255,7 @@ impl Server {
             Some(Running::Process(mut child)) => {
                 signal(&child, "TERM").await;
                 let status =
-                    tokio::time::timeout(PATIENCE, child.wait()).await.expect("the server did not stop");
+                    tokio::time::timeout(WAIT_TIMEOUT, child.wait()).await.expect("the server did not stop");
                 assert!(status.unwrap().success(), "the server stopped with an error: {}", self.log());
             }
             None => {}
@@ -284,12 +284,12 @@ impl Server {
     }
 
     /// SIGHUP: reloads the certificates.
-    pub async fn hang_up(&self) {
+    pub async fn send_sighup(&self) {
         signal(self.process(), "HUP").await;
     }
 
     /// SIGTERM only: the server must still be waited for.
-    pub async fn ask_to_stop(&self) {
+    pub async fn send_sigterm(&self) {
         signal(self.process(), "TERM").await;
     }
 
@@ -299,7 +299,7 @@ impl Server {
     }
 
     /// SIGCONT: resumes the process.
-    pub async fn go_on(&self) {
+    pub async fn resume(&self) {
         signal(self.process(), "CONT").await;
     }
 
@@ -308,7 +308,7 @@ impl Server {
         let Some(Running::Process(mut child)) = self.running.take() else {
             panic!("only a server in a process of its own ends by itself")
         };
-        tokio::time::timeout(PATIENCE, child.wait()).await.expect("the server runs on").unwrap()
+        tokio::time::timeout(WAIT_TIMEOUT, child.wait()).await.expect("the server runs on").unwrap()
     }
 
     /// Whether the process has not ended by itself.
@@ -372,7 +372,7 @@ impl Server {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        let in_time = tokio::time::timeout(WAIT_TIMEOUT, wait).await;
         assert!(in_time.is_ok(), "the server does not come to {}: {}", point.name(), self.log());
     }
 
@@ -394,7 +394,7 @@ impl Server {
 
     /// Whether a server in this process has ended by itself.
     fn has_ended(&self) -> bool {
-        matches!(&self.running, Some(Running::Here { server, .. }) if server.is_finished())
+        matches!(&self.running, Some(Running::InProcess { server, .. }) if server.is_finished())
     }
 
     fn process(&self) -> &Child {
@@ -408,7 +408,7 @@ impl Server {
         points(self.folder.path()).join(format!("{}.{state}", point.name()))
     }
 
-    async fn run_here(&self) -> Running {
+    async fn run_in_process(&self) -> Running {
         let config = Flags::parse_from(self.arguments()).config;
         let listening = server::listen(&config).await.unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -418,7 +418,7 @@ impl Server {
             let served = server::serve(config, listening, clock, shutdown).await;
             served.inspect_err(|error| tracing::error!(?error, "a server in this process ended"))
         });
-        Running::Here { stop, server }
+        Running::InProcess { stop, server }
     }
 
     fn spawn(&self) -> Running {

@@ -6,16 +6,16 @@ use ticketing_simulator::Simulator;
 
 /// Called with each simulator after its start.
 #[derive(Default)]
-pub(crate) struct SimulatorObserver(Option<Box<Look>>);
+pub(crate) struct SimulatorObserver(Option<Box<Callback>>);
 
-type Look = dyn Fn(&Simulator) + Send;
+type Callback = dyn Fn(&Simulator) + Send;
 
 impl SimulatorObserver {
     pub(crate) fn new(watch: impl Fn(&Simulator) + Send + 'static) -> Self {
         Self(Some(Box::new(watch)))
     }
 
-    pub(crate) fn see(&self, simulators: [&Simulator; 2]) {
+    pub(crate) fn observe(&self, simulators: [&Simulator; 2]) {
         if let Self(Some(watch)) = self {
             simulators.into_iter().for_each(watch);
         }

@@ -5,7 +5,7 @@ use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
 use rhythmx_ticketing::{Client, v1};
 use tonic::{Status, Streaming};
 
-use super::PATIENCE;
+use super::WAIT_TIMEOUT;
 
 #[derive(Debug)]
 pub struct Subscriber {
@@ -38,7 +38,7 @@ impl Subscriber {
 
     /// The next message, or the end of the stream.
     pub async fn next(&mut self) -> Result<Message, Status> {
-        let message = tokio::time::timeout(PATIENCE, self.stream.message()).await;
+        let message = tokio::time::timeout(WAIT_TIMEOUT, self.stream.message()).await;
         let message = message.expect("the stream fell silent")?.expect("a stream ends with a status");
         let message = message.message.expect("a message is an event or a bookmark");
         match &message {

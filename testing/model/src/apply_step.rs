@@ -12,10 +12,10 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::policy::Policy;
 use ticketing_core::system::{Authorship, Created, Destination, FoundTicket, SearchResult};
 
-use crate::guards::Guard;
+use crate::guard::Guard;
 use crate::setup::{Fleet, Setup, time};
-use crate::step::{CanaryView, Interference, Step};
-use crate::world::{End, SearchView, Stage, World, ticket_ref};
+use crate::step::{Interference, Step};
+use crate::world::{CanaryView, End, SearchView, WorkerState, World, ticket_ref};
 
 /// Applies the steps of one setup.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl<'a> StepRunner<'a> {
 
     /// The world after `step`, which must be possible; `None` if nothing changed.
     pub(crate) fn take(&self, world: &World, step: Step) -> Option<World> {
-        if step == Step::Lapse {
+        if step == Step::ExpireLease {
             let settled = self.expire_lease(world)?;
             return Some(World { delivery: Rc::new(settled.delivery), ..world.clone() });
         }
@@ -46,7 +46,7 @@ impl<'a> StepRunner<'a> {
             Step::Tick => tick(world),
             Step::Crash(worker) => self.crash(world, worker),
             Step::Restart => self.restart(world),
-            Step::Lapse => unreachable!("taken before"),
+            Step::ExpireLease => unreachable!("taken before"),
             Step::Claim(worker) => self.claim(world, worker),
             Step::Intend(worker) => self.intend(world, worker),
             Step::Search { worker, behind, canary } => {
@@ -59,15 +59,15 @@ impl<'a> StepRunner<'a> {
             }
             Step::Record(worker) => return self.record(world, worker),
             Step::ApplyLate(request) => {
-                world.on_their_way.remove(request.into());
+                world.in_transit.remove(request.into());
                 world.make_ticket();
             }
             Step::ShowEvidence => {
                 world.has_evidence = true;
                 world.commit(Delivery::search_proven);
             }
-            Step::Sweep { behind } => return self.sweep(world, behind),
-            Step::Interfere(hand) => return interfere(world, hand, &self.policy),
+            Step::ScanForDuplicates { behind } => return self.scan(world, behind),
+            Step::Interfere(interference) => return apply_interference(world, interference, &self.policy),
             Step::PrepareFails(worker)
             | Step::Check(worker)
             | Step::Write(worker)
@@ -76,7 +76,7 @@ impl<'a> StepRunner<'a> {
             | Step::Apply(worker)
             | Step::Refuse(worker)
             | Step::Reply(worker)
-            | Step::Lose(worker) => self.send(world, worker, step),
+            | Step::LoseReply(worker) => self.send(world, worker, step),
         }
         true
     }
@@ -85,31 +85,31 @@ impl<'a> StepRunner<'a> {
     fn send(&self, world: &mut World, worker: u8, step: Step) {
         let index = usize::from(worker);
         let stage = world.workers[index];
-        let ended = |end| Stage::Ended { epoch: stage.epoch(), end };
+        let ended = |end| WorkerState::Ended { epoch: stage.epoch(), end };
         world.workers[index] = match (step, stage) {
             (Step::PrepareFails(_), _) => ended(End::NotPrepared),
-            (Step::Check(_), Stage::Intended { epoch, deadline })
+            (Step::Check(_), WorkerState::Intended { epoch, deadline })
                 if world.now < deadline || self.setup.lacks(Guard::SendDeadline) =>
             {
-                Stage::Checked { epoch, deadline }
+                WorkerState::Checked { epoch, deadline }
             }
             (Step::Check(_), _) => ended(End::TooLate),
-            (Step::Write(_), Stage::Checked { epoch, deadline }) => {
+            (Step::Write(_), WorkerState::Checked { epoch, deadline }) => {
                 let latest = deadline.max(world.now + 1) + self.setup.vendor.server_lag;
-                Stage::Sent { epoch, latest, ticket: None }
+                WorkerState::Sent { epoch, latest, ticket: None }
             }
             (Step::NoConnection(_), _) => ended(End::NoConnection),
-            (Step::Apply(_), Stage::Sent { epoch, latest, .. }) => {
-                Stage::Sent { epoch, latest, ticket: Some(world.make_ticket()) }
+            (Step::Apply(_), WorkerState::Sent { epoch, latest, .. }) => {
+                WorkerState::Sent { epoch, latest, ticket: Some(world.make_ticket()) }
             }
             (Step::Refuse(_), _) => ended(End::Refused),
-            (Step::Reply(_), Stage::Sent { ticket: Some(ticket), .. }) => ended(End::Created(ticket)),
-            (Step::Lose(_), _) => {
+            (Step::Reply(_), WorkerState::Sent { ticket: Some(ticket), .. }) => ended(End::Created(ticket)),
+            (Step::LoseReply(_), _) => {
                 world.abandon(stage);
-                ended(End::Doubtful)
+                ended(End::UnknownOutcome)
             }
             // The transport cannot tell whether a byte was sent when it gave up.
-            _ => ended(End::Doubtful),
+            _ => ended(End::UnknownOutcome),
         };
     }
 
@@ -141,7 +141,7 @@ impl<'a> StepRunner<'a> {
         let searching = world.delivery.state == State::Reconciling;
         world.commit(|delivery, now| Some(delivery.claim(self.policy.bounds.lease, now)));
         let epoch = world.delivery.epoch;
-        world.workers[usize::from(worker)] = Stage::Claimed { epoch, searching };
+        world.workers[usize::from(worker)] = WorkerState::Claimed { epoch, searching };
     }
 
     fn intend(&self, world: &mut World, worker: u8) {
@@ -161,13 +161,14 @@ impl<'a> StepRunner<'a> {
             true => Delivery::clone(&world.delivery).intend(own, intent, world.time()).is_some(),
             false => world.commit(|delivery, now| delivery.intend(own, intent, now)),
         };
-        world.workers[index] = if intended { Stage::Intended { epoch, deadline } } else { Stage::Idle };
+        world.workers[index] =
+            if intended { WorkerState::Intended { epoch, deadline } } else { WorkerState::Idle };
     }
 
     fn record(&self, world: &mut World, worker: u8) -> bool {
-        let stage = std::mem::replace(&mut world.workers[usize::from(worker)], Stage::Idle);
+        let stage = std::mem::replace(&mut world.workers[usize::from(worker)], WorkerState::Idle);
         match stage {
-            Stage::Ended { epoch, end } => {
+            WorkerState::Ended { epoch, end } => {
                 let outcome = self.outcome(end);
                 let own = self.epoch_of(&world.delivery, epoch);
                 let is_ours = world.delivery.state == State::Attempting && world.delivery.epoch == own;
@@ -175,13 +176,13 @@ impl<'a> StepRunner<'a> {
                     world.commit(|delivery, now| delivery.settle(own, outcome, &self.policy, now, now, 0.0));
                 }
             }
-            Stage::Searched { epoch, asked, sight } => {
+            WorkerState::Searched { epoch, asked, view } => {
                 let own = match self.setup.lacks(Guard::LookUpEpoch) {
                     true => world.delivery.epoch,
                     false => self.epoch_of(&world.delivery, epoch),
                 };
                 let asked = if self.setup.lacks(Guard::AskedAt) { world.now } else { asked };
-                let look_up = self.look_up(world, asked, sight);
+                let look_up = self.look_up(world, asked, view);
                 world.commit(|delivery, now| delivery.settle_look_up(own, look_up, &self.policy, now));
             }
             _ => return false,
@@ -189,13 +190,13 @@ impl<'a> StepRunner<'a> {
         true
     }
 
-    fn sweep(&self, world: &mut World, behind: u8) -> bool {
+    fn scan(&self, world: &mut World, behind: u8) -> bool {
         let shown = world.shown(behind.into());
         let answer = Ok(SearchResult { tickets: found(world, shown), canary_seen: false });
-        let Some(step) = world.delivery.duplicate_scan.as_ref().map(|sweep| sweep.step) else { return false };
+        let Some(step) = world.delivery.duplicate_scan.as_ref().map(|scan| scan.step) else { return false };
         let settled =
             world.commit(|delivery, now| delivery.settle_duplicate_scan(step, answer, &self.policy, now));
-        world.is_swept = settled && world.delivery.duplicate_scan.is_none();
+        world.is_scan_over = settled && world.delivery.duplicate_scan.is_none();
         settled
     }
 
@@ -211,19 +212,19 @@ impl<'a> StepRunner<'a> {
             End::TooLate => Outcome::NotSent(fault(FaultKind::TooLate)),
             End::NoConnection => Outcome::Sent(Err(fault(FaultKind::Connect))),
             End::Refused => Outcome::Sent(Err(fault(FaultKind::Rejected))),
-            End::Doubtful if self.setup.lacks(Guard::LookUp) => {
+            End::UnknownOutcome if self.setup.lacks(Guard::LookUp) => {
                 Outcome::Sent(Err(fault(FaultKind::Rejected)))
             }
-            End::Doubtful => Outcome::Sent(Err(fault(FaultKind::TimedOut))),
+            End::UnknownOutcome => Outcome::Sent(Err(fault(FaultKind::TimedOut))),
             End::Created(ticket) => {
                 Outcome::Sent(Ok(Created { ticket: ticket_ref(ticket), adjustments: vec![] }))
             }
         }
     }
 
-    fn look_up(&self, world: &World, asked: u32, sight: Option<SearchView>) -> LookUp {
+    fn look_up(&self, world: &World, asked: u32, view: Option<SearchView>) -> LookUp {
         let asked_at = time(asked);
-        let Some(SearchView { shown, canary }) = sight else {
+        let Some(SearchView { shown, canary }) = view else {
             let answer = Err(Fault::new(FaultKind::Connect, ""));
             return LookUp { answer, had_canaries: false, evidence: Evidence::NoTicket, asked_at };
         };
@@ -240,7 +241,7 @@ impl<'a> StepRunner<'a> {
 
 // === impl Stage ===
 
-impl Stage {
+impl WorkerState {
     pub(crate) fn epoch(self) -> u32 {
         match self {
             Self::Idle => 0,
@@ -258,7 +259,7 @@ impl Stage {
 fn tick(world: &mut World) {
     world.now += 1;
     let now = world.now;
-    world.on_their_way.retain(|latest| now < *latest);
+    world.in_transit.retain(|latest| now < *latest);
 }
 
 /// Its holder is assumed dead.
@@ -268,9 +269,9 @@ fn end_lease(mut delivery: Delivery, now: Timestamp) -> Option<Delivery> {
 }
 
 /// A search is one step: a later result would only show more.
-fn searched(world: &mut World, worker: u8, sight: Option<SearchView>) {
+fn searched(world: &mut World, worker: u8, view: Option<SearchView>) {
     let stage = &mut world.workers[usize::from(worker)];
-    *stage = Stage::Searched { epoch: stage.epoch(), asked: world.now, sight };
+    *stage = WorkerState::Searched { epoch: stage.epoch(), asked: world.now, view };
 }
 
 /// The tickets of a search, oldest first.
@@ -286,15 +287,18 @@ fn found(world: &World, shown: u8) -> Vec<FoundTicket> {
 }
 
 /// False if there is nothing to do, or no true statement to make.
-fn interfere(world: &mut World, interference: Interference, policy: &Policy) -> bool {
-    let is_coming = !world.on_their_way.is_empty()
+fn apply_interference(world: &mut World, interference: Interference, policy: &Policy) -> bool {
+    let is_coming = !world.in_transit.is_empty()
         || world.workers.iter().any(|stage| {
-            matches!(stage, Stage::Intended { .. } | Stage::Checked { .. } | Stage::Sent { .. })
+            matches!(
+                stage,
+                WorkerState::Intended { .. } | WorkerState::Checked { .. } | WorkerState::Sent { .. }
+            )
         });
     let ticket = (!world.tickets.is_empty()).then(|| ticket_ref(0));
     let decide = |delivery: Delivery, now: Timestamp| -> Option<Settled> {
         match interference {
-            Interference::Hasten => delivery.expedite(now),
+            Interference::Expedite => delivery.expedite(now),
             Interference::Recover => delivery.connection_recovered(now),
             Interference::Retry => delivery.retry(false, now).ok(),
             Interference::CreateAnyway if ticket.is_some() || is_coming => None,
@@ -303,6 +307,6 @@ fn interfere(world: &mut World, interference: Interference, policy: &Policy) -> 
             Interference::Resolve => delivery.resolve(ticket?, Resolution::Verified, policy, now).ok(),
         }
     };
-    world.hands -= 1;
+    world.interferences -= 1;
     world.commit(decide)
 }

@@ -33,9 +33,9 @@ struct Explorer<'a> {
     fair: FaultFreeRun,
 }
 
-/// Explores every state of a setup, up to `most_states`.
+/// Explores every state of a setup, up to `max_states`.
 #[must_use]
-pub fn check(setup: &Setup, most_states: usize) -> Report {
+pub fn check(setup: &Setup, max_states: usize) -> Report {
     let runner = StepRunner::new(setup);
     let mut explorer =
         Explorer { runner, seen: HashSet::new(), origins: vec![], fair: FaultFreeRun::default() };
@@ -43,7 +43,7 @@ pub fn check(setup: &Setup, most_states: usize) -> Report {
     explorer.seen.insert(key(setup, &first));
     explorer.origins.push((0, Step::Tick));
     let (mut level, mut depth) = (vec![(0, first)], 0);
-    while !level.is_empty() && explorer.origins.len() < most_states {
+    while !level.is_empty() && explorer.origins.len() < max_states {
         match explorer.next_level(&level) {
             Ok(next) => level = next,
             Err(trace) => return explorer.report(depth + 1, false, Some(*trace)),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ticketing_core::delivery::State;
 
 use crate::apply_step::StepRunner;
-use crate::promise::{Violation, broken, broken_at_the_end, has_unreported};
+use crate::promise::{Violation, broken, broken_at_end, has_unreported};
 use crate::setup::Setup;
 use crate::state_key::{Key, key};
 use crate::step::Step;
@@ -37,7 +37,7 @@ impl FaultFreeRun {
     /// Continues the trace from `world` until the delivery is settled.
     pub(crate) fn run(&mut self, runner: &StepRunner<'_>, world: &World) -> Result<(), NotSettled> {
         let setup = runner.setup;
-        let mut world = world.after_the_end_of_all(setup);
+        let mut world = world.after_all_crashed(setup);
         let (mut steps, mut ticks, mut way) = (vec![], 0, vec![]);
         let left = loop {
             let key = key(setup, &world);
@@ -45,8 +45,8 @@ impl FaultFreeRun {
                 break *left;
             }
             way.push((key, ticks));
-            if is_at_its_end(setup, &world) {
-                match broken_at_the_end(setup, &world) {
+            if is_settled_for_good(setup, &world) {
+                match broken_at_end(setup, &world) {
                     Some(violation) => return Err(NotSettled { violation, steps }),
                     None => break 0,
                 }
@@ -54,9 +54,9 @@ impl FaultFreeRun {
             let step = Step::fair(setup, &world);
             steps.push(step);
             ticks += u32::from(step == Step::Tick);
-            let was_swept = world.is_swept;
+            let was_scan_over = world.is_scan_over;
             let next =
-                runner.take(&world, step).filter(|_| steps.len() < MAX_STEPS && ticks <= setup.patience());
+                runner.take(&world, step).filter(|_| steps.len() < MAX_STEPS && ticks <= setup.max_ticks());
             let Some(next) = next else {
                 return Err(NotSettled { violation: Violation::Stuck(world.delivery.state), steps });
             };
@@ -64,12 +64,12 @@ impl FaultFreeRun {
             if let Some(violation) = broken(setup, &world) {
                 return Err(NotSettled { violation, steps });
             }
-            if !was_swept && world.is_swept && has_unreported(&world) {
+            if !was_scan_over && world.is_scan_over && has_unreported(&world) {
                 return Err(NotSettled { violation: Violation::DuplicateUnreported, steps });
             }
         };
         let total = ticks + left;
-        if total > setup.patience() {
+        if total > setup.max_ticks() {
             return Err(NotSettled { violation: Violation::Stuck(world.delivery.state), steps });
         }
         self.longest = self.longest.max(total);
@@ -78,7 +78,7 @@ impl FaultFreeRun {
     }
 }
 
-fn is_at_its_end(setup: &Setup, world: &World) -> bool {
+fn is_settled_for_good(setup: &Setup, world: &World) -> bool {
     let is_settled = matches!(world.delivery.state, State::Delivered | State::Failed | State::Cancelled);
     is_settled && !world.is_down && !(setup.duplicate_scans && world.delivery.duplicate_scan.is_some())
 }

@@ -11,7 +11,7 @@
 //! 2. nothing accepted is lost: the delivery keeps the rules of the store, a ticket that it names exists, and a ticket
 //!    that exists is found or recorded once the faults is fair;
 //! 3. nothing is stuck: should every worker die just now, then a run without faults and a stated number of ticks lead to
-//!    DELIVERED, FAILED or CANCELLED ([`Setup::patience`]).
+//!    DELIVERED, FAILED or CANCELLED ([`Setup::max_ticks`]).
 //!
 //! And the other way round: without any one of its [`guards()`], there is a trace that ends with two tickets, or it is
 //! said what else covers for it.
@@ -28,7 +28,8 @@
 mod apply_step;
 mod explore;
 mod fault_free;
-mod guards;
+mod guard;
+mod guard_cases;
 mod promise;
 mod run;
 mod setup;
@@ -38,9 +39,11 @@ mod trace;
 mod world;
 
 pub use explore::{Report, check};
-pub use guards::{Guard, GuardCase, GuardTrial, Verdict, broken_assumptions, guards, hidden_tickets};
+pub use guard::Guard;
+pub use guard_cases::{GuardCase, GuardTrial, Verdict, broken_assumptions, guards, hidden_tickets};
 pub use promise::Violation;
 pub use run::{Limits, RunError, Summary, configurations, run};
 pub use setup::{Canaries, Fleet, Promise, Setup, TickBounds, Tickets, Vendor};
-pub use step::{CanaryView, Interference, Step};
+pub use step::{Interference, Step};
 pub use trace::{Replayed, Trace, replay};
+pub use world::CanaryView;

@@ -42,9 +42,9 @@ pub(crate) fn broken(setup: &Setup, world: &World) -> Option<Violation> {
 }
 
 /// The promises that the end of a run without faults breaks.
-pub(crate) fn broken_at_the_end(setup: &Setup, world: &World) -> Option<Violation> {
+pub(crate) fn broken_at_end(setup: &Setup, world: &World) -> Option<Violation> {
     match world.delivery.state {
-        _ if world.is_swept || !has_unreported(world) => None,
+        _ if world.is_scan_over || !has_unreported(world) => None,
         State::Delivered => Some(Violation::DuplicateUnreported),
         State::Failed => Some(Violation::TicketLost),
         // A delivery that was cancelled with an unknown outcome is left to the duplicate scans.
@@ -71,7 +71,7 @@ fn malformed(delivery: &Delivery) -> Option<&'static str> {
         ((state == State::Delivered) == delivery.ticket.is_some(), "delivered is what has a ticket"),
         (!matches!(state, State::Pending | State::Waiting) || is_due, "what is to be sent is due"),
         (state != State::Attempting || is_leased && delivery.epoch > 0, "an attempt has a claim"),
-        (state != State::Reconciling || is_due != is_leased, "a doubt is either due or claimed"),
+        (state != State::Reconciling || is_due != is_leased, "an unknown outcome is either due or claimed"),
         (!is_leased || matches!(state, State::Attempting | State::Reconciling), "only work is claimed"),
         (!is_settled || !is_due && !is_leased, "what is settled is neither due nor claimed"),
         (
@@ -80,10 +80,10 @@ fn malformed(delivery: &Delivery) -> Option<&'static str> {
         ),
         (
             delivery.unknown_outcome.is_none() || matches!(state, State::Reconciling | State::Cancelled),
-            "a doubt is looked into or given up",
+            "an unknown outcome is reconciled or canceled",
         ),
-        (delivery.unknown_outcome.is_none() || delivery.send.is_some(), "a doubt is about a send"),
-        (delivery.duplicate_scan.is_none() || is_settled, "only what is settled is swept"),
+        (delivery.unknown_outcome.is_none() || delivery.send.is_some(), "an unknown outcome has a send"),
+        (delivery.duplicate_scan.is_none() || is_settled, "only what is settled is scanned"),
     ];
     rules.into_iter().find(|(holds, _)| !holds).map(|(_, rule)| rule)
 }
@@ -98,7 +98,9 @@ impl fmt::Display for Violation {
             Self::NamesNoTicket => write!(f, "the delivery names a ticket that does not exist"),
             Self::Stuck(state) => write!(f, "a run without faults and time leave the delivery {state}"),
             Self::TicketLost => write!(f, "a ticket exists, and the delivery ended without it"),
-            Self::DuplicateUnreported => write!(f, "two tickets bear the marker, and no sweep has told"),
+            Self::DuplicateUnreported => {
+                write!(f, "two tickets bear the marker, and no duplicate scan reported them")
+            }
         }
     }
 }

@@ -4,14 +4,14 @@ use std::fmt;
 use std::io::{self, Write};
 
 use crate::explore::{Report, check};
-use crate::guards::{GuardTrial, Verdict, broken_assumptions, guards, hidden_tickets};
+use crate::guard_cases::{GuardTrial, Verdict, broken_assumptions, guards, hidden_tickets};
 use crate::setup::{Canaries, Fleet, Setup, Tickets};
 
 /// The extent of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Explorations with more states are aborted, which counts as unexpected.
-    pub most_states: usize,
+    pub max_states: usize,
     /// Whether to explore the large configurations too: a minute, instead of seconds.
     pub large: bool,
 }
@@ -57,7 +57,7 @@ pub fn configurations(large: bool) -> Vec<Setup> {
             ..Setup::indexed("two servers, a search that is not known to show tickets", two)
         },
         Setup {
-            hands: 2,
+            interferences: 2,
             ..Setup::immediate("one server that is started again, operators", Fleet::Alone { workers: 1 })
         },
     ];
@@ -70,18 +70,18 @@ pub fn configurations(large: bool) -> Vec<Setup> {
             tickets: Tickets::ShownLater,
             ..Setup::indexed("two servers, a search that is not known to show tickets", two)
         },
-        Setup { hands: 2, ..Setup::indexed("one server that is started again, operators", alone) },
+        Setup { interferences: 2, ..Setup::indexed("one server that is started again, operators", alone) },
         Setup { retries: 2, ..Setup::indexed("two servers, two retries, an index that lags", two) },
-        Setup { hands: 1, canaries, ..Setup::indexed("two servers, canaries, operators", two) },
+        Setup { interferences: 1, canaries, ..Setup::indexed("two servers, canaries, operators", two) },
         Setup {
-            hands: 2,
+            interferences: 2,
             failed_searches: 1,
             ..Setup::immediate("two servers, a search that fails or shows at once, operators", two)
         },
         Setup { duplicate_scans: true, ..Setup::indexed("two servers, duplicate scans", two) },
         Setup::indexed("three servers, an index that lags", three),
         Setup {
-            hands: 1,
+            interferences: 1,
             ..Setup::immediate("three servers, a search that shows at once, operators", three)
         },
     ]
@@ -95,7 +95,7 @@ pub fn configurations(large: bool) -> Vec<Setup> {
 pub fn run(out: &mut impl Write, limits: Limits) -> Result<Summary, RunError> {
     let mut summary = Summary::default();
     for setup in configurations(limits.large) {
-        let report = check(&setup, limits.most_states);
+        let report = check(&setup, limits.max_states);
         summary.configurations += 1;
         summary.states += report.states;
         summary.violations += usize::from(report.violation.is_some());
@@ -144,7 +144,7 @@ fn run_guards(out: &mut impl Write, limits: Limits, summary: &mut Summary) -> Re
 
 /// Whether the trial ended as expected.
 fn run_trial(out: &mut impl Write, limits: Limits, trial: &GuardTrial) -> Result<bool, RunError> {
-    let report = check(&trial.setup, limits.most_states);
+    let report = check(&trial.setup, limits.max_states);
     let removed: Vec<_> = trial.setup.removed.iter().map(ToString::to_string).collect();
     let name = match removed.is_empty() {
         true => trial.setup.name.to_owned(),

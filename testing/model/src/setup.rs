@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_retry::Backoff;
 
-use crate::guards::Guard;
+use crate::guard::Guard;
 
 /// A world to explore. Times are in ticks; a tick is one second of the policy, but only the order of times
 /// matters.
@@ -25,7 +25,7 @@ pub struct Setup {
     /// Maximum number of failed searches.
     pub failed_searches: u8,
     /// Maximum number of interferences by an operator, a caller or a recovered target.
-    pub hands: u8,
+    pub interferences: u8,
     /// Whether there are duplicate scans.
     pub duplicate_scans: bool,
     /// Whether a worker that is paused between its deadline check and its first byte sends anyway. The
@@ -125,7 +125,7 @@ impl Setup {
             canaries: Canaries::Never,
             tickets: Tickets::Shown,
             failed_searches: 0,
-            hands: 0,
+            interferences: 0,
             duplicate_scans: false,
             paused_writer: false,
             removed: vec![],
@@ -153,7 +153,7 @@ impl Setup {
     /// must become provable, two results can be ten look-up intervals apart after failed searches, and the
     /// retry may be a backoff away.
     #[must_use]
-    pub fn patience(&self) -> u32 {
+    pub fn max_ticks(&self) -> u32 {
         let TickBounds { attempt_deadline, lease, server, index, look_up_interval, backoff, duplicate_scans } =
             self.bounds;
         let look_ups = if self.failed_searches > 0 || self.canaries != Canaries::Never { 11 } else { 2 }

@@ -8,10 +8,9 @@
 use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, State};
 
-use crate::guards::Guard;
+use crate::guard::Guard;
 use crate::setup::{Setup, ticks_from};
-use crate::step::CanaryView;
-use crate::world::{End, Stage, World, number_of};
+use crate::world::{CanaryView, End, WorkerState, World, number_of};
 
 /// Encodes an absent value.
 const NONE: u8 = u8::MAX;
@@ -19,7 +18,7 @@ const NONE: u8 = u8::MAX;
 const WIDTH: usize = 5;
 
 /// Maximum relevant count of empty results.
-const MAX_PATIENCE: u32 = 10;
+const MAX_EMPTY_ANSWERS: u32 = 10;
 
 pub(crate) type Key = Box<[u8]>;
 
@@ -49,14 +48,14 @@ impl Writer<'_> {
         self.push_ahead(delivery.due_at.filter(|_| delivery.state != State::Pending));
         self.push_ahead(delivery.lease_until);
         self.write_send(delivery);
-        self.write_doubt(delivery);
+        self.write_unknown_outcome(delivery);
         self.push(delivery.ticket.as_ref().map_or(NONE, |ticket| number_of(ticket).map_or(NONE, as_byte)));
         // A ticket named by an operator can be corrected.
-        self.push(u8::from(self.world.hands > 0 && delivery.resolution.is_some()));
+        self.push(u8::from(self.world.interferences > 0 && delivery.resolution.is_some()));
         let failed_on_target =
             delivery.last_error.as_ref().is_some_and(|error| is_of_connection(error.fault.kind.scope()));
-        self.push(u8::from(self.world.hands > 0 && failed_on_target));
-        self.write_sweep(delivery);
+        self.push(u8::from(self.world.interferences > 0 && failed_on_target));
+        self.write_duplicate_scan(delivery);
     }
 
     /// An intent is only used by the expiry of its own epoch, and by an unknown outcome.
@@ -75,23 +74,23 @@ impl Writer<'_> {
         i64::from(bounds.server + bounds.index + vendor.index_lag + 1)
     }
 
-    fn write_doubt(&mut self, delivery: &Delivery) {
+    fn write_unknown_outcome(&mut self, delivery: &Delivery) {
         let bounds = &self.setup.bounds;
         let Some(unknown_outcome) = &delivery.unknown_outcome else { return self.push(NONE) };
         self.push_within(Some(unknown_outcome.since), bounds.backoff.into());
-        self.push(unknown_outcome.empty_answers.min(MAX_PATIENCE) as u8);
+        self.push(unknown_outcome.empty_answers.min(MAX_EMPTY_ANSWERS) as u8);
         self.push_within(unknown_outcome.last_empty_at, bounds.look_up_interval.into());
         // Used if a search has failed.
-        let has_failed = |stage: &Stage| matches!(stage, Stage::Searched { sight: None, .. });
+        let has_failed = |stage: &WorkerState| matches!(stage, WorkerState::Searched { view: None, .. });
         let may_fail = self.world.failed_searches > 0 || self.world.workers.iter().any(has_failed);
-        let counted = if may_fail { unknown_outcome.look_ups.min(MAX_PATIENCE) } else { 0 };
+        let counted = if may_fail { unknown_outcome.look_ups.min(MAX_EMPTY_ANSWERS) } else { 0 };
         self.push(counted as u8);
         // Evidence makes a waiting delivery due.
         let waits = self.setup.tickets == crate::setup::Tickets::ShownLater && !self.world.has_evidence;
         self.push(u8::from(waits && unknown_outcome.is_unproven));
     }
 
-    fn write_sweep(&mut self, delivery: &Delivery) {
+    fn write_duplicate_scan(&mut self, delivery: &Delivery) {
         if !self.setup.duplicate_scans {
             return;
         }
@@ -99,22 +98,22 @@ impl Writer<'_> {
         self.push(
             delivery.duplicates.iter().filter_map(number_of).fold(0, |bits, number| bits | 1 << number),
         );
-        self.push(u8::from(self.world.is_swept));
-        let sweep = delivery.duplicate_scan.as_ref();
-        self.push(sweep.map_or(NONE, |sweep| as_byte(sweep.step)));
-        self.push_ahead(sweep.map(|sweep| sweep.due_at));
-        self.push_within(sweep.map(|sweep| sweep.from), i64::from(self.setup.bounds.duplicate_scans[2]) * 2);
+        self.push(u8::from(self.world.is_scan_over));
+        let scan = delivery.duplicate_scan.as_ref();
+        self.push(scan.map_or(NONE, |scan| as_byte(scan.step)));
+        self.push_ahead(scan.map(|scan| scan.due_at));
+        self.push_within(scan.map(|scan| scan.from), i64::from(self.setup.bounds.duplicate_scans[2]) * 2);
     }
 
     fn write_vendor(&mut self) {
-        let World { now, tickets, on_their_way, hands, failed_searches, is_down, .. } = self.world;
-        self.bytes.extend([*hands, *failed_searches, u8::from(*is_down), as_byte(tickets.len())]);
+        let World { now, tickets, in_transit, interferences, failed_searches, is_down, .. } = self.world;
+        self.bytes.extend([*interferences, *failed_searches, u8::from(*is_down), as_byte(tickets.len())]);
         self.push(u8::from(self.world.has_evidence));
         let hidden_for = self.setup.vendor.index_lag + 1;
         for ticket in tickets {
             self.push((now - ticket.created).min(hidden_for) as u8);
         }
-        let mut left: Vec<u8> = on_their_way.iter().map(|latest| latest.saturating_sub(*now) as u8).collect();
+        let mut left: Vec<u8> = in_transit.iter().map(|latest| latest.saturating_sub(*now) as u8).collect();
         left.sort_unstable();
         self.push(as_byte(left.len()));
         self.bytes.extend(left);
@@ -126,34 +125,34 @@ impl Writer<'_> {
         workers.iter().for_each(|worker| self.bytes.extend(worker));
     }
 
-    fn worker(&self, stage: Stage) -> [u8; WIDTH] {
+    fn worker(&self, stage: WorkerState) -> [u8; WIDTH] {
         let holds = u8::from(stage.epoch() == self.world.delivery.epoch);
         let left = |tick: u32| tick.saturating_sub(self.world.now) as u8;
         match stage {
-            Stage::Idle => [0; WIDTH],
-            Stage::Claimed { searching, .. } => [1, holds, searching.into(), 0, 0],
-            Stage::Intended { deadline, .. } => [2, holds, left(deadline), 0, 0],
-            Stage::Checked { deadline, .. } => [3, holds, left(deadline), 0, 0],
-            Stage::Sent { latest, ticket, .. } => {
+            WorkerState::Idle => [0; WIDTH],
+            WorkerState::Claimed { searching, .. } => [1, holds, searching.into(), 0, 0],
+            WorkerState::Intended { deadline, .. } => [2, holds, left(deadline), 0, 0],
+            WorkerState::Checked { deadline, .. } => [3, holds, left(deadline), 0, 0],
+            WorkerState::Sent { latest, ticket, .. } => {
                 let left = if ticket.is_some() { 0 } else { left(latest) };
                 [4, holds, left, ticket.unwrap_or(NONE), 0]
             }
-            Stage::Ended { end, .. } => {
+            WorkerState::Ended { end, .. } => {
                 let (end, ticket) = end_as_bytes(end);
                 [5, holds, end, ticket, 0]
             }
-            Stage::Searched { asked, sight, .. } => {
-                let heard = self.is_heard(holds == 1);
-                let (shown, canary) = sight.map_or((0, NONE), |sight| (sight.shown, sight.canary as u8));
-                let canary = if heard { canary } else { CanaryView::Unknown as u8 };
-                [6, holds, shown, canary, if heard { self.asked(asked) } else { 0 }]
+            WorkerState::Searched { asked, view, .. } => {
+                let counts_still = self.may_count(holds == 1);
+                let (shown, canary) = view.map_or((0, NONE), |view| (view.shown, view.canary as u8));
+                let canary = if counts_still { canary } else { CanaryView::Unknown as u8 };
+                [6, holds, shown, canary, if counts_still { self.asked(asked) } else { 0 }]
             }
         }
     }
 
     /// Whether an empty search may still count. Its claim was for an unknown outcome, which does not recur
     /// under the same epoch.
-    fn is_heard(&self, holds: bool) -> bool {
+    fn may_count(&self, holds: bool) -> bool {
         self.world.delivery.unknown_outcome.is_some()
             && (holds || self.setup.lacks(Guard::Epoch) || self.setup.lacks(Guard::LookUpEpoch))
     }
@@ -196,7 +195,7 @@ fn end_as_bytes(end: End) -> (u8, u8) {
         End::TooLate => (1, NONE),
         End::NoConnection => (2, NONE),
         End::Refused => (3, NONE),
-        End::Doubtful => (4, NONE),
+        End::UnknownOutcome => (4, NONE),
         End::Created(ticket) => (5, ticket),
     }
 }
@@ -251,7 +250,7 @@ mod tests {
         const MAX_STATES: usize = 8_000;
         let (alone, two) = (Fleet::Alone { workers: 1 }, Fleet::Shared { servers: 2 });
         compare(&Setup::indexed("two servers", two), MAX_STATES);
-        compare(&Setup { hands: 2, ..Setup::indexed("hands", alone) }, MAX_STATES);
+        compare(&Setup { interferences: 2, ..Setup::indexed("operators", alone) }, MAX_STATES);
         let canaries = Canaries::Perhaps;
         compare(&Setup { canaries, failed_searches: 2, ..Setup::indexed("searches", alone) }, MAX_STATES);
         let paused = Setup {

@@ -2,9 +2,9 @@
 
 use ticketing_core::delivery::{DuplicateScan, State};
 
-use crate::guards::Guard;
+use crate::guard::Guard;
 use crate::setup::{Canaries, Fleet, Setup, Tickets, ticks_from};
-use crate::world::{Stage, World};
+use crate::world::{CanaryView, WorkerState, World};
 
 /// A step. Workers are numbered from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum Step {
     /// The only server restarts, and expires all leases.
     Restart,
     /// Expired leases are released.
-    Lapse,
+    ExpireLease,
     Claim(u8),
     /// Preparing the ticket fails.
     PrepareFails(u8),
@@ -34,7 +34,7 @@ pub enum Step {
     /// The reply arrives: the ticket was created.
     Reply(u8),
     /// The reply does not arrive, or is untrustworthy.
-    Lose(u8),
+    LoseReply(u8),
     /// The worker commits its result.
     Record(u8),
     /// An abandoned request is applied.
@@ -49,27 +49,17 @@ pub enum Step {
     /// Another ticket of ours is delivered, and read back with its marker.
     ShowEvidence,
     /// A duplicate scan with this lag in ticks.
-    Sweep {
+    ScanForDuplicates {
         behind: u8,
     },
     Interfere(Interference),
-}
-
-/// What a search showed of its canaries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CanaryView {
-    /// It had none.
-    Unknown,
-    /// It had at least one, and showed none.
-    Unseen,
-    Seen,
 }
 
 /// An interference from outside. An operator's statement is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interference {
     /// The same incident is pushed again.
-    Hasten,
+    Expedite,
     /// The target's settings were changed, or it has recovered.
     Recover,
     Retry,
@@ -86,7 +76,7 @@ impl Step {
     /// All possible steps.
     pub(crate) fn all(setup: &Setup, world: &World) -> Vec<Self> {
         let mut steps = vec![Self::Tick];
-        for (request, latest) in (0..).zip(&world.on_their_way) {
+        for (request, latest) in (0..).zip(&world.in_transit) {
             if world.now < *latest {
                 steps.push(Self::ApplyLate(request));
             }
@@ -95,16 +85,16 @@ impl Step {
             steps.push(Self::Restart);
             return steps;
         }
-        steps.push(Self::Lapse);
+        steps.push(Self::ExpireLease);
         Self::of_workers(setup, world, &mut steps);
-        if is_sweep_due(setup, world) {
+        if is_scan_due(setup, world) {
             let lags = 0..=setup.vendor.index_lag as u8;
-            steps.extend(lags.map(|behind| Self::Sweep { behind }));
+            steps.extend(lags.map(|behind| Self::ScanForDuplicates { behind }));
         }
         if may_show_evidence(setup, world) {
             steps.push(Self::ShowEvidence);
         }
-        if world.hands > 0 {
+        if world.interferences > 0 {
             steps.extend(Interference::ALL.map(Self::Interfere));
         }
         steps
@@ -117,29 +107,29 @@ impl Step {
         }
         let is_over = |until| ticks_from(world.now, until) <= 0;
         if world.delivery.lease_until.is_some_and(is_over) {
-            return Self::Lapse;
+            return Self::ExpireLease;
         }
         match world.workers[0] {
-            Stage::Idle if world.claimable_as().is_some() => Self::Claim(0),
-            Stage::Idle if may_show_evidence(setup, world) => Self::ShowEvidence,
-            Stage::Idle if is_sweep_due(setup, world) => Self::Sweep { behind: 0 },
-            Stage::Idle => Self::Tick,
-            Stage::Claimed { searching: true, .. } => {
+            WorkerState::Idle if world.claimable_as().is_some() => Self::Claim(0),
+            WorkerState::Idle if may_show_evidence(setup, world) => Self::ShowEvidence,
+            WorkerState::Idle if is_scan_due(setup, world) => Self::ScanForDuplicates { behind: 0 },
+            WorkerState::Idle => Self::Tick,
+            WorkerState::Claimed { searching: true, .. } => {
                 Self::Search { worker: 0, behind: 0, canary: CanaryView::Unknown }
             }
-            Stage::Claimed { .. } => Self::Intend(0),
-            Stage::Intended { .. } => Self::Check(0),
-            Stage::Checked { .. } => Self::Write(0),
-            Stage::Sent { ticket: None, .. } => Self::Apply(0),
-            Stage::Sent { .. } => Self::Reply(0),
-            Stage::Ended { .. } | Stage::Searched { .. } => Self::Record(0),
+            WorkerState::Claimed { .. } => Self::Intend(0),
+            WorkerState::Intended { .. } => Self::Check(0),
+            WorkerState::Checked { .. } => Self::Write(0),
+            WorkerState::Sent { ticket: None, .. } => Self::Apply(0),
+            WorkerState::Sent { .. } => Self::Reply(0),
+            WorkerState::Ended { .. } | WorkerState::Searched { .. } => Self::Record(0),
         }
     }
 
     fn of_workers(setup: &Setup, world: &World, steps: &mut Vec<Self>) {
         let mut an_idle_one = false;
         for (worker, stage) in (0..).zip(&world.workers) {
-            if *stage != Stage::Idle {
+            if *stage != WorkerState::Idle {
                 Self::of_worker(setup, world, worker, *stage, steps);
             } else if !an_idle_one {
                 // Idle workers are equivalent.
@@ -152,20 +142,20 @@ impl Step {
         match setup.fleet {
             Fleet::Alone { .. } => steps.push(Self::Crash(0)),
             Fleet::Shared { .. } => {
-                let busy = (0..).zip(&world.workers).filter(|(_, stage)| **stage != Stage::Idle);
+                let busy = (0..).zip(&world.workers).filter(|(_, stage)| **stage != WorkerState::Idle);
                 steps.extend(busy.map(|(worker, _)| Self::Crash(worker)));
             }
         }
     }
 
-    fn of_worker(setup: &Setup, world: &World, worker: u8, stage: Stage, steps: &mut Vec<Self>) {
+    fn of_worker(setup: &Setup, world: &World, worker: u8, stage: WorkerState, steps: &mut Vec<Self>) {
         let now = world.now;
         match stage {
-            Stage::Idle => {}
-            Stage::Claimed { searching: true, .. } => Self::searches(setup, world, worker, steps),
-            Stage::Claimed { .. } => steps.extend([Self::PrepareFails(worker), Self::Intend(worker)]),
-            Stage::Intended { .. } => steps.push(Self::Check(worker)),
-            Stage::Checked { deadline, .. } => {
+            WorkerState::Idle => {}
+            WorkerState::Claimed { searching: true, .. } => Self::searches(setup, world, worker, steps),
+            WorkerState::Claimed { .. } => steps.extend([Self::PrepareFails(worker), Self::Intend(worker)]),
+            WorkerState::Intended { .. } => steps.push(Self::Check(worker)),
+            WorkerState::Checked { deadline, .. } => {
                 steps.push(Self::NoConnection(worker));
                 if now < deadline || setup.paused_writer || setup.lacks(Guard::SendDeadline) {
                     steps.push(Self::Write(worker));
@@ -173,14 +163,14 @@ impl Step {
                     steps.push(Self::Cut(worker));
                 }
             }
-            Stage::Sent { ticket: None, latest, .. } => {
+            WorkerState::Sent { ticket: None, latest, .. } => {
                 if now < latest {
                     steps.extend([Self::Apply(worker), Self::Refuse(worker)]);
                 }
-                steps.push(Self::Lose(worker));
+                steps.push(Self::LoseReply(worker));
             }
-            Stage::Sent { .. } => steps.extend([Self::Reply(worker), Self::Lose(worker)]),
-            Stage::Ended { .. } | Stage::Searched { .. } => steps.push(Self::Record(worker)),
+            WorkerState::Sent { .. } => steps.extend([Self::Reply(worker), Self::LoseReply(worker)]),
+            WorkerState::Ended { .. } | WorkerState::Searched { .. } => steps.push(Self::Record(worker)),
         }
     }
 
@@ -213,12 +203,12 @@ impl Step {
 
 impl Interference {
     pub(crate) const ALL: [Self; 6] =
-        [Self::Hasten, Self::Recover, Self::Retry, Self::CreateAnyway, Self::Cancel, Self::Resolve];
+        [Self::Expedite, Self::Recover, Self::Retry, Self::CreateAnyway, Self::Cancel, Self::Resolve];
 }
 
 /// When the first canary can have been created.
 fn canaries_from(setup: &Setup, world: &World) -> Option<u32> {
-    let from = match setup.lacks(Guard::WitnessAge) {
+    let from = match setup.lacks(Guard::CanaryAge) {
         true => world.delivery.send.as_ref().map(|send| send.deadline),
         false => world.delivery.canaries_from(setup.server_bound()),
     };
@@ -235,7 +225,7 @@ fn may_claim(setup: &Setup, world: &World) -> bool {
     world.claimable_as().is_some() || setup.lacks(Guard::Lease) && is_held
 }
 
-fn is_sweep_due(setup: &Setup, world: &World) -> bool {
-    let is_due = |sweep: &DuplicateScan| ticks_from(world.now, sweep.due_at) <= 0;
+fn is_scan_due(setup: &Setup, world: &World) -> bool {
+    let is_due = |scan: &DuplicateScan| ticks_from(world.now, scan.due_at) <= 0;
     setup.duplicate_scans && world.delivery.duplicate_scan.as_ref().is_some_and(is_due)
 }

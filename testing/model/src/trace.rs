@@ -5,11 +5,11 @@ use std::fmt;
 use ticketing_core::delivery::State;
 
 use crate::apply_step::StepRunner;
-use crate::guards::Guard;
+use crate::guard::Guard;
 use crate::promise::{Violation, broken};
 use crate::setup::{Fleet, Setup};
-use crate::step::{CanaryView, Interference, Step};
-use crate::world::{End, Stage, World, ticket_ref};
+use crate::step::{Interference, Step};
+use crate::world::{CanaryView, End, WorkerState, World, ticket_ref};
 
 /// A shortest path to a broken promise. [`replay`] repeats it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,18 +64,18 @@ impl Trace {
         let runner = StepRunner::new(setup);
         let mut world = World::new(setup);
         let mut lines = vec![Line { tick: 0, text: "the incident is accepted".to_owned() }];
-        let mut tell = |world: &mut World, step: Step| {
+        let mut record = |world: &mut World, step: Step| {
             if let Some(next) = runner.take(world, step) {
                 if step != Step::Tick {
-                    lines.push(Line { tick: next.now, text: told(setup, step, world, &next) });
+                    lines.push(Line { tick: next.now, text: describe(setup, step, world, &next) });
                 }
                 *world = next;
             }
         };
-        steps.iter().for_each(|step| tell(&mut world, *step));
+        steps.iter().for_each(|step| record(&mut world, *step));
         if !fair.is_empty() {
-            world = world.after_the_end_of_all(setup);
-            fair.iter().for_each(|step| tell(&mut world, *step));
+            world = world.after_all_crashed(setup);
+            fair.iter().for_each(|step| record(&mut world, *step));
         }
         lines.push(Line { tick: world.now, text: format!("=> {violation}") });
         Self { violation, steps, fair, lines }
@@ -89,8 +89,8 @@ impl fmt::Display for Trace {
 }
 
 /// A step in words, and its effect on the delivery.
-fn told(setup: &Setup, step: Step, before: &World, after: &World) -> String {
-    let text = in_words(setup, step, before, after);
+fn describe(setup: &Setup, step: Step, before: &World, after: &World) -> String {
+    let text = describe_step(setup, step, before, after);
     let (old, new) = (&before.delivery, &after.delivery);
     match old.state == new.state {
         true => text,
@@ -98,7 +98,7 @@ fn told(setup: &Setup, step: Step, before: &World, after: &World) -> String {
     }
 }
 
-fn in_words(setup: &Setup, step: Step, before: &World, after: &World) -> String {
+fn describe_step(setup: &Setup, step: Step, before: &World, after: &World) -> String {
     let name = |worker: u8| name(setup, worker);
     let lacks = |guard| setup.lacks(guard);
     let newest = || ticket_ref(after.tickets.len() as u8 - 1).id;
@@ -106,8 +106,8 @@ fn in_words(setup: &Setup, step: Step, before: &World, after: &World) -> String 
         Step::Tick => "time passes".to_owned(),
         Step::Crash(worker) => format!("{} crashes", crashed(setup, worker)),
         Step::Restart => "the server starts again, and ends all leases".to_owned(),
-        Step::Lapse if lacks(Guard::LeaseTerm) => "another server ends the lease".to_owned(),
-        Step::Lapse => "the lease is over".to_owned(),
+        Step::ExpireLease if lacks(Guard::LeaseTerm) => "another server ends the lease".to_owned(),
+        Step::ExpireLease => "the lease is over".to_owned(),
         Step::Claim(worker) => claimed(&name(worker), after, worker),
         Step::PrepareFails(worker) => format!("{} cannot prepare the ticket", name(worker)),
         Step::Intend(worker) if lacks(Guard::Intent) => {
@@ -125,9 +125,9 @@ fn in_words(setup: &Setup, step: Step, before: &World, after: &World) -> String 
             format!("the ticket system makes ticket {} of the request of {}", newest(), name(worker))
         }
         Step::Refuse(worker) => format!("the ticket system refuses the request of {}", name(worker)),
-        Step::Reply(worker) => format!("{} is told that the ticket was made", name(worker)),
-        Step::Lose(worker) => format!("{} gets no answer that it can trust", name(worker)),
-        Step::Record(worker) if lacks(Guard::LookUp) && is_doubtful(before, worker) => {
+        Step::Reply(worker) => format!("{} receives the reply that the ticket was made", name(worker)),
+        Step::LoseReply(worker) => format!("{} gets no answer that it can trust", name(worker)),
+        Step::Record(worker) if lacks(Guard::LookUp) && is_outcome_unknown(before, worker) => {
             format!("{} records: the ticket was refused, as far as it knows", name(worker))
         }
         Step::Record(worker) => recorded(&name(worker), before, worker),
@@ -137,8 +137,8 @@ fn in_words(setup: &Setup, step: Step, before: &World, after: &World) -> String 
         Step::Search { worker, canary, .. } => searched(&name(worker), after, worker, canary),
         Step::SearchFails(worker) => format!("{} searches, and the search fails", name(worker)),
         Step::ShowEvidence => "another ticket is delivered, and read back with its marker".to_owned(),
-        Step::Sweep { .. } => "a sweep searches for duplicates".to_owned(),
-        Step::Interfere(hand) => interfered(hand).to_owned(),
+        Step::ScanForDuplicates { .. } => "a duplicate scan searches for the marker".to_owned(),
+        Step::Interfere(interference) => describe_interference(interference).to_owned(),
     }
 }
 
@@ -158,7 +158,7 @@ fn crashed(setup: &Setup, worker: u8) -> String {
 
 fn claimed(name: &str, after: &World, worker: u8) -> String {
     let what = match after.workers[usize::from(worker)] {
-        Stage::Claimed { searching: true, .. } => " to look for its ticket",
+        WorkerState::Claimed { searching: true, .. } => " to look for its ticket",
         _ => "",
     };
     format!("{name} claims the delivery{what} (epoch {})", after.delivery.epoch)
@@ -166,21 +166,21 @@ fn claimed(name: &str, after: &World, worker: u8) -> String {
 
 fn intended(name: &str, after: &World, worker: u8) -> String {
     match after.workers[usize::from(worker)] {
-        Stage::Intended { deadline, .. } => format!("{name} means to send before tick {deadline}"),
+        WorkerState::Intended { deadline, .. } => format!("{name} means to send before tick {deadline}"),
         _ => format!("{name} finds its claim lost"),
     }
 }
 
 fn checked(name: &str, after: &World, worker: u8) -> String {
     match after.workers[usize::from(worker)] {
-        Stage::Checked { .. } => format!("{name} sees that there is time left"),
+        WorkerState::Checked { .. } => format!("{name} sees that there is time left"),
         _ => format!("{name} sees that its time is over"),
     }
 }
 
 fn searched(name: &str, after: &World, worker: u8, canary: CanaryView) -> String {
     let found = match after.workers[usize::from(worker)] {
-        Stage::Searched { sight: Some(sight), .. } if sight.shown != 0 => "finds a ticket",
+        WorkerState::Searched { view: Some(view), .. } if view.shown != 0 => "finds a ticket",
         _ => "finds nothing",
     };
     let canary = match canary {
@@ -191,17 +191,17 @@ fn searched(name: &str, after: &World, worker: u8, canary: CanaryView) -> String
     format!("{name} searches and {found}{canary}")
 }
 
-fn is_doubtful(before: &World, worker: u8) -> bool {
-    matches!(before.workers[usize::from(worker)], Stage::Ended { end: End::Doubtful, .. })
+fn is_outcome_unknown(before: &World, worker: u8) -> bool {
+    matches!(before.workers[usize::from(worker)], WorkerState::Ended { end: End::UnknownOutcome, .. })
 }
 
 fn recorded(name: &str, before: &World, worker: u8) -> String {
     let what = match before.workers[usize::from(worker)] {
-        Stage::Ended { end, .. } => match end {
+        WorkerState::Ended { end, .. } => match end {
             End::NotPrepared | End::NoConnection => "nothing was sent",
             End::TooLate => "it was too late to send",
             End::Refused => "the ticket was refused",
-            End::Doubtful => "the outcome of the request is unknown",
+            End::UnknownOutcome => "the outcome of the request is unknown",
             End::Created(_) => "the ticket was made",
         },
         _ => "what the search showed",
@@ -209,10 +209,10 @@ fn recorded(name: &str, before: &World, worker: u8) -> String {
     format!("{name} records: {what}")
 }
 
-fn interfered(interference: Interference) -> &'static str {
+fn describe_interference(interference: Interference) -> &'static str {
     match interference {
-        Interference::Hasten => "the same incident is pushed again",
-        Interference::Recover => "the target is well again",
+        Interference::Expedite => "the same incident is pushed again",
+        Interference::Recover => "the connection has recovered",
         Interference::Retry => "an operator has it tried again",
         Interference::CreateAnyway => "an operator who has looked has it created anyway",
         Interference::Cancel => "an operator cancels it",

@@ -10,7 +10,6 @@ use ticketing_core::namespace::Namespace;
 use ticketing_core::system::{System, TicketRef};
 
 use crate::setup::{Fleet, Setup, Tickets, time};
-use crate::step::CanaryView;
 
 /// The state at one moment.
 #[derive(Debug, Clone)]
@@ -19,23 +18,23 @@ pub(crate) struct World {
     pub(crate) now: u32,
     /// The content of the store. Every operation of the store is one transaction, so it is one step here.
     pub(crate) delivery: Rc<Delivery>,
-    pub(crate) workers: Vec<Stage>,
+    pub(crate) workers: Vec<WorkerState>,
     /// The only server has crashed and not restarted.
     pub(crate) is_down: bool,
     /// Tickets in the ticket system, numbered from 0.
     pub(crate) tickets: Vec<Ticket>,
     /// Abandoned requests: until when each may still be applied.
-    pub(crate) on_their_way: Vec<u32>,
+    pub(crate) in_transit: Vec<u32>,
     /// Number of interferences left.
-    pub(crate) hands: u8,
+    pub(crate) interferences: u8,
     /// Number of searches that may still fail.
     pub(crate) failed_searches: u8,
     /// Searches never find anything.
-    pub(crate) is_blind: bool,
+    pub(crate) hides_tickets: bool,
     /// Another ticket of ours was read back with its marker.
     pub(crate) has_evidence: bool,
     /// The last duplicate scan is over: tickets created later are not searched for.
-    pub(crate) is_swept: bool,
+    pub(crate) is_scan_over: bool,
 }
 
 /// A ticket with the marker.
@@ -46,7 +45,7 @@ pub(crate) struct Ticket {
 
 /// The state of a worker. It may be paused in each for any time, or die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum WorkerState {
     Idle,
     /// Holds a lease, and prepares the ticket or is about to search.
     Claimed {
@@ -79,7 +78,7 @@ pub(crate) enum Stage {
     Searched {
         epoch: u32,
         asked: u32,
-        sight: Option<SearchView>,
+        view: Option<SearchView>,
     },
 }
 
@@ -92,7 +91,7 @@ pub(crate) enum End {
     NoConnection,
     Refused,
     /// Sent, without a trustworthy reply.
-    Doubtful,
+    UnknownOutcome,
     Created(u8),
 }
 
@@ -102,6 +101,16 @@ pub(crate) struct SearchView {
     /// One bit per ticket.
     pub(crate) shown: u8,
     pub(crate) canary: CanaryView,
+}
+
+/// What a search showed of its canaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CanaryView {
+    /// It had none.
+    Unknown,
+    /// It had at least one, and showed none.
+    Unseen,
+    Seen,
 }
 
 // === impl World ===
@@ -123,15 +132,15 @@ impl World {
         Self {
             now: 0,
             delivery: Rc::new(Delivery::accept(new, time(0)).delivery),
-            workers: vec![Stage::Idle; setup.workers().into()],
+            workers: vec![WorkerState::Idle; setup.workers().into()],
             is_down: false,
             tickets: vec![],
-            on_their_way: vec![],
-            hands: setup.hands,
+            in_transit: vec![],
+            interferences: setup.interferences,
             failed_searches: setup.failed_searches,
-            is_blind: setup.tickets == Tickets::Hidden,
+            hides_tickets: setup.tickets == Tickets::Hidden,
             has_evidence: setup.tickets == Tickets::Shown,
-            is_swept: false,
+            is_scan_over: false,
         }
     }
 
@@ -148,7 +157,7 @@ impl World {
     /// Commits the result of a decision function; false if there was none.
     pub(crate) fn commit(&mut self, decide: impl FnOnce(Delivery, Timestamp) -> Option<Settled>) -> bool {
         let Some(settled) = decide(Delivery::clone(&self.delivery), self.time()) else { return false };
-        self.is_swept &= settled.delivery.state.is_settled();
+        self.is_scan_over &= settled.delivery.state.is_settled();
         self.delivery = Rc::new(settled.delivery);
         true
     }
@@ -160,26 +169,26 @@ impl World {
 
     /// Ends a worker, losing its knowledge. Its request, if any, continues without it.
     pub(crate) fn end(&mut self, worker: u8) {
-        let stage = std::mem::replace(&mut self.workers[usize::from(worker)], Stage::Idle);
+        let stage = std::mem::replace(&mut self.workers[usize::from(worker)], WorkerState::Idle);
         self.abandon(stage);
     }
 
     /// Stops waiting for this request.
-    pub(crate) fn abandon(&mut self, stage: Stage) {
-        if let Stage::Sent { ticket: None, latest, .. } = stage
+    pub(crate) fn abandon(&mut self, stage: WorkerState) {
+        if let WorkerState::Sent { ticket: None, latest, .. } = stage
             && self.now < latest
         {
-            self.on_their_way.push(latest);
+            self.in_transit.push(latest);
         }
     }
 
     /// What a crash leaves: the store, and the ticket system. No request in transit arrives any more.
-    pub(crate) fn after_the_end_of_all(&self, setup: &Setup) -> Self {
+    pub(crate) fn after_all_crashed(&self, setup: &Setup) -> Self {
         Self {
-            workers: vec![Stage::Idle; self.workers.len()],
+            workers: vec![WorkerState::Idle; self.workers.len()],
             is_down: matches!(setup.fleet, Fleet::Alone { .. }),
-            on_their_way: vec![],
-            hands: 0,
+            in_transit: vec![],
+            interferences: 0,
             failed_searches: 0,
             ..self.clone()
         }
@@ -195,7 +204,7 @@ impl World {
     /// Whether a search with this lag shows a ticket created at `created`: within a tick, it may have been
     /// created after the search.
     pub(crate) fn is_shown(&self, created: u32, behind: u32) -> bool {
-        !self.is_blind && (behind == 0 || created + behind < self.now)
+        !self.hides_tickets && (behind == 0 || created + behind < self.now)
     }
 }
 

@@ -167,7 +167,7 @@ pub const MUTATIONS: &[Mutation] = &[
         covered_by: None,
     },
     Mutation {
-        name: "witness-age",
+        name: "canary-age",
         prevents: "A canary was created after the uncertain send could last be applied. Without it, a canary that is older \
                    than the missing ticket proves its absence.",
         changes: &[Change {

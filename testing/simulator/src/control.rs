@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::fault_script::Rule;
 use crate::message::{Answer, Request};
 use crate::profile::Profile;
-use crate::simulator::Shared;
+use crate::shared::Shared;
 use crate::ticket_index::TicketIndex;
 
 const KNOWN: &str = "know: GET or POST tickets, DELETE tickets/{key}, POST tickets/{key}/clone, \
@@ -28,9 +28,10 @@ pub(crate) fn respond(shared: &Shared, request: &Request) -> Answer {
             Err(refusal) => refusal,
         },
         (&Method::GET, ["creates"]) => Answer::json(200, &json!(shared.state().record.creates)),
-        (&Method::GET, ["points"]) => {
-            Answer::json(200, &json!({ "struck": shared.faults.struck(), "points": shared.points.all() }))
-        }
+        (&Method::GET, ["points"]) => Answer::json(
+            200,
+            &json!({ "triggered": shared.faults.triggered(), "points": shared.points.all() }),
+        ),
         (&Method::POST, ["faults"]) => push_rules(shared, request),
         (&Method::DELETE, ["faults"]) => done(|| shared.faults.clear()),
         (&Method::POST, ["release"]) => done(|| shared.faults.release()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault_script::Call;
+use crate::call::Call;
 
 /// The `Retry-After` header of a throttling reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

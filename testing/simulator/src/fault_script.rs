@@ -7,32 +7,9 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::call::Call;
 use crate::effect::Effect;
 use crate::message::Request;
-
-/// A kind of call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Call {
-    /// Every call.
-    Any,
-    /// A connection that was just accepted. Not included in [`Call::Any`].
-    Connection,
-    /// Creating a ticket.
-    Create,
-    /// Searching tickets: JQL, or a table query.
-    Search,
-    /// Reading one ticket.
-    Read,
-    /// Changing a ticket: fields, properties, comments, work notes.
-    Update,
-    /// Reading metadata of the site: server info, project, issue types, fields, priorities, groups.
-    Meta,
-    /// Reading the account and its permissions: `myself`, `mypermissions`, an incident list without a query.
-    Auth,
-    /// Anything else.
-    Other,
-}
 
 /// The matching calls to which a rule applies, counted from the time the rule was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,25 +61,25 @@ type Generator = dyn Fn(Call, &str, &[u8]) -> Option<Effect> + Send + Sync;
 /// rule counts every call that it matches.
 #[derive(Default)]
 pub struct FaultScript {
-    rules: Mutex<Vec<Line>>,
+    rules: Mutex<Vec<ActiveRule>>,
     /// Rules that were removed before they applied to a call.
-    missed: Mutex<Vec<Rule>>,
+    unused: Mutex<Vec<Rule>>,
     generator: RwLock<Option<Box<Generator>>>,
     /// Whether the generator has had no effect yet.
     is_generator_unused: AtomicBool,
-    struck: watch::Sender<u64>,
+    triggered: watch::Sender<u64>,
     released: watch::Sender<u64>,
 }
 
 /// An active rule.
 #[derive(Debug)]
-struct Line {
+struct ActiveRule {
     rule: Rule,
     /// Number of matching calls so far.
     seen: u64,
-    has_struck: bool,
+    has_triggered: bool,
     /// Whether the rule may be removed without having applied.
-    may_miss: bool,
+    may_stay_unused: bool,
 }
 
 impl FaultScript {
@@ -116,29 +93,29 @@ impl FaultScript {
     }
 
     /// Adds a rule that need not apply to any call, with the reason. See
-    /// [`never_struck`](Self::never_struck).
+    /// [`never_triggered`](Self::never_struck).
     ///
     /// # Panics
     /// Like [`push`](Self::push), or without a reason.
     #[track_caller]
     pub fn push_optional(&self, rule: Rule, why: &str) {
-        assert!(!why.is_empty(), "{rule:?}: why may it miss?");
+        assert!(!why.is_empty(), "{rule:?}: why may it stay unused?");
         self.add(rule, true);
     }
 
     #[track_caller]
-    fn add(&self, rule: Rule, may_miss: bool) {
+    fn add(&self, rule: Rule, may_stay_unused: bool) {
         assert!(rule.fits(), "{rule:?}: this effect is not for these calls");
-        self.rules().push(Line { rule, seen: 0, has_struck: false, may_miss });
+        self.rules().push(ActiveRule { rule, seen: 0, has_triggered: false, may_stay_unused });
     }
 
     /// Returns the faults that have not applied to any call, including removed rules: a test that relies on
     /// such a fault has tested nothing.
-    pub fn never_struck(&self) -> Vec<String> {
-        let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<String> = missed.iter().map(|rule| format!("{rule:?}")).collect();
+    pub fn never_triggered(&self) -> Vec<String> {
+        let unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<String> = unused.iter().map(|rule| format!("{rule:?}")).collect();
         all.extend(
-            self.rules().iter().filter(|line| line.is_missed()).map(|line| format!("{:?}", line.rule)),
+            self.rules().iter().filter(|line| line.is_unused()).map(|line| format!("{:?}", line.rule)),
         );
         if self.is_generator_unused.load(Ordering::Relaxed) {
             all.push("the generator".to_owned());
@@ -165,8 +142,8 @@ impl FaultScript {
     /// Removes every rule, but not the generator. Held connections stay held; see [`release`](Self::release).
     pub fn clear(&self) {
         let removed = std::mem::take(&mut *self.rules());
-        let missed = removed.into_iter().filter(Line::is_missed).map(|line| line.rule);
-        self.missed.lock().unwrap_or_else(PoisonError::into_inner).extend(missed);
+        let unused = removed.into_iter().filter(ActiveRule::is_unused).map(|line| line.rule);
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner).extend(unused);
     }
 
     /// Closes held connections, and applies delayed requests.
@@ -175,39 +152,39 @@ impl FaultScript {
     }
 
     /// Number of calls and connections with an effect since the start.
-    pub fn struck(&self) -> u64 {
-        *self.struck.borrow()
+    pub fn triggered(&self) -> u64 {
+        *self.triggered.borrow()
     }
 
     /// Waits until this many calls and connections had an effect since the start.
-    pub async fn until_struck(&self, times: u64) {
+    pub async fn until_triggered(&self, times: u64) {
         // Fails only if the sender was dropped, which `self` owns.
-        let _ = self.struck.subscribe().wait_for(|struck| *struck >= times).await;
+        let _ = self.triggered.subscribe().wait_for(|triggered| *triggered >= times).await;
     }
 
     /// Counts a call, and returns the effect on it.
-    pub(crate) fn strike(&self, call: Call) -> Option<Effect> {
-        let mut struck = None;
+    pub(crate) fn trigger(&self, call: Call) -> Option<Effect> {
+        let mut effect = None;
         for line in self.rules().iter_mut().filter(|line| line.rule.concerns(call)) {
             line.seen += 1;
-            if struck.is_none() && line.rule.when.strikes(line.seen) {
-                line.has_struck = true;
-                struck = Some(line.rule.then.clone());
+            if effect.is_none() && line.rule.when.applies_to(line.seen) {
+                line.has_triggered = true;
+                effect = Some(line.rule.then.clone());
             }
         }
-        if struck.is_some() {
-            self.struck.send_modify(|times| *times += 1);
+        if effect.is_some() {
+            self.triggered.send_modify(|times| *times += 1);
         }
-        struck
+        effect
     }
 
     /// Returns the generator's effect on a request that was read completely.
     pub(crate) fn generate(&self, call: Call, request: &Request) -> Option<Effect> {
         let generator = self.generator.read().unwrap_or_else(PoisonError::into_inner);
-        let struck = generator.as_ref()?(call, &request.raw_query, &request.body)?;
+        let effect = generator.as_ref()?(call, &request.raw_query, &request.body)?;
         self.is_generator_unused.store(false, Ordering::Relaxed);
-        self.struck.send_modify(|times| *times += 1);
-        Some(struck)
+        self.triggered.send_modify(|times| *times += 1);
+        Some(effect)
     }
 
     /// Completes at the next release; earlier ones do not count.
@@ -221,14 +198,14 @@ impl FaultScript {
         }
     }
 
-    fn rules(&self) -> std::sync::MutexGuard<'_, Vec<Line>> {
+    fn rules(&self) -> std::sync::MutexGuard<'_, Vec<ActiveRule>> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Line {
-    fn is_missed(&self) -> bool {
-        !self.has_struck && !self.may_miss
+impl ActiveRule {
+    fn is_unused(&self) -> bool {
+        !self.has_triggered && !self.may_stay_unused
     }
 }
 
@@ -239,7 +216,7 @@ impl fmt::Debug for FaultScript {
 }
 
 impl When {
-    fn strikes(self, seen: u64) -> bool {
+    fn applies_to(self, seen: u64) -> bool {
         match self {
             Self::Always => true,
             Self::Next(count) => seen <= count,

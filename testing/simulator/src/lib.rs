@@ -39,7 +39,7 @@
 //! rule decides. Effects on a connection before its first call have rules for [`Call::Connection`].
 //!
 //! A test that acts at a certain point waits for it: [`Simulator::until`] for a [`Point`] in the processing of a
-//! call, [`FaultScript::until_struck`] for effects. A connection that an effect holds ends with its client, with the
+//! call, [`FaultScript::until_triggered`] for effects. A connection that an effect holds ends with its client, with the
 //! simulator, or with [`FaultScript::release`].
 //!
 //! # TLS
@@ -71,7 +71,7 @@
 //! | `GET`, `DELETE /_simulator/requests` | returns the recorded requests; clears them |
 //! | `PUT /_simulator/keep` | `{"requests": "everything"}`, `"heads"` or `"nothing"`: the data of requests that is recorded |
 //! | `GET /_simulator/creates` | returns every create: marker, arrival, ticket, status, effect |
-//! | `GET /_simulator/points` | returns the number of calls with an effect (`struck`), and of calls that reached each point |
+//! | `GET /_simulator/points` | returns the number of calls with an effect (`triggered`), and of calls that reached each point |
 //! | `POST /_simulator/faults` | adds a rule or an array of rules |
 //! | `DELETE /_simulator/faults` | removes every rule |
 //! | `POST /_simulator/release` | ends held connections |
@@ -89,9 +89,11 @@
 //!  {"on": "create", "when": {"nth": 3}, "then": {"throttle": {"retry_after": {"seconds": 30}}}}]
 //! ```
 
+mod call;
 mod clock;
 mod control;
 mod effect;
+mod ending;
 mod fault_script;
 mod jira;
 mod manual_edits;
@@ -101,23 +103,28 @@ mod points;
 mod profile;
 mod raw;
 mod record;
+mod response;
 mod server;
 mod servicenow;
+mod shared;
 mod simulator;
 mod site;
+mod site_request;
 mod state;
+mod ticket;
 mod ticket_index;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
 
+pub use call::Call;
 pub use clock::{Clock, ClockHand};
 pub use effect::{Effect, Reply, RetryAfter};
-pub use fault_script::{Call, FaultScript, Rule, When};
+pub use fault_script::{FaultScript, Rule, When};
 pub use points::{Point, Reached};
 pub use profile::{Credential, Named, Profile, Project, Vendor};
 pub use record::{Keep, RecordedCreate, RecordedRequest};
 pub use simulator::{FaultScriptRecord, Simulator};
-pub use state::Ticket;
+pub use ticket::Ticket;
 #[cfg(feature = "tls")]
 pub use tls::{Authority, Certificate, Identity};

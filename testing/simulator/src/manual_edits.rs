@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::simulator::{Shared, Simulator};
+use crate::shared::Shared;
+use crate::simulator::Simulator;
 use crate::site;
-use crate::state::{State, Ticket};
+use crate::state::State;
+use crate::ticket::Ticket;
 
 impl Simulator {
     /// Removes a label like a user. Returns whether the ticket exists and had it.

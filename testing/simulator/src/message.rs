@@ -1,10 +1,12 @@
 //! HTTP requests and replies, independent of connections.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
-use crate::state::Ticket;
+use crate::ticket::Ticket;
 
 /// A request that was read completely.
 #[derive(Debug, Clone)]
@@ -140,4 +142,11 @@ fn percent_decode(segment: &str) -> String {
     url::form_urlencoded::parse(shielded.as_bytes())
         .next()
         .map_or_else(String::new, |(key, _)| key.into_owned())
+}
+
+/// User and secret of the parameter of a `Basic` authorization.
+pub(crate) fn decode_basic(text: &str) -> Option<(String, String)> {
+    let bytes = STANDARD.decode(text.trim()).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    text.split_once(':').map(|(user, secret)| (user.to_owned(), secret.to_owned()))
 }

@@ -11,15 +11,16 @@ use hyper::body::Frame;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::call::Call;
 use crate::effect::{Effect, Reply, RetryAfter};
-use crate::fault_script::Call;
+use crate::ending::{Ending, Outcome};
 use crate::message::{Answer, Request};
 use crate::points::Point;
 use crate::profile::Vendor;
 use crate::raw::Raw;
-use crate::server::{Body, Ending, Outcome, Response, plain, with_body};
-use crate::simulator::Shared;
-use crate::site::SearchFault;
+use crate::response::{Body, Response, plain, with_body};
+use crate::shared::Shared;
+use crate::site_request::SearchFault;
 
 /// Decompressed size of a gzip bomb.
 const BOMB_MIB: usize = 64;
@@ -61,7 +62,7 @@ impl Exchange<'_> {
         let released = shared.faults.released();
         tokio::spawn(async move {
             tokio::select! {
-                () = shared.gone.cancelled() => return,
+                () = shared.is_dropped.cancelled() => return,
                 () = released => {}
                 () = tokio::time::sleep(pause) => {}
             }
@@ -70,7 +71,7 @@ impl Exchange<'_> {
     }
 
     /// Executes the request without its credentials.
-    fn apply_for_a_stranger(&self) -> Answer {
+    fn apply_without_credentials(&self) -> Answer {
         let mut request = self.request.clone();
         request.headers.remove(http::header::AUTHORIZATION);
         apply(self.shared, self.call, self.number, &request, SearchFault::None)
@@ -123,7 +124,7 @@ pub(crate) async fn play(exchange: &Exchange<'_>, effect: Effect) -> Outcome {
         Effect::ReturnsTwice => reply(&exchange.apply_with(SearchFault::Twice)),
         Effect::ReturnsForeign => reply(&exchange.apply_with(SearchFault::Foreign)),
         Effect::EndlessPages => reply(&exchange.apply_with(SearchFault::Endless)),
-        Effect::IgnoresLogin => reply(&exchange.apply_for_a_stranger()),
+        Effect::IgnoresLogin => reply(&exchange.apply_without_credentials()),
         other => odd_bytes(exchange, other),
     }
 }

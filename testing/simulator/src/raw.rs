@@ -3,10 +3,10 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
 
-use crate::fault_script::Call;
+use crate::call::Call;
 use crate::message::Answer;
 use crate::points::Point;
-use crate::simulator::Shared;
+use crate::shared::Shared;
 use crate::transport::{Stream, client_gone};
 
 /// The last bytes of a connection, and whether it is then held or closed.

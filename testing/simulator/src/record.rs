@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::call::Call;
 use crate::effect::Effect;
-use crate::fault_script::Call;
 use crate::message::{Created, Request};
 
 /// A request and its outcome.

@@ -1,15 +1,13 @@
 //! The HTTP server: reads requests, applies the fault script, and replies or ends connections as scripted.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,54 +16,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::call::Call;
 use crate::effect::Effect;
-use crate::fault_script::Call;
-use crate::message::{Answer, Request};
+use crate::ending::{Ending, Last, Outcome};
+use crate::message::Request;
 use crate::play_effect::{self, Exchange};
 use crate::points::Point;
 use crate::raw::Raw;
-use crate::simulator::Shared;
+use crate::response::{Response, plain};
+use crate::shared::Shared;
 use crate::transport::Stream;
 use crate::{control, site};
-
-pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
-pub(crate) type Response = http::Response<Body>;
-
-/// The way a connection ends, set by a request on it.
-#[derive(Debug, Default)]
-pub(crate) struct Ending {
-    at_next_request: AtomicBool,
-    last: Mutex<Option<Last>>,
-}
-
-/// The end of a connection in place of a reply.
-#[derive(Debug)]
-enum Last {
-    Reset,
-    Raw(Call, Raw),
-}
-
-/// The result of a call.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    Reply(Response),
-    /// Bytes instead of a valid reply.
-    Raw(Raw),
-    Close,
-    Reset,
-}
-
-// === impl Ending ===
-
-impl Ending {
-    pub(crate) fn close_at_next_request(&self) {
-        self.at_next_request.store(true, Ordering::SeqCst);
-    }
-
-    fn last(&self) -> std::sync::MutexGuard<'_, Option<Last>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Accepts connections until stopped, and then aborts all of them.
 pub(crate) async fn serve(
@@ -125,7 +86,7 @@ async fn connection(shared: &Arc<Shared>, stream: TcpStream) {
 
 /// Applies the effect on a new connection.
 async fn with_faults(shared: &Shared, stream: TcpStream) -> Option<TcpStream> {
-    match shared.faults.strike(Call::Connection) {
+    match shared.faults.trigger(Call::Connection) {
         None => return Some(stream),
         Some(Effect::Delay(pause)) => {
             tokio::time::sleep(pause).await;
@@ -154,33 +115,33 @@ async fn exchange(
     ending: &Ending,
     request: http::Request<Incoming>,
 ) -> Result<Response, io::Error> {
-    let (mut request, body) = head(request);
+    let (mut request, body) = split(request);
     if request.path.starts_with("/_simulator") {
-        request.body = whole(body).await?;
+        request.body = read_all(body).await?;
         return Ok(plain(&control::respond(shared, &request)));
     }
     let call = site::classify(shared.vendor, &request);
     shared.points.reach(call, Point::HeadRead);
     let ends_here = ending.at_next_request.load(Ordering::SeqCst);
-    let struck = if ends_here { None } else { shared.faults.strike(call) };
-    request.body = match &struck {
-        Some(Effect::StopReading) => half(body).await?,
-        Some(Effect::SlowRead { bytes, every }) => sipped(body, *bytes, *every).await?,
-        _ => whole(body).await?,
+    let effect = if ends_here { None } else { shared.faults.trigger(call) };
+    request.body = match &effect {
+        Some(Effect::StopReading) => read_half(body).await?,
+        Some(Effect::SlowRead { bytes, every }) => read_slowly(body, *bytes, *every).await?,
+        _ => read_all(body).await?,
     };
-    let struck = match struck {
+    let effect = match effect {
         None if !ends_here => shared.faults.generate(call, &request),
-        struck => struck,
+        effect => effect,
     };
     let now = shared.clock.now();
-    let number = shared.state().record.arrived(&request, call, struck.as_ref(), now);
+    let number = shared.state().record.arrived(&request, call, effect.as_ref(), now);
     let exchange = Exchange { shared, ending, call, number, request };
-    let outcome = match struck {
+    let outcome = match effect {
         _ if ends_here => Outcome::Close,
         Some(Effect::StopReading) => Outcome::Raw(Raw::silence(Some(Point::HalfRead))),
-        struck => {
+        effect => {
             shared.points.reach(call, Point::Read);
-            match struck {
+            match effect {
                 Some(effect) => play_effect::play(&exchange, effect).await,
                 None => Outcome::Reply(plain(&exchange.apply())),
             }
@@ -211,28 +172,7 @@ fn finish(exchange: &Exchange<'_>, outcome: Outcome) -> Result<Response, io::Err
     Err(io::Error::new(io::ErrorKind::ConnectionAborted, "scripted"))
 }
 
-/// A reply without an effect.
-pub(crate) fn plain(answer: &Answer) -> Response {
-    let body = Full::new(answer.body.clone()).map_err(|never: Infallible| match never {}).boxed_unsync();
-    with_body(answer, body)
-}
-
-/// A response with the status and headers of the reply and another body.
-pub(crate) fn with_body(answer: &Answer, body: Body) -> Response {
-    let mut builder = http::Response::builder().status(answer.status);
-    for (name, value) in &answer.headers {
-        builder = builder.header(name, value);
-    }
-    builder.body(body).unwrap_or_else(|error| {
-        let text = format!("the scripted answer is not HTTP: {error}");
-        let body = Full::new(Bytes::from(text)).map_err(|never: Infallible| match never {}).boxed_unsync();
-        let mut response = http::Response::new(body);
-        *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
-        response
-    })
-}
-
-fn head(request: http::Request<Incoming>) -> (Request, Incoming) {
+fn split(request: http::Request<Incoming>) -> (Request, Incoming) {
     let (head, body) = request.into_parts();
     let request = Request {
         method: head.method,
@@ -244,12 +184,12 @@ fn head(request: http::Request<Incoming>) -> (Request, Incoming) {
     (request, body)
 }
 
-async fn whole(body: Incoming) -> io::Result<Bytes> {
+async fn read_all(body: Incoming) -> io::Result<Bytes> {
     Ok(body.collect().await.map_err(io::Error::other)?.to_bytes())
 }
 
 /// Reads half of the body by its announced length, plus the rest of the frame that reaches it.
-async fn half(mut body: Incoming) -> io::Result<Bytes> {
+async fn read_half(mut body: Incoming) -> io::Result<Bytes> {
     let half = usize::try_from(body.size_hint().lower() / 2).unwrap_or(usize::MAX);
     let mut read = BytesMut::new();
     while read.len() < half
@@ -262,12 +202,12 @@ async fn half(mut body: Incoming) -> io::Result<Bytes> {
 }
 
 /// Reads the whole body slowly.
-async fn sipped(mut body: Incoming, bytes: usize, every: Duration) -> io::Result<Bytes> {
+async fn read_slowly(mut body: Incoming, bytes: usize, every: Duration) -> io::Result<Bytes> {
     let mut read = BytesMut::new();
     while let Some(chunk) = body.frame().await {
         let Ok(chunk) = chunk.map_err(io::Error::other)?.into_data() else { continue };
-        for sip in chunk.chunks(bytes.max(1)) {
-            read.extend_from_slice(sip);
+        for part in chunk.chunks(bytes.max(1)) {
+            read.extend_from_slice(part);
             tokio::time::sleep(every).await;
         }
     }

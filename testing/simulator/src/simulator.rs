@@ -2,21 +2,23 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::call::Call;
 use crate::clock::Clock;
-use crate::fault_script::{Call, FaultScript};
+use crate::fault_script::FaultScript;
 use crate::points::{Point, Points};
 use crate::profile::{Profile, Vendor};
 use crate::record::{Keep, RecordedCreate, RecordedRequest};
 use crate::server;
-use crate::site::{self, SearchFault, SiteRequest};
-use crate::state::{State, Ticket};
+use crate::shared::Shared;
+use crate::state::State;
+use crate::ticket::Ticket;
 use crate::transport::Security;
 
 /// A simulated ticket system. Dropping it closes its port.
@@ -24,46 +26,6 @@ use crate::transport::Security;
 pub struct Simulator {
     pub(crate) shared: Arc<Shared>,
     running: Mutex<Option<Running>>,
-}
-
-/// State that the connections of a simulator share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) vendor: Vendor,
-    pub(crate) address: SocketAddr,
-    pub(crate) clock: Clock,
-    pub(crate) faults: FaultScript,
-    pub(crate) points: Points,
-    pub(crate) security: Security,
-    /// Cancelled when the simulator is dropped, which discards requests that would be applied late.
-    pub(crate) gone: CancellationToken,
-    state: Mutex<State>,
-}
-
-impl Shared {
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Scheme, host and port.
-    pub(crate) fn origin(&self) -> String {
-        format!("{}://{}", self.security.scheme(), self.address)
-    }
-
-    /// Executes a request.
-    pub(crate) fn apply(
-        &self,
-        request: &crate::message::Request,
-        search_fault: SearchFault,
-    ) -> crate::message::Answer {
-        let origin = self.origin();
-        let now = self.clock.now();
-        let mut state = self.state();
-        site::respond(
-            self.vendor,
-            &mut SiteRequest { state: &mut state, request, now, origin: &origin, search_fault },
-        )
-    }
 }
 
 /// A handle on the fault script of a simulator.
@@ -107,7 +69,7 @@ impl Simulator {
             faults: FaultScript::default(),
             points: Points::default(),
             security,
-            gone: CancellationToken::new(),
+            is_dropped: CancellationToken::new(),
             state: Mutex::new(State::new(profile)),
         });
         let running = Mutex::new(Some(Running::start(&shared, listener)));
@@ -235,15 +197,15 @@ impl Simulator {
 }
 
 impl FaultScriptRecord {
-    /// See [`FaultScript::never_struck`].
-    pub fn never_struck(&self) -> Vec<String> {
-        self.0.faults.never_struck()
+    /// See [`FaultScript::never_triggered`].
+    pub fn never_triggered(&self) -> Vec<String> {
+        self.0.faults.never_triggered()
     }
 }
 
 impl Drop for Simulator {
     fn drop(&mut self) {
-        self.shared.gone.cancel();
+        self.shared.is_dropped.cancel();
         if let Some(running) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take() {
             running.stop.cancel();
         }

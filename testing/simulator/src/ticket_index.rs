@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::jira;
-use crate::state::Ticket;
+use crate::jira::adf::plain_description;
+use crate::ticket::Ticket;
 
 /// Minimum length of an indexed word: markers are that long, words of prose are not.
 const LONG_WORD: usize = 24;
@@ -47,7 +47,7 @@ impl TicketIndex {
     }
 
     pub(crate) fn add(&mut self, mut ticket: Ticket) -> &Ticket {
-        ticket.plain = jira::plain_description(&ticket);
+        ticket.plain = plain_description(&ticket);
         let place = self.tickets.len();
         self.tickets.push(ticket);
         self.index(place);
@@ -59,7 +59,7 @@ impl TicketIndex {
         let place = *self.by_name.get(name)?;
         let ticket = self.tickets.get_mut(place).filter(|ticket| !ticket.deleted)?;
         let result = change(ticket);
-        ticket.plain = jira::plain_description(ticket);
+        ticket.plain = plain_description(ticket);
         self.index(place);
         Some(result)
     }
@@ -70,13 +70,13 @@ impl TicketIndex {
     }
 
     /// Positions of tickets that can have this label or `correlation_id`, ignoring case.
-    pub(crate) fn bearing(&self, marker: &str) -> BTreeSet<usize> {
+    pub(crate) fn with_marker(&self, marker: &str) -> BTreeSet<usize> {
         self.by_marker.get(&marker.to_lowercase()).cloned().unwrap_or_default()
     }
 
     /// Positions of tickets that can have all these words in summary or description; `None` if no word is
     /// long enough to be indexed.
-    pub(crate) fn telling(&self, words: &[String]) -> Option<BTreeSet<usize>> {
+    pub(crate) fn with_words(&self, words: &[String]) -> Option<BTreeSet<usize>> {
         let word = words.iter().find(|word| is_long(word))?;
         Some(self.by_word.get(&word.to_lowercase()).cloned().unwrap_or_default())
     }

@@ -21,7 +21,7 @@ const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 #[derive(Debug)]
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    stranger: Issuer<'static, KeyPair>,
+    untrusted_issuer: Issuer<'static, KeyPair>,
     pem: PathBuf,
 }
 
@@ -52,10 +52,10 @@ impl Authority {
     /// Creates an authority, and writes its certificate to `ca.pem` in `folder` for clients to trust.
     pub fn new(folder: &Path) -> io::Result<Self> {
         let (issuer, pem) = authority("Simulated Authority")?;
-        let (stranger, _) = authority("Unknown Authority")?;
+        let (untrusted_issuer, _) = authority("Unknown Authority")?;
         let path = folder.join("ca.pem");
         std::fs::write(&path, pem)?;
-        Ok(Self { issuer, stranger, pem: path })
+        Ok(Self { issuer, untrusted_issuer, pem: path })
     }
 
     /// Path of the authority's certificate, for `SSL_CERT_FILE` of clients.
@@ -81,7 +81,7 @@ impl Authority {
         let params = leaf(certificate)?;
         let issued = match certificate {
             Certificate::SelfSigned => params.self_signed(&key),
-            Certificate::Untrusted => params.signed_by(&key, &self.stranger),
+            Certificate::Untrusted => params.signed_by(&key, &self.untrusted_issuer),
             _ => params.signed_by(&key, &self.issuer),
         };
         Ok((issued.map_err(io::Error::other)?, key))

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Polling interval for a disconnect while unread data is pending.
-const GLANCE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A connection.
 #[derive(Debug)]
@@ -126,6 +126,6 @@ pub(crate) async fn client_gone(stream: &TcpStream) {
             return;
         }
         // Unread data keeps the stream ready, so this loop must poll.
-        tokio::time::sleep(GLANCE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -7,8 +7,10 @@ use std::path::Path;
 use super::Violation;
 use crate::workspace::Source;
 
-/// Packages whose files must be free of cycles: those that ship.
-const CHECKED: &str = "crates";
+/// Folders whose crates must be free of cycles: those that ship, and those that test them.
+const CHECKED: [&str; 3] = ["crates", "testing", "tests"];
+/// The files at the root of a crate.
+const ROOTS: [&str; 2] = ["lib.rs", "main.rs"];
 
 /// A module path, such as `["sqlite", "open"]`; empty for the root of the crate.
 type Module = Vec<String>;
@@ -16,9 +18,15 @@ type Imports = BTreeMap<Module, BTreeSet<Module>>;
 
 /// One violation for each group of files that import from each other in a circle.
 pub(super) fn violations(sources: &[Source]) -> Vec<Violation> {
+    let is_checked = |source: &&Source| CHECKED.iter().any(|folder| source.path.starts_with(folder));
+    let sources: Vec<&Source> = sources.iter().filter(is_checked).collect();
+    let is_root = |source: &&&Source| ROOTS.iter().any(|name| source.path.ends_with(name));
+    let roots: BTreeSet<&Path> =
+        sources.iter().filter(is_root).filter_map(|root| root.path.parent()).collect();
     let mut crates: BTreeMap<&Path, Vec<(Module, &Source)>> = BTreeMap::new();
-    for source in sources.iter().filter(|source| source.path.starts_with(CHECKED)) {
-        let Some(root) = source.path.ancestors().find(|folder| folder.ends_with("src")) else { continue };
+    for source in sources {
+        // A file without a root above it is a crate of its own.
+        let Some(root) = source.path.ancestors().find(|folder| roots.contains(folder)) else { continue };
         if let Some(module) = module_of(source.path.strip_prefix(root).unwrap_or(&source.path)) {
             crates.entry(root).or_default().push((module, source));
         }
@@ -187,8 +195,12 @@ mod tests {
     }
 
     fn found(files: &[(&str, &str)]) -> Vec<String> {
+        found_in("crates/a/src", files)
+    }
+
+    fn found_in(root: &str, files: &[(&str, &str)]) -> Vec<String> {
         let sources: Vec<_> =
-            files.iter().map(|(path, text)| source(&format!("crates/a/src/{path}"), text)).collect();
+            files.iter().map(|(path, text)| source(&format!("{root}/{path}"), text)).collect();
         violations(&sources).iter().map(ToString::to_string).collect()
     }
 
@@ -204,6 +216,19 @@ mod tests {
     }
 
     #[test]
+    fn reports_cycles_of_test_crates() {
+        let files = [
+            ("main.rs", "mod one;\nmod two;"),
+            ("one.rs", "use crate::two::Two;"),
+            ("two.rs", "use crate::one::One;"),
+        ];
+        for root in ["tests", "testing/a/src", "testing/a/tests/a"] {
+            let expected = format!("{root}: these files import from each other: one, two");
+            assert_eq!(found_in(root, &files), [expected]);
+        }
+    }
+
+    #[test]
     fn allows_module_and_its_submodules() {
         let files = [
             ("lib.rs", "pub use store::Store;"),
@@ -216,6 +241,7 @@ mod tests {
     #[test]
     fn ignores_comments_and_tests() {
         let files = [
+            ("lib.rs", "mod one;\nmod two;"),
             ("one.rs", "use crate::two::Two;"),
             ("two.rs", "// use crate::one::One;\n\n#[cfg(test)]\nmod tests {\n    use crate::one::One;\n}"),
         ];

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use self::list::{BUGS, HARD, Replay};
+use self::list::{BUGS, HARD_SCRIPTS, Replay};
 use self::suite::Suite;
 
 #[derive(Debug, clap::Args)]
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 /// A replay.
 #[derive(Debug)]
 struct Item {
-    what: &'static str,
+    summary: &'static str,
     /// As a row of the table in docs/src/internals/proof.md.
     row: String,
     replays: &'static [Replay],
@@ -37,14 +37,14 @@ struct Item {
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let all = items();
     let known = all.len();
-    let wanted: Vec<_> = all.into_iter().filter(|item| item.is_called(&arguments.only)).collect();
+    let wanted: Vec<_> = all.into_iter().filter(|item| item.matches(&arguments.only)).collect();
     if arguments.list {
         wanted.iter().for_each(|item| println!("{}", item.row));
         println!("bugs: {} of {known}", wanted.len());
         return Ok(());
     }
     if wanted.is_empty() {
-        bail!("no bug is called so; --list names them all");
+        bail!("no bug has this name; --list lists them");
     }
     let began = Instant::now();
     let suite = Suite::run(&tests(&wanted)).await?;
@@ -64,13 +64,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         }
         failed += usize::from(!whys.is_empty());
         let verdict = if whys.is_empty() { "passed" } else { "FAILED" };
-        println!("{verdict}   {} ({})", item.what, commands(item.replays));
+        println!("{verdict}   {} ({})", item.summary, commands(item.replays));
         whys.iter().for_each(|why| println!("{why}"));
     }
     let (passed, left_out) = (wanted.len() - failed, known - wanted.len());
-    let unasked = if left_out > 0 { format!(", {left_out} left out by --only") } else { String::new() };
+    let skipped = if left_out > 0 { format!(", {left_out} left out by --only") } else { String::new() };
     println!(
-        "bugs: {} played again, {passed} passed, {failed} failed{unasked}; {:.0?}",
+        "bugs: {} played again, {passed} passed, {failed} failed{skipped}; {:.0?}",
         wanted.len(),
         began.elapsed()
     );
@@ -78,10 +78,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 }
 
 fn items() -> Vec<Item> {
-    let bugs = BUGS.iter().map(|bug| Item { what: bug.what, row: bug.row(), replays: bug.replays });
-    let hard = HARD.chunks(1).map(|replays| {
-        let what = "Hard faults";
-        Item { what, row: format!("| {what} | | `{}` |", commands(replays)), replays }
+    let bugs = BUGS.iter().map(|bug| Item { summary: bug.summary, row: bug.row(), replays: bug.replays });
+    let hard = HARD_SCRIPTS.chunks(1).map(|replays| {
+        let summary = "Hard faults";
+        Item { summary, row: format!("| {summary} | | `{}` |", commands(replays)), replays }
     });
     bugs.chain(hard).collect()
 }
@@ -101,8 +101,8 @@ async fn failure(replay: Replay, suite: &Suite) -> Result<Option<String>> {
     let mut this = Command::new(std::env::current_exe()?);
     this.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     let Output { status, stdout, stderr } = this.output().await.context("faults cannot be run")?;
-    let said = || format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    Ok((!status.success()).then(said))
+    let output = || format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    Ok((!status.success()).then(output))
 }
 
 fn commands(replays: &[Replay]) -> String {
@@ -112,8 +112,8 @@ fn commands(replays: &[Replay]) -> String {
 // === impl Item ===
 
 impl Item {
-    fn is_called(&self, text: &str) -> bool {
-        self.what.contains(text) || commands(self.replays).contains(text)
+    fn matches(&self, text: &str) -> bool {
+        self.summary.contains(text) || commands(self.replays).contains(text)
     }
 }
 
@@ -136,10 +136,10 @@ mod tests {
     #[test]
     fn every_replay_is_a_valid_command() {
         let cells: Vec<_> = crate::matrix::cells().iter().map(ToString::to_string).collect();
-        for replay in BUGS.iter().flat_map(|bug| bug.replays).chain(HARD) {
+        for replay in BUGS.iter().flat_map(|bug| bug.replays).chain(HARD_SCRIPTS) {
             let Some(arguments) = replay.arguments() else { continue };
-            let told = std::iter::once("faults".to_owned()).chain(arguments);
-            assert!(crate::Cli::try_parse_from(told).is_ok(), "{replay}");
+            let command = std::iter::once("faults".to_owned()).chain(arguments);
+            assert!(crate::Cli::try_parse_from(command).is_ok(), "{replay}");
             if let Replay::Cells(only) = replay {
                 assert!(cells.iter().any(|cell| cell.contains(only)), "{replay}");
             }

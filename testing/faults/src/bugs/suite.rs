@@ -12,7 +12,7 @@ pub(super) struct Suite {
     /// By function name.
     verdicts: BTreeMap<String, Passed>,
     /// The output of cargo.
-    said: String,
+    output: String,
 }
 
 /// Whether every test of that name passed.
@@ -31,34 +31,34 @@ impl Suite {
         // A missing disk for power cuts fails the tests here.
         cargo.env("TICKETING_DISK_REQUIRED", "1");
         let Output { stdout, stderr, .. } = cargo.output().await.context("cargo cannot be run")?;
-        let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-        Ok(Self::of(said))
+        let output = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        Ok(Self::of(output))
     }
 
     /// Why the test has not passed; a missing test has not.
     pub(super) fn failure(&self, name: &str) -> Option<String> {
         match self.verdicts.get(name) {
             Some(true) => None,
-            Some(false) => Some(self.said.clone()),
-            None => Some(format!("no test that is run is called {name}\n{}", self.said)),
+            Some(false) => Some(self.output.clone()),
+            None => Some(format!("no test that is run is called {name}\n{}", self.output)),
         }
     }
 
-    fn of(said: String) -> Self {
+    fn of(output: String) -> Self {
         let mut verdicts = BTreeMap::new();
-        for (path, verdict) in said.lines().filter_map(told) {
+        for (path, verdict) in output.lines().filter_map(parse_result) {
             // An ignored test did not run.
             if verdict == "ok" || verdict == "FAILED" {
                 let name = path.rsplit("::").next().unwrap_or(path).to_owned();
                 *verdicts.entry(name).or_insert(true) &= verdict == "ok";
             }
         }
-        Self { verdicts, said }
+        Self { verdicts, output }
     }
 }
 
 /// Test and result of a line such as `test token::tests::it_works ... ok`.
-fn told(line: &str) -> Option<(&str, &str)> {
+fn parse_result(line: &str) -> Option<(&str, &str)> {
     line.strip_prefix("test ")?.split_once(" ... ")
 }
 
@@ -66,7 +66,7 @@ fn told(line: &str) -> Option<(&str, &str)> {
 mod tests {
     use super::*;
 
-    const SAID: &str = "running 4 tests\n\
+    const OUTPUT: &str = "running 4 tests\n\
         test one::tests::it_holds ... ok\n\
         test it_breaks ... FAILED\n\
         test it_waits ... ignored\n\
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn failed_ignored_and_missing_tests_count_as_not_passed() {
-        let suite = Suite::of(SAID.to_owned());
+        let suite = Suite::of(OUTPUT.to_owned());
         assert_eq!(suite.failure("it_holds"), None);
         for name in ["it_breaks", "it_waits", "it_is_nowhere"] {
             assert!(suite.failure(name).is_some(), "{name}");

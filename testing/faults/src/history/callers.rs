@@ -11,15 +11,15 @@ use tonic::{Code, Status};
 
 use super::plan::{Later, LaterAction, Order, PushMethod, TARGETS};
 use super::progress::Progress;
-use super::record::{Answer, Operation, Recorder, Standing, What};
+use super::record::{Answer, DeliverySnapshot, Observation, Operation, Recorder};
 
 /// Timeout of a call that waits only for the server.
-const PATIENCE: Duration = Duration::from_secs(5);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Delay between the first two attempts of a caller whose server is away, with backoff up to the second
 /// value.
-const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
+const RETRY_BACKOFF: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
 /// Number of attempts after which a caller gives up.
-const TRIES: usize = 60;
+const MAX_ATTEMPTS: usize = 60;
 
 /// Processes the orders, `callers` at a time, with at most `window` unfinished deliveries.
 pub(super) async fn run_callers(
@@ -31,25 +31,25 @@ pub(super) async fn run_callers(
     progress: &Arc<Progress>,
 ) {
     let (orders, next) = (Arc::new(orders), Arc::new(AtomicUsize::new(0)));
-    let mut crowd = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for _ in 0..callers {
         let (orders, next, progress) = (orders.clone(), next.clone(), progress.clone());
         let caller = Caller { client: client.clone(), recorder: recorder.clone() };
-        crowd.spawn(async move {
+        tasks.spawn(async move {
             let mut later = JoinSet::new();
             while let Some(order) = orders.get(next.fetch_add(1, Ordering::SeqCst)) {
                 progress.until_fewer_than(window).await;
-                progress.begun(order.deliveries());
-                let deliveries = caller.bring(order).await;
+                progress.started(order.deliveries());
+                let deliveries = caller.push_until_accepted(order).await;
                 for action in order.later.iter().copied() {
                     let (caller, order, deliveries) = (caller.clone(), order.clone(), deliveries.clone());
-                    later.spawn(async move { caller.do_later(&order, &deliveries, action).await });
+                    later.spawn(async move { caller.act_later(&order, &deliveries, action).await });
                 }
             }
             later.join_all().await;
         });
     }
-    crowd.join_all().await;
+    tasks.join_all().await;
 }
 
 #[derive(Debug, Clone)]
@@ -62,16 +62,16 @@ struct Caller {
 
 impl Caller {
     /// Calls until the incident is accepted. Returns its deliveries.
-    async fn bring(&self, order: &Order) -> Vec<String> {
-        let [mut pause, longest] = AGAIN_AFTER;
-        for _ in 0..TRIES {
+    async fn push_until_accepted(&self, order: &Order) -> Vec<String> {
+        let [mut pause, longest] = RETRY_BACKOFF;
+        for _ in 0..MAX_ATTEMPTS {
             let answer = match order.method {
                 PushMethod::Submit => self.submit(order, 0).await,
-                PushMethod::Create { target, patience } => self.create(order, 0, target, patience).await,
+                PushMethod::Create { target, deadline } => self.create(order, 0, target, deadline).await,
             };
             match answer {
-                Ok(standings) => return standings.into_iter().map(|standing| standing.delivery).collect(),
-                Err(code) if is_passing(code) => {
+                Ok(snapshots) => return snapshots.into_iter().map(|snapshot| snapshot.delivery).collect(),
+                Err(code) if is_transient(code) => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(longest);
                 }
@@ -81,26 +81,26 @@ impl Caller {
         vec![]
     }
 
-    async fn do_later(&self, order: &Order, deliveries: &[String], later: Later) {
+    async fn act_later(&self, order: &Order, deliveries: &[String], later: Later) {
         tokio::time::sleep(later.after).await;
         // The result is recorded and otherwise ignored.
         match later.action {
             LaterAction::Again { callers, body } => {
-                let mut crowd = JoinSet::new();
+                let mut tasks = JoinSet::new();
                 for _ in 0..callers {
                     let (caller, order) = (self.clone(), order.clone());
-                    crowd.spawn(async move {
+                    tasks.spawn(async move {
                         match order.method {
                             PushMethod::Submit => caller.submit(&order, body).await,
-                            PushMethod::Create { target, patience } => {
-                                caller.create(&order, body, target, patience).await
+                            PushMethod::Create { target, deadline } => {
+                                caller.create(&order, body, target, deadline).await
                             }
                         }
                     });
                 }
-                crowd.join_all().await;
+                tasks.join_all().await;
             }
-            LaterAction::Push { target } => drop(self.create(order, 0, target, PATIENCE).await),
+            LaterAction::Push { target } => drop(self.create(order, 0, target, WAIT_TIMEOUT).await),
             LaterAction::Retry | LaterAction::Cancel | LaterAction::Resolve => {
                 for delivery in deliveries {
                     self.act_as_operator(order, delivery, later.action).await;
@@ -109,10 +109,10 @@ impl Caller {
         }
     }
 
-    async fn submit(&self, order: &Order, body: u32) -> Result<Vec<Standing>, Code> {
+    async fn submit(&self, order: &Order, body: u32) -> Result<Vec<DeliverySnapshot>, Code> {
         let operation = Operation::Submit { incident: order.incident(), body };
-        let mut client = self.client.clone().with_deadline(PATIENCE);
-        self.ask(operation, async move {
+        let mut client = self.client.clone().with_deadline(WAIT_TIMEOUT);
+        self.recorded_call(operation, async move {
             let answer = client.submit_incident(incident_of(order, body)).await?;
             Ok(answer.results.into_iter().filter_map(|result| result.delivery).collect())
         })
@@ -124,24 +124,23 @@ impl Caller {
         order: &Order,
         body: u32,
         target: usize,
-        patience: Duration,
-    ) -> Result<Vec<Standing>, Code> {
+        deadline: Duration,
+    ) -> Result<Vec<DeliverySnapshot>, Code> {
         let operation =
             Operation::Create { incident: order.incident(), body, target: TARGETS[target].to_owned() };
-        let mut client = self.client.clone().with_deadline(patience);
+        let mut client = self.client.clone().with_deadline(deadline);
         let request = v1::CreateTicketRequest {
             incident: Some(incident_of(order, body)),
             destination: Some(system(target).into()),
         };
-        self.ask(
-            operation,
-            async move { Ok(client.create_ticket(request).await?.delivery.into_iter().collect()) },
-        )
+        self.recorded_call(operation, async move {
+            Ok(client.create_ticket(request).await?.delivery.into_iter().collect())
+        })
         .await
     }
 
     async fn act_as_operator(&self, order: &Order, delivery: &str, action: LaterAction) {
-        let mut client = self.client.clone().with_deadline(PATIENCE);
+        let mut client = self.client.clone().with_deadline(WAIT_TIMEOUT);
         let delivery_id = delivery.to_owned();
         let delivery = delivery_id.clone();
         let _ = match action {
@@ -149,7 +148,7 @@ impl Caller {
                 let request = v1::CancelDeliveryRequest { delivery_id, note: String::new() };
                 let call =
                     async move { Ok(client.cancel_delivery(request).await?.delivery.into_iter().collect()) };
-                self.ask(Operation::Cancel { delivery }, call).await
+                self.recorded_call(Operation::Cancel { delivery }, call).await
             }
             LaterAction::Resolve => {
                 let key = format!("HAND-{}", order.number);
@@ -162,43 +161,43 @@ impl Caller {
                 };
                 let call =
                     async move { Ok(client.resolve_delivery(request).await?.delivery.into_iter().collect()) };
-                self.ask(Operation::Resolve { delivery, key }, call).await
+                self.recorded_call(Operation::Resolve { delivery, key }, call).await
             }
             _ => {
                 let request = v1::RetryDeliveryRequest { delivery_id, create_anyway: false };
                 let call =
                     async move { Ok(client.retry_delivery(request).await?.delivery.into_iter().collect()) };
-                self.ask(Operation::Retry { delivery }, call).await
+                self.recorded_call(Operation::Retry { delivery }, call).await
             }
         };
     }
 
-    async fn ask(
+    async fn recorded_call(
         &self,
         operation: Operation,
         call: impl Future<Output = Result<Vec<v1::Delivery>, Status>>,
-    ) -> Result<Vec<Standing>, Code> {
+    ) -> Result<Vec<DeliverySnapshot>, Code> {
         let number = self.recorder.asked(operation);
         let answer = call.await;
-        let (told, answer) = match answer {
+        let (recorded, answer) = match answer {
             Ok(deliveries) => {
-                let standings: Vec<_> = deliveries.iter().map(Standing::from).collect();
-                (Answer::Standings(standings.clone()), Ok(standings))
+                let snapshots: Vec<_> = deliveries.iter().map(DeliverySnapshot::from).collect();
+                (Answer::Snapshots(snapshots.clone()), Ok(snapshots))
             }
             Err(status) => {
                 let (code, message) = (format!("{:?}", status.code()), status.message().to_owned());
                 // Refusals of the server have details; errors of the transport have none.
-                let reasoned = !status.details().is_empty();
-                (Answer::Refused { code, message, reasoned }, Err(status.code()))
+                let has_reason = !status.details().is_empty();
+                (Answer::Refused { code, message, has_reason }, Err(status.code()))
             }
         };
-        self.recorder.note(What::Answered { call: number, answer: told });
+        self.recorder.note(Observation::CallEnded { call: number, answer: recorded });
         answer
     }
 }
 
 /// The server is away or slow, or the connection broke: the call is repeated.
-fn is_passing(code: Code) -> bool {
+fn is_transient(code: Code) -> bool {
     use Code::{Cancelled, DeadlineExceeded, Internal, Unavailable, Unknown};
     matches!(code, Unavailable | DeadlineExceeded | Cancelled | Unknown | Internal)
 }

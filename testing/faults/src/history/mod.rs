@@ -34,8 +34,8 @@ use self::checker::{Promise, Verdict};
 use self::naive::NaiveOutcome;
 use self::record::Entry;
 use self::round::Round;
-use crate::guards::program_without;
-use crate::matrix::said;
+use crate::panic_message::panic_message;
+use crate::weakened_server::build_without_guard;
 
 /// How many broken promises are printed with all their entries.
 const MAX_TRACES: usize = 3;
@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
     kills: Option<usize>,
     /// Faults per thousand first creates; a third of that for later ones.
     #[arg(long, default_value_t = 600)]
-    struck: u64,
+    fault_rate: u64,
     /// Maximum number of deliveries per round.
     #[arg(long, default_value_t = 10_000)]
     round_size: usize,
@@ -99,13 +99,13 @@ struct Sum {
     delivered: usize,
     failed: usize,
     cancelled: usize,
-    in_doubt: usize,
+    unknown_outcomes: usize,
     creates: usize,
     searches: u64,
     events: usize,
     server_faults: usize,
     void: usize,
-    twice: usize,
+    duplicated: usize,
     lost: usize,
     unexplained: usize,
     naive: NaiveOutcome,
@@ -117,19 +117,19 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     }
     let began = Instant::now();
     let mut sum = Sum::default();
-    let mut broke_off = None;
-    let program = arguments.without.as_deref().map(program_without).transpose()?;
+    let mut aborted = None;
+    let program = arguments.without.as_deref().map(build_without_guard).transpose()?;
     let rounds = arguments.rounds(program.as_deref())?;
     let mut record =
         arguments.record.as_ref().map(File::create).transpose().context("--record")?.map(BufWriter::new);
     for round in &rounds {
         if !arguments.naive_only {
             let started = Instant::now();
-            let played = AssertUnwindSafe(round.play()).catch_unwind().await;
-            let entries = match played.unwrap_or_else(|payload| Err(Error::msg(said(&*payload)))) {
+            let result = AssertUnwindSafe(round.run()).catch_unwind().await;
+            let entries = match result.unwrap_or_else(|payload| Err(Error::msg(panic_message(&*payload)))) {
                 Ok(entries) => entries,
                 Err(why) => {
-                    broke_off = Some((round.number, why));
+                    aborted = Some((round.number, why));
                     break;
                 }
             };
@@ -137,15 +137,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
                 record::write(&entries, file)?;
             }
             let verdict = checker::check(&entries);
-            println!("round {}: {}; {:.0?}", round.number, words(&verdict), started.elapsed());
+            println!("round {}: {}; {:.0?}", round.number, describe(&verdict), started.elapsed());
             print_failures(&verdict, &entries);
             if !verdict.broken.is_empty() {
-                println!("round {} again: {}", round.number, arguments.again(round.number));
+                println!("round {} again: {}", round.number, arguments.replay_command(round.number));
             }
             sum.add(&verdict);
         }
         if !arguments.no_naive {
-            sum.add_naive(naive::play(round, arguments.callers * 4).await?);
+            sum.add_naive(naive::run(round, arguments.callers * 4).await?);
         }
     }
     println!(
@@ -158,10 +158,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         sum.naive.deliveries,
     );
     println!("{}", sum.last_line(&arguments));
-    if let Some((round, why)) = broke_off {
+    if let Some((round, why)) = aborted {
         bail!(
             "round {round} could not be played to its end, again with `{}`: {why:#}",
-            arguments.again(round)
+            arguments.replay_command(round)
         );
     }
     sum.verdict(arguments.seed)
@@ -173,7 +173,7 @@ fn check(file: &PathBuf) -> Result<()> {
     let mut seed = 0;
     for entries in record::read(BufReader::new(File::open(file).context("--check")?))? {
         let verdict = checker::check(&entries);
-        println!("round {}: {}", verdict.setting.round, words(&verdict));
+        println!("round {}: {}", verdict.setting.round, describe(&verdict));
         print_failures(&verdict, &entries);
         sum.add(&verdict);
         seed = verdict.setting.seed;
@@ -182,11 +182,11 @@ fn check(file: &PathBuf) -> Result<()> {
     sum.verdict(seed)
 }
 
-fn words(verdict: &Verdict) -> String {
-    let Verdict { deliveries, in_doubt, server_faults, void, broken, .. } = verdict;
+fn describe(verdict: &Verdict) -> String {
+    let Verdict { deliveries, unknown_outcomes, server_faults, void, broken, .. } = verdict;
     let (void, broken) = (void.len(), broken.len());
     format!(
-        "{deliveries} deliveries, {in_doubt} of unknown outcome, {server_faults} kills, {void} void, {broken} broken"
+        "{deliveries} deliveries, {unknown_outcomes} of unknown outcome, {server_faults} kills, {void} void, {broken} broken"
     )
 }
 
@@ -199,11 +199,11 @@ fn print_failures(verdict: &Verdict, entries: &[Entry]) {
     if verdict.broken.len() > MAX_PRINTED {
         println!("... and {} more", verdict.broken.len() - MAX_PRINTED);
     }
-    let mut told = verdict.broken.iter().filter_map(|broken| broken.delivery.as_deref()).collect::<Vec<_>>();
-    told.dedup();
-    for delivery in told.into_iter().take(MAX_TRACES) {
-        println!("the story of {delivery}:");
-        for entry in checker::story(entries, delivery) {
+    let mut shown = verdict.broken.iter().filter_map(|broken| broken.delivery.as_deref()).collect::<Vec<_>>();
+    shown.dedup();
+    for delivery in shown.into_iter().take(MAX_TRACES) {
+        println!("entries about {delivery}:");
+        for entry in checker::entries_about(entries, delivery) {
             println!("    {}", serde_json::to_string(&entry).unwrap_or_default());
         }
     }
@@ -213,13 +213,13 @@ fn print_failures(verdict: &Verdict, entries: &[Entry]) {
 
 impl Arguments {
     /// The command that replays one round.
-    fn again(&self, round: u64) -> String {
-        let Self { deliveries, seed, struck, round_size, callers, window, concurrency, .. } = self;
+    fn replay_command(&self, round: u64) -> String {
+        let Self { deliveries, seed, fault_rate, round_size, callers, window, concurrency, .. } = self;
         let without = self.without.as_deref().map(|guard| format!(" --without {guard}")).unwrap_or_default();
         format!(
-            "{} history --deliveries {deliveries} --seed {seed} --kills {} --struck {struck} --round-size {round_size} \
+            "{} history --deliveries {deliveries} --seed {seed} --kills {} --fault-rate {fault_rate} --round-size {round_size} \
              --callers {callers} --window {window} --concurrency {concurrency}{without} --only-round {round} --no-naive",
-            crate::command(),
+            crate::replay_prefix(),
             self.kills(),
         )
     }
@@ -238,7 +238,7 @@ impl Arguments {
             number: round as u64,
             deliveries: share(self.deliveries, round),
             server_faults: share(kills, round),
-            struck: self.struck,
+            fault_rate: self.fault_rate,
             callers: self.callers.max(1),
             window: self.window,
             concurrency: self.concurrency,
@@ -258,39 +258,39 @@ impl Sum {
         self.delivered += verdict.delivered;
         self.failed += verdict.failed;
         self.cancelled += verdict.cancelled;
-        self.in_doubt += verdict.in_doubt;
+        self.unknown_outcomes += verdict.unknown_outcomes;
         self.creates += verdict.creates;
         self.searches += verdict.searches;
         self.events += verdict.events;
         self.server_faults += verdict.server_faults;
         self.void += verdict.void.len();
         let broken = |promise| verdict.broken.iter().filter(|broken| broken.promise == promise).count();
-        self.twice += broken(Promise::NotTwice);
+        self.duplicated += broken(Promise::NotTwice);
         self.lost += broken(Promise::NotLost);
         self.unexplained += broken(Promise::Explained);
     }
 
     fn add_naive(&mut self, naive_outcome: NaiveOutcome) {
         self.naive.deliveries += naive_outcome.deliveries;
-        self.naive.twice += naive_outcome.twice;
+        self.naive.duplicated += naive_outcome.duplicated;
         self.naive.surplus += naive_outcome.surplus;
         self.naive.lost += naive_outcome.lost;
     }
 
     fn counts(&self) -> String {
         let Self { deliveries, delivered, failed, cancelled, .. } = self;
-        let Self { in_doubt, server_faults, void, twice, lost, unexplained, .. } = self;
+        let Self { unknown_outcomes, server_faults, void, duplicated, lost, unexplained, .. } = self;
         let void = if *void > 0 { format!(", {void} void") } else { String::new() };
         format!(
-            "{deliveries} deliveries, {delivered} delivered, {failed} failed, {cancelled} cancelled, {in_doubt} in \
-             doubt, {server_faults} kills{void}, {twice} twice, {lost} lost, {unexplained} unexplained"
+            "{deliveries} deliveries, {delivered} delivered, {failed} failed, {cancelled} cancelled, {unknown_outcomes} of unknown \
+             outcome, {server_faults} kills{void}, {duplicated} created twice, {lost} lost, {unexplained} unexplained"
         )
     }
 
     fn last_line(&self, arguments: &Arguments) -> String {
-        let NaiveOutcome { deliveries, twice, lost, .. } = self.naive;
+        let NaiveOutcome { deliveries, duplicated, lost, .. } = self.naive;
         let seed = arguments.seed;
-        let naive = format!("naive client on the same faults: {twice} twice, {lost} lost");
+        let naive = format!("naive client on the same faults: {duplicated} created twice, {lost} lost");
         match (arguments.naive_only, arguments.no_naive) {
             (true, _) => format!("history: seed {seed}; {naive} of {deliveries}"),
             (_, true) => format!("history: seed {seed}, {}", self.counts()),
@@ -299,7 +299,7 @@ impl Sum {
     }
 
     fn verdict(&self, seed: u64) -> Result<()> {
-        let broken = self.twice + self.lost + self.unexplained;
+        let broken = self.duplicated + self.lost + self.unexplained;
         if broken > 0 {
             bail!("{broken} promises broke with seed {seed}");
         }

@@ -20,7 +20,7 @@ use super::random_faults::MARKER;
 use super::round::{ATTEMPT_DEADLINE, MAX_DELAY, Round};
 
 /// Number of attempts, and the first delay, which doubles each time.
-const TRIES: u32 = 5;
+const MAX_ATTEMPTS: u32 = 5;
 const BACKOFF: Duration = Duration::from_millis(60);
 
 /// Its results.
@@ -28,7 +28,7 @@ const BACKOFF: Duration = Duration::from_millis(60);
 pub(super) struct NaiveOutcome {
     pub(super) deliveries: usize,
     /// Incidents with more than one ticket in a system.
-    pub(super) twice: usize,
+    pub(super) duplicated: usize,
     /// Tickets beyond the first.
     pub(super) surplus: usize,
     /// Incidents without a ticket, whatever the client assumes.
@@ -44,7 +44,7 @@ struct Site {
 }
 
 /// Pushes the incidents of a round, `callers` at a time.
-pub(super) async fn play(round: &Round<'_>, callers: usize) -> Result<NaiveOutcome> {
+pub(super) async fn run(round: &Round<'_>, callers: usize) -> Result<NaiveOutcome> {
     let sites = Arc::new([site(round, 0).await?, site(round, 1).await?]);
     let plan = round.plan();
     let pushes = plan.orders.iter().flat_map(|order| {
@@ -53,16 +53,16 @@ pub(super) async fn play(round: &Round<'_>, callers: usize) -> Result<NaiveOutco
     });
     let pushes: Arc<Vec<(u64, String, usize)>> = Arc::new(pushes.collect());
     let next = Arc::new(AtomicUsize::new(0));
-    let mut crowd = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for _ in 0..callers {
         let (sites, pushes, next) = (sites.clone(), pushes.clone(), next.clone());
-        crowd.spawn(async move {
+        tasks.spawn(async move {
             while let Some((number, incident, target)) = pushes.get(next.fetch_add(1, Ordering::SeqCst)) {
                 push(&sites[*target], *target, incident, &marker(*number)).await;
             }
         });
     }
-    crowd.join_all().await;
+    tasks.join_all().await;
     // Late creates are still applied.
     tokio::time::sleep(MAX_DELAY).await;
     Ok(naive_outcome(&pushes, &sites))
@@ -71,7 +71,7 @@ pub(super) async fn play(round: &Round<'_>, callers: usize) -> Result<NaiveOutco
 /// Replies are not recorded: the client decides itself.
 async fn push(site: &Site, target: usize, incident: &str, marker: &str) {
     let body = ticket(target, incident, marker);
-    for attempt in 0..TRIES {
+    for attempt in 0..MAX_ATTEMPTS {
         match tokio::time::timeout(ATTEMPT_DEADLINE, post(site, &body)).await {
             Ok(Ok(_created)) => return,
             Ok(Err(_)) | Err(_) => tokio::time::sleep(BACKOFF * 2_u32.pow(attempt)).await,
@@ -90,7 +90,7 @@ fn naive_outcome(pushes: &[(u64, String, usize)], sites: &[Site; 2]) -> NaiveOut
         });
         for (number, _, _) in pushes.iter().filter(|(_, _, other)| *other == target) {
             let made = made.get(&marker(*number)).copied().unwrap_or_default();
-            naive_outcome.twice += usize::from(made > 1);
+            naive_outcome.duplicated += usize::from(made > 1);
             naive_outcome.surplus += made.saturating_sub(1);
             naive_outcome.lost += usize::from(made == 0);
         }
@@ -106,7 +106,7 @@ async fn site(round: &Round<'_>, target: usize) -> Result<Site> {
     let simulator = Simulator::start(vendor, Profile::of(vendor)).await.context("no simulator")?;
     simulator.keep_requests(Keep::Nothing);
     let faults = round.random_faults(target);
-    simulator.faults().set_generator(move |call, query, body| faults.strike(call, query, body));
+    simulator.faults().set_generator(move |call, query, body| faults.effect(call, query, body));
     Ok(Site { simulator, path, login })
 }
 

@@ -16,12 +16,15 @@ pub(super) const LAST: &str = "LAST";
 /// The ticket systems, by target name.
 pub(super) const TARGETS: [&str; 2] = ["jira", "servicenow"];
 
+/// Retries of a delivery after its first attempt.
+pub(super) const RETRIES: u32 = 5;
+
 /// A round.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) orders: Vec<Order>,
     /// In the order of `after`.
-    pub(super) server_faults: Vec<ServerFault>,
+    pub(super) server_faults: Vec<PlannedFault>,
 }
 
 /// One incident, and every call about it.
@@ -38,7 +41,7 @@ pub(super) enum PushMethod {
     /// SubmitIncident, which pushes it to both ticket systems.
     Submit,
     /// CreateTicket for one of [`TARGETS`], by a caller with this deadline.
-    Create { target: usize, patience: Duration },
+    Create { target: usize, deadline: Duration },
 }
 
 /// An action on an incident some time after it was accepted.
@@ -67,7 +70,7 @@ pub(super) enum LaterAction {
 
 /// An action that follows after this many incidents began.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ServerFault {
+pub(super) struct PlannedFault {
     pub(super) after: usize,
     pub(super) how: ServerFaultKind,
 }
@@ -75,8 +78,8 @@ pub(super) struct ServerFault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ServerFaultKind {
     Killed,
-    AskedToStop,
-    Asleep(Duration),
+    Terminated,
+    Suspended(Duration),
     /// Not to the process: from now on Jira's search has this lag.
     IndexLag(Duration),
 }
@@ -101,13 +104,13 @@ impl Plan {
         }
         let mut chance = SeededRandom::of(&[seed, round, 2]);
         let most = u64::try_from(size.index_bound.as_millis()).unwrap_or(u64::MAX);
-        let mut lag = |after| ServerFault {
+        let mut lag = |after| PlannedFault {
             after,
             how: ServerFaultKind::IndexLag(Duration::from_millis(chance.between(0, most))),
         };
         let mut server_faults = vec![lag(0), lag(orders.len() / 2)];
         server_faults
-            .extend((0..size.server_faults).map(|_| ServerFault::of(&mut chance, orders.len(), size.lease)));
+            .extend((0..size.server_faults).map(|_| PlannedFault::of(&mut chance, orders.len(), size.lease)));
         server_faults.sort_by_key(|fault| fault.after);
         Self { orders, server_faults }
     }
@@ -159,7 +162,7 @@ impl PushMethod {
         let target = usize::from(chance.in_a_thousand(500));
         Self::Create {
             target,
-            patience: Duration::from_millis(*chance.weighed(&[(1, 500), (2, 2_000), (2, 8_000)])),
+            deadline: Duration::from_millis(*chance.weighed(&[(1, 500), (2, 2_000), (2, 8_000)])),
         }
     }
 }
@@ -202,15 +205,15 @@ impl Later {
 
 // === impl ServerFault ===
 
-impl ServerFault {
+impl PlannedFault {
     fn of(chance: &mut SeededRandom, incidents: usize, lease: Duration) -> Self {
         let after = usize::try_from(chance.between(1, incidents.max(2) as u64 - 1)).unwrap_or(usize::MAX);
         let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
-        let asleep = Duration::from_millis(chance.between(50, lease * 3 / 2));
+        let suspended = Duration::from_millis(chance.between(50, lease * 3 / 2));
         let how = *chance.weighed(&[
             (5, ServerFaultKind::Killed),
-            (2, ServerFaultKind::AskedToStop),
-            (2, ServerFaultKind::Asleep(asleep)),
+            (2, ServerFaultKind::Terminated),
+            (2, ServerFaultKind::Suspended(suspended)),
         ]);
         Self { after, how }
     }

@@ -13,14 +13,14 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    begun: watch::Sender<Begun>,
+    started: watch::Sender<Started>,
     settled: watch::Sender<usize>,
     /// Deliveries that were settled at least once.
-    rested: Mutex<HashSet<String>>,
+    settled_deliveries: Mutex<HashSet<String>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Begun {
+pub(super) struct Started {
     pub(super) incidents: usize,
     deliveries: usize,
 }
@@ -29,35 +29,36 @@ pub(super) struct Begun {
 
 impl Progress {
     /// An incident begins, which becomes this many deliveries.
-    pub(super) fn begun(&self, deliveries: usize) {
-        self.begun.send_modify(|begun| {
-            begun.incidents += 1;
-            begun.deliveries += deliveries;
+    pub(super) fn started(&self, deliveries: usize) {
+        self.started.send_modify(|started| {
+            started.incidents += 1;
+            started.deliveries += deliveries;
         });
     }
 
-    pub(super) fn saw(&self, event: &Event) {
-        let rests = matches!(event.state, Some(State::Delivered | State::Failed | State::Cancelled));
-        if let Some(delivery) = event.delivery.as_ref().filter(|_| rests) {
-            let mut rested = self.rested.lock().unwrap_or_else(PoisonError::into_inner);
-            if rested.insert(delivery.clone()) {
-                self.settled.send_replace(rested.len());
+    pub(super) fn note_event(&self, event: &Event) {
+        let is_final = matches!(event.state, Some(State::Delivered | State::Failed | State::Cancelled));
+        if let Some(delivery) = event.delivery.as_ref().filter(|_| is_final) {
+            let mut settled_deliveries =
+                self.settled_deliveries.lock().unwrap_or_else(PoisonError::into_inner);
+            if settled_deliveries.insert(delivery.clone()) {
+                self.settled.send_replace(settled_deliveries.len());
             }
         }
     }
 
     /// Waits until fewer than `window` deliveries are unfinished.
     pub(super) async fn until_fewer_than(&self, window: usize) {
-        let begun = self.begun.borrow().deliveries;
+        let started = self.started.borrow().deliveries;
         let mut settled = self.settled.subscribe();
-        let enough = settled.wait_for(|settled| begun < window + *settled);
+        let enough = settled.wait_for(|settled| started < window + *settled);
         // Neither a dropped sender nor a timeout stops a caller.
         let _ = tokio::time::timeout(MAX_WAIT, enough).await;
     }
 
     /// Waits until this many incidents began.
-    pub(super) async fn until_begun(&self, incidents: usize) {
+    pub(super) async fn until_started(&self, incidents: usize) {
         // The sender is `self`.
-        let _ = self.begun.subscribe().wait_for(|begun| begun.incidents >= incidents).await;
+        let _ = self.started.subscribe().wait_for(|started| started.incidents >= incidents).await;
     }
 }

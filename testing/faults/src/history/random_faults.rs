@@ -18,7 +18,7 @@ use super::seeded_random::SeededRandom;
 pub(super) const MARKER: &str = "rhythmx-";
 
 /// Number of creates of an incident after which there are no more faults: every history ends.
-const LAST_STRUCK: u64 = 12;
+const LAST_FAULTY_CALL: u64 = 12;
 
 /// Frequency of faults, and maximum duration of an effect.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +26,7 @@ pub(super) struct FaultRates {
     pub(super) seed: u64,
     pub(super) round: u64,
     /// Faults per thousand first creates. Later ones are affected less often.
-    pub(super) struck: u64,
+    pub(super) fault_rate: u64,
     /// Maximum delay between the arrival of a create and its application.
     pub(super) max_delay: Duration,
 }
@@ -36,11 +36,11 @@ pub(super) struct FaultRates {
 pub(super) struct RandomFaults {
     rates: FaultRates,
     system: u64,
-    seen: Mutex<Seen>,
+    counts: Mutex<CallCounts>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct CallCounts {
     /// Number of creates of an incident.
     creates: HashMap<u64, u64>,
     /// The incident of a marker, and how often it was looked up.
@@ -52,32 +52,32 @@ struct Seen {
 
 impl RandomFaults {
     pub(super) fn new(rates: FaultRates, system: usize) -> Self {
-        Self { rates, system: system as u64, seen: Mutex::default() }
+        Self { rates, system: system as u64, counts: Mutex::default() }
     }
 
     /// The fault of this call.
-    pub(super) fn strike(&self, call: Call, query: &str, body: &[u8]) -> Option<Effect> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn effect(&self, call: Call, query: &str, body: &[u8]) -> Option<Effect> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         match call {
             Call::Create => {
                 let incident = incident_in(body)?;
-                let nth = seen.creates.entry(incident).or_default();
+                let nth = counts.creates.entry(incident).or_default();
                 *nth += 1;
                 let nth = *nth;
                 if let Some(marker) = marker_in(body) {
-                    seen.searches.entry(marker).or_insert((incident, 0));
+                    counts.searches.entry(marker).or_insert((incident, 0));
                 }
                 self.on_create(incident, nth)
             }
             Call::Search => {
                 let marker = marker_in(body).or_else(|| marker_in(query.as_bytes()))?;
-                let (incident, nth) = seen.searches.get_mut(&marker)?;
+                let (incident, nth) = counts.searches.get_mut(&marker)?;
                 *nth += 1;
                 self.on_search(*incident, *nth)
             }
             Call::Meta | Call::Auth => {
-                seen.others += 1;
-                let mut chance = self.chance(3, 0, seen.others);
+                counts.others += 1;
+                let mut chance = self.chance(3, 0, counts.others);
                 chance.in_a_thousand(3).then(|| chance.weighed(&read_faults()).clone())
             }
             _ => None,
@@ -86,15 +86,15 @@ impl RandomFaults {
 
     fn on_create(&self, incident: u64, nth: u64) -> Option<Effect> {
         let mut chance = self.chance(1, incident, nth);
-        let struck = match nth {
-            1 => self.rates.struck,
-            2..=LAST_STRUCK => self.rates.struck / 3,
+        let fault_rate = match nth {
+            1 => self.rates.fault_rate,
+            2..=LAST_FAULTY_CALL => self.rates.fault_rate / 3,
             _ => 0,
         };
-        if self.is_doomed(incident) && nth <= LAST_STRUCK {
+        if self.is_always_refused(incident) && nth <= LAST_FAULTY_CALL {
             return Some(status(400));
         }
-        if !chance.in_a_thousand(struck) {
+        if !chance.in_a_thousand(fault_rate) {
             return None;
         }
         let effects = self.on_creates(&mut chance);
@@ -102,7 +102,7 @@ impl RandomFaults {
     }
 
     /// A few incidents are refused until all retries are spent.
-    fn is_doomed(&self, incident: u64) -> bool {
+    fn is_always_refused(&self, incident: u64) -> bool {
         self.chance(4, incident, 0).in_a_thousand(3)
     }
 
@@ -145,7 +145,7 @@ impl RandomFaults {
     fn on_search(&self, incident: u64, nth: u64) -> Option<Effect> {
         let mut chance = self.chance(2, incident, nth);
         chance
-            .in_a_thousand(if nth > LAST_STRUCK { 0 } else { 60 })
+            .in_a_thousand(if nth > LAST_FAULTY_CALL { 0 } else { 60 })
             .then(|| chance.weighed(&read_faults()).clone())
     }
 
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     fn random_faults(seed: u64) -> RandomFaults {
-        let rates = FaultRates { seed, round: 0, struck: 600, max_delay: Duration::from_millis(500) };
+        let rates = FaultRates { seed, round: 0, fault_rate: 600, max_delay: Duration::from_millis(500) };
         RandomFaults::new(rates, 0)
     }
 
@@ -209,7 +209,7 @@ mod tests {
         let body = format!(
             "{{\"summary\":\"{INCIDENT}{incident} is bad\",\"labels\":[\"{MARKER}{incident:032x}\"]}}"
         );
-        faults.strike(Call::Create, "", body.as_bytes())
+        faults.effect(Call::Create, "", body.as_bytes())
     }
 
     #[test]
@@ -228,7 +228,7 @@ mod tests {
     fn faults_end_after_some_calls() {
         let faults = random_faults(42);
         for incident in 0..50 {
-            (0..LAST_STRUCK).for_each(|_| drop(create(&faults, incident)));
+            (0..LAST_FAULTY_CALL).for_each(|_| drop(create(&faults, incident)));
             assert_eq!(create(&faults, incident), None);
         }
     }

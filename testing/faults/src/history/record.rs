@@ -13,32 +13,32 @@ use rhythmx_ticketing::v1;
 use serde::{Deserialize, Serialize};
 use ticketing_simulator::Clock;
 
-use super::round::RETRIES;
+use super::plan::RETRIES;
 
 /// An observation, with its time.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) at: Timestamp,
     #[serde(flatten)]
-    pub(super) what: What,
+    pub(super) what: Observation,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "snake_case")]
-pub(super) enum What {
+pub(super) enum Observation {
     /// A round begins, with a new server and new ticket systems.
     Began(Setting),
     /// A call to the server that was not answered yet.
-    Asked {
+    CallStarted {
         call: u64,
         operation: Operation,
     },
-    Answered {
+    CallEnded {
         call: u64,
         answer: Answer,
     },
     /// A fault of the server process.
-    Struck {
+    ServerFault {
         how: String,
     },
     /// From now on a Jira search shows a ticket this many milliseconds after its creation.
@@ -56,7 +56,7 @@ pub(super) enum What {
         event: Event,
     },
     /// A stream ended, or its subscriber left.
-    Left {
+    Unsubscribed {
         subscriber: u32,
         why: String,
     },
@@ -74,7 +74,7 @@ pub(super) enum What {
     /// A ticket that exists at the end; `at` is when it was created.
     Ticket(Ticket),
     /// The final state of a delivery.
-    Stands(Standing),
+    FinalState(DeliverySnapshot),
 }
 
 /// Parameters of a round for the checker.
@@ -103,18 +103,18 @@ pub(super) enum Operation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Answer {
-    Standings(Vec<Standing>),
+    Snapshots(Vec<DeliverySnapshot>),
     /// Reported by the connection, not by the server.
     Refused {
         code: String,
         message: String,
-        reasoned: bool,
+        has_reason: bool,
     },
 }
 
 /// A delivery in an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Standing {
+pub(super) struct DeliverySnapshot {
     pub(super) delivery: String,
     pub(super) incident: String,
     pub(super) target: String,
@@ -213,18 +213,18 @@ impl Recorder {
         Self { clock: Clock::real(), calls: AtomicU64::new(0), entries: Mutex::default() }
     }
 
-    pub(super) fn note(&self, what: What) {
+    pub(super) fn note(&self, what: Observation) {
         self.note_at(self.clock.now(), what);
     }
 
-    pub(super) fn note_at(&self, at: Timestamp, what: What) {
+    pub(super) fn note_at(&self, at: Timestamp, what: Observation) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(Entry { at, what });
     }
 
     /// A call begins. Returns its number.
     pub(super) fn asked(&self, operation: Operation) -> u64 {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        self.note(What::Asked { call, operation });
+        self.note(Observation::CallStarted { call, operation });
         call
     }
 
@@ -250,7 +250,7 @@ pub(super) fn read(from: impl BufRead) -> Result<Vec<Vec<Entry>>> {
         let line = line.context("the record cannot be read")?;
         let entry: Entry = serde_json::from_str(&line).with_context(|| format!("not an entry: {line}"))?;
         match (&entry.what, rounds.last_mut()) {
-            (What::Began(_), _) | (_, None) => rounds.push(vec![entry]),
+            (Observation::Began(_), _) | (_, None) => rounds.push(vec![entry]),
             (_, Some(round)) => round.push(entry),
         }
     }
@@ -259,7 +259,7 @@ pub(super) fn read(from: impl BufRead) -> Result<Vec<Vec<Entry>>> {
 
 // === impl Standing ===
 
-impl From<&v1::Delivery> for Standing {
+impl From<&v1::Delivery> for DeliverySnapshot {
     fn from(delivery: &v1::Delivery) -> Self {
         Self {
             delivery: delivery.id.clone(),

@@ -14,12 +14,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::callers::{self, system};
-use super::plan::{LAST, Plan, ServerFaultKind, Size, TARGETS};
+use super::plan::{LAST, Plan, RETRIES, ServerFaultKind, Size, TARGETS};
 use super::progress::Progress;
 use super::random_faults::{FaultRates, MARKER, RandomFaults};
-use super::record::{Create, Entry, Recorder, Setting, Standing, Ticket, What};
+use super::record::{Create, DeliverySnapshot, Entry, Observation, Recorder, Setting, Ticket};
 use super::seeded_random::SeededRandom;
-use super::subscribers::{FILTERED, RESTLESS, STEADY, Subscriber};
+use super::subscribers::{FILTERED, RECONNECTING, STEADY, Subscriber};
 
 /// Time scale: a second represents half a minute of the real bounds.
 pub(super) const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
@@ -31,11 +31,8 @@ const LOOK_UP_INTERVAL: Duration = Duration::from_millis(1_500);
 /// and the machine may be slow.
 pub(super) const MAX_DELAY: Duration = Duration::from_millis(900);
 
-/// After the first attempt.
-pub(super) const RETRIES: u32 = 5;
-
 /// Something must change within this time while not everything is settled.
-const SETTLING: Duration = Duration::from_secs(60);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The parameters of a round.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +45,7 @@ pub(super) struct Round<'a> {
     /// Number of process faults; a server without any runs in this process.
     pub(super) server_faults: usize,
     /// Faults per thousand first creates.
-    pub(super) struck: u64,
+    pub(super) fault_rate: u64,
     pub(super) callers: usize,
     pub(super) window: usize,
     pub(super) concurrency: u16,
@@ -70,15 +67,19 @@ impl Round<'_> {
     }
 
     pub(super) fn random_faults(&self, target: usize) -> RandomFaults {
-        let rates =
-            FaultRates { seed: self.seed, round: self.number, struck: self.struck, max_delay: MAX_DELAY };
+        let rates = FaultRates {
+            seed: self.seed,
+            round: self.number,
+            fault_rate: self.fault_rate,
+            max_delay: MAX_DELAY,
+        };
         RandomFaults::new(rates, target)
     }
 
     /// Runs it. Returns the record.
-    pub(super) async fn play(&self) -> Result<Vec<Entry>> {
+    pub(super) async fn run(&self) -> Result<Vec<Entry>> {
         let recorder = Arc::new(Recorder::new());
-        recorder.note(What::Began(Setting {
+        recorder.note(Observation::Began(Setting {
             seed: self.seed,
             round: self.number,
             attempt_deadline_ms: millis(ATTEMPT_DEADLINE),
@@ -92,7 +93,7 @@ impl Round<'_> {
         let progress = Arc::new(Progress::default());
         let (settled, last) = watch::channel(None);
         let mut subscribers = JoinSet::new();
-        for who in [STEADY, RESTLESS, FILTERED] {
+        for who in [STEADY, RECONNECTING, FILTERED] {
             let subscriber = Subscriber {
                 who,
                 client: world.client.clone(),
@@ -106,16 +107,16 @@ impl Round<'_> {
         let orders = std::mem::take(&mut plan.orders);
         let client = world.client.clone();
         let callers = callers::run_callers(&client, orders, self.callers, self.window, &recorder, &progress);
-        tokio::join!(callers, strike(&mut world, &plan, &recorder, &progress));
+        tokio::join!(callers, inject_server_faults(&mut world, &plan, &recorder, &progress));
         until_settled(&mut world).await;
         let last = last_event(&mut world).await;
-        recorder.note(What::Settled { last });
+        recorder.note(Observation::Settled { last });
         settled.send_replace(Some(last));
         let readers = async { while subscribers.join_next().await.is_some() {} };
         // The checker reports a subscriber that has not seen all events by then.
-        let _ = tokio::time::timeout(SETTLING, readers).await;
+        let _ = tokio::time::timeout(SETTLE_TIMEOUT, readers).await;
         subscribers.shutdown().await;
-        note_the_end(&mut world, &recorder).await;
+        record_final_states(&mut world, &recorder).await;
         world.server.stop().await;
         Ok(recorder.take())
     }
@@ -155,7 +156,7 @@ impl Round<'_> {
             let faults = self.random_faults(target);
             let simulator = world.simulator(system(target));
             simulator.keep_requests(Keep::Nothing);
-            simulator.faults().set_generator(move |call, query, body| faults.strike(call, query, body));
+            simulator.faults().set_generator(move |call, query, body| faults.effect(call, query, body));
         }
         world
     }
@@ -171,29 +172,29 @@ fn folder(wanted: Option<&Path>) -> std::io::Result<TempDir> {
 }
 
 /// Faults of the server and of the index while callers call.
-async fn strike(world: &mut World, plan: &Plan, recorder: &Recorder, progress: &Progress) {
+async fn inject_server_faults(world: &mut World, plan: &Plan, recorder: &Recorder, progress: &Progress) {
     for fault in &plan.server_faults {
-        progress.until_begun(fault.after).await;
+        progress.until_started(fault.after).await;
         if !matches!(fault.how, ServerFaultKind::IndexLag(_)) {
-            recorder.note(What::Struck { how: fault.how.words() });
+            recorder.note(Observation::ServerFault { how: fault.how.describe() });
         }
         match fault.how {
             ServerFaultKind::Killed => {
                 world.server.kill().await;
                 world.server.start_again().await;
             }
-            ServerFaultKind::AskedToStop => {
+            ServerFaultKind::Terminated => {
                 world.server.stop().await;
                 world.server.start_again().await;
             }
-            ServerFaultKind::Asleep(time) => {
+            ServerFaultKind::Suspended(time) => {
                 world.server.pause().await;
                 tokio::time::sleep(time).await;
-                world.server.go_on().await;
+                world.server.resume().await;
             }
             ServerFaultKind::IndexLag(lag) => {
                 world.jira.set_index_lag(lag);
-                recorder.note(What::IndexLag { ms: millis(lag) });
+                recorder.note(Observation::IndexLag { ms: millis(lag) });
             }
         }
         // A fault follows once the server is up.
@@ -205,7 +206,7 @@ async fn strike(world: &mut World, plan: &Plan, recorder: &Recorder, progress: &
 /// are.
 async fn until_settled(world: &mut World) {
     let (mut last, mut changed) = (v1::DeliveryCounts::default(), Instant::now());
-    while changed.elapsed() < SETTLING {
+    while changed.elapsed() < SETTLE_TIMEOUT {
         let counts = world.counts().await;
         if counts.pending + counts.attempting + counts.waiting + counts.reconciling == 0 {
             return;
@@ -223,9 +224,9 @@ async fn last_event(world: &mut World) -> u64 {
     world.until_event(LAST, v1::TicketEventKind::Delivered).await.sequence
 }
 
-async fn note_the_end(world: &mut World, recorder: &Recorder) {
+async fn record_final_states(world: &mut World, recorder: &Recorder) {
     for delivery in deliveries(world).await {
-        recorder.note(What::Stands(Standing::from(&delivery)));
+        recorder.note(Observation::FinalState(DeliverySnapshot::from(&delivery)));
     }
     for (target, name) in TARGETS.into_iter().enumerate() {
         note_simulator(world.simulator(system(target)), name, recorder);
@@ -234,12 +235,12 @@ async fn note_the_end(world: &mut World, recorder: &Recorder) {
 
 fn note_simulator(simulator: &Simulator, target: &str, recorder: &Recorder) {
     let count = simulator.reached(Call::Search, Point::Read);
-    recorder.note(What::Searches { target: target.to_owned(), count });
+    recorder.note(Observation::Searches { target: target.to_owned(), count });
     for create in simulator.creates() {
         let marker = create.markers.into_iter().find(|marker| is_marker(marker)).unwrap_or_default();
         recorder.note_at(
             create.arrived_at,
-            What::Create(Create {
+            Observation::Create(Create {
                 target: target.to_owned(),
                 marker,
                 applied_at: create.applied_at,
@@ -254,7 +255,7 @@ fn note_simulator(simulator: &Simulator, target: &str, recorder: &Recorder) {
             let marker = ticket.marker_candidates().into_iter().find(|marker| is_marker(marker));
             let (target, key, created_at) = (target.to_owned(), ticket.key.clone(), ticket.created_at);
             let ticket = Ticket { target, key, marker: marker.unwrap_or_default() };
-            recorder.note_at(created_at, What::Ticket(ticket));
+            recorder.note_at(created_at, Observation::Ticket(ticket));
         }
     });
 }
@@ -284,11 +285,11 @@ pub(super) fn millis(time: Duration) -> u64 {
 // === impl ServerFaultKind ===
 
 impl ServerFaultKind {
-    fn words(self) -> String {
+    fn describe(self) -> String {
         match self {
             Self::Killed => "kill -9, and started again".to_owned(),
-            Self::AskedToStop => "SIGTERM, and started again".to_owned(),
-            Self::Asleep(time) => format!("SIGSTOP for {time:?}"),
+            Self::Terminated => "SIGTERM, and started again".to_owned(),
+            Self::Suspended(time) => format!("SIGSTOP for {time:?}"),
             Self::IndexLag(lag) => format!("the index lags {lag:?}"),
         }
     }

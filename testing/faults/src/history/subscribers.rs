@@ -9,11 +9,11 @@ use rhythmx_ticketing::{Client, v1};
 use tokio::sync::watch;
 
 use super::progress::Progress;
-use super::record::{Event, Recorder, What};
+use super::record::{Event, Observation, Recorder};
 use super::seeded_random::SeededRandom;
 
 /// Delay between attempts to open a stream.
-const AGAIN_AFTER: Duration = Duration::from_millis(30);
+const RETRY_DELAY: Duration = Duration::from_millis(30);
 
 /// The event kinds of a filtered stream.
 pub(super) const FILTER: [v1::TicketEventKind; 4] = [
@@ -26,7 +26,7 @@ pub(super) const FILTER: [v1::TicketEventKind; 4] = [
 /// Reads all the time, unless the server ends the stream, and reports progress to the others.
 pub(super) const STEADY: u32 = 0;
 /// Disconnects and reconnects all the time, often after an event that was read long ago.
-pub(super) const RESTLESS: u32 = 1;
+pub(super) const RECONNECTING: u32 = 1;
 /// Filters by kind, and reconnects as well.
 pub(super) const FILTERED: u32 = 2;
 
@@ -44,7 +44,7 @@ pub(super) struct Subscriber {
 
 /// A position in the stream from which a subscriber can resume.
 #[derive(Debug, Clone, Default)]
-struct Place {
+struct Position {
     /// The last event before it.
     after: u64,
     token: String,
@@ -54,14 +54,14 @@ struct Place {
 
 impl Subscriber {
     pub(super) async fn read(mut self) {
-        let (mut here, mut earlier) = (Place::default(), Place::default());
+        let (mut here, mut earlier) = (Position::default(), Position::default());
         while !self.is_done(here.after) {
             let leaves_after = match self.who {
                 STEADY => u64::MAX,
                 _ => self.chance.between(1, 400),
             };
             let from = if self.chance.in_a_thousand(200) { &earlier } else { &here };
-            let goes_back = from.after < here.after && self.who == RESTLESS;
+            let goes_back = from.after < here.after && self.who == RECONNECTING;
             let from = if goes_back { earlier.clone() } else { here.clone() };
             let reached = self.read_for(from, leaves_after).await;
             if self.chance.in_a_thousand(300) {
@@ -72,24 +72,24 @@ impl Subscriber {
     }
 
     /// One stream, from `from` on, until it ends or this many events were read. Returns its end.
-    async fn read_for(&mut self, from: Place, leaves_after: u64) -> Place {
-        let (mut place, mut read) = (from, 0);
-        let opened = self.client.clone().stream_ticket_events(self.request(&place)).await;
+    async fn read_for(&mut self, from: Position, leaves_after: u64) -> Position {
+        let (mut position, mut read) = (from, 0);
+        let opened = self.client.clone().stream_ticket_events(self.request(&position)).await;
         let mut stream = match opened {
             Ok(stream) => stream,
             Err(_not_now) => {
-                tokio::time::sleep(AGAIN_AFTER).await;
-                return place;
+                tokio::time::sleep(RETRY_DELAY).await;
+                return position;
             }
         };
         let filtered = self.who == FILTERED;
-        self.recorder.note(What::Subscribed { subscriber: self.who, filtered, after: place.after });
+        self.recorder.note(Observation::Subscribed { subscriber: self.who, filtered, after: position.after });
         let why = loop {
-            if self.is_done(place.after) {
+            if self.is_done(position.after) {
                 break "it has seen all".to_owned();
             }
             if read >= leaves_after {
-                break "it lost interest".to_owned();
+                break "it disconnected".to_owned();
             }
             let message = tokio::select! {
                 message = stream.message() => message,
@@ -97,39 +97,39 @@ impl Subscriber {
             };
             match message {
                 Ok(Some(message)) => {
-                    let event = self.take(message, &mut place);
+                    let event = self.take(message, &mut position);
                     read += u64::from(event);
                 }
                 Ok(None) => break "the stream ended without a status".to_owned(),
                 Err(status) => break format!("{:?}: {}", status.code(), status.message()),
             }
         };
-        self.recorder.note(What::Left { subscriber: self.who, why });
-        place
+        self.recorder.note(Observation::Unsubscribed { subscriber: self.who, why });
+        position
     }
 
     /// Processes a message. Returns whether it was an event.
-    fn take(&self, message: v1::StreamTicketEventsResponse, place: &mut Place) -> bool {
+    fn take(&self, message: v1::StreamTicketEventsResponse, position: &mut Position) -> bool {
         match message.message {
             Some(Message::Event(event)) => {
-                place.token.clone_from(&event.resume_token);
-                place.after = event.sequence;
+                position.token.clone_from(&event.resume_token);
+                position.after = event.sequence;
                 let event = Event::from(&event);
                 if self.who == STEADY {
-                    self.progress.saw(&event);
+                    self.progress.note_event(&event);
                 }
-                self.recorder.note(What::Seen { subscriber: self.who, event });
+                self.recorder.note(Observation::Seen { subscriber: self.who, event });
                 true
             }
             Some(Message::Bookmark(bookmark)) => {
-                place.token = bookmark.resume_token;
+                position.token = bookmark.resume_token;
                 false
             }
             None => false,
         }
     }
 
-    fn request(&self, from: &Place) -> v1::StreamTicketEventsRequest {
+    fn request(&self, from: &Position) -> v1::StreamTicketEventsRequest {
         let start = match from.token.as_str() {
             "" => Start::Oldest(()),
             token => Start::ResumeToken(token.to_owned()),

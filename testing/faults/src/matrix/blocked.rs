@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::{ConnectionConditionKind, DeliveryState, FaultKind, RetryDeliveryRequest};
-use ticketing_harness::PATIENCE;
+use ticketing_harness::WAIT_TIMEOUT;
 use ticketing_simulator::{Call, Effect, Reply, Vendor};
 
 use super::calls::{VENDORS, deliver, name, plan, simulator, start, system};
-use super::cell::{Cell, Stage};
+use super::cell::{Cell, CellContext};
 
 const FAMILY: &str = "blocked";
 const BLOCKED: &str = "INC-BLOCKED";
@@ -16,17 +16,19 @@ const OTHERS: usize = 5;
 
 pub(super) fn cells() -> Vec<Cell> {
     let cell = |vendor| {
-        Cell::new(FAMILY, "403 page for one incident", name(vendor), move |stage| waits_alone(stage, vendor))
+        Cell::new(FAMILY, "403 page for one incident", name(vendor), move |context| {
+            delays_only_blocked_delivery(context, vendor)
+        })
     };
     VENDORS.into_iter().map(cell).collect()
 }
 
-async fn waits_alone(stage: Stage, vendor: Vendor) {
-    let mut world = start(plan(&stage, vendor)).await;
+async fn delays_only_blocked_delivery(context: CellContext, vendor: Vendor) {
+    let mut world = start(plan(&context, vendor)).await;
     let page = Reply::html(403, "<html><head><title>Blocked</title></head></html>");
     let firewall = move |call: Call, _: &str, body: &[u8]| {
-        let is_struck = call == Call::Create && String::from_utf8_lossy(body).contains(BLOCKED);
-        is_struck.then(|| Effect::Answer(page.clone()))
+        let is_blocked = call == Call::Create && String::from_utf8_lossy(body).contains(BLOCKED);
+        is_blocked.then(|| Effect::Answer(page.clone()))
     };
     simulator(&world, vendor).faults().set_generator(firewall);
     let blocked = world.push(BLOCKED, system(vendor)).await.delivery.unwrap();
@@ -37,7 +39,7 @@ async fn waits_alone(stage: Stage, vendor: Vendor) {
     }
     let condition = world.status(system(vendor)).await.condition.unwrap();
     assert_eq!(condition.kind(), ConnectionConditionKind::Ok, "{condition:?}");
-    assert!(simulator(&world, vendor).faults().struck() > 0, "nothing was blocked");
+    assert!(simulator(&world, vendor).faults().triggered() > 0, "nothing was blocked");
     simulator(&world, vendor).faults().remove_generator();
     // RetryDelivery if its retries are exhausted by now; a rejected attempt may still be in flight.
     let wait = async {
@@ -53,7 +55,7 @@ async fn waits_alone(stage: Stage, vendor: Vendor) {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, wait).await.expect("the blocked incident is not delivered");
+    tokio::time::timeout(WAIT_TIMEOUT, wait).await.expect("the blocked incident is not delivered");
     world.until_all_delivered(OTHERS + 1).await;
     world.finish().await;
 }

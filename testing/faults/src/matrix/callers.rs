@@ -13,79 +13,84 @@ use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-use super::cell::{Cell, Stage};
-use super::held_push::{LOOKING_UP, PUSHING};
+use super::cell::{Cell, CellContext};
+use super::held_push::{LOOK_UP_POINTS, PUSH_POINTS};
 use super::relay::Relay;
 
 const FAMILY: &str = "callers";
 /// Time limit for an accepted push when only its caller fails.
-const SOON: Duration = Duration::from_secs(2);
+const RECOVERY_LIMIT: Duration = Duration::from_secs(2);
 /// Time for the server to notice that a caller has disconnected.
-const HEARD: Duration = Duration::from_millis(50);
+const DISCONNECT_NOTICE: Duration = Duration::from_millis(50);
 /// Bytes that carry the HTTP/2 preface and the headers of a call, but not a whole incident.
-const HALF: usize = 900;
+const PARTIAL_REQUEST: usize = 900;
 
 /// Deadline of a caller whose deadline passes: long enough for the push to reach any point, shorter than it
 /// is held there.
-const TOO_BRIEF: Duration = Duration::from_millis(500);
+const SHORT_DEADLINE: Duration = Duration::from_millis(500);
 
 /// Ways in which a caller abandons its call.
 #[derive(Debug, Clone, Copy)]
-enum Gone {
-    CancelsTheCall,
-    ResetsTheConnection,
+enum Disconnect {
+    CancelCall,
+    ResetConnection,
     /// The gRPC deadline passes, which the server also sees.
-    DeadlinePasses,
+    DeadlineExceeded,
 }
 
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
-    for gone in [Gone::CancelsTheCall, Gone::ResetsTheConnection, Gone::DeadlinePasses] {
-        for point in PUSHING {
+    for disconnect in [Disconnect::CancelCall, Disconnect::ResetConnection, Disconnect::DeadlineExceeded] {
+        for point in PUSH_POINTS {
             for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
                 let at = format!("{}, {}", point.name(), system.as_str_name());
-                let play = move |stage| go_away(stage, gone, point, system);
-                cells.push(Cell::new(FAMILY, gone.name(), at, play));
+                let run = move |context| abandon_call(context, disconnect, point, system);
+                cells.push(Cell::new(FAMILY, disconnect.name(), at, run));
             }
         }
     }
-    for point in LOOKING_UP {
+    for point in LOOK_UP_POINTS {
         for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
             let at = format!("{}, {}", point.name(), system.as_str_name());
-            let play = move |stage| outlasted_by_a_look_up(stage, point, system);
-            cells.push(Cell::new(FAMILY, Gone::DeadlinePasses.name(), at, play));
+            let run = move |context| deadline_during_look_up(context, point, system);
+            cells.push(Cell::new(FAMILY, Disconnect::DeadlineExceeded.name(), at, run));
         }
     }
     for timeout in ["1m", "50m"] {
         let fault = format!("deadline of {timeout}s passes");
-        cells.push(Cell::new(FAMILY, fault, "200 pushes", move |stage| brief(stage, timeout)));
+        cells.push(Cell::new(FAMILY, fault, "200 pushes", move |context| short_deadlines(context, timeout)));
     }
-    cells.push(Cell::new(FAMILY, "absurd deadlines", "CreateTicket", absurd));
-    cells.push(Cell::new(FAMILY, "deadline of 11,000 years", "the create hangs", patient));
-    cells.push(Cell::new(FAMILY, "half a request, then gone", "CreateTicket", half_and_gone));
-    cells.push(Cell::new(FAMILY, "half a request, then silent", "100 callers", half_and_silent));
+    cells.push(Cell::new(FAMILY, "unusual deadlines", "CreateTicket", unusual_deadlines));
+    cells.push(Cell::new(FAMILY, "deadline of 11,000 years", "the create hangs", huge_deadline));
+    cells.push(Cell::new(
+        FAMILY,
+        "half a request, then disconnected",
+        "CreateTicket",
+        partial_request_then_disconnect,
+    ));
+    cells.push(Cell::new(FAMILY, "half a request, then idle", "100 callers", partial_request_then_idle));
     cells
 }
 
-async fn go_away(stage: Stage, gone: Gone, point: Point, system: TicketSystem) {
-    let mut world = stage.plan().in_a_process().with_long_deadlines().start().await;
+async fn abandon_call(context: CellContext, disconnect: Disconnect, point: Point, system: TicketSystem) {
+    let mut world = context.plan().in_a_process().with_long_deadlines().start().await;
     let relay = Relay::to(&world.server).await;
-    let mut client = gone.patience(relay.client().await);
+    let mut client = disconnect.apply_deadline(relay.client().await);
     world.server.arm(point);
     let request =
         v1::CreateTicketRequest { incident: Some(incident("INC-1")), destination: Some(system.into()) };
     let call = tokio::spawn(async move { client.create_ticket(request).await });
     world.server.until_held(point).await;
-    match gone {
-        Gone::CancelsTheCall => call.abort(),
-        Gone::ResetsTheConnection => relay.cut(),
-        Gone::DeadlinePasses => ends_in_time(&world, call.await.unwrap()),
+    match disconnect {
+        Disconnect::CancelCall => call.abort(),
+        Disconnect::ResetConnection => relay.cut(),
+        Disconnect::DeadlineExceeded => check_deadline_answer(&world, call.await.unwrap()),
     }
-    world.wait(HEARD).await;
-    let struck = Instant::now();
+    world.wait(DISCONNECT_NOTICE).await;
+    let fault_at = Instant::now();
     world.server.release();
     world.until_all_delivered(1).await;
-    stage.recovered(struck.elapsed(), SOON);
+    context.recovered(fault_at.elapsed(), RECOVERY_LIMIT);
     // A caller without an answer repeats its call.
     assert!(world.push("INC-1", system).await.already_existed);
     let simulator = world.simulator(system);
@@ -95,40 +100,40 @@ async fn go_away(stage: Stage, gone: Gone, point: Point, system: TicketSystem) {
 
 /// A push is repeated while the look-up of its ticket is held, and the deadline of that second call passes
 /// before the look-up ends.
-async fn outlasted_by_a_look_up(stage: Stage, point: Point, system: TicketSystem) {
-    let mut world = stage.plan().in_a_process().with_long_deadlines().start().await;
+async fn deadline_during_look_up(context: CellContext, point: Point, system: TicketSystem) {
+    let mut world = context.plan().in_a_process().with_long_deadlines().start().await;
     world.simulator(system).faults().push(Rule::new(Call::Create, When::Next(1), Effect::ApplyThenDrop));
     world.server.arm(point);
     assert_eq!(state(&world.push("INC-1", system).await), DeliveryState::Reconciling);
     world.server.until_held(point).await;
-    let mut client = Gone::DeadlinePasses.patience(world.client.clone());
+    let mut client = Disconnect::DeadlineExceeded.apply_deadline(world.client.clone());
     let request =
         v1::CreateTicketRequest { incident: Some(incident("INC-1")), destination: Some(system.into()) };
-    ends_in_time(&world, client.create_ticket(request).await);
-    let struck = Instant::now();
+    check_deadline_answer(&world, client.create_ticket(request).await);
+    let fault_at = Instant::now();
     world.server.release();
     world.until_all_delivered(1).await;
-    stage.recovered(struck.elapsed(), SOON);
+    context.recovered(fault_at.elapsed(), RECOVERY_LIMIT);
     assert_eq!(world.simulator(system).tickets().len(), 1);
     world.finish().await;
 }
 
 /// Checks a call whose deadline passed while its delivery was held: it ends with DEADLINE_EXCEEDED, or with
 /// the current state.
-fn ends_in_time(world: &World, answer: Result<v1::CreateTicketResponse, Status>) {
+fn check_deadline_answer(world: &World, answer: Result<v1::CreateTicketResponse, Status>) {
     match answer {
         Ok(answer) => {
             assert_ne!(state(&answer), DeliveryState::Delivered, "no caller had that answer yet");
             world.acknowledged.note_push(&answer);
         }
-        Err(status) => assert!(is_too_late(status.code()), "{status:?}"),
+        Err(status) => assert!(is_deadline_exceeded(status.code()), "{status:?}"),
     }
 }
 
 /// Two hundred callers whose deadline passes before the ticket exists.
-async fn brief(stage: Stage, timeout: &'static str) {
+async fn short_deadlines(context: CellContext, timeout: &'static str) {
     const CALLERS: usize = 200;
-    let mut world = stage.plan().with_long_deadlines().with_flag("--concurrency=32").start().await;
+    let mut world = context.plan().with_long_deadlines().with_flag("--concurrency=32").start().await;
     for simulator in [&world.jira, &world.servicenow] {
         let slow = Rule::new(Call::Create, When::EveryNth(10), Effect::Delay(Duration::from_millis(100)));
         simulator.faults().push(slow);
@@ -137,12 +142,12 @@ async fn brief(stage: Stage, timeout: &'static str) {
     let mut calls = JoinSet::new();
     for n in 0..CALLERS {
         let mut stub = stub.clone();
-        calls.spawn(async move { stub.create_ticket(timed(request_of(n), timeout)).await });
+        calls.spawn(async move { stub.create_ticket(with_timeout_header(request_of(n), timeout)).await });
     }
     for answer in calls.join_all().await {
         match answer {
             Ok(answer) => world.acknowledged.note_push(answer.get_ref()),
-            Err(status) => assert!(is_too_late(status.code()), "{status:?}"),
+            Err(status) => assert!(is_deadline_exceeded(status.code()), "{status:?}"),
         }
     }
     let mut asked = JoinSet::new();
@@ -158,63 +163,64 @@ async fn brief(stage: Stage, timeout: &'static str) {
 
 /// An invalid `grpc-timeout` is ignored, one that is too long counts as none, and one of zero expires at
 /// once.
-async fn absurd(stage: Stage) {
-    let mut world = stage.plan().with_long_deadlines().start().await;
+async fn unusual_deadlines(context: CellContext) {
+    let mut world = context.plan().with_long_deadlines().start().await;
     let mut stub = stub(&world).await;
     let headers = ["99999999H", "99999999999S", "soon", "-5S", "1.5S", "S", "5s", "18446744073709551616n"];
     for (n, header) in headers.into_iter().enumerate() {
-        let answer = stub.create_ticket(timed(request_of(n), header)).await;
+        let answer = stub.create_ticket(with_timeout_header(request_of(n), header)).await;
         let answer = answer.unwrap_or_else(|status| panic!("{header}: {status:?}")).into_inner();
         world.acknowledged.note_push(&answer);
         assert_eq!(state(&answer), DeliveryState::Delivered, "{header}");
     }
-    let refused = stub.create_ticket(timed(request_of(headers.len()), "0n")).await.unwrap_err();
-    assert!(is_too_late(refused.code()), "{refused:?}");
+    let refused = stub.create_ticket(with_timeout_header(request_of(headers.len()), "0n")).await.unwrap_err();
+    assert!(is_deadline_exceeded(refused.code()), "{refused:?}");
     world.try_push(request_of(headers.len()).incident.unwrap(), TicketSystem::Jira).await.unwrap();
     world.finish().await;
 }
 
 /// A call ends with its first attempt, however long the deadline of its caller is.
-async fn patient(stage: Stage) {
-    let plan = stage.plan().with_flag("--attempt-deadline=3s").with_flag("--lease=9s");
+async fn huge_deadline(context: CellContext) {
+    let plan = context.plan().with_flag("--attempt-deadline=3s").with_flag("--lease=9s");
     let mut world = plan.start().await;
     world.jira.faults().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
     let began = Instant::now();
-    let answer = stub(&world).await.create_ticket(timed(request_of(0), "99999999H")).await.unwrap();
+    let answer =
+        stub(&world).await.create_ticket(with_timeout_header(request_of(0), "99999999H")).await.unwrap();
     assert_eq!(state(answer.get_ref()), DeliveryState::Reconciling);
-    assert!(began.elapsed() < SOON * 4, "answered after {:?}", began.elapsed());
+    assert!(began.elapsed() < RECOVERY_LIMIT * 4, "answered after {:?}", began.elapsed());
     world.acknowledged.note_push(answer.get_ref());
     world.until_all_delivered(1).await;
     assert_eq!(world.jira.tickets().len(), 1);
     world.finish().await;
 }
 
-async fn half_and_gone(stage: Stage) {
-    let mut world = stage.plan().with_long_deadlines().start().await;
-    let relay = Relay::carrying(&world.server, HALF).await;
+async fn partial_request_then_disconnect(context: CellContext) {
+    let mut world = context.plan().with_long_deadlines().start().await;
+    let relay = Relay::with_byte_limit(&world.server, PARTIAL_REQUEST).await;
     let mut client = relay.client().await;
     let call = tokio::spawn(async move { client.create_ticket(request_of(0)).await });
-    world.wait(HEARD).await;
+    world.wait(DISCONNECT_NOTICE).await;
     assert!(!call.is_finished());
     relay.cut();
     call.await.unwrap().unwrap_err();
-    world.wait(HEARD).await;
+    world.wait(DISCONNECT_NOTICE).await;
     assert_eq!(world.deliveries().await, [], "half an incident is none");
     assert!(!world.push("INC-0", TicketSystem::Jira).await.already_existed);
     world.finish().await;
 }
 
 /// Other callers are served meanwhile, and the server stops when requested.
-async fn half_and_silent(stage: Stage) {
-    let mut world = stage.plan().with_long_deadlines().with_flag("--shutdown-grace=500ms").start().await;
+async fn partial_request_then_idle(context: CellContext) {
+    let mut world = context.plan().with_long_deadlines().with_flag("--shutdown-grace=500ms").start().await;
     let (mut relays, mut calls) = (vec![], JoinSet::new());
     for n in 0..100 {
-        let relay = Relay::carrying(&world.server, HALF).await;
+        let relay = Relay::with_byte_limit(&world.server, PARTIAL_REQUEST).await;
         let mut stub = stub_at(&relay.address).await;
         calls.spawn(async move { stub.create_ticket(request_of(n)).await.map(drop) });
         relays.push(relay);
     }
-    world.wait(HEARD).await;
+    world.wait(DISCONNECT_NOTICE).await;
     for n in 100..110 {
         assert_eq!(
             state(&world.push(&format!("INC-{n}"), TicketSystem::Jira).await),
@@ -223,7 +229,7 @@ async fn half_and_silent(stage: Stage) {
     }
     let began = Instant::now();
     world.restart().await;
-    stage.recovered(began.elapsed(), SOON * 2);
+    context.recovered(began.elapsed(), RECOVERY_LIMIT * 2);
     assert!(calls.join_all().await.iter().all(Result::is_err));
     assert_eq!(world.deliveries().await.len(), 10);
     world.finish().await;
@@ -248,32 +254,32 @@ async fn stub_at(address: &str) -> TicketingServiceClient<Channel> {
     TicketingServiceClient::new(endpoint.connect().await.unwrap())
 }
 
-fn timed<T>(message: T, header: &'static str) -> Request<T> {
+fn with_timeout_header<T>(message: T, header: &'static str) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("grpc-timeout", header.parse().unwrap());
     request
 }
 
 /// Client and server both enforce the deadline; here it can surface as CANCELLED.
-fn is_too_late(code: Code) -> bool {
+fn is_deadline_exceeded(code: Code) -> bool {
     matches!(code, Code::DeadlineExceeded | Code::Cancelled)
 }
 
 // === impl Gone ===
 
-impl Gone {
+impl Disconnect {
     fn name(self) -> &'static str {
         match self {
-            Self::CancelsTheCall => "caller cancels",
-            Self::ResetsTheConnection => "caller's connection is reset",
-            Self::DeadlinePasses => "caller's deadline passes",
+            Self::CancelCall => "caller cancels",
+            Self::ResetConnection => "caller's connection is reset",
+            Self::DeadlineExceeded => "caller's deadline passes",
         }
     }
 
-    fn patience(self, client: Client) -> Client {
+    fn apply_deadline(self, client: Client) -> Client {
         match self {
-            Self::CancelsTheCall | Self::ResetsTheConnection => client,
-            Self::DeadlinePasses => client.with_deadline(TOO_BRIEF),
+            Self::CancelCall | Self::ResetConnection => client,
+            Self::DeadlineExceeded => client.with_deadline(SHORT_DEADLINE),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! One cell of the matrix: a fault at a point.
 
-use std::any::Any;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +8,8 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 use ticketing_harness::Plan;
 use ticketing_simulator::{FaultScriptRecord, Simulator};
+
+use crate::panic_message::task_panic_message;
 
 /// Time limit of a cell.
 const MAX_DURATION: Duration = Duration::from_secs(180);
@@ -23,18 +24,18 @@ pub(crate) struct Cell {
     pub(crate) fault: String,
     /// Where it applies: a point of the program, a vendor, a call.
     pub(crate) at: String,
-    play: Play,
+    scenario: Scenario,
 }
 
 #[derive(Clone)]
-enum Play {
-    Plays(Arc<dyn Fn(Stage) -> BoxFuture<'static, ()> + Send + Sync>),
+enum Scenario {
+    Applies(Arc<dyn Fn(CellContext) -> BoxFuture<'static, ()> + Send + Sync>),
     DoesNotApply(&'static str),
 }
 
 /// The environment of a cell.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Stage {
+pub(crate) struct CellContext {
     /// Another build of the server, for example one without a guard.
     program: Option<PathBuf>,
     recoveries: Arc<Mutex<Vec<Duration>>>,
@@ -58,14 +59,14 @@ impl Cell {
         family: &'static str,
         fault: impl Into<String>,
         at: impl Into<String>,
-        play: P,
+        run: P,
     ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
-        P: Fn(Stage) -> F + Send + Sync + 'static,
+        P: Fn(CellContext) -> F + Send + Sync + 'static,
     {
-        let play = Play::Plays(Arc::new(move |stage| play(stage).boxed()));
-        Self { family, fault: fault.into(), at: at.into(), play }
+        let scenario = Scenario::Applies(Arc::new(move |context| run(context).boxed()));
+        Self { family, fault: fault.into(), at: at.into(), scenario }
     }
 
     /// A cell that does not apply, with the reason.
@@ -75,37 +76,37 @@ impl Cell {
         at: impl Into<String>,
         why: &'static str,
     ) -> Self {
-        Self { family, fault: fault.into(), at: at.into(), play: Play::DoesNotApply(why) }
+        Self { family, fault: fault.into(), at: at.into(), scenario: Scenario::DoesNotApply(why) }
     }
 
     /// Why the cell does not apply; absent if it does.
     pub(crate) fn why_not(&self) -> Option<&'static str> {
-        match self.play {
-            Play::Plays(_) => None,
-            Play::DoesNotApply(why) => Some(why),
+        match self.scenario {
+            Scenario::Applies(_) => None,
+            Scenario::DoesNotApply(why) => Some(why),
         }
     }
 
     /// Plays it, on another build of the server if one is given.
-    pub(crate) async fn play(&self, program: Option<&Path>) -> Verdict {
-        let play = match &self.play {
-            Play::Plays(play) => play,
-            Play::DoesNotApply(why) => return Verdict::DoesNotApply { why },
+    pub(crate) async fn run(&self, program: Option<&Path>) -> Verdict {
+        let run = match &self.scenario {
+            Scenario::Applies(run) => run,
+            Scenario::DoesNotApply(why) => return Verdict::DoesNotApply { why },
         };
-        let stage = Stage { program: program.map(Path::to_owned), ..Stage::default() };
-        let mut played = tokio::spawn(play(stage.clone()));
-        match tokio::time::timeout(MAX_DURATION, &mut played).await {
-            // Without a guard a cell may end before all of its faults struck.
-            Ok(Ok(())) if program.is_none() && !stage.never_struck().is_empty() => {
-                let missed = stage.never_struck().join("\n  ");
+        let context = CellContext { program: program.map(Path::to_owned), ..CellContext::default() };
+        let mut task = tokio::spawn(run(context.clone()));
+        match tokio::time::timeout(MAX_DURATION, &mut task).await {
+            // Without a guard a cell may end before all of its faults triggered.
+            Ok(Ok(())) if program.is_none() && !context.never_triggered().is_empty() => {
+                let missed = context.never_triggered().join("\n  ");
                 Verdict::Failed {
-                    why: format!("its faults struck nothing, so it has shown nothing:\n  {missed}"),
+                    why: format!("its faults triggered on no call, so it has tested nothing:\n  {missed}"),
                 }
             }
-            Ok(Ok(())) => Verdict::Passed { recoveries: stage.taken() },
-            Ok(Err(panicked)) => Verdict::Failed { why: words(panicked) },
+            Ok(Ok(())) => Verdict::Passed { recoveries: context.take_recoveries() },
+            Ok(Err(panicked)) => Verdict::Failed { why: task_panic_message(panicked) },
             Err(_) => {
-                played.abort();
+                task.abort();
                 Verdict::Failed { why: format!("it did not end within {MAX_DURATION:?}") }
             }
         }
@@ -120,8 +121,8 @@ impl fmt::Display for Cell {
 
 // === impl Stage ===
 
-impl Stage {
-    /// A world to play on, in this process unless told otherwise.
+impl CellContext {
+    /// Plan of a world for the cell, by default with a server in this process.
     pub(crate) fn plan(&self) -> Plan {
         let faults = self.faults.clone();
         let plan = Plan::new().observed_by(move |simulator| note(&faults, simulator));
@@ -138,12 +139,12 @@ impl Stage {
     }
 
     /// Rules of fault scripts that never applied.
-    fn never_struck(&self) -> Vec<String> {
+    fn never_triggered(&self) -> Vec<String> {
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        faults.iter().flat_map(FaultScriptRecord::never_struck).collect()
+        faults.iter().flat_map(FaultScriptRecord::never_triggered).collect()
     }
 
-    fn taken(&self) -> Vec<Duration> {
+    fn take_recoveries(&self) -> Vec<Duration> {
         std::mem::take(&mut *self.recoveries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -152,31 +153,17 @@ fn note(faults: &Mutex<Vec<FaultScriptRecord>>, simulator: &Simulator) {
     faults.lock().unwrap_or_else(PoisonError::into_inner).push(simulator.fault_script_record());
 }
 
-/// The message of a panic.
-pub(crate) fn words(panicked: tokio::task::JoinError) -> String {
-    match panicked.try_into_panic() {
-        Ok(payload) => said(&*payload),
-        Err(error) => error.to_string(),
-    }
-}
-
-/// The message of a caught panic.
-pub(crate) fn said(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
 
     use super::*;
 
-    async fn play(why_not: Option<&'static str>) -> Verdict {
-        let cell = Cell::new("test", "faults that strikes nothing", "here", move |stage| async move {
+    async fn run(why_not: Option<&'static str>) -> Verdict {
+        let cell = Cell::new("test", "fault that triggers on no call", "here", move |context| async move {
             let simulator =
                 Simulator::start(Vendor::JiraCloud, Profile::of(Vendor::JiraCloud)).await.unwrap();
-            note(&stage.faults, &simulator);
+            note(&context.faults, &simulator);
             let rule = Rule::new(Call::Search, When::Always, Effect::DropBefore);
             match why_not {
                 Some(why) => simulator.faults().push_optional(rule, why),
@@ -184,17 +171,17 @@ mod tests {
             }
             simulator.faults().clear();
         });
-        cell.play(None).await
+        cell.run(None).await
     }
 
     #[tokio::test]
-    async fn fails_cell_whose_fault_struck_nothing() {
-        let Verdict::Failed { why } = play(None).await else { panic!("it passed") };
+    async fn fails_cell_whose_fault_never_triggered() {
+        let Verdict::Failed { why } = run(None).await else { panic!("it passed") };
         assert!(why.contains("DropBefore"), "{why}");
     }
 
     #[tokio::test]
     async fn passes_cell_whose_fault_is_optional() {
-        assert!(matches!(play(Some("this call never searches")).await, Verdict::Passed { .. }));
+        assert!(matches!(run(Some("this call never searches")).await, Verdict::Passed { .. }));
     }
 }

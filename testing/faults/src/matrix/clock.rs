@@ -7,7 +7,7 @@ use rhythmx_ticketing::v1::{DeliveryState, TicketSystem};
 use ticketing_simulator::{self as simulator, Call, Effect, Profile, RetryAfter, Rule, Vendor};
 use tokio::time::Instant;
 
-use super::cell::{Cell, Stage};
+use super::cell::{Cell, CellContext};
 use super::held_push;
 
 const FAMILY: &str = "clock";
@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(8);
 
 /// State of the delivery when the clock is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
+enum DeliveryPhase {
     /// The create is applied; its reply is pending.
     Sending,
     /// The create was applied and its connection closed: unknown outcome.
@@ -31,9 +31,9 @@ enum What {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum When {
-    BetweenTwoRuns,
-    WhileItRuns,
+enum ClockChange {
+    BetweenRuns,
+    WhileRunning,
 }
 
 pub(super) fn cells() -> Vec<Cell> {
@@ -46,53 +46,53 @@ pub(super) fn cells() -> Vec<Cell> {
     ];
     let mut cells = vec![];
     for (name, step) in steps {
-        for what in [What::Unknown, What::Waiting] {
-            cells.push(cell(name, step, When::BetweenTwoRuns, what));
+        for what in [DeliveryPhase::Unknown, DeliveryPhase::Waiting] {
+            cells.push(cell(name, step, ClockChange::BetweenRuns, what));
         }
-        for what in [What::Sending, What::Unknown, What::Waiting] {
-            cells.push(cell(name, step, When::WhileItRuns, what));
+        for what in [DeliveryPhase::Sending, DeliveryPhase::Unknown, DeliveryPhase::Waiting] {
+            cells.push(cell(name, step, ClockChange::WhileRunning, what));
         }
     }
     cells
 }
 
-fn cell(name: &str, step: SignedDuration, when: When, what: What) -> Cell {
+fn cell(name: &str, step: SignedDuration, when: ClockChange, what: DeliveryPhase) -> Cell {
     let fault = format!("set {name} {}", when.name());
-    Cell::new(FAMILY, fault, what.name(), move |stage| set(stage, step, when, what))
+    Cell::new(FAMILY, fault, what.name(), move |context| set(context, step, when, what))
 }
 
-async fn set(stage: Stage, step: SignedDuration, when: When, what: What) {
+async fn set(context: CellContext, step: SignedDuration, when: ClockChange, what: DeliveryPhase) {
     let lagging = Profile::of(Vendor::JiraCloud).with_index_lag(INDEX_LAG);
-    let plan = stage.plan().with_jira(Vendor::JiraCloud, lagging);
+    let plan = context.plan().with_jira(Vendor::JiraCloud, lagging);
     let plan = plan.with_flag("--attempt-deadline=600ms").with_flag("--lease=1500ms");
     let plan = plan.with_flag(&format!("--jira-cloud-index-bound={}ms", INDEX_BOUND.as_millis()));
-    let plan = if when == When::WhileItRuns { plan.in_a_process() } else { plan };
+    let plan = if when == ClockChange::WhileRunning { plan.in_a_process() } else { plan };
     let mut world = plan.start().await;
     world.jira.faults().push(Rule::new(Call::Create, simulator::When::Next(1), what.effect()));
     let push = held_push::begin_push(&world, "INC-1", TicketSystem::Jira);
     match what {
-        What::Sending => world.until_tickets(TicketSystem::Jira, 1).await,
-        What::Unknown => world.until_some(DeliveryState::Reconciling).await,
-        What::Waiting => world.until_some(DeliveryState::Waiting).await,
+        DeliveryPhase::Sending => world.until_tickets(TicketSystem::Jira, 1).await,
+        DeliveryPhase::Unknown => world.until_some(DeliveryState::Reconciling).await,
+        DeliveryPhase::Waiting => world.until_some(DeliveryState::Waiting).await,
     }
     let began = Instant::now();
     match when {
-        When::WhileItRuns => world.server.set_clock(step),
-        When::BetweenTwoRuns => {
+        ClockChange::WhileRunning => world.server.set_clock(step),
+        ClockChange::BetweenRuns => {
             world.server.next_start().clock_set = step;
             world.restart().await;
         }
     }
-    held_push::end(&mut world, push, TicketSystem::Jira).await;
+    held_push::finish(&mut world, push, TicketSystem::Jira).await;
     world.until_all_delivered(1).await;
-    stage.recovered(began.elapsed(), LIMIT);
+    context.recovered(began.elapsed(), LIMIT);
     assert_eq!(world.jira.tickets().len(), 1);
     world.finish().await;
 }
 
 // === impl What ===
 
-impl What {
+impl DeliveryPhase {
     fn effect(self) -> Effect {
         match self {
             Self::Sending => Effect::Hang { applied: true },
@@ -112,11 +112,11 @@ impl What {
 
 // === impl When ===
 
-impl When {
+impl ClockChange {
     fn name(self) -> &'static str {
         match self {
-            Self::BetweenTwoRuns => "between two runs",
-            Self::WhileItRuns => "while the server runs",
+            Self::BetweenRuns => "between two runs",
+            Self::WhileRunning => "while the server runs",
         }
     }
 }

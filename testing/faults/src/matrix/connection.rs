@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use Verdict::{Created, DoubtfulAndAbsent, DoubtfulAndThere, DoubtfulAndUnread};
+use Verdict::{Created, UnknownNotReceived, UnknownThenAbsent, UnknownThenFound};
 use ticketing_simulator::{Call, Effect, Point, Vendor};
 
-use super::calls::{Storm, Struck, VENDORS, Verdict, deliver, name, plan, simulator, start, strike};
-use super::cell::{Cell, Stage};
+use super::calls::{
+    AffectedCall, CallFault, VENDORS, Verdict, deliver, inject, name, plan, simulator, start,
+};
+use super::cell::{Cell, CellContext};
 
 const FAMILY: &str = "connection";
 
@@ -15,7 +17,7 @@ const MEBIBYTE: u64 = 1 << 20;
 pub(super) fn cells() -> Vec<Cell> {
     VENDORS
         .into_iter()
-        .flat_map(|vendor| creates(vendor).chain(reads(vendor)).chain([alone(vendor)]))
+        .flat_map(|vendor| creates(vendor).chain(reads(vendor)).chain([own_connections(vendor)]))
         .collect()
 }
 
@@ -23,30 +25,30 @@ pub(super) fn cells() -> Vec<Cell> {
 fn creates(vendor: Vendor) -> impl Iterator<Item = Cell> {
     let drop = Duration::from_millis(50);
     [
-        ("closed before applying", Effect::DropBefore, DoubtfulAndAbsent),
-        ("closed after applying", Effect::ApplyThenDrop, DoubtfulAndThere),
-        ("reset before applying", Effect::ResetBefore, DoubtfulAndAbsent),
-        ("reset after applying", Effect::ApplyThenReset, DoubtfulAndThere),
-        ("black hole before applying", Effect::Hang { applied: false }, DoubtfulAndAbsent),
-        ("black hole after applying", Effect::Hang { applied: true }, DoubtfulAndThere),
-        ("request read half", Effect::StopReading, DoubtfulAndAbsent),
-        ("request read slowly", Effect::SlowRead { bytes: 64, every: drop }, DoubtfulAndUnread),
+        ("closed before applying", Effect::DropBefore, UnknownThenAbsent),
+        ("closed after applying", Effect::ApplyThenDrop, UnknownThenFound),
+        ("reset before applying", Effect::ResetBefore, UnknownThenAbsent),
+        ("reset after applying", Effect::ApplyThenReset, UnknownThenFound),
+        ("black hole before applying", Effect::Hang { applied: false }, UnknownThenAbsent),
+        ("black hole after applying", Effect::Hang { applied: true }, UnknownThenFound),
+        ("half of the request read", Effect::StopReading, UnknownThenAbsent),
+        ("request read slowly", Effect::SlowRead { bytes: 64, every: drop }, UnknownNotReceived),
         ("request read a little slowly", Effect::SlowRead { bytes: 1_024, every: drop }, Created),
-        ("reply at 1 byte/s", slow(1_000), DoubtfulAndThere),
+        ("reply at 1 byte/s", slow(1_000), UnknownThenFound),
         ("reply a little late", Effect::Delay(Duration::from_millis(300)), Created),
-        ("status line only", Effect::StatusLineOnly, DoubtfulAndThere),
-        ("half a reply, then silence", Effect::StopSending, DoubtfulAndThere),
-        ("more announced than sent", Effect::AnnounceMore(MEBIBYTE), DoubtfulAndThere),
-        ("truncated body", Effect::TruncatedBody, DoubtfulAndThere),
-        ("broken chunks", Effect::BrokenChunks, DoubtfulAndThere),
+        ("status line only", Effect::StatusLineOnly, UnknownThenFound),
+        ("half a reply, then silence", Effect::StopSending, UnknownThenFound),
+        ("more announced than sent", Effect::AnnounceMore(MEBIBYTE), UnknownThenFound),
+        ("truncated body", Effect::TruncatedBody, UnknownThenFound),
+        ("broken chunks", Effect::BrokenChunks, UnknownThenFound),
         ("interim answer", Effect::Interim(103), Created),
-        ("headers too large", Effect::LongHeader(1 << 20), DoubtfulAndThere),
-        ("huge body", Effect::HugeBody(64 * MEBIBYTE), DoubtfulAndThere),
-        ("gzip bomb", Effect::GzipBomb, DoubtfulAndThere),
-        ("kept alive, then closed", Effect::CloseIdle, Created),
+        ("headers too large", Effect::LongHeader(1 << 20), UnknownThenFound),
+        ("huge body", Effect::HugeBody(64 * MEBIBYTE), UnknownThenFound),
+        ("gzip bomb", Effect::GzipBomb, UnknownThenFound),
+        ("keep-alive, then closed", Effect::CloseIdle, Created),
     ]
     .into_iter()
-    .map(move |(fault, effect, verdict)| Storm::on_create(vendor, effect, verdict).cell(FAMILY, fault))
+    .map(move |(fault, effect, verdict)| CallFault::on_create(vendor, effect, verdict).cell(FAMILY, fault))
 }
 
 /// Faults of a read. A reply that is only late is left out, since it would have no visible effect.
@@ -65,28 +67,27 @@ fn reads(vendor: Vendor) -> impl Iterator<Item = Cell> {
         ("headers too large", Effect::LongHeader(1 << 20), 2),
         ("huge body", Effect::HugeBody(64 * MEBIBYTE), 2),
         ("gzip bomb", Effect::GzipBomb, 1),
-        ("kept alive, then closed", Effect::CloseIdle, 2),
+        ("keep-alive, then closed", Effect::CloseIdle, 2),
     ];
-    Struck::READS.into_iter().flat_map(move |struck| {
-        table
-            .clone()
-            .into_iter()
-            .map(move |(fault, effect, times)| Storm { vendor, struck, effect, times }.cell(FAMILY, fault))
+    AffectedCall::READS.into_iter().flat_map(move |affected| {
+        table.clone().into_iter().map(move |(fault, effect, times)| {
+            CallFault { vendor, affected, effect, times }.cell(FAMILY, fault)
+        })
     })
 }
 
 /// The client does not reuse connections, so a server that closes an idle connection cannot break the next
 /// request.
-fn alone(vendor: Vendor) -> Cell {
-    let fault = "kept-alive connection closed under a POST";
-    Cell::new(FAMILY, fault, format!("every call, {}", name(vendor)), move |stage| {
-        each_over_its_own(stage, vendor)
+fn own_connections(vendor: Vendor) -> Cell {
+    let fault = "keep-alive connection closed during a POST";
+    Cell::new(FAMILY, fault, format!("every call, {}", name(vendor)), move |context| {
+        uses_a_connection_per_request(context, vendor)
     })
 }
 
-async fn each_over_its_own(stage: Stage, vendor: Vendor) {
-    let mut world = start(plan(&stage, vendor)).await;
-    strike(&world, vendor, Call::Any, u64::MAX, Effect::CloseIdle);
+async fn uses_a_connection_per_request(context: CellContext, vendor: Vendor) {
+    let mut world = start(plan(&context, vendor)).await;
+    inject(&world, vendor, Call::Any, u64::MAX, Effect::CloseIdle);
     for number in 0..5 {
         let delivery = deliver(&mut world, &format!("INC-{number}"), vendor).await;
         assert_eq!(delivery.attempts.len(), 1, "a connection was closed under it: {delivery:#?}");

@@ -2,43 +2,45 @@
 
 use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
 use rhythmx_ticketing::v1::{TicketEvent, TicketEventKind, TicketSystem};
-use ticketing_harness::{PATIENCE, Subscriber, after, from_oldest};
+use ticketing_harness::{Subscriber, WAIT_TIMEOUT, after, from_oldest};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::cell::{Cell, Stage};
-use super::flow::Flow;
-use super::process::{Fault, GRACE, LEASE, SETTLE, plan, strike};
+use super::cell::{Cell, CellContext};
+use super::process::{GRACE, LEASE, ProcessFault, SETTLE, inject, plan};
+use super::push_load::PushLoad;
 
 const FAMILY: &str = "process";
 const CALLERS: usize = 4;
 /// Number of events that are read before the fault.
-const BEFORE: u64 = 12;
+const EVENTS_BEFORE: u64 = 12;
 
 pub(super) fn cells() -> Vec<Cell> {
-    let cell = |fault: Fault| Cell::new(FAMILY, fault.name(), "streaming", move |stage| play(stage, fault));
-    Fault::ALL.map(cell).to_vec()
+    let cell = |fault: ProcessFault| {
+        Cell::new(FAMILY, fault.name(), "streaming", move |context| run(context, fault))
+    };
+    ProcessFault::ALL.map(cell).to_vec()
 }
 
-/// A subscriber receives every event once and in order, although the fault strikes the process while it
+/// A subscriber receives every event once and in order, although the fault hits the process while it
 /// streams.
-async fn play(stage: Stage, fault: Fault) {
-    let mut world = plan(&stage).start().await;
-    let flow = Flow::begin(&world, CALLERS);
+async fn run(context: CellContext, fault: ProcessFault) {
+    let mut world = plan(&context).start().await;
+    let load = PushLoad::begin(&world, CALLERS);
     let (seen, mut newest) = watch::channel(0);
     let subscriber = Subscriber::open(&world.client, from_oldest()).await;
     let reading = tokio::spawn(read_to_its_end(subscriber, seen));
-    let enough = tokio::time::timeout(PATIENCE, newest.wait_for(|newest| *newest >= BEFORE)).await;
+    let enough = tokio::time::timeout(WAIT_TIMEOUT, newest.wait_for(|newest| *newest >= EVENTS_BEFORE)).await;
     assert!(enough.is_ok_and(|enough| enough.is_ok()), "no events come");
-    assert!(flow.under_way() > 0, "no call is under way, so that no event is to come");
-    let struck = Instant::now();
-    strike(&mut world, fault).await;
-    let after_it = flow.begun();
-    flow.until_more(CALLERS).await;
-    let pushed = flow.end().await;
+    assert!(load.in_flight() > 0, "no call is under way, so that no event is to come");
+    let fault_at = Instant::now();
+    inject(&mut world, fault).await;
+    let after_it = load.started();
+    load.until_started(CALLERS).await;
+    let pushed = load.finish().await;
     assert!(pushed > after_it, "nothing was pushed after the fault");
     world.until_all_delivered(pushed).await;
-    stage.recovered(struck.elapsed(), LEASE + SETTLE + GRACE);
+    context.recovered(fault_at.elapsed(), LEASE + SETTLE + GRACE);
     // A suspended process did not end the stream, so the subscriber must.
     drop(newest);
     let (mut events, token) = reading.await.unwrap();
@@ -51,7 +53,7 @@ async fn play(stage: Stage, fault: Fault) {
     {
         events.push(subscriber.event().await);
     }
-    assert!(events.len() > known, "nothing is told after the fault");
+    assert!(events.len() > known, "there is no event after the fault");
     let numbers: Vec<_> = events.iter().map(|event| event.sequence).collect();
     assert_eq!(numbers, (1..=events.len() as u64).collect::<Vec<_>>());
     world.finish().await;

@@ -1,4 +1,4 @@
-//! A push that is held at a fail point while a fault strikes.
+//! A push that is held at a fail point while a fault is injected.
 
 use rhythmx_ticketing::v1::{CreateTicketRequest, CreateTicketResponse, TicketSystem};
 use ticketing_failpoints::Point;
@@ -11,7 +11,7 @@ use tonic::Status;
 pub(crate) type Push = JoinHandle<Result<CreateTicketResponse, Status>>;
 
 /// Every fail point on the path of a push.
-pub(crate) const PUSHING: [Point; 9] = [
+pub(crate) const PUSH_POINTS: [Point; 9] = [
     Point::AcceptOpen,
     Point::AcceptCommitted,
     Point::Claimed,
@@ -23,11 +23,11 @@ pub(crate) const PUSHING: [Point; 9] = [
     Point::Recorded,
 ];
 /// Every fail point on the path of a look-up.
-pub(crate) const LOOKING_UP: [Point; 2] = [Point::LookingUp, Point::LookedUp];
+pub(crate) const LOOK_UP_POINTS: [Point; 2] = [Point::LookingUp, Point::LookedUp];
 
 /// Every fail point on the paths of a push, a look-up and a duplicate scan.
-pub(crate) fn on_the_way() -> impl Iterator<Item = Point> {
-    PUSHING.into_iter().chain(LOOKING_UP).chain([Point::Sweeping])
+pub(crate) fn fail_points() -> impl Iterator<Item = Point> {
+    PUSH_POINTS.into_iter().chain(LOOK_UP_POINTS).chain([Point::Sweeping])
 }
 
 /// Pushes INC-1, and waits until it is held at this point. For a point that is only reached after an unknown
@@ -50,7 +50,7 @@ pub(crate) fn begin_push(world: &World, id: &str, system: TicketSystem) -> Push 
 }
 
 /// Waits for the held push; a refused caller repeats its call.
-pub(crate) async fn end(world: &mut World, push: Push, system: TicketSystem) {
+pub(crate) async fn finish(world: &mut World, push: Push, system: TicketSystem) {
     match push.await.unwrap() {
         Ok(answer) => world.acknowledged.note_push(&answer),
         Err(_) => drop(world.push("INC-1", system).await),
@@ -58,6 +58,6 @@ pub(crate) async fn end(world: &mut World, push: Push, system: TicketSystem) {
 }
 
 /// Whether the server has an open transaction at this point.
-pub(crate) fn is_open(point: Point) -> bool {
+pub(crate) fn has_open_transaction(point: Point) -> bool {
     matches!(point, Point::AcceptOpen | Point::IntentOpen | Point::RecordOpen)
 }

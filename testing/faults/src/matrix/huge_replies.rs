@@ -2,8 +2,8 @@
 
 use ticketing_simulator::{Effect, Vendor};
 
-use super::calls::{Storm, Struck, VENDORS, Verdict, deliver, plan, start};
-use super::cell::{Cell, Stage};
+use super::calls::{AffectedCall, CallFault, VENDORS, Verdict, deliver, plan, start};
+use super::cell::{Cell, CellContext};
 
 const FAMILY: &str = "huge replies";
 
@@ -18,20 +18,22 @@ pub(super) fn cells() -> Vec<Cell> {
     ];
     let mut cells = vec![];
     for vendor in VENDORS {
-        for struck in [Struck::Create(Verdict::DoubtfulAndThere), Struck::Search] {
+        for affected in [AffectedCall::Create(Verdict::UnknownThenFound), AffectedCall::Search] {
             cells.extend(floods.clone().map(|(fault, effect)| {
-                let storm = Storm { vendor, struck, effect, times: 1 };
-                Cell::new(FAMILY, fault, storm.place(), move |stage| play(stage, storm.clone()))
+                let call_fault = CallFault { vendor, affected, effect, times: 1 };
+                Cell::new(FAMILY, fault, call_fault.location(), move |context| {
+                    run(context, call_fault.clone())
+                })
             }));
         }
     }
     cells
 }
 
-async fn play(stage: Stage, storm: Storm) {
-    let mut world = start(plan(&stage, storm.vendor).in_a_process()).await;
+async fn run(context: CellContext, call_fault: CallFault) {
+    let mut world = start(plan(&context, call_fault.vendor).in_a_process()).await;
     // Warm-up, so that one-time allocations are not measured.
-    let other = match storm.vendor {
+    let other = match call_fault.vendor {
         Vendor::ServiceNow => Vendor::JiraCloud,
         Vendor::JiraCloud | Vendor::JiraDataCenter => Vendor::ServiceNow,
     };
@@ -39,7 +41,7 @@ async fn play(stage: Stage, storm: Storm) {
         deliver(&mut world, &format!("INC-other-{number}"), other).await;
     }
     let before = world.server.peak_memory();
-    storm.pass(&stage, &mut world).await;
+    call_fault.run(&context, &mut world).await;
     let growth = world.server.peak_memory() - before;
     assert!(growth < GROWTH, "the memory grew by {} KiB", growth / 1_024);
     world.finish().await;

@@ -6,8 +6,8 @@ use ticketing_harness::creates;
 use ticketing_simulator::{Call, Effect, Profile, Vendor};
 use tokio::time::Instant;
 
-use super::calls::{VENDORS, Verdict, deliver, name, plan, simulator, start, strike};
-use super::cell::{Cell, Stage};
+use super::calls::{VENDORS, Verdict, deliver, inject, name, plan, simulator, start};
+use super::cell::{Cell, CellContext};
 
 const FAMILY: &str = "late apply";
 
@@ -28,20 +28,21 @@ pub(super) fn cells() -> Vec<Cell> {
         for vendor in VENDORS {
             let at = format!("create, {}", name(vendor));
             let profile = Profile::of(vendor);
-            cells
-                .push(Cell::new(FAMILY, fault, at, move |stage| play(stage, vendor, profile.clone(), after)));
+            cells.push(Cell::new(FAMILY, fault, at, move |context| {
+                run(context, vendor, profile.clone(), after)
+            }));
         }
         // This instance would not reject a second insert: only the server bound prevents a duplicate.
         let profile = Profile { ignores_sys_id: true, ..Profile::of(Vendor::ServiceNow) };
-        cells.push(Cell::new(FAMILY, fault, "create, ServiceNow that gives its own sys_id", move |stage| {
-            play(stage, Vendor::ServiceNow, profile.clone(), after)
+        cells.push(Cell::new(FAMILY, fault, "create, ServiceNow that ignores our sys_id", move |context| {
+            run(context, Vendor::ServiceNow, profile.clone(), after)
         }));
     }
     cells
 }
 
-async fn play(stage: Stage, vendor: Vendor, profile: Profile, after: Duration) {
-    let plan = plan(&stage, vendor);
+async fn run(context: CellContext, vendor: Vendor, profile: Profile, after: Duration) {
+    let plan = plan(&context, vendor);
     let plan = match vendor {
         Vendor::ServiceNow => plan.with_servicenow(profile),
         Vendor::JiraCloud | Vendor::JiraDataCenter => plan.with_jira(vendor, profile),
@@ -49,15 +50,15 @@ async fn play(stage: Stage, vendor: Vendor, profile: Profile, after: Duration) {
     let plan = plan.with_flag(&format!("--attempt-deadline={}ms", ATTEMPT_DEADLINE.as_millis()));
     let plan = plan.with_flag(&format!("--server-bound={}ms", SERVER_BOUND.as_millis()));
     let mut world = start(plan).await;
-    strike(&world, vendor, Call::Create, 1, Effect::ApplyLate(after));
+    inject(&world, vendor, Call::Create, 1, Effect::ApplyLate(after));
     let began = Instant::now();
     let delivery = deliver(&mut world, "INC-1", vendor).await;
-    stage.recovered(began.elapsed(), after + GRACE);
+    context.recovered(began.elapsed(), after + GRACE);
     // If the server did not wait, the late create may still be applied.
     if let Some(rest) = after.checked_sub(began.elapsed()) {
         world.wait(rest).await;
     }
     assert_eq!(creates(simulator(&world, vendor)), 1, "it was sent again: {delivery:#?}");
-    Verdict::DoubtfulAndThere.check(&world, vendor, &delivery);
+    Verdict::UnknownThenFound.check(&world, vendor, &delivery);
     world.finish().await;
 }

@@ -9,84 +9,86 @@ use ticketing_simulator::{Call, Effect, Rule, Simulator, When};
 use tokio::task::JoinSet;
 use tonic::Status;
 
-use super::cell::{Cell, Stage};
+use super::cell::{Cell, CellContext};
 
 const FAMILY: &str = "load";
 const AT_ONCE: &str = "1,000 at once";
 const CALLERS: usize = 1_000;
-/// Longer than a crowd takes on a busy machine.
+/// Longer than all calls take on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(90);
 /// The server's limit of concurrent streams on a connection.
-const ON_ONE_CONNECTION: usize = 100;
+const CALLS_PER_CONNECTION: usize = 100;
 
-/// Fault of the server between two crowds.
+/// Fault of the server between two batches of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Between {
+enum Interruption {
     Nothing,
     Restart,
-    /// While the calls of the first crowd are in flight.
+    /// While the calls of the first batch are in flight.
     Kill,
 }
 
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![
-        Cell::new(FAMILY, AT_ONCE, "the same body", |stage| play(stage, Between::Nothing, false)),
-        Cell::new(FAMILY, AT_ONCE, "another body each", |stage| play(stage, Between::Nothing, true)),
-        Cell::new(FAMILY, AT_ONCE, "again after a restart", |stage| play(stage, Between::Restart, true)),
-        Cell::new(FAMILY, AT_ONCE, "again after kill -9", |stage| play(stage, Between::Kill, true)),
+        Cell::new(FAMILY, AT_ONCE, "the same body", |context| run(context, Interruption::Nothing, false)),
+        Cell::new(FAMILY, AT_ONCE, "another body each", |context| run(context, Interruption::Nothing, true)),
+        Cell::new(FAMILY, AT_ONCE, "again after a restart", |context| {
+            run(context, Interruption::Restart, true)
+        }),
+        Cell::new(FAMILY, AT_ONCE, "again after kill -9", |context| run(context, Interruption::Kill, true)),
     ];
     for applied in [true, false] {
         let at = if applied { "the create hangs, applied" } else { "the create hangs, not applied" };
-        cells.push(Cell::new(FAMILY, AT_ONCE, at, move |stage| hanging(stage, applied)));
+        cells.push(Cell::new(FAMILY, AT_ONCE, at, move |context| hanging_create(context, applied)));
     }
     cells
 }
 
-async fn play(stage: Stage, between: Between, bodies_differ: bool) {
-    let plan = stage.plan().with_long_deadlines();
-    let mut world = start(if between == Between::Kill { plan.in_a_process() } else { plan }).await;
+async fn run(context: CellContext, interruption: Interruption, bodies_differ: bool) {
+    let plan = context.plan().with_long_deadlines();
+    let mut world = start(if interruption == Interruption::Kill { plan.in_a_process() } else { plan }).await;
     let body = move |round: usize, n: usize| {
         let text = format!("Note {round}-{n}.");
         let investigation_notes = if bodies_differ { text } else { "Note 0-0.".to_owned() };
         v1::Incident { investigation_notes, ..incident("INC-1") }
     };
-    let first = tokio::spawn(crowd(&world, move |n| body(1, n)).await);
-    if between == Between::Kill {
+    let first = tokio::spawn(push_at_once(&world, move |n| body(1, n)).await);
+    if interruption == Interruption::Kill {
         world.until_tickets(v1::TicketSystem::Jira, 1).await;
         world.crash().await;
         // Some callers have an answer and others do not: all repeat their calls.
         first.await.unwrap();
-        accepted_all(crowd(&world, move |n| body(2, n)).await.await);
+        expect_accepted(push_at_once(&world, move |n| body(2, n)).await.await);
     } else {
-        accepted_all(first.await.unwrap());
+        expect_accepted(first.await.unwrap());
     }
     let deliveries = world.until_all_delivered(2).await;
     let notes = [&world.jira, &world.servicenow].map(note_of);
-    if between == Between::Restart {
+    if interruption == Interruption::Restart {
         world.restart().await;
     }
-    if between != Between::Kill {
+    if interruption != Interruption::Kill {
         // The tickets exist by now: a different body changes nothing, and the answer has `already_existed`.
-        let late = accepted_all(crowd(&world, move |n| body(3, n)).await.await);
+        let late = expect_accepted(push_at_once(&world, move |n| body(3, n)).await.await);
         assert!(late.iter().all(|answer| answer.already_existed), "{late:#?}");
     }
     assert_eq!(world.deliveries().await, deliveries);
     assert_eq!([&world.jira, &world.servicenow].map(note_of), notes);
-    one_of_each(world).await;
+    check_one_ticket_each(world).await;
 }
 
-async fn hanging(stage: Stage, applied: bool) {
+async fn hanging_create(context: CellContext, applied: bool) {
     // Long enough for all calls to arrive while the create hangs.
-    let plan = stage.plan().with_flag("--attempt-deadline=3s").with_flag("--lease=9s");
+    let plan = context.plan().with_flag("--attempt-deadline=3s").with_flag("--lease=9s");
     let mut world = start(plan).await;
     for simulator in [&world.jira, &world.servicenow] {
         simulator.faults().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied }));
     }
-    accepted_all(crowd(&world, |_| incident("INC-1")).await.await);
+    expect_accepted(push_at_once(&world, |_| incident("INC-1")).await.await);
     world.until_all_delivered(2).await;
     let sent = if applied { 1 } else { 2 };
     assert_eq!([&world.jira, &world.servicenow].map(creates), [sent; 2]);
-    one_of_each(world).await;
+    check_one_ticket_each(world).await;
 }
 
 /// Starts a world in which auto-push sends everything to both Jira and ServiceNow.
@@ -110,14 +112,14 @@ struct Answer {
     already_existed: bool,
 }
 
-/// Connects the crowd. The returned future makes all its calls at once, alternating between CreateTicket for
+/// Connects all callers. The returned future makes all its calls at once, alternating between CreateTicket for
 /// Jira, CreateTicket for ServiceNow and SubmitIncident.
-async fn crowd(
+async fn push_at_once(
     world: &World,
     body: impl Fn(usize) -> v1::Incident + Copy + Send + 'static,
 ) -> impl Future<Output = Vec<Result<Answer, Status>>> + Send + 'static {
     let mut clients = vec![];
-    for _ in 0..CALLERS / ON_ONE_CONNECTION {
+    for _ in 0..CALLERS / CALLS_PER_CONNECTION {
         clients.push(world.server.client().await.with_deadline(DEADLINE));
     }
     let acknowledged = world.acknowledged.clone();
@@ -150,7 +152,7 @@ async fn call(mut client: Client, n: usize, incident: v1::Incident) -> Result<An
     Ok(Answer { deliveries: delivery.into_iter().collect(), already_existed })
 }
 
-fn accepted_all(answers: Vec<Result<Answer, Status>>) -> Vec<Answer> {
+fn expect_accepted(answers: Vec<Result<Answer, Status>>) -> Vec<Answer> {
     assert_eq!(answers.len(), CALLERS);
     answers.into_iter().map(|answer| answer.expect("every call is answered")).collect()
 }
@@ -166,7 +168,7 @@ fn note_of(simulator: &Simulator) -> String {
     notes.first().unwrap().to_string()
 }
 
-async fn one_of_each(world: World) {
+async fn check_one_ticket_each(world: World) {
     for simulator in [&world.jira, &world.servicenow] {
         assert_eq!(simulator.tickets().len(), 1);
     }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use rhythmx_ticketing::v1::TicketSystem;
 use ticketing_failpoints::Point;
-use ticketing_harness::{PATIENCE, Plan, World, free_address, incident, run_program};
+use ticketing_harness::{Plan, WAIT_TIMEOUT, World, free_address, incident, run_program};
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::cell::{Cell, Stage};
-use super::held_push::{self, on_the_way};
+use super::cell::{Cell, CellContext};
+use super::held_push::{self, fail_points};
 use super::other_process::{self, OtherProcess};
 
 const FAMILY: &str = "locked database";
@@ -19,11 +19,11 @@ const LEASE: Duration = Duration::from_millis(1_200);
 /// Allowance for a slow machine, look-ups and retries.
 const GRACE: Duration = Duration::from_secs(3);
 /// Duration of a lock that the busy timeout covers.
-const BRIEF: Duration = Duration::from_millis(150);
+const SHORT_LOCK: Duration = Duration::from_millis(150);
 
 /// Duration of the lock, compared with the busy timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
+enum LockDuration {
     /// The server waits; callers only see a delay.
     Shorter,
     /// Pushes are refused meanwhile.
@@ -32,59 +32,73 @@ enum Kept {
 
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
-    for kept in [Kept::Shorter, Kept::Longer] {
-        for point in on_the_way() {
+    for lock in [LockDuration::Shorter, LockDuration::Longer] {
+        for point in fail_points() {
             for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
                 let at = format!("{}, {}", point.name(), system.as_str_name());
-                let play = move |stage| locked(stage, kept, point, system);
-                cells.push(Cell::new(FAMILY, kept.name(), at, play));
+                let run = move |context| locked(context, lock, point, system);
+                cells.push(Cell::new(FAMILY, lock.name(), at, run));
             }
         }
-        cells.push(Cell::new(FAMILY, kept.name(), Point::Closing.name(), move |stage| {
-            locked_while_closing(stage, kept)
+        cells.push(Cell::new(FAMILY, lock.name(), Point::Closing.name(), move |context| {
+            locked_while_closing(context, lock)
         }));
     }
-    cells.push(Cell::new(FAMILY, Kept::Shorter.name(), "start", started_and_waited));
-    cells.push(Cell::new(FAMILY, Kept::Longer.name(), "start", started_too_soon));
-    cells.push(Cell::new(FAMILY, "wanted by another alone", "while it serves", wanted_alone));
-    cells.push(Cell::new(FAMILY, "kept by another alone", "start", kept_alone));
+    cells.push(Cell::new(FAMILY, LockDuration::Shorter.name(), "start", start_waits_for_lock));
+    cells.push(Cell::new(FAMILY, LockDuration::Longer.name(), "start", start_serves_reads_only));
+    cells.push(Cell::new(
+        FAMILY,
+        "exclusive lock wanted by another process",
+        "while serving",
+        refuses_exclusive_lock,
+    ));
+    cells.push(Cell::new(FAMILY, "exclusive lock held by another process", "start", reports_exclusive_lock));
     cells
 }
 
 /// A push is held at a point, another process locks the database, and the push continues; a second push
 /// arrives meanwhile.
-async fn locked(stage: Stage, kept: Kept, point: Point, system: TicketSystem) {
-    let mut world = kept.plan(&stage).start().await;
+async fn locked(context: CellContext, lock: LockDuration, point: Point, system: TicketSystem) {
+    let mut world = lock.plan(&context).start().await;
     let held = held_push::hold(&world, point, system).await;
-    let other = OtherProcess::beside(&world.server);
-    if held_push::is_open(point) {
-        assert!(!other.may_write(), "the server has a transaction open, and another process may write");
+    let other = OtherProcess::open(&world.server);
+    if held_push::has_open_transaction(point) {
+        assert!(!other.try_write_lock(), "the server has a transaction open, and another process may write");
         world.server.release();
     }
-    let other = other.until_it_may_write().await;
+    let other = other.until_write_lock().await;
     world.server.release();
-    let freed = push_beside(&mut world, kept, other, system).await;
-    held_push::end(&mut world, held, system).await;
+    let freed = push_while_locked(&mut world, lock, other, system).await;
+    held_push::finish(&mut world, held, system).await;
     world.until_all_delivered(2).await;
-    stage.recovered(freed.elapsed(), LEASE + GRACE);
+    context.recovered(freed.elapsed(), LEASE + GRACE);
     assert_eq!(world.simulator(system).tickets().len(), 2);
     let log = world.server.log();
-    assert_eq!(log.contains("another process holds"), kept == Kept::Longer, "the lock was met: {log}");
+    assert_eq!(
+        log.contains("another process holds"),
+        lock == LockDuration::Longer,
+        "the lock was met: {log}"
+    );
     world.finish().await;
 }
 
 /// Pushes a second incident while the database is locked, and returns when the lock was released.
-async fn push_beside(world: &mut World, kept: Kept, other: OtherProcess, system: TicketSystem) -> Instant {
+async fn push_while_locked(
+    world: &mut World,
+    lock: LockDuration,
+    other: OtherProcess,
+    system: TicketSystem,
+) -> Instant {
     let push = held_push::begin_push(world, "INC-2", system);
-    if kept == Kept::Shorter {
-        world.wait(BRIEF).await;
+    if lock == LockDuration::Shorter {
+        world.wait(SHORT_LOCK).await;
         assert!(!push.is_finished(), "it was written to a database that is locked");
         drop(other);
         let freed = Instant::now();
         world.acknowledged.note_push(&push.await.unwrap().expect("the server waits"));
         return freed;
     }
-    let answer = tokio::time::timeout(PATIENCE, push).await.expect("it is answered").unwrap();
+    let answer = tokio::time::timeout(WAIT_TIMEOUT, push).await.expect("it is answered").unwrap();
     assert_eq!(answer.expect_err("the database is locked").code(), Code::Unavailable);
     drop(other);
     let freed = Instant::now();
@@ -93,19 +107,19 @@ async fn push_beside(world: &mut World, kept: Kept, other: OtherProcess, system:
 }
 
 /// The WAL cannot be checkpointed; the next start reads it.
-async fn locked_while_closing(stage: Stage, kept: Kept) {
-    let mut world = kept.plan(&stage).start().await;
+async fn locked_while_closing(context: CellContext, lock: LockDuration) {
+    let mut world = lock.plan(&context).start().await;
     for n in 0..5 {
         world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
     }
     world.server.arm(Point::Closing);
-    world.server.ask_to_stop().await;
+    world.server.send_sigterm().await;
     world.server.until_held(Point::Closing).await;
-    let other = OtherProcess::beside(&world.server);
-    assert!(other.may_write());
+    let other = OtherProcess::open(&world.server);
+    assert!(other.try_write_lock());
     world.server.release();
-    if kept == Kept::Shorter {
-        world.wait(BRIEF).await;
+    if lock == LockDuration::Shorter {
+        world.wait(SHORT_LOCK).await;
         drop(other);
     }
     let ended = world.server.until_ended().await;
@@ -117,23 +131,23 @@ async fn locked_while_closing(stage: Stage, kept: Kept) {
 }
 
 /// The server starts, and calls wait until the lock is released.
-async fn started_and_waited(stage: Stage) {
-    let (mut world, other) = killed_and_locked(&stage, Kept::Shorter).await;
+async fn start_waits_for_lock(context: CellContext) {
+    let (mut world, other) = kill_and_lock(&context, LockDuration::Shorter).await;
     world.server.start_again().await;
-    world.wait(BRIEF).await;
+    world.wait(SHORT_LOCK).await;
     assert!(world.server.is_running(), "it did not wait: {}", world.server.log());
     drop(other);
     let freed = Instant::now();
     world.client = world.server.client().await;
     world.push("INC-2", TicketSystem::Jira).await;
     world.until_all_delivered(3).await;
-    stage.recovered(freed.elapsed(), LEASE + GRACE);
+    context.recovered(freed.elapsed(), LEASE + GRACE);
     world.finish().await;
 }
 
 /// The server starts, serves reads, and refuses writes until the lock is released.
-async fn started_too_soon(stage: Stage) {
-    let (mut world, other) = killed_and_locked(&stage, Kept::Longer).await;
+async fn start_serves_reads_only(context: CellContext) {
+    let (mut world, other) = kill_and_lock(&context, LockDuration::Longer).await;
     world.server.start_again().await;
     world.client = world.server.client().await;
     assert_eq!(world.deliveries().await.len(), 2);
@@ -143,46 +157,46 @@ async fn started_too_soon(stage: Stage) {
     let freed = Instant::now();
     world.push("INC-2", TicketSystem::Jira).await;
     world.until_all_delivered(3).await;
-    stage.recovered(freed.elapsed(), LEASE + GRACE);
+    context.recovered(freed.elapsed(), LEASE + GRACE);
     world.finish().await;
 }
 
 /// A server that was killed before it recorded the second of two tickets, and another process that has locked
 /// its database since.
-async fn killed_and_locked(stage: &Stage, kept: Kept) -> (World, OtherProcess) {
-    let mut world = kept.plan(stage).start().await;
+async fn kill_and_lock(context: &CellContext, lock: LockDuration) -> (World, OtherProcess) {
+    let mut world = lock.plan(context).start().await;
     world.push("INC-0", TicketSystem::Jira).await;
     let push = held_push::hold(&world, Point::ReplyRead, TicketSystem::Jira).await;
     world.server.kill().await;
     world.server.release();
     push.await.unwrap().expect_err("its server was killed");
-    let other = OtherProcess::beside(&world.server);
-    assert!(other.may_write());
+    let other = OtherProcess::open(&world.server);
+    assert!(other.try_write_lock());
     (world, other)
 }
 
 /// No other process gets an exclusive lock while the server has the database open.
-async fn wanted_alone(stage: Stage) {
-    let mut world = stage.plan().in_a_process().start().await;
+async fn refuses_exclusive_lock(context: CellContext) {
+    let mut world = context.plan().in_a_process().start().await;
     world.push("INC-1", TicketSystem::Jira).await;
-    assert!(other_process::alone(&world.server).is_none(), "it was given away");
+    assert!(other_process::lock_exclusively(&world.server).is_none(), "it was given away");
     world.try_push(incident("INC-2"), TicketSystem::Jira).await.unwrap();
     world.until_all_delivered(2).await;
     world.finish().await;
 }
 
 /// The server reports the lock and exits; it starts once the lock is released.
-async fn kept_alone(stage: Stage) {
-    let mut world = stage.plan().in_a_process().start().await;
+async fn reports_exclusive_lock(context: CellContext) {
+    let mut world = context.plan().in_a_process().start().await;
     world.push("INC-1", TicketSystem::Jira).await;
     world.server.stop().await;
-    let kept = other_process::alone(&world.server).expect("no other process has it");
+    let lock = other_process::lock_exclusively(&world.server).expect("no other process has it");
     let data = format!("--data={}", world.server.data().display());
     let listen = format!("--listen={}", free_address());
     let arguments = ["serve".to_owned(), data.clone(), listen, "--busy-timeout=100ms".to_owned()];
     let ended = run_program(&arguments, &[]).await;
     assert!(ended.code != Some(0) && ended.stderr.contains("another server uses"), "{ended:?}");
-    drop(kept);
+    drop(lock);
     world.server.start_again().await;
     world.client = world.server.client().await;
     world.until_all_delivered(1).await;
@@ -191,7 +205,7 @@ async fn kept_alone(stage: Stage) {
 
 // === impl Kept ===
 
-impl Kept {
+impl LockDuration {
     fn name(self) -> &'static str {
         match self {
             Self::Shorter => "locked for less than the busy timeout",
@@ -199,8 +213,8 @@ impl Kept {
         }
     }
 
-    fn plan(self, stage: &Stage) -> Plan {
-        let plan = stage.plan().in_a_process().with_flag("--duplicate-scan-delays=50ms,100ms,150ms");
+    fn plan(self, context: &CellContext) -> Plan {
+        let plan = context.plan().in_a_process().with_flag("--duplicate-scan-delays=50ms,100ms,150ms");
         let plan = plan.with_flag("--attempt-deadline=600ms");
         let plan = plan.with_flag(&format!("--lease={}ms", LEASE.as_millis()));
         match self {

@@ -11,9 +11,9 @@ use ticketing_simulator::{Call, Credential, Effect, Rule, Vendor, When};
 use tokio::task::JoinSet;
 
 use super::calls::{VENDORS, name, plan, simulator, start, system};
-use super::cell::{Cell, Stage};
+use super::cell::{Cell, CellContext};
 use super::held_push;
-use super::scene::status;
+use super::site_fixture::status;
 
 const FAMILY: &str = "logins";
 
@@ -22,9 +22,9 @@ const PUSHES: usize = 20;
 /// Processor tick in ms, longer than a cell.
 const TICK: i32 = 600_000;
 /// Time within which an unwanted request would be sent.
-const SOON: Duration = Duration::from_millis(500);
+const QUIET_TIME: Duration = Duration::from_millis(500);
 /// Number of concurrent pushes with the wrong password.
-const AT_ONCE: usize = 12;
+const CONCURRENT: usize = 12;
 const PASSWORD: &str = "correct-horse-battery";
 
 /// Calls that log in concurrently.
@@ -40,28 +40,28 @@ pub(super) fn cells() -> Vec<Cell> {
     for vendor in VENDORS {
         for (fault, refusal, becomes) in [
             ("login refused, and many pushes", status(401), ConnectionConditionKind::LoginRefused),
-            ("account locked, and many pushes", locked(), ConnectionConditionKind::Suspended),
+            ("account locked, and many pushes", account_locked(), ConnectionConditionKind::Suspended),
         ] {
             if vendor == Vendor::ServiceNow && becomes == ConnectionConditionKind::Suspended {
                 let why = "ServiceNow answers a locked account as it answers any refused login";
                 cells.push(Cell::does_not_apply(FAMILY, fault, name(vendor), why));
                 continue;
             }
-            cells.push(Cell::new(FAMILY, fault, name(vendor), move |stage| {
-                left_alone(stage, vendor, refusal.clone(), becomes)
+            cells.push(Cell::new(FAMILY, fault, name(vendor), move |context| {
+                stops_after_refusal(context, vendor, refusal.clone(), becomes)
             }));
         }
     }
     for (vendor, limit) in [(Vendor::JiraDataCenter, 3), (Vendor::ServiceNow, 5)] {
-        for (calls, beside) in [(Calls::Pushes, ""), (Calls::All, ", with previews and tests in flight")] {
-            let fault = format!("wrong password, and many pushes at once{beside}");
-            let play = move |stage| wrong_password(stage, vendor, limit, calls);
-            cells.push(Cell::new(FAMILY, fault, name(vendor), play));
+        for (calls, reads) in [(Calls::Pushes, ""), (Calls::All, ", with previews and tests in flight")] {
+            let fault = format!("wrong password, and many pushes at once{reads}");
+            let run = move |context| wrong_password(context, vendor, limit, calls);
+            cells.push(Cell::new(FAMILY, fault, name(vendor), run));
         }
     }
     for vendor in [Vendor::JiraCloud, Vendor::JiraDataCenter] {
-        cells.push(Cell::new(FAMILY, "account locked, and a retry is due", name(vendor), move |stage| {
-            not_asked_again(stage, vendor)
+        cells.push(Cell::new(FAMILY, "account locked, and a retry is due", name(vendor), move |context| {
+            sends_nothing_after_lock(context, vendor)
         }));
     }
     cells
@@ -69,9 +69,9 @@ pub(super) fn cells() -> Vec<Cell> {
 
 /// The vendor counts refused logins, concurrent ones included. However many calls are pending, the server
 /// sends fewer wrong logins than lock the account, so that the right password works afterwards.
-async fn wrong_password(stage: Stage, vendor: Vendor, limit: usize, calls: Calls) {
+async fn wrong_password(context: CellContext, vendor: Vendor, limit: usize, calls: Calls) {
     // Leaves time for slow replies, also to the optional reads, whose timeout is a third of the deadline.
-    let plan = plan(&stage, vendor).with_flag("--attempt-deadline=5s").with_flag("--lease=12s");
+    let plan = plan(&context, vendor).with_flag("--attempt-deadline=5s").with_flag("--lease=12s");
     let mut world = start(plan.with_flag("--tests-per-minute=1000")).await;
     let (user, secret) = ("svc".to_owned(), PASSWORD.to_owned());
     simulator(&world, vendor).edit(|profile| profile.credentials.push(Credential::Basic { user, secret }));
@@ -80,20 +80,20 @@ async fn wrong_password(stage: Stage, vendor: Vendor, limit: usize, calls: Calls
     simulator(&world, vendor).faults().push(Rule::new(Call::Any, When::Always, slow));
     world.configure(with_password(&world, "not-the-password")).await;
     simulator(&world, vendor).clear_requests();
-    let struck = simulator(&world, vendor).faults().struck();
-    let ids = (0..AT_ONCE).map(|n| format!("INC-{n}")).collect();
-    let beside = if calls == Calls::All { begin_reads(&world, vendor) } else { JoinSet::new() };
-    world.push_all(ids, system(vendor), AT_ONCE).await;
-    beside.join_all().await;
+    let triggered = simulator(&world, vendor).faults().triggered();
+    let ids = (0..CONCURRENT).map(|n| format!("INC-{n}")).collect();
+    let reads = if calls == Calls::All { begin_reads(&world, vendor) } else { JoinSet::new() };
+    world.push_all(ids, system(vendor), CONCURRENT).await;
+    reads.join_all().await;
     world.until_condition(system(vendor), ConnectionConditionKind::Suspended).await;
-    world.wait(SOON).await;
+    world.wait(QUIET_TIME).await;
     let refused = simulator(&world, vendor).requests().len();
     assert!((1..limit).contains(&refused), "{refused} logins were refused");
-    assert!(simulator(&world, vendor).faults().struck() - struck >= refused as u64);
+    assert!(simulator(&world, vendor).faults().triggered() - triggered >= refused as u64);
     assert_eq!(world.counts().await.failed, 0, "a suspension spends no retry");
     simulator(&world, vendor).faults().clear();
     world.configure(with_password(&world, PASSWORD)).await;
-    world.until_all_delivered(AT_ONCE).await;
+    world.until_all_delivered(CONCURRENT).await;
     world.finish().await;
 }
 
@@ -101,7 +101,7 @@ async fn wrong_password(stage: Stage, vendor: Vendor, limit: usize, calls: Calls
 fn begin_reads(world: &World, vendor: Vendor) -> JoinSet<()> {
     let system = system(vendor);
     let mut reads = JoinSet::new();
-    for n in 0..AT_ONCE {
+    for n in 0..CONCURRENT {
         let mut client = world.client.clone();
         reads.spawn(async move {
             let incident = Some(incident(&format!("INC-{n}")));
@@ -134,17 +134,17 @@ fn with_password(world: &World, password: &str) -> ConfigureRequest {
 }
 
 /// The refusal and the suspension become visible together: no tick sees the one without the other.
-async fn not_asked_again(stage: Stage, vendor: Vendor) {
-    let mut world = start(plan(&stage, vendor).in_a_process()).await;
-    simulator(&world, vendor).faults().push(Rule::new(Call::Any, When::Next(1), locked()));
+async fn sends_nothing_after_lock(context: CellContext, vendor: Vendor) {
+    let mut world = start(plan(&context, vendor).in_a_process()).await;
+    simulator(&world, vendor).faults().push(Rule::new(Call::Any, When::Next(1), account_locked()));
     world.server.arm(Point::Recorded);
     let push = held_push::begin_push(&world, "INC-1", system(vendor));
     world.server.until_held(Point::Recorded).await;
-    let asked = simulator(&world, vendor).requests().len();
-    world.wait(SOON).await;
-    assert_eq!(simulator(&world, vendor).requests().len(), asked, "it was asked again");
+    let requests_before = simulator(&world, vendor).requests().len();
+    world.wait(QUIET_TIME).await;
+    assert_eq!(simulator(&world, vendor).requests().len(), requests_before, "something was sent");
     world.server.release();
-    held_push::end(&mut world, push, system(vendor)).await;
+    held_push::finish(&mut world, push, system(vendor)).await;
     world.test_passes(system(vendor)).await;
     world.until_all_delivered(1).await;
     world.finish().await;
@@ -152,8 +152,13 @@ async fn not_asked_again(stage: Stage, vendor: Vendor) {
 
 /// After one refusal the server sends at most one probe a tick, however many incidents are pushed, until an
 /// operator tests the connection. The waiting deliveries are sent then.
-async fn left_alone(stage: Stage, vendor: Vendor, refusal: Effect, becomes: ConnectionConditionKind) {
-    let mut world = start(plan(&stage, vendor)).await;
+async fn stops_after_refusal(
+    context: CellContext,
+    vendor: Vendor,
+    refusal: Effect,
+    becomes: ConnectionConditionKind,
+) {
+    let mut world = start(plan(&context, vendor)).await;
     let ticks = ConfigureRequest { retry: Some(retry(60, TICK, TICK)), ..Default::default() };
     world.configure(ticks).await;
     simulator(&world, vendor).faults().push(Rule::new(Call::Any, When::Always, refusal));
@@ -166,20 +171,20 @@ async fn left_alone(stage: Stage, vendor: Vendor, refusal: Effect, becomes: Conn
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let asked = simulator(&world, vendor).requests().len();
+    let requests_before = simulator(&world, vendor).requests().len();
     for n in 1..=PUSHES {
         world.push(&format!("INC-{n}"), system(vendor)).await;
     }
-    world.wait(SOON).await;
-    let asked_since = simulator(&world, vendor).requests().len() - asked;
+    world.wait(QUIET_TIME).await;
+    let requests_since = simulator(&world, vendor).requests().len() - requests_before;
     // A tick that was scheduled before the interval was changed still occurs, with one probe.
-    assert!(asked_since <= 1, "the login was tried {asked_since} times more");
+    assert!(requests_since <= 1, "the login was tried {requests_since} times more");
     simulator(&world, vendor).faults().clear();
     world.test_passes(system(vendor)).await;
     world.until_all_delivered(1 + PUSHES).await;
     world.finish().await;
 }
 
-fn locked() -> Effect {
+fn account_locked() -> Effect {
     Effect::captcha("https://jira.example/login.jsp")
 }

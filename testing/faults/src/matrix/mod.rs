@@ -7,12 +7,11 @@
 mod blocked;
 mod callers;
 mod calls;
-mod cell;
+pub(crate) mod cell;
 mod clock;
 mod connection;
 mod event_process;
 mod evidence;
-mod flow;
 pub(crate) mod held_push;
 mod huge_replies;
 mod index;
@@ -26,7 +25,8 @@ mod operators;
 mod other_process;
 mod outage;
 mod oversized;
-mod process;
+pub(crate) mod process;
+pub(crate) mod push_load;
 mod races;
 mod read_back;
 mod redirects;
@@ -34,10 +34,10 @@ mod relay;
 mod replies;
 mod resolving;
 mod restore;
-mod scene;
 mod second_instance;
 mod secret_echo;
 mod settings;
+mod site_fixture;
 mod stale_results;
 mod streams;
 mod throttling;
@@ -52,13 +52,11 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::time::Instant;
 
-pub(crate) use self::cell::{Cell, Stage, Verdict, said, words};
-pub(crate) use self::flow::Flow;
-pub(crate) use self::process::{GRACE, LEASE, SETTLE, plan};
+use self::cell::{Cell, Verdict};
 
 /// Families whose cells keep the whole machine busy: they run first, one cell at a time, so that they starve
 /// no other cell of CPU time.
-const BUSY: [&str; 4] = ["load", "streams", "operators", "disk"];
+const EXCLUSIVE_FAMILIES: [&str; 4] = ["load", "streams", "operators", "disk"];
 
 /// One line each, in run order.
 const FAMILIES: &[fn() -> Vec<Cell>] = &[
@@ -119,14 +117,14 @@ pub(crate) struct Arguments {
 
 /// What happens to a late cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Patience {
-    None,
-    Again,
+enum LateCells {
+    Fail,
+    Repeat,
 }
 
 /// The results of one family.
 #[derive(Debug, Default)]
-struct LogThrottle {
+struct FamilyResults {
     passed: usize,
     failed: usize,
     not_applicable: usize,
@@ -153,22 +151,23 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         return Ok(());
     }
     if wanted.is_empty() {
-        bail!("no cell is called so; --list names them all");
+        bail!("no cell has this name; --list lists them");
     }
     let (left_out, began) = (known - wanted.len(), Instant::now());
-    let (busy, others): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|cell| BUSY.contains(&cell.family));
-    let mut tallies = BTreeMap::new();
-    let mut late = play_all(busy, 1, Patience::Again, &mut tallies).await;
-    late.extend(play_all(others, arguments.jobs.max(1), Patience::Again, &mut tallies).await);
+    let (busy, others): (Vec<_>, Vec<_>) =
+        wanted.into_iter().partition(|cell| EXCLUSIVE_FAMILIES.contains(&cell.family));
+    let mut results = BTreeMap::new();
+    let mut late = run_all(busy, 1, LateCells::Repeat, &mut results).await;
+    late.extend(run_all(others, arguments.jobs.max(1), LateCells::Repeat, &mut results).await);
     let again = late.len();
-    play_all(late, 1, Patience::None, &mut tallies).await;
-    print_families(&tallies);
-    let sum = |of: fn(&LogThrottle) -> usize| tallies.values().map(of).sum::<usize>();
+    run_all(late, 1, LateCells::Fail, &mut results).await;
+    print_families(&results);
+    let sum = |of: fn(&FamilyResults) -> usize| results.values().map(of).sum::<usize>();
     let (passed, failed, not) = (sum(|t| t.passed), sum(|t| t.failed), sum(|t| t.not_applicable));
-    let unasked =
+    let skipped =
         if left_out > 0 { format!(", {left_out} left out by --only or --one-in") } else { String::new() };
     println!(
-        "matrix: {} cells, {passed} passed, {failed} failed, {not} do not apply{unasked}; {again} were late and \
+        "matrix: {} cells, {passed} passed, {failed} failed, {not} do not apply{skipped}; {again} were late and \
         played again alone; {:.0?}",
         passed + failed + not,
         began.elapsed()
@@ -190,42 +189,42 @@ fn list(wanted: &[Cell], known: usize) {
 
 /// Runs cells, `jobs` at a time. Late ones are returned for another run, if allowed: concurrent cells share
 /// the machine, so a missed limit is measured again alone.
-async fn play_all(
+async fn run_all(
     cells: Vec<Cell>,
     jobs: usize,
-    patience: Patience,
-    tallies: &mut BTreeMap<&'static str, LogThrottle>,
+    late_cells: LateCells,
+    results: &mut BTreeMap<&'static str, FamilyResults>,
 ) -> Vec<Cell> {
     let mut late = vec![];
     let mut played = stream::iter(cells)
         .map(|cell| async move {
             let began = Instant::now();
-            let verdict = cell.play(None).await;
+            let verdict = cell.run(None).await;
             (cell, verdict, began.elapsed())
         })
         .buffer_unordered(jobs);
     while let Some((cell, verdict, took)) = played.next().await {
-        let tally = tallies.entry(cell.family).or_default();
+        let family = results.entry(cell.family).or_default();
         match verdict {
             Verdict::Passed { recoveries } => {
-                tally.passed += 1;
-                tally.slowest_recovery =
-                    recoveries.into_iter().fold(tally.slowest_recovery, std::cmp::Ord::max);
+                family.passed += 1;
+                family.slowest_recovery =
+                    recoveries.into_iter().fold(family.slowest_recovery, std::cmp::Ord::max);
                 println!("passed   {cell}  {took:.1?}");
             }
-            Verdict::Failed { why } if patience == Patience::Again && is_late(&why) => {
+            Verdict::Failed { why } if late_cells == LateCells::Repeat && is_late(&why) => {
                 println!("late     {cell}  {took:.1?}: {}", why.lines().next().unwrap_or_default());
-                tally.notes.push(format!("late     {cell}, and played again alone"));
+                family.notes.push(format!("late     {cell}, and played again alone"));
                 late.push(cell);
             }
             Verdict::Failed { why } => {
-                tally.failed += 1;
+                family.failed += 1;
                 println!("FAILED   {cell}  {took:.1?}\n{why}");
-                tally.notes.push(format!("FAILED   {cell}"));
+                family.notes.push(format!("FAILED   {cell}"));
             }
             Verdict::DoesNotApply { why } => {
-                tally.not_applicable += 1;
-                tally.notes.push(format!("no cell  {cell}: {why}"));
+                family.not_applicable += 1;
+                family.notes.push(format!("no cell  {cell}: {why}"));
             }
         }
     }
@@ -238,17 +237,17 @@ fn is_late(why: &str) -> bool {
     why.lines().next().unwrap_or_default().contains(cell::LATE)
 }
 
-fn print_families(tallies: &BTreeMap<&'static str, LogThrottle>) {
+fn print_families(results: &BTreeMap<&'static str, FamilyResults>) {
     println!();
-    tallies.values().flat_map(|tally| &tally.notes).for_each(|note| println!("{note}"));
+    results.values().flat_map(|family| &family.notes).for_each(|note| println!("{note}"));
     println!(
         "\n{:<12} {:>7} {:>7} {:>14} {:>17}",
         "family", "passed", "failed", "do not apply", "slowest recovery"
     );
-    for (family, tally) in tallies {
-        let LogThrottle { passed, failed, not_applicable, slowest_recovery, .. } = tally;
+    for (name, family) in results {
+        let FamilyResults { passed, failed, not_applicable, slowest_recovery, .. } = family;
         let slowest =
             if slowest_recovery.is_zero() { "-".to_owned() } else { format!("{slowest_recovery:.1?}") };
-        println!("{family:<12} {passed:>7} {failed:>7} {not_applicable:>14} {slowest:>17}");
+        println!("{name:<12} {passed:>7} {failed:>7} {not_applicable:>14} {slowest:>17}");
     }
 }

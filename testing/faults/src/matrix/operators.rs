@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use rhythmx_ticketing::v1::{DeliveryState, TicketSystem};
 use rhythmx_ticketing::{Client, v1};
-use ticketing_harness::{PATIENCE, World, incident, refusal, retry, retrying, text};
+use ticketing_harness::{WAIT_TIMEOUT, World, incident, refusal, retry, retrying, text};
 use ticketing_simulator::{Call, Effect, Rule, When};
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 
-use super::cell::{Cell, Stage};
+use super::cell::{Cell, CellContext};
 
 const FAMILY: &str = "operators";
-const HANDS: usize = 50;
+const OPERATIONS: usize = 50;
 
 /// State of the delivery when the operations begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
+enum DeliveryPhase {
     Waiting,
     Failed,
     CreateHangs { applied: bool },
@@ -24,18 +24,23 @@ enum At {
 }
 
 pub(super) fn cells() -> Vec<Cell> {
-    let hangs = [true, false].map(|applied| At::CreateHangs { applied });
-    let doubts = [true, false].map(|applied| At::Unknown { applied });
+    let hangs = [true, false].map(|applied| DeliveryPhase::CreateHangs { applied });
+    let unknown_outcomes = [true, false].map(|applied| DeliveryPhase::Unknown { applied });
     let mut cells = vec![];
-    for at in [At::Waiting, At::Failed].into_iter().chain(hangs).chain(doubts) {
+    for at in [DeliveryPhase::Waiting, DeliveryPhase::Failed].into_iter().chain(hangs).chain(unknown_outcomes)
+    {
         for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
             let name = format!("{}, {}", at.name(), system.as_str_name());
-            cells.push(Cell::new(FAMILY, "50 hands at once", name, move |stage| race(stage, at, system)));
+            cells.push(Cell::new(FAMILY, "50 operations at once", name, move |context| {
+                operate_at_once(context, at, system)
+            }));
         }
     }
     for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
         let name = format!("unknown outcome, not applied, {}", system.as_str_name());
-        cells.push(Cell::new(FAMILY, "50 times create_anyway", name, move |stage| anyway(stage, system)));
+        cells.push(Cell::new(FAMILY, "50 times create_anyway", name, move |context| {
+            create_anyway_at_once(context, system)
+        }));
     }
     cells.push(Cell::new(FAMILY, "Configure 100 times at once", "pushes going on", configure_at_once));
     cells.push(Cell::new(FAMILY, "TestConnection 50 times at once", "Configure, pushes", test_at_once));
@@ -43,16 +48,16 @@ pub(super) fn cells() -> Vec<Cell> {
 }
 
 /// RetryDelivery, CancelDelivery, ResolveDelivery, CreateTicket and SubmitIncident, ten of each.
-async fn race(stage: Stage, at: At, system: TicketSystem) {
-    let mut world = stage.plan().with_flag("--attempt-deadline=2s").with_flag("--lease=6s").start().await;
-    let id = come_to(&mut world, at, system).await;
-    let by_hand = world.simulator(system).add_foreign_ticket(serde_json::Map::new());
-    let mut hands = JoinSet::new();
-    for n in 0..HANDS {
-        let (client, id, by_hand) = (world.client.clone(), id.clone(), by_hand.clone());
-        hands.spawn(async move { (n, lay(client, n, id, by_hand, system).await) });
+async fn operate_at_once(context: CellContext, at: DeliveryPhase, system: TicketSystem) {
+    let mut world = context.plan().with_flag("--attempt-deadline=2s").with_flag("--lease=6s").start().await;
+    let id = bring_to_phase(&mut world, at, system).await;
+    let other_ticket = world.simulator(system).add_foreign_ticket(serde_json::Map::new());
+    let mut operations = JoinSet::new();
+    for n in 0..OPERATIONS {
+        let (client, id, other_ticket) = (world.client.clone(), id.clone(), other_ticket.clone());
+        operations.spawn(async move { (n, operate(client, n, id, other_ticket, system).await) });
     }
-    for (n, answer) in hands.join_all().await {
+    for (n, answer) in operations.join_all().await {
         if answer.is_err() {
             let refused = refusal(answer);
             assert_eq!(
@@ -68,9 +73,9 @@ async fn race(stage: Stage, at: At, system: TicketSystem) {
     }
     let delivery = world.until(&id, DeliveryState::Delivered).await;
     let tickets = world.simulator(system).tickets().into_iter().map(|ticket| ticket.key);
-    let keys: Vec<_> = tickets.filter(|key| *key != by_hand).collect();
+    let keys: Vec<_> = tickets.filter(|key| *key != other_ticket).collect();
     let reference = delivery.ticket.as_ref().unwrap();
-    if reference.key == by_hand {
+    if reference.key == other_ticket {
         assert!(keys.len() <= 1, "{keys:?}: {delivery:#?}");
     } else {
         assert_eq!(keys, [reference.key.as_str()], "{delivery:#?}");
@@ -78,20 +83,20 @@ async fn race(stage: Stage, at: At, system: TicketSystem) {
     world.finish().await;
 }
 
-async fn come_to(world: &mut World, at: At, system: TicketSystem) -> String {
+async fn bring_to_phase(world: &mut World, at: DeliveryPhase, system: TicketSystem) -> String {
     let faults = |then| world.simulator(system).faults().push(Rule::new(Call::Create, When::Next(1), then));
     match at {
-        At::Waiting | At::Failed => {
+        DeliveryPhase::Waiting | DeliveryPhase::Failed => {
             world.simulator(system).stop().await;
-            let max_retry_attempts = Some(if at == At::Failed { 0 } else { 5 });
+            let max_retry_attempts = Some(if at == DeliveryPhase::Failed { 0 } else { 5 });
             let retry = v1::RetrySettings { max_retry_attempts, ..retry(60_000, 60_000, 60) };
             world.configure(v1::ConfigureRequest { retry: Some(retry), ..Default::default() }).await;
         }
-        At::CreateHangs { applied } => faults(Effect::Hang { applied }),
-        At::Unknown { applied: true } => faults(Effect::ApplyThenDrop),
-        At::Unknown { applied: false } => faults(Effect::DropBefore),
+        DeliveryPhase::CreateHangs { applied } => faults(Effect::Hang { applied }),
+        DeliveryPhase::Unknown { applied: true } => faults(Effect::ApplyThenDrop),
+        DeliveryPhase::Unknown { applied: false } => faults(Effect::DropBefore),
     }
-    if let At::CreateHangs { .. } = at {
+    if let DeliveryPhase::CreateHangs { .. } = at {
         let mut client = world.client.clone().with_deadline(Duration::from_secs(1));
         let request =
             v1::CreateTicketRequest { incident: Some(incident("INC-1")), destination: Some(system.into()) };
@@ -100,13 +105,13 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> String {
         return world.deliveries().await[0].id.clone();
     }
     let id = world.push("INC-1", system).await.delivery.unwrap().id;
-    if let At::Waiting | At::Failed = at {
+    if let DeliveryPhase::Waiting | DeliveryPhase::Failed = at {
         world.simulator(system).restart().await.unwrap();
     }
     id
 }
 
-async fn lay(
+async fn operate(
     mut client: Client,
     n: usize,
     delivery_id: String,
@@ -145,27 +150,28 @@ async fn until_settled(world: &mut World, id: &str) -> v1::Delivery {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, settled).await.expect("it comes to an end")
+    tokio::time::timeout(WAIT_TIMEOUT, settled).await.expect("it comes to an end")
 }
 
 /// One call overrides the unknown outcome; later ones find the ticket, or an attempt in flight.
-async fn anyway(stage: Stage, system: TicketSystem) {
-    let plan = stage.plan().with_long_deadlines().with_flag("--server-bound=30s");
+async fn create_anyway_at_once(context: CellContext, system: TicketSystem) {
+    let plan = context.plan().with_long_deadlines().with_flag("--server-bound=30s");
     let mut world = plan.start().await;
-    let id = come_to(&mut world, At::Unknown { applied: false }, system).await;
-    let mut hands = JoinSet::new();
-    for _ in 0..HANDS {
-        hands.spawn(insist(world.client.clone(), id.clone()));
+    let id = bring_to_phase(&mut world, DeliveryPhase::Unknown { applied: false }, system).await;
+    let mut operations = JoinSet::new();
+    for _ in 0..OPERATIONS {
+        operations.spawn(create_anyway_until_settled(world.client.clone(), id.clone()));
     }
-    let insisted = tokio::time::timeout(PATIENCE, hands.join_all()).await.expect("they come to an end");
-    assert!(insisted.contains(&true), "no call could override the unknown outcome");
+    let granted =
+        tokio::time::timeout(WAIT_TIMEOUT, operations.join_all()).await.expect("they come to an end");
+    assert!(granted.contains(&true), "no call could override the unknown outcome");
     world.until(&id, DeliveryState::Delivered).await;
     assert_eq!(world.simulator(system).tickets().len(), 1);
     world.finish().await;
 }
 
 /// Repeats `create_anyway` while a look-up is in flight. Returns whether it was granted.
-async fn insist(mut client: Client, delivery_id: String) -> bool {
+async fn create_anyway_until_settled(mut client: Client, delivery_id: String) -> bool {
     loop {
         let request = v1::RetryDeliveryRequest { delivery_id: delivery_id.clone(), create_anyway: true };
         let answer = client.retry_delivery(request).await;
@@ -182,10 +188,10 @@ async fn insist(mut client: Client, delivery_id: String) -> bool {
 }
 
 /// Each call sets the same number in two settings, and its answer has that number in both.
-async fn configure_at_once(stage: Stage) {
+async fn configure_at_once(context: CellContext) {
     const CHANGES: usize = 100;
     const PUSHES: usize = 100;
-    let mut world = stage.plan().with_long_deadlines().start().await;
+    let mut world = context.plan().with_long_deadlines().start().await;
     let pushes = spawn_pushes(&world, PUSHES);
     let mut changes = JoinSet::new();
     for n in 0..CHANGES {
@@ -214,12 +220,12 @@ async fn configure_at_once(stage: Stage) {
     world.finish().await;
 }
 
-async fn test_at_once(stage: Stage) {
+async fn test_at_once(context: CellContext) {
     const PUSHES: usize = 50;
-    let mut world = stage.plan().with_long_deadlines().with_flag("--tests-per-minute=1000").start().await;
+    let mut world = context.plan().with_long_deadlines().with_flag("--tests-per-minute=1000").start().await;
     let pushes = spawn_pushes(&world, PUSHES);
     let mut calls = JoinSet::new();
-    for n in 0..HANDS {
+    for n in 0..OPERATIONS {
         let mut client = world.client.clone();
         calls.spawn(async move {
             client.configure(change(n)).await.unwrap();
@@ -267,7 +273,7 @@ fn spawn_pushes(world: &World, count: usize) -> tokio::task::JoinHandle<()> {
 
 // === impl At ===
 
-impl At {
+impl DeliveryPhase {
     fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",

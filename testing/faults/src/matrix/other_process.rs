@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use ticketing_harness::{PATIENCE, Server};
+use ticketing_harness::{Server, WAIT_TIMEOUT};
 use tokio::time::Instant;
 
 /// The range that every open database locks shared, and an exclusive user locks alone.
@@ -21,7 +21,7 @@ const WRITE: Range = Range { start: 120, bytes: 1 };
 const OPEN: Range = Range { start: 128, bytes: 1 };
 
 /// Retry interval for a lock, shorter than the server's pause between two transactions.
-const TRY_AGAIN_AFTER: Duration = Duration::from_micros(100);
+const RETRY_INTERVAL: Duration = Duration::from_micros(100);
 
 /// A process that has the database open. Its locks are released on drop.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ struct Range {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum LockKind {
     Shared,
     Exclusive,
 }
@@ -47,27 +47,27 @@ enum Kind {
 
 impl OtherProcess {
     /// Opens the database of a server that has been started before.
-    pub(super) fn beside(server: &Server) -> Self {
+    pub(super) fn open(server: &Server) -> Self {
         let database = database(server);
-        let shared_memory = open(&database.with_extension("db-shm"));
-        let database = open(&database);
-        SHARED.lock(&database, Kind::Shared).expect("all may share it");
-        OPEN.lock(&shared_memory, Kind::Shared).expect("all may share it");
+        let shared_memory = open_file(&database.with_extension("db-shm"));
+        let database = open_file(&database);
+        SHARED.lock(&database, LockKind::Shared).expect("all may share it");
+        OPEN.lock(&shared_memory, LockKind::Shared).expect("all may share it");
         Self { _database: database, shared_memory }
     }
 
     /// `BEGIN IMMEDIATE`: returns whether the write lock was free and is now held.
-    pub(super) fn may_write(&self) -> bool {
-        WRITE.lock(&self.shared_memory, Kind::Exclusive).is_ok()
+    pub(super) fn try_write_lock(&self) -> bool {
+        WRITE.lock(&self.shared_memory, LockKind::Exclusive).is_ok()
     }
 
     /// `BEGIN IMMEDIATE`, with a long busy timeout.
-    pub(super) async fn until_it_may_write(self) -> Self {
+    pub(super) async fn until_write_lock(self) -> Self {
         let wait = move || {
-            let deadline = Instant::now() + PATIENCE;
-            while !self.may_write() {
+            let deadline = Instant::now() + WAIT_TIMEOUT;
+            while !self.try_write_lock() {
                 assert!(Instant::now() < deadline, "the server does not let go of its database");
-                std::thread::sleep(TRY_AGAIN_AFTER);
+                std::thread::sleep(RETRY_INTERVAL);
             }
             self
         };
@@ -77,16 +77,16 @@ impl OtherProcess {
 
 /// Locks the database like a program with `PRAGMA locking_mode = EXCLUSIVE`, until the file is dropped;
 /// `None` if another process has the database open.
-pub(super) fn alone(server: &Server) -> Option<File> {
-    let file = open(&database(server));
-    SHARED.lock(&file, Kind::Exclusive).is_ok().then_some(file)
+pub(super) fn lock_exclusively(server: &Server) -> Option<File> {
+    let file = open_file(&database(server));
+    SHARED.lock(&file, LockKind::Exclusive).is_ok().then_some(file)
 }
 
 fn database(server: &Server) -> PathBuf {
     server.data().join("ticketing.db")
 }
 
-fn open(path: &Path) -> File {
+fn open_file(path: &Path) -> File {
     OpenOptions::new().read(true).write(true).open(path).unwrap()
 }
 
@@ -95,10 +95,10 @@ fn open(path: &Path) -> File {
 impl Range {
     /// Does not wait.
     #[expect(clippy::cast_possible_truncation, reason = "the constants of locks are small")]
-    fn lock(self, file: &File, kind: Kind) -> Result<(), Errno> {
+    fn lock(self, file: &File, kind: LockKind) -> Result<(), Errno> {
         let kind = match kind {
-            Kind::Shared => libc::F_RDLCK,
-            Kind::Exclusive => libc::F_WRLCK,
+            LockKind::Shared => libc::F_RDLCK,
+            LockKind::Exclusive => libc::F_WRLCK,
         };
         let lock = libc::flock {
             l_type: kind as libc::c_short,

@@ -9,8 +9,10 @@ use ticketing_simulator::{Call, Effect, Vendor};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
-use super::calls::{VENDORS, deliver, name, plan, simulator, start, strike, strike_early_look_ups, system};
-use super::cell::{Cell, Stage};
+use super::calls::{
+    VENDORS, deliver, inject, inject_into_early_look_ups, name, plan, simulator, start, system,
+};
+use super::cell::{Cell, CellContext};
 
 const FAMILY: &str = "outage";
 
@@ -34,29 +36,36 @@ struct BlackHole {
 
 /// Start of the outage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
+enum OutageStart {
     Preparation,
     Create,
     LookUp,
     /// From before the first attempt until the last retry.
-    UntilTheEnd,
+    UntilRetriesExhausted,
     /// The same, and no other push reveals the recovery.
-    QuietUntilTheEnd,
+    QuietUntilRetriesExhausted,
 }
 
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
     for vendor in VENDORS {
-        for from in [From::Preparation, From::Create, From::LookUp, From::UntilTheEnd, From::QuietUntilTheEnd]
-        {
+        for from in [
+            OutageStart::Preparation,
+            OutageStart::Create,
+            OutageStart::LookUp,
+            OutageStart::UntilRetriesExhausted,
+            OutageStart::QuietUntilRetriesExhausted,
+        ] {
             let at = format!("{}, {}", from.name(), name(vendor));
             for outage in [Outage::Refused, Outage::BlackHole] {
-                let play = move |stage| silent(stage, outage, vendor, from);
-                cells.push(Cell::new(FAMILY, outage.name(), at.clone(), play));
+                let run = move |context| unreachable(context, outage, vendor, from);
+                cells.push(Cell::new(FAMILY, outage.name(), at.clone(), run));
             }
         }
         let at = |call: &str| format!("{call}, {}", name(vendor));
-        cells.push(Cell::new(FAMILY, "DNS failure", at("preparing read"), move |stage| lost(stage, vendor)));
+        cells.push(Cell::new(FAMILY, "DNS failure", at("preparing read"), move |context| {
+            unresolvable_host(context, vendor)
+        }));
         for call in ["create", "look-up"] {
             let why = "the reads before a create go to the same name, and what was sent of unknown outcome had resolved; a \
                        name that ceases to resolve looks to this service like a refused connection";
@@ -66,23 +75,23 @@ pub(super) fn cells() -> Vec<Cell> {
     cells
 }
 
-async fn silent(stage: Stage, outage: Outage, vendor: Vendor, from: From) {
-    let mut world = start(outage.plan(plan(&stage, vendor))).await;
-    let before = usize::from(from.knows_the_offer());
-    if from.knows_the_offer() {
+async fn unreachable(context: CellContext, outage: Outage, vendor: Vendor, from: OutageStart) {
+    let mut world = start(outage.plan(plan(&context, vendor))).await;
+    let before = usize::from(from.has_cached_metadata());
+    if from.has_cached_metadata() {
         deliver(&mut world, "INC-0", vendor).await;
     }
-    if from == From::LookUp {
-        strike(&world, vendor, Call::Create, 1, Effect::ApplyThenDrop);
-        strike_early_look_ups(&world, vendor, Effect::Hang { applied: false });
+    if from == OutageStart::LookUp {
+        inject(&world, vendor, Call::Create, 1, Effect::ApplyThenDrop);
+        inject_into_early_look_ups(&world, vendor, Effect::Hang { applied: false });
         world.push("INC-1", system(vendor)).await;
     }
     simulator(&world, vendor).stop().await;
     simulator(&world, vendor).faults().clear();
-    let in_the_way = outage.begin(&simulator(&world, vendor).base_url()).await;
+    let black_hole = outage.begin(&simulator(&world, vendor).base_url()).await;
     let pushed = world.push("INC-1", system(vendor)).await.delivery.unwrap();
     let failed = match from {
-        From::UntilTheEnd | From::QuietUntilTheEnd => {
+        OutageStart::UntilRetriesExhausted | OutageStart::QuietUntilRetriesExhausted => {
             let failed = world.until(&pushed.id, DeliveryState::Failed).await;
             assert_eq!(failed.last_error.as_ref().unwrap().kind(), FaultKind::Connect, "{failed:#?}");
             world.until_condition(system(vendor), ConnectionConditionKind::CircuitOpen).await;
@@ -90,16 +99,20 @@ async fn silent(stage: Stage, outage: Outage, vendor: Vendor, from: From) {
         }
         _ => until_refused(&mut world, &pushed.id, FaultKind::Connect).await,
     };
-    assert_eq!(creates(simulator(&world, vendor)) - before, usize::from(from == From::LookUp), "{failed:#?}");
-    drop(in_the_way);
+    assert_eq!(
+        creates(simulator(&world, vendor)) - before,
+        usize::from(from == OutageStart::LookUp),
+        "{failed:#?}"
+    );
+    drop(black_hole);
     simulator(&world, vendor).restart().await.unwrap();
-    let healed = Instant::now();
-    if from == From::UntilTheEnd {
+    let restored_at = Instant::now();
+    if from == OutageStart::UntilRetriesExhausted {
         // A ticket of another incident shows that the outage is over.
         deliver(&mut world, "INC-2", vendor).await;
     }
     let delivery = world.until(&pushed.id, DeliveryState::Delivered).await;
-    stage.recovered(healed.elapsed(), LIMIT);
+    context.recovered(restored_at.elapsed(), LIMIT);
     let all = world.deliveries().await.len();
     assert_eq!(creates(simulator(&world, vendor)), all, "each was sent once: {delivery:#?}");
     assert_eq!(simulator(&world, vendor).tickets().len(), all, "{delivery:#?}");
@@ -107,8 +120,8 @@ async fn silent(stage: Stage, outage: Outage, vendor: Vendor, from: From) {
 }
 
 /// A host under `.invalid`, until the settings are corrected.
-async fn lost(stage: Stage, vendor: Vendor) {
-    let mut world = plan(&stage, vendor).start_unconfigured().await;
+async fn unresolvable_host(context: CellContext, vendor: Vendor) {
+    let mut world = plan(&context, vendor).start_unconfigured().await;
     let settings = world.settings();
     let mut wrong = settings.clone();
     if let Some(jira) = &mut wrong.jira {
@@ -123,16 +136,16 @@ async fn lost(stage: Stage, vendor: Vendor) {
     assert!(simulator(&world, vendor).requests().is_empty());
     let (jira, servicenow) = (settings.jira, settings.servicenow);
     world.configure(ConfigureRequest { jira, servicenow, ..Default::default() }).await;
-    let healed = Instant::now();
+    let restored_at = Instant::now();
     let delivery = world.until(&pushed.id, DeliveryState::Delivered).await;
-    stage.recovered(healed.elapsed(), LIMIT);
+    context.recovered(restored_at.elapsed(), LIMIT);
     assert_eq!(creates(simulator(&world, vendor)), 1, "{delivery:#?}");
     world.finish().await;
 }
 
 /// Waits until two consecutive attempts failed with this kind of fault.
 async fn until_refused(world: &mut World, id: &str, kind: FaultKind) -> Delivery {
-    let deadline = Instant::now() + ticketing_harness::PATIENCE;
+    let deadline = Instant::now() + ticketing_harness::WAIT_TIMEOUT;
     loop {
         let delivery = world.delivery(id).await;
         let met = |attempt: &rhythmx_ticketing::v1::Attempt| {
@@ -169,7 +182,7 @@ impl Outage {
     async fn begin(self, base_url: &str) -> Option<BlackHole> {
         match self {
             Self::Refused => None,
-            Self::BlackHole => Some(BlackHole::at(base_url).await),
+            Self::BlackHole => Some(BlackHole::occupy(base_url).await),
         }
     }
 }
@@ -177,7 +190,7 @@ impl Outage {
 // === impl BlackHole ===
 
 impl BlackHole {
-    async fn at(base_url: &str) -> Self {
+    async fn occupy(base_url: &str) -> Self {
         let authority = base_url.split('/').nth(2).unwrap();
         let address = authority.parse().unwrap();
         let socket = TcpSocket::new_v4().unwrap();
@@ -192,8 +205,8 @@ impl BlackHole {
 
 // === impl From ===
 
-impl From {
-    fn knows_the_offer(self) -> bool {
+impl OutageStart {
+    fn has_cached_metadata(self) -> bool {
         matches!(self, Self::Create | Self::LookUp)
     }
 
@@ -202,8 +215,8 @@ impl From {
             Self::Preparation => "preparing read",
             Self::Create => "create",
             Self::LookUp => "look-up",
-            Self::UntilTheEnd => "until the retries are spent",
-            Self::QuietUntilTheEnd => "until the retries are spent, and nothing else is pushed",
+            Self::UntilRetriesExhausted => "until the retries are exhausted",
+            Self::QuietUntilRetriesExhausted => "until the retries are exhausted, and nothing else is pushed",
         }
     }
 }

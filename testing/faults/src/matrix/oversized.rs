@@ -3,18 +3,18 @@
 //! Each name fits the largest reply body that is read, so that the limit of texts is tested and not that of
 //! replies.
 
-use Verdict::{DoubtfulAndAbsent, DoubtfulAndThere, Refused};
+use Verdict::{Refused, UnknownThenAbsent, UnknownThenFound};
 use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
 use rhythmx_ticketing::v1::ticketing_service_client::TicketingServiceClient;
 use rhythmx_ticketing::v1::{self, AttemptKind, AttemptOutcome, DeliveryState};
 use serde_json::{Value, json};
-use ticketing_harness::{PATIENCE, Plan, Subscriber, World, creates, from_oldest, incident};
+use ticketing_harness::{Plan, Subscriber, WAIT_TIMEOUT, World, creates, from_oldest, incident};
 use ticketing_simulator::{Call, Effect, Named, Profile, Reply, Vendor};
 use tonic::transport::{Channel, Endpoint};
 
-use super::calls::{Storm, VENDORS, Verdict, deliver, name, plan, simulator, start, system};
-use super::cell::{Cell, Stage};
-use super::scene::{Bounds, Scene, Site, attempts};
+use super::calls::{CallFault, VENDORS, Verdict, deliver, name, plan, simulator, start, system};
+use super::cell::{Cell, CellContext};
+use super::site_fixture::{Bounds, Site, SiteFixture, attempts};
 
 const FAMILY: &str = "oversized";
 
@@ -24,14 +24,14 @@ const MAX_MESSAGE: usize = 1024 * 1024;
 const MAX_LOG: usize = 1024 * 1024;
 /// Characters of a text that a reply contains once, and of one that it contains up to three times. The
 /// largest reply body that is read has 4 MiB.
-const ONCE: usize = 3_900_000;
-const THRICE: usize = 1_000_000;
+const SINGLE_TEXT_CHARS: usize = 3_900_000;
+const REPEATED_TEXT_CHARS: usize = 1_000_000;
 /// Characters of a name in every row of a search.
-const OF_A_ROW: usize = 1_000_000;
+const ROW_NAME_CHARS: usize = 1_000_000;
 
 /// The object with the oversized name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Thing {
+enum NamedObject {
     /// A field that the create screen requires.
     Field,
     /// The only priority of the project.
@@ -47,37 +47,42 @@ pub(super) fn cells() -> Vec<Cell> {
             (
                 "201 with a key of millions of digits, after applying",
                 long_key(vendor, true),
-                DoubtfulAndThere,
+                UnknownThenFound,
             ),
             (
                 "201 with a key of millions of digits, before applying",
                 long_key(vendor, false),
-                DoubtfulAndAbsent,
+                UnknownThenAbsent,
             ),
             (
                 "201 with an ID of millions of digits",
                 Effect::ApplyThenAnswer(long_id(vendor)),
-                DoubtfulAndThere,
+                UnknownThenFound,
             ),
             ("400 with 4 MB of words", Effect::Answer(long_words(400)), Refused),
-            ("500 with 4 MB of words", Effect::Answer(long_words(500)), DoubtfulAndAbsent),
+            ("500 with 4 MB of words", Effect::Answer(long_words(500)), UnknownThenAbsent),
             ("403 page with a title of 4 MB", Effect::Answer(long_title()), Refused),
         ];
         for (fault, effect, verdict) in table {
-            let storm = Storm::on_create(vendor, effect, verdict);
-            cells.push(Cell::new(FAMILY, fault, storm.place(), move |stage| created(stage, storm.clone())));
+            let call_fault = CallFault::on_create(vendor, effect, verdict);
+            cells.push(Cell::new(FAMILY, fault, call_fault.location(), move |context| {
+                create_answer(context, call_fault.clone())
+            }));
         }
-        let things: &[_] =
-            if vendor == Vendor::ServiceNow { &[Thing::Group] } else { &[Thing::Field, Thing::Priority] };
-        for thing in things.iter().copied() {
-            cells.push(Cell::new(FAMILY, thing.fault(), name(vendor), move |stage| {
-                named(stage, vendor, thing)
+        let objects: &[_] = if vendor == Vendor::ServiceNow {
+            &[NamedObject::Group]
+        } else {
+            &[NamedObject::Field, NamedObject::Priority]
+        };
+        for object in objects.iter().copied() {
+            cells.push(Cell::new(FAMILY, object.fault(), name(vendor), move |context| {
+                oversized_name(context, vendor, object)
             }));
         }
     }
     for site in [Site::JiraCloud, Site::JiraDataCenter, Site::ServiceNowOwnIds] {
         let fault = "look-up returns a name of a million digits";
-        cells.push(Cell::new(FAMILY, fault, site.name(), move |stage| looked_up(stage, site)));
+        cells.push(Cell::new(FAMILY, fault, site.name(), move |context| look_up_answer(context, site)));
     }
     let why = "the sys_id is made from the marker, and the ticket is read by it";
     cells.push(Cell::does_not_apply(
@@ -89,18 +94,18 @@ pub(super) fn cells() -> Vec<Cell> {
     cells
 }
 
-async fn created(stage: Stage, storm: Storm) {
-    let mut world = start(patient(plan(&stage, storm.vendor))).await;
-    storm.pass(&stage, &mut world).await;
-    everything_fits(world).await;
+async fn create_answer(context: CellContext, call_fault: CallFault) {
+    let mut world = start(with_longer_deadline(plan(&context, call_fault.vendor))).await;
+    call_fault.run(&context, &mut world).await;
+    check_message_sizes(world).await;
 }
 
 /// The ticket is created, and the adjustment contains the name, truncated.
-async fn named(stage: Stage, vendor: Vendor, thing: Thing) {
-    let mut world = start(patient(plan(&stage, vendor))).await;
+async fn oversized_name(context: CellContext, vendor: Vendor, object: NamedObject) {
+    let mut world = start(with_longer_deadline(plan(&context, vendor))).await;
     deliver(&mut world, "INC-0", vendor).await;
-    simulator(&world, vendor).edit(|profile| thing.begin(profile));
-    let mut stub = limited(&world).await;
+    simulator(&world, vendor).edit(|profile| object.begin(profile));
+    let mut stub = size_limited_client(&world).await;
     let system = system(vendor);
     let test = v1::TestConnectionRequest { destination: Some(system.into()), ..Default::default() };
     // A connection test refreshes the cached metadata.
@@ -108,49 +113,49 @@ async fn named(stage: Stage, vendor: Vendor, thing: Thing) {
     let preview =
         v1::PreviewTicketRequest { incident: Some(incident("INC-1")), destination: Some(system.into()) };
     let previewed = stub.preview_ticket(preview).await.unwrap().into_inner();
-    if thing != Thing::Group {
-        assert!(is_cut(&previewed.ticket.unwrap().adjustments), "the preview does not say it");
+    if object != NamedObject::Group {
+        assert!(is_truncated(&previewed.ticket.unwrap().adjustments), "the preview does not say it");
     }
-    simulator(&world, vendor).edit(|profile| thing.end(profile));
+    simulator(&world, vendor).edit(|profile| object.end(profile));
     let delivery = deliver(&mut world, "INC-1", vendor).await;
-    assert!(is_cut(&delivery.adjustments), "the delivery does not say it: {:?}", delivery.adjustments);
+    assert!(is_truncated(&delivery.adjustments), "the delivery does not say it: {:?}", delivery.adjustments);
     assert_eq!((delivery.attempts.len(), creates(simulator(&world, vendor))), (1, 2));
-    everything_fits(world).await;
+    check_message_sizes(world).await;
 }
 
 /// A ticket with an invalid key proves neither presence nor absence: the outcome stays unknown until the key
 /// is valid.
-async fn looked_up(stage: Stage, site: Site) {
+async fn look_up_answer(context: CellContext, site: Site) {
     let bounds = Bounds::default().with_attempt_deadline(700);
-    let mut scene = Scene::start(&stage, site, bounds).await;
+    let mut fixture = SiteFixture::start(&context, site, bounds).await;
     let invalid_row = move |call: Call, query: &str, body: &[u8]| {
         let asked = format!("{query} {}", String::from_utf8_lossy(body));
         let marker = first_marker(&asked).filter(|_| call == Call::Search)?;
         Some(Effect::Answer(Reply::json(200, &row(site, marker))))
     };
-    scene.simulator().faults().set_generator(invalid_row);
-    let id = scene.make_outcome_unknown("INC-1", true).await;
-    let delivery = scene.until_looked_up(&id, 2).await;
-    assert_eq!((delivery.state(), scene.creates()), (DeliveryState::Reconciling, 1), "{delivery:#?}");
+    fixture.simulator().faults().set_generator(invalid_row);
+    let id = fixture.make_outcome_unknown("INC-1", true).await;
+    let delivery = fixture.until_looked_up(&id, 2).await;
+    assert_eq!((delivery.state(), fixture.creates()), (DeliveryState::Reconciling, 1), "{delivery:#?}");
     assert!(attempts(&delivery, AttemptKind::LookUp, AttemptOutcome::Failed) >= 2, "{delivery:#?}");
-    scene.simulator().faults().remove_generator();
-    let delivery = scene.until_delivered_once(&id).await;
-    assert_eq!(scene.sent(&delivery), 1, "{delivery:#?}");
-    everything_fits(scene.world).await;
+    fixture.simulator().faults().remove_generator();
+    let delivery = fixture.until_delivered_once(&id).await;
+    assert_eq!(fixture.sent(&delivery), 1, "{delivery:#?}");
+    check_message_sizes(fixture.world).await;
 }
 
 /// Reads lists, status and the stream from the oldest event on, before and after a restart, with a client
 /// that limits its messages.
-async fn everything_fits(mut world: World) {
+async fn check_message_sizes(mut world: World) {
     for is_last in [false, true] {
-        let mut stub = limited(&world).await;
+        let mut stub = size_limited_client(&world).await;
         stub.get_status(v1::GetStatusRequest {}).await.unwrap();
         let list = v1::ListDeliveriesRequest { page_size: 500, ..Default::default() };
         let listed = stub.list_deliveries(list).await.unwrap().into_inner().deliveries;
         assert!(!listed.is_empty());
         stub.list_audit_entries(v1::ListAuditEntriesRequest::default()).await.unwrap();
         let newest = Subscriber::open(&world.client, v1::StreamTicketEventsRequest::default()).await.token;
-        let reading = tokio::time::timeout(PATIENCE, read_until(&mut stub, &newest)).await;
+        let reading = tokio::time::timeout(WAIT_TIMEOUT, read_until(&mut stub, &newest)).await;
         assert!(reading.expect("the stream falls silent") >= listed.len(), "a delivery has no event");
         assert!(world.server.log().len() < MAX_LOG, "{} bytes of log", world.server.log().len());
         if !is_last {
@@ -180,22 +185,22 @@ async fn read_until(stub: &mut TicketingServiceClient<Channel>, newest: &str) ->
 }
 
 /// A client that accepts no message beyond the limit.
-async fn limited(world: &World) -> TicketingServiceClient<Channel> {
+async fn size_limited_client(world: &World) -> TicketingServiceClient<Channel> {
     let address = format!("http://{}", world.server.address);
     let channel = Endpoint::from_shared(address).unwrap().connect().await.unwrap();
     TicketingServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE)
 }
 
 /// Leaves time for large replies, which unoptimized builds parse slowly.
-fn patient(plan: Plan) -> Plan {
+fn with_longer_deadline(plan: Plan) -> Plan {
     plan.with_flag("--attempt-deadline=2500ms").with_flag("--lease=6s")
 }
 
 /// Whether a long name was truncated.
-fn is_cut(adjustments: &[v1::Adjustment]) -> bool {
+fn is_truncated(adjustments: &[v1::Adjustment]) -> bool {
     let long = "x".repeat(100);
-    adjustments.iter().any(|said| {
-        let texts = [said.field.to_lowercase(), said.reason.clone()];
+    adjustments.iter().any(|adjustment| {
+        let texts = [adjustment.field.to_lowercase(), adjustment.reason.clone()];
         texts.iter().any(|text| text.contains(&long) && text.chars().count() <= 1_000)
     })
 }
@@ -207,10 +212,10 @@ fn digits(count: usize) -> String {
 fn long_key(vendor: Vendor, is_applied: bool) -> Effect {
     let body = match vendor {
         Vendor::ServiceNow => {
-            let number = json!({ "display_value": format!("INC{}", digits(ONCE)), "value": "INC0010001" });
-            json!({ "result": { "sys_id": both(&"a".repeat(32)), "number": number } })
+            let number = json!({ "display_value": format!("INC{}", digits(SINGLE_TEXT_CHARS)), "value": "INC0010001" });
+            json!({ "result": { "sys_id": display_and_value(&"a".repeat(32)), "number": number } })
         }
-        _ => json!({ "id": "10001", "key": format!("SEC-{}", digits(ONCE)) }),
+        _ => json!({ "id": "10001", "key": format!("SEC-{}", digits(SINGLE_TEXT_CHARS)) }),
     };
     let reply = Reply::json(201, &body);
     if is_applied { Effect::ApplyThenAnswer(reply) } else { Effect::Answer(reply) }
@@ -219,27 +224,27 @@ fn long_key(vendor: Vendor, is_applied: bool) -> Effect {
 fn long_id(vendor: Vendor) -> Reply {
     let body = match vendor {
         Vendor::ServiceNow => {
-            let sys_id = json!({ "display_value": "", "value": digits(ONCE) });
-            json!({ "result": { "sys_id": sys_id, "number": both("INC0010001") } })
+            let sys_id = json!({ "display_value": "", "value": digits(SINGLE_TEXT_CHARS) });
+            json!({ "result": { "sys_id": sys_id, "number": display_and_value("INC0010001") } })
         }
-        _ => json!({ "id": digits(ONCE), "key": "SEC-1" }),
+        _ => json!({ "id": digits(SINGLE_TEXT_CHARS), "key": "SEC-1" }),
     };
     Reply::json(201, &body)
 }
 
-fn both(text: &str) -> Value {
+fn display_and_value(text: &str) -> Value {
     json!({ "display_value": text, "value": text })
 }
 
 /// An error reply in the formats of all vendors.
 fn long_words(status: u16) -> Reply {
-    let words = "no ".repeat(THRICE / 3);
+    let words = "no ".repeat(REPEATED_TEXT_CHARS / 3);
     let error = json!({ "message": words, "detail": words });
     Reply::json(status, &json!({ "errorMessages": [words], "error": error, "status": "failure" }))
 }
 
 fn long_title() -> Reply {
-    let title = "no ".repeat(ONCE / 3);
+    let title = "no ".repeat(SINGLE_TEXT_CHARS / 3);
     Reply::html(403, &format!("<html><head><title>{title}</title></head></html>"))
 }
 
@@ -247,10 +252,11 @@ fn long_title() -> Reply {
 fn row(site: Site, marker: &str) -> Value {
     if site.is_jira() {
         let fields = json!({ "labels": [marker], "created": "2026-01-31T12:00:00.000+0000" });
-        let issue = json!({ "id": "10001", "key": format!("SEC-{}", digits(OF_A_ROW)), "fields": fields });
+        let issue =
+            json!({ "id": "10001", "key": format!("SEC-{}", digits(ROW_NAME_CHARS)), "fields": fields });
         json!({ "issues": [issue], "isLast": true, "total": 1 })
     } else {
-        json!({ "result": [{ "sys_id": digits(OF_A_ROW), "number": "INC0010001", "correlation_id": marker }] })
+        json!({ "result": [{ "sys_id": digits(ROW_NAME_CHARS), "number": "INC0010001", "correlation_id": marker }] })
     }
 }
 
@@ -262,7 +268,7 @@ fn first_marker(asked: &str) -> Option<&str> {
 
 // === impl Thing ===
 
-impl Thing {
+impl NamedObject {
     fn fault(self) -> &'static str {
         match self {
             Self::Field => "required field with a name of a million characters",
@@ -272,7 +278,7 @@ impl Thing {
     }
 
     fn begin(self, profile: &mut Profile) {
-        let long = "x".repeat(THRICE);
+        let long = "x".repeat(REPEATED_TEXT_CHARS);
         match self {
             Self::Field => profile.projects.iter_mut().for_each(|project| {
                 project.screen.insert(long.clone());

@@ -3,11 +3,11 @@
 //! twice.
 
 use rhythmx_ticketing::v1::TicketSystem;
-use ticketing_harness::{PATIENCE, Plan, World};
+use ticketing_harness::{Plan, WAIT_TIMEOUT, World};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
 
-use super::cell::{Cell, Stage};
-use super::process::{self, Fault};
+use super::cell::{Cell, CellContext};
+use super::process::{self, ProcessFault};
 
 type MakeEffect = fn() -> Effect;
 
@@ -19,7 +19,7 @@ const STORED: usize = 200;
 
 /// The requests that fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Struck {
+enum FailingRequest {
     /// The update that adds the rest.
     Change,
     /// Both ways to read the work notes.
@@ -35,23 +35,25 @@ pub(super) fn cells() -> Vec<Cell> {
         ("garbage", || Effect::Garbage { status: 200, applied: true }),
     ];
     let mut cells = vec![];
-    for struck in [Struck::Change, Struck::Reads] {
+    for failing in [FailingRequest::Change, FailingRequest::Reads] {
         for (fault, effect) in effects {
-            cells.push(Cell::new(FAMILY, fault, struck.name(), move |stage| pushed(stage, struck, effect())));
+            cells.push(Cell::new(FAMILY, fault, failing.name(), move |context| {
+                fails_requests(context, failing, effect())
+            }));
         }
     }
-    for fault in Fault::ALL {
-        cells.push(Cell::new(FAMILY, fault.name(), Struck::Change.name(), move |stage| {
-            interrupted(stage, fault)
+    for fault in ProcessFault::ALL {
+        cells.push(Cell::new(FAMILY, fault.name(), FailingRequest::Change.name(), move |context| {
+            interrupts_update(context, fault)
         }));
     }
     cells
 }
 
-async fn pushed(stage: Stage, struck: Struck, effect: Effect) {
-    let mut world = cutting(stage.plan().with_flag(ATTEMPT_DEADLINE)).start().await;
+async fn fails_requests(context: CellContext, failing: FailingRequest, effect: Effect) {
+    let mut world = with_truncated_description(context.plan().with_flag(ATTEMPT_DEADLINE)).start().await;
     let rule = |call: Call| Rule::new(call, When::Next(1), effect.clone());
-    let (first, others) = struck.calls().split_first().expect("something is struck");
+    let (first, others) = failing.calls().split_first().expect("some request fails");
     world.servicenow.faults().push(rule(*first));
     for call in others {
         world.servicenow.faults().push_optional(rule(*call), "the first may take the time of both");
@@ -61,19 +63,19 @@ async fn pushed(stage: Stage, struck: Struck, effect: Effect) {
 }
 
 /// The process fails while the update is applied and its reply is pending.
-async fn interrupted(stage: Stage, fault: Fault) {
-    let mut world = cutting(process::plan(&stage)).start().await;
+async fn interrupts_update(context: CellContext, fault: ProcessFault) {
+    let mut world = with_truncated_description(process::plan(&context)).start().await;
     let hang = Effect::Hang { applied: true };
     world.servicenow.faults().push(Rule::new(Call::Update, When::Next(1), hang));
     let push = process::begin_push(&world, TicketSystem::Servicenow);
-    let struck = world.servicenow.faults().until_struck(1);
-    tokio::time::timeout(PATIENCE, struck).await.expect("nothing is added to the work notes");
-    process::strike(&mut world, fault).await;
+    let update_sent = world.servicenow.faults().until_triggered(1);
+    tokio::time::timeout(WAIT_TIMEOUT, update_sent).await.expect("nothing is added to the work notes");
+    process::inject(&mut world, fault).await;
     push.await.unwrap();
     check(world).await;
 }
 
-fn cutting(plan: Plan) -> Plan {
+fn with_truncated_description(plan: Plan) -> Plan {
     let mut profile = Profile::of(Vendor::ServiceNow);
     profile.description_limit = Some(STORED);
     plan.with_servicenow(profile)
@@ -81,7 +83,7 @@ fn cutting(plan: Plan) -> Plan {
 
 async fn check(mut world: World) {
     world.until_all_delivered(1).await;
-    assert!(world.servicenow.faults().struck() >= 1, "nothing was struck");
+    assert!(world.servicenow.faults().triggered() >= 1, "no request failed");
     let tickets = world.servicenow.tickets();
     let [ticket] = tickets.as_slice() else { panic!("{tickets:#?}") };
     let rest = "DESCRIPTION, CONTINUED";
@@ -94,7 +96,7 @@ async fn check(mut world: World) {
 
 // === impl Struck ===
 
-impl Struck {
+impl FailingRequest {
     fn name(self) -> &'static str {
         match self {
             Self::Change => "adding the rest",

@@ -29,11 +29,11 @@ struct Pair {
 impl Relay {
     /// A relay without a limit.
     pub(super) async fn to(server: &Server) -> Self {
-        Self::carrying(server, usize::MAX).await
+        Self::with_byte_limit(server, usize::MAX).await
     }
 
     /// A relay that stops forwarding after this many bytes from all callers together.
-    pub(super) async fn carrying(server: &Server, bytes: usize) -> Self {
+    pub(super) async fn with_byte_limit(server: &Server, bytes: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (cut, is_cut) = watch::channel(false);
@@ -47,7 +47,7 @@ impl Relay {
                 };
                 let server = TcpStream::connect(&server).await.unwrap();
                 let pair = Pair { caller, server, left: left.clone() };
-                tokio::spawn(pair.carry(is_cut.clone()));
+                tokio::spawn(pair.forward(is_cut.clone()));
             }
         });
         Self { address, cut }
@@ -67,7 +67,7 @@ impl Relay {
 
 impl Pair {
     /// Forwards until one end closes or the relay is cut, and then resets both ends.
-    async fn carry(mut self, mut is_cut: watch::Receiver<bool>) {
+    async fn forward(mut self, mut is_cut: watch::Receiver<bool>) {
         tokio::select! {
             () = self.copy() => {}
             _ = is_cut.changed() => {}
@@ -84,11 +84,11 @@ impl Pair {
         let sending = async {
             let mut buffer = vec![0; 4_096];
             loop {
-                let most = left.load(Ordering::SeqCst).min(buffer.len());
-                if most == 0 {
+                let limit = left.load(Ordering::SeqCst).min(buffer.len());
+                if limit == 0 {
                     return std::future::pending().await;
                 }
-                let read = from_caller.read(&mut buffer[..most]).await.unwrap_or(0);
+                let read = from_caller.read(&mut buffer[..limit]).await.unwrap_or(0);
                 if read == 0 || to_server.write_all(&buffer[..read]).await.is_err() {
                     return;
                 }

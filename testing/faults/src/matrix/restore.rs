@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
-use ticketing_harness::{Copy, How, PATIENCE, Plan, World, incident, retrying, state};
+use ticketing_harness::{DatabaseCopy, Plan, RestoreMethod, WAIT_TIMEOUT, World, incident, retrying, state};
 use ticketing_simulator::{Call, Effect, Profile, Reply, Rule, Vendor, When};
 use tokio::task::JoinSet;
 
-use super::cell::{Cell, Stage};
+use super::cell::{Cell, CellContext};
 
 const FAMILY: &str = "restore";
 
@@ -23,30 +23,36 @@ enum Site {
     DataCenter,
     ServiceNow,
     /// Assigns its own `sys_id`, whatever the client sends.
-    Headstrong,
+    ServiceNowOwnIds,
 }
 
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
-    for site in [Site::Cloud, Site::DataCenter, Site::ServiceNow, Site::Headstrong] {
-        for how in [How::DatabaseAlone, How::FolderOver, How::FolderAnew, How::Elsewhere] {
+    for site in [Site::Cloud, Site::DataCenter, Site::ServiceNow, Site::ServiceNowOwnIds] {
+        for how in [
+            RestoreMethod::DatabaseOnly,
+            RestoreMethod::OverFolder,
+            RestoreMethod::NewFolder,
+            RestoreMethod::OtherFolder,
+        ] {
             let fault = format!("older copy, {}", how.name());
-            cells.push(Cell::new(FAMILY, fault, site.name(), move |stage| restore_copy(stage, site, how)));
+            cells
+                .push(Cell::new(FAMILY, fault, site.name(), move |context| restore_copy(context, site, how)));
         }
     }
     cells.push(Cell::does_not_apply(
         FAMILY,
         "older copy, a volume that is restored while the machine runs",
         "every site",
-        "no process can tell: --restored is how it is said",
+        "no process can detect it: the flag --restored tells the server",
     ));
     cells
 }
 
 /// Deliveries in each state of the copy, and later ones, are delivered before and after the restore: one
 /// ticket each.
-async fn restore_copy(stage: Stage, site: Site, how: How) {
-    let (plan, system) = (site.plan(&stage), site.system());
+async fn restore_copy(context: CellContext, site: Site, how: RestoreMethod) {
+    let (plan, system) = (site.plan(&context), site.system());
     let plan = plan.in_a_process().with_flag("--concurrency=1").with_flag("--circuit-threshold=1000");
     // Long enough for the create to hang until all others are accepted, on a busy machine too.
     let plan = plan.with_flag("--attempt-deadline=2s").with_flag("--lease=4s");
@@ -54,16 +60,16 @@ async fn restore_copy(stage: Stage, site: Site, how: How) {
     world.disable_automatic_retries().await;
     let early = ["WAITING", "CANCELLED", "FAILED"];
     for id in early {
-        refuse_one(&mut world, system, id).await;
+        leave_in_state(&mut world, system, id).await;
     }
     world.push("DELIVERED", system).await;
-    offer_behind_one_that_hangs(&mut world, system, &["IN-DOUBT", "PENDING-1", "PENDING-2"]).await;
+    queue_behind_hanging_create(&mut world, system, &["UNKNOWN-OUTCOME", "PENDING-1", "PENDING-2"]).await;
     world.server.kill().await;
     world.simulator(system).faults().clear();
-    let copy = Copy::of(&world).await;
+    let copy = DatabaseCopy::of(&world).await;
 
     start_again(&mut world).await;
-    let known = ["WAITING", "CANCELLED", "FAILED", "DELIVERED", "IN-DOUBT", "PENDING-1", "PENDING-2"];
+    let known = ["WAITING", "CANCELLED", "FAILED", "DELIVERED", "UNKNOWN-OUTCOME", "PENDING-1", "PENDING-2"];
     deliver(&mut world, system, &known).await;
     let later = ["LATER-1", "LATER-2"];
     for id in later {
@@ -97,7 +103,7 @@ async fn start_again(world: &mut World) {
 }
 
 /// Leaves a delivery in the state that its incident is named after.
-async fn refuse_one(world: &mut World, system: TicketSystem, name: &str) {
+async fn leave_in_state(world: &mut World, system: TicketSystem, name: &str) {
     let refusing =
         Effect::Answer(Reply::json(400, &serde_json::json!({ "error": { "message": "not now" } })));
     world.simulator(system).faults().push(Rule::new(Call::Create, When::Always, refusing));
@@ -118,7 +124,7 @@ async fn refuse_one(world: &mut World, system: TicketSystem, name: &str) {
 }
 
 /// Submits incidents: the first is being sent, and the others are queued behind it.
-async fn offer_behind_one_that_hangs(world: &mut World, system: TicketSystem, ids: &[&str]) {
+async fn queue_behind_hanging_create(world: &mut World, system: TicketSystem, ids: &[&str]) {
     let hanging = Effect::Hang { applied: true };
     world.simulator(system).faults().push(Rule::new(Call::Create, When::Always, hanging));
     let tickets = world.simulator(system).tickets().len();
@@ -136,7 +142,7 @@ async fn offer_behind_one_that_hangs(world: &mut World, system: TicketSystem, id
             world.wait(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, wait).await.expect("they are not accepted in time");
+    tokio::time::timeout(WAIT_TIMEOUT, wait).await.expect("they are not accepted in time");
 }
 
 fn pending(deliveries: &[v1::Delivery]) -> usize {
@@ -173,29 +179,29 @@ impl Site {
             Self::Cloud => "Jira Cloud",
             Self::DataCenter => "Jira Data Center",
             Self::ServiceNow => "ServiceNow",
-            Self::Headstrong => "ServiceNow that gives its own sys_id",
+            Self::ServiceNowOwnIds => "ServiceNow that ignores our sys_id",
         }
     }
 
     fn system(self) -> TicketSystem {
         match self {
             Self::Cloud | Self::DataCenter => TicketSystem::Jira,
-            Self::ServiceNow | Self::Headstrong => TicketSystem::Servicenow,
+            Self::ServiceNow | Self::ServiceNowOwnIds => TicketSystem::Servicenow,
         }
     }
 
-    fn plan(self, stage: &Stage) -> Plan {
+    fn plan(self, context: &CellContext) -> Plan {
         let lagging = |vendor| Profile::of(vendor).with_index_lag(Duration::from_millis(150));
         match self {
-            Self::Cloud => stage.plan().with_jira(Vendor::JiraCloud, lagging(Vendor::JiraCloud)),
+            Self::Cloud => context.plan().with_jira(Vendor::JiraCloud, lagging(Vendor::JiraCloud)),
             Self::DataCenter => {
-                stage.plan().with_jira(Vendor::JiraDataCenter, lagging(Vendor::JiraDataCenter))
+                context.plan().with_jira(Vendor::JiraDataCenter, lagging(Vendor::JiraDataCenter))
             }
-            Self::ServiceNow => stage.plan(),
-            Self::Headstrong => {
+            Self::ServiceNow => context.plan(),
+            Self::ServiceNowOwnIds => {
                 let mut profile = Profile::of(Vendor::ServiceNow);
                 profile.ignores_sys_id = true;
-                stage.plan().with_servicenow(profile)
+                context.plan().with_servicenow(profile)
             }
         }
     }

@@ -8,7 +8,7 @@ use ticketing_harness::{Subscriber, World, from_oldest, text};
 use ticketing_simulator::{Call, Credential, Effect, Profile, Reply, Rule, Vendor, When};
 
 use super::calls::{VENDORS, name, system};
-use super::cell::{Cell, Stage};
+use super::cell::{Cell, CellContext};
 
 const FAMILY: &str = "secret echo";
 /// Contains the characters that HTML, JSON and URLs escape.
@@ -18,46 +18,46 @@ const SERVICENOW_USER: &str = "rhythmx.integration";
 
 /// Encoding of the echoed secret.
 #[derive(Debug, Clone, Copy)]
-enum Writing {
+enum Encoding {
     /// With the escapes that JSON requires.
     Json,
     /// With the optional escapes of PHP and others, which make JSON safe within HTML.
-    JsonForPages,
+    HtmlSafeJson,
     JsonWithinJson,
     HtmlWithinJson,
-    HtmlWithinJsonForPages,
-    AddressWithinJson,
+    HtmlWithinHtmlSafeJson,
+    UrlWithinJson,
     /// `user:secret`, as in the header.
     HeaderWithinJson,
-    PageWithNames,
-    PageWithNumbers,
+    NamedEntities,
+    NumericEntities,
 }
 
-const WRITINGS: [Writing; 9] = [
-    Writing::Json,
-    Writing::JsonForPages,
-    Writing::JsonWithinJson,
-    Writing::HtmlWithinJson,
-    Writing::HtmlWithinJsonForPages,
-    Writing::AddressWithinJson,
-    Writing::HeaderWithinJson,
-    Writing::PageWithNames,
-    Writing::PageWithNumbers,
+const ENCODINGS: [Encoding; 9] = [
+    Encoding::Json,
+    Encoding::HtmlSafeJson,
+    Encoding::JsonWithinJson,
+    Encoding::HtmlWithinJson,
+    Encoding::HtmlWithinHtmlSafeJson,
+    Encoding::UrlWithinJson,
+    Encoding::HeaderWithinJson,
+    Encoding::NamedEntities,
+    Encoding::NumericEntities,
 ];
 
 pub(super) fn cells() -> Vec<Cell> {
-    let cell = |vendor: Vendor, writing: Writing| {
-        let play = move |stage| play(stage, vendor, writing);
-        Cell::new(FAMILY, format!("secret repeated {}", writing.name()), name(vendor), play)
+    let cell = |vendor: Vendor, encoding: Encoding| {
+        let run = move |context| run(context, vendor, encoding);
+        Cell::new(FAMILY, format!("secret echoed {}", encoding.name()), name(vendor), run)
     };
-    VENDORS.into_iter().flat_map(|vendor| WRITINGS.map(|writing| cell(vendor, writing))).collect()
+    VENDORS.into_iter().flat_map(|vendor| ENCODINGS.map(|encoding| cell(vendor, encoding))).collect()
 }
 
 /// The secret is echoed to a connection test, to the reads before a create, to the create, and to the look-up
 /// after it.
-async fn play(stage: Stage, vendor: Vendor, writing: Writing) {
-    let mut world = begin(&stage, vendor).await;
-    let echo = |status| Effect::Answer(writing.reply(status, vendor));
+async fn run(context: CellContext, vendor: Vendor, encoding: Encoding) {
+    let mut world = begin(&context, vendor).await;
+    let echo = |status| Effect::Answer(encoding.reply(status, vendor));
     let system = system(vendor);
     let faults = world.simulator(system).faults();
     // Jira's test makes two requests (server information, then the account), ServiceNow's makes one.
@@ -77,26 +77,26 @@ async fn play(stage: Stage, vendor: Vendor, writing: Writing) {
     let delivery = world.until(&id, DeliveryState::Delivered).await;
     let messages = delivery.attempts.iter().filter_map(|attempt| attempt.fault.as_ref());
     let hidden = messages.filter(|fault| fault.message.contains("[secret]")).count();
-    assert!(hidden >= 2, "what was repeated is not told, without the secret: {delivery:#?}");
+    assert!(hidden >= 2, "the error lacks the redacted reply: {delivery:#?}");
     let mut events = vec![subscriber.event().await];
     while events.last().is_some_and(|event| event.kind() != v1::TicketEventKind::Delivered) {
         events.push(subscriber.event().await);
     }
     let status = world.client.get_status().await.unwrap();
     // Debug output escapes a second time.
-    world.check_told(&format!("{tested:?} {answer:?} {delivery:?} {events:?} {status:?}"));
+    world.check_no_secret_in(&format!("{tested:?} {answer:?} {delivery:?} {events:?} {status:?}"));
     world.finish().await;
 }
 
 /// A world whose ticket system accepts this secret only.
-async fn begin(stage: &Stage, vendor: Vendor) -> World {
+async fn begin(context: &CellContext, vendor: Vendor) -> World {
     let profile = Profile::of(vendor);
     let profile = match vendor {
         Vendor::JiraDataCenter => profile.only_credential(Credential::Bearer { token: SECRET.to_owned() }),
         Vendor::JiraCloud => profile.only_credential(basic(JIRA_USER)),
         Vendor::ServiceNow => profile.only_credential(basic(SERVICENOW_USER)),
     };
-    let plan = stage.plan().in_a_process();
+    let plan = context.plan().in_a_process();
     let plan = if vendor == Vendor::ServiceNow {
         plan.with_servicenow(profile)
     } else {
@@ -127,7 +127,7 @@ fn json(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-fn for_pages(json: &str) -> String {
+fn html_safe(json: &str) -> String {
     let units = [("<", 0x3C), (">", 0x3E), ("&", 0x26), ("'", 0x27), ("+", 0x2B), ("=", 0x3D)];
     let json = json.replace("\\\"", "\\u0022").replace('/', "\\/");
     units.into_iter().fold(json, |text, (plain, unit)| text.replace(plain, &format!("\\u{unit:04x}")))
@@ -138,57 +138,57 @@ fn html(text: &str) -> String {
     names.into_iter().fold(text.to_owned(), |text, (plain, name)| text.replace(plain, name))
 }
 
-fn each_special(text: &str, write: impl Fn(u32) -> String) -> String {
+fn escape_each(text: &str, write: impl Fn(u32) -> String) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_string() } else { write(c.into()) }).collect()
 }
 
 // === impl Writing ===
 
-impl Writing {
+impl Encoding {
     fn name(self) -> &'static str {
         match self {
             Self::Json => "as JSON",
-            Self::JsonForPages => "as JSON for pages",
+            Self::HtmlSafeJson => "as HTML-safe JSON",
             Self::JsonWithinJson => "as JSON within JSON",
             Self::HtmlWithinJson => "as HTML within JSON",
-            Self::HtmlWithinJsonForPages => "as HTML within JSON for pages",
-            Self::AddressWithinJson => "as in an address, within JSON",
-            Self::HeaderWithinJson => "as the header has it, within JSON",
-            Self::PageWithNames => "on a page, by names",
-            Self::PageWithNumbers => "on a page, by numbers",
+            Self::HtmlWithinHtmlSafeJson => "as HTML within HTML-safe JSON",
+            Self::UrlWithinJson => "URL-encoded within JSON",
+            Self::HeaderWithinJson => "as in the Authorization header, within JSON",
+            Self::NamedEntities => "on a page, as named entities",
+            Self::NumericEntities => "on a page, as numeric entities",
         }
     }
 
     fn reply(self, status: u16, vendor: Vendor) -> Reply {
         match self {
-            Self::PageWithNames => page(status, &html(SECRET)),
-            Self::PageWithNumbers => page(status, &each_special(SECRET, |c| format!("&#x{c:X};"))),
-            Self::Json => words(status, &json(SECRET)),
-            Self::JsonForPages => words(status, &for_pages(&json(SECRET))),
-            Self::JsonWithinJson => words(status, &json(&json(SECRET))),
-            Self::HtmlWithinJson => words(status, &json(&html(SECRET))),
-            Self::HtmlWithinJsonForPages => words(status, &for_pages(&json(&html(SECRET)))),
-            Self::AddressWithinJson => words(status, &each_special(SECRET, |c| format!("%{c:02X}"))),
+            Self::NamedEntities => error_page(status, &html(SECRET)),
+            Self::NumericEntities => error_page(status, &escape_each(SECRET, |c| format!("&#x{c:X};"))),
+            Self::Json => error_reply(status, &json(SECRET)),
+            Self::HtmlSafeJson => error_reply(status, &html_safe(&json(SECRET))),
+            Self::JsonWithinJson => error_reply(status, &json(&json(SECRET))),
+            Self::HtmlWithinJson => error_reply(status, &json(&html(SECRET))),
+            Self::HtmlWithinHtmlSafeJson => error_reply(status, &html_safe(&json(&html(SECRET)))),
+            Self::UrlWithinJson => error_reply(status, &escape_each(SECRET, |c| format!("%{c:02X}"))),
             Self::HeaderWithinJson => {
                 let user = if vendor == Vendor::ServiceNow { SERVICENOW_USER } else { JIRA_USER };
                 let basic = STANDARD.encode(format!("{user}:{SECRET}"));
                 let header = if vendor == Vendor::JiraDataCenter { json(SECRET) } else { basic };
-                words(status, &for_pages(&header))
+                error_reply(status, &html_safe(&header))
             }
         }
     }
 }
 
-/// An error in the format of each vendor; `said` is JSON already.
-fn words(status: u16, said: &str) -> Reply {
-    let said = format!("\"It was refused: {said}, says the gateway.\"");
-    let errors = format!("\"errorMessages\": [{said}], \"message\": {said}");
+/// An error in the format of each vendor; `text` is JSON already.
+fn error_reply(status: u16, text: &str) -> Reply {
+    let text = format!("\"It was refused: {text}, says the gateway.\"");
+    let errors = format!("\"errorMessages\": [{text}], \"message\": {text}");
     let body = format!(
-        "{{ {errors}, \"error\": {{ \"message\": {said}, \"detail\": {said} }}, \"status\": \"failure\" }}"
+        "{{ {errors}, \"error\": {{ \"message\": {text}, \"detail\": {text} }}, \"status\": \"failure\" }}"
     );
     Reply { body, ..Reply::json(status, &json!({})) }
 }
 
-fn page(status: u16, said: &str) -> Reply {
-    Reply::html(status, &format!("<html><head><title>No entry for {said}</title></head></html>"))
+fn error_page(status: u16, text: &str) -> Reply {
+    Reply::html(status, &format!("<html><head><title>No entry for {text}</title></head></html>"))
 }

@@ -7,13 +7,13 @@ use ticketing_failpoints::Point;
 use ticketing_harness::{World, creates, state, text};
 use ticketing_simulator::{Call, Credential, Effect, Profile, Project, Rule, Simulator, When};
 
-use super::cell::{Cell, Stage};
+use super::cell::{Cell, CellContext};
 
 const FAMILY: &str = "settings";
 const NEW_SECRET: &str = "secret-of-the-new-settings";
 const OTHER_GROUP: &str = "Network";
 /// Allowance for a slow machine and the deadline of the create.
-const SOON: Duration = Duration::from_secs(12);
+const RECOVERY_LIMIT: Duration = Duration::from_secs(12);
 
 /// The changed setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(super) fn cells() -> Vec<Cell> {
             let made = if applied { "" } else { "not " };
             let name = format!("{}, {made}applied, {}", at.name(), system.as_str_name());
             let sent = Sent { system, applied, creates: 1 };
-            cells.push(Cell::new(FAMILY, change.name(), name, move |stage| play(stage, change, at, sent)));
+            cells.push(Cell::new(FAMILY, change.name(), name, move |context| run(context, change, at, sent)));
         }
         cells.extend(HELD.map(|at| held(change, at, system)));
     }
@@ -95,21 +95,21 @@ fn held(change: Change, at: At, system: TicketSystem) -> Cell {
     let on_its_way = is_intended || at == At::Held(Point::RequestHalfSent);
     let refused = on_its_way && change == Change::Secret;
     let sent = Sent { system, applied: creates == 1 && !refused, creates };
-    Cell::new(FAMILY, change.name(), name, move |stage| play(stage, change, at, sent))
+    Cell::new(FAMILY, change.name(), name, move |context| run(context, change, at, sent))
 }
 
-async fn play(stage: Stage, change: Change, at: At, sent: Sent) {
-    let plan = stage.plan().with_flag("--attempt-deadline=2s").with_flag("--lease=6s");
+async fn run(context: CellContext, change: Change, at: At, sent: Sent) {
+    let plan = context.plan().with_flag("--attempt-deadline=2s").with_flag("--lease=6s");
     let plan = if matches!(at, At::Held(_) | At::LookUpHeld(_)) { plan.in_a_process() } else { plan };
     let mut world = plan.start().await;
     world.secrets.push(NEW_SECRET.to_owned());
     world.jira.edit(|profile| *profile = profile.clone().with_project(Project::new("10200", "OPS")));
-    let id = come_to(&mut world, at, sent).await;
+    let id = bring_to_point(&mut world, at, sent).await;
     let began = tokio::time::Instant::now();
     match change {
-        Change::Site => move_away(&mut world, sent).await,
-        Change::Enabled => switch_off_and_on(&mut world, &id, at, sent).await,
-        Change::Secret => rotate(&mut world, sent).await,
+        Change::Site => change_site(&mut world, sent).await,
+        Change::Enabled => disable_and_enable(&mut world, &id, at, sent).await,
+        Change::Secret => rotate_secret(&mut world, sent).await,
         Change::Place => {
             let jira = v1::JiraSettings { project_key: text("OPS"), ..Default::default() };
             let group = text(OTHER_GROUP);
@@ -130,13 +130,13 @@ async fn play(stage: Stage, change: Change, at: At, sent: Sent) {
     }
     world.server.release();
     let delivery = world.until(&id, DeliveryState::Delivered).await;
-    stage.recovered(began.elapsed(), SOON);
+    context.recovered(began.elapsed(), RECOVERY_LIMIT);
     check(&world, change, sent, &delivery);
     world.finish().await;
 }
 
 /// Pushes, and waits until the push has reached this point.
-async fn come_to(world: &mut World, at: At, sent: Sent) -> String {
+async fn bring_to_point(world: &mut World, at: At, sent: Sent) -> String {
     let faults = world.simulator(sent.system).faults();
     let applied = sent.applied;
     let lost = if applied { Effect::ApplyThenDrop } else { Effect::DropBefore };
@@ -170,7 +170,7 @@ async fn come_to(world: &mut World, at: At, sent: Sent) -> String {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             };
-            tokio::time::timeout(SOON, hangs).await.expect("the create is sent");
+            tokio::time::timeout(RECOVERY_LIMIT, hangs).await.expect("the create is sent");
         }
     }
     world.deliveries().await[0].id.clone()
@@ -185,7 +185,7 @@ fn begin_push(world: &World, system: TicketSystem) {
 }
 
 /// Changes the URL to another site of the same vendor, which needs another secret.
-async fn move_away(world: &mut World, sent: Sent) {
+async fn change_site(world: &mut World, sent: Sent) {
     let profile = world.simulator(sent.system).edit(|profile| profile.clone());
     let new =
         Simulator::start(world.simulator(sent.system).vendor(), with_new_secret(profile)).await.unwrap();
@@ -193,11 +193,11 @@ async fn move_away(world: &mut World, sent: Sent) {
         v1::JiraSettings { url: text(new.base_url()), api_token: text(NEW_SECRET), ..Default::default() };
     let (instance, password) = (text(new.base_url()), text(NEW_SECRET));
     let servicenow = v1::ServiceNowSettings { instance, password, ..Default::default() };
-    world.elsewhere.push(new);
+    world.other_sites.push(new);
     configure(world, sent.system, jira, servicenow).await;
 }
 
-async fn switch_off_and_on(world: &mut World, id: &str, at: At, sent: Sent) {
+async fn disable_and_enable(world: &mut World, id: &str, at: At, sent: Sent) {
     for enabled in [Some(false), Some(true)] {
         let jira = v1::JiraSettings { enabled, ..Default::default() };
         let servicenow = v1::ServiceNowSettings { enabled, ..Default::default() };
@@ -213,7 +213,7 @@ async fn switch_off_and_on(world: &mut World, id: &str, at: At, sent: Sent) {
 }
 
 /// While the old secret is refused, no search proves anything.
-async fn rotate(world: &mut World, sent: Sent) {
+async fn rotate_secret(world: &mut World, sent: Sent) {
     let simulator = world.simulator(sent.system);
     simulator.edit(|profile| *profile = with_new_secret(profile.clone()));
     world.server.release();
@@ -249,21 +249,25 @@ async fn configure(
 /// settings.
 fn check(world: &World, change: Change, sent: Sent, delivery: &v1::Delivery) {
     let old = world.simulator(sent.system);
-    let (there, elsewhere) =
-        (old.tickets().len(), world.elsewhere.iter().map(|new| new.tickets().len()).sum());
+    let (there, other_sites) =
+        (old.tickets().len(), world.other_sites.iter().map(|new| new.tickets().len()).sum());
     let moved = change == Change::Site && !sent.applied;
-    assert_eq!((there, elsewhere), if moved { (0, 1) } else { (1, 0) }, "{delivery:#?}");
-    let site = if moved { &world.elsewhere[0] } else { old };
+    assert_eq!((there, other_sites), if moved { (0, 1) } else { (1, 0) }, "{delivery:#?}");
+    let site = if moved { &world.other_sites[0] } else { old };
     assert!(delivery.ticket.as_ref().unwrap().url.starts_with(&site.base_url()), "{delivery:#?}");
     if change == Change::Site {
-        assert_eq!(creates(&world.elsewhere[0]), usize::from(moved), "the look-up goes where the send went");
+        assert_eq!(
+            creates(&world.other_sites[0]),
+            usize::from(moved),
+            "the look-up goes where the send went"
+        );
         let logins = |site: &Simulator| {
             let mut logins: Vec<_> =
                 site.requests().iter().filter_map(|r| r.header("authorization").map(str::to_owned)).collect();
             logins.dedup();
             logins
         };
-        let (old, new) = (logins(old), logins(&world.elsewhere[0]));
+        let (old, new) = (logins(old), logins(&world.other_sites[0]));
         assert!(
             old.len() <= 1 && new.iter().all(|login| !old.contains(login)),
             "each site sees its own secret alone"
@@ -292,10 +296,10 @@ impl Change {
     fn name(self) -> &'static str {
         match self {
             Self::Site => "other site",
-            Self::Enabled => "switched off and on",
+            Self::Enabled => "disabled and enabled",
             Self::Secret => "secret rotated",
             Self::Place => "other project or group",
-            Self::Retries => "no retries any more",
+            Self::Retries => "retries set to zero",
         }
     }
 }

@@ -7,8 +7,8 @@ use ticketing_harness::{World, creates};
 use ticketing_simulator::{Effect, Reply, RetryAfter, Vendor};
 use tokio::time::Instant;
 
-use super::calls::{Storm, Struck, VENDORS, Verdict, deliver, plan, simulator, start, system};
-use super::cell::{Cell, Stage};
+use super::calls::{AffectedCall, CallFault, VENDORS, Verdict, deliver, plan, simulator, start, system};
+use super::cell::{Cell, CellContext};
 
 const FAMILY: &str = "throttling";
 
@@ -17,13 +17,13 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 /// Delay in the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asks {
+enum RequestedDelay {
     /// At least this long; the server complies.
-    For(Duration),
+    AtLeast(Duration),
     /// No usable value: the server uses its own, short backoff.
-    Nothing,
+    Unusable,
     /// An absurd value.
-    TooMuch,
+    TooLong,
 }
 
 pub(super) fn cells() -> Vec<Cell> {
@@ -32,103 +32,113 @@ pub(super) fn cells() -> Vec<Cell> {
 
 fn cells_of(vendor: Vendor) -> Vec<Cell> {
     let mut cells = vec![];
-    for (header, effect, asks) in table(429) {
+    for (header, effect, delay) in table(429) {
         let fault = format!("429, Retry-After {header}");
-        cells.push(cell(Storm::on_create(vendor, effect.clone(), Verdict::Refused), &fault, asks));
+        cells.push(cell(CallFault::on_create(vendor, effect.clone(), Verdict::Refused), &fault, delay));
         // The parsing of the header does not depend on the call, so reads use a few values only.
         if matches!(header, "in seconds" | "absent" | "soon" | "10^30") {
-            for struck in Struck::READS {
-                cells.push(cell(Storm { vendor, struck, effect: effect.clone(), times: 1 }, &fault, asks));
+            for affected in AffectedCall::READS {
+                cells.push(cell(
+                    CallFault { vendor, affected, effect: effect.clone(), times: 1 },
+                    &fault,
+                    delay,
+                ));
             }
         }
     }
-    for (header, effect, asks) in table(503) {
+    for (header, effect, delay) in table(503) {
         let fault = format!("503, Retry-After {header}");
-        cells.push(cell(Storm::on_create(vendor, effect, Verdict::DoubtfulAndAbsent), &fault, asks));
+        cells.push(cell(CallFault::on_create(vendor, effect, Verdict::UnknownThenAbsent), &fault, delay));
     }
-    let words = Effect::throttle(RetryAfter::Seconds(1));
-    let storm = Storm::on_create(vendor, words, Verdict::Refused);
-    cells.push(cell(storm, "429 in the vendor's words", Asks::For(Duration::from_secs(1))));
+    let vendor_reply = Effect::throttle(RetryAfter::Seconds(1));
+    let call_fault = CallFault::on_create(vendor, vendor_reply, Verdict::Refused);
+    cells.push(cell(
+        call_fault,
+        "429 in the vendor's format",
+        RequestedDelay::AtLeast(Duration::from_secs(1)),
+    ));
     cells
 }
 
-fn cell(storm: Storm, fault: &str, asks: Asks) -> Cell {
-    match (asks, storm.struck) {
-        (Asks::For(wait), Struck::Create(verdict)) => {
-            Cell::new(FAMILY, fault, storm.place(), move |stage| kept(stage, storm.clone(), wait, verdict))
+fn cell(call_fault: CallFault, fault: &str, delay: RequestedDelay) -> Cell {
+    match (delay, call_fault.affected) {
+        (RequestedDelay::AtLeast(wait), AffectedCall::Create(verdict)) => {
+            Cell::new(FAMILY, fault, call_fault.location(), move |context| {
+                waits_as_requested(context, call_fault.clone(), wait, verdict)
+            })
         }
-        (Asks::Nothing | Asks::For(_), _) => storm.cell(FAMILY, fault),
-        (Asks::TooMuch, _) => {
-            Cell::new(FAMILY, fault, storm.place(), move |stage| left_alone(stage, storm.clone()))
-        }
+        (RequestedDelay::Unusable | RequestedDelay::AtLeast(_), _) => call_fault.cell(FAMILY, fault),
+        (RequestedDelay::TooLong, _) => Cell::new(FAMILY, fault, call_fault.location(), move |context| {
+            pauses_connection(context, call_fault.clone())
+        }),
     }
 }
 
 /// The headers, by name.
-fn table(status: u16) -> Vec<(&'static str, Effect, Asks)> {
-    let says = |text: &str| Effect::Answer(page(status).header("retry-after", text));
+fn table(status: u16) -> Vec<(&'static str, Effect, RequestedDelay)> {
+    let with_retry_after = |text: &str| Effect::Answer(page(status).header("retry-after", text));
     let date_in = |seconds| Effect::Throttle { retry_after: RetryAfter::DateIn(seconds), reason: None };
     let mut table = vec![
-        ("in seconds", says("1"), Asks::For(Duration::from_secs(1))),
-        ("of 0", says("0"), Asks::Nothing),
-        ("absent", Effect::Answer(page(status)), Asks::Nothing),
-        ("empty", says(""), Asks::Nothing),
-        ("soon", says("soon"), Asks::Nothing),
-        ("negative", says("-60"), Asks::Nothing),
-        ("a fraction", says("1.5"), Asks::Nothing),
-        ("a date in the past", says("Sun, 06 Nov 1994 08:49:37 GMT"), Asks::Nothing),
-        ("10^30", says("1000000000000000000000000000000"), Asks::TooMuch),
-        ("a date far ahead", says("Fri, 31 Dec 9998 23:59:59 GMT"), Asks::TooMuch),
+        ("in seconds", with_retry_after("1"), RequestedDelay::AtLeast(Duration::from_secs(1))),
+        ("of 0", with_retry_after("0"), RequestedDelay::Unusable),
+        ("absent", Effect::Answer(page(status)), RequestedDelay::Unusable),
+        ("empty", with_retry_after(""), RequestedDelay::Unusable),
+        ("soon", with_retry_after("soon"), RequestedDelay::Unusable),
+        ("negative", with_retry_after("-60"), RequestedDelay::Unusable),
+        ("a fraction", with_retry_after("1.5"), RequestedDelay::Unusable),
+        ("a date in the past", with_retry_after("Sun, 06 Nov 1994 08:49:37 GMT"), RequestedDelay::Unusable),
+        ("10^30", with_retry_after("1000000000000000000000000000000"), RequestedDelay::TooLong),
+        ("a date far ahead", with_retry_after("Fri, 31 Dec 9998 23:59:59 GMT"), RequestedDelay::TooLong),
     ];
     if status == 429 {
         // HTTP dates have whole seconds.
-        table.push(("a date", date_in(2), Asks::For(Duration::from_secs(1))));
+        table.push(("a date", date_in(2), RequestedDelay::AtLeast(Duration::from_secs(1))));
     }
     table
 }
 
 /// Nothing is sent before the requested time; after it the delivery is sent automatically.
-async fn kept(stage: Stage, storm: Storm, wait: Duration, verdict: Verdict) {
-    let vendor = storm.vendor;
-    let mut world = start(plan(&stage, vendor)).await;
-    storm.begin(&world);
+async fn waits_as_requested(context: CellContext, call_fault: CallFault, wait: Duration, verdict: Verdict) {
+    let vendor = call_fault.vendor;
+    let mut world = start(plan(&context, vendor)).await;
+    call_fault.begin(&world);
     let began = Instant::now();
     let delivery = deliver(&mut world, "INC-1", vendor).await;
     assert!(began.elapsed() >= wait, "it did not wait for {wait:?}, but {:?}", began.elapsed());
-    stage.recovered(began.elapsed(), wait * 2 + storm.limit());
+    context.recovered(began.elapsed(), wait * 2 + call_fault.time_limit());
     verdict.check(&world, vendor, &delivery);
     world.finish().await;
 }
 
 /// The connection is paused for an hour at most; until then the delivery waits.
-async fn left_alone(stage: Stage, storm: Storm) {
-    let vendor = storm.vendor;
-    let mut world = start(plan(&stage, vendor)).await;
-    storm.make_outcome_unknown(&mut world).await;
+async fn pauses_connection(context: CellContext, call_fault: CallFault) {
+    let vendor = call_fault.vendor;
+    let mut world = start(plan(&context, vendor)).await;
+    call_fault.make_outcome_unknown(&mut world).await;
     let sent_before = creates(simulator(&world, vendor));
-    storm.begin(&world);
+    call_fault.begin(&world);
     world.push("INC-1", system(vendor)).await;
-    let delivery = until_put_off(&mut world).await;
+    let delivery = until_deferred(&mut world).await;
     let wait = wait_of(&delivery).unwrap();
     assert!(wait <= MAX_RETRY_AFTER, "it waits for {wait:?}: {delivery:#?}");
     let requests = simulator(&world, vendor).requests().len();
     world.wait(Duration::from_millis(300)).await;
-    assert_eq!(simulator(&world, vendor).requests().len(), requests, "it was not left alone");
-    let sent = usize::from(storm.struck != Struck::Preparation);
+    assert_eq!(simulator(&world, vendor).requests().len(), requests, "something was sent during the pause");
+    let sent = usize::from(call_fault.affected != AffectedCall::Preparation);
     assert_eq!(creates(simulator(&world, vendor)) - sent_before, sent, "{delivery:#?}");
     world.finish().await;
 }
 
 /// Waits until a delivery is due in more than half an hour.
-async fn until_put_off(world: &mut World) -> Delivery {
+async fn until_deferred(world: &mut World) -> Delivery {
     let far = |delivery: &Delivery| wait_of(delivery).is_some_and(|wait| wait > MAX_RETRY_AFTER / 2);
-    let deadline = Instant::now() + ticketing_harness::PATIENCE;
+    let deadline = Instant::now() + ticketing_harness::WAIT_TIMEOUT;
     loop {
         let deliveries = world.deliveries().await;
-        if let Some(put_off) = deliveries.iter().find(|delivery| far(delivery)) {
+        if let Some(deferred) = deliveries.iter().find(|delivery| far(delivery)) {
             let waits = [DeliveryState::Waiting, DeliveryState::Reconciling];
-            assert!(waits.contains(&put_off.state()), "{put_off:#?}");
-            return put_off.clone();
+            assert!(waits.contains(&deferred.state()), "{deferred:#?}");
+            return deferred.clone();
         }
         assert!(Instant::now() < deadline, "it was not put off: {deliveries:#?}");
         tokio::time::sleep(Duration::from_millis(10)).await;

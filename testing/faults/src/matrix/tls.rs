@@ -10,8 +10,10 @@ use ticketing_harness::{World, creates};
 use ticketing_simulator::{Authority, Call, Certificate, Effect, Identity, Rule, Vendor, When};
 use tokio::time::Instant;
 
-use super::calls::{VENDORS, deliver, name, plan, simulator, start, strike, strike_early_look_ups, system};
-use super::cell::{Cell, Stage};
+use super::calls::{
+    VENDORS, deliver, inject, inject_into_early_look_ups, name, plan, simulator, start, system,
+};
+use super::cell::{Cell, CellContext};
 
 const FAMILY: &str = "tls";
 
@@ -20,16 +22,16 @@ const LIMIT: Duration = Duration::from_secs(8);
 
 /// Fault of the TLS server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    Shows(Certificate),
+enum TlsFault {
+    Presents(Certificate),
     NotTls,
     /// The handshake never ends.
-    Endless,
+    HandshakeHangs,
 }
 
 /// The first call that the fault affects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
+enum FaultStart {
     Preparation,
     Create,
     LookUp,
@@ -44,54 +46,62 @@ pub(super) struct Trust {
 
 pub(super) fn cells() -> Vec<Cell> {
     let certificates = [Certificate::Expired, Certificate::WrongName, Certificate::Untrusted];
-    let faults: Vec<_> =
-        certificates.map(Fault::Shows).into_iter().chain([Fault::NotTls, Fault::Endless]).collect();
+    let faults: Vec<_> = certificates
+        .map(TlsFault::Presents)
+        .into_iter()
+        .chain([TlsFault::NotTls, TlsFault::HandshakeHangs])
+        .collect();
     let mut cells = vec![];
     for fault in faults {
         for vendor in VENDORS {
-            for from in [From::Preparation, From::Create, From::LookUp] {
+            for from in [FaultStart::Preparation, FaultStart::Create, FaultStart::LookUp] {
                 let at = format!("{}, {}", from.name(), name(vendor));
-                cells
-                    .push(Cell::new(FAMILY, fault.name(), at, move |stage| play(stage, vendor, fault, from)));
+                cells.push(Cell::new(FAMILY, fault.name(), at, move |context| {
+                    run(context, vendor, fault, from)
+                }));
             }
         }
     }
     cells
 }
 
-async fn play(stage: Stage, vendor: Vendor, fault: Fault, from: From) {
+async fn run(context: CellContext, vendor: Vendor, fault: TlsFault, from: FaultStart) {
     let trust = Trust::new();
-    let plan = plan(&stage, vendor).under_tls(&trust.good, trust.pem_file());
+    let plan = plan(&context, vendor).under_tls(&trust.good, trust.pem_file());
     let mut world = start(plan).await;
-    if from != From::Preparation {
+    if from != FaultStart::Preparation {
         deliver(&mut world, "INC-0", vendor).await;
     }
     let before = creates(simulator(&world, vendor));
-    if from == From::LookUp {
-        strike(&world, vendor, Call::Create, 1, Effect::ApplyThenDrop);
-        strike_early_look_ups(&world, vendor, Effect::DropBefore);
+    if from == FaultStart::LookUp {
+        inject(&world, vendor, Call::Create, 1, Effect::ApplyThenDrop);
+        inject_into_early_look_ups(&world, vendor, Effect::DropBefore);
         world.push("INC-1", system(vendor)).await;
     }
     fault.begin(&trust, &world, vendor);
     let pushed = world.push("INC-1", system(vendor)).await.delivery.unwrap();
-    let met = until_met(&mut world, &pushed.id, fault).await;
-    assert_eq!(creates(simulator(&world, vendor)) - before, usize::from(from == From::LookUp), "{met:#?}");
+    let failed = until_failed_with(&mut world, &pushed.id, fault).await;
+    assert_eq!(
+        creates(simulator(&world, vendor)) - before,
+        usize::from(from == FaultStart::LookUp),
+        "{failed:#?}"
+    );
     simulator(&world, vendor).faults().clear();
     simulator(&world, vendor).present(&trust.good);
-    let healed = Instant::now();
+    let restored_at = Instant::now();
     let delivery = world.until(&pushed.id, DeliveryState::Delivered).await;
-    stage.recovered(healed.elapsed(), LIMIT);
+    context.recovered(restored_at.elapsed(), LIMIT);
     assert_eq!(creates(simulator(&world, vendor)) - before, 1, "it was sent once: {delivery:#?}");
     assert_eq!(simulator(&world, vendor).tickets().len(), 1 + before, "{delivery:#?}");
     world.finish().await;
 }
 
 /// Waits until the last attempt failed with this fault.
-async fn until_met(world: &mut World, id: &str, fault: Fault) -> Delivery {
-    let deadline = Instant::now() + ticketing_harness::PATIENCE;
+async fn until_failed_with(world: &mut World, id: &str, fault: TlsFault) -> Delivery {
+    let deadline = Instant::now() + ticketing_harness::WAIT_TIMEOUT;
     loop {
         let delivery = world.delivery(id).await;
-        if delivery.attempts.last().is_some_and(|attempt| fault.is_met(attempt)) {
+        if delivery.attempts.last().is_some_and(|attempt| fault.matches(attempt)) {
             return delivery;
         }
         assert!(Instant::now() < deadline, "not met in time: {delivery:#?}");
@@ -101,38 +111,40 @@ async fn until_met(world: &mut World, id: &str, fault: Fault) -> Delivery {
 
 // === impl Fault ===
 
-impl Fault {
+impl TlsFault {
     fn name(self) -> &'static str {
         match self {
-            Self::Shows(Certificate::Expired) => "certificate expired",
-            Self::Shows(Certificate::WrongName) => "certificate for another host",
-            Self::Shows(_) => "certificate untrusted",
+            Self::Presents(Certificate::Expired) => "certificate expired",
+            Self::Presents(Certificate::WrongName) => "certificate for another host",
+            Self::Presents(_) => "certificate untrusted",
             Self::NotTls => "not TLS at all",
-            Self::Endless => "handshake that never ends",
+            Self::HandshakeHangs => "handshake that never ends",
         }
     }
 
     fn begin(self, trust: &Trust, world: &World, vendor: Vendor) {
         let (system, always) = (simulator(world, vendor), When::Always);
         match self {
-            Self::Shows(certificate) => system.present(&trust.authority.issue(certificate).unwrap()),
+            Self::Presents(certificate) => system.present(&trust.authority.issue(certificate).unwrap()),
             Self::NotTls => system.faults().push(Rule::new(Call::Connection, always, Effect::plain_http())),
-            Self::Endless => system.faults().push(Rule::new(Call::Connection, always, Effect::NeverRead)),
+            Self::HandshakeHangs => {
+                system.faults().push(Rule::new(Call::Connection, always, Effect::NeverRead))
+            }
         }
     }
 
     /// A failed handshake is reported at once; one that hangs times out after half of the attempt deadline.
     /// Nothing was sent in either case.
-    fn is_met(self, attempt: &Attempt) -> bool {
+    fn matches(self, attempt: &Attempt) -> bool {
         let kind = attempt.fault.as_ref().map(rhythmx_ticketing::v1::Fault::kind);
-        let expected = if self == Self::Endless { FaultKind::Connect } else { FaultKind::Tls };
+        let expected = if self == Self::HandshakeHangs { FaultKind::Connect } else { FaultKind::Tls };
         kind == Some(expected) && attempt.outcome() != AttemptOutcome::Ambiguous
     }
 }
 
 // === impl From ===
 
-impl From {
+impl FaultStart {
     fn name(self) -> &'static str {
         match self {
             Self::Preparation => "preparing read",

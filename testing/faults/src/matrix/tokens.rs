@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rhythmx_ticketing::v1::{self, TicketEventKind, TicketSystem};
 use tempfile::TempDir;
-use ticketing_harness::{PATIENCE, Subscriber, World, after, from_oldest, refusal};
+use ticketing_harness::{Subscriber, WAIT_TIMEOUT, World, after, from_oldest, refusal};
 use tonic::Code;
 
-use super::cell::{Cell, Stage};
+use super::cell::{Cell, CellContext};
 
 const FAMILY: &str = "tokens";
 const RESUME: &str = "resume token";
@@ -31,8 +31,8 @@ pub(super) fn cells() -> Vec<Cell> {
 }
 
 /// All events are trimmed; the oldest token is then that of the next event.
-async fn old_resume(stage: Stage) {
-    let mut world = stage.plan().with_long_deadlines().with_flag("--event-retention=50ms").start().await;
+async fn old_resume(context: CellContext) {
+    let mut world = context.plan().with_long_deadlines().with_flag("--event-retention=50ms").start().await;
     let old = newest(&world).await;
     for n in 0..5 {
         world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
@@ -52,7 +52,7 @@ async fn old_resume(stage: Stage) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let oldest = tokio::time::timeout(PATIENCE, all_trimmed).await.expect("old events are trimmed");
+    let oldest = tokio::time::timeout(WAIT_TIMEOUT, all_trimmed).await.expect("old events are trimmed");
     let mut resumed = Subscriber::open(&world.client, after(&oldest)).await;
     world.push("INC-9", TicketSystem::Jira).await;
     let next: Vec<_> = resumed.events(3).await.iter().map(|event| event.sequence).collect();
@@ -61,10 +61,10 @@ async fn old_resume(stage: Stage) {
 }
 
 /// The database of a backup, and a token that was issued after the backup.
-async fn future_resume(stage: Stage) {
-    let (mut world, folders) = with_a_copy(stage).await;
+async fn future_resume(context: CellContext) {
+    let (mut world, folders) = with_copy(context).await;
     let token = newest(&world).await;
-    go_back(&mut world, &folders[1]).await;
+    continue_with_copy(&mut world, &folders[1]).await;
     // The server detects the restore, so it knows that the token is of lost events.
     refusal(world.client.stream_ticket_events(after(&token)).await).is(
         Code::OutOfRange,
@@ -76,8 +76,8 @@ async fn future_resume(stage: Stage) {
     world.close().await;
 }
 
-async fn forged_resume(stage: Stage) {
-    let mut world = stage.plan().with_long_deadlines().start().await;
+async fn forged_resume(context: CellContext) {
+    let mut world = context.plan().with_long_deadlines().start().await;
     world.push("INC-1", TicketSystem::Jira).await;
     let token = Subscriber::open(&world.client, from_oldest()).await.event().await.resume_token;
     for forged in forgeries(&token).into_iter().chain([String::new()]) {
@@ -89,8 +89,8 @@ async fn forged_resume(stage: Stage) {
     world.finish().await;
 }
 
-async fn foreign_resume(stage: Stage) {
-    let (mut ours, mut theirs) = two_worlds(stage).await;
+async fn foreign_resume(context: CellContext) {
+    let (mut ours, mut theirs) = two_worlds(context).await;
     let token = newest(&theirs).await;
     refusal(ours.client.stream_ticket_events(after(&token)).await)
         .is_invalid("RESUME_TOKEN_INVALID", &["resume_token"]);
@@ -102,8 +102,8 @@ async fn foreign_resume(stage: Stage) {
 
 /// A token is a position in all events, whatever filter its stream had: no matching event is missing or
 /// repeated.
-async fn filtered_resume(stage: Stage) {
-    let mut world = stage.plan().with_long_deadlines().start().await;
+async fn filtered_resume(context: CellContext) {
+    let mut world = context.plan().with_long_deadlines().start().await;
     for n in 0..4 {
         for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
             world.push(&format!("INC-{n}"), system).await;
@@ -133,8 +133,8 @@ async fn filtered_resume(stage: Stage) {
 }
 
 /// Across a restart, and while newer deliveries are added.
-async fn old_page(stage: Stage) {
-    let mut world = stage.plan().with_long_deadlines().start().await;
+async fn old_page(context: CellContext) {
+    let mut world = context.plan().with_long_deadlines().start().await;
     push(&mut world, 0..12).await;
     let first = page(&mut world, "", 4).await;
     push(&mut world, 12..20).await;
@@ -151,16 +151,16 @@ async fn old_page(stage: Stage) {
 }
 
 /// In the database of a backup: the page after a missing delivery begins with the older ones.
-async fn future_page(stage: Stage) {
-    let (mut world, folders) = with_a_copy(stage).await;
+async fn future_page(context: CellContext) {
+    let (mut world, folders) = with_copy(context).await;
     let token = page(&mut world, "", 1).await.next_page_token;
-    go_back(&mut world, &folders[1]).await;
+    continue_with_copy(&mut world, &folders[1]).await;
     assert_eq!(ids(&page(&mut world, &token, 10).await), ["INC-1", "INC-0"]);
     world.close().await;
 }
 
-async fn forged_page(stage: Stage) {
-    let mut world = stage.plan().with_long_deadlines().start().await;
+async fn forged_page(context: CellContext) {
+    let mut world = context.plan().with_long_deadlines().start().await;
     push(&mut world, 0..3).await;
     let token = page(&mut world, "", 1).await.next_page_token;
     for forged in forgeries(&token).into_iter().filter(|forged| !forged.is_empty()) {
@@ -172,8 +172,8 @@ async fn forged_page(stage: Stage) {
     world.finish().await;
 }
 
-async fn foreign_page(stage: Stage) {
-    let (mut ours, mut theirs) = two_worlds(stage).await;
+async fn foreign_page(context: CellContext) {
+    let (mut ours, mut theirs) = two_worlds(context).await;
     let token = page(&mut theirs, "", 1).await.next_page_token;
     refusal(try_page(&mut ours, &token, 1).await).is_invalid("PAGE_TOKEN_INVALID", &["page_token"]);
     assert_eq!(ids(&page(&mut theirs, &token, 1).await), ["INC-0"]);
@@ -181,8 +181,8 @@ async fn foreign_page(stage: Stage) {
     theirs.finish().await;
 }
 
-async fn filtered_page(stage: Stage) {
-    let mut world = stage.plan().with_long_deadlines().start().await;
+async fn filtered_page(context: CellContext) {
+    let mut world = context.plan().with_long_deadlines().start().await;
     push(&mut world, 0..4).await;
     let token = page(&mut world, "", 1).await.next_page_token;
     let same = v1::ListDeliveriesRequest { page_token: token, ..Default::default() };
@@ -217,9 +217,9 @@ fn forgeries(token: &str) -> Vec<String> {
 }
 
 /// A server's data folder with INC-0 to INC-3, and a copy that was made after INC-1.
-async fn with_a_copy(stage: Stage) -> (World, [TempDir; 2]) {
+async fn with_copy(context: CellContext) -> (World, [TempDir; 2]) {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let mut world = stage.plan().with_long_deadlines().with_data(folders[0].path()).start().await;
+    let mut world = context.plan().with_long_deadlines().with_data(folders[0].path()).start().await;
     push(&mut world, 0..2).await;
     world.server.stop().await;
     copy(folders[0].path(), folders[1].path());
@@ -230,7 +230,7 @@ async fn with_a_copy(stage: Stage) -> (World, [TempDir; 2]) {
 }
 
 /// Continues with the copy. Deliveries acknowledged since then are lost, so such a world ends with `close`.
-async fn go_back(world: &mut World, copy: &TempDir) {
+async fn continue_with_copy(world: &mut World, copy: &TempDir) {
     world.server.stop().await;
     world.server.next_start().data = Some(copy.path().to_owned());
     world.server.start_again().await;
@@ -245,9 +245,9 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Two worlds with the same incidents.
-async fn two_worlds(stage: Stage) -> (World, World) {
-    let mut ours = stage.plan().with_long_deadlines().start().await;
-    let mut theirs = stage.plan().with_long_deadlines().start().await;
+async fn two_worlds(context: CellContext) -> (World, World) {
+    let mut ours = context.plan().with_long_deadlines().start().await;
+    let mut theirs = context.plan().with_long_deadlines().start().await;
     push(&mut ours, 0..2).await;
     push(&mut theirs, 0..2).await;
     (ours, theirs)

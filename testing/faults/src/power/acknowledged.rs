@@ -11,7 +11,7 @@ pub(super) struct AcknowledgedPushes {
     /// Deliveries by ID.
     deliveries: BTreeMap<String, Acknowledged>,
     /// IDs acknowledged since the last check.
-    fresh: Vec<String>,
+    unchecked: Vec<String>,
     /// The last acknowledged setting: the longest delay between two attempts, in ms.
     pub(super) setting: i64,
     events: BTreeMap<u64, String>,
@@ -38,7 +38,7 @@ impl AcknowledgedPushes {
     /// Records a delivery that a caller received.
     pub(super) fn acknowledge(&mut self, delivery: &v1::Delivery) {
         let acknowledged = Acknowledged::of(delivery);
-        self.fresh.push(delivery.id.clone());
+        self.unchecked.push(delivery.id.clone());
         self.deliveries.insert(delivery.id.clone(), acknowledged);
     }
 
@@ -46,8 +46,8 @@ impl AcknowledgedPushes {
     ///
     /// # Panics
     /// If another event had the same sequence number.
-    pub(super) fn see(&mut self, event: &v1::TicketEvent) {
-        let description = words(event);
+    pub(super) fn record_event(&mut self, event: &v1::TicketEvent) {
+        let description = describe(event);
         let before = self.events.entry(event.sequence).or_insert_with(|| description.clone());
         assert_eq!(*before, description, "event {} was another one before", event.sequence);
         self.token = Some(event.resume_token.clone());
@@ -59,24 +59,25 @@ impl AcknowledgedPushes {
     }
 
     /// Returns the IDs acknowledged since the last check.
-    pub(super) fn take_fresh(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.fresh)
+    pub(super) fn take_unchecked(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.unchecked)
     }
 
     /// Describes everything acknowledged that is missing.
     pub(super) fn compare_all(&self, found: &[v1::Delivery]) -> Vec<String> {
         let found: BTreeMap<_, _> = found.iter().map(|delivery| (delivery.id.as_str(), delivery)).collect();
-        let gone = |id: &String| self.compare(id, found.get(id.as_str()).copied());
-        self.deliveries.keys().filter_map(gone).collect()
+        let lost = |id: &String| self.compare(id, found.get(id.as_str()).copied());
+        self.deliveries.keys().filter_map(lost).collect()
     }
 
     /// Describes the acknowledged data of a delivery that is missing, if any.
     pub(super) fn compare(&self, id: &str, found: Option<&v1::Delivery>) -> Option<String> {
-        let told = self.deliveries.get(id)?;
-        let Some(found) = found else { return Some(format!("{id} of {}", told.incident)) };
+        let expected = self.deliveries.get(id)?;
+        let Some(found) = found else { return Some(format!("{id} of {}", expected.incident)) };
         let found = Acknowledged::of(found);
-        let lost = told.incident != found.incident || told.ticket.is_some() && told.ticket != found.ticket;
-        lost.then(|| format!("{id}: {told:?} became {found:?}"))
+        let differs = expected.incident != found.incident
+            || expected.ticket.is_some() && expected.ticket != found.ticket;
+        differs.then(|| format!("{id}: {expected:?} became {found:?}"))
     }
 }
 
@@ -89,7 +90,7 @@ pub(super) async fn look_up(client: &mut Client, id: &str) -> Option<v1::Deliver
     }
 }
 
-fn words(event: &v1::TicketEvent) -> String {
+fn describe(event: &v1::TicketEvent) -> String {
     let delivery = event.delivery.as_ref().map(|delivery| (&delivery.id, delivery.state()));
     format!("{:?} {} {} {delivery:?} {:?}", event.kind(), event.incident_id, event.connection, event.time)
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use rhythmx_ticketing::v1::{self, TicketSystem};
 use ticketing_disk::{Dirty, Fault};
-use ticketing_harness::{PATIENCE, World, free_address, incident, run_program};
+use ticketing_harness::{WAIT_TIMEOUT, World, free_address, incident, run_program};
 use ticketing_simulator::{Call, Effect, Rule, When};
 use tokio::time::Instant;
 
 use super::power_cycle::PowerCycle;
-use super::{Mounted, Outcome, first_start};
-use crate::matrix::{Cell, Stage};
+use super::{MountedDisk, Outcome, first_start};
+use crate::matrix::cell::{Cell, CellContext};
 
 pub(super) const FAMILY: &str = "disk";
 /// Time limit for the server to recover after its disk has.
@@ -25,17 +25,17 @@ pub(crate) fn cells() -> Vec<Cell> {
     let failing = |dirty| Fault::SyncFails { times: 3, dirty };
     vec![
         Cell::new(FAMILY, "power cut", "pushing", cut_while_pushing),
-        Cell::new(FAMILY, "power cut", "first start", cut_in_the_first_start),
-        Cell::new(FAMILY, "disk full", "pushing", move |stage| faulty(stage, full)),
-        Cell::new(FAMILY, "disk full", "reply read, not recorded", full_before_the_record),
-        Cell::new(FAMILY, "I/O error on sync, bytes kept", "pushing", move |stage| {
-            faulty(stage, failing(Dirty::Kept))
+        Cell::new(FAMILY, "power cut", "first start", cut_during_first_start),
+        Cell::new(FAMILY, "disk full", "pushing", move |context| faulty(context, full)),
+        Cell::new(FAMILY, "disk full", "reply read, not recorded", full_before_recording),
+        Cell::new(FAMILY, "I/O error on sync, bytes kept", "pushing", move |context| {
+            faulty(context, failing(Dirty::Kept))
         }),
-        Cell::new(FAMILY, "I/O error on sync, bytes dropped", "pushing", move |stage| {
-            faulty(stage, failing(Dirty::Dropped))
+        Cell::new(FAMILY, "I/O error on sync, bytes dropped", "pushing", move |context| {
+            faulty(context, failing(Dirty::Dropped))
         }),
-        Cell::new(FAMILY, "I/O error on write", "pushing", move |stage| {
-            faulty(stage, Fault::WriteFails { times: 3 })
+        Cell::new(FAMILY, "I/O error on write", "pushing", move |context| {
+            faulty(context, Fault::WriteFails { times: 3 })
         }),
         Cell::new(FAMILY, "flipped byte", "database", flipped_byte),
         Cell::does_not_apply(
@@ -47,24 +47,24 @@ pub(crate) fn cells() -> Vec<Cell> {
     ]
 }
 
-async fn cut_while_pushing(stage: Stage) {
+async fn cut_while_pushing(context: CellContext) {
     let mut outcome = Outcome::default();
-    PowerCycle::begin(stage.plan(), 7).await.play(8, &mut outcome).await;
+    PowerCycle::begin(context.plan(), 7).await.run(8, &mut outcome).await;
     assert!(outcome.acknowledged > 0, "nothing was shown: {outcome}");
-    assert!(outcome.is_good(), "{outcome}\n{:#?}", outcome.gone);
+    assert!(outcome.is_intact(), "{outcome}\n{:#?}", outcome.lost);
 }
 
-async fn cut_in_the_first_start(stage: Stage) {
+async fn cut_during_first_start(context: CellContext) {
     let mut outcome = Outcome::default();
-    first_start::play(&|| stage.plan(), 6, 7, &mut outcome).await;
+    first_start::run(&|| context.plan(), 6, 7, &mut outcome).await;
     assert!(outcome.acknowledged > 0, "nothing was shown: {outcome}");
-    assert!(outcome.is_good(), "{outcome}\n{:#?}", outcome.gone);
+    assert!(outcome.is_intact(), "{outcome}\n{:#?}", outcome.lost);
 }
 
 /// The disk fails while incidents are pushed, and recovers. Nothing acknowledged in the meantime is lost, not
 /// even if the power fails soon after.
-async fn faulty(stage: Stage, fault: Fault) {
-    let (mounted, mut world) = begin(&stage).await;
+async fn faulty(context: CellContext, fault: Fault) {
+    let (mounted, mut world) = begin(&context).await;
     mounted.disk.fail(fault);
     let (mut acknowledged, mut refused) = (vec![], 0);
     for n in 0..PUSHES {
@@ -75,20 +75,20 @@ async fn faulty(stage: Stage, fault: Fault) {
     }
     assert!(refused > 0, "the disk fault was not noticed");
     mounted.disk.heal();
-    stage.recovered(until_well(&mut world).await, RECOVERY);
+    context.recovered(until_pushes_succeed(&mut world).await, RECOVERY);
     world.server.kill_and(|| mounted.disk.cut(7)).await;
     world.server.start_again().await;
     world.client = world.server.client().await;
     for id in acknowledged {
-        assert!(world.client.get_delivery(&*id).await.is_ok(), "{id} was acknowledged and is gone");
+        assert!(world.client.get_delivery(&*id).await.is_ok(), "{id} was acknowledged and is lost");
     }
     all_delivered(&mut world).await;
     world.finish().await;
 }
 
 /// The ticket is created when there is no disk space left to record it.
-async fn full_before_the_record(stage: Stage) {
-    let (mounted, mut world) = begin(&stage).await;
+async fn full_before_recording(context: CellContext) {
+    let (mounted, mut world) = begin(&context).await;
     let slow = Effect::SlowBody { bytes: 10, every: Duration::from_millis(30) };
     world.jira.faults().push(Rule::new(Call::Create, When::Next(1), slow));
     let mut client = world.client.clone().with_deadline(Duration::from_secs(2));
@@ -101,7 +101,7 @@ async fn full_before_the_record(stage: Stage) {
     mounted.disk.fail(Fault::Full { after: 0 });
     let _ = push.await.unwrap();
     mounted.disk.heal();
-    stage.recovered(until_well(&mut world).await, RECOVERY);
+    context.recovered(until_pushes_succeed(&mut world).await, RECOVERY);
     all_delivered(&mut world).await;
     assert_eq!(world.jira.tickets().iter().filter(|ticket| !ticket.foreign).count(), 2);
     world.finish().await;
@@ -109,8 +109,8 @@ async fn full_before_the_record(stage: Stage) {
 
 /// A byte of the database is wrong: the server reports it and leaves the file unchanged. With the byte
 /// restored, everything is intact.
-async fn flipped_byte(stage: Stage) {
-    let (mounted, mut world) = begin(&stage).await;
+async fn flipped_byte(context: CellContext) {
+    let (mounted, mut world) = begin(&context).await;
     for n in 0..10 {
         world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
     }
@@ -132,23 +132,23 @@ async fn flipped_byte(stage: Stage) {
 }
 
 /// A world whose server has its data on a simulated disk.
-pub(super) async fn begin(stage: &Stage) -> (Mounted, World) {
-    let mounted = Mounted::mount().expect("a disk can be mounted");
+pub(super) async fn begin(context: &CellContext) -> (MountedDisk, World) {
+    let mounted = MountedDisk::mount().expect("a disk can be mounted");
     let data: PathBuf = mounted.path().join("data");
-    let world = stage.plan().in_a_process().with_data(&data).start().await;
+    let world = context.plan().in_a_process().with_data(&data).start().await;
     (mounted, world)
 }
 
 /// Pushes until one is acknowledged again. Returns how long that took.
-pub(super) async fn until_well(world: &mut World) -> Duration {
-    let healed = Instant::now();
+pub(super) async fn until_pushes_succeed(world: &mut World) -> Duration {
+    let restored_at = Instant::now();
     let wait = async {
         while world.try_push(incident("INC-WELL"), TicketSystem::Jira).await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "the server does not get well by itself");
-    healed.elapsed()
+    assert!(tokio::time::timeout(WAIT_TIMEOUT, wait).await.is_ok(), "the server does not get well by itself");
+    restored_at.elapsed()
 }
 
 /// Waits until every delivery is delivered.

@@ -6,13 +6,13 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::TicketSystem;
 use ticketing_disk::{Dirty, Fault};
 use ticketing_failpoints::Point;
-use ticketing_harness::{PATIENCE, Plan, Server, Start, World, free_address, incident, run_program};
+use ticketing_harness::{Plan, Server, Start, WAIT_TIMEOUT, World, free_address, incident, run_program};
 use tokio::time::Instant;
 
-use super::Mounted;
-use super::cells::{DATABASE, until_well};
-use crate::matrix::held_push::{self, on_the_way};
-use crate::matrix::{Cell, Stage};
+use super::MountedDisk;
+use super::cells::{DATABASE, until_pushes_succeed};
+use crate::matrix::cell::{Cell, CellContext};
+use crate::matrix::held_push::{self, fail_points};
 
 const FAMILY: &str = "disk fault";
 
@@ -35,45 +35,45 @@ enum DiskFault {
 pub(crate) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
     for fault in [DiskFault::Full, DiskFault::SyncFails] {
-        for (point, system, at) in places() {
-            let play = move |stage| faulty(stage, fault, point, system);
-            cells.push(Cell::new(FAMILY, fault.name(), at, play));
+        for (point, system, at) in points() {
+            let run = move |context| faulty(context, fault, point, system);
+            cells.push(Cell::new(FAMILY, fault.name(), at, run));
         }
-        cells.push(Cell::new(FAMILY, fault.name(), Point::Closing.name(), move |stage| {
-            faulty_while_closing(stage, fault)
+        cells.push(Cell::new(FAMILY, fault.name(), Point::Closing.name(), move |context| {
+            faulty_while_closing(context, fault)
         }));
-        cells.push(Cell::new(FAMILY, fault.name(), Point::Migrated.name(), move |stage| {
-            faulty_in_first_start(stage, fault)
+        cells.push(Cell::new(FAMILY, fault.name(), Point::Migrated.name(), move |context| {
+            faulty_in_first_start(context, fault)
         }));
     }
-    for (point, system, at) in places() {
-        let play = move |stage| flipped(stage, point, system);
-        cells.push(Cell::new(FAMILY, "flipped byte, found after kill -9", at, play));
+    for (point, system, at) in points() {
+        let run = move |context| flipped(context, point, system);
+        cells.push(Cell::new(FAMILY, "flipped byte, found after kill -9", at, run));
     }
     cells
 }
 
-fn places() -> impl Iterator<Item = (Point, TicketSystem, String)> {
+fn points() -> impl Iterator<Item = (Point, TicketSystem, String)> {
     let systems = [TicketSystem::Jira, TicketSystem::Servicenow];
-    let all = on_the_way().flat_map(move |point| systems.map(|system| (point, system)));
+    let all = fail_points().flat_map(move |point| systems.map(|system| (point, system)));
     all.map(|(point, system)| (point, system, format!("{}, {}", point.name(), system.as_str_name())))
 }
 
 /// Pushes are refused meanwhile. Once the disk works again everything is delivered, and survives a power cut.
-async fn faulty(stage: Stage, fault: DiskFault, point: Point, system: TicketSystem) {
-    let (mounted, mut world) = begin(&stage).await;
+async fn faulty(context: CellContext, fault: DiskFault, point: Point, system: TicketSystem) {
+    let (mounted, mut world) = begin(&context).await;
     let push = held_push::hold(&world, point, system).await;
     mounted.disk.fail(fault.fault());
     world.server.release();
-    let refused = tokio::time::timeout(PATIENCE, world.try_push(incident("INC-2"), system)).await;
+    let refused = tokio::time::timeout(WAIT_TIMEOUT, world.try_push(incident("INC-2"), system)).await;
     refused.expect("it is answered").expect_err("the disk fault was not noticed");
     mounted.disk.heal();
-    let healed = Instant::now();
-    until_well(&mut world).await;
-    held_push::end(&mut world, push, system).await;
+    let restored_at = Instant::now();
+    until_pushes_succeed(&mut world).await;
+    held_push::finish(&mut world, push, system).await;
     world.push("INC-2", system).await;
     world.until_all_delivered(3).await;
-    stage.recovered(healed.elapsed(), LEASE + GRACE);
+    context.recovered(restored_at.elapsed(), LEASE + GRACE);
     world.server.kill_and(|| mounted.disk.cut(7)).await;
     start_again(&mut world).await;
     world.until_all_delivered(3).await;
@@ -81,13 +81,13 @@ async fn faulty(stage: Stage, fault: DiskFault, point: Point, system: TicketSyst
 }
 
 /// Data that could not be checkpointed stays in the WAL.
-async fn faulty_while_closing(stage: Stage, fault: DiskFault) {
-    let (mounted, mut world) = begin(&stage).await;
+async fn faulty_while_closing(context: CellContext, fault: DiskFault) {
+    let (mounted, mut world) = begin(&context).await;
     for n in 0..5 {
         world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
     }
     world.server.arm(Point::Closing);
-    world.server.ask_to_stop().await;
+    world.server.send_sigterm().await;
     world.server.until_held(Point::Closing).await;
     mounted.disk.fail(fault.fault());
     world.server.release();
@@ -100,9 +100,9 @@ async fn faulty_while_closing(stage: Stage, fault: DiskFault) {
 }
 
 /// A first start that cannot complete fails, and the next one completes it.
-async fn faulty_in_first_start(stage: Stage, fault: DiskFault) {
-    let mounted = Mounted::mount().expect("a disk can be mounted");
-    let mut world = stage.plan().in_a_process().start_unconfigured().await;
+async fn faulty_in_first_start(context: CellContext, fault: DiskFault) {
+    let mounted = MountedDisk::mount().expect("a disk can be mounted");
+    let mut world = context.plan().in_a_process().start_unconfigured().await;
     let data = Some(mounted.path().join("data"));
     let mut server = Server::prepare(Start { data, ..world.server.next_start().clone() });
     server.arm(Point::Migrated);
@@ -127,8 +127,8 @@ async fn faulty_in_first_start(stage: Stage, fault: DiskFault) {
 
 /// The next start reports a damaged database and leaves it unchanged. After the repair the delivery
 /// continues.
-async fn flipped(stage: Stage, point: Point, system: TicketSystem) {
-    let (mounted, mut world) = begin(&stage).await;
+async fn flipped(context: CellContext, point: Point, system: TicketSystem) {
+    let (mounted, mut world) = begin(&context).await;
     // The restart checkpoints the writes of the first start, so that they are not in the WAL.
     world.restart().await;
     let push = held_push::hold(&world, point, system).await;
@@ -141,21 +141,21 @@ async fn flipped(stage: Stage, point: Point, system: TicketSystem) {
     assert!(ended.code != Some(0) && ended.stderr.contains("damaged"), "{ended:?}");
     mounted.disk.flip(Path::new(DATABASE), BYTE).unwrap();
     start_again(&mut world).await;
-    let mended = Instant::now();
-    held_push::end(&mut world, push, system).await;
+    let repaired_at = Instant::now();
+    held_push::finish(&mut world, push, system).await;
     world.until_all_delivered(1).await;
-    stage.recovered(mended.elapsed(), LEASE + GRACE);
+    context.recovered(repaired_at.elapsed(), LEASE + GRACE);
     world.finish().await;
 }
 
-async fn begin(stage: &Stage) -> (Mounted, World) {
-    let mounted = Mounted::mount().expect("a disk can be mounted");
-    let world = plan(stage).with_data(&mounted.path().join("data")).start().await;
+async fn begin(context: &CellContext) -> (MountedDisk, World) {
+    let mounted = MountedDisk::mount().expect("a disk can be mounted");
+    let world = plan(context).with_data(&mounted.path().join("data")).start().await;
     (mounted, world)
 }
 
-fn plan(stage: &Stage) -> Plan {
-    let plan = stage.plan().in_a_process().with_flag("--duplicate-scan-delays=50ms,100ms,150ms");
+fn plan(context: &CellContext) -> Plan {
+    let plan = context.plan().in_a_process().with_flag("--duplicate-scan-delays=50ms,100ms,150ms");
     plan.with_flag("--attempt-deadline=600ms").with_flag(&format!("--lease={}ms", LEASE.as_millis()))
 }
 

@@ -5,13 +5,13 @@ use ticketing_disk::Random;
 use ticketing_harness::{Plan, Server, World, incident};
 
 use super::acknowledged::look_up;
-use super::{Mounted, Outcome};
+use super::{MountedDisk, Outcome};
 
 /// Upper bound of the changes of the disk during a first start.
 const CHANGES: u64 = 160;
 
 /// Plays this many first starts of new servers, with power cuts at evenly spaced changes of the disk.
-pub(super) async fn play(plan: &(dyn Fn() -> Plan + Sync), starts: u64, seed: u64, outcome: &mut Outcome) {
+pub(super) async fn run(plan: &(dyn Fn() -> Plan + Sync), starts: u64, seed: u64, outcome: &mut Outcome) {
     if starts == 0 {
         return;
     }
@@ -27,15 +27,15 @@ pub(super) async fn play(plan: &(dyn Fn() -> Plan + Sync), starts: u64, seed: u6
 /// Cuts the power of a first start after this many changes, starts again, and cuts the power after an
 /// acknowledged push.
 async fn play_one(world: &mut World, changes: u64, random: &mut Random, outcome: &mut Outcome) {
-    let mounted = Mounted::mount().expect("a disk can be mounted");
+    let mounted = MountedDisk::mount().expect("a disk can be mounted");
     let start = ticketing_harness::Start {
         data: Some(mounted.path().join("state/data")),
         ..world.server.next_start().clone()
     };
     let mut server = Server::prepare(start);
-    mounted.disk.stand_still_after(changes);
+    mounted.disk.freeze_after(changes);
     server.start_again().await;
-    mounted.until_still().await;
+    mounted.until_frozen().await;
     mounted.cut(&mut server, random).await;
     server.start_again().await;
     let mut client = server.client().await;
@@ -50,14 +50,14 @@ async fn play_one(world: &mut World, changes: u64, random: &mut Random, outcome:
     server.start_again().await;
     let mut client = server.client().await;
     if look_up(&mut client, &pushed.id).await.is_none() {
-        outcome.gone.push(format!("{} after a first start that was cut at change {changes}", pushed.id));
+        outcome.lost.push(format!("{} after a first start that was cut at change {changes}", pushed.id));
     }
     let systems = client.get_status().await.unwrap().connections;
     if !systems.iter().all(|system| system.configured) {
-        outcome.gone.push(format!("the settings after a first start that was cut at change {changes}"));
+        outcome.lost.push(format!("the settings after a first start that was cut at change {changes}"));
     }
     server.stop().await;
     let counts = mounted.disk.counts();
     outcome.cuts += counts.cuts;
-    outcome.forgotten += counts.sectors_forgotten;
+    outcome.sectors_lost += counts.sectors_lost;
 }

@@ -24,16 +24,17 @@ use ticketing_harness::{Plan, Server};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::guards::program_without;
-use crate::matrix::{Cell, words};
+use crate::matrix::cell::Cell;
+use crate::panic_message::task_panic_message;
+use crate::weakened_server::build_without_guard;
 use power_cycle::PowerCycle;
 
 pub(crate) use disk_faults::cells as disk_fault_cells;
 
 /// Time limit for the disk to freeze under load.
-const UNTIL_STILL: Duration = Duration::from_secs(10);
+const FREEZE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Minimum duration of a sync, as on a real disk, so that further commits arrive during one.
-const SYNC: Duration = Duration::from_millis(1);
+const MIN_SYNC_TIME: Duration = Duration::from_millis(1);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -55,15 +56,15 @@ pub(crate) struct Outcome {
     /// Number of pushes that the server acknowledged.
     pub(crate) acknowledged: usize,
     /// Descriptions of acknowledged writes that are missing.
-    pub(crate) gone: Vec<String>,
+    pub(crate) lost: Vec<String>,
     /// Markers that more than one ticket has.
-    pub(crate) twice: Vec<String>,
-    pub(crate) forgotten: u64,
+    pub(crate) duplicated: Vec<String>,
+    pub(crate) sectors_lost: u64,
 }
 
 /// A simulated disk, mounted until it is dropped.
 #[derive(Debug)]
-struct Mounted {
+struct MountedDisk {
     disk: Disk,
     folder: TempDir,
 }
@@ -77,9 +78,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let Arguments { cuts, seed, weakened } = arguments;
     println!("seed {seed}");
     // Fails early on a machine that cannot mount such a disk.
-    drop(Mounted::mount()?);
+    drop(MountedDisk::mount()?);
     let began = Instant::now();
-    let program = weakened.then(|| program_without("synchronous")).transpose()?;
+    let program = weakened.then(|| build_without_guard("synchronous")).transpose()?;
     let plan = move || match &program {
         Some(program) => Plan::new().with_program(program),
         None => Plan::new(),
@@ -87,60 +88,60 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let outcome = Arc::new(Mutex::new(Outcome::default()));
     let played = tokio::spawn({
         let outcome = outcome.clone();
-        async move { play(&plan, cuts, seed, &mut *outcome.lock().await).await }
+        async move { cut_repeatedly(&plan, cuts, seed, &mut *outcome.lock().await).await }
     });
-    let broke = played.await.err().map(words);
+    let broke = played.await.err().map(task_panic_message);
     let outcome = outcome.lock().await;
-    outcome.gone.iter().for_each(|gone| println!("GONE   {gone}"));
-    outcome.twice.iter().for_each(|twice| println!("TWICE  {twice}"));
+    outcome.lost.iter().for_each(|lost| println!("LOST   {lost}"));
+    outcome.duplicated.iter().for_each(|duplicated| println!("DUPLICATED  {duplicated}"));
     println!("power: {outcome}; {:.0?}", began.elapsed());
-    let again = format!("{} power --cuts {cuts} --seed {seed}", crate::command());
+    let again = format!("{} power --cuts {cuts} --seed {seed}", crate::replay_prefix());
     if outcome.acknowledged == 0 {
         let why = broke.map(|why| format!(": {why}")).unwrap_or_default();
         bail!("nothing was acknowledged, so nothing was shown; again with `{again}`{why}");
     }
-    match (weakened, outcome.is_good(), broke) {
+    match (weakened, outcome.is_intact(), broke) {
         (false, true, None) | (true, false, _) => Ok(()),
         (false, _, Some(why)) => bail!("a promise broke, again with `{again}`: {why}"),
         (false, false, None) => bail!("a promise broke, again with `{again}`"),
-        (true, true, Some(why)) => bail!("nothing that was acknowledged is gone, but: {why}"),
-        (true, true, None) => bail!("nothing is gone, although nothing was synced"),
+        (true, true, Some(why)) => bail!("nothing that was acknowledged is lost, but: {why}"),
+        (true, true, None) => bail!("nothing is lost, although nothing was synced"),
     }
 }
 
-async fn play(plan: &(dyn Fn() -> Plan + Sync), cuts: u32, seed: u64, outcome: &mut Outcome) {
+async fn cut_repeatedly(plan: &(dyn Fn() -> Plan + Sync), cuts: u32, seed: u64, outcome: &mut Outcome) {
     // Each first start has two cuts.
-    first_start::play(plan, u64::from(cuts / 10), seed, outcome).await;
+    first_start::run(plan, u64::from(cuts / 10), seed, outcome).await;
     let left = u64::from(cuts).saturating_sub(outcome.cuts);
-    PowerCycle::begin(plan(), seed).await.play(left, outcome).await;
+    PowerCycle::begin(plan(), seed).await.run(left, outcome).await;
 }
 
 // === impl Outcome ===
 
 impl Outcome {
-    pub(crate) fn is_good(&self) -> bool {
-        self.gone.is_empty() && self.twice.is_empty()
+    pub(crate) fn is_intact(&self) -> bool {
+        self.lost.is_empty() && self.duplicated.is_empty()
     }
 }
 
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { cuts, acknowledged, gone, twice, forgotten } = self;
-        let (gone, twice) = (gone.len(), twice.len());
+        let Self { cuts, acknowledged, lost, duplicated, sectors_lost } = self;
+        let (lost, duplicated) = (lost.len(), duplicated.len());
         write!(
             f,
-            "{cuts} cuts, {acknowledged} acknowledged, {gone} gone, {twice} twice, {forgotten} sectors forgotten"
+            "{cuts} cuts, {acknowledged} acknowledged, {lost} lost, {duplicated} created twice, {sectors_lost} sectors dropped"
         )
     }
 }
 
 // === impl Mounted ===
 
-impl Mounted {
+impl MountedDisk {
     fn mount() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let disk = Disk::mount(folder.path(), Options::default())?;
-        disk.fail(Fault::SlowSync(SYNC));
+        disk.fail(Fault::SlowSync(MIN_SYNC_TIME));
         Ok(Self { disk, folder })
     }
 
@@ -156,17 +157,17 @@ impl Mounted {
 
     /// Waits until the disk freezes at the configured operation.
     async fn until_held(&self, what: &str) {
-        self.until_still().await;
-        assert!(self.disk.wait_until_still(Duration::ZERO), "there is no {what}");
+        self.until_frozen().await;
+        assert!(self.disk.wait_until_frozen(Duration::ZERO), "there is no {what}");
     }
 
     /// Waits until the disk freezes. If it does not, the power is cut all the same.
-    async fn until_still(&self) {
+    async fn until_frozen(&self) {
         let wait = async {
-            while !self.disk.wait_until_still(Duration::ZERO) {
+            while !self.disk.wait_until_frozen(Duration::ZERO) {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        let _ = tokio::time::timeout(UNTIL_STILL, wait).await;
+        let _ = tokio::time::timeout(FREEZE_TIMEOUT, wait).await;
     }
 }

@@ -9,33 +9,33 @@ use rhythmx_ticketing::Client;
 use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
 use rhythmx_ticketing::v1::{self, TicketSystem};
 use ticketing_disk::Random;
-use ticketing_harness::{PATIENCE, Plan, World, after, from_oldest, incident, retry};
+use ticketing_harness::{Plan, WAIT_TIMEOUT, World, after, from_oldest, incident, retry};
 use ticketing_simulator::{Call, Effect, Rule, When};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tonic::Code;
 
 use super::acknowledged::{AcknowledgedPushes, look_up};
-use super::{Mounted, Outcome};
+use super::{MountedDisk, Outcome};
 
 /// Number of concurrent callers.
 const CALLERS: usize = 8;
-/// Percentage of the cuts that strike a server while it starts.
-const WHILE_STARTING: u8 = 20;
+/// Percentage of the cuts while the server starts.
+const PERCENT_WHILE_STARTING: u8 = 20;
 /// Maximum number of changes of the disk before a cut: while the server starts, and while callers push.
 const CHANGES: (usize, usize) = (60, 1_500);
 /// First value of the setting that is incremented, in ms.
 const FIRST_SETTING: i64 = 3_600;
 /// Time limit until everything is delivered at the end.
-const SETTLED: Duration = Duration::from_secs(120);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A world on a simulated disk, and the answers of its server.
 #[derive(Debug)]
 pub(super) struct PowerCycle {
     world: World,
     random: Random,
-    told: Arc<Observed>,
-    mounted: Mounted,
+    observed: Arc<Observed>,
+    mounted: MountedDisk,
 }
 
 /// State that the callers share.
@@ -44,14 +44,14 @@ struct Observed {
     acknowledged: Mutex<AcknowledgedPushes>,
     incidents: AtomicUsize,
     /// Whether the power was cut.
-    over: AtomicBool,
+    is_stopping: AtomicBool,
 }
 
 // === impl PowerCycle ===
 
 impl PowerCycle {
     pub(super) async fn begin(plan: Plan, seed: u64) -> Self {
-        let mounted = Mounted::mount().expect("a disk can be mounted");
+        let mounted = MountedDisk::mount().expect("a disk can be mounted");
         let plan = plan.in_a_process().with_data(&mounted.path().join("data"));
         let world = plan.with_flag("--concurrency=16").start().await;
         for simulator in [&world.jira, &world.servicenow] {
@@ -59,14 +59,14 @@ impl PowerCycle {
             faults.push(Rule::new(Call::Create, When::EveryNth(20), Effect::apply_then_gateway_timeout()));
             faults.push(Rule::new(Call::Create, When::EveryNth(27), Effect::DropBefore));
         }
-        let mut life = Self { world, random: Random::new(seed), told: Arc::default(), mounted };
-        life.configure(FIRST_SETTING).await;
-        life
+        let mut cycle = Self { world, random: Random::new(seed), observed: Arc::default(), mounted };
+        cycle.configure(FIRST_SETTING).await;
+        cycle
     }
 
     /// Cuts the power this many times, checks after each cut what is missing, and finally checks every
     /// ticket.
-    pub(super) async fn play(mut self, cuts: u64, outcome: &mut Outcome) {
+    pub(super) async fn run(mut self, cuts: u64, outcome: &mut Outcome) {
         while self.mounted.disk.counts().cuts < cuts {
             // A cut while the server starts is preceded by another one.
             let may_start = self.mounted.disk.counts().cuts + 2 <= cuts;
@@ -75,51 +75,51 @@ impl PowerCycle {
             println!(
                 "{} cuts, {} acknowledged",
                 self.mounted.disk.counts().cuts,
-                self.told.acknowledged().len()
+                self.observed.acknowledged().len()
             );
         }
-        if outcome.is_good() {
+        if outcome.is_intact() {
             println!("waiting until everything is delivered");
             let deliveries = self.settle().await;
-            outcome.gone = self.told.acknowledged().compare_all(&deliveries);
-            println!("reading {} events", self.told.acknowledged().newest_event());
+            outcome.lost = self.observed.acknowledged().compare_all(&deliveries);
+            println!("reading {} events", self.observed.acknowledged().newest_event());
             self.check_events().await;
         }
-        outcome.acknowledged += self.told.acknowledged().len();
-        outcome.twice = self.twice();
+        outcome.acknowledged += self.observed.acknowledged().len();
+        outcome.duplicated = self.duplicated();
         let counts = self.mounted.disk.counts();
         outcome.cuts += counts.cuts;
-        outcome.forgotten += counts.sectors_forgotten;
-        if outcome.is_good() {
-            println!("looking for anything twice or secret");
+        outcome.sectors_lost += counts.sectors_lost;
+        if outcome.is_intact() {
+            println!("checking tickets and secrets");
             self.world.finish().await;
         }
     }
 
     /// Cuts the power at some write while all callers push, and starts the server again.
     async fn cut(&mut self, may_start: bool) {
-        let changes = if may_start && self.random.percent(WHILE_STARTING) {
+        let changes = if may_start && self.random.percent(PERCENT_WHILE_STARTING) {
             self.mounted.cut(&mut self.world.server, &mut self.random).await;
-            self.mounted.disk.stand_still_after(self.random.below(CHANGES.0) as u64);
+            self.mounted.disk.freeze_after(self.random.below(CHANGES.0) as u64);
             self.world.server.start_again().await;
             None
         } else {
             Some(self.random.below(CHANGES.1) as u64)
         };
-        self.told.over.store(false, Ordering::SeqCst);
-        let mut crowd = JoinSet::new();
+        self.observed.is_stopping.store(false, Ordering::SeqCst);
+        let mut tasks = JoinSet::new();
         for caller in 0..CALLERS {
-            crowd.spawn(call(self.world.server.address.clone(), self.told.clone(), caller));
+            tasks.spawn(call(self.world.server.address.clone(), self.observed.clone(), caller));
         }
-        crowd.spawn(change_settings(self.world.server.address.clone(), self.told.clone()));
-        crowd.spawn(follow(self.world.server.address.clone(), self.told.clone()));
+        tasks.spawn(change_settings(self.world.server.address.clone(), self.observed.clone()));
+        tasks.spawn(stream_events(self.world.server.address.clone(), self.observed.clone()));
         if let Some(changes) = changes {
-            self.mounted.disk.stand_still_after(changes);
+            self.mounted.disk.freeze_after(changes);
         }
-        self.mounted.until_still().await;
-        self.told.over.store(true, Ordering::SeqCst);
+        self.mounted.until_frozen().await;
+        self.observed.is_stopping.store(true, Ordering::SeqCst);
         self.mounted.cut(&mut self.world.server, &mut self.random).await;
-        crowd.join_all().await;
+        tasks.join_all().await;
         self.world.server.start_again().await;
         self.world.client = self.world.server.client().await;
     }
@@ -127,21 +127,21 @@ impl PowerCycle {
     /// Checks that everything acknowledged exists.
     async fn check(&mut self, outcome: &mut Outcome) {
         let client = &mut self.world.client;
-        let ids = self.told.acknowledged().take_fresh();
+        let ids = self.observed.acknowledged().take_unchecked();
         for id in ids {
             let found = look_up(client, &id).await;
-            outcome.gone.extend(self.told.acknowledged().compare(&id, found.as_ref()));
+            outcome.lost.extend(self.observed.acknowledged().compare(&id, found.as_ref()));
         }
-        outcome.gone.append(&mut self.told.acknowledged().refused);
+        outcome.lost.append(&mut self.observed.acknowledged().refused);
         let status = client.get_status().await.unwrap();
         let found = status.retry.and_then(|retry| retry.max_delay).map(|delay| millis(&delay));
-        let told = self.told.acknowledged().setting;
-        if found.is_none_or(|found| found < told) {
-            outcome.gone.push(format!("the setting {told}: it is {found:?}"));
+        let expected = self.observed.acknowledged().setting;
+        if found.is_none_or(|found| found < expected) {
+            outcome.lost.push(format!("the setting {expected}: it is {found:?}"));
         }
-        if !outcome.is_good() {
+        if !outcome.is_intact() {
             // Restores the setting, so that later losses are detected too.
-            self.configure(told).await;
+            self.configure(expected).await;
         }
     }
 
@@ -150,7 +150,7 @@ impl PowerCycle {
         let both = self.world.settings();
         self.world.configure(both).await;
         self.world.configure(settings(setting)).await;
-        self.told.acknowledged().setting = setting;
+        self.observed.acknowledged().setting = setting;
     }
 
     /// Waits until every delivery is in a final state, and returns all of them.
@@ -165,29 +165,32 @@ impl PowerCycle {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        assert!(tokio::time::timeout(SETTLED, wait).await.is_ok(), "not everything is delivered in time");
+        assert!(
+            tokio::time::timeout(SETTLE_TIMEOUT, wait).await.is_ok(),
+            "not everything is delivered in time"
+        );
         self.world.deliveries().await
     }
 
     /// Checks that the events that a subscriber received are unchanged and gap-free.
     async fn check_events(&mut self) {
-        let newest = self.told.acknowledged().newest_event();
+        let newest = self.observed.acknowledged().newest_event();
         let mut stream = self.world.client.stream_ticket_events(from_oldest()).await.unwrap();
         let mut last = 0;
         while last < newest {
-            let message = tokio::time::timeout(PATIENCE, stream.message()).await;
+            let message = tokio::time::timeout(WAIT_TIMEOUT, stream.message()).await;
             let message = message.unwrap_or_else(|_| panic!("event {} of {newest} does not come", last + 1));
             let message = message.unwrap().expect("a stream does not end by itself").message;
             if let Some(Message::Event(event)) = message {
                 assert_eq!(event.sequence, last + 1, "event {} came after {last}", event.sequence);
                 last = event.sequence;
-                self.told.acknowledged().see(&event);
+                self.observed.acknowledged().record_event(&event);
             }
         }
     }
 
     /// Returns the markers that more than one ticket has.
-    fn twice(&self) -> Vec<String> {
+    fn duplicated(&self) -> Vec<String> {
         let mut tickets: HashMap<String, Vec<String>> = HashMap::new();
         for simulator in [&self.world.jira, &self.world.servicenow] {
             for ticket in simulator.tickets() {
@@ -208,13 +211,13 @@ impl Observed {
         self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_over(&self) -> bool {
-        self.over.load(Ordering::SeqCst)
+    fn is_stopped(&self) -> bool {
+        self.is_stopping.load(Ordering::SeqCst)
     }
 
     /// Connects to the server once it accepts connections.
     async fn connect(&self, address: &str) -> Option<Client> {
-        while !self.is_over() {
+        while !self.is_stopped() {
             // A gRPC client connects lazily, so it does not show whether the server is up.
             if TcpStream::connect(address).await.is_ok() {
                 let client = Client::connect(format!("http://{address}")).await.ok()?;
@@ -227,10 +230,10 @@ impl Observed {
 }
 
 /// Pushes one incident after another, alternating between CreateTicket and SubmitIncident.
-async fn call(address: String, told: Arc<Observed>, caller: usize) {
-    let Some(mut client) = told.connect(&address).await else { return };
-    while !told.is_over() {
-        let incident = incident(&format!("INC-{}", told.incidents.fetch_add(1, Ordering::SeqCst)));
+async fn call(address: String, observed: Arc<Observed>, caller: usize) {
+    let Some(mut client) = observed.connect(&address).await else { return };
+    while !observed.is_stopped() {
+        let incident = incident(&format!("INC-{}", observed.incidents.fetch_add(1, Ordering::SeqCst)));
         let answer = if caller.is_multiple_of(2) {
             client.submit_incident(incident).await.map(|answer| {
                 answer.results.into_iter().filter_map(|result| result.delivery).collect::<Vec<_>>()
@@ -245,38 +248,41 @@ async fn call(address: String, told: Arc<Observed>, caller: usize) {
             Ok(deliveries) => deliveries,
             // Nothing was acknowledged. FAILED_PRECONDITION means that the settings are missing.
             Err(status) if status.code() == Code::FailedPrecondition => {
-                return told.acknowledged().refused.push(format!("what a push needs: {}", status.message()));
+                return observed
+                    .acknowledged()
+                    .refused
+                    .push(format!("what a push needs: {}", status.message()));
             }
             Err(_) => return,
         };
-        deliveries.iter().for_each(|delivery| told.acknowledged().acknowledge(delivery));
+        deliveries.iter().for_each(|delivery| observed.acknowledged().acknowledge(delivery));
     }
 }
 
 /// Increments a setting.
-async fn change_settings(address: String, told: Arc<Observed>) {
-    let Some(mut client) = told.connect(&address).await else { return };
-    while !told.is_over() {
-        let next = told.acknowledged().setting + 1;
+async fn change_settings(address: String, observed: Arc<Observed>) {
+    let Some(mut client) = observed.connect(&address).await else { return };
+    while !observed.is_stopped() {
+        let next = observed.acknowledged().setting + 1;
         let Ok(answer) = client.configure(settings(next)).await else { return };
         drop(answer);
-        told.acknowledged().setting = next;
+        observed.acknowledged().setting = next;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 /// Streams events from the last resume token on.
-async fn follow(address: String, told: Arc<Observed>) {
-    let Some(mut client) = told.connect(&address).await else { return };
-    let token = told.acknowledged().token.clone();
+async fn stream_events(address: String, observed: Arc<Observed>) {
+    let Some(mut client) = observed.connect(&address).await else { return };
+    let token = observed.acknowledged().token.clone();
     let request = token.map_or_else(from_oldest, |token| after(&token));
     let Ok(mut stream) = client.stream_ticket_events(request).await else { return };
     while let Ok(Some(message)) = stream.message().await {
         if let Some(Message::Event(event)) = message.message {
-            let mut acknowledged = told.acknowledged();
+            let mut acknowledged = observed.acknowledged();
             let last = acknowledged.newest_event();
             assert_eq!(event.sequence, last + 1, "event {} came after {last}", event.sequence);
-            acknowledged.see(&event);
+            acknowledged.record_event(&event);
         }
     }
 }

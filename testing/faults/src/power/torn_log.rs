@@ -10,7 +10,7 @@ use ticketing_disk::DiskOperation;
 use ticketing_harness::incident;
 
 use super::cells::{FAMILY, begin};
-use crate::matrix::{Cell, Stage};
+use crate::matrix::cell::{Cell, CellContext};
 
 const LOG: &str = "data/ticketing.db-wal";
 const LOG_ENDING: &str = ".db-wal";
@@ -19,11 +19,11 @@ const PUSHES: usize = 10;
 /// Position at which the WAL is truncated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cut {
-    WithinTheLastFrame,
-    WithinTheFirstFrame,
+    WithinLastFrame,
+    WithinFirstFrame,
     /// Between the header of a frame and its page.
-    AfterTheLastHead,
-    TheWholeCommit,
+    AfterLastFrameHeader,
+    WholeCommit,
     /// Not truncated: the commit is complete, although no caller has an answer.
     Nothing,
 }
@@ -45,23 +45,23 @@ struct Frame {
 
 pub(super) fn cells() -> Vec<Cell> {
     let cuts = [
-        Cut::WithinTheLastFrame,
-        Cut::WithinTheFirstFrame,
-        Cut::AfterTheLastHead,
-        Cut::TheWholeCommit,
+        Cut::WithinLastFrame,
+        Cut::WithinFirstFrame,
+        Cut::AfterLastFrameHeader,
+        Cut::WholeCommit,
         Cut::Nothing,
     ];
-    cuts.map(|cut| Cell::new(FAMILY, "torn tail", cut.name(), move |stage| play(stage, cut))).to_vec()
+    cuts.map(|cut| Cell::new(FAMILY, "torn tail", cut.name(), move |context| run(context, cut))).to_vec()
 }
 
-async fn play(stage: Stage, cut: Cut) {
-    let (mounted, mut world) = begin(&stage).await;
+async fn run(context: CellContext, cut: Cut) {
+    let (mounted, mut world) = begin(&context).await;
     for n in 0..PUSHES {
         world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
     }
     world.until_all_delivered(PUSHES).await;
     let before = Log::read(&std::fs::read(mounted.path().join(LOG)).unwrap());
-    mounted.disk.stand_still_at(DiskOperation::Sync, LOG_ENDING);
+    mounted.disk.freeze_at(DiskOperation::Sync, LOG_ENDING);
     let mut client = world.client.clone();
     let request = v1::CreateTicketRequest {
         incident: Some(incident("INC-TORN")),
@@ -69,7 +69,7 @@ async fn play(stage: Stage, cut: Cut) {
     };
     let push = tokio::spawn(async move { client.create_ticket(request).await });
     mounted.until_held("commit").await;
-    world.server.kill_and(|| mounted.disk.go_on()).await;
+    world.server.kill_and(|| mounted.disk.resume()).await;
     assert!(push.await.unwrap().is_err(), "no caller is answered before the sync");
     let log = Log::read(&std::fs::read(mounted.path().join(LOG)).unwrap());
     let torn = &log.frames[before.frames.len()..];
@@ -79,7 +79,7 @@ async fn play(stage: Stage, cut: Cut) {
         mounted.disk.truncate(Path::new(LOG), length).unwrap();
         let left = Log::read(&std::fs::read(mounted.path().join(LOG)).unwrap());
         assert!(left.frames.len() < log.frames.len(), "no frame was cut");
-        assert!(left.frames.last().is_none_or(|frame| frame.commits) || cut != Cut::TheWholeCommit);
+        assert!(left.frames.last().is_none_or(|frame| frame.commits) || cut != Cut::WholeCommit);
     }
     world.server.start_again().await;
     world.client = world.server.client().await;
@@ -97,10 +97,10 @@ async fn play(stage: Stage, cut: Cut) {
 impl Cut {
     fn name(self) -> &'static str {
         match self {
-            Self::WithinTheLastFrame => "within the last frame of a commit",
-            Self::WithinTheFirstFrame => "within the first frame of a commit",
-            Self::AfterTheLastHead => "after the head of the last frame of a commit",
-            Self::TheWholeCommit => "before a whole commit",
+            Self::WithinLastFrame => "within the last frame of a commit",
+            Self::WithinFirstFrame => "within the first frame of a commit",
+            Self::AfterLastFrameHeader => "after the header of the last frame of a commit",
+            Self::WholeCommit => "before a whole commit",
             Self::Nothing => "after a whole commit",
         }
     }
@@ -109,10 +109,10 @@ impl Cut {
     fn length(self, torn: &[Frame], page: usize) -> Option<usize> {
         let (first, last) = (torn.first()?.starts, torn.last()?.starts);
         match self {
-            Self::WithinTheLastFrame => Some(last + Log::HEAD_OF_A_FRAME + page / 2 + 1),
-            Self::WithinTheFirstFrame => Some(first + Log::HEAD_OF_A_FRAME + page / 2 + 1),
-            Self::AfterTheLastHead => Some(last + Log::HEAD_OF_A_FRAME),
-            Self::TheWholeCommit => Some(first),
+            Self::WithinLastFrame => Some(last + Log::FRAME_HEADER + page / 2 + 1),
+            Self::WithinFirstFrame => Some(first + Log::FRAME_HEADER + page / 2 + 1),
+            Self::AfterLastFrameHeader => Some(last + Log::FRAME_HEADER),
+            Self::WholeCommit => Some(first),
             Self::Nothing => None,
         }
     }
@@ -121,16 +121,16 @@ impl Cut {
 // === impl Log ===
 
 impl Log {
-    const HEAD: usize = 32;
-    const HEAD_OF_A_FRAME: usize = 24;
+    const HEADER: usize = 32;
+    const FRAME_HEADER: usize = 24;
 
     /// Reads the complete frames of the current WAL, which have its current salt.
     fn read(bytes: &[u8]) -> Self {
         let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
         let page = usize::try_from(number(8)).unwrap();
-        let starts = (Self::HEAD..).step_by(Self::HEAD_OF_A_FRAME + page);
+        let starts = (Self::HEADER..).step_by(Self::FRAME_HEADER + page);
         let frames = starts
-            .take_while(|at| at + Self::HEAD_OF_A_FRAME + page <= bytes.len())
+            .take_while(|at| at + Self::FRAME_HEADER + page <= bytes.len())
             .take_while(|at| bytes[at + 8..at + 16] == bytes[16..24])
             .map(|at| Frame { starts: at, commits: number(at + 4) != 0 });
         Self { page, frames: frames.collect() }

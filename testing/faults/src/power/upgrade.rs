@@ -6,50 +6,51 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::{self, AttemptKind, DeliveryState, TicketSystem};
 use ticketing_disk::Fault;
 use ticketing_failpoints::Point;
-use ticketing_harness::{PATIENCE, World, make_older};
+use ticketing_harness::{WAIT_TIMEOUT, World, make_older};
 use ticketing_simulator::{Call, Effect, Reply, Rule, When};
 use tokio::time::Instant;
 
-use super::Mounted;
+use super::MountedDisk;
 use super::cells::{FAMILY, RECOVERY};
-use crate::matrix::{Cell, LEASE, SETTLE, Stage, plan};
+use crate::matrix::cell::{Cell, CellContext};
+use crate::matrix::process::{LEASE, SETTLE, plan};
 
 const JIRA: TicketSystem = TicketSystem::Jira;
 
 /// The fault.
 #[derive(Debug, Clone, Copy)]
-enum Strike {
+enum UpgradeFault {
     /// kill -9 before this change of the disk.
     Killed(u64),
     PowerCut(u64),
     /// The disk has space for this many bytes.
     Full(u64),
     /// The migration is complete, and nothing else has begun.
-    KilledBehind,
-    AskedToStopBehind,
-    AsleepBehind,
+    KilledAfter,
+    TerminatedAfter,
+    SuspendedAfter,
 }
 
 pub(super) fn cells() -> Vec<Cell> {
     let early = [2, 8];
-    let kills = early.map(Strike::Killed).into_iter().chain(early.map(Strike::PowerCut));
+    let kills = early.map(UpgradeFault::Killed).into_iter().chain(early.map(UpgradeFault::PowerCut));
     let others = [
-        Strike::Full(0),
-        Strike::Full(9_000),
-        Strike::KilledBehind,
-        Strike::AskedToStopBehind,
-        Strike::AsleepBehind,
+        UpgradeFault::Full(0),
+        UpgradeFault::Full(9_000),
+        UpgradeFault::KilledAfter,
+        UpgradeFault::TerminatedAfter,
+        UpgradeFault::SuspendedAfter,
     ];
     kills
         .chain(others)
-        .map(|strike| Cell::new(FAMILY, strike.name(), strike.place(), move |stage| play(stage, strike)))
+        .map(|fault| Cell::new(FAMILY, fault.name(), fault.location(), move |context| run(context, fault)))
         .collect()
 }
 
-async fn play(stage: Stage, strike: Strike) {
-    let (mounted, mut world) = begin(&stage).await;
-    strike.play(&mounted, &mut world).await;
-    let healed = Instant::now();
+async fn run(context: CellContext, fault: UpgradeFault) {
+    let (mounted, mut world) = begin(&context).await;
+    fault.run(&mounted, &mut world).await;
+    let restored_at = Instant::now();
     world.client = world.server.client().await;
     let states: Vec<_> = world.deliveries().await.iter().map(v1::Delivery::state).collect();
     assert_eq!(states.len(), 4, "{states:?}");
@@ -57,15 +58,15 @@ async fn play(stage: Stage, strike: Strike) {
     let settings = world.settings();
     world.configure(settings).await;
     world.until_all_delivered(4).await;
-    stage.recovered(healed.elapsed(), RECOVERY);
+    context.recovered(restored_at.elapsed(), RECOVERY);
     assert_eq!(world.jira.tickets().len(), 4);
     world.finish().await;
 }
 
 /// A disk with the database of an old server: one delivery is delivered, one waits, and two have an unknown
 /// outcome, one with a ticket and one without.
-async fn begin(stage: &Stage) -> (Mounted, World) {
-    let mut world = plan(stage).start().await;
+async fn begin(context: &CellContext) -> (MountedDisk, World) {
+    let mut world = plan(context).start().await;
     world.push("INC-0", JIRA).await;
     world.until_all_delivered(1).await;
     world.disable_automatic_retries().await;
@@ -89,7 +90,7 @@ async fn begin(stage: &Stage) -> (Mounted, World) {
     world.server.stop().await;
     let former = world.server.data();
     make_older(&former).await;
-    let mounted = Mounted::mount().expect("a disk can be mounted");
+    let mounted = MountedDisk::mount().expect("a disk can be mounted");
     let data = mounted.path().join("data");
     std::fs::create_dir(&data).unwrap();
     for file in std::fs::read_dir(former).unwrap().flatten() {
@@ -111,42 +112,42 @@ async fn until_looked_up(world: &mut World, id: &str) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, looked_up).await.expect("nothing is looked up");
+    tokio::time::timeout(WAIT_TIMEOUT, looked_up).await.expect("nothing is looked up");
 }
 
 // === impl Strike ===
 
-impl Strike {
+impl UpgradeFault {
     fn name(self) -> &'static str {
         match self {
-            Self::Killed(_) | Self::KilledBehind => "kill -9",
+            Self::Killed(_) | Self::KilledAfter => "kill -9",
             Self::PowerCut(_) => "power cut",
             Self::Full(_) => "disk full",
-            Self::AskedToStopBehind => "SIGTERM",
-            Self::AsleepBehind => "SIGSTOP",
+            Self::TerminatedAfter => "SIGTERM",
+            Self::SuspendedAfter => "SIGSTOP",
         }
     }
 
-    fn place(self) -> String {
+    fn location(self) -> String {
         match self {
             Self::Killed(changes) | Self::PowerCut(changes) => format!("schema upgrade, change {changes}"),
             Self::Full(bytes) => format!("schema upgrade, {bytes} bytes left"),
-            Self::KilledBehind | Self::AskedToStopBehind | Self::AsleepBehind => {
+            Self::KilledAfter | Self::TerminatedAfter | Self::SuspendedAfter => {
                 "schema upgrade, done".to_owned()
             }
         }
     }
 
     /// Starts the server, applies the fault, and starts the server again.
-    async fn play(self, mounted: &Mounted, world: &mut World) {
+    async fn run(self, mounted: &MountedDisk, world: &mut World) {
         let (disk, server) = (&mounted.disk, &mut world.server);
         match self {
             Self::Killed(changes) | Self::PowerCut(changes) => {
-                disk.stand_still_after(changes);
+                disk.freeze_after(changes);
                 server.start_again().await;
                 mounted.until_held("such change").await;
                 let is_cut = matches!(self, Self::PowerCut(_));
-                server.kill_and(|| if is_cut { disk.cut(changes) } else { disk.go_on() }).await;
+                server.kill_and(|| if is_cut { disk.cut(changes) } else { disk.resume() }).await;
                 server.start_again().await;
             }
             Self::Full(after) => {
@@ -157,25 +158,25 @@ impl Strike {
                 disk.heal();
                 server.start_again().await;
             }
-            Self::KilledBehind => {
+            Self::KilledAfter => {
                 hold(world).await;
                 world.server.kill().await;
                 world.server.release();
                 world.server.start_again().await;
             }
-            Self::AskedToStopBehind => {
+            Self::TerminatedAfter => {
                 hold(world).await;
-                world.server.ask_to_stop().await;
+                world.server.send_sigterm().await;
                 world.server.release();
                 let ended = world.server.until_ended().await;
                 assert!(ended.success(), "it ended with {ended}: {}", world.server.log());
                 world.server.start_again().await;
             }
-            Self::AsleepBehind => {
+            Self::SuspendedAfter => {
                 hold(world).await;
                 world.server.pause().await;
                 tokio::time::sleep(LEASE + SETTLE).await;
-                world.server.go_on().await;
+                world.server.resume().await;
                 world.server.release();
             }
         }

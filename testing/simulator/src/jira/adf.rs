@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::ticket::Ticket;
+
 const INLINE: &[&str] =
     &["text", "hardBreak", "mention", "emoji", "date", "status", "inlineCard", "placeholder"];
 const NEVER_EMPTY: [&str; 12] = [
@@ -18,6 +20,11 @@ const NEVER_EMPTY: [&str; 12] = [
     "taskList",
     "decisionList",
 ];
+
+/// A ticket's description as plain text.
+pub(crate) fn plain_description(ticket: &Ticket) -> String {
+    ticket.fields.get("description").map(plain_text).unwrap_or_default()
+}
 
 /// Validates a document. The error states place and reason, for the simulator's own tests.
 pub(super) fn check(document: &Value) -> Result<(), String> {
@@ -312,7 +319,7 @@ fn is_safe_link(href: &str) -> bool {
 
 fn only(members: &Map<String, Value>, known: &[&str], place: &str) -> Result<(), String> {
     match members.keys().find(|key| !known.contains(&key.as_str())) {
-        Some(stranger) => Err(format!("{place} has no {stranger}")),
+        Some(unknown) => Err(format!("{place} has no {unknown}")),
         None => Ok(()),
     }
 }

@@ -1,13 +1,10 @@
 //! Authentication, and the ways in which Jira reports failed authentication.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::Flavour;
 use crate::effect::captcha;
-use crate::message::{Answer, Request};
+use crate::message::{Answer, Request, decode_basic};
 use crate::profile::Credential;
-use crate::site::SiteRequest;
+use crate::site_request::SiteRequest;
 use crate::state::State;
 
 /// Result of the `Authorization` header.
@@ -117,12 +114,6 @@ fn judge(
         }
         Credential::Bearer { token } => (bearer? == token).then(|| Caller::User("analyst".to_owned())),
     }
-}
-
-pub(crate) fn decode_basic(text: &str) -> Option<(String, String)> {
-    let bytes = STANDARD.decode(text.trim()).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    text.split_once(':').map(|(user, secret)| (user.to_owned(), secret.to_owned()))
 }
 
 fn captcha_wall(turn: &SiteRequest<'_>) -> Answer {

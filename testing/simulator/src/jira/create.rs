@@ -9,7 +9,8 @@ use super::values::{self, Limits};
 use super::{Flavour, Visit, auth, jira_time};
 use crate::message::Answer;
 use crate::profile::{Named, Project};
-use crate::state::{State, Ticket};
+use crate::state::State;
+use crate::ticket::Ticket;
 
 const TOP_LEVEL: [&str; 5] = ["fields", "update", "properties", "transition", "historyMetadata"];
 
@@ -96,8 +97,8 @@ fn body(visit: &Visit<'_, '_>) -> Result<Map<String, Value>, Answer> {
     let Some(Value::Object(body)) = visit.turn.request.json() else {
         return Err(unreadable(visit));
     };
-    if let Some(stranger) = body.keys().find(|key| !TOP_LEVEL.contains(&key.as_str())) {
-        return Err(unrecognized(visit.flavour, stranger));
+    if let Some(unknown) = body.keys().find(|key| !TOP_LEVEL.contains(&key.as_str())) {
+        return Err(unrecognized(visit.flavour, unknown));
     }
     for name in ["fields", "update"] {
         if body.get(name).is_some_and(|value| !value.is_object()) {

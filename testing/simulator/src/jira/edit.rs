@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::values::{self, Limits, Objection};
 use super::{Visit, auth, create, issue, visible};
 use crate::message::Answer;
-use crate::state::Ticket;
+use crate::ticket::Ticket;
 
 pub(super) fn route(visit: &mut Visit<'_, '_>, key: &str, rest: &[&str]) -> Answer {
     let method = &visit.turn.request.method;

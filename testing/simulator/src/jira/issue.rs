@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Visit;
-use crate::state::Ticket;
+use crate::ticket::Ticket;
 
 /// Returns an issue with the requested fields; `None` requests all.
 pub(super) fn shown(visit: &Visit<'_, '_>, ticket: &Ticket, asked: Option<&[String]>) -> Value {

@@ -57,8 +57,8 @@ pub(super) fn my_permissions(visit: &Visit<'_, '_>) -> Answer {
         Flavour::DataCenter if !visit.logged_in() => return auth::not_authenticated(&visit.caller),
         Flavour::DataCenter => PERMISSIONS.map(str::to_owned).to_vec(),
     };
-    if let Some(stranger) = asked.iter().find(|key| !PERMISSIONS.contains(&key.as_str())) {
-        return Answer::jira_messages(400, &[&format!("Unrecognized permission: {stranger}")]);
+    if let Some(unknown) = asked.iter().find(|key| !PERMISSIONS.contains(&key.as_str())) {
+        return Answer::jira_messages(400, &[&format!("Unrecognized permission: {unknown}")]);
     }
     if let Some(key) = request.query("projectKey")
         && visible_project(visit, &key).is_none()

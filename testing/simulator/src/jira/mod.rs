@@ -1,6 +1,6 @@
 //! Jira Cloud (REST v3) and Jira Data Center (REST v2).
 
-mod adf;
+pub(crate) mod adf;
 mod auth;
 mod create;
 mod edit;
@@ -14,12 +14,12 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::fault_script::Call;
+use crate::call::Call;
 use crate::message::{Answer, Request};
-use crate::site::SiteRequest;
-use crate::state::{State, Ticket};
+use crate::site_request::SiteRequest;
+use crate::state::State;
+use crate::ticket::Ticket;
 use auth::Caller;
-pub(crate) use auth::decode_basic;
 
 /// The edition of Jira.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,11 +211,6 @@ fn account_id(user: &str) -> String {
 
 fn jira_time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%3f+0000").to_string()
-}
-
-/// A ticket's description as plain text.
-pub(crate) fn plain_description(ticket: &Ticket) -> String {
-    ticket.fields.get("description").map(adf::plain_text).unwrap_or_default()
 }
 
 fn visible<'t>(visit: &'t Visit<'_, '_>, name: &str) -> Option<&'t Ticket> {

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use super::jql::{self, Query};
 use super::{Flavour, Visit, auth, create, issue};
 use crate::message::Answer;
-use crate::site::{self, SearchFault};
-use crate::state::Ticket;
+use crate::site_request::{self, SearchFault};
+use crate::ticket::Ticket;
 
 const CLOUD_MEMBERS: [&str; 9] = [
     "jql",
@@ -67,7 +67,7 @@ fn asked(visit: &Visit<'_, '_>, members: &[&str]) -> Result<Map<String, Value>, 
     }
     let Some(Value::Object(body)) = request.json() else { return Err(create::unreadable(visit)) };
     match body.keys().find(|key| !members.contains(&key.as_str())) {
-        Some(stranger) => Err(create::unrecognized(visit.flavour, stranger)),
+        Some(unknown) => Err(create::unrecognized(visit.flavour, unknown)),
         None => Ok(body),
     }
 }
@@ -92,8 +92,8 @@ fn parsed(visit: &Visit<'_, '_>, text: &str) -> Result<Query, Answer> {
             "Unbounded JQL queries are not allowed here. Please add a search restriction to your query.";
         return Err(Answer::jira_messages(400, &[message]));
     }
-    let strangers = query.unknown_projects(|name| visit.turn.state.profile.project(name).is_some());
-    match strangers.first().filter(|_| visit.logged_in()) {
+    let unknown_projects = query.unknown_projects(|name| visit.turn.state.profile.project(name).is_some());
+    match unknown_projects.first().filter(|_| visit.logged_in()) {
         Some(name) => {
             let message = format!("The value '{name}' does not exist for the field 'project'.");
             Err(Answer::jira_messages(400, &[&message]))
@@ -164,7 +164,7 @@ fn lookalikes(visit: &Visit<'_, '_>, query: &Query) -> Vec<Ticket> {
             plain: String::new(),
         }
     };
-    site::lookalikes(&query.markers()).into_iter().enumerate().map(invented).collect()
+    site_request::lookalikes(&query.markers()).into_iter().enumerate().map(invented).collect()
 }
 
 fn cloud_page(

@@ -8,11 +8,10 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::fault_script::Call;
-use crate::jira::decode_basic;
-use crate::message::{Answer, Request};
+use crate::call::Call;
+use crate::message::{Answer, Request, decode_basic};
 use crate::profile::Credential;
-use crate::site::SiteRequest;
+use crate::site_request::SiteRequest;
 use crate::state::State;
 
 pub(crate) fn respond(turn: &mut SiteRequest<'_>) -> Answer {

@@ -92,7 +92,7 @@ impl Query {
 impl Term {
     fn places(&self, tickets: &TicketIndex) -> Option<BTreeSet<usize>> {
         match (self.field.as_str(), self.operator) {
-            ("correlation_id", "=") if !self.value.is_empty() => Some(tickets.bearing(&self.value)),
+            ("correlation_id", "=") if !self.value.is_empty() => Some(tickets.with_marker(&self.value)),
             ("sys_id" | "number", "=") => Some(tickets.named(&self.value)),
             _ => None,
         }

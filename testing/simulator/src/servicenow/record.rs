@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::profile::Profile;
-use crate::site::{self, SiteRequest};
-use crate::state::{State, Ticket};
+use crate::site_request::{self, SiteRequest};
+use crate::state::State;
+use crate::ticket::Ticket;
 
 /// The fields of the table that a client can write; others are ignored.
 pub(super) const WRITABLE: [&str; 18] = [
@@ -188,7 +189,7 @@ pub(super) fn lookalikes(turn: &SiteRequest<'_>, markers: &[String]) -> Vec<Row>
         let fields = fields.iter().map(|(name, value)| (name.clone(), as_text(value))).collect();
         Row { fields, ..Row::default() }
     };
-    site::lookalikes(markers).into_iter().enumerate().map(invented).collect()
+    site_request::lookalikes(markers).into_iter().enumerate().map(invented).collect()
 }
 
 /// Returns the JSON of a row according to the query parameters.

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use super::query::{self, Query};
 use super::record::{self, Row};
 use crate::message::Answer;
-use crate::site::{SearchFault, SiteRequest};
-use crate::state::Ticket;
+use crate::site_request::{SearchFault, SiteRequest};
+use crate::ticket::Ticket;
 
 const GROUP_FIELDS: [&str; 4] = ["sys_id", "name", "active", "description"];
 const JOURNAL_FIELDS: [&str; 5] = ["element_id", "element", "name", "value", "sys_created_on"];

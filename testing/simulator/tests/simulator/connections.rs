@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::support::{Site, client, issue};
 
 /// Longer than anything may take here.
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn faults(site: &Site, on: Call, effect: Effect) {
     site.simulator.faults().push(Rule::new(on, When::Next(1), effect));
@@ -21,11 +21,13 @@ fn faults(site: &Site, on: Call, effect: Effect) {
 /// Sends a create apart from the test.
 fn creating(site: &Site) -> JoinHandle<reqwest::Result<Response>> {
     let body = issue(json!({ "labels": ["rx"] }));
-    tokio::spawn(site.request(Method::POST, "/rest/api/3/issue").json(&body).timeout(PATIENCE).send())
+    tokio::spawn(site.request(Method::POST, "/rest/api/3/issue").json(&body).timeout(WAIT_TIMEOUT).send())
 }
 
 async fn until(site: &Site, call: Call, point: Point) {
-    tokio::time::timeout(PATIENCE, site.simulator.until(call, point, 1)).await.expect("the point in time");
+    tokio::time::timeout(WAIT_TIMEOUT, site.simulator.until(call, point, 1))
+        .await
+        .expect("the point in time");
 }
 
 async fn answer(site: &Site) -> reqwest::Result<Response> {
@@ -61,7 +63,7 @@ async fn rule_for_any_call_ignores_connections() {
     let site = Site::cloud().await;
     faults(&site, Call::Any, Effect::gateway_timeout());
     assert_eq!(answer(&site).await.unwrap().status(), 504);
-    assert_eq!(site.simulator.faults().struck(), 1);
+    assert_eq!(site.simulator.faults().triggered(), 1);
 }
 
 #[test]
@@ -199,7 +201,7 @@ async fn held_connection_ends_with_its_client_despite_unread_bytes() {
     until(&site, Call::Connection, Point::Held).await;
     stream.shutdown().await.unwrap();
     // The other side closes, by whatever means, once it has seen that this one did.
-    let end = tokio::time::timeout(PATIENCE, stream.read(&mut [0; 8])).await.unwrap();
+    let end = tokio::time::timeout(WAIT_TIMEOUT, stream.read(&mut [0; 8])).await.unwrap();
     assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
 }
 
@@ -207,7 +209,8 @@ async fn held_connection_ends_with_its_client_despite_unread_bytes() {
 async fn dropping_the_simulator_releases_held_connections() {
     let site = Site::cloud().await;
     faults(&site, Call::Create, Effect::Hang { applied: false });
-    let request = client().post(format!("{}/rest/api/3/issue", site.simulator.base_url())).timeout(PATIENCE);
+    let request =
+        client().post(format!("{}/rest/api/3/issue", site.simulator.base_url())).timeout(WAIT_TIMEOUT);
     let request = tokio::spawn(request.send());
     until(&site, Call::Create, Point::Held).await;
     drop(site);

@@ -150,7 +150,7 @@ async fn kept_alive_connection_closes_on_next_request() {
 }
 
 #[tokio::test]
-async fn throttling_uses_the_vendors_headers() {
+async fn throttling_has_headers_of_the_vendor() {
     let site = Site::cloud().await;
     let response = create_under(&site, Effect::throttle(RetryAfter::Seconds(7))).await.unwrap();
     assert_eq!(

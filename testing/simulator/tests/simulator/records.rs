@@ -8,7 +8,7 @@ use ticketing_simulator::{Call, Effect, Keep, Point, Profile, Rule, When};
 
 use crate::support::{Reply, Site, issue, reply};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 async fn create(site: &Site, marker: &str) {
     let body = issue(json!({ "labels": [marker] }));
@@ -33,7 +33,7 @@ async fn records_marker_outcome_and_effect_of_every_create() {
     }
     site.simulator.clear_requests();
     let creates = site.simulator.creates();
-    let told: Vec<_> = creates
+    let recorded: Vec<_> = creates
         .iter()
         .map(|create| {
             (create.number, create.markers[0].as_str(), create.ticket_key.as_deref(), create.answered)
@@ -44,7 +44,7 @@ async fn records_marker_outcome_and_effect_of_every_create() {
         (2, "rx-2", Some("SEC-2"), Some(504)),
         (4, "rx-3", None, None),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(recorded, expected);
     assert_eq!(creates[0].faults, None);
     assert_eq!(creates[2].faults, Some(Effect::DropBefore));
     assert!(creates[1].applied_at >= Some(creates[1].arrived_at) && creates[2].applied_at.is_none());
@@ -61,7 +61,7 @@ async fn late_create_is_recorded_when_applied() {
     create(&site, "rx-1").await;
     assert_eq!(site.simulator.creates()[0].applied_at, None);
     site.simulator.faults().release();
-    tokio::time::timeout(PATIENCE, site.simulator.until(Call::Create, Point::Applied, 1)).await.unwrap();
+    tokio::time::timeout(WAIT_TIMEOUT, site.simulator.until(Call::Create, Point::Applied, 1)).await.unwrap();
     assert_eq!(site.simulator.creates()[0].ticket_key.as_deref(), Some("SEC-1"));
 }
 
@@ -91,15 +91,15 @@ async fn tests_can_wait_for_faults_and_progress() {
     site.simulator.faults().push(Rule::new(Call::Create, When::Always, effect));
     let simulator = &site.simulator;
     let waiting = async {
-        simulator.faults().until_struck(2).await;
+        simulator.faults().until_triggered(2).await;
         simulator.until(Call::Create, Point::Answered, 2).await;
     };
     let both = async { tokio::join!(waiting, create(&site, "rx-1"), create(&site, "rx-2")) };
-    tokio::time::timeout(PATIENCE, both).await.unwrap();
+    tokio::time::timeout(WAIT_TIMEOUT, both).await.unwrap();
     for point in [Point::HeadRead, Point::Read, Point::Applied, Point::Answered] {
         assert_eq!(simulator.reached(Call::Create, point), 2, "{point:?}");
     }
-    assert_eq!((simulator.faults().struck(), simulator.reached(Call::Any, Point::Held)), (2, 0));
+    assert_eq!((simulator.faults().triggered(), simulator.reached(Call::Any, Point::Held)), (2, 0));
 }
 
 #[tokio::test]

@@ -163,7 +163,7 @@ async fn removed_label_finds_nothing() {
 }
 
 #[tokio::test]
-async fn foreign_issue_can_bear_any_label() {
+async fn foreign_issue_can_have_any_label() {
     let site = Site::cloud().await;
     let fields = json!({ "summary": "Not ours", "labels": ["rx-one"] });
     let key = site.simulator.add_foreign_ticket(fields.as_object().unwrap().clone());

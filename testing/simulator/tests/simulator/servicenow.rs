@@ -132,7 +132,7 @@ async fn assignment_group_takes_a_sys_id_only() {
 }
 
 #[tokio::test]
-async fn groups_are_looked_up_by_name_and_two_may_bear_one() {
+async fn groups_are_found_by_name_and_two_may_have_the_same() {
     let site = with(|profile| *profile = profile.clone().with_group(ID, "Network")).await;
     let path =
         "/api/now/table/sys_user_group?sysparm_query=name=Network&sysparm_limit=2&sysparm_fields=sys_id,name";
@@ -149,7 +149,7 @@ async fn business_rule_fills_an_empty_group() {
 }
 
 #[tokio::test]
-async fn refusals_use_the_vendors_words() {
+async fn refusals_have_messages_of_the_vendor() {
     let site = with(|profile| {
         profile.withdraw("create");
         profile.withdraw("read");

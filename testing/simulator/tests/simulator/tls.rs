@@ -10,7 +10,7 @@ use ticketing_simulator::{
 
 use crate::support::client;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 struct Secured {
     simulator: Simulator,
@@ -36,7 +36,7 @@ impl Secured {
 
     async fn ask(&self, host: &str) -> Result<u16, String> {
         let url = format!("{}/rest/api/3/serverInfo", self.simulator.base_url().replace("127.0.0.1", host));
-        let answer = self.client.get(url).timeout(PATIENCE).send().await;
+        let answer = self.client.get(url).timeout(WAIT_TIMEOUT).send().await;
         answer.map(|answer| answer.status().as_u16()).map_err(|error| {
             let causes = std::iter::successors(Some(&error as &dyn Error), |&cause| cause.source());
             causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

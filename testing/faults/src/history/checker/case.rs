@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::History;
 use crate::history::plan::LAST;
 use crate::history::record::{
-    Answer, Create, Entry, Event, Kind, Operation, Setting, Standing, State, Ticket, What,
+    Answer, Create, DeliverySnapshot, Entry, Event, Kind, Observation, Operation, Setting, State, Ticket,
 };
 use crate::history::subscribers::STEADY;
 
@@ -16,25 +16,25 @@ use crate::history::subscribers::STEADY;
 pub(in crate::history) struct Case<'a> {
     pub(super) delivery: &'a str,
     /// Its final state; absent if it does not exist.
-    pub(super) stands: Option<&'a Standing>,
+    pub(super) final_state: Option<&'a DeliverySnapshot>,
     /// Answers to callers about it.
-    pub(super) told: Vec<Reported<'a>>,
+    pub(super) answers: Vec<AnswerAbout<'a>>,
     /// Ordered by number, each once.
     pub(super) events: Vec<&'a Event>,
     /// In order of arrival.
     pub(super) creates: Vec<(Timestamp, &'a Create)>,
     pub(super) tickets: Vec<&'a Ticket>,
     /// Requests of operators.
-    pub(super) deeds: Vec<&'a Operation>,
+    pub(super) operations: Vec<&'a Operation>,
     calls: HashSet<u64>,
 }
 
 /// An answer to a caller.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reported<'a> {
+pub(super) struct AnswerAbout<'a> {
     pub(super) asked_at: Timestamp,
     pub(super) answered_at: Timestamp,
-    pub(super) standing: &'a Standing,
+    pub(super) snapshot: &'a DeliverySnapshot,
 }
 
 pub(super) fn sort(entries: &[Entry]) -> History<'_> {
@@ -43,7 +43,7 @@ pub(super) fn sort(entries: &[Entry]) -> History<'_> {
     let asked: HashMap<u64, (Timestamp, &Operation)> = entries
         .iter()
         .filter_map(|entry| match &entry.what {
-            What::Asked { call, operation } => Some((*call, (entry.at, operation))),
+            Observation::CallStarted { call, operation } => Some((*call, (entry.at, operation))),
             _ => None,
         })
         .collect();
@@ -58,15 +58,15 @@ pub(super) fn sort(entries: &[Entry]) -> History<'_> {
         .collect();
     for entry in entries {
         let (target, marker) = match &entry.what {
-            What::Create(create) => (&create.target, &create.marker),
-            What::Ticket(ticket) => (&ticket.target, &ticket.marker),
+            Observation::Create(create) => (&create.target, &create.marker),
+            Observation::Ticket(ticket) => (&ticket.target, &ticket.marker),
             _ => continue,
         };
         let owner = owners.get(&(target.as_str(), marker.as_str()));
         let Some(case) = owner.and_then(|owner| history.cases.get_mut(owner)) else { continue };
         match &entry.what {
-            What::Create(create) => case.creates.push((entry.at, create)),
-            What::Ticket(ticket) => case.tickets.push(ticket),
+            Observation::Create(create) => case.creates.push((entry.at, create)),
+            Observation::Ticket(ticket) => case.tickets.push(ticket),
             _ => {}
         }
     }
@@ -79,34 +79,34 @@ pub(super) fn sort(entries: &[Entry]) -> History<'_> {
 impl<'a> History<'a> {
     fn take(&mut self, entry: &'a Entry, asked: &HashMap<u64, (Timestamp, &'a Operation)>) {
         match &entry.what {
-            What::Began(setting) => self.setting = setting.clone(),
-            What::Asked { call, operation } => {
+            Observation::Began(setting) => self.setting = setting.clone(),
+            Observation::CallStarted { call, operation } => {
                 if let Some(delivery) = operation.delivery() {
                     let case = self.case(delivery);
-                    case.deeds.push(operation);
+                    case.operations.push(operation);
                     case.calls.insert(*call);
                 }
             }
-            What::Answered { call, answer: Answer::Standings(standings) } => {
+            Observation::CallEnded { call, answer: Answer::Snapshots(snapshots) } => {
                 let asked_at = asked.get(call).map_or(entry.at, |(at, _)| *at);
-                for standing in standings {
-                    let case = self.case(&standing.delivery);
-                    case.told.push(Reported { asked_at, answered_at: entry.at, standing });
+                for snapshot in snapshots {
+                    let case = self.case(&snapshot.delivery);
+                    case.answers.push(AnswerAbout { asked_at, answered_at: entry.at, snapshot });
                     case.calls.insert(*call);
                 }
             }
-            What::Seen { event, .. } => {
+            Observation::Seen { event, .. } => {
                 if self.events.contains_key(&event.sequence) {
                     return;
                 }
                 self.events.insert(event.sequence, event);
                 if let Some(delivery) = &event.delivery {
                     let case = self.case(delivery);
-                    let place = case.events.partition_point(|known| known.sequence < event.sequence);
-                    case.events.insert(place, event);
+                    let position = case.events.partition_point(|known| known.sequence < event.sequence);
+                    case.events.insert(position, event);
                 }
             }
-            What::Stands(standing) => self.case(&standing.delivery).stands = Some(standing),
+            Observation::FinalState(snapshot) => self.case(&snapshot.delivery).final_state = Some(snapshot),
             _ => {}
         }
     }
@@ -119,7 +119,7 @@ impl<'a> History<'a> {
 // === impl Case ===
 
 impl<'a> Case<'a> {
-    pub(super) fn was_in_doubt(&self) -> bool {
+    pub(super) fn had_unknown_outcome(&self) -> bool {
         self.events.iter().any(|event| event.kind == Kind::Reconciling)
     }
 
@@ -134,12 +134,12 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn state(&self) -> Option<State> {
-        self.stands.map(|standing| standing.state)
+        self.final_state.map(|snapshot| snapshot.state)
     }
 
     /// Its incident, target and marker, as reported by its callers.
-    pub(super) fn known(&self) -> Option<&'a Standing> {
-        self.stands.or_else(|| self.told.first().map(|told| told.standing))
+    pub(super) fn known(&self) -> Option<&'a DeliverySnapshot> {
+        self.final_state.or_else(|| self.answers.first().map(|answer| answer.snapshot))
     }
 
     /// Whether an entry is about it. An event that several subscribers saw counts once.
@@ -148,20 +148,22 @@ impl<'a> Case<'a> {
             self.known().is_some_and(|known| known.target == target && known.marker == marker)
         };
         match &entry.what {
-            What::Struck { .. } => true,
-            What::Asked { call, .. } | What::Answered { call, .. } => self.calls.contains(call),
-            What::Seen { subscriber, event } => {
+            Observation::ServerFault { .. } => true,
+            Observation::CallStarted { call, .. } | Observation::CallEnded { call, .. } => {
+                self.calls.contains(call)
+            }
+            Observation::Seen { subscriber, event } => {
                 *subscriber == STEADY && event.delivery.as_deref() == Some(self.delivery)
             }
-            What::Create(create) => bears(&create.target, &create.marker),
-            What::Ticket(ticket) => bears(&ticket.target, &ticket.marker),
-            What::Stands(standing) => standing.delivery == self.delivery,
-            What::Began(_)
-            | What::IndexLag { .. }
-            | What::Subscribed { .. }
-            | What::Left { .. }
-            | What::Settled { .. }
-            | What::Searches { .. } => false,
+            Observation::Create(create) => bears(&create.target, &create.marker),
+            Observation::Ticket(ticket) => bears(&ticket.target, &ticket.marker),
+            Observation::FinalState(snapshot) => snapshot.delivery == self.delivery,
+            Observation::Began(_)
+            | Observation::IndexLag { .. }
+            | Observation::Subscribed { .. }
+            | Observation::Unsubscribed { .. }
+            | Observation::Settled { .. }
+            | Observation::Searches { .. } => false,
         }
     }
 }

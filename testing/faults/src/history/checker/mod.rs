@@ -20,7 +20,7 @@ mod tickets;
 
 use std::collections::BTreeMap;
 
-use super::record::{Entry, Event, Setting, State, What};
+use super::record::{Entry, Event, Observation, Setting, State};
 
 pub(super) use self::case::Case;
 
@@ -34,7 +34,7 @@ pub(super) struct Verdict {
     pub(super) failed: usize,
     pub(super) cancelled: usize,
     /// Deliveries that ever had an unknown outcome.
-    pub(super) in_doubt: usize,
+    pub(super) unknown_outcomes: usize,
     pub(super) creates: usize,
     pub(super) searches: u64,
     pub(super) events: usize,
@@ -99,11 +99,14 @@ pub(super) fn check(entries: &[Entry]) -> Verdict {
         failed: ended(State::Failed),
         cancelled: ended(State::Cancelled),
         deliveries: history.cases.values().filter(|case| case.is_planned()).count(),
-        in_doubt: history.cases.values().filter(|case| case.was_in_doubt()).count(),
+        unknown_outcomes: history.cases.values().filter(|case| case.had_unknown_outcome()).count(),
         creates: history.cases.values().map(|case| case.creates.len()).sum(),
         searches: entries.iter().map(searches).sum(),
         events: history.events.len(),
-        server_faults: entries.iter().filter(|entry| matches!(entry.what, What::Struck { .. })).count(),
+        server_faults: entries
+            .iter()
+            .filter(|entry| matches!(entry.what, Observation::ServerFault { .. }))
+            .count(),
         void,
         broken,
         setting: history.setting,
@@ -111,16 +114,16 @@ pub(super) fn check(entries: &[Entry]) -> Verdict {
 }
 
 fn searches(entry: &Entry) -> u64 {
-    if let What::Searches { count, .. } = entry.what { count } else { 0 }
+    if let Observation::Searches { count, .. } = entry.what { count } else { 0 }
 }
 
 /// Everything that a history contains about one delivery, in time order.
-pub(super) fn story(entries: &[Entry], delivery: &str) -> Vec<Entry> {
+pub(super) fn entries_about(entries: &[Entry], delivery: &str) -> Vec<Entry> {
     let history = case::sort(entries);
     let Some(case) = history.cases.get(delivery) else { return vec![] };
-    let mut story: Vec<_> = entries.iter().filter(|entry| case.concerns(entry)).cloned().collect();
-    story.sort_by_key(|entry| entry.at);
-    story
+    let mut found: Vec<_> = entries.iter().filter(|entry| case.concerns(entry)).cloned().collect();
+    found.sort_by_key(|entry| entry.at);
+    found
 }
 
 // === impl Broken ===

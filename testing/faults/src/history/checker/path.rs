@@ -26,7 +26,7 @@ pub(super) fn check(case: &Case<'_>, retries: u32, is_void: bool) -> Vec<Broken>
         if !is_step(at, event.kind, to, attempts > 0) {
             broken(format!("event {}: {:?} leads from {at:?} to {to:?}", event.sequence, event.kind));
         }
-        if let Some(why) = unwanted(case, event, is_void) {
+        if let Some(why) = unrequested_decision(case, event, is_void) {
             broken(why);
         }
         if let (Some(known), Some(now)) = (&ticket, &event.ticket)
@@ -39,15 +39,15 @@ pub(super) fn check(case: &Case<'_>, retries: u32, is_void: bool) -> Vec<Broken>
         ticket = event.ticket.clone().or(ticket);
         at = to;
     }
-    if case.stands.is_some() && case.state() != Some(at) {
+    if case.final_state.is_some() && case.state() != Some(at) {
         broken(format!("its events end with {at:?}, and it is {:?}", case.state()));
     }
     all
 }
 
 /// An event of an operator's decision that no operator requested.
-fn unwanted(case: &Case<'_>, event: &Event, is_void: bool) -> Option<String> {
-    let asked = |is: fn(&Operation) -> bool| case.deeds.iter().any(|action| is(action));
+fn unrequested_decision(case: &Case<'_>, event: &Event, is_void: bool) -> Option<String> {
+    let asked = |is: fn(&Operation) -> bool| case.operations.iter().any(|action| is(action));
     let why = match event.kind {
         Kind::Cancelled if !asked(|action| matches!(action, Operation::Cancel { .. })) => {
             "it was cancelled without a request"

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::{Broken, History, Promise};
-use crate::history::record::{Event, Kind, What};
+use crate::history::record::{Event, Kind, Observation};
 
 /// The position of a subscriber.
 #[derive(Debug, Clone, Copy, Default)]
-struct Place {
+struct Position {
     filtered: bool,
     /// The number of the previous event.
     after: u64,
@@ -18,30 +18,31 @@ struct Place {
 
 pub(super) fn check(history: &History<'_>) -> Vec<Broken> {
     let mut all = vec![];
-    let mut places: BTreeMap<u32, Place> = BTreeMap::new();
+    let mut places: BTreeMap<u32, Position> = BTreeMap::new();
     let mut last = None;
     for entry in history.entries {
         match &entry.what {
-            What::Subscribed { subscriber, filtered, after } => {
-                let place = places.entry(*subscriber).or_default();
-                (place.filtered, place.after) = (*filtered, *after);
+            Observation::Subscribed { subscriber, filtered, after } => {
+                let position = places.entry(*subscriber).or_default();
+                (position.filtered, position.after) = (*filtered, *after);
             }
-            What::Seen { subscriber, event } => {
-                let place = places.entry(*subscriber).or_default();
-                if let Some(why) = misplaced(history, place, event) {
+            Observation::Seen { subscriber, event } => {
+                let position = places.entry(*subscriber).or_default();
+                if let Some(why) = order_violation(history, position, event) {
                     let why = format!("subscriber {subscriber}: {why}");
                     all.push(Broken { promise: Promise::Explained, delivery: event.delivery.clone(), why });
                 }
-                place.after = event.sequence;
-                place.farthest = place.farthest.max(event.sequence);
+                position.after = event.sequence;
+                position.farthest = position.farthest.max(event.sequence);
             }
-            What::Settled { last: sequence } => last = Some(*sequence),
+            Observation::Settled { last: sequence } => last = Some(*sequence),
             _ => {}
         }
     }
-    for (subscriber, place) in places {
-        if last.is_some_and(|last| place.farthest < last) {
-            let why = format!("subscriber {subscriber} came no farther than {} of {last:?}", place.farthest);
+    for (subscriber, position) in places {
+        if last.is_some_and(|last| position.farthest < last) {
+            let why =
+                format!("subscriber {subscriber} came no farther than {} of {last:?}", position.farthest);
             all.push(Broken::of_all(Promise::Explained, why));
         }
     }
@@ -49,12 +50,12 @@ pub(super) fn check(history: &History<'_>) -> Vec<Broken> {
 }
 
 /// Why this event is invalid here.
-fn misplaced(history: &History<'_>, place: &Place, event: &Event) -> Option<String> {
-    let (sequence, after) = (event.sequence, place.after);
+fn order_violation(history: &History<'_>, position: &Position, event: &Event) -> Option<String> {
+    let (sequence, after) = (event.sequence, position.after);
     if history.events.get(&sequence).is_some_and(|known| *known != event) {
         return Some(format!("event {sequence} differs from what another subscriber saw"));
     }
-    let expected = if place.filtered { next_of_filter(history, after)? } else { after + 1 };
+    let expected = if position.filtered { next_of_filter(history, after)? } else { after + 1 };
     (sequence != expected).then(|| format!("event {sequence} came after {after}, and {expected} was to come"))
 }
 

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::{Promise, Verdict, check};
 use crate::history::record::{
-    Answer, Create, Entry, Event, Kind, Operation, Reference, Setting, Standing, State, Ticket, What, read,
-    write,
+    Answer, Create, DeliverySnapshot, Entry, Event, Kind, Observation, Operation, Reference, Setting, State,
+    Ticket, read, write,
 };
-use crate::history::subscribers::{FILTERED, RESTLESS, STEADY};
+use crate::history::subscribers::{FILTERED, RECONNECTING, STEADY};
 
 const KEY: &str = "SEC-1";
 /// After the first attempt.
@@ -17,15 +17,15 @@ const RETRIES: u32 = 2;
 
 /// A history in time order, ten milliseconds per entry.
 #[derive(Default)]
-struct Reported {
+struct HistoryBuilder {
     entries: Vec<Entry>,
     sequence: u64,
 }
 
-fn standing(state: State, key: Option<&str>) -> Standing {
+fn snapshot(state: State, key: Option<&str>) -> DeliverySnapshot {
     let named = |text: &str| text.to_owned();
     let ticket = key.map(|key| Reference { id: format!("id of {key}"), key: named(key) });
-    Standing {
+    DeliverySnapshot {
         delivery: named("d-1"),
         incident: named("HISTORY-1"),
         target: named("jira"),
@@ -38,7 +38,7 @@ fn standing(state: State, key: Option<&str>) -> Standing {
 
 // === impl Reported ===
 
-impl Reported {
+impl HistoryBuilder {
     fn begin() -> Self {
         let setting = Setting {
             attempt_deadline_ms: 1_000,
@@ -46,14 +46,14 @@ impl Reported {
             retries: RETRIES,
             ..Setting::default()
         };
-        Self::default().and(What::Began(setting)).subscribes(STEADY, false, 0)
+        Self::default().and(Observation::Began(setting)).subscribes(STEADY, false, 0)
     }
 
     fn now(&self) -> Timestamp {
         Timestamp::UNIX_EPOCH + Duration::from_millis(10) * u32::try_from(self.entries.len()).unwrap()
     }
 
-    fn and(mut self, what: What) -> Self {
+    fn and(mut self, what: Observation) -> Self {
         let at = self.now();
         self.entries.push(Entry { at, what });
         self
@@ -62,7 +62,7 @@ impl Reported {
     fn later(mut self, time: Duration) -> Self {
         self.entries.iter_mut().for_each(|entry| {
             entry.at -= time;
-            if let What::Seen { event, .. } = &mut entry.what {
+            if let Observation::Seen { event, .. } = &mut entry.what {
                 event.time -= time;
             }
         });
@@ -70,11 +70,11 @@ impl Reported {
     }
 
     fn subscribes(self, subscriber: u32, filtered: bool, after: u64) -> Self {
-        self.and(What::Subscribed { subscriber, filtered, after })
+        self.and(Observation::Subscribed { subscriber, filtered, after })
     }
 
     fn event(&self, sequence: u64, kind: Kind, state: State) -> Event {
-        let ticket = standing(state, (state == State::Delivered).then_some(KEY)).ticket;
+        let ticket = snapshot(state, (state == State::Delivered).then_some(KEY)).ticket;
         let delivery = Some("d-1".to_owned());
         Event { sequence, time: self.now(), kind, delivery, state: Some(state), ticket }
     }
@@ -83,23 +83,23 @@ impl Reported {
     fn event_of(mut self, kind: Kind, state: State) -> Self {
         self.sequence += 1;
         let event = self.event(self.sequence, kind, state);
-        self.and(What::Seen { subscriber: STEADY, event })
+        self.and(Observation::Seen { subscriber: STEADY, event })
     }
 
     /// An event that was seen before, by another subscriber.
     fn sees(self, subscriber: u32, sequence: u64) -> Self {
         let known = self.entries.iter().find_map(|entry| match &entry.what {
-            What::Seen { event, .. } if event.sequence == sequence => Some(event.clone()),
+            Observation::Seen { event, .. } if event.sequence == sequence => Some(event.clone()),
             _ => None,
         });
-        self.and(What::Seen { subscriber, event: known.unwrap() })
+        self.and(Observation::Seen { subscriber, event: known.unwrap() })
     }
 
     fn answered(self, call: u64, state: State, key: Option<&str>) -> Self {
         let operation =
             Operation::Create { incident: "HISTORY-1".to_owned(), body: 0, target: "jira".to_owned() };
-        let answer = Answer::Standings(vec![standing(state, key)]);
-        self.and(What::Asked { call, operation }).and(What::Answered { call, answer })
+        let answer = Answer::Snapshots(vec![snapshot(state, key)]);
+        self.and(Observation::CallStarted { call, operation }).and(Observation::CallEnded { call, answer })
     }
 
     fn create(self, key: Option<&str>) -> Self {
@@ -116,16 +116,16 @@ impl Reported {
             answered: None,
             faults: None,
         };
-        let told = self.and(What::Create(create));
+        let history = self.and(Observation::Create(create));
         match key {
-            Some(key) => told.ticket(key, "rhythmx-1"),
-            None => told,
+            Some(key) => history.ticket(key, "rhythmx-1"),
+            None => history,
         }
     }
 
     fn ticket(self, key: &str, marker: &str) -> Self {
         let (target, key, marker) = ("jira".to_owned(), key.to_owned(), marker.to_owned());
-        self.and(What::Ticket(Ticket { target, key, marker }))
+        self.and(Observation::Ticket(Ticket { target, key, marker }))
     }
 
     fn accepted(self) -> Self {
@@ -153,8 +153,9 @@ impl Reported {
     /// The final state of the delivery.
     fn ends(self, state: State, key: Option<&str>) -> Verdict {
         let last = self.sequence;
-        let told = self.and(What::Settled { last }).and(What::Stands(standing(state, key)));
-        check(&told.entries)
+        let history =
+            self.and(Observation::Settled { last }).and(Observation::FinalState(snapshot(state, key)));
+        check(&history.entries)
     }
 
     fn ends_well(self) -> Verdict {
@@ -163,8 +164,8 @@ impl Reported {
 }
 
 /// A push of unknown outcome that is found.
-fn good() -> Reported {
-    Reported::begin()
+fn valid_history() -> HistoryBuilder {
+    HistoryBuilder::begin()
         .accepted()
         .attempted()
         .create(Some(KEY))
@@ -174,77 +175,80 @@ fn good() -> Reported {
 }
 
 #[track_caller]
-fn breaks(verdict: &Verdict, promise: Promise, words: &str) {
+fn assert_broken(verdict: &Verdict, promise: Promise, words: &str) {
     let found = verdict.broken.iter().any(|broken| broken.promise == promise && broken.why.contains(words));
     assert!(found, "nothing {promise:?} about {words:?}: {:#?}", verdict.broken);
 }
 
 #[test]
 fn valid_history_breaks_no_promise() {
-    let verdict = good().ends_well();
+    let verdict = valid_history().ends_well();
     assert_eq!(verdict.broken, []);
-    assert_eq!((verdict.deliveries, verdict.in_doubt, verdict.void.len()), (1, 1, 0));
+    assert_eq!((verdict.deliveries, verdict.unknown_outcomes, verdict.void.len()), (1, 1, 0));
 }
 
 #[test]
 fn second_ticket_is_reported() {
-    let verdict = good().ticket("SEC-2", "rhythmx-1").ends_well();
-    breaks(&verdict, Promise::NotTwice, "stands on");
+    let verdict = valid_history().ticket("SEC-2", "rhythmx-1").ends_well();
+    assert_broken(&verdict, Promise::NotTwice, "stands on");
 }
 
 #[test]
 fn create_without_attempt_is_reported() {
-    let verdict = good().create(None).ends_well();
-    breaks(&verdict, Promise::NotTwice, "no attempt");
+    let verdict = valid_history().create(None).ends_well();
+    assert_broken(&verdict, Promise::NotTwice, "no attempt");
 }
 
 #[test]
 fn missing_acknowledged_delivery_is_reported() {
-    let told = Reported::begin().accepted();
-    breaks(&check(&told.entries), Promise::NotLost, "acknowledged");
+    let history = HistoryBuilder::begin().accepted();
+    assert_broken(&check(&history.entries), Promise::NotLost, "acknowledged");
 }
 
 #[test]
 fn delivered_without_ticket_is_reported() {
-    let told = Reported::begin().accepted().attempted().create(None).delivered();
-    breaks(&told.ends_well(), Promise::NotLost, "delivered as");
+    let history = HistoryBuilder::begin().accepted().attempted().create(None).delivered();
+    assert_broken(&history.ends_well(), Promise::NotLost, "delivered as");
 }
 
 #[test]
 fn delivered_with_another_ticket_is_reported() {
-    breaks(&good().ends(State::Delivered, Some("SEC-7")), Promise::NotLost, "delivered as");
+    assert_broken(&valid_history().ends(State::Delivered, Some("SEC-7")), Promise::NotLost, "delivered as");
 }
 
 #[test]
 fn failed_delivery_with_ticket_is_reported() {
-    let told =
-        Reported::begin().accepted().attempted().create(Some(KEY)).event_of(Kind::Failed, State::Failed);
-    breaks(&told.ends(State::Failed, None), Promise::Explained, "all the same");
+    let history = HistoryBuilder::begin()
+        .accepted()
+        .attempted()
+        .create(Some(KEY))
+        .event_of(Kind::Failed, State::Failed);
+    assert_broken(&history.ends(State::Failed, None), Promise::Explained, "all the same");
 }
 
 #[test]
 fn delivery_that_never_settles_is_reported() {
-    let told = Reported::begin().accepted().attempted();
-    breaks(&told.ends(State::Attempting, None), Promise::Explained, "never comes to rest");
+    let history = HistoryBuilder::begin().accepted().attempted();
+    assert_broken(&history.ends(State::Attempting, None), Promise::Explained, "never comes to rest");
 }
 
 #[test]
 fn delivery_stuck_waiting_is_reported() {
-    let told = Reported::begin().accepted().refused();
-    breaks(&told.ends(State::Waiting, None), Promise::Explained, "never comes to rest");
+    let history = HistoryBuilder::begin().accepted().refused();
+    assert_broken(&history.ends(State::Waiting, None), Promise::Explained, "never comes to rest");
 }
 
 #[test]
 fn failure_before_last_retry_is_reported() {
-    let told = Reported::begin().accepted().failed();
-    breaks(&told.ends(State::Failed, None), Promise::Explained, "failed for good in attempt 1");
-    let told = Reported::begin().accepted().refused().failed();
-    breaks(&told.ends(State::Failed, None), Promise::Explained, "failed for good in attempt 2");
+    let history = HistoryBuilder::begin().accepted().failed();
+    assert_broken(&history.ends(State::Failed, None), Promise::Explained, "failed for good in attempt 1");
+    let history = HistoryBuilder::begin().accepted().refused().failed();
+    assert_broken(&history.ends(State::Failed, None), Promise::Explained, "failed for good in attempt 2");
 }
 
 #[test]
 fn failure_after_last_retry_is_accepted() {
-    let verdict = Reported::begin().accepted().refused().refused().failed().ends(State::Failed, None);
+    let verdict = HistoryBuilder::begin().accepted().refused().refused().failed().ends(State::Failed, None);
     assert_eq!(verdict.broken, []);
     assert_eq!((verdict.delivered, verdict.failed, verdict.cancelled), (0, 1, 0));
 }
@@ -252,24 +256,32 @@ fn failure_after_last_retry_is_accepted() {
 #[test]
 fn redriven_delivery_has_all_retries_again() {
     let spent = || {
-        let told = Reported::begin().accepted().refused().refused().failed();
-        told.event_of(Kind::Rearmed, State::Pending)
+        let history = HistoryBuilder::begin().accepted().refused().refused().failed();
+        history.event_of(Kind::Rearmed, State::Pending)
     };
-    breaks(&spent().failed().ends(State::Failed, None), Promise::Explained, "failed for good in attempt 1");
+    assert_broken(
+        &spent().failed().ends(State::Failed, None),
+        Promise::Explained,
+        "failed for good in attempt 1",
+    );
     assert_eq!(spent().refused().refused().failed().ends(State::Failed, None).broken, []);
 }
 
 #[test]
 fn ticket_without_delivery_is_reported() {
-    breaks(&good().ticket("SEC-9", "rhythmx-9").ends_well(), Promise::Explained, "no delivery");
+    assert_broken(
+        &valid_history().ticket("SEC-9", "rhythmx-9").ends_well(),
+        Promise::Explained,
+        "no delivery",
+    );
 }
 
 #[test]
 fn gap_between_events_is_reported() {
-    let mut told = good();
-    told.sequence += 1;
-    breaks(
-        &told.event_of(Kind::DuplicateFound, State::Delivered).ends_well(),
+    let mut history = valid_history();
+    history.sequence += 1;
+    assert_broken(
+        &history.event_of(Kind::DuplicateFound, State::Delivered).ends_well(),
         Promise::Explained,
         "was to come",
     );
@@ -277,39 +289,58 @@ fn gap_between_events_is_reported() {
 
 #[test]
 fn event_out_of_order_is_reported() {
-    let told = good().subscribes(RESTLESS, false, 0).sees(RESTLESS, 1).sees(RESTLESS, 3).sees(RESTLESS, 2);
-    breaks(&told.ends_well(), Promise::Explained, "event 3 came after 1");
+    let history = valid_history()
+        .subscribes(RECONNECTING, false, 0)
+        .sees(RECONNECTING, 1)
+        .sees(RECONNECTING, 3)
+        .sees(RECONNECTING, 2);
+    assert_broken(&history.ends_well(), Promise::Explained, "event 3 came after 1");
 }
 
 #[test]
 fn repeated_event_is_reported() {
-    breaks(&good().sees(STEADY, 4).ends_well(), Promise::Explained, "event 4 came after 4");
+    assert_broken(&valid_history().sees(STEADY, 4).ends_well(), Promise::Explained, "event 4 came after 4");
 }
 
 #[test]
 fn event_lost_in_a_reconnect_is_reported() {
-    let told = good().subscribes(RESTLESS, false, 0).sees(RESTLESS, 1).subscribes(RESTLESS, false, 1);
-    breaks(&told.sees(RESTLESS, 3).sees(RESTLESS, 4).ends_well(), Promise::Explained, "event 3 came after 1");
+    let history = valid_history().subscribes(RECONNECTING, false, 0).sees(RECONNECTING, 1).subscribes(
+        RECONNECTING,
+        false,
+        1,
+    );
+    assert_broken(
+        &history.sees(RECONNECTING, 3).sees(RECONNECTING, 4).ends_well(),
+        Promise::Explained,
+        "event 3 came after 1",
+    );
 }
 
 #[test]
 fn subscriber_that_rereads_events_is_accepted() {
-    let told = good().subscribes(RESTLESS, false, 2).sees(RESTLESS, 3).subscribes(RESTLESS, false, 1);
-    assert_eq!(told.sees(RESTLESS, 2).sees(RESTLESS, 3).sees(RESTLESS, 4).ends_well().broken, []);
+    let history = valid_history().subscribes(RECONNECTING, false, 2).sees(RECONNECTING, 3).subscribes(
+        RECONNECTING,
+        false,
+        1,
+    );
+    assert_eq!(
+        history.sees(RECONNECTING, 2).sees(RECONNECTING, 3).sees(RECONNECTING, 4).ends_well().broken,
+        []
+    );
 }
 
 #[test]
 fn subscriber_without_final_event_is_reported() {
-    let told = good().subscribes(RESTLESS, false, 0).sees(RESTLESS, 1);
-    breaks(&told.ends_well(), Promise::Explained, "no farther");
+    let history = valid_history().subscribes(RECONNECTING, false, 0).sees(RECONNECTING, 1);
+    assert_broken(&history.ends_well(), Promise::Explained, "no farther");
 }
 
 #[test]
 fn event_that_differs_by_subscriber_is_reported() {
-    let told = good().subscribes(RESTLESS, false, 3);
-    let event = told.event(4, Kind::Failed, State::Failed);
-    breaks(
-        &told.and(What::Seen { subscriber: RESTLESS, event }).ends_well(),
+    let history = valid_history().subscribes(RECONNECTING, false, 3);
+    let event = history.event(4, Kind::Failed, State::Failed);
+    assert_broken(
+        &history.and(Observation::Seen { subscriber: RECONNECTING, event }).ends_well(),
         Promise::Explained,
         "another subscriber",
     );
@@ -317,7 +348,7 @@ fn event_that_differs_by_subscriber_is_reported() {
 
 #[test]
 fn event_lost_by_a_filter_is_reported() {
-    let told = Reported::begin()
+    let history = HistoryBuilder::begin()
         .accepted()
         .attempted()
         .event_of(Kind::Failed, State::Failed)
@@ -327,98 +358,112 @@ fn event_lost_by_a_filter_is_reported() {
         .delivered()
         .subscribes(FILTERED, true, 0)
         .sees(FILTERED, 6);
-    breaks(&told.ends_well(), Promise::Explained, "3 was to come");
+    assert_broken(&history.ends_well(), Promise::Explained, "3 was to come");
 }
 
 #[test]
 fn resend_of_delivered_is_reported() {
-    breaks(&good().attempted().delivered().ends_well(), Promise::Explained, "leads from Delivered");
+    assert_broken(
+        &valid_history().attempted().delivered().ends_well(),
+        Promise::Explained,
+        "leads from Delivered",
+    );
 }
 
 #[test]
 fn delivered_after_failed_without_attempt_is_reported() {
-    let told = Reported::begin().accepted().delivered();
-    breaks(&told.ends_well(), Promise::Explained, "Delivered leads from Pending");
+    let history = HistoryBuilder::begin().accepted().delivered();
+    assert_broken(&history.ends_well(), Promise::Explained, "Delivered leads from Pending");
 }
 
 #[test]
 fn final_state_without_event_is_reported() {
-    let told = Reported::begin().accepted().attempted();
-    breaks(&told.ends(State::Waiting, None), Promise::Explained, "its events end with");
+    let history = HistoryBuilder::begin().accepted().attempted();
+    assert_broken(&history.ends(State::Waiting, None), Promise::Explained, "its events end with");
 }
 
 #[test]
 fn cancellation_without_request_is_reported() {
-    let told = Reported::begin().accepted().event_of(Kind::Cancelled, State::Cancelled);
-    breaks(&told.ends(State::Cancelled, None), Promise::Explained, "without a request");
+    let history = HistoryBuilder::begin().accepted().event_of(Kind::Cancelled, State::Cancelled);
+    assert_broken(&history.ends(State::Cancelled, None), Promise::Explained, "without a request");
 }
 
 #[test]
 fn cancellation_by_operator_is_accepted() {
     let operation = Operation::Cancel { delivery: "d-1".to_owned() };
-    let told = Reported::begin().accepted().and(What::Asked { call: 7, operation });
-    let told = told.event_of(Kind::Cancelled, State::Cancelled);
-    assert_eq!(told.ends(State::Cancelled, None).broken, []);
+    let history = HistoryBuilder::begin().accepted().and(Observation::CallStarted { call: 7, operation });
+    let history = history.event_of(Kind::Cancelled, State::Cancelled);
+    assert_eq!(history.ends(State::Cancelled, None).broken, []);
 }
 
 #[test]
 fn contradictory_answers_are_reported() {
-    let verdict = good().answered(3, State::Waiting, None).ends_well();
-    breaks(&verdict, Promise::Explained, "a later one Waiting");
+    let verdict = valid_history().answered(3, State::Waiting, None).ends_well();
+    assert_broken(&verdict, Promise::Explained, "a later one Waiting");
 }
 
 #[test]
 fn answer_with_another_ticket_is_reported() {
-    let verdict = good().answered(3, State::Delivered, Some("SEC-8")).ends_well();
-    breaks(&verdict, Promise::Explained, "different tickets");
+    let verdict = valid_history().answered(3, State::Delivered, Some("SEC-8")).ends_well();
+    assert_broken(&verdict, Promise::Explained, "different tickets");
 }
 
 #[test]
 fn second_delivery_of_incident_and_target_is_reported() {
-    let other = Standing { delivery: "d-2".to_owned(), ..standing(State::Delivered, Some(KEY)) };
-    let verdict = good().and(What::Stands(other)).ends_well();
-    breaks(&verdict, Promise::NotTwice, "same incident");
+    let other = DeliverySnapshot { delivery: "d-2".to_owned(), ..snapshot(State::Delivered, Some(KEY)) };
+    let verdict = valid_history().and(Observation::FinalState(other)).ends_well();
+    assert_broken(&verdict, Promise::NotTwice, "same incident");
 }
 
-fn refused(code: &str, reasoned: bool) -> What {
+fn refused(code: &str, has_reason: bool) -> Observation {
     let (code, message) = (code.to_owned(), "no such delivery".to_owned());
-    What::Answered { call: 3, answer: Answer::Refused { code, message, reasoned } }
+    Observation::CallEnded { call: 3, answer: Answer::Refused { code, message, has_reason } }
 }
 
 #[test]
 fn denied_delivery_is_reported() {
-    breaks(&good().and(refused("NotFound", true)).ends_well(), Promise::NotLost, "no such delivery");
+    assert_broken(
+        &valid_history().and(refused("NotFound", true)).ends_well(),
+        Promise::NotLost,
+        "no such delivery",
+    );
 }
 
 #[test]
 fn server_error_is_reported_and_broken_connection_is_not() {
-    breaks(&good().and(refused("Internal", true)).ends_well(), Promise::Explained, "no such delivery");
-    assert_eq!(good().and(refused("Internal", false)).ends_well().broken, []);
+    assert_broken(
+        &valid_history().and(refused("Internal", true)).ends_well(),
+        Promise::Explained,
+        "no such delivery",
+    );
+    assert_eq!(valid_history().and(refused("Internal", false)).ends_well().broken, []);
 }
 
 #[test]
 fn duplicate_by_ticket_system_beyond_bounds_is_void() {
-    let told = Reported::begin().accepted().attempted().later(Duration::from_secs(2)).create(Some(KEY));
-    let told = told.event_of(Kind::Reconciling, State::Reconciling);
-    let told = told.event_of(Kind::Waiting, State::Waiting).attempted().create(Some("SEC-2")).delivered();
-    let verdict = told.ends_well();
+    let history =
+        HistoryBuilder::begin().accepted().attempted().later(Duration::from_secs(2)).create(Some(KEY));
+    let history = history.event_of(Kind::Reconciling, State::Reconciling);
+    let history =
+        history.event_of(Kind::Waiting, State::Waiting).attempted().create(Some("SEC-2")).delivered();
+    let verdict = history.ends_well();
     assert_eq!(verdict.void, ["d-1"]);
     assert_eq!(verdict.broken, []);
 }
 
 #[test]
 fn index_lag_beyond_its_bound_makes_the_round_void() {
-    let verdict = good().and(What::IndexLag { ms: 1 }).ends_well();
+    let verdict = valid_history().and(Observation::IndexLag { ms: 1 }).ends_well();
     assert_eq!(verdict.void, ["d-1"]);
 }
 
 #[test]
 fn written_record_is_read_back() {
-    let told = good();
+    let history = valid_history();
     let mut written = vec![];
-    write(&told.entries, &mut written).unwrap();
-    write(&told.entries, &mut written).unwrap();
+    write(&history.entries, &mut written).unwrap();
+    write(&history.entries, &mut written).unwrap();
     let rounds = read(written.as_slice()).unwrap();
     assert_eq!(rounds.len(), 2);
-    assert!(rounds.iter().all(|round| format!("{round:?}") == format!("{:?}", told.entries)));
+    assert!(rounds.iter().all(|round| format!("{round:?}") == format!("{:?}", history.entries)));
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Broken, Case, History, Promise};
-use crate::history::record::{Kind, Setting, State, What};
+use crate::history::record::{Kind, Observation, Setting, State};
 
 pub(super) fn check(case: &Case<'_>, is_void: bool) -> Vec<Broken> {
     let broken = |promise, why: String| Broken::about(case, promise, why);
-    let Some(stands) = case.stands else {
-        let told = !case.told.is_empty() || !case.events.is_empty();
-        return told
+    let Some(final_state) = case.final_state else {
+        let was_seen = !case.answers.is_empty() || !case.events.is_empty();
+        return was_seen
             .then(|| broken(Promise::NotLost, "it was acknowledged, and is not there in the end".to_owned()))
             .into_iter()
             .collect();
@@ -21,20 +21,23 @@ pub(super) fn check(case: &Case<'_>, is_void: bool) -> Vec<Broken> {
     if keys.len() > 1 && !is_void {
         all.push(broken(Promise::NotTwice, format!("its marker stands on {keys:?}")));
     }
-    let recorded = stands.ticket.as_ref().map(|ticket| ticket.key.as_str());
-    match stands.state {
+    let recorded = final_state.ticket.as_ref().map(|ticket| ticket.key.as_str());
+    match final_state.state {
         State::Delivered if case.was_resolved() => {}
         State::Delivered if recorded.is_none_or(|key| !keys.contains(&key)) => {
             let why = format!("it is delivered as {recorded:?}, and there are {keys:?}");
             all.push(broken(Promise::NotLost, why));
         }
         State::Waiting | State::Failed if !keys.is_empty() && !is_void => {
-            let why = format!("it is {:?}, and there is {keys:?} all the same", stands.state);
+            let why = format!("it is {:?}, and there is {keys:?} all the same", final_state.state);
             all.push(broken(Promise::Explained, why));
         }
         // The faults are over, and there was time for all remaining work.
         State::Pending | State::Attempting | State::Waiting | State::Reconciling | State::Unspecified => {
-            all.push(broken(Promise::Explained, format!("it never comes to rest: it is {:?}", stands.state)));
+            all.push(broken(
+                Promise::Explained,
+                format!("it never comes to rest: it is {:?}", final_state.state),
+            ));
         }
         State::Delivered | State::Failed | State::Cancelled => {}
     }
@@ -56,14 +59,14 @@ pub(super) fn check_all(history: &History<'_>) -> Vec<Broken> {
     };
     let claimed: usize = history.cases.values().map(|case| case.tickets.len()).sum();
     let tickets = history.entries.iter().filter_map(|entry| match &entry.what {
-        What::Ticket(ticket) => Some(ticket),
+        Observation::Ticket(ticket) => Some(ticket),
         _ => None,
     });
     if tickets.clone().count() == claimed {
         return vec![];
     }
-    let strangers = tickets.filter(|ticket| !known(&ticket.target, &ticket.marker));
-    strangers
+    let unexplained = tickets.filter(|ticket| !known(&ticket.target, &ticket.marker));
+    unexplained
         .map(|ticket| Broken::of_all(Promise::Explained, format!("{} belongs to no delivery", ticket.key)))
         .collect()
 }
@@ -71,7 +74,7 @@ pub(super) fn check_all(history: &History<'_>) -> Vec<Broken> {
 /// Whether the index lag exceeded its bound: then the whole round is void.
 pub(super) fn is_index_trusted(history: &History<'_>) -> bool {
     history.entries.iter().all(|entry| match entry.what {
-        What::IndexLag { ms } => ms <= history.setting.index_bound_ms,
+        Observation::IndexLag { ms } => ms <= history.setting.index_bound_ms,
         _ => true,
     })
 }
@@ -97,9 +100,9 @@ fn attempts_of(case: &Case<'_>) -> Vec<Option<Timestamp>> {
         .iter()
         .rev()
         .map(|(arrived_at, _)| {
-            let place = started.iter().rposition(|time| time <= arrived_at)?;
-            let attempt = started[place];
-            started.truncate(place);
+            let position = started.iter().rposition(|time| time <= arrived_at)?;
+            let attempt = started[position];
+            started.truncate(position);
             Some(attempt)
         })
         .collect();

@@ -5,8 +5,8 @@ use ticketing_harness::{World, creates};
 use ticketing_simulator::Vendor;
 use tokio::time::Instant;
 
-use super::{Storm, deliver, simulator, told};
-use crate::matrix::cell::Stage;
+use super::{CallFault, deliver, outcomes, simulator};
+use crate::matrix::cell::CellContext;
 
 /// What the create must be taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,21 +16,21 @@ pub(in crate::matrix) enum Verdict {
     /// Certainly no ticket: WAITING, and sent again.
     Refused,
     /// Perhaps a ticket: RECONCILING, and looked for; there is none, so it is sent again.
-    DoubtfulAndAbsent,
+    UnknownThenAbsent,
     /// The same, but the request never arrived as a whole.
-    DoubtfulAndUnread,
+    UnknownNotReceived,
     /// Perhaps a ticket: RECONCILING, and looked for; there is one.
-    DoubtfulAndThere,
+    UnknownThenFound,
     /// ServiceNow says that there is a conflict, which is held against our `sys_id` at once: there is a ticket.
     Found,
 }
 
-pub(super) async fn pass(storm: &Storm, verdict: Verdict, stage: &Stage, world: &mut World) {
-    storm.begin(world);
+pub(super) async fn run(call_fault: &CallFault, verdict: Verdict, context: &CellContext, world: &mut World) {
+    call_fault.begin(world);
     let began = Instant::now();
-    let delivery = deliver(world, "INC-1", storm.vendor).await;
-    stage.recovered(began.elapsed(), storm.limit());
-    verdict.check(world, storm.vendor, &delivery);
+    let delivery = deliver(world, "INC-1", call_fault.vendor).await;
+    context.recovered(began.elapsed(), call_fault.time_limit());
+    verdict.check(world, call_fault.vendor, &delivery);
 }
 
 // === impl Verdict ===
@@ -41,18 +41,18 @@ impl Verdict {
         use AttemptKind::{LookUp, Send};
         use AttemptOutcome::{Ambiguous, Applied, Failed, Found};
         assert_eq!(simulator(world, vendor).tickets().len(), 1, "so many tickets: {delivery:#?}");
-        let told = told(delivery);
+        let outcomes = outcomes(delivery);
         let first: &[_] = match self {
             Self::Refused => &[(Send, Failed), (Send, Applied)],
-            Self::DoubtfulAndAbsent | Self::DoubtfulAndUnread | Self::DoubtfulAndThere => {
+            Self::UnknownThenAbsent | Self::UnknownNotReceived | Self::UnknownThenFound => {
                 &[(Send, Ambiguous)]
             }
             Self::Found | Self::Created => &[(Send, Applied)],
         };
-        assert!(told.starts_with(first), "it began otherwise: {delivery:#?}");
-        let last = if self == Self::DoubtfulAndThere { (LookUp, Found) } else { (Send, Applied) };
-        assert_eq!(told.last(), Some(&last), "it ended otherwise: {delivery:#?}");
-        let sent = if matches!(self, Self::Refused | Self::DoubtfulAndAbsent) { 2 } else { 1 };
+        assert!(outcomes.starts_with(first), "it began otherwise: {delivery:#?}");
+        let last = if self == Self::UnknownThenFound { (LookUp, Found) } else { (Send, Applied) };
+        assert_eq!(outcomes.last(), Some(&last), "it ended otherwise: {delivery:#?}");
+        let sent = if matches!(self, Self::Refused | Self::UnknownThenAbsent) { 2 } else { 1 };
         assert_eq!(creates(simulator(world, vendor)), sent, "so many creates: {delivery:#?}");
     }
 }

@@ -12,8 +12,8 @@ use rhythmx_ticketing::v1::{
 use ticketing_harness::{Plan, World, retry};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Simulator, Vendor, When};
 
-use self::look_up::Ticket;
-use super::cell::{Cell, Stage};
+use self::look_up::Presence;
+use super::cell::{Cell, CellContext};
 
 pub(super) use self::create::Verdict;
 
@@ -22,13 +22,13 @@ pub(super) const VENDORS: [Vendor; 3] = [Vendor::JiraCloud, Vendor::JiraDataCent
 /// Time limit of a request: long enough for a busy machine, so that only the injected faults exceed it.
 const ATTEMPT_DEADLINE: Duration = Duration::from_millis(1_200);
 /// What proves that there is no ticket, and the retries after it: the bounds of the harness, look-ups and ticks.
-const SETTLE: Duration = Duration::from_secs(1);
-/// What this machine may be slow.
+const PROOF_TIME: Duration = Duration::from_secs(1);
+/// Allowance for a slow machine.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Which calls the faults strikes.
+/// The calls that a fault affects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Struck {
+pub(super) enum AffectedCall {
     /// The create; what it must be taken for then.
     Create(Verdict),
     /// The search of a look-up whose ticket is there.
@@ -41,17 +41,17 @@ pub(super) enum Struck {
 
 /// Calls to a vendor's system that go wrong.
 #[derive(Debug, Clone)]
-pub(super) struct Storm {
+pub(super) struct CallFault {
     pub(super) vendor: Vendor,
-    pub(super) struck: Struck,
+    pub(super) affected: AffectedCall,
     pub(super) effect: Effect,
-    /// So often in a row.
+    /// Number of consecutive calls.
     pub(super) times: u64,
 }
 
 // === impl Struck ===
 
-impl Struck {
+impl AffectedCall {
     /// Those that only read.
     pub(super) const READS: [Self; 3] = [Self::Search, Self::Proof, Self::Preparation];
 
@@ -78,64 +78,64 @@ impl Struck {
 
 // === impl Storm ===
 
-impl Storm {
+impl CallFault {
     /// One create, which must be taken for `verdict`.
     pub(super) fn on_create(vendor: Vendor, effect: Effect, verdict: Verdict) -> Self {
-        Self { vendor, struck: Struck::Create(verdict), effect, times: 1 }
+        Self { vendor, affected: AffectedCall::Create(verdict), effect, times: 1 }
     }
 
     /// The cell in which this happens.
     pub(super) fn cell(self, family: &'static str, fault: impl Into<String>) -> Cell {
-        let at = self.place();
-        Cell::new(family, fault, at, move |stage| {
-            let storm = self.clone();
+        let at = self.location();
+        Cell::new(family, fault, at, move |context| {
+            let call_fault = self.clone();
             async move {
-                let mut world = start(plan(&stage, storm.vendor)).await;
-                storm.pass(&stage, &mut world).await;
+                let mut world = start(plan(&context, call_fault.vendor)).await;
+                call_fault.run(&context, &mut world).await;
                 world.finish().await;
             }
         })
     }
 
     /// "create, Jira Cloud".
-    pub(super) fn place(&self) -> String {
-        format!("{}, {}", self.struck.name(), name(self.vendor))
+    pub(super) fn location(&self) -> String {
+        format!("{}, {}", self.affected.name(), name(self.vendor))
     }
 
-    /// Pushes an incident while the fault strikes: one ticket results, without an operator.
-    pub(super) async fn pass(&self, stage: &Stage, world: &mut World) {
-        match self.struck {
-            Struck::Create(verdict) => create::pass(self, verdict, stage, world).await,
-            Struck::Search => look_up::pass(self, Ticket::There, stage, world).await,
-            Struck::Proof => look_up::pass(self, Ticket::NotThere, stage, world).await,
-            Struck::Preparation => prepare::pass(self, stage, world).await,
+    /// Pushes an incident while the fault is active: one ticket results, without an operator.
+    pub(super) async fn run(&self, context: &CellContext, world: &mut World) {
+        match self.affected {
+            AffectedCall::Create(verdict) => create::run(self, verdict, context, world).await,
+            AffectedCall::Search => look_up::run(self, Presence::Present, context, world).await,
+            AffectedCall::Proof => look_up::run(self, Presence::Absent, context, world).await,
+            AffectedCall::Preparation => prepare::run(self, context, world).await,
         }
     }
 
-    /// Where look-ups are struck, there is one to come: the next create will be of unknown outcome.
+    /// Where look-ups are affected, there is one to come: the next create will be of unknown outcome.
     pub(super) async fn make_outcome_unknown(&self, world: &mut World) {
-        match self.struck {
-            Struck::Search => Ticket::There.make_outcome_unknown(self, world).await,
-            Struck::Proof => Ticket::NotThere.make_outcome_unknown(self, world).await,
-            Struck::Create(_) | Struck::Preparation => {}
+        match self.affected {
+            AffectedCall::Search => Presence::Present.make_outcome_unknown(self, world).await,
+            AffectedCall::Proof => Presence::Absent.make_outcome_unknown(self, world).await,
+            AffectedCall::Create(_) | AffectedCall::Preparation => {}
         }
     }
 
-    /// How long it may take until all is well.
-    pub(super) fn limit(&self) -> Duration {
-        ATTEMPT_DEADLINE * u32::try_from(self.times).unwrap() + SETTLE + GRACE
+    /// Time limit of the recovery.
+    pub(super) fn time_limit(&self) -> Duration {
+        ATTEMPT_DEADLINE * u32::try_from(self.times).unwrap() + PROOF_TIME + GRACE
     }
 
-    /// From now on it rages.
+    /// Injects the fault from now on.
     pub(super) fn begin(&self, world: &World) {
-        strike(world, self.vendor, self.struck.call(self.vendor), self.times, self.effect.clone());
+        inject(world, self.vendor, self.affected.call(self.vendor), self.times, self.effect.clone());
     }
 }
 
 /// A server, and the vendor's system behind it.
-pub(super) fn plan(stage: &Stage, vendor: Vendor) -> Plan {
+pub(super) fn plan(context: &CellContext, vendor: Vendor) -> Plan {
     let jira = if vendor == Vendor::JiraDataCenter { vendor } else { Vendor::JiraCloud };
-    let plan = stage.plan().with_jira(jira, Profile::of(jira));
+    let plan = context.plan().with_jira(jira, Profile::of(jira));
     let plan = plan.with_flag(&format!("--attempt-deadline={}ms", ATTEMPT_DEADLINE.as_millis()));
     plan.with_flag("--lease=6s").with_flag("--look-up-interval=150ms")
 }
@@ -173,17 +173,17 @@ pub(super) async fn deliver(world: &mut World, id: &str, vendor: Vendor) -> Deli
     world.until(&delivery.id, DeliveryState::Delivered).await
 }
 
-pub(super) fn strike(world: &World, vendor: Vendor, on: Call, times: u64, effect: Effect) {
+pub(super) fn inject(world: &World, vendor: Vendor, on: Call, times: u64, effect: Effect) {
     simulator(world, vendor).faults().push(Rule::new(on, When::Next(times), effect));
 }
 
 /// From now on no look-up finds anything: none is to end the unknown outcome before what the cell is about has begun.
-pub(super) fn strike_early_look_ups(world: &World, vendor: Vendor, effect: Effect) {
+pub(super) fn inject_into_early_look_ups(world: &World, vendor: Vendor, effect: Effect) {
     let rule = Rule::new(Call::Search, When::Always, effect);
     simulator(world, vendor).faults().push_optional(rule, "there may be no look-up so early");
 }
 
-/// What its attempts and look-ups were, in order.
-pub(super) fn told(delivery: &Delivery) -> Vec<(AttemptKind, AttemptOutcome)> {
+/// Kind and outcome of each of its attempts and look-ups, in order.
+pub(super) fn outcomes(delivery: &Delivery) -> Vec<(AttemptKind, AttemptOutcome)> {
     delivery.attempts.iter().map(|attempt| (attempt.kind(), attempt.outcome())).collect()
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::state::Ticket;
+use crate::ticket::Ticket;
 use crate::ticket_index::{self, TicketIndex};
 pub(super) use parser::{is_bare_words, parse};
 use time::time;
@@ -133,14 +133,14 @@ impl Condition {
             }
             Self::Not(_) => None,
             Self::Is(Field::Labels, Operator::Equals | Operator::In, values) => {
-                Some(values.iter().flat_map(|value| tickets.bearing(value)).collect())
+                Some(values.iter().flat_map(|value| tickets.with_marker(value)).collect())
             }
             Self::Is(Field::Key, Operator::Equals | Operator::In, values) => {
                 Some(values.iter().flat_map(|value| tickets.named(&value.to_uppercase())).collect())
             }
             Self::Is(field, Operator::Contains, values) if field.is_text() => {
                 let sought = values.first().map_or("", String::as_str);
-                tickets.telling(&words(sought))
+                tickets.with_words(&words(sought))
             }
             Self::Is(..) => None,
         }

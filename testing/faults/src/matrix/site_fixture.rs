@@ -1,22 +1,22 @@
-//! A scene with a delivery of unknown outcome on each kind of site, the start of cells about look-ups, manual
+//! A server with one ticket system, and a delivery of unknown outcome on each kind of site, the start of cells about look-ups, manual
 //! edits and races.
 
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::{self, AttemptKind, AttemptOutcome, DeliveryState, TicketSystem};
-use ticketing_harness::{PATIENCE, Plan, World, creates, incident};
+use ticketing_harness::{Plan, WAIT_TIMEOUT, World, creates, incident};
 use ticketing_simulator::{Call, Effect, Profile, Reply, Rule, Simulator, Ticket, Vendor, When};
 use tokio::task::JoinHandle;
 use tonic::Status;
 
-use super::cell::Stage;
+use super::cell::CellContext;
 
 /// Allowance for a slow machine.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// Longer than any cell.
 pub(super) const FOREVER: Duration = Duration::from_secs(3_600);
 /// Polling interval.
-const LOOK_EVERY: Duration = Duration::from_millis(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(30);
 
 /// The destination of the ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(super) struct Bounds {
 
 /// A world with one ticket system.
 #[derive(Debug)]
-pub(super) struct Scene {
+pub(super) struct SiteFixture {
     pub(super) world: World,
     pub(super) site: Site,
     bounds: Bounds,
@@ -108,7 +108,7 @@ impl Bounds {
         Self { index, ..self }
     }
 
-    /// Sweeps so many milliseconds after the delivery.
+    /// Duplicate scans this many milliseconds after the delivery.
     pub(super) fn with_duplicate_scans(self, duplicate_scans: [u64; 3]) -> Self {
         Self { duplicate_scans: duplicate_scans.map(Duration::from_millis), ..self }
     }
@@ -131,7 +131,7 @@ impl Bounds {
     }
 
     fn plan(&self, plan: Plan) -> Plan {
-        let duplicate_scans = self.duplicate_scans.map(|sweep| format!("{}ms", sweep.as_millis())).join(",");
+        let duplicate_scans = self.duplicate_scans.map(|delay| format!("{}ms", delay.as_millis())).join(",");
         let flags = [
             ("attempt-deadline", self.attempt_deadline),
             ("lease", self.lease()),
@@ -148,10 +148,10 @@ impl Bounds {
 
 // === impl Scene ===
 
-impl Scene {
+impl SiteFixture {
     /// In this process.
-    pub(super) async fn start(stage: &Stage, site: Site, bounds: Bounds) -> Self {
-        Self::start_on(stage.plan(), site, bounds).await
+    pub(super) async fn start(context: &CellContext, site: Site, bounds: Bounds) -> Self {
+        Self::start_on(context.plan(), site, bounds).await
     }
 
     /// On another kind of world.
@@ -160,8 +160,8 @@ impl Scene {
     }
 
     /// In its own process, where it can be held.
-    pub(super) async fn start_in_a_process(stage: &Stage, site: Site, bounds: Bounds) -> Self {
-        let plan = site.plan(bounds.plan(stage.plan())).in_a_process();
+    pub(super) async fn start_in_a_process(context: &CellContext, site: Site, bounds: Bounds) -> Self {
+        let plan = site.plan(bounds.plan(context.plan())).in_a_process();
         Self { world: plan.start().await, site, bounds }
     }
 
@@ -211,9 +211,9 @@ impl Scene {
     pub(super) async fn make_outcome_unknown(&mut self, incident: &str, applied: bool) -> String {
         self.inject(Call::Create, When::Next(1), lost(applied));
         let id = self.push(incident).await.delivery.unwrap().id;
-        let doubted =
+        let has_unknown_outcome =
             |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Send, AttemptOutcome::Ambiguous) > 0;
-        self.until(&id, "a doubt", doubted).await;
+        self.until(&id, "an unknown outcome", has_unknown_outcome).await;
         id
     }
 
@@ -224,10 +224,10 @@ impl Scene {
                 if let Some(delivery) = self.world.deliveries().await.pop() {
                     return delivery.id;
                 }
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         };
-        tokio::time::timeout(PATIENCE, wait).await.expect("nothing was accepted in time")
+        tokio::time::timeout(WAIT_TIMEOUT, wait).await.expect("nothing was accepted in time")
     }
 
     /// The delivery once `is_so`.
@@ -240,11 +240,11 @@ impl Scene {
         let mut last = self.world.delivery(id).await;
         let wait = async {
             while !is_so(&last) {
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
                 last = self.world.delivery(id).await;
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        let in_time = tokio::time::timeout(WAIT_TIMEOUT, wait).await;
         assert!(in_time.is_ok(), "{what} does not come in time: {last:#?}");
         last
     }
@@ -279,10 +279,10 @@ impl Scene {
     pub(super) async fn until_creates(&self, count: usize) {
         let wait = async {
             while creates(self.simulator()) < count {
-                tokio::time::sleep(LOOK_EVERY / 10).await;
+                tokio::time::sleep(POLL_INTERVAL / 10).await;
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        let in_time = tokio::time::timeout(WAIT_TIMEOUT, wait).await;
         assert!(in_time.is_ok(), "there are no {count} creates in time: {}", self.world.server.log());
     }
 
@@ -296,7 +296,7 @@ impl Scene {
     }
 
     /// The tickets with a marker, except deleted ones.
-    pub(super) fn bearing(&self, marker: &str) -> Vec<Ticket> {
+    pub(super) fn with_marker(&self, marker: &str) -> Vec<Ticket> {
         let tickets = self.simulator().tickets().into_iter();
         let bears = |ticket: &Ticket| {
             let by_sys_id = Some(ticket.id.as_str()) == marker.strip_prefix("rhythmx-");
@@ -309,7 +309,7 @@ impl Scene {
     pub(super) async fn until_delivered_once(&mut self, id: &str) -> v1::Delivery {
         let is_delivered = |delivery: &v1::Delivery| delivery.state() == DeliveryState::Delivered;
         let delivery = self.until(id, "the ticket", is_delivered).await;
-        let keys: Vec<_> = self.bearing(&delivery.marker).into_iter().map(|ticket| ticket.key).collect();
+        let keys: Vec<_> = self.with_marker(&delivery.marker).into_iter().map(|ticket| ticket.key).collect();
         assert_eq!(keys, [key(&delivery)], "{delivery:#?}");
         assert_eq!(delivery.duplicates, [], "{delivery:#?}");
         delivery

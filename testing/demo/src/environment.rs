@@ -24,7 +24,7 @@ const INCIDENT: &str = include_str!("../../../examples/incident.json");
 const MEDIUM_INCIDENT: &str = include_str!("../../../examples/incident-medium.json");
 
 /// The server, the simulators and what is needed to stop them.
-pub(super) struct Stage {
+pub(super) struct Environment {
     pub address: String,
     pub client: Client,
     pub jira: Simulator,
@@ -45,8 +45,8 @@ struct Flags {
 
 // === impl Stage ===
 
-impl Stage {
-    pub(super) async fn build(args: &Arguments) -> anyhow::Result<Self> {
+impl Environment {
+    pub(super) async fn start(args: &Arguments) -> anyhow::Result<Self> {
         let jira = Simulator::start(Vendor::JiraCloud, Profile::of(Vendor::JiraCloud)).await?;
         let servicenow = Simulator::start(Vendor::ServiceNow, Profile::of(Vendor::ServiceNow)).await?;
         jira.set_index_lag(Duration::from_millis(100));
@@ -71,7 +71,7 @@ impl Stage {
     }
 
     /// Stops everything.
-    pub(super) async fn strike(self) -> anyhow::Result<()> {
+    pub(super) async fn stop_all(self) -> anyhow::Result<()> {
         drop(self.client);
         let _ = self.stop.send(());
         self.server.await?.context("the server did not stop in order")?;

@@ -1,20 +1,20 @@
 //! Output of the demonstration.
 
-#![expect(clippy::print_stdout, reason = "the demonstration is told on standard output")]
+#![expect(clippy::print_stdout, reason = "the demonstration prints to standard output")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::stage::Stage;
+use super::environment::Environment;
 
 /// Prints the steps.
 #[derive(Debug, Default)]
-pub(super) struct Narrator {
+pub(super) struct Output {
     steps: AtomicU32,
 }
 
 // === impl Narrator ===
 
-impl Narrator {
+impl Output {
     /// The title of the next step.
     pub(super) fn step(&self, title: &str) {
         let number = self.steps.fetch_add(1, Ordering::Relaxed) + 1;
@@ -32,8 +32,8 @@ impl Narrator {
         }
     }
 
-    pub(super) fn what_to_type(&self, stage: &Stage) {
-        let (address, service) = (&stage.address, "rhythmx.ticketing.v1.TicketingService");
+    pub(super) fn print_commands(&self, environment: &Environment) {
+        let (address, service) = (&environment.address, "rhythmx.ticketing.v1.TicketingService");
         println!("\n    The server stays up until ctrl-c. Try, in another terminal:\n");
         let lines = [
             format!("grpcurl -plaintext {address} list {service}"),
@@ -50,10 +50,10 @@ impl Narrator {
             println!("    {line}");
         }
         println!(
-            "\n    Jira is played at {} and ServiceNow at {}.",
-            stage.jira.base_url(),
-            stage.servicenow.base_url()
+            "\n    Jira is simulated at {} and ServiceNow at {}.",
+            environment.jira.base_url(),
+            environment.servicenow.base_url()
         );
-        println!("    What they hold: curl -s {}/tickets", stage.jira.control_url());
+        println!("    Its tickets: curl -s {}/tickets", environment.jira.control_url());
     }
 }
