@@ -128,7 +128,7 @@ impl TlsFault {
             Self::Presents(certificate) => system.present(&trust.authority.issue(certificate).unwrap()),
             Self::NotTls => system.faults().push(Rule::new(Call::Connection, always, Effect::plain_http())),
             Self::HandshakeHangs => {
-                system.faults().push(Rule::new(Call::Connection, always, Effect::NeverRead))
+                system.faults().push(Rule::new(Call::Connection, always, Effect::NeverRead));
             }
         }
     }
