@@ -8,6 +8,7 @@
 pub mod auto_push;
 pub mod clean;
 pub mod clock;
+pub mod concurrency;
 pub mod content;
 pub mod delivery;
 pub mod document;

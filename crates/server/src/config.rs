@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use ticketing_core::duration;
 use ticketing_core::policy::Bounds;
-use ticketing_engine::dispatch::DispatchSettings;
+use ticketing_engine::dispatch::{Concurrency, DispatchSettings};
 use ticketing_ingress::{ListenAddress, TransportFlags};
 use ticketing_retry::retry_after;
 use ticketing_store::KeySource;
@@ -63,9 +63,14 @@ pub struct Config {
     #[arg(long, env = "TICKETING_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 
-    /// Maximum number of concurrent creates per ticket system. 1 to 64.
+    /// Concurrent creates per connection to begin with. The number adapts: it grows while the ticket system answers
+    /// well, and falls when it refuses for load (429, 503) or slows down. 1 to 64.
     #[arg(long, env = "TICKETING_CONCURRENCY", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,
+
+    /// Maximum number of concurrent creates per connection, not below --concurrency. 1 to 256.
+    #[arg(long, env = "TICKETING_MAX_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub max_concurrency: u16,
 
     /// Time from the intent to send until the request is abandoned. Also limits look-ups and previews.
     #[arg(long, env = "TICKETING_ATTEMPT_DEADLINE", default_value = "30s", value_parser = duration::parse)]
@@ -245,7 +250,8 @@ impl Config {
 
     #[must_use]
     pub fn dispatch(&self) -> DispatchSettings {
-        DispatchSettings { concurrency: self.concurrency.into(), event_retention: self.event_retention }
+        let concurrency = Concurrency { start: self.concurrency.into(), max: self.max_concurrency.into() };
+        DispatchSettings { concurrency, event_retention: self.event_retention }
     }
 }
 

@@ -166,17 +166,19 @@ impl Store {
         accepted?
     }
 
-    /// Takes at most `limit` deliveries for one attempt or one look-up each, those longest due first. What is fresh is
-    /// taken even if it is not due by the clock, which may have been set back.
+    /// Takes at most `limit` deliveries for one attempt or one look-up each: first those of `preferred`, but the last
+    /// quarter is for the others; then those longest due. What is fresh is taken even if it is not due by the clock,
+    /// which may have been set back.
     pub async fn claim(
         &self,
         connection: &str,
         kind: ClaimKind,
         limit: u32,
+        preferred: Vec<String>,
         lease: Duration,
         now: Timestamp,
     ) -> Result<Vec<Claimed>, StoreError> {
-        self.write(Claim { connection: connection.to_owned(), kind, limit, lease, now }).await
+        self.write(Claim { connection: connection.to_owned(), kind, limit, preferred, lease, now }).await
     }
 
     /// Expires stale leases. Returns the deliveries afterwards.

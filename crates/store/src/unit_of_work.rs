@@ -92,6 +92,8 @@ pub(super) struct ReadSet {
 pub(super) enum Selection {
     /// Those to claim, with their snapshots; longest due first.
     Claimable { connection: String, kind: ClaimKind },
+    /// Those named, with their snapshots.
+    Named { ids: Vec<String> },
     /// Those claimed.
     Leased,
     /// Those of a connection in one state, ordered by ID, after one.

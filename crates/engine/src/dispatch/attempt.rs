@@ -38,6 +38,7 @@ impl Dispatcher {
                 return;
             };
             let fault = fault_of(&outcome).cloned();
+            self.adapt_concurrency(&delivery.connection, &outcome, started_at);
             failpoints::pass(Point::ReplyRead).await;
             // Record the connection's health before the delivery can be due again, so that a locked account is not called again.
             if let Some(fault) = &fault {
@@ -53,6 +54,19 @@ impl Dispatcher {
         }
         .instrument(span)
         .await;
+    }
+
+    /// Lets the limit of concurrent creates follow what the ticket system can take.
+    fn adapt_concurrency(&self, connection: &str, outcome: &Outcome, began: Timestamp) {
+        let (state, now) = (self.state(connection), self.0.clock.now());
+        match (outcome, fault_of(outcome)) {
+            (_, Some(fault)) => state.adapt(|limit| limit.failed(fault, began, now)),
+            (Outcome::Sent(Ok(_)), None) => {
+                let in_flight = state.sends_in_flight();
+                state.adapt(|limit| limit.succeeded(began, now, in_flight));
+            }
+            (_, None) => {}
+        }
     }
 
     /// `None` if the lease was lost before anything was sent, or if the ticket is searched for first.

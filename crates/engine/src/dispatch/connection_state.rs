@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use ticketing_core::concurrency::ConcurrencyLimit;
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::Fault;
 use ticketing_core::health::{Admission, Condition, Failure, Health, Observation};
@@ -19,13 +20,23 @@ fn look_ups_beside(creates: usize) -> usize {
     creates.div_ceil(2)
 }
 
+/// Concurrent creates of a connection: the number adapts to what the ticket system can take.
+#[derive(Debug, Clone, Copy)]
+pub struct Concurrency {
+    /// To begin with.
+    pub start: u32,
+    pub max: u32,
+}
+
 /// The state of one connection.
 #[derive(Debug)]
 pub(super) struct ConnectionState {
-    /// One permit per create in progress.
+    /// One permit per create in progress, as many as the highest limit.
     pub sends: Arc<Semaphore>,
     pub look_ups: Arc<Semaphore>,
-    concurrency: usize,
+    /// How many of the creates may be in progress at present.
+    limit: Mutex<ConcurrencyLimit>,
+    max: usize,
     /// An operator requested an attempt, regardless of the health.
     pub operator_retry: AtomicBool,
     /// An operator ended the pause that the system requested: deliveries deferred until its end are not due
@@ -33,6 +44,8 @@ pub(super) struct ConnectionState {
     is_pause_cut_short: AtomicBool,
     /// The FAILED delivery that was the last probe.
     last_probe: Mutex<String>,
+    /// The end of the last pause that was followed by a probe.
+    probed_pause: Mutex<Option<Timestamp>>,
     /// Serializes claims, so that permits are counted before the claim.
     pub claiming: tokio::sync::Mutex<()>,
     /// Serializes observations, so that the copy below is never older than the store.
@@ -55,14 +68,17 @@ pub(super) struct Due {
 // === impl ConnectionState ===
 
 impl ConnectionState {
-    pub(super) fn new(concurrency: usize) -> Self {
+    pub(super) fn new(concurrency: Concurrency) -> Self {
+        let max = concurrency.max.max(concurrency.start) as usize;
         Self {
-            sends: Arc::new(Semaphore::new(concurrency)),
-            look_ups: Arc::new(Semaphore::new(look_ups_beside(concurrency))),
-            concurrency,
+            sends: Arc::new(Semaphore::new(max)),
+            look_ups: Arc::new(Semaphore::new(look_ups_beside(max))),
+            limit: Mutex::new(ConcurrencyLimit::new(concurrency.start, concurrency.max)),
+            max,
             operator_retry: AtomicBool::new(false),
             is_pause_cut_short: AtomicBool::new(false),
             last_probe: Mutex::default(),
+            probed_pause: Mutex::default(),
             claiming: tokio::sync::Mutex::new(()),
             observing: tokio::sync::Mutex::new(()),
             scanning: tokio::sync::Mutex::new(()),
@@ -74,8 +90,33 @@ impl ConnectionState {
 
     /// Creates and look-ups in progress, or about to begin.
     pub(super) fn in_flight(&self) -> usize {
-        let all = self.concurrency + look_ups_beside(self.concurrency);
+        let all = self.max + look_ups_beside(self.max);
         all - self.sends.available_permits() - self.look_ups.available_permits()
+    }
+
+    /// Creates in progress.
+    pub(super) fn sends_in_flight(&self) -> usize {
+        self.max - self.sends.available_permits()
+    }
+
+    /// The number of creates that may be in progress at present.
+    pub(super) fn limit(&self) -> usize {
+        self.limit.lock().unwrap_or_else(PoisonError::into_inner).get()
+    }
+
+    pub(super) fn adapt(&self, adapt: impl FnOnce(&mut ConcurrencyLimit)) {
+        adapt(&mut self.limit.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Creates that may begin now.
+    pub(super) fn free_sends(&self) -> usize {
+        self.limit().saturating_sub(self.sends_in_flight())
+    }
+
+    /// Look-ups that may begin now.
+    pub(super) fn free_look_ups(&self) -> usize {
+        let in_flight = look_ups_beside(self.max) - self.look_ups.available_permits();
+        look_ups_beside(self.limit()).saturating_sub(in_flight)
     }
 
     pub(super) fn last_probe(&self) -> String {
@@ -92,6 +133,16 @@ impl ConnectionState {
 
     pub(super) fn set_health(&self, health: Health) {
         *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+    }
+
+    /// The end of the pause that the ticket system requested, until it was followed by a probe.
+    pub(super) fn pause_end(&self) -> Option<Timestamp> {
+        let probed = *self.probed_pause.lock().unwrap_or_else(PoisonError::into_inner);
+        self.health().throttled_until.filter(|end| Some(*end) != probed)
+    }
+
+    pub(super) fn set_probed_pause(&self, end: Timestamp) {
+        *self.probed_pause.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
     }
 
     pub(super) fn due(&self) -> Due {
@@ -116,6 +167,11 @@ impl Dispatcher {
             Admission::Open if self.0.connections.login_refusal(connection).is_some() => Admission::Probe,
             admission => admission,
         }
+    }
+
+    /// The number of creates that may be in progress at present.
+    pub fn concurrency_limit(&self, connection: &str) -> usize {
+        self.state(connection).limit()
     }
 
     /// The health of `connection` as last observed.

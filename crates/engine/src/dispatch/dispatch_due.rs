@@ -1,6 +1,5 @@
 //! Claims due deliveries within the concurrency limit of each connection (backpressure).
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,13 +7,33 @@ use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::health::{Admission, Condition, Health};
 use ticketing_store::{ClaimKind, Claimed};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Dispatcher;
 use super::connection_state::{ConnectionState, warn};
 
 /// Candidates for a probe, in this order.
 const PROBES: [ClaimKind; 3] = [ClaimKind::Fresh, ClaimKind::Due, ClaimKind::Uncertain];
+
+/// The calls of a connection, each with a limit of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CallKind {
+    Create,
+    LookUp,
+}
+
+// === impl CallKind ===
+
+impl CallKind {
+    fn of(claimed: ClaimKind) -> Self {
+        match claimed {
+            ClaimKind::Fresh | ClaimKind::Due => Self::Create,
+            ClaimKind::Uncertain => Self::LookUp,
+        }
+    }
+}
+
+// === impl Dispatcher ===
 
 impl Dispatcher {
     /// The tick: admits retries that are due by now.
@@ -55,7 +74,7 @@ impl Dispatcher {
                 self.dispatch_look_ups(connection, state).await;
                 let retries = self.dispatch_fresh_first(connection, state).await;
                 self.dispatch_retries(connection, state, retries).await;
-                self.dispatch_fresh(connection, state).await;
+                self.dispatch_fresh(connection).await;
             }
             Admission::Probe if state.health().condition == Condition::CircuitOpen => {
                 self.dispatch_look_ups(connection, state).await;
@@ -82,7 +101,7 @@ impl Dispatcher {
             Admission::Open => {}
             Admission::Probe => {
                 self.0.connections.permit_login_probe(connection);
-                let started = self.start_one(connection, state, &PROBES).await;
+                let started = self.start_one(connection, &PROBES).await;
                 if !started {
                     self.probe_with_failed_delivery(connection, state).await;
                 }
@@ -93,16 +112,15 @@ impl Dispatcher {
     /// The delivery that an operator retries, regardless of the connection's health.
     async fn send_operator_retry(&self, connection: &str, state: &ConnectionState) {
         self.0.connections.reset_login(connection);
-        if self.start_one(connection, state, &[ClaimKind::Fresh, ClaimKind::Uncertain]).await {
+        if self.start_one(connection, &[ClaimKind::Fresh, ClaimKind::Uncertain]).await {
             state.operator_retry.store(false, Ordering::SeqCst);
         }
     }
 
     /// Starts one delivery of the first kind that has one.
-    async fn start_one(&self, connection: &str, state: &ConnectionState, kinds: &[ClaimKind]) -> bool {
+    async fn start_one(&self, connection: &str, kinds: &[ClaimKind]) -> bool {
         for kind in kinds {
-            let slots = if *kind == ClaimKind::Uncertain { &state.look_ups } else { &state.sends };
-            if self.start(connection, *kind, self.permits(connection, slots, 1)).await > 0 {
+            if self.start(connection, *kind, self.permits(connection, CallKind::of(*kind), 1)).await > 0 {
                 return true;
             }
         }
@@ -111,7 +129,7 @@ impl Dispatcher {
 
     /// If all retries are spent, one that FAILED because of the connection is the probe, each in its turn.
     async fn probe_with_failed_delivery(&self, connection: &str, state: &ConnectionState) {
-        let permits = self.permits(connection, &state.sends, 1);
+        let permits = self.permits(connection, CallKind::Create, 1);
         if permits.is_empty() {
             return;
         }
@@ -125,17 +143,17 @@ impl Dispatcher {
         }
     }
 
-    async fn dispatch_fresh(&self, connection: &str, state: &ConnectionState) {
-        let permits = self.permits(connection, &state.sends, usize::MAX);
+    async fn dispatch_fresh(&self, connection: &str) {
+        let permits = self.permits(connection, CallKind::Create, usize::MAX);
         self.start(connection, ClaimKind::Fresh, permits).await;
     }
 
     /// Deliveries requested by an analyst, or never attempted, precede retries, which keep half of the free
     /// slots. Returns the number of slots for retries.
     async fn dispatch_fresh_first(&self, connection: &str, state: &ConnectionState) -> usize {
-        let free_slots = self.free_slots(connection, &state.sends);
+        let free_slots = self.free_slots(connection, CallKind::Create);
         if state.due().retries.is_some() {
-            let permits = self.permits(connection, &state.sends, free_slots.div_ceil(2));
+            let permits = self.permits(connection, CallKind::Create, free_slots.div_ceil(2));
             self.start(connection, ClaimKind::Fresh, permits).await;
         }
         free_slots.div_ceil(2)
@@ -146,7 +164,7 @@ impl Dispatcher {
         if state.due().retries.is_none() {
             return;
         }
-        let permits = self.permits(connection, &state.sends, share);
+        let permits = self.permits(connection, CallKind::Create, share);
         let asked = permits.len();
         if asked > 0 && self.start(connection, ClaimKind::Due, permits).await < asked {
             state.edit_due(|due| due.retries = None);
@@ -159,27 +177,36 @@ impl Dispatcher {
         }
         // If calls are scarce, creates get half of them.
         let most = match self.0.connections.lockout_limit(connection) {
-            Some(_) => self.free_slots(connection, &state.look_ups).div_ceil(2),
+            Some(_) => self.free_slots(connection, CallKind::LookUp).div_ceil(2),
             None => usize::MAX,
         };
-        let permits = self.permits(connection, &state.look_ups, most);
+        let permits = self.permits(connection, CallKind::LookUp, most);
         let asked = permits.len();
         if asked > 0 && self.start(connection, ClaimKind::Uncertain, permits).await < asked {
             state.edit_due(|due| due.look_ups = None);
         }
     }
 
-    /// Number of calls that may begin now, out of `slots`. A lockable login has fewer calls in flight than
-    /// would lock it.
-    fn free_slots(&self, connection: &str, slots: &Semaphore) -> usize {
+    /// Number of calls that may begin now. A lockable login has fewer calls in flight than would lock it.
+    fn free_slots(&self, connection: &str, calls: CallKind) -> usize {
+        let state = self.state(connection);
         let limit = self.0.connections.lockout_limit(connection);
         let most = limit.map_or(usize::MAX, |limit| limit.saturating_sub(1).max(1) as usize);
-        slots.available_permits().min(most.saturating_sub(self.state(connection).in_flight()))
+        let free = match calls {
+            CallKind::Create => state.free_sends(),
+            CallKind::LookUp => state.free_look_ups(),
+        };
+        free.min(most.saturating_sub(state.in_flight()))
     }
 
-    fn permits(&self, connection: &str, slots: &Arc<Semaphore>, most: usize) -> Vec<OwnedSemaphorePermit> {
+    fn permits(&self, connection: &str, calls: CallKind, most: usize) -> Vec<OwnedSemaphorePermit> {
+        let state = self.state(connection);
+        let slots = match calls {
+            CallKind::Create => &state.sends,
+            CallKind::LookUp => &state.look_ups,
+        };
         let take = || slots.clone().try_acquire_owned().ok();
-        std::iter::from_fn(take).take(most.min(self.free_slots(connection, slots))).collect()
+        std::iter::from_fn(take).take(most.min(self.free_slots(connection, calls))).collect()
     }
 
     /// Claims as many deliveries as there are permits, starts each, and returns their number.
@@ -190,7 +217,8 @@ impl Dispatcher {
         let lease = self.schedule().policy.bounds.lease;
         let now = self.0.clock.now();
         let count = u32::try_from(permits.len()).unwrap_or(u32::MAX);
-        let claimed = match self.0.store.claim(connection, kind, count, lease, now).await {
+        let waited_for = if kind == ClaimKind::Fresh { self.0.waiters.waited_for() } else { vec![] };
+        let claimed = match self.0.store.claim(connection, kind, count, waited_for, lease, now).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 warn(&error, connection, "failed to claim deliveries");

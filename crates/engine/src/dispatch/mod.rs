@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use caller_spans::CallerSpans;
+pub use connection_state::Concurrency;
 pub use waiters::Waiters;
 
 use self::connection_state::ConnectionState;
@@ -50,7 +51,7 @@ const MIN_RETIRED_AGE: Duration = Duration::from_secs(24 * 3_600);
 #[derive(Debug, Clone)]
 pub struct DispatchSettings {
     /// Concurrent creates per connection.
-    pub concurrency: usize,
+    pub concurrency: Concurrency,
     /// How long events are kept.
     pub event_retention: Duration,
 }
@@ -126,6 +127,7 @@ impl Dispatcher {
             tokio::select! {
                 () = self.0.closing.cancelled() => break,
                 () = self.0.wake.notified() => self.dispatch().await,
+                () = self.pause_ended() => self.probe_after_pause().await,
                 () = self.0.schedule_changed.notified() => {
                     next_tick = next_tick.min(tokio::time::Instant::now() + self.schedule().processor_interval);
                 }
@@ -137,6 +139,28 @@ impl Dispatcher {
                     self.reconcile().await;
                     next_look = tokio::time::Instant::now() + self.look_interval();
                 }
+            }
+        }
+    }
+
+    /// Completes when the next pause that a ticket system requested is over.
+    async fn pause_ended(&self) {
+        let now = self.0.clock.now();
+        match self.0.states.values().filter_map(ConnectionState::pause_end).min() {
+            Some(end) => {
+                tokio::time::sleep(Duration::try_from(end.duration_since(now)).unwrap_or_default()).await
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Probes each connection at the end of its pause; after that, one probe a tick until a call succeeds.
+    pub async fn probe_after_pause(&self) {
+        let now = self.0.clock.now();
+        for (connection, state) in &self.0.states {
+            if let Some(end) = state.pause_end().filter(|end| *end <= now) {
+                state.set_probed_pause(end);
+                self.probe(connection).await;
             }
         }
     }

@@ -25,7 +25,7 @@ use ticketing_servicenow::ServiceNowVendor;
 use ticketing_store::conformance::{connection, incident};
 use ticketing_store::{AcceptRequest, Actor, KeySource, Operation, Requester, Store, StoreOptions};
 
-use super::{DispatchSettings, Dispatcher, Schedule};
+use super::{Concurrency, DispatchSettings, Dispatcher, Schedule};
 use ticketing_vendor::Vendors;
 
 use crate::connections::{Connection, Connections};
@@ -195,7 +195,10 @@ impl Bench {
         let kind = System::parse(name).unwrap();
         let current = Some(connections.gated(kind, system.clone()));
         connections.set(name, Connection { system: kind, enabled: true, current, retired: vec![] });
-        let settings = DispatchSettings { concurrency: 8, event_retention: Duration::from_secs(720 * 3_600) };
+        let settings = DispatchSettings {
+            concurrency: Concurrency { start: 8, max: 8 },
+            event_retention: Duration::from_secs(720 * 3_600),
+        };
         let policy = Arc::new(Policy { bounds, ..Policy::default() });
         let schedule = Schedule { policy, processor_interval: TICK };
         let entropy = Arc::new(SeededEntropy::new(2));
@@ -317,6 +320,35 @@ async fn outage_failures_probe_in_turn_and_recover_together() {
     assert_eq!(after, before.iter().map(|count| count + 1).collect::<Vec<_>>());
     bench.system.heal();
     bench.tick().await;
+    for n in 1..=3 {
+        assert_eq!(bench.delivery(&format!("INC-{n}")).await.state, State::Delivered);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_once_at_the_end_of_a_pause() {
+    let bench = Bench::start(JIRA, false).await;
+    let second = Duration::from_secs(1);
+    bench.system.fail("", fault(FaultKind::RateLimited).with_retry_after(Some(second)));
+    for n in 1..=3 {
+        bench.push(&format!("INC-{n}")).await;
+    }
+    let before = bench.system.creates();
+    bench.dispatcher.probe_after_pause().await;
+    bench.rest().await;
+    assert_eq!(bench.system.creates(), before, "the pause is not over");
+    for _ in 0..5 {
+        bench.clock.advance(second);
+        bench.dispatcher.probe_after_pause().await;
+        bench.rest().await;
+        bench.dispatcher.probe_after_pause().await;
+        bench.rest().await;
+    }
+    assert_eq!(bench.system.creates() - before, 5);
+    bench.system.heal();
+    bench.clock.advance(second);
+    bench.dispatcher.probe_after_pause().await;
+    bench.rest().await;
     for n in 1..=3 {
         assert_eq!(bench.delivery(&format!("INC-{n}")).await.state, State::Delivered);
     }

@@ -6,6 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+/// Maximum number of deliveries that one claim prefers.
+const MAX_WAITED_FOR: usize = 256;
+
 /// The waiters of each delivery.
 #[derive(Debug, Default)]
 pub struct Waiters {
@@ -28,6 +31,12 @@ impl Waiters {
         let mut map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = map.entry(delivery_id.to_owned()).or_insert_with(|| watch::channel(0).0);
         Waiter { waiters: self, delivery_id: delivery_id.to_owned(), changes: sender.subscribe() }
+    }
+
+    /// The deliveries that a caller waits for: at most a page of them.
+    pub fn waited_for(&self) -> Vec<String> {
+        let map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
+        map.keys().take(MAX_WAITED_FOR).cloned().collect()
     }
 
     /// Changes of many deliveries were recorded.

@@ -13,7 +13,8 @@ pub async fn claims_longest_due_first_exclusively(bench: Bench) {
         bench.clock.advance(Duration::from_secs(1));
     }
     let now = bench.now();
-    let claims = [2, 2].map(|limit| bench.store.claim(CONNECTION, ClaimKind::Fresh, limit, LEASE, now));
+    let claims =
+        [2, 2].map(|limit| bench.store.claim(CONNECTION, ClaimKind::Fresh, limit, vec![], LEASE, now));
     let [first, second] = claims;
     let (first, second) = tokio::join!(first, second);
     let ids = |claimed: Vec<super::Claimed>| -> Vec<String> {
@@ -22,6 +23,27 @@ pub async fn claims_longest_due_first_exclusively(bench: Bench) {
     let mut all = [ids(first.unwrap()), ids(second.unwrap())];
     all.sort();
     assert_eq!(all, [vec!["INC-1".to_owned(), "INC-2".to_owned()], vec!["INC-3".to_owned()]]);
+}
+
+/// The last of four places is for what nobody waits for.
+pub async fn claims_first_what_callers_wait_for(bench: Bench) {
+    let mut waited_for = vec![];
+    for n in 1..=9 {
+        let delivery = bench.accept(&format!("INC-{n}")).await;
+        if n > 4 {
+            waited_for.push(delivery.delivery.id);
+        }
+        bench.clock.advance(Duration::from_secs(1));
+    }
+    let claim = async |limit| {
+        let now = bench.now();
+        let claimed =
+            bench.store.claim(CONNECTION, ClaimKind::Fresh, limit, waited_for.clone(), LEASE, now).await;
+        claimed.unwrap().into_iter().map(|claimed| claimed.delivery.incident_id).collect::<Vec<_>>()
+    };
+    assert_eq!(claim(1).await, ["INC-5"]);
+    assert_eq!(claim(4).await, ["INC-6", "INC-7", "INC-8", "INC-1"]);
+    assert_eq!(claim(9).await, ["INC-9", "INC-2", "INC-3", "INC-4"]);
 }
 
 pub async fn claim_has_the_snapshot_to_send(bench: Bench) {
@@ -52,9 +74,9 @@ pub async fn clock_set_back_delays_no_pending_delivery(bench: Bench) {
         bench.clock.advance(Duration::from_secs(1));
     }
     let earlier = bench.now() - Duration::from_secs(3_600);
-    let claimed = bench.store.claim(CONNECTION, ClaimKind::Fresh, 1, LEASE, earlier).await.unwrap();
+    let claimed = bench.store.claim(CONNECTION, ClaimKind::Fresh, 1, vec![], LEASE, earlier).await.unwrap();
     assert_eq!(claimed[0].delivery.incident_id, "INC-1");
-    let claimed = bench.store.claim(CONNECTION, ClaimKind::Fresh, 9, LEASE, earlier).await.unwrap();
+    let claimed = bench.store.claim(CONNECTION, ClaimKind::Fresh, 9, vec![], LEASE, earlier).await.unwrap();
     assert_eq!(claimed[0].delivery.incident_id, "INC-2");
 }
 

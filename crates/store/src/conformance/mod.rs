@@ -69,6 +69,7 @@ macro_rules! store_conformance {
             concurrent_pushes_of_an_incident_have_one_owner,
             accepting_again_expedites_waiting_delivery,
             claims_longest_due_first_exclusively,
+            claims_first_what_callers_wait_for,
             claim_has_the_snapshot_to_send,
             does_not_claim_before_due_time,
             clock_set_back_delays_no_pending_delivery,
@@ -159,7 +160,7 @@ impl Bench {
     }
 
     pub async fn claim(&self, kind: ClaimKind, limit: u32) -> Vec<Claimed> {
-        self.store.claim(CONNECTION, kind, limit, LEASE, self.now()).await.unwrap()
+        self.store.claim(CONNECTION, kind, limit, vec![], LEASE, self.now()).await.unwrap()
     }
 
     /// Accepts an incident and claims its delivery.

@@ -42,6 +42,9 @@ const CLAIMABLE: &str = "
     WHERE target = ? AND state = ? AND due_at IS NOT NULL AND due_at <= ? AND lease_until IS NULL
     ORDER BY due_at LIMIT ?";
 
+const NAMED: &str =
+    "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.id = wanted.value LIMIT ?";
+
 const LEASED: &str = "
     SELECT * FROM deliveries WHERE lease_until IS NOT NULL AND lease_until <= ? ORDER BY lease_until LIMIT ?";
 
@@ -132,7 +135,7 @@ async fn load_selection(
     let mut snapshots = vec![];
     for row in &found {
         let delivery = rows::delivery(row)?;
-        if matches!(selection, Selection::Claimable { .. }) {
+        if matches!(selection, Selection::Claimable { .. } | Selection::Named { .. }) {
             snapshots.push((delivery.incident_id.clone(), delivery.incident_revision));
         }
         work.load_delivery(delivery);
@@ -150,6 +153,7 @@ async fn select(
         Selection::Claimable { connection, kind } => {
             sqlx::query(CLAIMABLE).bind(connection).bind(state_of(*kind)).bind(until)
         }
+        Selection::Named { ids } => sqlx::query(NAMED).bind(json("ids", ids)?),
         Selection::Leased => sqlx::query(LEASED).bind(until),
         Selection::OfConnection { connection, state, after, failing_since } => {
             let since = failing_since.map_or(i64::MIN, Timestamp::as_microsecond);

@@ -96,7 +96,7 @@ impl Bench {
     async fn intended(&self, store: &Store, id: &str) -> Delivery {
         accept(store, id).await;
         let claimed =
-            store.claim(CONNECTION, ClaimKind::Fresh, 1, LEASE, self.now()).await.unwrap().remove(0);
+            store.claim(CONNECTION, ClaimKind::Fresh, 1, vec![], LEASE, self.now()).await.unwrap().remove(0);
         self.intend(store, &claimed.delivery).await
     }
 
@@ -173,7 +173,8 @@ async fn missing_marked_intent_means_restore() {
     let bench = Bench::new();
     let (store, _) = bench.open().await;
     accept(&store, "INC-1").await;
-    let claimed = store.claim(CONNECTION, ClaimKind::Fresh, 1, LEASE, bench.now()).await.unwrap().remove(0);
+    let claimed =
+        store.claim(CONNECTION, ClaimKind::Fresh, 1, vec![], LEASE, bench.now()).await.unwrap().remove(0);
     store.close().await;
     copy(&bench.file(""), &bench.file(".copy"));
     let (store, _) = bench.open().await;

@@ -18,6 +18,8 @@ pub(crate) struct Claim {
     pub(crate) connection: String,
     pub(crate) kind: ClaimKind,
     pub(crate) limit: u32,
+    /// The IDs of deliveries that are taken first.
+    pub(crate) preferred: Vec<String>,
     pub(crate) lease: Duration,
     pub(crate) now: Timestamp,
 }
@@ -53,13 +55,24 @@ impl BatchedWrite for Claim {
         let selection = Selection::Claimable { connection: self.connection.clone(), kind: self.kind };
         let until = (self.kind != ClaimKind::Fresh).then_some(self.now);
         read_set.select(selection, SelectionLimit { until, limit: self.limit });
+        if !self.preferred.is_empty() {
+            let selection = Selection::Named { ids: self.preferred.clone() };
+            read_set.select(selection, SelectionLimit { until: None, limit: u32::MAX });
+        }
     }
 
     fn apply(&self, work: &mut UnitOfWork) -> Result<Vec<Claimed>, StoreError> {
         let mut due: Vec<&Delivery> = work.deliveries().filter(|delivery| self.admits(delivery)).collect();
         due.sort_by(|one, other| (one.due_at, &one.id).cmp(&(other.due_at, &other.id)));
+        let limit = self.limit as usize;
+        let (mut order, mut others): (Vec<_>, Vec<_>) =
+            due.into_iter().partition(|delivery| self.preferred.contains(&delivery.id));
+        let for_others = (limit / 4).min(others.len());
+        let late = order.split_off(order.len().min(limit - for_others));
+        order.append(&mut others);
+        order.extend(late);
         let mut chosen = vec![];
-        for delivery in due.into_iter().take(self.limit as usize) {
+        for delivery in order.into_iter().take(limit) {
             // A row that was loaded for another reason has no snapshot in memory: the next claim takes it.
             let Some(body) = work.snapshot(&delivery.incident_id, delivery.incident_revision) else {
                 continue;
