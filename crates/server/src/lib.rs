@@ -3,8 +3,6 @@
 pub mod access;
 pub mod commands;
 pub mod config;
-#[doc(hidden)]
-pub mod fuzzing;
 pub mod grpc;
 pub mod health;
 mod offline_changes;

@@ -5,7 +5,6 @@
 //! the local operator with the role admin.
 
 mod flags;
-pub(crate) mod fuzzing;
 mod jwt;
 mod limits;
 mod methods;

@@ -6,7 +6,6 @@ mod access;
 mod caller_queues;
 mod deadline;
 mod errors;
-pub(crate) mod fuzzing;
 pub mod parse;
 mod present;
 mod request_reader;
