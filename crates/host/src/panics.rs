@@ -28,8 +28,8 @@ pub fn log_panics() {
             return eprintln!("ticketing: panicked at {place}: {message}");
         }
         match backtrace.status() {
-            BacktraceStatus::Captured => tracing::error!(message, place, %backtrace, "panicked"),
-            _ => tracing::error!(message, place, "panicked"),
+            BacktraceStatus::Captured => tracing::error!(message, %backtrace, "panicked at {place}"),
+            _ => tracing::error!(message, "panicked at {place}"),
         }
     }));
 }
