@@ -42,7 +42,7 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
-    /// Runs every parser of untrusted input with mutated input: `cargo xtask fuzz --help`.
+    /// Runs every parser of untrusted input with generated input: `cargo xtask fuzz --help`.
     #[command(disable_help_flag = true)]
     Fuzz {
         /// Optimized build; for more than a minute.

@@ -12,8 +12,6 @@ mod contract;
 mod create;
 mod evidence;
 mod faults;
-#[doc(hidden)]
-pub mod fuzzing;
 mod issue_type;
 mod look_up;
 mod meta;

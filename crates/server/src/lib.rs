@@ -3,13 +3,11 @@
 pub mod access;
 pub mod commands;
 pub mod config;
-#[doc(hidden)]
-pub mod fuzzing;
-mod grpc;
+pub mod grpc;
 pub mod health;
 mod offline_changes;
 pub mod renamed_flags;
 pub mod server;
 pub mod telemetry;
 pub mod tls_command;
-mod vendors;
+pub mod vendors;

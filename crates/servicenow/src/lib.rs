@@ -11,8 +11,6 @@ mod contract;
 mod create;
 mod evidence;
 mod faults;
-#[doc(hidden)]
-pub mod fuzzing;
 mod group;
 mod instance;
 mod look_up;

@@ -1,5 +1,4 @@
-//! The driver of the gate: no instrumentation, the stable compiler, bounded time, and the same inputs for the
-//! same seed.
+//! The driver of the gate: proptest on the stable compiler, in bounded time, with the same inputs for the same seed.
 
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
@@ -8,17 +7,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use crate::Target;
-use crate::mutate::{Rng, mutate};
+use crate::{Target, strategies};
 
 /// An input that takes longer blocks a thread of the server for as long.
 const SLOW: Duration = Duration::from_secs(5);
 /// An input that takes this long counts as endless.
 const ENDLESS: Duration = Duration::from_secs(60);
-/// Maximum number of mutated inputs that are mutated further.
-const MAX_KEPT: usize = 256;
+/// Maximum number of inputs that are tried to make a broken one smaller.
+const MAX_SHRINKS: u32 = 2_000;
+/// How long they are tried, in milliseconds.
+const MAX_SHRINK_TIME: u32 = 30_000;
 
 /// Duration, and start.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +48,8 @@ pub struct Broken {
 /// The current input, for the watchdog.
 type Trying = Arc<Mutex<Option<(Instant, Vec<u8>)>>>;
 
-/// Tries the inputs of a target, and then mutations of them, until one breaks its promise or the time is over.
+/// Tries the inputs of a target, and then generated ones, until one breaks its promise or the time is over. A
+/// generated input that breaks it is made smaller.
 ///
 /// # Errors
 /// If the corpus cannot be read.
@@ -58,33 +61,48 @@ pub fn run(target: &Target, plan: Plan) -> Result<Outcome> {
     let end = Instant::now() + plan.time;
     let trying = Trying::default();
     watch(target.name, &trying);
-    let mut pool = target.inputs()?;
+    let seeds = target.inputs()?;
     let mut outcome = Outcome { inputs: 0, broken: None };
-    let mut rng = Rng::new(plan.seed ^ hash(target.name.as_bytes()));
-    for input in &pool {
+    for input in &seeds {
         outcome.inputs += 1;
         outcome.broken = try_input(target, input, &trying);
         if outcome.broken.is_some() {
             return Ok(outcome);
         }
     }
-    let kept = pool.len();
-    let goes_on = |outcome: &Outcome| outcome.broken.is_none() && outcome.inputs < plan.inputs;
-    while goes_on(&outcome) && Instant::now() < end && !pool.is_empty() {
-        let (from, other) = (rng.below(pool.len()), rng.below(pool.len()));
-        let input = mutate(target.shape, &pool[from], &pool[other], &mut rng);
+    let strategy = strategies::inputs(target.shape, &seeds);
+    let mut runner = runner(plan.seed ^ hash(target.name.as_bytes()));
+    while outcome.broken.is_none() && outcome.inputs < plan.inputs && Instant::now() < end {
         outcome.inputs += 1;
-        outcome.broken = try_input(target, &input, &trying);
-        if pool.len() < kept + MAX_KEPT {
-            pool.push(input);
-        } else if rng.one_in(4) {
-            // Inputs far from their seed are replaced, and the seeds stay.
-            let at = kept + rng.below(MAX_KEPT);
-            pool[at] = input;
+        let input = strategy.new_tree(&mut runner).map_err(|why| anyhow!("no input: {why}"))?;
+        let tried = runner.run_one(input, |input| match try_input(target, &input, &trying) {
+            Some(broken) => Err(TestCaseError::fail(broken.why)),
+            None => Ok(()),
+        });
+        match tried {
+            Ok(_) => {}
+            Err(TestError::Fail(why, input)) => {
+                outcome.broken = Some(Broken { input, why: why.message().to_owned() });
+            }
+            Err(TestError::Abort(why)) => return Err(anyhow!("no input: {why}")),
         }
     }
     *trying.lock().unwrap_or_else(PoisonError::into_inner) = None;
     Ok(outcome)
+}
+
+fn runner(seed: u64) -> TestRunner {
+    // Never all zero, which XorShift would not leave.
+    let bytes = [seed.to_le_bytes(), (!seed).to_le_bytes()].concat();
+    // Without optimization ChaCha takes longer than most targets, and nothing here needs it.
+    let rng = TestRng::from_seed(RngAlgorithm::XorShift, &bytes);
+    let config = Config {
+        failure_persistence: None,
+        max_shrink_iters: MAX_SHRINKS,
+        max_shrink_time: MAX_SHRINK_TIME,
+        ..Config::default()
+    };
+    TestRunner::new_with_rng(config, rng)
 }
 
 /// Tries one input.
@@ -182,8 +200,9 @@ mod tests {
         let found = || run(&PLANTED, plan).unwrap();
         let (first, second) = (found(), found());
         let (first_broken, second_broken) = (first.broken.unwrap(), second.broken.unwrap());
-        assert_eq!((first.inputs, first_broken.input), (second.inputs, second_broken.input));
+        assert_eq!((first.inputs, &first_broken.input), (second.inputs, &second_broken.input));
         assert_eq!(first_broken.why, "planted");
+        assert!(first_broken.input.len() < 100, "not made smaller: {} bytes", first_broken.input.len());
     }
 
     #[test]

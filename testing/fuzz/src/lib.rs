@@ -2,14 +2,16 @@
 //! tokens, headers, and stored settings.
 //!
 //! A [`Target`] is one body for two drivers. The gate runs each for a few seconds, on the stable compiler,
-//! with inputs mutated from valid ones ([`mutate`]), reproducible by seed. For long runs there is libFuzzer
-//! with coverage: the folder `fuzz/` uses the same bodies. A target reports a broken promise by a panic.
+//! with inputs that proptest generates from valid ones ([`strategies`]), reproducible by seed. For long runs
+//! there is libFuzzer with its own mutators and coverage: the folder `fuzz/` uses the same bodies. A target
+//! calls the public API of the product alone, and reports a broken promise by a panic.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a target says by panicking what does not hold")]
 
+mod canned;
 pub mod contract;
 pub mod driver;
-pub mod mutate;
+pub mod strategies;
 mod targets;
 
 use std::fs;
@@ -33,7 +35,7 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
-/// The structure of an input, so that a mutation can change one part and leave the rest valid.
+/// The structure of an input, so that a part can be replaced and the rest left valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     Bytes,
@@ -43,7 +45,7 @@ pub enum Shape {
     Message(&'static str),
     /// A byte that chooses a method, and a request of it.
     Request,
-    /// A status, headers, an empty line, and a body that is JSON or a page: see `targets/reply.rs`.
+    /// A status, headers, an empty line, and a body that is JSON or a page: see `canned/reply.rs`.
     Reply,
 }
 

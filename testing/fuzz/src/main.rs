@@ -12,7 +12,7 @@ use clap::Parser;
 use ticketing_fuzz::driver::{self, Broken, Plan};
 use ticketing_fuzz::{TARGETS, Target, corpus};
 
-/// Runs every parser of untrusted input with mutated input.
+/// Runs every parser of untrusted input with generated input.
 #[derive(Debug, Parser)]
 #[command(name = "fuzz")]
 struct Cli {

@@ -1,4 +1,4 @@
-//! The corpus, and that nothing that strangers can send was forgotten.
+//! The corpus: every input keeps its promise, and every target has one.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -6,9 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use rhythmx_ticketing::Method;
-use ticketing_fuzz::{TARGETS, contract, corpus, driver};
-use ticketing_server::fuzzing::{RequestOutcome, check_request};
+use ticketing_fuzz::{TARGETS, corpus, driver};
 
 #[test]
 fn every_corpus_input_passes() {
@@ -37,19 +35,4 @@ fn each_target_has_corpus_inputs_and_a_libfuzzer_binary() {
         .filter_map(|bin| bin.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"')))
         .collect();
     assert_eq!(binaries, names);
-}
-
-#[test]
-fn every_generated_request_decodes_completely() {
-    for method in Method::ALL {
-        let request = prost::Message::encode_to_vec(&contract::filled(&contract::request(method)));
-        assert!(!matches!(check_request(method, &request), RequestOutcome::Malformed), "{method:?}");
-    }
-}
-
-#[test]
-fn accepts_incidents_that_become_tickets() {
-    for incident in contract::incidents() {
-        assert!(ticketing_server::fuzzing::incident(&incident).is_some());
-    }
 }

@@ -42,7 +42,7 @@ pub struct JwtSettings {
 
 /// Verifies tokens.
 #[derive(Debug)]
-pub(crate) struct JwtAuthenticator {
+pub struct JwtAuthenticator {
     keys: Vec<Key>,
     validation: Validation,
     role_claim: String,
@@ -58,10 +58,10 @@ struct Key {
 
 /// The verified claims of a token.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Claims {
-    pub(crate) subject: String,
-    pub(crate) grant: Grant,
-    pub(crate) expires_at: Timestamp,
+pub struct Claims {
+    pub subject: String,
+    pub grant: Grant,
+    pub expires_at: Timestamp,
 }
 
 /// Why the keys cannot be used.
@@ -79,7 +79,7 @@ pub enum JwtKeysError {
 
 /// Why a token is invalid. For the log only.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum InvalidJwt {
+pub enum InvalidJwt {
     #[error("not a JSON Web Token with a pinned algorithm")]
     Malformed,
     #[error("not signed by a known key for this issuer and audience")]
@@ -95,7 +95,11 @@ pub(crate) enum InvalidJwt {
 // === impl JwtAuthenticator ===
 
 impl JwtAuthenticator {
-    pub(crate) fn load(settings: &JwtSettings) -> Result<Self, JwtKeysError> {
+    /// Reads the keys from the file of the settings.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or has no key for a pinned algorithm.
+    pub fn load(settings: &JwtSettings) -> Result<Self, JwtKeysError> {
         let path = || settings.keys.clone();
         let bytes = read_regular(&settings.keys)
             .map_err(|source| JwtKeysError::Unreadable { path: path(), source })?;
@@ -111,7 +115,10 @@ impl JwtAuthenticator {
     }
 
     /// Parses the keys: the content of the file of the settings.
-    pub(super) fn read(text: &str, settings: &JwtSettings) -> Result<Self, JwtKeysError> {
+    ///
+    /// # Errors
+    /// If it is not a JWK set, or has no key for a pinned algorithm.
+    pub fn read(text: &str, settings: &JwtSettings) -> Result<Self, JwtKeysError> {
         // Any other use of the library in this process installs the same provider.
         let _ = PROVIDER.install_default();
         let path = || settings.keys.clone();
@@ -131,7 +138,11 @@ impl JwtAuthenticator {
         Ok(Self { keys, validation, role_claim, namespace_claim })
     }
 
-    pub(crate) fn check(&self, text: &str, now: Timestamp) -> Result<Claims, InvalidJwt> {
+    /// Verifies a token, as of `now`.
+    ///
+    /// # Errors
+    /// Why it is invalid; for the log only.
+    pub fn check(&self, text: &str, now: Timestamp) -> Result<Claims, InvalidJwt> {
         if text.len() > MAX_LENGTH {
             return Err(InvalidJwt::Malformed);
         }

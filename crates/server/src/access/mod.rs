@@ -5,7 +5,6 @@
 //! the local operator with the role admin.
 
 mod flags;
-pub(crate) mod fuzzing;
 mod jwt;
 mod limits;
 mod methods;
@@ -29,13 +28,12 @@ use ticketing_ingress::{Peer, PeerCertificate, PeerKey};
 use ticketing_store::{Actor, AuditAction, NewAuditEntry, Requester, Store, StoreError, StoredToken};
 
 pub use flags::{AccessArgs, AccessArgsError, AuthSource};
-pub use jwt::{JwtKeysError, JwtSettings, algorithm};
+pub use jwt::{Claims, InvalidJwt, JwtAuthenticator, JwtKeysError, JwtSettings, algorithm};
 pub use limits::CallLimits;
 pub(crate) use limits::{RateLimited, StreamPermit};
 pub(crate) use methods::{Rpc, UNSAVED_SETTINGS};
 pub use token_bucket::Rate;
 
-use jwt::JwtAuthenticator;
 use limits::Limits;
 use ticketing_secrets::PresentedToken;
 use unauthenticated::{TokenCache, UnauthenticatedLimiter};
@@ -340,6 +338,47 @@ impl Caller {
             role: self.role.as_str().to_owned(),
             credential,
             source: self.source.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
+    use super::*;
+
+    /// The ID of the token in a value of the `authorization` header.
+    fn id_of_token(header: &[u8]) -> Option<String> {
+        let value = HeaderValue::from_bytes(header).ok()?;
+        PresentedToken::parse(credential(&value)?).map(|presented| presented.id.to_owned())
+    }
+
+    fn headers() -> Vec<String> {
+        let token = format!("rxt_0123456789abcdef_{}", "A".repeat(43));
+        vec![format!("Bearer {token}"), format!("bearer  {token} ")]
+    }
+
+    #[test]
+    fn reads_bearer_token_of_any_scheme_case() {
+        let ids: Vec<_> = headers().iter().map(|header| id_of_token(header.as_bytes())).collect();
+        assert_eq!(ids, [Some("0123456789abcdef".to_owned()), Some("0123456789abcdef".to_owned())]);
+        assert_eq!(id_of_token(b"Basic YTpi"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn id_of_bearer_token_has_16_hex_digits(
+            header in select(headers()),
+            (from, to) in (any::<Index>(), any::<Index>()),
+            put in prop_oneof!["[ -~]{0,4}".prop_map(String::into_bytes), vec(any::<u8>(), 0..64)],
+        ) {
+            let (one, other) = (from.index(header.len() + 1), to.index(header.len() + 1));
+            let (start, end) = (&header.as_bytes()[..one.min(other)], &header.as_bytes()[one.max(other)..]);
+            let id = id_of_token(&[start, put.as_slice(), end].concat());
+            prop_assert!(id.is_none_or(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit())));
         }
     }
 }

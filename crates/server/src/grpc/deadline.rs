@@ -95,6 +95,10 @@ where
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(header: &str) -> Option<Duration> {
@@ -123,6 +127,24 @@ mod tests {
     fn ignores_invalid_timeout_header() {
         for header in ["", "S", "30", "-1S", "1s", "999999999S", "1.5S", " 1S"] {
             assert_eq!(read(header), None, "{header:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn timeout_is_at_most_what_grpc_allows(
+            header in prop_oneof![
+                "[0-9]{0,10}[HMSmun]".prop_map(String::into_bytes),
+                "\\PC{0,12}".prop_map(String::into_bytes),
+                vec(any::<u8>(), 0..24),
+            ],
+        ) {
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = HeaderValue::from_bytes(&header) {
+                headers.insert(HEADER, value);
+            }
+            let max = Duration::from_secs(99_999_999 * 3_600);
+            prop_assert!(of_headers(&headers).is_none_or(|timeout| timeout <= max));
         }
     }
 

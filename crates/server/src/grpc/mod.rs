@@ -1,11 +1,12 @@
 //! The gRPC API: converts requests to calls of the use cases, and their results to responses. No business logic.
+//!
+//! [`parse`] and [`wire`] validate requests without a server or a store.
 
 mod access;
 mod caller_queues;
 mod deadline;
 mod errors;
-pub(crate) mod fuzzing;
-mod parse;
+pub mod parse;
 mod present;
 mod request_reader;
 mod router;
@@ -15,7 +16,7 @@ mod stream;
 mod stream_guard;
 mod token;
 mod trace;
-mod wire;
+pub mod wire;
 
 pub(crate) use router::{Served, router, stop_serving};
 pub(crate) use service::Service;

@@ -107,6 +107,7 @@ fn check_sum(purpose: &str, body: &[u8]) -> [u8; CHECK_LENGTH] {
 mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
+    use proptest::sample::{Index, select};
     use ticketing_core::delivery::State;
 
     use super::*;
@@ -148,11 +149,47 @@ mod tests {
         assert_eq!(read_resume_token(&here(), &token), None);
     }
 
+    /// A token of each kind, and of a former stream.
+    fn tokens() -> Vec<String> {
+        let key = PageKey { created_at: Timestamp::UNIX_EPOCH, id: "0197".to_owned() };
+        vec![
+            resume_token("here", 41),
+            resume_token("before", 40),
+            page_token("here", &key, &filter(vec![])),
+            retry_token("here", &key, &DeliveryFilter::default()),
+            audit_token("here", 7),
+        ]
+    }
+
+    fn is_accepted(text: &str) -> bool {
+        let stream = StreamName { former: vec![("before".to_owned(), 40)], ..here() };
+        read_resume_token(&stream, text).is_some()
+            || read_page_token("here", text, &filter(vec![])).is_some()
+            || read_retry_token("here", text, &DeliveryFilter::default()).is_some()
+            || read_audit_token("here", text).is_some()
+    }
+
+    #[test]
+    fn accepts_token_of_every_kind() {
+        assert!(tokens().iter().all(|token| is_accepted(token)));
+    }
+
     proptest! {
         #[test]
-        fn rejects_arbitrary_text_as_token(text in "\\PC{0,60}") {
-            prop_assert_eq!(read_resume_token(&here(), &text), None);
-            prop_assert_eq!(read_page_token("here", &text, &filter(vec![])), None);
+        fn rejects_arbitrary_text_as_token(text in prop_oneof!["\\PC{0,60}", "[A-Za-z0-9_-]{0,60}"]) {
+            prop_assert!(!is_accepted(&text));
+        }
+
+        /// The check sum has 48 bits, so no case forges one.
+        #[test]
+        fn rejects_altered_token_of_every_kind(
+            token in select(tokens()),
+            (from, to) in (any::<Index>(), any::<Index>()),
+            put in prop_oneof!["[A-Za-z0-9_=-]{0,8}", "\\PC{0,4}"],
+        ) {
+            let (one, other) = (from.index(token.len() + 1), to.index(token.len() + 1));
+            let altered = [&token[..one.min(other)], &put, &token[one.max(other)..]].concat();
+            prop_assert_eq!(is_accepted(&altered), tokens().contains(&altered));
         }
 
         #[test]

@@ -23,21 +23,21 @@ const GROWTH: usize = 3;
 
 /// The methods of some services, with their request types.
 #[derive(Debug)]
-pub(super) struct Schema {
+pub struct Schema {
     messages: Vec<MessageType>,
     methods: HashMap<String, MethodType>,
 }
 
 /// A method by its path.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct MethodType {
+pub struct MethodType {
     input: usize,
-    pub(super) is_client_stream: bool,
+    pub is_client_stream: bool,
 }
 
 /// Why bytes are not a valid message, or too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unreadable {
+pub enum Unreadable {
     #[error("it ends within a field")]
     Truncated,
     #[error("it has a varint of more than 64 bits")]
@@ -99,7 +99,7 @@ impl Schema {
     ///
     /// # Errors
     /// If one is invalid.
-    pub(super) fn of(descriptors: &[&[u8]]) -> Result<Self, prost::DecodeError> {
+    pub fn of(descriptors: &[&[u8]]) -> Result<Self, prost::DecodeError> {
         let mut files = vec![];
         for descriptors in descriptors {
             files.extend(FileDescriptorSet::decode(*descriptors)?.file);
@@ -132,7 +132,9 @@ impl Schema {
         Ok(Self { messages, methods })
     }
 
-    pub(super) fn method(&self, path: &str) -> Option<MethodType> {
+    /// A method by its path, such as `/package.Service/Method`.
+    #[must_use]
+    pub fn method(&self, path: &str) -> Option<MethodType> {
         self.methods.get(path).copied()
     }
 
@@ -140,12 +142,7 @@ impl Schema {
     ///
     /// # Errors
     /// Why it cannot be decoded, or is too large.
-    pub(super) fn measure(
-        &self,
-        method: MethodType,
-        request: &[u8],
-        limit: usize,
-    ) -> Result<usize, Unreadable> {
+    pub fn measure(&self, method: MethodType, request: &[u8], limit: usize) -> Result<usize, Unreadable> {
         let mut size = self.messages[method.input].size;
         self.measure_fields(method.input, request, 0, limit, &mut size)?;
         Ok(size)

@@ -1,16 +1,17 @@
-//! Credentials of callers.
+//! JSON Web Tokens of callers.
 
 use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
-use ticketing_server::fuzzing::{self, JwtFuzzTarget};
+use ticketing_server::access::{JwtAuthenticator, JwtSettings, algorithm};
 
 static PROVIDER: LazyLock<Provider> = LazyLock::new(|| Provider::new(1));
-static BOUNCER: LazyLock<JwtFuzzTarget> =
-    LazyLock::new(|| JwtFuzzTarget::new(&PROVIDER.keys().to_string()).expect("the keys can be used"));
+static AUTHENTICATOR: LazyLock<JwtAuthenticator> =
+    LazyLock::new(|| authenticator(&PROVIDER.keys().to_string()).expect("the keys can be used"));
 
 /// An identity provider.
 struct Provider(Ed25519KeyPair);
@@ -43,16 +44,26 @@ fn claims() -> Value {
     json!({ "iss": "https://id.example", "aud": "ticketing", "sub": "soar", "exp": 1_800_000_300, "role": "producer" })
 }
 
-pub(super) fn bearer_seeds() -> Vec<Vec<u8>> {
-    let token = format!("rxt_0123456789abcdef_{}", "A".repeat(43));
-    [format!("Bearer {token}"), format!("bearer  {token} "), "Basic YTpi".to_owned()]
-        .map(String::into_bytes)
-        .to_vec()
+/// Verifies tokens of issuer `https://id.example` and audience `ticketing`, with the role in `role`. `None` if the JWK
+/// set has no usable key.
+fn authenticator(jwk_set: &str) -> Option<JwtAuthenticator> {
+    let algorithms = ["EdDSA", "ES256", "RS256"].map(|name| algorithm(name).expect("it can be pinned"));
+    let settings = JwtSettings {
+        keys: "keys.json".into(),
+        issuer: "https://id.example".to_owned(),
+        audience: "ticketing".to_owned(),
+        role_claim: "role".to_owned(),
+        namespace_claim: "namespace".to_owned(),
+        algorithms: algorithms.to_vec(),
+    };
+    JwtAuthenticator::read(jwk_set, &settings).ok()
 }
 
-pub(super) fn bearer(input: &[u8]) {
-    let Some(id) = fuzzing::bearer(input) else { return };
-    assert!(id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+/// The subject and the role of a token that is valid in the year 2027.
+fn verified(authenticator: &JwtAuthenticator, token: &str) -> Option<(String, &'static str)> {
+    let now = Timestamp::from_second(1_800_000_000).expect("a second of the year 2027");
+    let claims = authenticator.check(token, now).ok()?;
+    Some((claims.subject, claims.grant.role.as_str()))
 }
 
 pub(super) fn jwt_seeds() -> Vec<Vec<u8>> {
@@ -66,15 +77,16 @@ pub(super) fn jwt_seeds() -> Vec<Vec<u8>> {
 /// Checks the input as a token, and then as the claims of a token that an untrusted key signs.
 pub(super) fn jwt(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    if let Some(believed) = BOUNCER.check(&text) {
-        assert_eq!(believed, ("soar".to_owned(), "producer"), "{text}");
+    if let Some(accepted) = verified(&AUTHENTICATOR, &text) {
+        assert_eq!(accepted, ("soar".to_owned(), "producer"), "{text}");
         let signed = PROVIDER.sign(&header(), &claims());
         // The signature is not compared: the unused bits of its last base64 character may differ.
         let same = |part: usize| text.split('.').nth(part) == signed.split('.').nth(part);
         assert!(same(0) && same(1), "{text}");
     }
     let claims: Value = serde_json::from_slice(input).unwrap_or_else(|_| claims());
-    assert_eq!(BOUNCER.check(&Provider::new(2).sign(&header(), &claims)), None, "{claims}");
+    let forged = Provider::new(2).sign(&header(), &claims);
+    assert_eq!(verified(&AUTHENTICATOR, &forged), None, "{claims}");
 }
 
 pub(super) fn keys_seeds() -> Vec<Vec<u8>> {
@@ -90,8 +102,8 @@ pub(super) fn keys_seeds() -> Vec<Vec<u8>> {
 
 pub(super) fn keys(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    let Some(bouncer) = JwtFuzzTarget::new(text) else { return };
+    let Some(authenticator) = authenticator(text) else { return };
     let token = Provider::new(2).sign(&header(), &claims());
-    assert_eq!(bouncer.check(&token), None, "{text}");
-    let _ = bouncer.check(&PROVIDER.sign(&header(), &claims()));
+    assert_eq!(verified(&authenticator, &token), None, "{text}");
+    let _ = verified(&authenticator, &PROVIDER.sign(&header(), &claims()));
 }

@@ -2,14 +2,24 @@
 
 mod access;
 mod headers;
+mod jira;
 mod network;
 mod renders;
 mod replies;
-pub(crate) mod reply;
 mod requests;
+mod servicenow;
 mod settings;
+mod tickets;
+
+use std::sync::LazyLock;
+
+use ticketing_server::vendors::VendorFlags;
+use ticketing_vendor::Vendors;
 
 use crate::{Shape, Target};
+
+/// The vendors that the server supports.
+static VENDORS: LazyLock<Vendors> = LazyLock::new(|| VendorFlags::default().vendors());
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
@@ -45,36 +55,36 @@ pub const TARGETS: &[Target] = &[
         name: "jira-create",
         promise: "what Jira answers to a create is a whole ticket, or a fault that claims no more than is known",
         shape: Shape::Reply,
-        seeds: replies::jira_create_seeds,
-        run: replies::jira_create,
+        seeds: jira::create_seeds,
+        run: jira::create,
     },
     Target {
         name: "jira-search",
         promise: "only an issue that bears the marker is taken for the ticket",
         shape: Shape::Json,
-        seeds: replies::jira_search_seeds,
-        run: replies::jira_search,
+        seeds: jira::search_seeds,
+        run: jira::search,
     },
     Target {
         name: "jira-resources",
-        promise: "what Jira says about itself, the account, the project and its create screen is read or left",
-        shape: Shape::Json,
-        seeds: replies::jira_resources_seeds,
-        run: replies::jira_resources,
+        promise: "what Jira says about itself, the account, the project and its create screen is read or left, and a ticket bears its marker",
+        shape: Shape::Reply,
+        seeds: jira::resources_seeds,
+        run: jira::resources,
     },
     Target {
         name: "servicenow-create",
         promise: "what ServiceNow answers to a create is a whole ticket, or a fault that claims no more than is known",
         shape: Shape::Reply,
-        seeds: replies::servicenow_create_seeds,
-        run: replies::servicenow_create,
+        seeds: servicenow::create_seeds,
+        run: servicenow::create,
     },
     Target {
         name: "servicenow-search",
-        promise: "only a record that bears the marker is taken for the ticket, and its address is on the instance",
+        promise: "only a record that bears the marker is taken for the ticket, its address is on the instance, and so is its group",
         shape: Shape::Json,
-        seeds: replies::servicenow_search_seeds,
-        run: replies::servicenow_search,
+        seeds: servicenow::search_seeds,
+        run: servicenow::search,
     },
     Target {
         name: "hidden-secret",
@@ -112,20 +122,6 @@ pub const TARGETS: &[Target] = &[
         run: headers::retry_after,
     },
     Target {
-        name: "deadline",
-        promise: "a deadline is what the gRPC protocol can say: at most 99,999,999 hours",
-        shape: Shape::Text,
-        seeds: headers::deadline_seeds,
-        run: headers::deadline,
-    },
-    Target {
-        name: "bearer",
-        promise: "only what is shaped like a token of ours is looked up",
-        shape: Shape::Text,
-        seeds: access::bearer_seeds,
-        run: access::bearer,
-    },
-    Target {
         name: "jwt",
         promise: "only claims that the identity provider signed are accepted, unchanged",
         shape: Shape::Text,
@@ -138,13 +134,6 @@ pub const TARGETS: &[Target] = &[
         shape: Shape::Json,
         seeds: access::keys_seeds,
         run: access::keys,
-    },
-    Target {
-        name: "tokens",
-        promise: "only our own resume and page tokens are taken for such",
-        shape: Shape::Text,
-        seeds: headers::tokens_seeds,
-        run: headers::tokens,
     },
     Target {
         name: "settings",

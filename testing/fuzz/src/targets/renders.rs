@@ -1,20 +1,15 @@
 //! Rendering of incidents: text stays text, and limits hold.
 
 use serde_json::Value;
-use ticketing_core::clean::clean;
-use ticketing_core::marker::{InstallationKey, Marker};
-use ticketing_core::system::{Rendered, TicketDraft};
-use ticketing_jira::fuzzing::{self as jira, Kind};
-use ticketing_server::fuzzing::incident;
-use ticketing_servicenow::fuzzing as servicenow;
+use ticketing_jira::Flavour;
 
-use super::replies::SETTINGS;
+use super::jira::check_rendered;
+use super::tickets::{check_plain, ticket_draft};
+use super::{jira, servicenow};
 
 pub(super) const INCIDENT: &str = "rhythmx.ticketing.v1.Incident";
 
-/// Limits of Jira and ServiceNow, in UTF-16 code units.
-const MAX_SUMMARY: usize = 255;
-const MAX_DESCRIPTION: usize = 32_767;
+/// Limits of ServiceNow, in UTF-16 code units.
 const MAX_SHORT_DESCRIPTION: usize = 160;
 const MAX_SERVICENOW_DESCRIPTION: usize = 4_000;
 const MAX_WORK_NOTES: usize = 32_000;
@@ -47,37 +42,27 @@ const BRACES: [&str; 7] = [
     "{color:#00875a}",
 ];
 
-/// The draft of an incident; `None` if the incident is invalid.
-pub(super) fn ticket_draft(message: &[u8]) -> Option<TicketDraft> {
-    let incident = incident(message)?;
-    let marker = Marker::derive(&InstallationKey::new([7; 32]), &incident.id, "jira");
-    Some(TicketDraft { incident, marker })
-}
-
 pub(super) fn adf(input: &[u8]) {
     let Some(ticket_draft) = ticket_draft(input) else { return };
-    for labels in [true, false] {
-        let rendered = jira::render(&SETTINGS, Kind::Cloud, labels, &ticket_draft);
-        check_jira(&rendered, &ticket_draft);
+    for has_labels in [true, false] {
+        let rendered = jira::render(Flavour::Cloud, has_labels, &ticket_draft);
+        check_rendered(&rendered, &ticket_draft);
         let document: Value = serde_json::from_str(&rendered.description).expect("a document is JSON");
         check_node(&document);
+        let marked = document.to_string().contains(ticket_draft.marker.as_str());
+        assert!(has_labels || marked, "the marker is in the description");
     }
-    let (document, _) = jira::description(Kind::Cloud, &ticket_draft);
-    assert!(document.to_string().contains(ticket_draft.marker.as_str()), "the marker is in the description");
 }
 
 pub(super) fn wiki(input: &[u8]) {
     let Some(ticket_draft) = ticket_draft(input) else { return };
-    for labels in [true, false] {
-        let rendered = jira::render(&SETTINGS, Kind::DataCenter, labels, &ticket_draft);
-        check_jira(&rendered, &ticket_draft);
+    for has_labels in [true, false] {
+        let rendered = jira::render(Flavour::DataCenter, has_labels, &ticket_draft);
+        check_rendered(&rendered, &ticket_draft);
         check_wiki(&rendered.description);
+        let marked = rendered.description.replace('\\', "").contains(ticket_draft.marker.as_str());
+        assert!(has_labels || marked, "the marker is in the description");
     }
-    let (_, markup) = jira::description(Kind::DataCenter, &ticket_draft);
-    assert!(
-        markup.replace('\\', "").contains(ticket_draft.marker.as_str()),
-        "the marker is in the description"
-    );
 }
 
 pub(super) fn text(input: &[u8]) {
@@ -98,21 +83,6 @@ pub(super) fn text(input: &[u8]) {
     }
     assert!(!rendered.summary.contains('\n'));
     assert_eq!(body["correlation_id"], ticket_draft.marker.as_str());
-}
-
-fn check_jira(rendered: &Rendered, ticket_draft: &TicketDraft) {
-    assert!(rendered.description.encode_utf16().count() <= MAX_DESCRIPTION, "the description is too long");
-    assert!(rendered.summary.encode_utf16().count() <= MAX_SUMMARY, "the summary is too long");
-    assert!(!rendered.summary.trim().is_empty() && !rendered.summary.contains('\n'), "{}", rendered.summary);
-    check_plain(&rendered.summary);
-    check_plain(&rendered.plain_text);
-    let body: Value = serde_json::from_str(&rendered.body).expect("a body is JSON");
-    let marked = body["fields"]["labels"][0] == ticket_draft.marker.as_str() || rendered.marker_in_text;
-    assert!(marked, "a ticket bears its marker");
-}
-
-fn check_plain(text: &str) {
-    assert_eq!(clean(text).text, text, "text that is not clean");
 }
 
 /// Checks that a node is of a known type within its limits: texts are not empty and, outside code, have one

@@ -1,12 +1,21 @@
 //! Stored settings, which anyone with write access to the database may have edited.
 
+use std::sync::LazyLock;
+
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use ticketing_core::secret::{Secret, SecretKind};
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
-use ticketing_egress::Route;
-use ticketing_engine::settings::{Draft, RetrySchedule};
-use ticketing_jira::{Secret, SecretKind};
+use ticketing_egress::address_policy::AddressPolicy;
+use ticketing_egress::{HttpClient, Route};
+use ticketing_engine::settings::RetrySchedule;
+use ticketing_vendor::Draft;
+
+use super::VENDORS;
+use crate::canned;
+
+static CLIENT: LazyLock<HttpClient> = LazyLock::new(|| canned::client(AddressPolicy::default()));
 
 /// The settings of each system, and the retry schedule, as one document.
 pub(super) fn seeds() -> Vec<Vec<u8>> {
@@ -35,8 +44,9 @@ pub(super) fn run(input: &[u8]) {
     let Ok(document) = serde_json::from_slice::<Value>(input) else { return };
     let part = |name: &str| document.get(name).cloned().unwrap_or(Value::Null);
     for system in System::ALL {
-        let Ok(draft) = Draft::from_json(system, part(system.as_str())) else { continue };
-        let again = Draft::from_json(system, draft.to_json()).expect("what we write we read");
+        let vendor = VENDORS.of(system);
+        let Ok(draft) = vendor.stored(part(system.as_str())) else { continue };
+        let again = vendor.stored(draft.to_json()).expect("what we write we read");
         assert_eq!(again, draft);
         sound(&draft);
     }
@@ -48,31 +58,28 @@ pub(super) fn run(input: &[u8]) {
 
 /// Checks that usable settings have a web address and no violation, and that others have violations.
 fn sound(draft: &Draft) {
-    let mut violations = Violations::default();
-    let usable = match draft {
-        Draft::Jira(draft) => [SecretKind::ApiToken, SecretKind::PersonalAccessToken]
-            .map(|kind| {
-                let secret = Secret { kind, value: SecretString::from("secret") };
-                ticketing_jira::Settings::parse(draft, Some(&secret), "jira", &mut violations).is_some()
-            })
-            .contains(&true),
-        Draft::ServiceNow(draft) => {
-            let password = SecretString::from("secret");
-            ticketing_servicenow::Settings::parse(draft, Some(&password), "servicenow", &mut violations)
-                .is_some()
-        }
+    let path = draft.system().as_str();
+    let is_usable_with = |kind: &SecretKind| {
+        let mut violations = Violations::default();
+        let secret = Secret::new(*kind, "secret");
+        let vendor = VENDORS.of(draft.system());
+        let connection = vendor.connect(draft, Some(&secret), Some(CLIENT.clone()), path, &mut violations);
+        assert_eq!(connection.is_none(), !violations.is_empty(), "refused without a reason: {draft:?}");
+        connection.is_some()
     };
+    let is_usable = SecretKind::ALL.iter().filter(|kind| is_usable_with(kind)).count() > 0;
     let password = SecretString::from("secret");
     for password in [None, Some(&password)] {
         let mut found = Violations::default();
-        let way = Route::parse(draft.route(), password, draft.system().as_str(), &mut found);
-        assert_eq!(way.is_none(), !found.is_empty(), "a way is refused without a reason: {draft:?}");
+        let route = Route::parse(draft.route(), password, path, &mut found);
+        assert_eq!(route.is_none(), !found.is_empty(), "a route is refused without a reason: {draft:?}");
     }
-    assert!(usable || !violations.is_empty(), "settings are refused without a reason: {draft:?}");
-    let Some(origin) = draft.origin() else {
-        assert!(!usable, "settings without an origin are used: {draft:?}");
+    let Some(binding) = draft.origin() else {
+        assert!(!is_usable, "settings without an origin are used: {draft:?}");
         return;
     };
+    // The route follows, as entered.
+    let origin = binding.split(' ').next().unwrap_or_default();
     let web = origin.strip_prefix("https://").or(origin.strip_prefix("http://"));
-    assert!(!usable || web.is_some_and(|host| !host.is_empty() && !host.contains('@')), "{origin}");
+    assert!(!is_usable || web.is_some_and(|host| !host.is_empty() && !host.contains('@')), "{origin}");
 }

@@ -22,7 +22,7 @@ const DEFAULT_RETRIES: u32 = 100;
 
 /// A list query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct ListFilter {
+pub struct ListFilter {
     pub deliveries: DeliveryFilter,
     pub include_attempts: bool,
     /// 1 to 500.
@@ -33,7 +33,7 @@ pub(crate) struct ListFilter {
 
 /// A bulk retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Retries {
+pub struct Retries {
     pub filter: DeliveryFilter,
     /// 1 to 500.
     pub page_size: u32,
@@ -44,14 +44,14 @@ pub(crate) struct Retries {
 
 /// A cancellation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cancellation {
+pub struct Cancellation {
     pub delivery_id: String,
     pub note: String,
 }
 
 /// The ticket of a delivery. ID and URL may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Resolution {
+pub struct Resolution {
     pub delivery_id: String,
     pub key: String,
     pub id: String,
@@ -61,20 +61,31 @@ pub(crate) struct Resolution {
 }
 
 /// A delivery ID.
-pub(crate) fn delivery_id(id: String) -> Result<String, Violations> {
+///
+/// # Errors
+/// Every violation.
+pub fn delivery_id(id: String) -> Result<String, Violations> {
     let mut violations = Violations::default();
     check_delivery_id(&id, &mut violations);
     violations.into_result(id)
 }
 
-pub(crate) fn cancel_delivery(request: v1::CancelDeliveryRequest) -> Result<Cancellation, Violations> {
+/// A CancelDelivery request.
+///
+/// # Errors
+/// Every violation.
+pub fn cancel_delivery(request: v1::CancelDeliveryRequest) -> Result<Cancellation, Violations> {
     let mut violations = Violations::default();
     check_delivery_id(&request.delivery_id, &mut violations);
     violations.limit_text("note", &request.note, MAX_NOTE);
     violations.into_result(Cancellation { delivery_id: request.delivery_id, note: request.note })
 }
 
-pub(crate) fn resolve_delivery(request: v1::ResolveDeliveryRequest) -> Result<Resolution, Violations> {
+/// A ResolveDelivery request.
+///
+/// # Errors
+/// Every violation.
+pub fn resolve_delivery(request: v1::ResolveDeliveryRequest) -> Result<Resolution, Violations> {
     let mut violations = Violations::default();
     check_delivery_id(&request.delivery_id, &mut violations);
     check_word("ticket_key", &request.ticket_key, &mut violations);
@@ -100,7 +111,11 @@ pub(crate) fn resolve_delivery(request: v1::ResolveDeliveryRequest) -> Result<Re
     })
 }
 
-pub(crate) fn list_deliveries(request: v1::ListDeliveriesRequest) -> Result<ListFilter, Violations> {
+/// A ListDeliveries request.
+///
+/// # Errors
+/// Every violation.
+pub fn list_deliveries(request: v1::ListDeliveriesRequest) -> Result<ListFilter, Violations> {
     let mut violations = Violations::default();
     let systems = field::systems("systems", &request.systems, &mut violations);
     let page_size = checked_page_size(request.page_size, DEFAULT_PAGE, &mut violations);
@@ -115,7 +130,11 @@ pub(crate) fn list_deliveries(request: v1::ListDeliveriesRequest) -> Result<List
     })
 }
 
-pub(crate) fn retry_deliveries(request: v1::RetryDeliveriesRequest) -> Result<Retries, Violations> {
+/// A RetryDeliveries request.
+///
+/// # Errors
+/// Every violation.
+pub fn retry_deliveries(request: v1::RetryDeliveriesRequest) -> Result<Retries, Violations> {
     let mut violations = Violations::default();
     let filter = filter(request.filter.unwrap_or_default(), &mut violations);
     let page_size = checked_page_size(request.page_size, DEFAULT_RETRIES, &mut violations);
@@ -172,7 +191,11 @@ fn fault_kinds(path: &str, values: &[i32], violations: &mut Violations) -> Vec<F
     kinds
 }
 
-pub(crate) fn page_size(given: i32) -> Result<u32, Violations> {
+/// The page size of a list; 0 is the default.
+///
+/// # Errors
+/// Every violation.
+pub fn page_size(given: i32) -> Result<u32, Violations> {
     let mut violations = Violations::default();
     let page_size = checked_page_size(given, DEFAULT_PAGE, &mut violations);
     violations.into_result(page_size)

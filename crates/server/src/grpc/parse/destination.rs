@@ -10,7 +10,8 @@ use crate::grpc::errors::{Refusal, no_connection};
 const MAX_CONNECTION_NAME: usize = 63;
 
 /// The destination of any request.
-pub(crate) enum Destination {
+#[derive(Debug)]
+pub enum Destination {
     System(i32),
     Connection(String),
 }
@@ -26,7 +27,7 @@ pub(super) enum NoDestination {
 
 /// Why a request with a destination is refused.
 #[derive(Debug)]
-pub(crate) enum Rejection {
+pub enum Rejection {
     Invalid(Violations),
     ConnectionNotFound(String),
 }

@@ -10,7 +10,7 @@ use super::field;
 
 /// The filter and start of a subscription. Empty and absent fields do not filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Subscription {
+pub struct Subscription {
     pub incident_id: Option<String>,
     pub systems: Vec<System>,
     pub kinds: Vec<EventKind>,
@@ -19,7 +19,7 @@ pub(crate) struct Subscription {
 
 /// Where a stream begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Start {
+pub enum Start {
     /// After the newest event.
     Now,
     /// At the oldest kept event.
@@ -28,7 +28,11 @@ pub(crate) enum Start {
     After(String),
 }
 
-pub(crate) fn subscription(request: v1::StreamTicketEventsRequest) -> Result<Subscription, Violations> {
+/// A StreamTicketEvents request.
+///
+/// # Errors
+/// Every violation.
+pub fn subscription(request: v1::StreamTicketEventsRequest) -> Result<Subscription, Violations> {
     let mut violations = Violations::default();
     let incident_id = field::incident_filter("incident_id", request.incident_id, &mut violations);
     let systems = field::systems("systems", &request.systems, &mut violations);

@@ -16,7 +16,10 @@ use super::field;
 const PATH: &str = "incident";
 
 /// An incident and the ticket system of its connection.
-pub(crate) fn pushed_incident(
+///
+/// # Errors
+/// Every violation, or that there is no such connection.
+pub fn pushed_incident(
     incident: Option<v1::Incident>,
     destination: Option<impl Into<Destination>>,
 ) -> Result<(Incident, System), Rejection> {
@@ -29,7 +32,10 @@ pub(crate) fn pushed_incident(
 }
 
 /// An incident submitted to auto-push.
-pub(crate) fn submitted_incident(incident: Option<v1::Incident>) -> Result<Incident, Violations> {
+///
+/// # Errors
+/// Every violation.
+pub fn submitted_incident(incident: Option<v1::Incident>) -> Result<Incident, Violations> {
     let mut violations = Violations::default();
     checked(incident, &mut violations).ok_or(violations)
 }

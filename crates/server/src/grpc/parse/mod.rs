@@ -9,11 +9,11 @@ mod incident;
 mod rules;
 mod settings;
 
-pub(crate) use delivery::{
-    ListFilter, Retries, cancel_delivery, delivery_id, list_deliveries, page_size, resolve_delivery,
-    retry_deliveries,
+pub use delivery::{
+    Cancellation, ListFilter, Resolution, Retries, cancel_delivery, delivery_id, list_deliveries, page_size,
+    resolve_delivery, retry_deliveries,
 };
-pub(crate) use destination::Rejection;
-pub(crate) use event::{Start, Subscription, subscription};
-pub(crate) use incident::{pushed_incident, submitted_incident};
-pub(crate) use settings::{change, tested_connection};
+pub use destination::{Destination, Rejection};
+pub use event::{Start, Subscription, subscription};
+pub use incident::{pushed_incident, submitted_incident};
+pub use settings::{change, tested_connection};

@@ -12,7 +12,7 @@ use super::destination::{self, Rejection};
 use super::rules;
 
 /// A Configure request, given the current rules.
-pub(crate) fn change(
+pub fn change(
     mut request: v1::ConfigureRequest,
     vendors: &Vendors,
     current: &Rules,
@@ -33,7 +33,10 @@ pub(crate) fn change(
 
 /// Which connection to test, with which unsaved settings. The violations are those of the change; validating the
 /// merged settings may find others.
-pub(crate) fn tested_connection(
+///
+/// # Errors
+/// Every violation of the destination, or that there is no such connection.
+pub fn tested_connection(
     request: v1::TestConnectionRequest,
     vendors: &Vendors,
 ) -> Result<(System, Option<ConnectionChange>, Violations), Rejection> {
