@@ -18,13 +18,14 @@ const NEWEST: f64 = 0.2;
 /// Time in which the baseline of the latency follows a ticket system that became slower, in seconds.
 const BASELINE_MEMORY: f64 = 120.0;
 /// The smoothed latency that counts as congestion, relative to the baseline.
-const LATENCY_FACTOR: f64 = 2.0;
+const LATENCY_FACTOR: f64 = 3.0;
 /// Lower latencies never count as congestion.
-const TOLERATED_LATENCY: Duration = Duration::from_millis(200);
+const TOLERATED_LATENCY: Duration = Duration::from_millis(500);
 
 /// An adaptive limit of concurrent calls.
 #[derive(Debug, Clone)]
 pub struct ConcurrencyLimit {
+    start: f64,
     max: f64,
     limit: f64,
     /// The last congestion; `None` during slow start.
@@ -56,7 +57,8 @@ impl ConcurrencyLimit {
     #[must_use]
     pub fn new(start: u32, max: u32) -> Self {
         let max = f64::from(max.max(start));
-        Self { max, limit: f64::from(start), congestion: None, latency: None }
+        let start = f64::from(start);
+        Self { start, max, limit: start, congestion: None, latency: None }
     }
 
     /// The number of calls that may be in flight: 1 or more.
@@ -74,7 +76,7 @@ impl ConcurrencyLimit {
     /// A call succeeded. The limit grows only if `in_flight` calls, this one included, use half of it or more.
     pub fn succeeded(&mut self, began: Timestamp, now: Timestamp, in_flight: usize) {
         if self.is_slowing_down(began, now) {
-            self.decrease(began, now);
+            self.decrease(began, now, self.start);
             return;
         }
         if in_flight * 2 < self.get() {
@@ -92,17 +94,18 @@ impl ConcurrencyLimit {
         let is_overloaded = matches!(fault.kind, FaultKind::RateLimited | FaultKind::TimedOut)
             || matches!(fault.status, Some(502..=504));
         if is_overloaded {
-            self.decrease(began, now);
+            self.decrease(began, now, 1.0);
         }
     }
 
-    /// Calls that began before the last decrease say nothing about the present limit.
-    fn decrease(&mut self, began: Timestamp, now: Timestamp) {
+    /// Calls that began before the last decrease say nothing about the present limit. Latency alone never lowers it below
+    /// the start.
+    fn decrease(&mut self, began: Timestamp, now: Timestamp, floor: f64) {
         if self.congestion.is_some_and(|congestion| began < congestion.at) {
             return;
         }
         self.congestion = Some(Congestion { at: now, limit: self.limit });
-        self.limit = (self.limit * DECREASE).max(1.0);
+        self.limit = (self.limit * DECREASE).max(floor.min(self.limit));
     }
 
     fn is_slowing_down(&mut self, began: Timestamp, now: Timestamp) -> bool {

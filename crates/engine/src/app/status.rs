@@ -34,6 +34,8 @@ pub struct SystemStatus {
     pub counts: BTreeMap<State, u64>,
     /// Number of deliveries that only an operator can settle.
     pub needs_attention: u64,
+    /// Creates that may be in progress at present.
+    pub concurrency_limit: usize,
     /// When a ticket was last created or found, and its delivery.
     pub last_success: Option<(Timestamp, Delivery)>,
     pub last_failure: Option<LastFailure>,
@@ -73,6 +75,7 @@ impl App {
             last_test: test.map(|test| ConnectionTest { at: test.at, checks: test.checks }),
             counts: counts.into_iter().map(|count| (count.state, count.count)).collect(),
             needs_attention: store.needs_attention(name).await?,
+            concurrency_limit: self.0.dispatcher.concurrency_limit(name),
             last_success,
             last_failure: store.last_failure(name).await?,
             health: self.0.dispatcher.health(name),

@@ -9,7 +9,7 @@ use ticketing_core::delivery::{Delivery, Outcome, State};
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::health::Observation;
-use ticketing_core::system::{Rendered, TicketDraft, TicketSystem};
+use ticketing_core::system::{Created, Rendered, TicketDraft, TicketSystem};
 use ticketing_failpoints::{self as failpoints, Point};
 use ticketing_store::{AttemptRecord, AttemptTimes, Claimed, Intent, StoreError};
 use tracing::Instrument;
@@ -38,7 +38,6 @@ impl Dispatcher {
                 return;
             };
             let fault = fault_of(&outcome).cloned();
-            self.adapt_concurrency(&delivery.connection, &outcome, started_at);
             failpoints::pass(Point::ReplyRead).await;
             // Record the connection's health before the delivery can be due again, so that a locked account is not called again.
             if let Some(fault) = &fault {
@@ -57,16 +56,13 @@ impl Dispatcher {
     }
 
     /// Lets the limit of concurrent creates follow what the ticket system can take.
-    fn adapt_concurrency(&self, connection: &str, outcome: &Outcome, began: Timestamp) {
+    fn adapt_concurrency(&self, connection: &str, created: &Result<Created, Fault>, began: Timestamp) {
         let (state, now) = (self.state(connection), self.0.clock.now());
-        match (outcome, fault_of(outcome)) {
-            (_, Some(fault)) => state.adapt(|limit| limit.failed(fault, began, now)),
-            (Outcome::Sent(Ok(_)), None) => {
-                let in_flight = state.sends_in_flight();
-                state.adapt(|limit| limit.succeeded(began, now, in_flight));
-            }
-            (_, None) => {}
-        }
+        let in_flight = state.sends_in_flight();
+        state.adapt(|limit| match created {
+            Ok(_) => limit.succeeded(began, now, in_flight),
+            Err(fault) => limit.failed(fault, began, now),
+        });
     }
 
     /// `None` if the lease was lost before anything was sent, or if the ticket is searched for first.
@@ -108,7 +104,7 @@ impl Dispatcher {
                 if !self.0.connections.is_enabled(&delivery.connection) {
                     return Some(Outcome::NotSent(connection_disabled()));
                 }
-                Some(self.send(api, ticket_draft, &rendered, deadline).await)
+                Some(self.send(&delivery.connection, api, ticket_draft, &rendered, deadline).await)
             }
             Ok(None) => {
                 tracing::warn!("the lease was lost before the send");
@@ -149,6 +145,7 @@ impl Dispatcher {
 
     async fn send(
         &self,
+        connection: &str,
         api: &Arc<dyn TicketSystem>,
         ticket_draft: &TicketDraft,
         rendered: &Rendered,
@@ -157,7 +154,10 @@ impl Dispatcher {
         let left = deadline.duration_since(self.0.clock.now());
         match Duration::try_from(left) {
             Ok(within) if !within.is_zero() => {
-                Outcome::Sent(api.create(ticket_draft, rendered, within).await)
+                let began = self.0.clock.now();
+                let created = api.create(ticket_draft, rendered, within).await;
+                self.adapt_concurrency(connection, &created, began);
+                Outcome::Sent(created)
             }
             _ => Outcome::NotSent(Fault::new(
                 FaultKind::TooLate,

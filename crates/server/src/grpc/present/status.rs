@@ -66,6 +66,7 @@ fn connection_status(
         last_failure: status.last_failure.map(last_failure),
         condition: Some(connection::condition(&status.health, now)),
         needs_attention: u32::try_from(status.needs_attention).unwrap_or(u32::MAX),
+        concurrency_limit: u32::try_from(status.concurrency_limit).unwrap_or(u32::MAX),
         connection: status.connection,
     }
 }
