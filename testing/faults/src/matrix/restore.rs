@@ -53,7 +53,7 @@ pub(super) fn cells() -> Vec<Cell> {
 /// ticket each.
 async fn restore_copy(context: CellContext, site: Site, how: RestoreMethod) {
     let (plan, system) = (site.plan(&context), site.system());
-    let plan = plan.in_a_process().with_flag("--concurrency=1").with_flag("--circuit-threshold=1000");
+    let plan = plan.in_a_process().with_flag("--concurrency=1").with_flag("--max-concurrency=1").with_flag("--circuit-threshold=1000");
     // Long enough for the create to hang until all others are accepted, on a busy machine too.
     let plan = plan.with_flag("--attempt-deadline=2s").with_flag("--lease=4s");
     let mut world = plan.start().await;
