@@ -96,12 +96,12 @@ impl Dispatcher {
         let sent_at = if send.is_assumed { send.deadline } else { send.at };
         let known = self.0.store.evidence(scope).await?;
         let mut evidence = if canary_seen { Evidence::Shown } else { verdict(known.as_ref()) };
-        for neighbour in self.0.store.neighbours(scope, sent_at).await? {
-            let is_after = neighbour.send.as_ref().is_some_and(|send| send.at > sent_at);
+        for neighbor in self.0.store.neighbors(scope, sent_at).await? {
+            let is_after = neighbor.send.as_ref().is_some_and(|send| send.at > sent_at);
             if canary_seen && is_after {
                 continue;
             }
-            match self.is_shown(&neighbour, scope, known.as_ref(), api).await? {
+            match self.is_shown(&neighbor, scope, known.as_ref(), api).await? {
                 Some(true) => evidence = Evidence::Shown,
                 Some(false) => return Ok(Evidence::NotShown),
                 None if evidence == Evidence::Shown => {}
