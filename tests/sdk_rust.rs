@@ -40,10 +40,10 @@ pub fn push(id: &str) -> v1::CreateTicketRequest {
     v1::CreateTicketRequest { incident: Some(incident(id)), destination: Some(v1::TicketSystem::Jira.into()) }
 }
 
-pub fn record_promise(behaviour: &str) {
+pub fn record_promise(behavior: &str) {
     let Some(results) = std::env::var_os("SDK_RESULTS") else { return };
     let mut file = std::fs::File::options().create(true).append(true).open(results).unwrap();
-    writeln!(file, "{behaviour}\tpassed").unwrap();
+    writeln!(file, "{behavior}\tpassed").unwrap();
 }
 
 // === The samples ===
@@ -76,7 +76,8 @@ fn sample(world: &World, token: &str, name: &str) -> Command {
 
 async fn check_sample(world: &World, token: &str, name: &str, expected: &[&str]) {
     let ended = timeout(WAIT_TIMEOUT, sample(world, token, name).output()).await.unwrap().unwrap();
-    let (output, error) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    let output = String::from_utf8_lossy(&ended.stdout);
+    let error = String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success(), "{name}: {output}{error}");
     for words in expected {
         assert!(output.contains(words), "{name}: {words:?} is not in:\n{output}");
@@ -133,7 +134,8 @@ async fn every_sample_works() {
 #[tokio::test]
 async fn errors_are_decoded_with_all_details() {
     let mut world = start_with_tokens().await;
-    let (admin, viewer) = (token(&mut world, Role::Admin).await, token(&mut world, Role::Viewer).await);
+    let admin = token(&mut world, Role::Admin).await;
+    let viewer = token(&mut world, Role::Viewer).await;
     let mut client = connect(&world, &admin).await;
     assert_eq!(state(&client.create_ticket(push("INC-good")).await.unwrap()), v1::DeliveryState::Delivered);
     assert!(client.create_ticket(push("INC-good")).await.unwrap().already_existed);
@@ -235,7 +237,8 @@ async fn unreachable_server_is_named_and_reconnected() {
     world.server.stop().await;
     let address = world.server.address.clone();
 
-    let (began, mut hurried) = (Instant::now(), client.clone().with_deadline(Duration::from_secs(2)));
+    let began = Instant::now();
+    let mut hurried = client.clone().with_deadline(Duration::from_secs(2));
     let error = Error::from(hurried.get_status().await.unwrap_err());
     assert_eq!(
         (error.code, error.address.as_deref()),
@@ -283,7 +286,8 @@ async fn resumes(world: &mut World, token: &str, word: &str) {
             client.create_ticket(push(&format!("INC-{names}-{n}"))).await.unwrap();
         }
     });
-    let (mut delivered, mut last) = (0, None);
+    let mut delivered = 0;
+    let mut last = None;
     while delivered < PUSHES {
         let event = timeout(3 * WAIT_TIMEOUT, events.next()).await.unwrap().unwrap().unwrap();
         assert!(last.is_none_or(|last| event.sequence == last + 1), "{} after {last:?}", event.sequence);

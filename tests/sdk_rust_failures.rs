@@ -178,7 +178,8 @@ async fn dropped_client_and_subscriptions_free_everything() {
     drop(client);
     assert_eq!(world.server.connections(), before + 1, "a subscription keeps its connection");
     drop(events);
-    let (began, mut left) = (Instant::now(), usize::MAX);
+    let began = Instant::now();
+    let mut left = usize::MAX;
     while left > before && began.elapsed() < WAIT_TIMEOUT {
         sleep(Duration::from_millis(20)).await;
         left = world.server.connections();

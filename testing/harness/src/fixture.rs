@@ -120,7 +120,8 @@ async fn run(arguments: Arguments) {
         "client_key": file("client.key"),
         "jira": settings(&world),
     }));
-    let (mut fixture, mut commands) = (Fixture { world, relay }, commands());
+    let mut fixture = Fixture { world, relay };
+    let mut commands = commands();
     while let Some(command) = commands.recv().await {
         let answer = fixture.execute(command.trim()).await;
         print_line(&answer);
