@@ -224,7 +224,7 @@ impl Server {
         let clock = Arc::new(SystemClock::start());
         let database = data.join("ticketing.db");
         if !database.is_file() {
-            server::create_database(&data, KeySource::BesideDatabase, clock.clone()).await.unwrap();
+            database::create_database(&data).await;
         }
         let entropy = Arc::new(SystemEntropy);
         let source = "test".to_owned();
