@@ -20,7 +20,7 @@ pub async fn evidence_is_kept_per_scope(bench: Bench) {
 pub async fn evidence_survives_a_restart(bench: Bench) {
     let seen = SearchEvidence { delivery_id: "d".to_owned(), is_shown: true };
     bench.store.save_evidence(scope("a"), seen.clone(), bench.now()).await.unwrap();
-    let bench = bench.put_back().await;
+    let bench = bench.restored().await;
     assert_eq!(bench.store.evidence(&scope("a")).await.unwrap(), Some(seen));
 }
 

@@ -42,7 +42,7 @@ pub struct Bench {
     pub store: Store,
     pub clock: Arc<ManualClock>,
     /// Opens the same store again, once it is closed, with the operator's flag that it was restored from a backup.
-    pub put_back: Box<dyn Fn() -> BoxFuture<'static, Store> + Send + Sync>,
+    pub reopen_restored: Box<dyn Fn() -> BoxFuture<'static, Store> + Send + Sync>,
     /// Keeps alive what must outlive the store, such as its folder.
     pub _guard: Box<dyn Send>,
 }
@@ -152,9 +152,9 @@ impl Bench {
     }
 
     /// The store closed, and reopened as restored from a backup.
-    pub async fn put_back(mut self) -> Self {
+    pub async fn restored(mut self) -> Self {
         self.store.close().await;
-        self.store = (self.put_back)().await;
+        self.store = (self.reopen_restored)().await;
         self
     }
 
