@@ -153,9 +153,9 @@ async fn deadline_is_optional_and_distinct_from_cancellation() {
     let mut world = start_with_tokens().await;
     let token = token(&mut world, Role::Admin).await;
     let client = Client::connect(&world.server.address).await.unwrap().with_token(&token).unwrap();
-    let mut endless = client.clone().with_deadline(Duration::MAX);
-    endless.get_status().await.unwrap();
-    endless.events(StreamTicketEventsRequest::default()).await.unwrap();
+    let mut unlimited = client.clone().with_deadline(Duration::MAX);
+    unlimited.get_status().await.unwrap();
+    unlimited.events(StreamTicketEventsRequest::default()).await.unwrap();
     let error = Error::from(client.with_deadline(Duration::ZERO).get_status().await.unwrap_err());
     assert_eq!(error.code, Code::DeadlineExceeded, "{error}");
     let silent_listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

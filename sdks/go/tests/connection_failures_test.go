@@ -223,10 +223,10 @@ func TestAddressDecidesTLSAndTokens(t *testing.T) {
 
 func TestDeadlineIsOptionalAndDistinctFromCancellation(t *testing.T) {
 	behaviour(t, "infinite deadlines", func(t *testing.T) {
-		endless := client(t, ticketing.WithDeadline(math.MaxInt64))
-		_, err := endless.GetStatus(context.Background(), &ticketingv1.GetStatusRequest{})
+		unlimited := client(t, ticketing.WithDeadline(math.MaxInt64))
+		_, err := unlimited.GetStatus(context.Background(), &ticketingv1.GetStatusRequest{})
 		check(t, err)
-		subscribe(t, endless)
+		subscribe(t, unlimited)
 		for _, none := range []time.Duration{0, -time.Second} {
 			_, err = client(t, ticketing.WithDeadline(none)).GetStatus(context.Background(), &ticketingv1.GetStatusRequest{})
 			expect(t, err, codes.DeadlineExceeded, ticketingv1.ErrorReason_ERROR_REASON_UNSPECIFIED)

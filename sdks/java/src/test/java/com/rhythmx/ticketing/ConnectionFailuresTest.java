@@ -163,9 +163,9 @@ class ConnectionFailuresTest {
   @Behaviour("infinite deadlines")
   void acceptsInfiniteDeadlines() throws Exception {
     try (TicketingClient client = Fixture.shared().client()) {
-      TicketingClient endless = client.withDeadline(Duration.ofSeconds(Long.MAX_VALUE));
-      endless.getStatus();
-      endless.subscribe().close();
+      TicketingClient unlimited = client.withDeadline(Duration.ofSeconds(Long.MAX_VALUE));
+      unlimited.getStatus();
+      unlimited.subscribe().close();
       failed(Code.DEADLINE_EXCEEDED, client.withDeadline(Duration.ZERO)::getStatus);
       failed(Code.DEADLINE_EXCEEDED, client.withDeadline(Duration.ofSeconds(Long.MIN_VALUE))::getStatus);
     }
