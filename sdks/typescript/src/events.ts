@@ -63,8 +63,8 @@ export class Events implements AsyncIterableIterator<TicketEvent, undefined> {
   }
 
   /**
-   * The token of the last event or bookmark returned. Store it once the event is processed: a later subscription that is given it
-   * goes on after that event.
+   * The token of the last event or bookmark returned. Store it once the event is processed: a later subscription with this token
+   * resumes after that event.
    */
   get resumeToken(): string {
     return this.#token;

@@ -14,7 +14,7 @@ import grpc
 from . import _address
 
 DEFAULT_DEADLINE = 30.0
-"""Seconds that a call may take, its retries included, unless the caller says otherwise."""
+"""Default deadline of a call in seconds, including retries."""
 MAX_DEADLINE = 10 * 365 * 86_400.0
 """Deadlines of this many seconds or more mean no deadline."""
 
