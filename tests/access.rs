@@ -1,6 +1,5 @@
 //! Authorization: every method of the contract with every kind of credential.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -15,10 +14,7 @@ use rhythmx_ticketing::{Client, FILE_DESCRIPTOR_SET, v1};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::json;
 use ticketing_core::role::Role;
-use ticketing_harness::{Edit, Plan, World, incident, refusal, run_program};
-use ticketing_host::clock::SystemClock;
-use ticketing_server::server;
-use ticketing_store::KeySource;
+use ticketing_harness::{Edit, Plan, World, create_database, incident, refusal, run_program};
 
 use bytes::{Buf, BufMut};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -307,8 +303,7 @@ async fn command_line_creates_lists_and_revokes_tokens() {
     std::fs::write(folder.path().join("data/ticketing.db"), "").unwrap();
     let early = run(&["token", "create", "soar", "--role=producer"]).await;
     assert!(early.code == Some(1) && early.stderr.contains("is being created"), "{early:?}");
-    let clock = Arc::new(SystemClock::start());
-    server::create_database(&folder.path().join("data"), KeySource::BesideDatabase, clock).await.unwrap();
+    create_database(&folder.path().join("data")).await;
     let made = run(&["token", "create", "soar", "--role=producer", "--namespace=soc-eu"]).await;
     assert_eq!(made.code, Some(0), "{made:?}");
     assert!(

@@ -57,7 +57,7 @@ async fn raises_open_file_limit_and_warns_of_shortage() {
     let mut server = started(&data, "ulimit -Sn 100 && ulimit -Hn 300", &[]);
     let output = log(&data).await;
     assert_eq!(limits(&server), ["300", "300"]);
-    assert!(output.contains("files=\"300\""), "{output}");
+    assert!(output.contains("limit=300"), "{output}");
     assert!(
         output.contains("--max-connections does not fit") && output.contains("connections=512"),
         "{output}"

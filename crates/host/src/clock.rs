@@ -1,6 +1,5 @@
-//! The real clock, and a simulated one for tests.
+//! The clocks of the machine.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -31,21 +30,6 @@ pub trait Machine: Send + Sync + std::fmt::Debug {
 /// The machine that the program runs on.
 #[derive(Debug, Clone, Copy)]
 pub struct ThisMachine;
-
-/// This machine with a clock step or a reboot, for tests.
-#[derive(Debug, Default)]
-pub struct ManualMachine(Mutex<Machinery>);
-
-#[derive(Debug, Default)]
-struct Machinery {
-    wall_behind: Duration,
-    up_longer: Duration,
-    boots: u32,
-}
-
-/// A clock that moves only when it is set.
-#[derive(Debug)]
-pub struct ManualClock(Mutex<Timestamp>);
 
 // === impl SystemClock ===
 
@@ -88,68 +72,5 @@ impl Machine for ThisMachine {
     fn boot_id(&self) -> Option<String> {
         let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         Some(id.trim().to_owned()).filter(|id| !id.is_empty())
-    }
-}
-
-// === impl ManualMachine ===
-
-impl ManualMachine {
-    /// Makes its wall clock lag behind file timestamps by this much.
-    pub fn fall_behind(&self, by: Duration) {
-        self.edit(|machine| machine.wall_behind = by);
-    }
-
-    /// Advances the time.
-    pub fn stay_up(&self, by: Duration) {
-        self.edit(|machine| machine.up_longer += by);
-    }
-
-    /// Simulates a reboot.
-    pub fn boot(&self) {
-        self.edit(|machine| machine.boots += 1);
-    }
-
-    fn edit<T>(&self, edit: impl FnOnce(&mut Machinery) -> T) -> T {
-        edit(&mut self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
-}
-
-impl Machine for ManualMachine {
-    fn wall(&self) -> Timestamp {
-        ThisMachine.wall() - self.edit(|machine| machine.wall_behind)
-    }
-
-    fn since_boot(&self) -> Duration {
-        since_boot() + self.edit(|machine| machine.up_longer)
-    }
-
-    fn boot_id(&self) -> Option<String> {
-        Some(format!("boot {}", self.edit(|machine| machine.boots)))
-    }
-}
-
-// === impl ManualClock ===
-
-impl ManualClock {
-    #[must_use]
-    pub fn new(now: Timestamp) -> Self {
-        Self(Mutex::new(now))
-    }
-
-    /// Advances the clock.
-    pub fn advance(&self, by: Duration) {
-        let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *now += by;
-    }
-
-    /// Sets the clock, forward or back.
-    pub fn set(&self, to: Timestamp) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = to;
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

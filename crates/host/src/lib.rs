@@ -6,5 +6,7 @@
 pub mod clock;
 pub mod entropy;
 pub mod files;
+#[cfg(feature = "manual")]
+pub mod manual;
 pub mod panics;
 pub mod process;

@@ -23,8 +23,7 @@ pub fn raise_file_limit() {
 /// Logs the limit of open files, with a warning if it is too low for the number of connections.
 pub fn log_file_limit(connections: u64) {
     let files = getrlimit(Resource::Nofile).current;
-    let limit = files.map_or_else(|| "any number".to_owned(), |files| files.to_string());
-    tracing::info!(files = limit, "open files");
+    tracing::info!(limit = files, "file descriptor limit");
     if let Some(files) = files.filter(|files| *files < connections + RESERVED_FILES) {
         tracing::warn!(
             files,
@@ -38,8 +37,8 @@ pub fn log_file_limit(connections: u64) {
 /// Warns about files with secrets that other users can read or write.
 pub fn warn_about_readable_secrets(files: &[PathBuf]) {
     for file in files.iter().filter(|file| is_accessible_by_others(file)) {
-        let file = file.display();
-        tracing::warn!(%file, "other users can read or write a file with a secret: chmod 600 {file}");
+        let fix = format!("chmod 600 {}", file.display());
+        tracing::warn!(fix, "other users can read or write a file with a secret");
     }
 }
 
@@ -52,10 +51,12 @@ pub fn warn_about_open_folder(folder: &Path) {
     let folder = folder.display();
     if mode & OTHERS_MODE != 0 {
         let mode = format!("{mode:03o}");
-        tracing::warn!(%folder, mode, "other users can read or write the data folder: chmod 700 {folder}");
+        let fix = format!("chmod 700 {folder}");
+        tracing::warn!(%folder, mode, fix, "other users can read or write the data folder");
     }
     if owner != us {
-        tracing::warn!(%folder, owner, user = us, "the data folder belongs to another user: chown {us} {folder}");
+        let fix = format!("chown {us} {folder}");
+        tracing::warn!(%folder, owner, user = us, fix, "the data folder belongs to another user");
     }
 }
 

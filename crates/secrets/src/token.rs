@@ -84,7 +84,7 @@ impl<'a> PresentedToken<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ticketing_host::entropy::SeededEntropy;
+    use ticketing_host::manual::SeededEntropy;
 
     #[test]
     fn identifies_token_by_hash_of_secret() {

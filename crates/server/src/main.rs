@@ -32,6 +32,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server.
+    ///
+    /// Durations are written like 250ms, 30s, 15m, 24h or "1h 30m". Each flag can also be set by its environment variable.
     Serve(Box<Config>),
     /// Back up the database to a file while the server works. Keep the key file too: without it the copy's secrets
     /// are lost.
@@ -71,7 +73,8 @@ async fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     panics::log_panics();
-    if let Err(error) = renamed_flags::check(std::env::args_os(), |name| std::env::var_os(name).is_some()) {
+    let has_variable = |name: &str| std::env::var_os(name).is_some();
+    if let Err(error) = renamed_flags::check(std::env::args_os(), has_variable) {
         report(&error);
         return ExitCode::from(USAGE_ERROR);
     }

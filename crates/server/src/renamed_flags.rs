@@ -13,7 +13,7 @@ const RENAMED: &[(&str, &str)] = &[
     ("sweeps", "duplicate-scan-delays"),
 ];
 
-/// Checks the arguments and the environment of the program.
+/// Checks the arguments of the program and, for `serve`, which alone reads them, its environment variables.
 ///
 /// # Errors
 /// The first former name, with its successor.
@@ -21,7 +21,13 @@ pub fn check(
     arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
     has_variable: impl Fn(&str) -> bool,
 ) -> anyhow::Result<()> {
-    for argument in arguments {
+    let mut is_serve = false;
+    for (index, argument) in arguments.into_iter().enumerate() {
+        if index == 1 {
+            is_serve = argument.as_ref() == "serve";
+            let is_demo = argument.as_ref() == "demo";
+            anyhow::ensure!(!is_demo, "the demo is a program of its own: cargo run --bin ticketing-demo");
+        }
         let Some(flag) = argument.as_ref().to_str().and_then(|text| text.strip_prefix("--")) else {
             continue;
         };
@@ -30,7 +36,9 @@ pub fn check(
             anyhow::bail!("--{name} is now called --{now}");
         }
     }
-    for (former, now) in RENAMED.iter().map(|(former, now)| (variable(former), variable(now))) {
+    for (former, now) in
+        RENAMED.iter().filter(|_| is_serve).map(|(former, now)| (variable(former), variable(now)))
+    {
         anyhow::ensure!(!has_variable(&former), "the environment variable {former} is now called {now}");
     }
     Ok(())
@@ -45,7 +53,8 @@ mod tests {
     use super::*;
 
     fn refusal(arguments: &[&str], variable: &str) -> String {
-        check(arguments, |name| name == variable).map_or_else(|error| error.to_string(), |()| String::new())
+        check(std::iter::once(&"ticketing").chain(arguments), |name| name == variable)
+            .map_or_else(|error| error.to_string(), |()| String::new())
     }
 
     #[test]
@@ -61,6 +70,16 @@ mod tests {
         let message =
             "the environment variable TICKETING_LONGEST_CALL is now called TICKETING_MAX_CALL_DURATION";
         assert_eq!(refusal(&["serve"], "TICKETING_LONGEST_CALL"), message);
+    }
+
+    #[test]
+    fn other_commands_ignore_variables_of_serve() {
+        assert_eq!(refusal(&["health"], "TICKETING_LONGEST_CALL"), "");
+    }
+
+    #[test]
+    fn names_the_program_of_the_demo() {
+        assert!(refusal(&["demo"], "").contains("ticketing-demo"));
     }
 
     #[test]

@@ -17,9 +17,7 @@ use ticketing_host::clock::ThisMachine;
 use ticketing_host::entropy::SystemEntropy;
 use ticketing_host::process;
 use ticketing_ingress::{self, ListenAddress, ListenError, Listener, Tls, TlsError};
-use ticketing_store::{
-    BackupError, DEFAULT_BUSY_TIMEOUT, KeySource, OpenError, Opened, Store, StoreError, StoreOptions,
-};
+use ticketing_store::{BackupError, OpenError, Opened, Store, StoreError, StoreOptions};
 use ticketing_vendor::Vendors;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -147,23 +145,6 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeErro
     Ok(store)
 }
 
-/// Creates the database in the folder `data`, which no server may be using.
-///
-/// # Errors
-/// Why it failed.
-pub async fn create_database(data: &Path, key: KeySource, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
-    let machine = Arc::new(ThisMachine);
-    let entropy = Arc::new(SystemEntropy);
-    let busy_timeout = DEFAULT_BUSY_TIMEOUT;
-    let options = StoreOptions { clock, entropy, machine, key, restored: false, busy_timeout };
-    let (store, opened) = Store::open(&data.join(DATABASE), options).await?;
-    if let Some(key_file) = &opened.key_made {
-        log_new_key(key_file);
-    }
-    store.close().await;
-    Ok(())
-}
-
 fn log_new_key(key_file: &Path) {
     tracing::warn!(key_file = %key_file.display(), "created the master key of the stored secrets: back it up");
 }
@@ -175,7 +156,7 @@ fn log_opened(opened: &Opened, config: &Config) {
     }
     if let Some(suspicion) = &opened.suspicion {
         tracing::warn!(
-            %suspicion, server_bound = ?config.server_bound, vendors = ?config.vendors, for_days = RESTORE_WINDOW.as_secs() / 86_400,
+            %suspicion, server_bound = ?config.server_bound, max_index_bound = ?config.vendors.max_index_bound(), for_days = RESTORE_WINDOW.as_secs() / 86_400,
             "the database may have been restored from a backup, so each ticket is searched for before it is created: \
              the first ones wait until these bounds have passed"
         );

@@ -2,6 +2,7 @@
 //! messages in the contract, and its lines here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ticketing_vendor::Vendors;
 
@@ -17,6 +18,12 @@ pub struct VendorFlags {
 // === impl VendorFlags ===
 
 impl VendorFlags {
+    /// The longest time that a search may take to show a ticket, of any vendor.
+    #[must_use]
+    pub fn max_index_bound(self) -> Duration {
+        self.jira.jira_cloud_index_bound.max(self.jira.jira_data_center_index_bound)
+    }
+
     #[must_use]
     pub fn vendors(self) -> Vendors {
         Vendors::new(vec![

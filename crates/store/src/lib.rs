@@ -8,10 +8,11 @@
 //! Invariant: no caller is answered before the commit.
 
 mod administration;
-mod bulk;
+mod connection_changes;
 mod error;
 mod feed;
 pub mod port;
+mod recovery;
 mod settings;
 mod sqlite;
 mod types;
@@ -37,7 +38,7 @@ use ticketing_core::marker::Marker;
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_failpoints::{self as failpoints, Point};
 
-use bulk::CHUNK;
+use connection_changes::CHUNK;
 use port::Database;
 use ticketing_host::clock::Machine;
 use ticketing_host::entropy::Entropy;
@@ -60,7 +61,7 @@ pub use ticketing_secrets::encryption::KeySource;
 pub use types::*;
 
 /// Maximum number of attempts that are read with one delivery, and with each of a list.
-pub const MAX_ATTEMPTS: u32 = 200;
+pub const MAX_READ_ATTEMPTS: u32 = 200;
 pub const MAX_LISTED_ATTEMPTS: u32 = 20;
 
 /// Default time to wait for the lock of another process.

@@ -74,7 +74,7 @@ pub trait Deliveries {
     /// The incident whose ticket bears a marker, if its delivery is known.
     async fn incident_of_marker(&self, marker: &Marker) -> Result<Option<String>, StoreError>;
 
-    /// One delivery with its newest [`MAX_ATTEMPTS`](crate::MAX_ATTEMPTS) attempts in their order, both as of one moment.
+    /// One delivery with its newest [`MAX_READ_ATTEMPTS`](crate::MAX_READ_ATTEMPTS) attempts in their order, both as of one moment.
     async fn delivery_with_attempts(&self, id: &str) -> Result<Option<(Delivery, Vec<Attempt>)>, StoreError>;
 
     /// A snapshot of an incident.

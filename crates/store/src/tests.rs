@@ -12,8 +12,8 @@ use ticketing_core::fault::FaultKind;
 use ticketing_core::policy::Policy;
 use ticketing_core::secret::{Secret, SecretKind, SecretUse};
 use ticketing_core::system::System;
-use ticketing_host::clock::{ManualClock, ManualMachine, ThisMachine};
-use ticketing_host::entropy::SeededEntropy;
+use ticketing_host::clock::ThisMachine;
+use ticketing_host::manual::{ManualClock, ManualMachine, SeededEntropy};
 
 use super::conformance::{BUSY_TIMEOUT, Bench, connection, fault, incident};
 use super::{

@@ -36,7 +36,7 @@ pub use acknowledged::Acknowledged;
 pub use binary::{ProgramOutput, binary, run_program};
 pub use bulk_push::push_all;
 pub use client_transports::{TlsFiles, over_socket};
-pub use database::{Edit, make_older};
+pub use database::{Edit, create_database, make_older};
 pub use database_copy::{DatabaseCopy, RestoreMethod};
 pub use hostile::{Answer, Flood, Flooded, HostilePeer, call_head, flood, frame, head_of};
 pub use incidents::incident;

@@ -223,7 +223,7 @@ impl Server {
         let (data, clock) = (self.data(), Arc::new(SystemClock::start()));
         let database = data.join("ticketing.db");
         if !database.is_file() {
-            server::create_database(&data, KeySource::BesideDatabase, clock.clone()).await.unwrap();
+            database::create_database(&data).await;
         }
         let (entropy, source) = (Arc::new(SystemEntropy), "test".to_owned());
         Administration::open(&database, &KeySource::BesideDatabase, clock, entropy, source).await.unwrap()

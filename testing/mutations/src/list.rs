@@ -14,7 +14,7 @@ const JIRA_LOOK_UP: &str = "crates/jira/src/look_up.rs";
 const LOOK_UP: &str = "crates/engine/src/dispatch/look_up.rs";
 const OPEN: &str = "crates/store/src/sqlite/open.rs";
 const RECORD: &str = "crates/store/src/writes/record.rs";
-const RESTORE: &str = "crates/store/src/sqlite/restore.rs";
+const RESTORE: &str = "crates/store/src/recovery/mod.rs";
 const SERVICENOW_CREATE: &str = "crates/servicenow/src/create.rs";
 const CONNECTION_STATE: &str = "crates/engine/src/dispatch/connection_state.rs";
 

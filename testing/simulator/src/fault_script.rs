@@ -93,7 +93,7 @@ impl FaultScript {
     }
 
     /// Adds a rule that need not apply to any call, with the reason. See
-    /// [`never_triggered`](Self::never_struck).
+    /// [`never_triggered`](Self::never_triggered).
     ///
     /// # Panics
     /// Like [`push`](Self::push), or without a reason.

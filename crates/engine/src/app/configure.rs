@@ -246,7 +246,9 @@ impl App {
         };
         self.0.store.configure(changes, audit, now).await?;
         let action = AuditAction::Configure.as_str();
-        tracing::info!(%actor, action, subject = SETTINGS, %changed, "settings were changed");
+        if !changed.is_empty() {
+            tracing::info!(%actor, action, subject = SETTINGS, %changed, "settings were changed");
+        }
         Ok(())
     }
 

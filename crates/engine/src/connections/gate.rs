@@ -251,7 +251,7 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
-    use ticketing_host::clock::ManualClock;
+    use ticketing_host::manual::ManualClock;
 
     /// A login that is refused once the caller says so.
     #[derive(Debug, Default)]

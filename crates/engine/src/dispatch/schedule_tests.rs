@@ -18,8 +18,8 @@ use ticketing_core::system::{
     TicketDraft, TicketRef, TicketSystem, Visibility,
 };
 use ticketing_egress::{EgressPolicy, HttpClient};
-use ticketing_host::clock::{ManualClock, ThisMachine};
-use ticketing_host::entropy::SeededEntropy;
+use ticketing_host::clock::ThisMachine;
+use ticketing_host::manual::{ManualClock, SeededEntropy};
 use ticketing_jira::JiraVendor;
 use ticketing_servicenow::ServiceNowVendor;
 use ticketing_store::conformance::{connection, incident};

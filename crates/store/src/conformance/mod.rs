@@ -21,7 +21,7 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::incident::{Activity, Actor, ActorKind, Incident, IncidentFields, Risk, Timeline};
 use ticketing_core::policy::Policy;
 use ticketing_core::system::{Authorship, Created, Destination, System, TicketRef};
-use ticketing_host::clock::ManualClock;
+use ticketing_host::manual::ManualClock;
 
 use crate::{
     AcceptConnection, AcceptRequest, Accepted, AttemptRecord, AttemptTimes, AuditAction, ClaimKind, Claimed,

@@ -13,7 +13,6 @@ mod offline_admin;
 mod open;
 mod reads;
 mod restore;
-mod restore_mark;
 mod rotate;
 mod row_digests;
 mod rows;

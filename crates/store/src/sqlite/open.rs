@@ -20,12 +20,12 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::connection::{WriterConnection, unopened};
 use super::keys::{self, Keyring, Unlocked};
 use super::restore::{self, Begun};
-use super::restore_mark::Mark;
 use super::rows::Reader;
 use super::writer::Writer;
 use super::{Database, State, audit};
 use crate::feed::Feed;
 use crate::port::Installation;
+use crate::recovery::Mark;
 use crate::{OpenError, Opened, StoreError, StoreOptions, uuid_v7};
 
 /// Older versions of SQLite can lose committed writes.

@@ -83,7 +83,7 @@ impl port::Deliveries for Database {
         let query = sqlx::query("SELECT * FROM deliveries WHERE id = ?").bind(id);
         let row = query.fetch_optional(&mut *snapshot).await.map_err(StoreError::read("a delivery"))?;
         let Some(delivery) = row.as_ref().map(rows::delivery).transpose()? else { return Ok(None) };
-        let attempts = newest_attempts(&mut snapshot, &[&delivery.id], crate::MAX_ATTEMPTS).await?;
+        let attempts = newest_attempts(&mut snapshot, &[&delivery.id], crate::MAX_READ_ATTEMPTS).await?;
         Ok(Some((delivery, attempts)))
     }
 

@@ -1,18 +1,18 @@
-//! Recovery when the store is opened: the database may be an older copy, and the clock may have been set. The domain
-//! decides what follows, and one transaction commits it.
+//! Recovery when the store is opened: reads what the database records, and commits what `crate::recovery` decides, in
+//! one transaction.
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection, SqliteConnection};
 use ticketing_core::clock::to_stored_resolution;
 use ticketing_core::delivery::Delivery;
-use ticketing_core::delivery::restore::{Downtime, Recovery};
+use ticketing_core::delivery::restore::Recovery;
 use ticketing_core::health::Health;
 use ticketing_core::system::System;
 
 use super::events::newest_event;
-use super::restore_mark::Mark;
 use super::rows::{self, Reader};
 use super::save;
+use crate::recovery::{Kept, Mark, Plan};
 use crate::types::{StreamName, Suspicion};
 use crate::unit_of_work::IntentName;
 use crate::{StoreError, StoreOptions, uuid_v7};
@@ -35,18 +35,6 @@ pub(super) struct Begun {
     pub(super) step: SignedDuration,
 }
 
-/// The state recorded in the database.
-struct Kept {
-    newest: u64,
-    /// When the newest event was written.
-    newest_at: Option<Timestamp>,
-    stream: StreamName,
-    restored_at: Option<Timestamp>,
-    copied_at: Option<Timestamp>,
-    /// Whether the intent named by the mark exists; true if it names none.
-    has_marked_intent: bool,
-}
-
 pub(super) async fn begin(
     db: &mut SqliteConnection,
     mut mark: Mark,
@@ -55,18 +43,12 @@ pub(super) async fn begin(
 ) -> Result<Begun, StoreError> {
     let now = to_stored_resolution(options.clock.now());
     let kept = kept(db, &mark).await?;
-    let suspicion = if is_new { None } else { suspicion(&kept, &mark, options.restored) };
-    let last = mark.found().map(|found| found.clock).or(kept.newest_at).filter(|_| !is_new);
-    let passed = mark.passed();
-    let step = last.map_or(SignedDuration::ZERO, |last| Downtime { last, now, passed }.step());
-    let restored_at = suspicion.as_ref().map(|_| now);
-    let counts_from = restored_at.or((passed.is_none() && !is_new).then_some(now));
-    let start = Recovery { step, restored_at, counts_from };
-    let restored_at = start.restored_at.or(kept.restored_at.map(|at| to_stored_resolution(start.shift(at))));
+    let Plan { recovery, suspicion, step, restored_at } =
+        Plan::of(&kept, &mark, is_new, options.restored, now);
     let Kept { newest, mut stream, .. } = kept;
-    if start.changes_anything() {
+    if recovery.changes_anything() {
         let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
-        recover(&mut transaction, &start, now).await?;
+        recover(&mut transaction, &recovery, now).await?;
         if suspicion.is_some() {
             let former = std::mem::replace(&mut stream.current, uuid_v7(now, &*options.entropy));
             rename_stream(&mut transaction, &former, &stream.current, newest).await?;
@@ -78,24 +60,6 @@ pub(super) async fn begin(
     let intent = mark.found().and_then(|found| found.intent.clone()).filter(|_| suspicion.is_none());
     mark.start(newest, intent);
     Ok(Begun { mark, newest, stream, restored_at, suspicion, step })
-}
-
-/// Why the database may be an older copy; the most certain reason first.
-fn suspicion(kept: &Kept, mark: &Mark, is_stated: bool) -> Option<Suspicion> {
-    if is_stated {
-        return Some(Suspicion::StatedByOperator);
-    }
-    if let Some(copied_at) = kept.copied_at {
-        return Some(Suspicion::Copied(copied_at));
-    }
-    let kept_events = kept.newest;
-    match mark.found() {
-        Some(found) if found.event > kept_events => {
-            Some(Suspicion::EventsLost { marked: found.event, kept: kept_events })
-        }
-        Some(_) if !kept.has_marked_intent => Some(Suspicion::IntentLost),
-        _ => mark.suspicion(kept_events),
-    }
 }
 
 async fn kept(db: &mut SqliteConnection, mark: &Mark) -> Result<Kept, StoreError> {

@@ -14,8 +14,7 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::health::{Failure, Observation};
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::{Authorship, System};
-use ticketing_host::clock::{ManualClock, ManualMachine};
-use ticketing_host::entropy::SeededEntropy;
+use ticketing_host::manual::{ManualClock, ManualMachine, SeededEntropy};
 
 use crate::conformance::{BUSY_TIMEOUT, CONNECTION, LEASE, connection, destination, incident};
 use crate::{
@@ -84,7 +83,7 @@ impl Bench {
     /// Time passes, by the clock and in truth.
     fn pass(&self, time: Duration) {
         self.clock.advance(time);
-        self.machine.stay_up(time);
+        self.machine.advance_uptime(time);
     }
 
     fn now(&self) -> Timestamp {
@@ -187,9 +186,9 @@ async fn missing_marked_intent_means_restore() {
 #[tokio::test]
 async fn mark_changed_after_write_means_copy() {
     let bench = Bench::new();
-    bench.machine.fall_behind(Duration::from_secs(5));
+    bench.machine.set_wall_back(Duration::from_secs(5));
     bench.accept("INC-1").await;
-    bench.machine.fall_behind(Duration::ZERO);
+    bench.machine.set_wall_back(Duration::ZERO);
     assert!(matches!(bench.suspicion().await, Some(Suspicion::MarkTouched { .. })));
     assert_eq!(bench.suspicion().await, None);
 }

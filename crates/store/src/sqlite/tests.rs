@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use ticketing_core::system::System;
-use ticketing_host::clock::{ManualClock, ThisMachine};
-use ticketing_host::entropy::SeededEntropy;
+use ticketing_host::clock::ThisMachine;
+use ticketing_host::manual::{ManualClock, SeededEntropy};
 
 use super::exclusive_write::ExclusiveWrite;
 use super::{Database, State, writer};

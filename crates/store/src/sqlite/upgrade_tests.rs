@@ -6,8 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sqlx::{ConnectOptions, Connection};
 use ticketing_harness::make_older;
-use ticketing_host::clock::{ManualClock, ManualMachine};
-use ticketing_host::entropy::SeededEntropy;
+use ticketing_host::manual::{ManualClock, ManualMachine, SeededEntropy};
 
 use super::open::{connect_options, migrator};
 use crate::{DEFAULT_BUSY_TIMEOUT, KeySource, Store, StoreOptions};

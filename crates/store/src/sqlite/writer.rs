@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::WriterConnection;
 use super::exclusive_write::ExclusiveWrite;
-use super::restore_mark::Mark;
 use super::{State, load, save, wal_scrub};
+use crate::recovery::Mark;
 use crate::unit_of_work::{QueuedWrite, ReadSet};
 use crate::{StoreError, StoreErrorKind};
 

@@ -1,5 +1,6 @@
 //! Opens the server's database by itself: edits, evidence, and schemas of former servers.
 
+mod create;
 mod edit;
 mod older;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions, SqliteConnection};
 
+pub use create::create_database;
 pub use edit::Edit;
 pub(crate) use edit::{add_evidence, edit};
 pub use older::make_older;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use ticketing_core::delivery::State;
 use ticketing_core::fault::Fault;
 
-use super::writes::bulk::{Bulk, BulkChange};
+use super::writes::change_deliveries::{ChangeDeliveries, DeliveriesChange};
 use super::{Store, StoreError};
 
 /// Maximum number of deliveries per transaction.
@@ -21,12 +21,12 @@ impl Store {
         fault: &Fault,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.bulk(connection, &BulkChange::Defer { due_at, fault: fault.clone() }, now).await
+        self.change(connection, &DeliveriesChange::Defer { due_at, fault: fault.clone() }, now).await
     }
 
     /// Makes all deliveries due that waited for a connection or failed because of it. Returns their number.
     pub async fn connection_recovered(&self, connection: &str, now: Timestamp) -> Result<u64, StoreError> {
-        self.bulk(connection, &BulkChange::Recover, now).await
+        self.change(connection, &DeliveriesChange::Recover, now).await
     }
 
     /// Rearms deliveries that failed because of a connection since `outage_began`, now that it created a ticket
@@ -37,13 +37,13 @@ impl Store {
         outage_began: Timestamp,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.bulk(connection, &BulkChange::EndOutage { outage_began }, now).await
+        self.change(connection, &DeliveriesChange::EndOutage { outage_began }, now).await
     }
 
     /// Makes deliveries with unproven absence in a connection due, now that its search is known to find our
     /// tickets. Returns their number.
     pub async fn search_proven(&self, connection: &str, now: Timestamp) -> Result<u64, StoreError> {
-        self.bulk(connection, &BulkChange::SearchProven, now).await
+        self.change(connection, &DeliveriesChange::SearchProven, now).await
     }
 
     /// Rearms one delivery that failed because of a connection, as a probe: the next one by ID after `after`, or
@@ -59,8 +59,9 @@ impl Store {
             let mut from = Some(start.to_owned());
             while let Some(after) = from {
                 let connection = connection.to_owned();
-                let change = BulkChange::Probe;
-                let write = Bulk { connection, state: State::Failed, change, after, limit: CHUNK, now };
+                let change = DeliveriesChange::Probe;
+                let write =
+                    ChangeDeliveries { connection, state: State::Failed, change, after, limit: CHUNK, now };
                 let chunk = self.write(write).await?;
                 if chunk.probe.is_some() {
                     return Ok(chunk.probe);
@@ -71,14 +72,20 @@ impl Store {
         Ok(None)
     }
 
-    async fn bulk(&self, connection: &str, change: &BulkChange, now: Timestamp) -> Result<u64, StoreError> {
+    async fn change(
+        &self,
+        connection: &str,
+        change: &DeliveriesChange,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         let mut changed = 0;
         for state in change.states() {
             let mut after = Some(String::new());
             while let Some(from) = after {
                 let connection = connection.to_owned();
                 let change = change.clone();
-                let write = Bulk { connection, state: *state, change, after: from, limit: CHUNK, now };
+                let write =
+                    ChangeDeliveries { connection, state: *state, change, after: from, limit: CHUNK, now };
                 let chunk = self.write(write).await?;
                 changed += chunk.changed;
                 after = chunk.next;

@@ -9,10 +9,10 @@ use crate::unit_of_work::{BatchedWrite, ReadSet, Selection, SelectionLimit, Unit
 
 /// One chunk of a connection's deliveries.
 #[derive(Debug)]
-pub(crate) struct Bulk {
+pub(crate) struct ChangeDeliveries {
     pub(crate) connection: String,
     pub(crate) state: State,
-    pub(crate) change: BulkChange,
+    pub(crate) change: DeliveriesChange,
     /// The ID of the last delivery of the previous chunk; empty for the first.
     pub(crate) after: String,
     pub(crate) limit: u32,
@@ -20,7 +20,7 @@ pub(crate) struct Bulk {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum BulkChange {
+pub(crate) enum DeliveriesChange {
     /// The connection admits nothing: pending deliveries wait.
     Defer { due_at: Timestamp, fault: Fault },
     /// The connection's settings were changed, or it has recovered.
@@ -43,7 +43,7 @@ pub(crate) struct Chunk {
     pub(crate) probe: Option<String>,
 }
 
-impl BatchedWrite for Bulk {
+impl BatchedWrite for ChangeDeliveries {
     type Answer = Chunk;
 
     const EXCLUSIVE: bool = true;
@@ -52,10 +52,11 @@ impl BatchedWrite for Bulk {
         let connection = self.connection.clone();
         let after = self.after.clone();
         let failing_since = match self.change {
-            BulkChange::EndOutage { outage_began } => Some(outage_began),
-            BulkChange::Defer { .. } | BulkChange::Recover | BulkChange::SearchProven | BulkChange::Probe => {
-                None
-            }
+            DeliveriesChange::EndOutage { outage_began } => Some(outage_began),
+            DeliveriesChange::Defer { .. }
+            | DeliveriesChange::Recover
+            | DeliveriesChange::SearchProven
+            | DeliveriesChange::Probe => None,
         };
         let selection = Selection::OfConnection { connection, state: self.state, after, failing_since };
         read_set.select(selection, SelectionLimit { until: None, limit: self.limit });
@@ -71,7 +72,7 @@ impl BatchedWrite for Bulk {
             if let Some(settled) = self.change.apply(delivery, self.now) {
                 let delivery = work.settle(settled, "");
                 changed += 1;
-                if matches!(self.change, BulkChange::Probe) {
+                if matches!(self.change, DeliveriesChange::Probe) {
                     return Ok(Chunk { changed, next: None, probe: Some(delivery.id) });
                 }
             }
@@ -80,7 +81,7 @@ impl BatchedWrite for Bulk {
     }
 }
 
-impl BulkChange {
+impl DeliveriesChange {
     /// The affected states.
     pub(crate) fn states(&self) -> &'static [State] {
         match self {

@@ -33,21 +33,21 @@ const TOLERANCE: Duration = Duration::from_secs(1);
 
 /// The content of the mark.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// The newest event.
-    pub(super) event: u64,
+    pub(crate) event: u64,
     /// The last intent.
-    pub(super) intent: Option<IntentName>,
+    pub(crate) intent: Option<IntentName>,
     /// The time of writing, by the store's clock.
-    pub(super) clock: Timestamp,
+    pub(crate) clock: Timestamp,
     /// The time of writing, by the wall clock.
-    pub(super) wall: Timestamp,
+    pub(crate) wall: Timestamp,
     /// The time of writing, since boot.
-    pub(super) since_boot: Duration,
-    pub(super) boot_id: Option<String>,
+    pub(crate) since_boot: Duration,
+    pub(crate) boot_id: Option<String>,
     /// Everything was written, and the database was closed: the last record of a process.
     #[serde(default)]
-    pub(super) closed: bool,
+    pub(crate) closed: bool,
     /// Identifies the files: a copy has other inode numbers, however soon it was made.
     #[serde(default)]
     files: Option<Files>,
@@ -62,7 +62,7 @@ struct Files {
 
 /// The file, and its content when it was opened.
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(crate) struct Mark {
     path: PathBuf,
     machine: Arc<dyn Machine>,
     clock: Arc<dyn Clock>,
@@ -77,8 +77,8 @@ pub(super) struct Mark {
 
 /// A mark of an earlier process.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
-    pub(super) record: Record,
+pub(crate) struct Found {
+    pub(crate) record: Record,
     /// When the file was last changed, by the wall clock.
     changed: Timestamp,
     files: Option<Files>,
@@ -88,7 +88,7 @@ pub(super) struct Found {
 
 impl Mark {
     /// Opens the mark and reads its content.
-    pub(super) fn open(path: PathBuf, machine: Arc<dyn Machine>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn open(path: PathBuf, machine: Arc<dyn Machine>, clock: Arc<dyn Clock>) -> Self {
         let found = read(&path);
         let file = private_file().create(true).open(&path);
         let file = file.inspect_err(|error| not_written(&path, error)).ok();
@@ -98,12 +98,12 @@ impl Mark {
     }
 
     /// The mark of an earlier process.
-    pub(super) fn found(&self) -> Option<&Record> {
+    pub(crate) fn found(&self) -> Option<&Record> {
         self.found.as_ref().map(|found| &found.record)
     }
 
     /// The time that has really passed since then; `None` if the machine was booted in the meantime.
-    pub(super) fn passed(&self) -> Option<Duration> {
+    pub(crate) fn passed(&self) -> Option<Duration> {
         let record = self.found()?;
         if record.boot_id.is_none() || record.boot_id != self.boot_id {
             return None;
@@ -113,7 +113,7 @@ impl Mark {
 
     /// Why the files may have been restored, judged by the mark alone, beside a database whose newest event
     /// is `kept_event`.
-    pub(super) fn suspicion(&self, kept_event: u64) -> Option<Suspicion> {
+    pub(crate) fn suspicion(&self, kept_event: u64) -> Option<Suspicion> {
         let Some(Found { record, changed, files }) = &self.found else {
             return Some(Suspicion::NoMark(self.path.display().to_string()));
         };
@@ -132,26 +132,26 @@ impl Mark {
     }
 
     /// Continues from the content of the database.
-    pub(super) fn start(&mut self, event: u64, intent: Option<IntentName>) {
+    pub(crate) fn start(&mut self, event: u64, intent: Option<IntentName>) {
         self.intent = None;
         self.set(event, intent);
     }
 
     /// The database has reached this event. A write failure is logged once: the next start then suspects a
     /// restore without need.
-    pub(super) fn set(&mut self, event: u64, intent: Option<IntentName>) {
+    pub(crate) fn set(&mut self, event: u64, intent: Option<IntentName>) {
         self.event = event;
         self.intent = intent.or(self.intent.take());
         self.write(false);
     }
 
     /// Writes it again after a background task has changed the database.
-    pub(super) fn touch(&mut self) {
+    pub(crate) fn touch(&mut self) {
         self.set(self.event, None);
     }
 
     /// Records that the database was closed cleanly.
-    pub(super) fn close(mut self) {
+    pub(crate) fn close(mut self) {
         self.write(true);
         if let Some(Err(error)) = self.file.as_ref().map(File::sync_all) {
             not_written(&self.path, &error);
