@@ -1,4 +1,4 @@
-//! Tries every failed delivery again.
+//! Retries every failed delivery.
 #![allow(clippy::print_stdout, reason = "a sample says what it did")]
 
 use std::error::Error;

@@ -1,6 +1,6 @@
-//! The Rust SDK as its users have it: the samples, errors that are read, calls that are repeated, events that resume, TLS.
+//! The Rust SDK as its users see it: samples, decoded errors, retries, resumed event streams, TLS.
 //!
-//! What was found to hold is written to the file that SDK_RESULTS names, for the table of sdks/README.md.
+//! The tests write the behaviours that passed to the file SDK_RESULTS, for the table of sdks/README.md.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use tonic::Code;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// As `sdk-fixture` starts it.
+/// Started as by `sdk-fixture`.
 pub async fn start_with_tokens() -> World {
     Plan::new().in_a_process().with_long_deadlines().with_token_auth().start().await
 }
@@ -48,7 +48,7 @@ pub fn record_promise(behavior: &str) {
 
 // === The samples ===
 
-/// The program of a sample. Cargo has built all of them if it was asked to test the whole workspace.
+/// The program of a sample. `cargo test --workspace` has built all of them.
 fn program(name: &str) -> PathBuf {
     static BUILT: Once = Once::new();
     let here = std::env::current_exe().unwrap();
@@ -222,7 +222,7 @@ async fn sends_unicode_and_large_incidents_and_cancels_calls() {
     world.jira.faults().push(Rule::new(Call::Create, When::Always, slow));
     let left = timeout(Duration::from_millis(300), client.create_ticket(push("INC-left"))).await;
     assert!(left.is_err(), "{left:?}");
-    // The push was accepted, and goes on without its caller.
+    // The push was accepted and continues without its caller.
     world.until_all_delivered(2).await;
     record_promise("cancellation");
     world.finish().await;
@@ -255,13 +255,13 @@ async fn unreachable_server_is_named_and_reconnected() {
     assert!(began.elapsed() < 2 * Duration::from_secs(2) + Duration::from_secs(1));
     record_promise("UNAVAILABLE within the deadline, naming the address");
 
-    // Asked twice, this might make two tickets: five repetitions would take 5 s at least.
+    // It is not retried, since sent twice it may create two tickets: five retries would take at least 5 s.
     let began = Instant::now();
     let anyway = v1::RetryDeliveryRequest { create_anyway: true, ..ticketing_harness::retrying("0197") };
     assert_eq!(client.retry_delivery(anyway).await.unwrap_err().code(), Code::Unavailable);
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 
-    // One that is made only now waits for it just the same.
+    // A new client waits for the server too.
     let client = connect(&world, &token).await;
     let patient = tokio::spawn(async move { client.with_retries(20).get_status().await });
     world.server.start_again().await;
@@ -273,8 +273,8 @@ async fn unreachable_server_is_named_and_reconnected() {
 
 // === Events ===
 
-/// Pushes go on while the server goes down and comes back. Without filters sequences have no gap, so an event that is missed
-/// or doubled shows.
+/// Pushes incidents while the server stops and starts. Without filters the sequence has no gaps, so a missed or duplicate event
+/// fails the test.
 async fn resumes(world: &mut World, token: &str, word: &str) {
     const PUSHES: usize = 12;
     let mut client = connect(world, token).await;
