@@ -185,7 +185,7 @@ pub trait Settings {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Former connections of a connection, the latest first.
+    /// Former settings of a connection, the latest first.
     async fn retired_connections(&self, connection: &str) -> Result<Vec<RetiredConnection>, StoreError>;
 
     /// Removes connections that were retired before a time and that no delivery may still have to be looked up by. Returns

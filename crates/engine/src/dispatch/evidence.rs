@@ -185,14 +185,14 @@ impl Dispatcher {
         let place = &scope.destination;
         match (was_shown, is_shown) {
             (false, true) => {
-                tracing::info!(connection = %connection, base_url = %place.base_url, place = %place.place, "the search finds tickets of ours");
+                tracing::info!(%connection, base_url = %place.base_url, place = %place.place, "the search finds tickets of ours");
                 if self.0.store.search_proven(connection, self.0.clock.now()).await? > 0 {
                     self.allow_look_ups(connection);
                     self.wake();
                 }
             }
             (_, false) => tracing::error!(
-                connection = %connection, base_url = %place.base_url, place = %place.place, delivery = %delivery_id,
+                %connection, base_url = %place.base_url, place = %place.place, delivery = %delivery_id,
                 "a delivered ticket is hidden from the account or has lost its marker: absence cannot be proven there"
             ),
             (true, true) => {}
