@@ -1,4 +1,4 @@
-//! Connects the service to a Jira, switches auto-push on, and proves that the Jira can be reached.
+//! Connects the service to a Jira, switches auto-push on, and tests the connection to it.
 #![allow(clippy::print_stdout, reason = "a sample says what it did")]
 
 use std::env::var;
@@ -9,7 +9,7 @@ use rhythmx_ticketing::{Client, v1};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut client = Client::from_env().await?;
-    // What is absent stays as it is.
+    // Absent fields keep their values.
     let request = v1::ConfigureRequest {
         jira: Some(v1::JiraSettings {
             url: Some(var("JIRA_URL")?),

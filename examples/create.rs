@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let destination = Some("jira".into());
     let answer =
         client.create_ticket(v1::CreateTicketRequest { incident: Some(incident), destination }).await?;
-    // There is none while it waits to be tried again: the message says when and why.
+    // No ticket exists while the delivery waits for a retry; the message has the time and the reason.
     let ticket = answer.delivery.and_then(|delivery| delivery.ticket).unwrap_or_default();
     println!("{} {}", answer.message, ticket.url);
     Ok(())

@@ -1,4 +1,4 @@
-//! Shows the ticket of an incident as it would be pushed. Nothing is created.
+//! Shows the ticket of an incident without creating it.
 #![allow(clippy::print_stdout, reason = "a sample says what it did")]
 
 use std::error::Error;

@@ -1,4 +1,4 @@
-//! Tries every failed delivery again.
+//! Retries every failed delivery.
 #![allow(clippy::print_stdout, reason = "a sample says what it did")]
 
 use std::error::Error;
@@ -16,7 +16,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         for failed in page.deliveries {
             let retry = v1::RetryDeliveryRequest { delivery_id: failed.id, ..Default::default() };
             let delivery = client.retry_delivery(retry).await?.delivery.unwrap_or_default();
-            let (state, ticket) = (delivery.state().as_str_name(), delivery.ticket.unwrap_or_default());
+            let state = delivery.state().as_str_name();
+            let ticket = delivery.ticket.unwrap_or_default();
             println!("{} {state} {}", failed.incident_id, ticket.url);
         }
         request.page_token = page.next_page_token;

@@ -1,4 +1,4 @@
-//! Offers an incident to auto-push, which decides by its severity.
+//! Submits an incident to auto-push, which decides by its severity.
 #![allow(clippy::print_stdout, reason = "a sample says what it did")]
 
 use std::error::Error;

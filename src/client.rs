@@ -21,34 +21,34 @@ mod address;
 mod environment;
 mod error;
 mod events;
-mod repeat;
+mod retry;
 #[cfg(feature = "tls")]
 mod tls;
 
-/// How long the making of a connection may take.
+/// Timeout of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Between two pings of a connection, and how long the answer may take: so a connection that died without a word is noticed.
-const PING: Duration = Duration::from_secs(20);
-const PONG: Duration = Duration::from_secs(10);
+/// Interval of HTTP/2 keep-alive pings, and the timeout of their acknowledgement. They detect connections that failed silently.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a call may take unless [`Client::with_deadline`] says otherwise. It also bounds for how long the server
-/// waits for the first attempt of a push.
+/// Deadline of a call unless [`Client::with_deadline`] sets another. It also limits how long the server waits for the first
+/// attempt of a push.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
-/// What is longer is as good as endless, and what travels with a call has no number for it: ten years.
+/// Maximum deadline, ten years: the header `grpc-timeout` cannot represent every longer one.
 const MAX_DEADLINE: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// The largest answer in bytes: a page of 500 deliveries with all their attempts fits.
-const MAX_ANSWER: usize = 64 << 20;
+/// Maximum size of a response in bytes: a page of 500 deliveries with all their attempts fits.
+const MAX_RESPONSE_SIZE: usize = 64 << 20;
 
-/// How servers' logs and proxies see this client.
+/// User agent in the logs of servers and proxies.
 const USER_AGENT: &str = concat!("rhythmx-ticketing-rust/", env!("CARGO_PKG_VERSION"));
 
 type Stub = TicketingServiceClient<Channel>;
 
-/// A client of the service. Cheap to clone; clones share one connection, which is made by the first call, reconnects by itself,
-/// and ends when the last of them is dropped.
+/// A client of the service. Cheap to clone; clones share one connection, which is opened by the first call, reconnects
+/// automatically, and is closed when the last clone is dropped.
 ///
 /// ```no_run
 /// # async fn example(incident: rhythmx_ticketing::v1::Incident) -> Result<(), Box<dyn std::error::Error>> {
@@ -63,159 +63,172 @@ type Stub = TicketingServiceClient<Channel>;
 /// ```
 ///
 /// # Errors
-/// Calls fail with gRPC's [`Status`]; `?` in a function of [`Error`]s, or [`Error::from`], reads what the service says in
-/// it. A failed delivery is no error: the push was accepted, and the delivery tells its story.
+/// Calls fail with gRPC's [`Status`]; `?` in a function that returns [`Error`], or [`Error::from`], decodes its details. A
+/// failed delivery is not an error: the push was accepted, and the delivery has its state and attempts.
 ///
-/// # Repeated calls
-/// Every unary call of the service may be repeated: there is one delivery for an incident and a target, and settings merge
-/// by presence. So a call that fails with UNAVAILABLE, or with RESOURCE_EXHAUSTED and the time to come back, is repeated: up
-/// to five times, for about 6 s, and never beyond its deadline. The exception is
-/// [`retry_delivery`](Client::retry_delivery) with `create_anyway`, which puts a doubt aside: asked twice, it may make two
-/// tickets, so it is sent once. A connection that died without a word is noticed within 30 s. A client [over](Client::over) a channel of yours repeats nothing unless
-/// [told to](Client::with_retries).
+/// # Retries
+/// Every unary call of the service is idempotent: there is one delivery for an incident and a connection, and settings merge
+/// by presence. A call that fails with UNAVAILABLE, or with RESOURCE_EXHAUSTED and a retry delay, is retried up to five times,
+/// for about 6 s, and never beyond its deadline. The exception is [`retry_delivery`](Client::retry_delivery) with
+/// `create_anyway`, which ignores an unknown outcome: sent twice, it may create two tickets, so it is never retried.
+///
+/// Keep-alive pings detect a silently failed connection within 30 s. A client over [a channel of yours](Client::over) retries
+/// only if [`with_retries`](Client::with_retries) says so.
 #[derive(Debug, Clone)]
 pub struct Client {
     stub: Stub,
     deadline: Duration,
-    /// How often a call that failed is sent again at most.
+    /// Maximum number of retries of a failed call.
     retries: u32,
     /// The metadata `authorization`.
     authorization: Option<MetadataValue<Ascii>>,
-    /// Where the calls go, if this is known.
+    /// The server's address, if the client opened the connection itself.
     address: Option<Arc<str>>,
-    /// Makes another connection, if this is known.
+    /// Opens further connections, if the client opened the first one itself.
     endpoint: Option<Arc<Endpoint>>,
-    /// An event stream that bears nothing for so long is dead.
-    silence: Duration,
-    /// Whether what is sent leaves this machine unencrypted.
-    exposed: bool,
+    /// An event stream without a message for this long is considered dead.
+    stream_timeout: Duration,
+    /// Whether calls go to another machine without TLS.
+    is_remote_plaintext: bool,
 }
 
 /// Why a client cannot be created.
 #[derive(Debug)]
 pub struct ConnectError {
     address: String,
-    why: Unusable,
+    kind: ConnectErrorKind,
 }
 
 #[derive(Debug)]
-enum Unusable {
-    /// It is no address.
+enum ConnectErrorKind {
+    /// The address cannot be parsed.
     Address,
-    /// TLS was asked for, and not.
-    Contradiction,
+    /// The scheme of the address contradicts the TLS settings.
+    SchemeConflict,
     /// The TLS settings cannot be read, or the path is invalid.
     Transport(tonic::transport::Error),
-    /// The token of the environment cannot be sent there.
+    /// The token of the environment cannot be sent to the address.
     Token(InvalidToken),
     /// A file that the environment names cannot be read.
     #[cfg(feature = "tls")]
     File(&'static str, std::io::Error),
-    /// Of a client certificate and its key the environment names only one.
+    /// The environment names a client certificate without its key, or the reverse.
     #[cfg(feature = "tls")]
-    Pair,
+    IncompleteIdentity,
 }
 
-/// The token cannot be sent.
+/// Why a token cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidToken {
     /// It is empty.
     Empty,
-    /// It has characters that no header can have: it is not a token.
+    /// It has characters that are invalid in a header.
     Characters,
-    /// It would go to another machine without TLS.
+    /// It would be sent to another machine without TLS.
     Unencrypted,
 }
 
 // === impl Client ===
 
 impl Client {
-    /// A client of the service at `address`: "HOST:PORT", "\[IPV6\]:PORT" or "http://HOST:PORT", or "unix:/PATH" for a Unix
-    /// socket. Nothing is encrypted, which servers accept on their own machine only; "https://HOST:PORT" speaks TLS, with the
-    /// authorities that the system trusts. Nothing is sent before the first call.
+    /// Creates a client of the service at `address`: "HOST:PORT", "\[IPV6\]:PORT" or "http://HOST:PORT", or "unix:/PATH" for a
+    /// Unix socket. These are plaintext, which servers accept from their own machine only. "https://HOST:PORT" uses TLS, with
+    /// the system's certificate authorities. The connection is opened by the first call.
     ///
     /// # Errors
-    /// If `address` is none.
-    #[allow(clippy::unused_async, reason = "a channel is made within a runtime, which this proves")]
+    /// If `address` is invalid.
+    #[allow(clippy::unused_async, reason = "creating a channel requires a runtime, which `async` ensures")]
     pub async fn connect(address: impl Into<String>) -> Result<Client, ConnectError> {
         let address = address.into();
-        let Some(read) = Address::read(&address) else { return Err(Unusable::Address.of(address)) };
-        let endpoint = match read.scheme {
+        let Some(parsed) = Address::parse(&address) else {
+            return Err(ConnectErrorKind::Address.at(address));
+        };
+        let endpoint = match parsed.scheme {
             #[cfg(feature = "tls")]
             Scheme::Https => return Client::connect_tls(address, &Tls::system()).await,
             #[cfg(not(feature = "tls"))]
-            Scheme::Https => return Err(Unusable::Contradiction.of(address)),
-            Scheme::Unix => Endpoint::from_shared(read.target),
-            Scheme::None | Scheme::Http => Endpoint::from_shared(format!("http://{}", read.target)),
+            Scheme::Https => return Err(ConnectErrorKind::SchemeConflict.at(address)),
+            Scheme::Unix => Endpoint::from_shared(parsed.target),
+            Scheme::None | Scheme::Http => Endpoint::from_shared(format!("http://{}", parsed.target)),
         };
-        connected_to(address, endpoint, !read.is_here)
+        build_client(address, endpoint, !parsed.is_local)
     }
 
-    /// A client under TLS of the service at `address`, "HOST:PORT", "\[IPV6\]:PORT" or "https://HOST:PORT". Nothing is sent
-    /// before the first call.
+    /// Creates a client with TLS of the service at `address`, "HOST:PORT", "\[IPV6\]:PORT" or "https://HOST:PORT". The
+    /// connection is opened by the first call.
     ///
     /// # Errors
     /// If `address` is invalid, or the settings of `tls` cannot be read.
     #[cfg(feature = "tls")]
-    #[allow(clippy::unused_async, reason = "a channel is made within a runtime, which this proves")]
+    #[allow(clippy::unused_async, reason = "creating a channel requires a runtime, which `async` ensures")]
     pub async fn connect_tls(address: impl Into<String>, tls: &Tls) -> Result<Client, ConnectError> {
         let address = address.into();
-        let Some(read) = Address::read(&address) else { return Err(Unusable::Address.of(address)) };
-        if matches!(read.scheme, Scheme::Http | Scheme::Unix) {
-            return Err(Unusable::Contradiction.of(address));
+        let Some(parsed) = Address::parse(&address) else {
+            return Err(ConnectErrorKind::Address.at(address));
+        };
+        if matches!(parsed.scheme, Scheme::Http | Scheme::Unix) {
+            return Err(ConnectErrorKind::SchemeConflict.at(address));
         }
-        // By any other scheme the channel would not encrypt.
-        let endpoint = Endpoint::from_shared(format!("https://{}", read.target));
-        connected_to(address, endpoint.and_then(|endpoint| endpoint.tls_config(tls.config())), false)
+        // With another scheme the channel would not use TLS.
+        let endpoint = Endpoint::from_shared(format!("https://{}", parsed.target));
+        build_client(address, endpoint.and_then(|endpoint| endpoint.tls_config(tls.config())), false)
     }
 
-    /// A client over a channel that was set up elsewhere. It sends each call once, see [`Client::with_retries`].
+    /// Creates a client over an existing channel. It does not retry unless [`Client::with_retries`] says so.
     pub fn over(channel: Channel) -> Client {
-        let (deadline, retries, silence) = (DEFAULT_DEADLINE, 0, events::SILENCE);
-        let (authorization, address, endpoint, exposed) = (None, None, None, false);
-        Client { stub: stub(channel), deadline, retries, authorization, address, endpoint, silence, exposed }
+        Client {
+            stub: stub(channel),
+            deadline: DEFAULT_DEADLINE,
+            retries: 0,
+            authorization: None,
+            address: None,
+            endpoint: None,
+            stream_timeout: events::STREAM_TIMEOUT,
+            is_remote_plaintext: false,
+        }
     }
 
-    // For tests: with other times after which what is dead is noticed.
+    // For tests: shorter times to detect dead connections and streams.
     #[doc(hidden)]
     #[must_use]
-    pub fn noticing(self, ping: Duration, pong: Duration, silence: Duration) -> Client {
+    pub fn with_keep_alive(self, interval: Duration, timeout: Duration, stream_timeout: Duration) -> Client {
         let endpoint = self.endpoint.as_deref().cloned();
-        let endpoint = endpoint.map(|one| one.http2_keep_alive_interval(ping).keep_alive_timeout(pong));
-        Client { endpoint: endpoint.map(Arc::new), silence, ..self }.with_another_connection()
+        let endpoint =
+            endpoint.map(|one| one.http2_keep_alive_interval(interval).keep_alive_timeout(timeout));
+        Client { endpoint: endpoint.map(Arc::new), stream_timeout, ..self }.with_new_connection()
     }
 
-    /// The same client over a new connection, if it is known how one is made.
-    fn with_another_connection(self) -> Client {
+    /// The same client over a new connection, if the client opened the first one itself.
+    fn with_new_connection(self) -> Client {
         match &self.endpoint {
             Some(endpoint) => Client { stub: stub(endpoint.connect_lazy()), ..self },
             None => self,
         }
     }
 
-    /// The same client with another deadline for each call; 30 s when never set. Streams have none. [`Duration::MAX`] is none.
+    /// Sets the deadline of each unary call, including its retries. Default: 30 s. [`Duration::MAX`] means no deadline.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Client {
         Client { deadline: deadline.min(MAX_DEADLINE), ..self }
     }
 
-    /// The same client, which sends a call again at most so often, within its deadline, if it fails with what may pass: 5 when
-    /// never set. At 0 each call is sent once.
+    /// Sets the maximum number of retries of a call that fails with a transient error, within its deadline. Default: 5, or 0
+    /// over a channel of yours.
     #[must_use]
     pub fn with_retries(self, retries: u32) -> Client {
         Client { retries, ..self }
     }
 
-    /// The same client with a bearer token that goes with each call: one of `ticketing token create`, or a JSON Web Token.
+    /// Sends a bearer token with each call: one of `ticketing token create`, or a JSON Web Token.
     ///
     /// # Errors
-    /// If the token is empty or cannot be sent in a header, or if it would be sent to another machine without TLS.
+    /// If the token is empty or invalid in a header, or if it would be sent to another machine without TLS.
     pub fn with_token(self, token: &str) -> Result<Client, InvalidToken> {
         if token.is_empty() {
             return Err(InvalidToken::Empty);
         }
-        if self.exposed {
+        if self.is_remote_plaintext {
             return Err(InvalidToken::Unencrypted);
         }
         let value = format!("Bearer {token}").parse::<MetadataValue<Ascii>>();
@@ -224,13 +237,13 @@ impl Client {
         Ok(Client { authorization: Some(value), ..self })
     }
 
-    /// Changes settings; what is absent stays.
+    /// Changes settings; absent fields keep their values.
     pub async fn configure(&mut self, request: ConfigureRequest) -> Result<ConfigureResponse, Status> {
         self.call(request, self.retries, |mut stub, request| async move { stub.configure(request).await })
             .await
     }
 
-    /// Proves authentication and access, with saved or unsaved settings.
+    /// Checks authentication and access, with saved or unsaved settings.
     pub async fn test_connection(
         &mut self,
         request: TestConnectionRequest,
@@ -243,14 +256,14 @@ impl Client {
         .await
     }
 
-    /// How every ticket system stands.
+    /// Returns the status of every connection.
     pub async fn get_status(&mut self) -> Result<GetStatusResponse, Status> {
         let request = GetStatusRequest {};
         self.call(request, self.retries, |mut stub, request| async move { stub.get_status(request).await })
             .await
     }
 
-    /// The ticket as it would be pushed.
+    /// Renders the ticket of an incident without creating it.
     pub async fn preview_ticket(
         &mut self,
         request: PreviewTicketRequest,
@@ -263,7 +276,7 @@ impl Client {
         .await
     }
 
-    /// Pushes an incident to one ticket system and waits for the first attempt.
+    /// Pushes an incident to one connection and waits for the first attempt.
     pub async fn create_ticket(
         &mut self,
         request: CreateTicketRequest,
@@ -283,18 +296,20 @@ impl Client {
         .await
     }
 
-    /// Streams what happens to deliveries. The stream has no deadline: resume it with its last token when it ends.
+    /// Streams the events of deliveries. The stream has no deadline, and the caller resumes it with its last token; [`Client::events`]
+    /// resumes automatically.
     pub async fn stream_ticket_events(
         &mut self,
         request: StreamTicketEventsRequest,
     ) -> Result<Streaming<StreamTicketEventsResponse>, Status> {
         let request = self.authorized(request);
         let opened = self.stub.stream_ticket_events(request).await;
-        opened.map(Response::into_inner).map_err(|status| error::told(status, self.address.as_ref()))
+        opened.map(Response::into_inner).map_err(|status| error::normalize(status, self.address.as_ref()))
     }
 
-    /// Subscribes to events. This returns once the server has begun, or fails within the deadline of a call: what happens from
-    /// then on is handed over, whenever the loop begins. A request without a start asks for the events after this call.
+    /// Subscribes to events. It returns once the server has started the stream, or fails within the deadline of a call. Every
+    /// later event is returned by [`Events::next`], whenever the loop starts. A request without a start subscribes to the
+    /// events after this call.
     ///
     /// ```no_run
     /// # async fn example(mut client: rhythmx_ticketing::Client) -> Result<(), rhythmx_ticketing::Error> {
@@ -310,10 +325,10 @@ impl Client {
     /// # Errors
     /// Those of [`Events::next`].
     pub async fn events(&mut self, request: StreamTicketEventsRequest) -> Result<Events, Error> {
-        Events::begin(self.clone(), request).await
+        Events::open(self.clone(), request).await
     }
 
-    /// One delivery with its attempts.
+    /// Returns a delivery with its attempts.
     pub async fn get_delivery(
         &mut self,
         delivery_id: impl Into<String>,
@@ -323,7 +338,7 @@ impl Client {
             .await
     }
 
-    /// A page of deliveries, the newest first.
+    /// Returns a page of deliveries, the newest first.
     pub async fn list_deliveries(
         &mut self,
         request: ListDeliveriesRequest,
@@ -336,18 +351,18 @@ impl Client {
         .await
     }
 
-    /// Tries a waiting, failed or cancelled delivery now and waits for the attempt.
+    /// Retries a waiting, failed or cancelled delivery now and waits for the attempt.
     pub async fn retry_delivery(
         &mut self,
         request: RetryDeliveryRequest,
     ) -> Result<RetryDeliveryResponse, Status> {
-        // Asked twice, this may make two tickets.
+        // Sent twice, this may create two tickets.
         let retries = if request.create_anyway { 0 } else { self.retries };
         self.call(request, retries, |mut stub, request| async move { stub.retry_delivery(request).await })
             .await
     }
 
-    /// Tries one page of the deliveries that fit a filter now, without waiting for their attempts.
+    /// Retries one page of the deliveries that match a filter, without waiting for their attempts.
     pub async fn retry_deliveries(
         &mut self,
         request: RetryDeliveriesRequest,
@@ -360,7 +375,7 @@ impl Client {
         .await
     }
 
-    /// Gives a delivery up.
+    /// Cancels a delivery.
     pub async fn cancel_delivery(
         &mut self,
         request: CancelDeliveryRequest,
@@ -373,7 +388,7 @@ impl Client {
         .await
     }
 
-    /// Tells which ticket a delivery has.
+    /// Records which ticket a delivery has, or that it has none.
     pub async fn resolve_delivery(
         &mut self,
         request: ResolveDeliveryRequest,
@@ -386,7 +401,7 @@ impl Client {
         .await
     }
 
-    /// A page of who did what, the newest first.
+    /// Returns a page of the audit log, the newest entry first.
     pub async fn list_audit_entries(
         &mut self,
         request: ListAuditEntriesRequest,
@@ -399,7 +414,7 @@ impl Client {
         .await
     }
 
-    // The deadline travels with the call (`grpc-timeout`), so that the server knows for how long it may wait.
+    // The deadline is sent with the call (`grpc-timeout`), so that the server knows how long it may wait.
     async fn call<Q: Clone, A, F>(
         &self,
         message: Q,
@@ -410,26 +425,27 @@ impl Client {
         F: Future<Output = Result<Response<A>, Status>>,
     {
         let end = Instant::now().checked_add(self.deadline);
-        let (mut left, mut failures) = (self.deadline, 0);
+        let mut left = self.deadline;
+        let mut failures = 0;
         loop {
             let mut request = self.authorized(message.clone());
             request.set_timeout(left);
             let sent = timeout(left, send(self.stub.clone(), request)).await;
             let status = match sent.unwrap_or_else(|_| Err(error::expired())) {
                 Ok(response) => return Ok(response.into_inner()),
-                Err(status) => error::told(status, self.address.as_ref()),
+                Err(status) => error::normalize(status, self.address.as_ref()),
             };
             failures += 1;
-            let pause = match repeat::pause(&status, failures) {
-                Some(pause) if failures <= retries => pause,
+            let delay = match retry::delay(&status, failures) {
+                Some(delay) if failures <= retries => delay,
                 _ => return Err(status),
             };
             left = end.map_or(self.deadline, |end| end.saturating_duration_since(Instant::now()));
-            if left <= pause {
+            if left <= delay {
                 return Err(status);
             }
-            sleep(pause).await;
-            left -= pause;
+            sleep(delay).await;
+            left -= delay;
         }
     }
 
@@ -443,25 +459,30 @@ impl Client {
 }
 
 fn stub(channel: Channel) -> Stub {
-    TicketingServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER)
+    TicketingServiceClient::new(channel).max_decoding_message_size(MAX_RESPONSE_SIZE)
 }
 
-fn connected_to(
+fn build_client(
     address: String,
     endpoint: Result<Endpoint, tonic::transport::Error>,
-    exposed: bool,
+    is_remote_plaintext: bool,
 ) -> Result<Client, ConnectError> {
     let endpoint = match endpoint.and_then(|endpoint| endpoint.user_agent(USER_AGENT)) {
         Ok(endpoint) => endpoint
             .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(PING)
-            .keep_alive_timeout(PONG)
+            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .keep_alive_while_idle(true),
-        Err(source) => return Err(Unusable::Transport(source).of(address)),
+        Err(source) => return Err(ConnectErrorKind::Transport(source).at(address)),
     };
     let client = Client::over(endpoint.connect_lazy());
-    let (address, endpoint) = (Some(address.into()), Some(Arc::new(endpoint)));
-    Ok(Client { retries: repeat::RETRIES, address, endpoint, exposed, ..client })
+    Ok(Client {
+        retries: retry::DEFAULT_RETRIES,
+        address: Some(address.into()),
+        endpoint: Some(Arc::new(endpoint)),
+        is_remote_plaintext,
+        ..client
+    })
 }
 
 // === impl InvalidToken ===
@@ -469,8 +490,8 @@ fn connected_to(
 impl fmt::Display for InvalidToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Empty => "the token is empty: leave it out where none is needed",
-            Self::Characters => "the token has characters that no token has",
+            Self::Empty => "the token is empty: omit it if the server requires none",
+            Self::Characters => "the token has invalid characters",
             Self::Unencrypted => "a token is not sent to another machine without TLS",
         })
     }
@@ -483,24 +504,23 @@ impl std::error::Error for InvalidToken {}
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = &self.address;
-        match &self.why {
-            Unusable::Address => write!(
+        match &self.kind {
+            ConnectErrorKind::Address => write!(
                 f,
-                "\"{address}\" is no address of a server: give HOST:PORT, [IPV6]:PORT or unix:/PATH"
+                "\"{address}\" is not a valid server address: expected HOST:PORT, [IPV6]:PORT or unix:/PATH"
             ),
-            Unusable::Contradiction => {
-                write!(f, "TLS is not spoken at {address}: it takes HOST:PORT or https://")
+            ConnectErrorKind::SchemeConflict => {
+                write!(f, "TLS requires HOST:PORT or https://, not {address}")
             }
-            Unusable::Transport(_) => write!(f, "cannot speak to the ticketing service at {address}"),
-            Unusable::Token(_) => write!(f, "TICKETING_TOKEN cannot be sent to {address}"),
+            ConnectErrorKind::Transport(_) => {
+                write!(f, "invalid transport settings for the ticketing service at {address}")
+            }
+            ConnectErrorKind::Token(_) => write!(f, "TICKETING_TOKEN cannot be sent to {address}"),
             #[cfg(feature = "tls")]
-            Unusable::File(name, _) => write!(f, "the file that {name} names cannot be read"),
+            ConnectErrorKind::File(name, _) => write!(f, "failed to read the file of {name}"),
             #[cfg(feature = "tls")]
-            Unusable::Pair => {
-                write!(
-                    f,
-                    "TICKETING_TLS_CLIENT_CERT and TICKETING_TLS_CLIENT_KEY are given together or not at all"
-                )
+            ConnectErrorKind::IncompleteIdentity => {
+                write!(f, "TICKETING_TLS_CLIENT_CERT and TICKETING_TLS_CLIENT_KEY must be set together")
             }
         }
     }
@@ -508,22 +528,22 @@ impl fmt::Display for ConnectError {
 
 impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.why {
-            Unusable::Transport(source) => Some(source),
-            Unusable::Token(source) => Some(source),
+        match &self.kind {
+            ConnectErrorKind::Transport(source) => Some(source),
+            ConnectErrorKind::Token(source) => Some(source),
             #[cfg(feature = "tls")]
-            Unusable::File(_, source) => Some(source),
+            ConnectErrorKind::File(_, source) => Some(source),
             #[cfg(feature = "tls")]
-            Unusable::Pair => None,
-            Unusable::Address | Unusable::Contradiction => None,
+            ConnectErrorKind::IncompleteIdentity => None,
+            ConnectErrorKind::Address | ConnectErrorKind::SchemeConflict => None,
         }
     }
 }
 
-// === impl Unusable ===
+// === impl ConnectErrorKind ===
 
-impl Unusable {
-    fn of(self, address: String) -> ConnectError {
-        ConnectError { address, why: self }
+impl ConnectErrorKind {
+    fn at(self, address: String) -> ConnectError {
+        ConnectError { address, kind: self }
     }
 }

@@ -160,8 +160,8 @@ async fn methods_are_open_to_documented_roles_only() {
         for (role, token) in &of_role {
             let answered = code(call(&channel, path, Some(token)).await);
             let expected = roles.contains(role);
-            let let_in = !matches!(answered, Code::PermissionDenied | Code::Unauthenticated);
-            assert_eq!(let_in, expected, "{method} as {role}: {answered:?}");
+            let is_accepted = !matches!(answered, Code::PermissionDenied | Code::Unauthenticated);
+            assert_eq!(is_accepted, expected, "{method} as {role}: {answered:?}");
         }
     }
     let unknown = call(&channel, "/rhythmx.ticketing.v1.TicketingService/DropAll", Some(&of_role[0].1)).await;

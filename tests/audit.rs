@@ -50,7 +50,8 @@ fn is_forbidden(status: Status) {
 async fn audits_forbidden_changes_but_not_forbidden_reads() {
     let mut world = Plan::new().with_token_auth().start_unconfigured().await;
     let channel = channel(&world).await;
-    let (table, mut expected) = (documented_roles(), vec![]);
+    let table = documented_roles();
+    let mut expected = vec![];
     for role in Role::ALL {
         let (_, token) = client_of(&mut world, role.as_str(), role).await;
         for (method, path) in methods() {

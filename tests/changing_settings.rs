@@ -82,14 +82,16 @@ async fn waiting_deliveries_go_to_the_new_site() {
 }
 
 async fn two_sites() -> (World, Simulator) {
-    let (user, secret) = ("analyst@example.com".to_owned(), NEW_TOKEN.to_owned());
+    let user = "analyst@example.com".to_owned();
+    let secret = NEW_TOKEN.to_owned();
     let profile = Profile::of(Vendor::JiraCloud).only_credential(Credential::Basic { user, secret });
     let new = Simulator::start(Vendor::JiraCloud, profile).await.unwrap();
     (Plan::new().with_flag("--attempt-deadline=400ms").start().await, new)
 }
 
 async fn move_to(world: &mut World, site: &Simulator) {
-    let (url, api_token) = (Some(site.base_url()), Some(NEW_TOKEN.to_owned()));
+    let url = Some(site.base_url());
+    let api_token = Some(NEW_TOKEN.to_owned());
     configure(world, JiraSettings { url, api_token, ..Default::default() }).await;
 }
 

@@ -257,6 +257,7 @@ async fn set_ticks(world: &mut World, tick: Duration, max_retry_attempts: u32) {
 }
 
 fn rotate_token(jira: &Simulator, token: &str) {
-    let (user, secret) = ("analyst@example.com".to_owned(), token.to_owned());
+    let user = "analyst@example.com".to_owned();
+    let secret = token.to_owned();
     jira.edit(|profile| profile.credentials = vec![Credential::Basic { user, secret }]);
 }

@@ -66,7 +66,8 @@ async fn no_text_becomes_a_link_a_mention_or_a_macro_in_jira_cloud() {
     let mut world = Plan::new().start().await;
     world.try_push(hostile(), TicketSystem::Jira).await.unwrap();
     let ticket = world.jira.tickets().remove(0);
-    let (mut links, mut types) = (vec![], vec![]);
+    let mut links = vec![];
+    let mut types = vec![];
     walk(&ticket.fields["description"], &mut |node| {
         types.extend(node.get("type").and_then(Value::as_str).map(str::to_owned));
         links.extend(node.pointer("/attrs/href").and_then(Value::as_str).map(str::to_owned));

@@ -66,7 +66,8 @@ async fn refuses_unknown_connection() {
         refusal.is(Code::NotFound, "CONNECTION_NOT_FOUND", &["connection"]);
         assert_eq!(refusal.message, r#"no connection is named "jira-eu": set it to jira or servicenow"#);
     };
-    let (incident, destination) = (Some(incident("INC-1")), Some(connection.into()));
+    let incident = Some(incident("INC-1"));
+    let destination = Some(connection.into());
     let request = v1::CreateTicketRequest { incident: incident.clone(), destination };
     refused(refusal(world.client.create_ticket(request).await));
     let request = v1::PreviewTicketRequest { incident, destination: Some(connection.into()) };

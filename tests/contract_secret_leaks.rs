@@ -125,7 +125,8 @@ async fn configured() -> World {
     let mut world =
         plan.with_jira(Vendor::JiraCloud, jira).with_servicenow(servicenow).start_unconfigured().await;
     let mut settings = world.settings();
-    let (jira, servicenow) = (settings.jira.as_mut().unwrap(), settings.servicenow.as_mut().unwrap());
+    let jira = settings.jira.as_mut().unwrap();
+    let servicenow = settings.servicenow.as_mut().unwrap();
     (jira.email, jira.api_token) = (text(JIRA_USER), text(JIRA_SECRET));
     (servicenow.username, servicenow.password) = (text(SERVICENOW_USER), text(SERVICENOW_SECRET));
     world.configure(settings).await;

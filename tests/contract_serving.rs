@@ -151,7 +151,9 @@ async fn reflection_v1(world: &World) -> (Vec<String>, usize) {
         asked.map(|asked| ServerReflectionRequest { host: String::new(), message_request: Some(asked) });
     let mut client = ServerReflectionClient::new(channel(world).await);
     let answers = client.server_reflection_info(tokio_stream::iter(requests)).await.unwrap();
-    let (mut answers, mut listed, mut described) = (answers.into_inner(), vec![], 0);
+    let mut answers = answers.into_inner();
+    let mut listed = vec![];
+    let mut described = 0;
     while let Some(answer) = answers.message().await.unwrap() {
         match answer.message_response.unwrap() {
             MessageResponse::ListServicesResponse(list) => {
@@ -180,7 +182,9 @@ async fn reflection_v1alpha(world: &World) -> (Vec<String>, usize) {
         asked.map(|asked| ServerReflectionRequest { host: String::new(), message_request: Some(asked) });
     let mut client = ServerReflectionClient::new(channel(world).await);
     let answers = client.server_reflection_info(tokio_stream::iter(requests)).await.unwrap();
-    let (mut answers, mut listed, mut described) = (answers.into_inner(), vec![], 0);
+    let mut answers = answers.into_inner();
+    let mut listed = vec![];
+    let mut described = 0;
     while let Some(answer) = answers.message().await.unwrap() {
         match answer.message_response.unwrap() {
             MessageResponse::ListServicesResponse(list) => {

@@ -33,7 +33,8 @@ async fn missing_tls_and_auth_flags_are_named() {
     let path = folder.path();
     std::fs::write(path.join("file"), "neither a key nor a certificate").unwrap();
     let flag = |flag: &str, file: &str| format!("--{flag}={}", path.join(file).display());
-    let (cert, key) = (flag("tls-cert", "file"), flag("tls-key", "file"));
+    let cert = flag("tls-cert", "file");
+    let key = flag("tls-key", "file");
     let authority = flag("tls-client-ca", "file");
     let everywhere = "--listen=0.0.0.0:0".to_owned();
     let auth = |source: &str| format!("--auth={source}");
@@ -187,7 +188,8 @@ async fn refuses_symlinks_among_its_own_files() {
         "ticketing.db.key.unfinished",
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let (data, victim) = (folder.path().join("data"), folder.path().join("victim"));
+        let data = folder.path().join("data");
+        let victim = folder.path().join("victim");
         std::fs::create_dir(&data).unwrap();
         std::fs::write(&victim, KEY).unwrap();
         std::os::unix::fs::symlink(&victim, data.join(name)).unwrap();

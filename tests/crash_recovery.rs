@@ -67,7 +67,8 @@ async fn push_and_kill(world: &mut World, kills: &[usize], system: TicketSystem)
     let mut kills = kills.iter();
     while !left.is_empty() {
         let pushes = tokio::spawn({
-            let (client, left) = (world.client.clone(), left.clone());
+            let client = world.client.clone();
+            let left = left.clone();
             async move { push_all(&client, left, system, 24).await }
         });
         if let Some(kill) = kills.next() {

@@ -42,7 +42,7 @@ async fn edited_secret_is_named_and_other_connection_continues() {
 
 #[tokio::test]
 async fn replayed_older_secret_is_not_used() {
-    for edit in [Edit::PutBack, Edit::PutBackSecret] {
+    for edit in [Edit::Restore, Edit::RestoreSecret] {
         let mut world = Plan::new().in_a_process().start().await;
         world.server.edit(Edit::Keep).await;
         let newer = v1::JiraSettings { api_token: text(SECRETS[0]), ..Default::default() };
@@ -57,7 +57,7 @@ async fn removed_secret_cannot_be_replayed() {
     world.server.edit(Edit::Keep).await;
     let removed = v1::JiraSettings { api_token: text(""), enabled: Some(false), ..Default::default() };
     world.try_jira(removed).await.unwrap();
-    check_only_jira_is_lost(world, Edit::PutBack).await;
+    check_only_jira_is_lost(world, Edit::Restore).await;
 }
 
 #[tokio::test]

@@ -158,7 +158,8 @@ async fn flooding_peer_is_restricted_and_others_are_served() {
 async fn caller_may_reconnect_at_once_after_broken_connections() {
     let plan = Plan::new().in_a_process().with_flag("--max-connections-per-peer=2").with_flag(STOPS_SOON);
     let mut world = plan.start().await;
-    let (internal_error, half_a_frame) = ([[0; 4], [0, 0, 0, 2]].concat(), [0, 0, 9]);
+    let internal_error = [[0; 4], [0, 0, 0, 2]].concat();
+    let half_a_frame = [0, 0, 9];
     // One slot is that of the honest caller. If the other were blocked for a while each time, this would take
     // too long.
     let breaking = async {
@@ -194,7 +195,8 @@ async fn caller_may_reconnect_at_once_after_broken_connections() {
 
 #[tokio::test]
 async fn closes_connection_past_its_age_and_grace() {
-    let (age, grace) = (Duration::from_millis(500), Duration::from_millis(700));
+    let age = Duration::from_millis(500);
+    let grace = Duration::from_millis(700);
     let plan = Plan::new().in_a_process().with_flag("--connection-age=500ms");
     let mut world = plan.with_flag("--connection-age-grace=700ms").with_flag(STOPS_SOON).start().await;
     let mut idle = peer(&world).await;
@@ -204,7 +206,8 @@ async fn closes_connection_past_its_age_and_grace() {
     busy.call(1, "SubmitIncident", &[]).await.unwrap();
     idle.until_closed().await;
     // It sends GOAWAY, and continues with existing streams.
-    let (received, goodbye) = (busy.until_closed().await, 0x7);
+    let received = busy.until_closed().await;
+    let goodbye = 0x7;
     let kept = begun.elapsed();
     assert!(kept >= age.mul_f64(0.9) + grace, "cut off after {kept:?}");
     assert!(kept < age * 2 + grace + Duration::from_secs(5), "cut off after {kept:?}");

@@ -39,7 +39,8 @@ async fn changed_content_is_sent_only_before_the_first_send() {
     world.jira.restart().await.unwrap();
     let changed = |notes: &str| v1::Incident { investigation_notes: notes.to_owned(), ..incident("INC-1") };
     for (notes, already_existed) in [("It got worse", false), ("It is over", true)] {
-        let (incident, destination) = (Some(changed(notes)), Some(TicketSystem::Jira.into()));
+        let incident = Some(changed(notes));
+        let destination = Some(TicketSystem::Jira.into());
         let request = v1::CreateTicketRequest { incident, destination };
         let answer = world.client.create_ticket(request).await.unwrap();
         assert_eq!(answer.already_existed, already_existed);

@@ -90,7 +90,8 @@ async fn expired_certificate_is_logged_at_error_level() {
     let mut world = Plan::new().callers_under_tls(&tls_files).start().await;
     assert!(!world.server.log().contains(WORDS));
     let authority = Authority::new(folder.path()).unwrap();
-    let (certificate, key) = (tls_files.file("server.pem"), tls_files.file("server.key"));
+    let certificate = tls_files.file("server.pem");
+    let key = tls_files.file("server.key");
     authority.issue_files(Certificate::Expired, &certificate, &key).unwrap();
     world.server.send_sighup().await;
     until_logged(&world, WORDS).await;
@@ -183,7 +184,8 @@ async fn socket_accepts_any_authority() {
         let length = u8::try_from(authority.len()).unwrap();
         let head = [&head[..at], &[length], authority.as_bytes(), &head[at + named.len()..]].concat();
         let preface = &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..];
-        let (settings, call) = (frame(0x4, 0, 0, &[]), frame(0x1, 0x4, 1, &head));
+        let settings = frame(0x4, 0, 0, &[]);
+        let call = frame(0x1, 0x4, 1, &head);
         let mut stream = UnixStream::connect(&socket).await.unwrap();
         stream.write_all(&[preface, &settings, &call, &frame(0x0, 1, 1, &[0; 5])].concat()).await.unwrap();
         let answer = async {
@@ -298,7 +300,8 @@ async fn health_listener_limits_each_peer() {
     let address = free_address();
     let plan = Plan::new().in_a_process().with_flag(&format!("--health-listen={address}"));
     let world = plan.with_flag("--shutdown-grace=1s").start().await;
-    let (check, watch) = ("/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch");
+    let check = "/grpc.health.v1.Health/Check";
+    let watch = "/grpc.health.v1.Health/Watch";
     let mut peers = vec![];
     for number in 0..16 {
         let mut peer = HostilePeer::connect(&address).await.unwrap();

@@ -129,7 +129,8 @@ async fn failed_connections_are_logged_in_summary() {
 async fn aged_connection_ends_streams_with_their_token() {
     let mut world = Plan::new().in_a_process().with_flag("--connection-age=400ms").start().await;
     let mut request = from_oldest();
-    let (mut seen, mut number) = (vec![], 0);
+    let mut seen = vec![];
+    let mut number = 0;
     while seen.len() < 6 {
         let mut subscriber = Subscriber::open(&world.client, request).await;
         number += 1;
@@ -194,7 +195,8 @@ async fn requests_that_grow_when_decoded_stay_within_the_budget() {
     let message = v1::SubmitIncidentRequest { incident: Some(incident) }.encode_to_vec();
     let mut calls = JoinSet::new();
     for _ in 0..32 {
-        let (channel, message) = (channel(&world).await, message.clone());
+        let channel = channel(&world).await;
+        let message = message.clone();
         calls.spawn(async move {
             let path = "/rhythmx.ticketing.v1.TicketingService/SubmitIncident";
             refusal(call_raw(&channel, path, message).await)

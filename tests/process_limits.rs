@@ -71,7 +71,8 @@ async fn raises_open_file_limit_and_warns_of_shortage() {
 #[tokio::test]
 async fn warns_of_readable_secret_files_with_a_fix() {
     let folder = tempfile::tempdir().unwrap();
-    let (data, file) = (folder.path().join("data"), |name: &str| folder.path().join(name));
+    let data = folder.path().join("data");
+    let file = |name: &str| folder.path().join(name);
     let trial = ["tls", "dev", "--out", &file("trial").display().to_string()].map(str::to_owned);
     assert_eq!(run_program(&trial, &[]).await.code, Some(0));
     std::fs::write(file("key"), "00".repeat(32)).unwrap();

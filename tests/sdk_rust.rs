@@ -1,6 +1,6 @@
-//! The Rust SDK as its users have it: the samples, errors that are read, calls that are repeated, events that resume, TLS.
+//! The Rust SDK as its users see it: samples, decoded errors, retries, resumed event streams, TLS.
 //!
-//! What was found to hold is written to the file that SDK_RESULTS names, for the table of sdks/README.md.
+//! The tests write the behaviours that passed to the file SDK_RESULTS, for the table of sdks/README.md.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use tonic::Code;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// As `sdk-fixture` starts it.
+/// Started as by `sdk-fixture`.
 pub async fn start_with_tokens() -> World {
     Plan::new().in_a_process().with_long_deadlines().with_token_auth().start().await
 }
@@ -40,15 +40,15 @@ pub fn push(id: &str) -> v1::CreateTicketRequest {
     v1::CreateTicketRequest { incident: Some(incident(id)), destination: Some(v1::TicketSystem::Jira.into()) }
 }
 
-pub fn record_promise(behaviour: &str) {
+pub fn record_promise(behavior: &str) {
     let Some(results) = std::env::var_os("SDK_RESULTS") else { return };
     let mut file = std::fs::File::options().create(true).append(true).open(results).unwrap();
-    writeln!(file, "{behaviour}\tpassed").unwrap();
+    writeln!(file, "{behavior}\tpassed").unwrap();
 }
 
 // === The samples ===
 
-/// The program of a sample. Cargo has built all of them if it was asked to test the whole workspace.
+/// The program of a sample. `cargo test --workspace` has built all of them.
 fn program(name: &str) -> PathBuf {
     static BUILT: Once = Once::new();
     let here = std::env::current_exe().unwrap();
@@ -76,7 +76,8 @@ fn sample(world: &World, token: &str, name: &str) -> Command {
 
 async fn check_sample(world: &World, token: &str, name: &str, expected: &[&str]) {
     let ended = timeout(WAIT_TIMEOUT, sample(world, token, name).output()).await.unwrap().unwrap();
-    let (output, error) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    let output = String::from_utf8_lossy(&ended.stdout);
+    let error = String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success(), "{name}: {output}{error}");
     for words in expected {
         assert!(output.contains(words), "{name}: {words:?} is not in:\n{output}");
@@ -133,7 +134,8 @@ async fn every_sample_works() {
 #[tokio::test]
 async fn errors_are_decoded_with_all_details() {
     let mut world = start_with_tokens().await;
-    let (admin, viewer) = (token(&mut world, Role::Admin).await, token(&mut world, Role::Viewer).await);
+    let admin = token(&mut world, Role::Admin).await;
+    let viewer = token(&mut world, Role::Viewer).await;
     let mut client = connect(&world, &admin).await;
     assert_eq!(state(&client.create_ticket(push("INC-good")).await.unwrap()), v1::DeliveryState::Delivered);
     assert!(client.create_ticket(push("INC-good")).await.unwrap().already_existed);
@@ -220,7 +222,7 @@ async fn sends_unicode_and_large_incidents_and_cancels_calls() {
     world.jira.faults().push(Rule::new(Call::Create, When::Always, slow));
     let left = timeout(Duration::from_millis(300), client.create_ticket(push("INC-left"))).await;
     assert!(left.is_err(), "{left:?}");
-    // The push was accepted, and goes on without its caller.
+    // The push was accepted and continues without its caller.
     world.until_all_delivered(2).await;
     record_promise("cancellation");
     world.finish().await;
@@ -235,7 +237,8 @@ async fn unreachable_server_is_named_and_reconnected() {
     world.server.stop().await;
     let address = world.server.address.clone();
 
-    let (began, mut hurried) = (Instant::now(), client.clone().with_deadline(Duration::from_secs(2)));
+    let began = Instant::now();
+    let mut hurried = client.clone().with_deadline(Duration::from_secs(2));
     let error = Error::from(hurried.get_status().await.unwrap_err());
     assert_eq!(
         (error.code, error.address.as_deref()),
@@ -252,13 +255,13 @@ async fn unreachable_server_is_named_and_reconnected() {
     assert!(began.elapsed() < 2 * Duration::from_secs(2) + Duration::from_secs(1));
     record_promise("UNAVAILABLE within the deadline, naming the address");
 
-    // Asked twice, this might make two tickets: five repetitions would take 5 s at least.
+    // It is not retried, since sent twice it may create two tickets: five retries would take at least 5 s.
     let began = Instant::now();
     let anyway = v1::RetryDeliveryRequest { create_anyway: true, ..ticketing_harness::retrying("0197") };
     assert_eq!(client.retry_delivery(anyway).await.unwrap_err().code(), Code::Unavailable);
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 
-    // One that is made only now waits for it just the same.
+    // A new client waits for the server too.
     let client = connect(&world, &token).await;
     let patient = tokio::spawn(async move { client.with_retries(20).get_status().await });
     world.server.start_again().await;
@@ -270,8 +273,8 @@ async fn unreachable_server_is_named_and_reconnected() {
 
 // === Events ===
 
-/// Pushes go on while the server goes down and comes back. Without filters sequences have no gap, so an event that is missed
-/// or doubled shows.
+/// Pushes incidents while the server stops and starts. Without filters the sequence has no gaps, so a missed or duplicate event
+/// fails the test.
 async fn resumes(world: &mut World, token: &str, word: &str) {
     const PUSHES: usize = 12;
     let mut client = connect(world, token).await;
@@ -283,7 +286,8 @@ async fn resumes(world: &mut World, token: &str, word: &str) {
             client.create_ticket(push(&format!("INC-{names}-{n}"))).await.unwrap();
         }
     });
-    let (mut delivered, mut last) = (0, None);
+    let mut delivered = 0;
+    let mut last = None;
     while delivered < PUSHES {
         let event = timeout(3 * WAIT_TIMEOUT, events.next()).await.unwrap().unwrap().unwrap();
         assert!(last.is_none_or(|last| event.sequence == last + 1), "{} after {last:?}", event.sequence);

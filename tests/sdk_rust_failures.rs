@@ -1,5 +1,5 @@
-//! The Rust SDK on bad days: connections that die without a word, streams that fall silent or are ended for slowness; and what
-//! else each SDK does alike: sockets, addresses, endless deadlines, ends.
+//! The Rust SDK with silently failed connections, silent streams and slow subscribers; and what all SDKs have in common: Unix
+//! sockets, addresses, deadlines, closing.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use tonic::Code;
 
 use super::sdk_rust::{push, record_promise, start_with_tokens, token};
 
-/// Between two bookmarks: a stream of a server that is well is never silent for long.
+/// Interval of bookmarks: the streams of a healthy server are never silent for long.
 const SHORT_BOOKMARKS: &str = "--bookmark-interval=300ms";
-/// The server's timeout for slow readers, and for how long the relay's do not read.
+/// The server's timeout for slow readers, and how long the relay's readers pause.
 const SUBSCRIBER_TIMEOUT: &str = "--subscriber-timeout=1s";
 const SLOW_READER_PAUSE: Duration = Duration::from_secs(2);
 
@@ -23,13 +23,13 @@ async fn start_world() -> World {
     plan.with_flag(SHORT_BOOKMARKS).with_flag(SUBSCRIBER_TIMEOUT).start().await
 }
 
-/// A client through the relay that notices in a second or two what is dead.
+/// A client through the relay that detects dead connections within two seconds.
 async fn keep_alive_client(relay: &Relay, token: &str, silence: Duration) -> Client {
     let client = Client::connect(&relay.address).await.unwrap().with_token(token).unwrap();
-    client.noticing(Duration::from_secs(1), Duration::from_secs(1), silence)
+    client.with_keep_alive(Duration::from_secs(1), Duration::from_secs(1), silence)
 }
 
-/// Until the ticket of an incident is delivered; each event is seen once and in order.
+/// Waits until the ticket of an incident is delivered, and checks that each event arrives once and in order.
 async fn until_delivered_event(events: &mut Events, last: &mut u64, id: &str) {
     loop {
         let event = timeout(2 * WAIT_TIMEOUT, events.next()).await.unwrap().unwrap().unwrap();
@@ -53,7 +53,7 @@ async fn silently_dead_connection_is_replaced() {
     world.push("INC-swallowed", TicketSystem::Jira).await;
     client.get_status().await.unwrap();
     until_delivered_event(&mut events, &mut 0, "INC-swallowed").await;
-    record_promise("a connection that dies silently");
+    record_promise("silently failed connections are replaced");
     drop(relay);
     world.finish().await;
 }
@@ -71,7 +71,7 @@ async fn silent_stream_resumes_over_a_new_connection() {
     let mut last = 0;
     let watch = async {
         while last == 0 {
-            // Whatever else a loop waits for, the silence goes on.
+            // A canceled `next` does not restart the timeout of the stream.
             tokio::select! {
                 event = events.next() => last = event.unwrap().unwrap().sequence,
                 () = sleep(Duration::from_millis(100)) => {}
@@ -81,7 +81,7 @@ async fn silent_stream_resumes_over_a_new_connection() {
     timeout(WAIT_TIMEOUT, watch).await.unwrap();
     until_delivered_event(&mut events, &mut last, "INC-mute").await;
     assert_eq!(relay.connections(), before + 1);
-    record_promise("a stream that falls silent");
+    record_promise("silent streams are resumed");
     world.finish().await;
 }
 
@@ -105,12 +105,12 @@ async fn stream_ended_for_slowness_resumes() {
     };
     let error = Error::from(timeout(WAIT_TIMEOUT, ended).await.unwrap().unwrap_err());
     assert_eq!(error.reason, Some(ErrorReason::SubscriberTooSlow), "{error}");
-    record_promise("a stream ended for slowness");
+    record_promise("streams ended for a slow subscriber are resumed");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn unix_socket_is_an_address_too() {
+async fn connects_over_unix_socket() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("ticketing.sock");
     let mut world = Plan::new().on_socket(&socket).with_long_deadlines().with_token_auth().start().await;
@@ -130,13 +130,14 @@ async fn address_scheme_decides_tls() {
         ["ticketing", "ticketing:0", "dns:///a:1", "::1:50051", "unix:relative", "http://a", "a:1/b"]
     {
         let error = Client::connect(address).await.unwrap_err();
-        let expected =
-            format!("\"{address}\" is no address of a server: give HOST:PORT, [IPV6]:PORT or unix:/PATH");
+        let expected = format!(
+            "\"{address}\" is not a valid server address: expected HOST:PORT, [IPV6]:PORT or unix:/PATH"
+        );
         assert_eq!(error.to_string(), expected);
         assert_eq!(Error::from(error).code, Code::InvalidArgument);
     }
     Client::connect_tls("http://localhost:1", &Tls::system()).await.unwrap_err();
-    record_promise("addresses that are none are refused");
+    record_promise("invalid addresses are refused");
     for address in ["10.0.0.1:1", "a.example:1", "http://a.example:1", "[::2]:1"] {
         let client = Client::connect(address).await.unwrap();
         assert_eq!(client.with_token("rxt_1").unwrap_err(), InvalidToken::Unencrypted, "{address}");
@@ -144,7 +145,7 @@ async fn address_scheme_decides_tls() {
     for address in ["localhost:1", "[::1]:1", "unix:/a", "https://a.example:1"] {
         Client::connect(address).await.unwrap().with_token("rxt_1").unwrap();
     }
-    record_promise("a token goes in plaintext to this machine alone");
+    record_promise("tokens are sent in plaintext only to the local machine");
 }
 
 #[tokio::test]
@@ -152,9 +153,9 @@ async fn deadline_is_optional_and_distinct_from_cancellation() {
     let mut world = start_with_tokens().await;
     let token = token(&mut world, Role::Admin).await;
     let client = Client::connect(&world.server.address).await.unwrap().with_token(&token).unwrap();
-    let mut endless = client.clone().with_deadline(Duration::MAX);
-    endless.get_status().await.unwrap();
-    endless.events(StreamTicketEventsRequest::default()).await.unwrap();
+    let mut unlimited = client.clone().with_deadline(Duration::MAX);
+    unlimited.get_status().await.unwrap();
+    unlimited.events(StreamTicketEventsRequest::default()).await.unwrap();
     let error = Error::from(client.with_deadline(Duration::ZERO).get_status().await.unwrap_err());
     assert_eq!(error.code, Code::DeadlineExceeded, "{error}");
     let silent_listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -164,7 +165,7 @@ async fn deadline_is_optional_and_distinct_from_cancellation() {
         let error = client.events(StreamTicketEventsRequest::default()).await.unwrap_err();
         assert_eq!(error.code, Code::DeadlineExceeded, "{error}");
     }
-    record_promise("a deadline that is endless");
+    record_promise("infinite deadlines");
     world.finish().await;
 }
 
@@ -178,7 +179,8 @@ async fn dropped_client_and_subscriptions_free_everything() {
     drop(client);
     assert_eq!(world.server.connections(), before + 1, "a subscription keeps its connection");
     drop(events);
-    let (began, mut left) = (Instant::now(), usize::MAX);
+    let began = Instant::now();
+    let mut left = usize::MAX;
     while left > before && began.elapsed() < WAIT_TIMEOUT {
         sleep(Duration::from_millis(20)).await;
         left = world.server.connections();

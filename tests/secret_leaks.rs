@@ -40,7 +40,8 @@ async fn proxy_login_never_leaks() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(folder.path()).unwrap();
     let good = authority.issue(Certificate::Good).unwrap();
-    let (of_settings, of_operator) = (Proxy::start().await, Proxy::start().await);
+    let of_settings = Proxy::start().await;
+    let of_operator = Proxy::start().await;
     let logins = folder.path().join("logins");
     writeln!(std::fs::File::create(&logins).unwrap(), "{} ops:{OF_OPERATOR}", of_operator.address).unwrap();
     let plan = Plan::new().in_a_process().under_tls(&good, authority.pem_file()).with_flag("--log=trace");

@@ -25,7 +25,8 @@ fn plan() -> Plan {
 
 /// Calls repeatedly. Returns how many failed with an invalid credential, and how many over the limit.
 async fn flood(channel: &Channel, credential: Option<&str>) -> (usize, usize) {
-    let (mut unknown, mut later) = (0, 0);
+    let mut unknown = 0;
+    let mut later = 0;
     for _ in 0..CALLS {
         let refused = refusal(call(channel, STATUS, credential).await);
         match refused.code {
@@ -59,7 +60,8 @@ async fn unauthenticated_limit_spares_valid_credentials() {
     let channel = channel(&world).await;
     let (mut wall, token) = client_of(&mut world, "wall", Role::Viewer).await;
     let wrong = [None, Some("nonsense".to_owned()), Some(other_secret(&token)), Some(unknown(&token))];
-    let (mut unknown, mut later) = (0, 0);
+    let mut unknown = 0;
+    let mut later = 0;
     for credential in &wrong {
         let (of_these, of_those) = flood(&channel, credential.as_deref()).await;
         (unknown, later) = (unknown + of_these, later + of_those);

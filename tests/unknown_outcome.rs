@@ -37,7 +37,8 @@ async fn one_of_two_markers_prevents_a_second_ticket() {
         world.until(&id, DeliveryState::Delivered).await;
         assert_eq!((world.servicenow.tickets().len(), creates(&world.servicenow)), (1, 1));
         // The general check searches for the correlation_id.
-        let (ticket, marker) = (world.servicenow.tickets().remove(0), world.delivery(&id).await.marker);
+        let ticket = world.servicenow.tickets().remove(0);
+        let marker = world.delivery(&id).await.marker;
         world.servicenow.set_field(&ticket.id, "correlation_id", json!(marker));
         world.finish().await;
     }

@@ -21,30 +21,30 @@ import (
 const Version = "0.1.0"
 
 const (
-	// DefaultDeadline is how long a call may take whose context has no deadline, unless WithDeadline says otherwise.
+	// DefaultDeadline is the deadline of calls whose context has none, unless WithDeadline sets another.
 	DefaultDeadline = 30 * time.Second
-	// How long the making of a connection may take.
+	// Timeout of a connection attempt.
 	connectTimeout = 5 * time.Second
-	// The largest answer in bytes: a page of 500 deliveries with all their attempts fits.
-	largestAnswer = 64 << 20
+	// Maximum size of a response in bytes: a page of 500 deliveries with all their attempts fits.
+	maxResponseSize = 64 << 20
 )
 
-// Client calls the service. It is safe for use by several goroutines, which share one connection; that is made at the first
-// call, and again by itself when it is lost.
+// Client calls the service. It is safe for use by several goroutines, which share one connection. The first call opens it, and it
+// reconnects automatically.
 //
-// Each unary call returns an *Error when it fails. StreamTicketEvents is the plain stream, with gRPC's own errors; Subscribe
-// is what resumes by itself.
+// A unary call that fails returns an *Error. StreamTicketEvents is the plain stream with gRPC's own errors; Subscribe resumes
+// automatically.
 type Client struct {
 	ticketingv1.TicketingServiceClient
 
 	connection *grpc.ClientConn
-	// Makes another one.
+	// Opens another connection.
 	dial     func() (*grpc.ClientConn, error)
 	address  string
 	deadline time.Duration
-	// Lasts until Close.
-	life context.Context
-	end  context.CancelFunc
+	// Canceled by Close.
+	lifetime context.Context
+	end      context.CancelFunc
 }
 
 // Option of Connect.
@@ -56,19 +56,19 @@ type options struct {
 	deadline time.Duration
 }
 
-// Goes with each call. Never printed.
+// bearer is the token of each call. It is never printed.
 type bearer string
 
 // === Option ===
 
-// WithTLS speaks TLS. The zero TLS trusts the system's authorities. Without this option nothing is encrypted, which servers
-// accept on their own machine only.
+// WithTLS enables TLS. The zero TLS trusts the system's authorities. Without this option the connection is plaintext, which
+// servers accept from their own machine only.
 func WithTLS(tls TLS) Option {
 	return func(o *options) { o.tls = &tls }
 }
 
-// WithToken sends a bearer token with each call: one of `ticketing token create`, or a JSON Web Token. Connect refuses an empty
-// one.
+// WithToken sends a bearer token with each call: one of `ticketing token create`, or a JSON Web Token. Connect
+// refuses an empty token.
 func WithToken(token string) Option {
 	return func(o *options) {
 		given := bearer(token)
@@ -76,34 +76,34 @@ func WithToken(token string) Option {
 	}
 }
 
-// WithDeadline bounds each call whose context has no deadline. Default: 30 s. Subscriptions have none, but for their opening.
+// WithDeadline sets the deadline of calls whose context has none. Default: 30 s. For subscriptions it limits only the start.
 func WithDeadline(deadline time.Duration) Option {
 	return func(o *options) { o.deadline = deadline }
 }
 
 // === Client ===
 
-// Connect makes a client of the service at an address: "HOST:PORT", "[IPV6]:PORT", or "unix:/PATH" for a Unix socket;
-// "http://HOST:PORT" is the first, and "https://HOST:PORT" speaks TLS, with the system's authorities unless WithTLS says
-// otherwise. Nothing is sent before the first call. It fails if the address is invalid, and if the options are: files
-// that cannot be read, an invalid token, or a token that would be sent to another machine without TLS.
+// Connect creates a client of the service at an address: "HOST:PORT", "[IPV6]:PORT", or "unix:/PATH" for a Unix socket.
+// "http://HOST:PORT" means "HOST:PORT", and "https://HOST:PORT" uses TLS, with the system's authorities unless WithTLS sets
+// others. The first call opens the connection. Connect fails if the address or an option is invalid: a file that cannot be
+// read, an invalid token, or a token that would be sent to another machine without TLS.
 func Connect(address string, with ...Option) (*Client, error) {
 	chosen := options{deadline: DefaultDeadline}
 	for _, option := range with {
 		option(&chosen)
 	}
-	place, err := locate(address, chosen.tls != nil)
+	parsed, err := parseAddress(address, chosen.tls != nil)
 	if err != nil {
 		return nil, fmt.Errorf("ticketing: %w", err)
 	}
-	dial, err := chosen.dial(place)
+	dial, err := chosen.dial(parsed)
 	if err != nil {
 		return nil, fmt.Errorf("ticketing: %s: %w", address, err)
 	}
 	client := &Client{address: address, deadline: chosen.deadline}
-	client.life, client.end = context.WithCancel(context.Background())
+	client.lifetime, client.end = context.WithCancel(context.Background())
 	dial = append(dial, grpc.WithUnaryInterceptor(client.call))
-	client.dial = func() (*grpc.ClientConn, error) { return grpc.NewClient(place.target, dial...) }
+	client.dial = func() (*grpc.ClientConn, error) { return grpc.NewClient(parsed.target, dial...) }
 	if client.connection, err = client.dial(); err != nil {
 		client.end()
 		return nil, fmt.Errorf("ticketing: %s: %w", address, err)
@@ -112,9 +112,10 @@ func Connect(address string, with ...Option) (*Client, error) {
 	return client, nil
 }
 
-// Close ends the connection, and with it every call and subscription: with an *Error of code Canceled. Closing twice is fine.
+// Close closes the connection and cancels all calls and subscriptions, which fail with an *Error of code Canceled. Closing it
+// again has no effect.
 func (c *Client) Close() error {
-	if c.life.Err() != nil {
+	if c.lifetime.Err() != nil {
 		return nil
 	}
 	c.end()
@@ -126,48 +127,48 @@ func (c *Client) Close() error {
 
 // === options ===
 
-func (o *options) dial(place place) ([]grpc.DialOption, error) {
+func (o *options) dial(server address) ([]grpc.DialOption, error) {
 	transport := insecure.NewCredentials()
-	if place.secure {
-		trust := o.tls
-		if trust == nil {
-			trust = &TLS{}
+	if server.secure {
+		settings := o.tls
+		if settings == nil {
+			settings = &TLS{}
 		}
-		config, err := trust.config()
+		config, err := settings.config()
 		if err != nil {
 			return nil, err
 		}
 		transport = credentials.NewTLS(config)
 	}
-	// The server may be back within a second after a restart: a longer first wait than this would be for nothing.
-	again := backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second}
+	// A restarted server may be back within a second, so the first delay is short.
+	reconnect := backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second}
 	dial := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithUserAgent("rhythmx-ticketing-go/" + Version),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: again, MinConnectTimeout: connectTimeout}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestAnswer)),
-		// A connection that died without a word is noticed by its silence.
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: connectTimeout}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponseSize)),
+		// Pings detect a silently failed connection.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
-			Time: timing.Ping, Timeout: timing.Pong, PermitWithoutStream: true,
+			Time: timing.KeepaliveInterval, Timeout: timing.KeepaliveTimeout, PermitWithoutStream: true,
 		}),
-		// What is repeated, and when, is decided here and nowhere else.
+		// This package retries itself.
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableRetry(),
 	}
-	if !place.secure || place.here {
-		// A proxy of the environment would read what is not encrypted, and has no way to what is on this machine.
+	if !server.secure || server.local {
+		// The environment's proxy would see plaintext, and cannot reach the local machine.
 		dial = append(dial, grpc.WithNoProxy())
 	}
 	if o.token == nil {
 		return dial, nil
 	}
 	if *o.token == "" {
-		return nil, errors.New("the token is empty: leave WithToken out where none is needed")
+		return nil, errors.New("the token is empty: omit WithToken if the server requires none")
 	}
 	if strings.ContainsFunc(string(*o.token), func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, errors.New("the token has characters that no token has")
+		return nil, errors.New("the token has invalid characters")
 	}
-	if !place.secure && !place.here {
+	if !server.secure && !server.local {
 		return nil, errors.New("a token is not sent to another machine without TLS: use WithTLS")
 	}
 	return append(dial, grpc.WithPerRPCCredentials(*o.token)), nil
@@ -180,7 +181,8 @@ func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]strin
 	return map[string]string{"authorization": "Bearer " + string(b)}, nil
 }
 
-// RequireTransportSecurity implements credentials.PerRPCCredentials. Connect has looked at where the token goes.
+// RequireTransportSecurity implements credentials.PerRPCCredentials. Connect has checked the
+// address.
 func (b bearer) RequireTransportSecurity() bool { return false }
 
 // String keeps the token out of logs.

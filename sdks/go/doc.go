@@ -1,7 +1,7 @@
 // Package ticketing is the client of RhythmX Ticketing: it turns incidents into tickets in Jira and ServiceNow, effectively
 // once.
 //
-// [Connect] makes a [Client], which has every call of the service, with the generated messages of package ticketingv1:
+// [Connect] creates a [Client], which has every method of the service, with the generated messages of package ticketingv1:
 //
 //	client, err := ticketing.Connect("127.0.0.1:50051", ticketing.WithToken("rxt_..."))
 //	if err != nil {
@@ -13,8 +13,8 @@
 //		Destination: &ticketingv1.CreateTicketRequest_Connection{Connection: "jira"},
 //	})
 //
-// A call ends when its context does; one without a deadline gets 30 s, see [WithDeadline]. The deadline travels with the call:
-// a push waits on the server for its first attempt as long as the caller does.
+// A call ends with its context; a context without a deadline gets 30 s, see [WithDeadline]. The deadline is sent with the call: the
+// server waits for the first attempt of a push until then.
 //
 // # Errors
 //
@@ -27,18 +27,18 @@
 //		}
 //	}
 //
-// status.Code(err), and errors.Is with context.Canceled or context.DeadlineExceeded, work too. A failed delivery is no error:
-// the push was accepted, and the delivery tells its story.
+// status.Code(err), and errors.Is with context.Canceled or context.DeadlineExceeded, work too. A failed delivery is not an error:
+// the push was accepted, and the delivery has its state and attempts.
 //
-// # Repeated calls
+// # Retries
 //
-// Every unary call of the service may be repeated: there is one delivery for an incident and a connection, and settings merge by
-// presence. So a call that fails with UNAVAILABLE, or with RESOURCE_EXHAUSTED and the time to come back, is repeated: up to
-// five times, for about 6 s, and never beyond its deadline. The exception is RetryDelivery with create_anyway, which puts a
-// doubt aside: asked twice, it may make two tickets, so it is sent once.
+// Every unary call of the service is idempotent: there is one delivery for an incident and a connection, and settings merge by
+// presence. A call that fails with UNAVAILABLE, or with RESOURCE_EXHAUSTED and a retry delay, is retried up to five times, for
+// about 6 s, and never beyond its deadline. The exception is RetryDelivery with create_anyway, which ignores an unknown outcome:
+// sent twice, it may create two tickets, so it is never retried.
 //
 // # Events
 //
-// [Client.Subscribe] hands over each event once and in order, and goes on by itself after the server was restarted, and over a
-// new connection where one died without a word: that is noticed within 45 s, and for calls within 30 s.
+// [Client.Subscribe] returns each event once and in order. It resumes automatically after a restart of the server, and over a new
+// connection if one failed silently. That is detected within 45 s, and for calls within 30 s.
 package ticketing

@@ -2,13 +2,13 @@ package ticketing
 
 import "os"
 
-// DefaultAddress is where a server listens by default.
+// DefaultAddress is the default listen address of a server.
 const DefaultAddress = "127.0.0.1:50051"
 
-// ConnectFromEnv makes a client by the environment, for example in a container: TICKETING_ADDRESS is the address, by default
+// ConnectFromEnv creates a client from environment variables, for example in a container: TICKETING_ADDRESS is the address, by default
 // DefaultAddress; TICKETING_TOKEN the bearer token. TICKETING_TLS_CA names a PEM file with the authorities to trust, and
-// TICKETING_TLS_CLIENT_CERT and TICKETING_TLS_CLIENT_KEY the client's certificate and its key: any of them means TLS. What is empty
-// or not set is left out. Further options win over the environment.
+// TICKETING_TLS_CLIENT_CERT and TICKETING_TLS_CLIENT_KEY the client's certificate and its key: any of them enables TLS. Empty
+// variables count as unset. Options override the environment.
 func ConnectFromEnv(with ...Option) (*Client, error) {
 	var options []Option
 	tls := TLS{

@@ -18,31 +18,31 @@ const domain = "ticketing.rhythmx"
 
 // Error is why a call failed.
 type Error struct {
-	// Code is gRPC's.
+	// Code is the gRPC code.
 	Code codes.Code
-	// Message is the server's, for people.
+	// Message is the server's message, for people.
 	Message string
-	// Reason is the contract's: each of its values says by example when it is given. UNSPECIFIED when the answer has none, or
-	// one that is newer than this module; ReasonName has that.
+	// Reason is the reason in the contract, which documents each value. UNSPECIFIED if the response has none, or one that this
+	// version does not know; ReasonName still has it.
 	Reason ticketingv1.ErrorReason
-	// ReasonName is the reason as it was sent, for example "INCIDENT_INVALID". Empty when the answer has none: it did not come
+	// ReasonName is the name of the reason, for example "INCIDENT_INVALID". Empty if the response has none, because it is not
 	// from the service itself.
 	ReasonName string
-	// Metadata says what the error is about, for example "delivery_id". The contract's reasons tell which there are.
+	// Metadata has details by name, for example "delivery_id". The contract documents the names for each reason.
 	Metadata map[string]string
-	// Violations are all the rules that the request breaks.
+	// Violations are the rules that the request violates.
 	Violations []Violation
-	// RetryAfter is when to try again. 0: the server did not say.
+	// RetryAfter is the delay before a retry. 0: the server sent none.
 	RetryAfter time.Duration
-	// Method is what was called, for example "CreateTicket".
+	// Method is the called method, for example "CreateTicket".
 	Method string
-	// Address is where, as it was given to Connect.
+	// Address is the address of the server, as given to Connect.
 	Address string
 
 	status *status.Status
 }
 
-// Violation of a rule.
+// Violation is a rule that a field of the request violates.
 type Violation struct {
 	// Field is a path, for example "incident.firing_rules[3].name". Indices count from 0.
 	Field string
@@ -64,19 +64,19 @@ func (e *Error) Error() string {
 	return text.String()
 }
 
-// GRPCStatus is the status as it was received; status.Code and status.Convert find it.
+// GRPCStatus is the status as received, for status.Code and status.Convert.
 func (e *Error) GRPCStatus() *status.Status { return e.status }
 
-// Is lets errors.Is know an error whose context ended.
+// Is makes errors.Is match context.DeadlineExceeded and context.Canceled.
 func (e *Error) Is(target error) bool {
 	return target == context.DeadlineExceeded && e.Code == codes.DeadlineExceeded ||
 		target == context.Canceled && e.Code == codes.Canceled
 }
 
-// What the error of a call says. Whatever befalls the calls of a client that is closed, it is that.
+// failure converts the error of a call. After Close it is always Canceled.
 func (c *Client) failure(method string, err error) *Error {
 	received := status.Convert(err)
-	if c.life.Err() != nil {
+	if c.lifetime.Err() != nil {
 		received = status.New(codes.Canceled, "the client is closed")
 	}
 	failure := &Error{

@@ -17,49 +17,50 @@ import (
 	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
 )
 
-// Subscription to events. It is used by one goroutine at a time; Close and ResumeToken by any.
+// Subscription to events. Only Close and ResumeToken may be called concurrently.
 type Subscription struct {
 	client *Client
 	ctx    context.Context
 	cancel context.CancelFunc
-	// The stream that is open, and what ends it.
+	// The open stream, and the function that cancels it.
 	stream grpc.ServerStreamingClient[ticketingv1.StreamTicketEventsResponse]
 	end    context.CancelFunc
-	// The event that the stream began with, if it was no bookmark.
+	// The first message of the stream, if it was an event rather than a bookmark.
 	first *ticketingv1.TicketEvent
 	// Failures since the last message.
 	failures int
-	// How long a stream may bear nothing.
+	// The time without a message after which the stream is considered dead.
 	silence time.Duration
-	// Whether an error has ended it.
+	// Whether it has ended with an error.
 	over bool
 
 	mutex   sync.Mutex
 	request *ticketingv1.StreamTicketEventsRequest
 	closed  bool
-	// A connection of its own, since a stream fell silent on that of the client.
+	// A connection of its own, after a stream on the client's connection was silent.
 	own *grpc.ClientConn
 }
 
-// Subscribe opens a stream of events, and returns once the server has begun it, or with an *Error within the time of
-// WithDeadline: what happens from then on is handed over, whenever the loop begins. A nil request, or one without a start, asks for the events after this call.
+// Subscribe opens a stream of events. It returns once the server has started it, or with an *Error within the deadline of
+// WithDeadline. Every later event is returned, whenever the loop starts. A nil request, or one without a start, subscribes to the
+// events after this call.
 //
-// The subscription goes on after a lost connection, a restart of the server or a stream that was ended for slowness: it opens
-// the stream again after the last event that it handed over, so that the loop sees each event once and in order. It ends
-// when the context does, at Close, and by an *Error that no repetition mends: a credential that is refused, a request that is
-// invalid, or a resume token whose events are no longer kept. Of that last, RESUME_TOKEN_EXPIRED, Metadata["oldest_token"] is
-// where to begin again, after reading with ListDeliveries what was missed.
+// After a lost connection, a restart of the server, or a stream that the server ended because the subscriber was too slow, it
+// reopens the stream after the last event that it returned, so that the loop sees each event once and in order. It ends with the
+// context, by Close, or with a permanent *Error: a refused credential, an invalid request, or a resume token whose events are no
+// longer stored. In this last case, RESUME_TOKEN_EXPIRED, read the missed deliveries with ListDeliveries, then subscribe again
+// from Metadata["oldest_token"].
 func (c *Client) Subscribe(
 	ctx context.Context, request *ticketingv1.StreamTicketEventsRequest,
 ) (*Subscription, error) {
 	if request == nil {
 		request = &ticketingv1.StreamTicketEventsRequest{}
 	}
-	s := &Subscription{client: c, request: proto.CloneOf(request), silence: timing.Silence}
+	s := &Subscription{client: c, request: proto.CloneOf(request), silence: timing.StreamTimeout}
 	s.ctx, s.cancel = context.WithCancel(ctx)
-	forget := context.AfterFunc(c.life, s.cancel)
+	stop := context.AfterFunc(c.lifetime, s.cancel)
 	context.AfterFunc(s.ctx, func() {
-		forget()
+		stop()
 		s.use(nil)
 	})
 	opening, opened := context.WithTimeout(s.ctx, c.deadline)
@@ -72,7 +73,7 @@ func (c *Client) Subscribe(
 			return s, nil
 		}
 		s.failures++
-		if s.failures == sends || !failure.passes() || !rest(opening, failure.pause(s.failures)) {
+		if s.failures == maxAttempts || !failure.isTransient() || !wait(opening, failure.delay(s.failures)) {
 			failure = c.ended(opening, failure)
 			s.cancel()
 			return nil, failure
@@ -80,7 +81,7 @@ func (c *Client) Subscribe(
 	}
 }
 
-// Events hands over each event, as it comes. After an error there is nothing more; after Close it ends without one.
+// Events iterates over the events. It ends after an error, and without one after Close.
 //
 //	for event, err := range subscription.Events() {
 //		if err != nil {
@@ -89,7 +90,7 @@ func (c *Client) Subscribe(
 //		fmt.Println(event.GetKind(), event.GetIncidentId())
 //	}
 //
-// A loop that was left can be taken up by another one.
+// After a break, another loop continues with the next event.
 func (s *Subscription) Events() iter.Seq2[*ticketingv1.TicketEvent, error] {
 	return func(yield func(*ticketingv1.TicketEvent, error) bool) {
 		for !s.over {
@@ -110,15 +111,15 @@ func (s *Subscription) Events() iter.Seq2[*ticketingv1.TicketEvent, error] {
 	}
 }
 
-// ResumeToken resumes after the last event that was handed over, in a later process too: put it into the request's start.
-// Where filters let few events through it is newer than that of the last event, and so is kept for longer.
+// ResumeToken is the token to resume after the last event returned, also in a later process, as the start of a request. With
+// filters it may be newer than the last event's own token, and so remains valid for longer.
 func (s *Subscription) ResumeToken() string {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	return s.request.GetResumeToken()
 }
 
-// Close ends the subscription, and a loop that waits for its next event.
+// Close closes the subscription and ends a loop that waits for its next event.
 func (s *Subscription) Close() {
 	s.mutex.Lock()
 	s.closed = true
@@ -143,21 +144,21 @@ func (s *Subscription) next() (*ticketingv1.TicketEvent, *Error) {
 			s.keep(event.GetResumeToken())
 			return event, nil
 		case failure == nil:
-		case !failure.resumes() || s.ctx.Err() != nil:
+		case !failure.isResumable() || s.ctx.Err() != nil:
 			return nil, failure
 		default:
 			s.failures++
-			if !rest(s.ctx, failure.pause(s.failures)) {
+			if !wait(s.ctx, failure.delay(s.failures)) {
 				return nil, s.client.ended(s.ctx, failure)
 			}
 		}
 	}
 }
 
-// Takes the next message, of a stream that is opened if none is. A bookmark is no event. late is what it is when nothing comes
-// in time.
-func (s *Subscription) receive(patience time.Duration, late codes.Code) (*ticketingv1.TicketEvent, *Error) {
-	message, err := s.message(patience, late)
+// receive reads the next message, and opens the stream if necessary. The event is nil for a bookmark. late is the code of a
+// timeout.
+func (s *Subscription) receive(timeout time.Duration, late codes.Code) (*ticketingv1.TicketEvent, *Error) {
+	message, err := s.message(timeout, late)
 	if err != nil {
 		s.drop()
 		return nil, s.failure(err)
@@ -167,29 +168,29 @@ func (s *Subscription) receive(patience time.Duration, late codes.Code) (*ticket
 	return message.GetEvent(), nil
 }
 
-func (s *Subscription) message(patience time.Duration, late codes.Code) (*ticketingv1.StreamTicketEventsResponse, error) {
+func (s *Subscription) message(timeout time.Duration, late codes.Code) (*ticketingv1.StreamTicketEventsResponse, error) {
 	if s.ctx.Err() != nil {
 		return nil, status.FromContextError(s.ctx.Err()).Err()
 	}
 	if s.stream == nil {
 		ctx, end := context.WithCancel(s.ctx)
 		s.end = end
-		// The opening takes no time of its own: it is over once the request is on its way, or the connection has failed.
-		watch := time.AfterFunc(patience, end)
+		// Opening returns once the request is sent, or the connection has failed.
+		watch := time.AfterFunc(timeout, end)
 		stream, err := s.stub().StreamTicketEvents(ctx, s.request)
 		if !watch.Stop() && s.ctx.Err() == nil {
-			return nil, status.Error(late, "no connection in time")
+			return nil, status.Error(late, "the connection timed out")
 		}
 		if err != nil {
 			return nil, err
 		}
 		s.stream = stream
 	}
-	watch := time.AfterFunc(patience, s.end)
+	watch := time.AfterFunc(timeout, s.end)
 	message, err := s.stream.Recv()
 	if !watch.Stop() && err != nil && s.ctx.Err() == nil {
 		s.renew()
-		return nil, status.Error(late, "nothing came in time: the connection is lost")
+		return nil, status.Error(late, "no message arrived in time: the connection is lost")
 	}
 	if errors.Is(err, io.EOF) {
 		return nil, status.Error(codes.Unavailable, "the server ended the stream")
@@ -219,8 +220,8 @@ func (s *Subscription) stub() ticketingv1.TicketingServiceClient {
 	return ticketingv1.NewTicketingServiceClient(s.own)
 }
 
-// Goes on over a new connection: what swallows a stream swallows the next one on the same, too. The calls of others stay where
-// they are.
+// renew opens a new connection for this subscription: another stream on the same connection would also receive nothing. Other
+// calls keep the client's connection.
 func (s *Subscription) renew() {
 	if own, err := s.client.dial(); err == nil {
 		s.use(own)
@@ -245,9 +246,9 @@ func (s *Subscription) drop() {
 	s.stream, s.end = nil, nil
 }
 
-// Whether the stream is to be opened again: unless the server says that this would be refused as well. What a broken
-// connection is called differs.
-func (e *Error) resumes() bool {
+// isResumable is whether to reopen the stream: unless the server would refuse that as well. The code of a broken connection
+// varies.
+func (e *Error) isResumable() bool {
 	switch e.Code {
 	case codes.InvalidArgument, codes.Unauthenticated, codes.PermissionDenied, codes.NotFound, codes.FailedPrecondition,
 		codes.OutOfRange, codes.Unimplemented, codes.DataLoss:

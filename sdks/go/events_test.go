@@ -11,18 +11,18 @@ import (
 	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
 )
 
-// mute sends a bookmark, and then nothing more; the second stream bears an event too.
-type mute struct {
+// silentServer sends a bookmark and then nothing; the second stream also has an event.
+type silentServer struct {
 	ticketingv1.UnimplementedTicketingServiceServer
 	streams int
 }
 
-func TestAStreamThatFallsSilentIsOpenedAgain(t *testing.T) {
+func TestReopensSilentStream(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, service := grpc.NewServer(), &mute{}
+	server, service := grpc.NewServer(), &silentServer{}
 	ticketingv1.RegisterTicketingServiceServer(server, service)
 	go func() { _ = server.Serve(listener) }()
 	defer server.Stop()
@@ -47,7 +47,7 @@ func TestAStreamThatFallsSilentIsOpenedAgain(t *testing.T) {
 	}
 }
 
-func (m *mute) StreamTicketEvents(
+func (m *silentServer) StreamTicketEvents(
 	request *ticketingv1.StreamTicketEventsRequest,
 	stream grpc.ServerStreamingServer[ticketingv1.StreamTicketEventsResponse],
 ) error {

@@ -12,7 +12,7 @@ import (
 	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
 )
 
-// A server that is away is named by the error, within the deadline.
+// The error names an unreachable server, within the deadline.
 func Example() {
 	client, err := ticketing.Connect("127.0.0.1:1", ticketing.WithToken("rxt_..."), ticketing.WithDeadline(time.Second))
 	if err != nil {

@@ -8,14 +8,15 @@ import (
 	"os"
 )
 
-// TLS has the trusted authorities and the client certificate. The zero value trusts the system's authorities, without a certificate.
+// TLS has the trusted authorities and the client certificate. The zero value trusts the system's authorities and has no
+// certificate.
 type TLS struct {
-	// CAFile holds the certificates, in PEM, of the authorities that are trusted instead of the system's.
+	// CAFile is a PEM file with the authorities to trust instead of the system's.
 	CAFile string
-	// CertificateFile and KeyFile hold, in PEM, the certificate that is shown to the server and its key. They are read anew for
-	// each connection, so that a certificate can be renewed while the program runs.
+	// CertificateFile and KeyFile are PEM files with the client's certificate and key. They are read again for each connection, so
+	// that a certificate can be renewed while the program runs.
 	CertificateFile, KeyFile string
-	// ServerName is what the server's certificate has to be for. Empty: the host of the address.
+	// ServerName is the name that the server's certificate must be valid for. Empty: the host of the address.
 	ServerName string
 }
 

@@ -1,13 +1,13 @@
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What an address says.
+/// A parsed address of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
-    /// For the channel: a host and a port, or `unix:/PATH`.
+    /// The target of the channel: a host and a port, or `unix:/PATH`.
     pub target: String,
     pub scheme: Scheme,
-    /// Whether what is sent there stays on this machine.
-    pub is_here: bool,
+    /// Whether the server is on this machine: loopback, or a Unix socket.
+    pub is_local: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +21,10 @@ pub(super) enum Scheme {
 // === impl Address ===
 
 impl Address {
-    /// `None` if it is none.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    /// `None` if the address is invalid.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         if text.strip_prefix("unix:/").is_some_and(|path| !path.is_empty()) {
-            return Some(Self { target: text.to_owned(), scheme: Scheme::Unix, is_here: true });
+            return Some(Self { target: text.to_owned(), scheme: Scheme::Unix, is_local: true });
         }
         let (scheme, target) = match text.split_once("://") {
             Some(("http", rest)) => (Scheme::Http, rest),
@@ -37,20 +37,20 @@ impl Address {
         if !is_port || !port.parse::<u16>().is_ok_and(|port| port > 0) {
             return None;
         }
-        let is_here = match host.strip_prefix('[') {
+        let is_local = match host.strip_prefix('[') {
             Some(rest) => rest.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?.is_loopback(),
-            None if is_name(host) => stays(host),
+            None if is_host_name(host) => is_loopback_host(host),
             None => return None,
         };
-        Some(Self { target: target.to_owned(), scheme, is_here })
+        Some(Self { target: target.to_owned(), scheme, is_local })
     }
 }
 
-fn is_name(host: &str) -> bool {
+fn is_host_name(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-fn stays(host: &str) -> bool {
+fn is_loopback_host(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
@@ -59,18 +59,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sent_to_this_machine_stays_here_and_to_any_other_does_not() {
+    fn recognizes_local_addresses() {
         for address in ["localhost:1", "127.0.0.1:1", "http://127.3.2.1:1", "[::1]:1", "unix:/a b"] {
-            assert!(Address::read(address).unwrap().is_here, "{address}");
+            assert!(Address::parse(address).unwrap().is_local, "{address}");
         }
         for address in ["10.0.0.1:1", "localhost.example:1", "[::2]:1", "https://a-b.example:443"] {
-            assert!(!Address::read(address).unwrap().is_here, "{address}");
+            assert!(!Address::parse(address).unwrap().is_local, "{address}");
         }
     }
 
     #[test]
-    fn what_is_no_address_is_not_read() {
-        for none in [
+    fn refuses_invalid_addresses() {
+        for invalid in [
             "",
             "ticketing",
             "ticketing:",
@@ -90,7 +90,7 @@ mod tests {
             "a@b:1",
             "a:+1",
         ] {
-            assert_eq!(Address::read(none), None, "{none}");
+            assert_eq!(Address::parse(invalid), None, "{invalid}");
         }
     }
 }

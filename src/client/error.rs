@@ -9,7 +9,7 @@ use tonic_types::StatusExt;
 use super::ConnectError;
 use crate::{ERROR_DOMAIN, v1};
 
-/// Why a call failed: a [`Status`], read.
+/// Why a call failed: a [`Status`] with decoded details.
 ///
 /// ```
 /// use rhythmx_ticketing::{Error, v1};
@@ -27,23 +27,23 @@ use crate::{ERROR_DOMAIN, v1};
 #[non_exhaustive]
 pub struct Error {
     pub code: Code,
-    /// The server's, for people.
+    /// The server's message, for people.
     pub message: String,
-    /// The contract's: each of its values says by example when it is given. `None` when the answer has none, or one that is
-    /// newer than this crate.
+    /// The reason in the contract, which documents each value. `None` if the response has none, or one that this version of
+    /// the crate does not know.
     pub reason: Option<v1::ErrorReason>,
-    /// What the error is about, for example `delivery_id`. The contract's reasons tell which there are.
+    /// Details by name, for example `delivery_id`. The contract documents the names for each reason.
     pub metadata: BTreeMap<String, String>,
-    /// All the rules that the request breaks.
+    /// Every rule that the request violates.
     pub violations: Vec<Violation>,
-    /// When to try again, if the server said so.
+    /// Delay before a retry, if the server sent one.
     pub retry_after: Option<Duration>,
-    /// Where the call went, if no server answered it and the client was made by [`Client::connect`](crate::Client::connect).
+    /// The server's address, if no server responded and the client opened the connection itself.
     pub address: Option<Arc<str>>,
     status: Status,
 }
 
-/// Of a rule.
+/// A rule that a field of the request violates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Violation {
@@ -53,9 +53,9 @@ pub struct Violation {
     pub description: String,
 }
 
-/// The source of the status of a call that no server answered.
+/// The source of the status of a call to which no server responded.
 #[derive(Debug)]
-struct Unanswered {
+struct NoResponse {
     address: Arc<str>,
     cause: Status,
 }
@@ -63,7 +63,7 @@ struct Unanswered {
 // === impl Error ===
 
 impl Error {
-    /// As it was received.
+    /// The status as received.
     pub fn status(&self) -> &Status {
         &self.status
     }
@@ -87,7 +87,7 @@ impl From<Status> for Error {
             metadata: info.map(|info| info.metadata.clone().into_iter().collect()).unwrap_or_default(),
             violations: violations.collect(),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
-            address: of::<Unanswered>(&status).map(|unanswered| unanswered.address.clone()),
+            address: find_source::<NoResponse>(&status).map(|unanswered| unanswered.address.clone()),
             status,
         }
     }
@@ -114,7 +114,9 @@ impl fmt::Display for Error {
             write!(f, " ({})", reason.as_str_name().trim_start_matches("ERROR_REASON_"))?;
         }
         write!(f, ": {}", self.message)?;
-        self.violations.iter().try_for_each(|broken| write!(f, "; {} {}", broken.field, broken.description))
+        self.violations
+            .iter()
+            .try_for_each(|violation| write!(f, "; {} {}", violation.field, violation.description))
     }
 }
 
@@ -124,54 +126,58 @@ impl std::error::Error for Error {
     }
 }
 
-// === impl Unanswered ===
+// === impl NoResponse ===
 
-impl fmt::Display for Unanswered {
+impl fmt::Display for NoResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the ticketing service at {} did not answer", self.address)
+        write!(f, "the ticketing service at {} did not respond", self.address)
     }
 }
 
-impl std::error::Error for Unanswered {
+impl std::error::Error for NoResponse {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.cause.source()
     }
 }
 
-// === What happened to a call ===
+// === Normalized statuses ===
 
 pub(super) fn expired() -> Status {
     Status::from_error(Box::new(TimeoutExpired(())))
 }
 
-/// The status for the caller. A deadline that passes here surfaces as CANCELLED and becomes DEADLINE_EXCEEDED. The address is
-/// named where no server answered; and as what a broken connection is called differs, it is UNAVAILABLE then.
-pub(super) fn told(status: Status, address: Option<&Arc<str>>) -> Status {
-    let expired = of::<TimeoutExpired>(&status).is_some();
-    let is_new = is_unanswered(&status) && of::<Unanswered>(&status).is_none();
+/// The status for the caller. A deadline that expires in the client is CANCELLED in tonic and becomes DEADLINE_EXCEEDED. If no
+/// server responded, the message names the address, and the code is UNAVAILABLE: tonic's own code for a broken connection
+/// varies.
+pub(super) fn normalize(status: Status, address: Option<&Arc<str>>) -> Status {
+    let expired = find_source::<TimeoutExpired>(&status).is_some();
+    let is_new = is_from_client(&status) && find_source::<NoResponse>(&status).is_none();
     let Some(address) = address.filter(|_| is_new) else {
-        return if expired { Status::deadline_exceeded("the deadline passed") } else { status };
+        return if expired { Status::deadline_exceeded("the deadline expired") } else { status };
     };
-    let mut told = if expired {
-        Status::deadline_exceeded(format!("the deadline passed before {address} answered"))
+    let mut normalized = if expired {
+        Status::deadline_exceeded(format!("the deadline expired before {address} responded"))
     } else {
-        Status::unavailable(format!("the ticketing service at {address} did not answer: {}", root(&status)))
+        Status::unavailable(format!(
+            "the ticketing service at {address} did not respond: {}",
+            root_cause(&status)
+        ))
     };
-    told.set_source(Arc::new(Unanswered { address: address.clone(), cause: status }));
-    told
+    normalized.set_source(Arc::new(NoResponse { address: address.clone(), cause: status }));
+    normalized
 }
 
-/// Whether no server said this. What a server says has no source.
-pub(super) fn is_unanswered(status: &Status) -> bool {
+/// Whether the client created this status. One that a server sent has no source.
+pub(super) fn is_from_client(status: &Status) -> bool {
     use std::error::Error as _;
     status.source().is_some()
 }
 
-fn of<T: std::error::Error + 'static>(status: &Status) -> Option<&T> {
+fn find_source<T: std::error::Error + 'static>(status: &Status) -> Option<&T> {
     sources(status).find_map(|error| error.downcast_ref::<T>())
 }
 
-fn root(status: &Status) -> String {
+fn root_cause(status: &Status) -> String {
     sources(status).last().map_or_else(|| status.message().to_owned(), ToString::to_string)
 }
 
@@ -187,23 +193,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_that_passes_here_is_told_as_such_and_a_cancelled_call_is_not() {
-        assert_eq!(told(expired(), None).code(), Code::DeadlineExceeded);
-        assert_eq!(told(expired(), Some(&"here:1".into())).code(), Code::DeadlineExceeded);
+    fn expired_deadline_is_deadline_exceeded() {
+        assert_eq!(normalize(expired(), None).code(), Code::DeadlineExceeded);
+        assert_eq!(normalize(expired(), Some(&"localhost:1".into())).code(), Code::DeadlineExceeded);
         let cancelled = Status::cancelled("by the peer");
-        assert_eq!(told(cancelled, Some(&"here:1".into())).code(), Code::Cancelled);
+        assert_eq!(normalize(cancelled, Some(&"localhost:1".into())).code(), Code::Cancelled);
     }
 
     #[test]
-    fn what_no_server_answered_is_unavailable_and_names_the_address() {
+    fn missing_response_is_unavailable_and_names_address() {
         let broken = Status::from_error(Box::new(std::io::Error::other("cut")));
-        let error = Error::from(told(broken, Some(&"here:1".into())));
-        assert_eq!((error.code, error.address.as_deref()), (Code::Unavailable, Some("here:1")));
-        assert!(error.to_string().contains("here:1") && error.to_string().contains("cut"), "{error}");
+        let error = Error::from(normalize(broken, Some(&"localhost:1".into())));
+        assert_eq!((error.code, error.address.as_deref()), (Code::Unavailable, Some("localhost:1")));
+        assert!(error.to_string().contains("localhost:1") && error.to_string().contains("cut"), "{error}");
     }
 
     #[test]
-    fn what_a_server_says_is_read_whole_and_what_others_say_is_no_reason_of_it() {
+    fn decodes_details_and_ignores_other_domains() {
         let mut details = ErrorDetails::new();
         details.set_error_info("INCIDENT_INVALID", ERROR_DOMAIN, [("a".to_owned(), "b".to_owned())]);
         details.add_bad_request_violation("incident.id", "is empty");
@@ -212,7 +218,7 @@ mod tests {
         assert_eq!(error.reason, Some(v1::ErrorReason::IncidentInvalid));
         assert_eq!((error.metadata["a"].as_str(), error.retry_after), ("b", Some(Duration::from_secs(3))));
         assert_eq!(error.to_string(), "InvalidArgument (INCIDENT_INVALID): no; incident.id is empty");
-        details.set_error_info("INCIDENT_INVALID", "elsewhere", [("a".to_owned(), "b".to_owned())]);
+        details.set_error_info("INCIDENT_INVALID", "other.domain", [("a".to_owned(), "b".to_owned())]);
         let error = Error::from(Status::with_error_details(Code::InvalidArgument, "no", details));
         assert_eq!((error.reason, error.metadata.len()), (None, 0));
     }

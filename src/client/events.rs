@@ -7,54 +7,61 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt;
 
-use super::{Client, Error, repeat};
+use super::{Client, Error, retry};
 use crate::v1;
 use crate::v1::stream_ticket_events_request::Start;
 use crate::v1::stream_ticket_events_response::Message;
 
-/// A stream that bears nothing for so long is dead: bookmarks come every 10 s, and never less often than every 30 s.
-pub(super) const SILENCE: Duration = Duration::from_secs(35);
+/// A stream without a message for this long is considered dead: bookmarks arrive every 10 s by default, and at least every 30 s.
+pub(super) const STREAM_TIMEOUT: Duration = Duration::from_secs(35);
 
-type Messages = Streaming<v1::StreamTicketEventsResponse>;
-type Opening = Pin<Box<dyn Future<Output = Result<Messages, Status>> + Send>>;
+type ResponseStream = Streaming<v1::StreamTicketEventsResponse>;
+type Opening = Pin<Box<dyn Future<Output = Result<ResponseStream, Status>> + Send>>;
 
-/// A subscription to events, by [`Client::events`].
+/// A subscription to events, created by [`Client::events`].
 ///
-/// It goes on after a lost connection (within 45 s if that died without a word), a restart of the server or a stream that was
-/// ended for slowness: it opens the stream
-/// again after the last event that it handed over, so that a loop sees each event once and in order. It ends when it is dropped,
-/// and by an error that no repetition mends.
+/// After a lost connection (detected within 45 s if it failed silently), a restart of the server, or a stream that the server
+/// ended because its subscriber was too slow, it reopens the stream after the last event that it returned. A loop sees each
+/// event once and in order. The subscription ends when it is dropped, or with an error that retrying does not resolve.
 pub struct Events {
     client: Client,
-    /// It resumes after the last message.
+    /// Its start resumes after the last event returned.
     request: v1::StreamTicketEventsRequest,
-    stream: Option<Messages>,
-    /// The stream that is being opened. What waits outlives the call of [`next`](Self::next) that began it, here and below. Locked
-    /// for its type alone.
+    stream: Option<ResponseStream>,
+    /// The stream being opened. It is kept here, as the times below are, so that a canceled [`next`](Self::next) loses nothing.
+    /// The mutex only makes the type `Sync`.
     opening: Option<Mutex<Opening>>,
-    /// When the stream has been silent for too long.
-    silent_at: Option<Instant>,
-    /// Not before then is it opened again.
-    rests_until: Option<Instant>,
-    /// The event that the stream began with, if it was no bookmark.
+    /// When the stream is considered dead.
+    times_out_at: Option<Instant>,
+    /// The earliest time to reopen the stream.
+    retry_at: Option<Instant>,
+    /// The first message of the stream, if it was an event rather than a bookmark.
     first: Option<v1::TicketEvent>,
     /// Failures since the last message.
     failures: u32,
-    is_over: bool,
+    is_ended: bool,
 }
 
 // === impl Events ===
 
 impl Events {
-    pub(super) async fn begin(client: Client, request: v1::StreamTicketEventsRequest) -> Result<Self, Error> {
-        let (mut left, retries) = (client.deadline, client.retries);
+    pub(super) async fn open(client: Client, request: v1::StreamTicketEventsRequest) -> Result<Self, Error> {
+        let retries = client.retries;
+        let mut left = client.deadline;
         let end = Instant::now() + left;
-        let (stream, opening, silent_at, rests_until) = (None, None, None, None);
-        let (first, failures, is_over) = (None, 0, false);
-        let mut events =
-            Self { client, request, stream, opening, silent_at, rests_until, first, failures, is_over };
+        let mut events = Self {
+            client,
+            request,
+            stream: None,
+            opening: None,
+            times_out_at: None,
+            retry_at: None,
+            first: None,
+            failures: 0,
+            is_ended: false,
+        };
         loop {
-            let status = match events.receive(end).await {
+            let status = match events.next_message(end).await {
                 Ok(first) => {
                     events.first = first;
                     return Ok(events);
@@ -62,65 +69,64 @@ impl Events {
                 Err(status) => status,
             };
             events.failures += 1;
-            let pause = match repeat::pause(&status, events.failures) {
-                Some(pause) if events.failures <= retries => pause,
+            let delay = match retry::delay(&status, events.failures) {
+                Some(delay) if events.failures <= retries => delay,
                 _ => return Err(status.into()),
             };
             left = end.saturating_duration_since(Instant::now());
-            if left <= pause {
+            if left <= delay {
                 return Err(status.into());
             }
-            sleep(pause).await;
+            sleep(delay).await;
         }
     }
 
-    /// The next event, as it comes. After an error there is `None`. It may be left waiting, in `tokio::select!` for example, and
-    /// asked again: nothing is lost.
+    /// Waits for the next event. After an error it returns `None`. It is cancel safe, for example in `tokio::select!`.
     ///
     /// # Errors
-    /// A credential that is refused, a request that is invalid, or a resume token whose events are no longer kept. Of that last,
-    /// RESUME_TOKEN_EXPIRED, `metadata["oldest_token"]` is where to begin again, after reading with
-    /// [`Client::list_deliveries`] what was missed.
+    /// If the credential is refused, the request is invalid, or the events after the resume token are no longer stored
+    /// (RESUME_TOKEN_EXPIRED). In the last case read the missed deliveries with [`Client::list_deliveries`], then start again
+    /// at `metadata["oldest_token"]`.
     pub async fn next(&mut self) -> Option<Result<v1::TicketEvent, Error>> {
         if let Some(first) = self.first.take() {
-            self.keep(&first.resume_token);
+            self.remember_token(&first.resume_token);
             return Some(Ok(first));
         }
-        while !self.is_over {
-            if let Some(until) = self.rests_until {
+        while !self.is_ended {
+            if let Some(until) = self.retry_at {
                 sleep_until(until).await;
-                self.rests_until = None;
+                self.retry_at = None;
             }
-            let silence = self.client.silence;
-            let silent_at = *self.silent_at.get_or_insert_with(|| Instant::now() + silence);
-            let status = match self.receive(silent_at).await {
+            let stream_timeout = self.client.stream_timeout;
+            let times_out_at = *self.times_out_at.get_or_insert_with(|| Instant::now() + stream_timeout);
+            let status = match self.next_message(times_out_at).await {
                 Ok(Some(event)) => {
-                    self.keep(&event.resume_token);
+                    self.remember_token(&event.resume_token);
                     return Some(Ok(event));
                 }
                 Ok(None) => continue,
                 Err(status) => status,
             };
-            if Instant::now() >= silent_at {
-                // What swallows a stream swallows the next one on the same connection, too.
-                self.client = self.client.clone().with_another_connection();
+            if Instant::now() >= times_out_at {
+                // The connection may be broken too: another stream on it would also receive nothing.
+                self.client = self.client.clone().with_new_connection();
             }
-            let asked = status.get_details_retry_info().and_then(|info| info.retry_delay);
+            let requested_delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
             let error = Error::from(status);
-            if !error.resumes() {
-                self.is_over = true;
+            if !error.is_resumable() {
+                self.is_ended = true;
                 return Some(Err(error));
             }
             self.failures = self.failures.saturating_add(1);
-            let pause = repeat::at_least(asked.unwrap_or_default(), self.failures);
-            self.rests_until = Instant::now().checked_add(pause);
+            let delay = retry::backoff(requested_delay.unwrap_or_default(), self.failures);
+            self.retry_at = Instant::now().checked_add(delay);
         }
         None
     }
 
-    /// Resumes after the last event that was handed over, in a later process too: it is a request's
-    /// [`Start::ResumeToken`](v1::stream_ticket_events_request::Start). Where filters let few events through it is newer than
-    /// that of the last event, and so is kept for longer. `None` as long as nothing gives a place to resume from.
+    /// A token to resume after the last event returned, also in a later process, as a request's
+    /// [`Start::ResumeToken`](v1::stream_ticket_events_request::Start). With filters it may be newer than the last event's own
+    /// token, and so remains valid for longer. `None` before the first message with a token.
     pub fn resume_token(&self) -> Option<&str> {
         match &self.request.start {
             Some(Start::ResumeToken(token)) => Some(token),
@@ -128,33 +134,34 @@ impl Events {
         }
     }
 
-    fn keep(&mut self, token: &str) {
+    fn remember_token(&mut self, token: &str) {
         if !token.is_empty() {
             self.request.start = Some(Start::ResumeToken(token.to_owned()));
         }
     }
 
-    // The next message, of a stream that is opened if none is. A bookmark is no event.
-    async fn receive(&mut self, until: Instant) -> Result<Option<v1::TicketEvent>, Status> {
+    // Reads the next message, and opens the stream if necessary. `None` for a bookmark.
+    async fn next_message(&mut self, until: Instant) -> Result<Option<v1::TicketEvent>, Status> {
         let received = match timeout_at(until, self.message()).await {
             Ok(Ok(Some(message))) => Ok(message),
             Ok(Ok(None)) => Err(Status::unavailable("the server ended the stream")),
-            Ok(Err(status)) => Err(super::error::told(status, self.client.address.as_ref())),
-            Err(_) => Err(super::error::told(super::error::expired(), self.client.address.as_ref())),
+            Ok(Err(status)) => Err(super::error::normalize(status, self.client.address.as_ref())),
+            Err(_) => Err(super::error::normalize(super::error::expired(), self.client.address.as_ref())),
         };
-        self.silent_at = None;
+        self.times_out_at = None;
         match received {
             Ok(message) => {
                 self.failures = 0;
                 match message.message {
                     Some(Message::Event(event)) => return Ok(Some(event)),
-                    Some(Message::Bookmark(bookmark)) => self.keep(&bookmark.resume_token),
+                    Some(Message::Bookmark(bookmark)) => self.remember_token(&bookmark.resume_token),
                     None => {}
                 }
                 Ok(None)
             }
             Err(status) => {
-                (self.stream, self.opening) = (None, None);
+                self.stream = None;
+                self.opening = None;
                 Err(status)
             }
         }
@@ -163,7 +170,8 @@ impl Events {
     async fn message(&mut self) -> Result<Option<v1::StreamTicketEventsResponse>, Status> {
         if self.stream.is_none() {
             let opening = self.opening.get_or_insert_with(|| {
-                let (mut client, request) = (self.client.clone(), self.request.clone());
+                let mut client = self.client.clone();
+                let request = self.request.clone();
                 Mutex::new(Box::pin(async move { client.stream_ticket_events(request).await }))
             });
             let opened = opening.get_mut().unwrap_or_else(PoisonError::into_inner).await;
@@ -183,15 +191,15 @@ impl fmt::Debug for Events {
             .field("client", &self.client)
             .field("request", &self.request)
             .field("failures", &self.failures)
-            .field("is_over", &self.is_over)
+            .field("is_ended", &self.is_ended)
             .finish_non_exhaustive()
     }
 }
 
 impl Error {
-    /// Whether the stream is to be opened again: unless the server says that this would be refused as well. What a broken
-    /// connection is called differs. A deadline is that of silence: streams have no other.
-    fn resumes(&self) -> bool {
+    /// Whether to reopen the stream: unless the server would refuse that as well. The code of a broken connection varies, and
+    /// DEADLINE_EXCEEDED is the stream's own timeout here.
+    fn is_resumable(&self) -> bool {
         !matches!(
             self.code,
             Code::InvalidArgument

@@ -2,7 +2,7 @@ use std::fmt;
 
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
-/// The trusted authorities and the client certificate.
+/// TLS settings: trusted authorities and a client certificate.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,23 +24,23 @@ pub struct Tls {
 // === impl Tls ===
 
 impl Tls {
-    /// Trusts the authorities that the system trusts.
+    /// Trusts the system's certificate authorities.
     pub fn system() -> Self {
         Self { authorities: None, identity: None, server_name: None }
     }
 
-    /// Trusts these authorities and no other: certificates in PEM.
+    /// Trusts only these certificate authorities, in PEM.
     pub fn trusting(authorities: impl AsRef<[u8]>) -> Self {
         Self { authorities: Some(Certificate::from_pem(authorities)), ..Self::system() }
     }
 
-    /// Shows a certificate to the server: it and those that vouch for it, and its key, in PEM.
+    /// Authenticates with a client certificate: the certificate chain and its key, in PEM.
     #[must_use]
     pub fn with_certificate(self, certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
         Self { identity: Some(Identity::from_pem(certificate, key)), ..self }
     }
 
-    /// What the server's certificate has to be for, if it is not the host of the address.
+    /// Sets the name that the server's certificate must be valid for, if it differs from the host of the address.
     #[must_use]
     pub fn with_server_name(self, name: impl Into<String>) -> Self {
         Self { server_name: Some(name.into()), ..self }
@@ -67,12 +67,12 @@ impl Default for Tls {
     }
 }
 
-// Without the key.
+// Omits the key.
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls")
             .field("system", &self.authorities.is_none())
-            .field("shows_certificate", &self.identity.is_some())
+            .field("has_client_certificate", &self.identity.is_some())
             .field("server_name", &self.server_name)
             .finish_non_exhaustive()
     }

@@ -50,7 +50,8 @@ pub fn clean(text: &str) -> Cleaned<'_> {
         return Cleaned { text: Cow::Borrowed(text), removed: 0, shown: 0 };
     }
     let mut out = String::with_capacity(text.len());
-    let (mut removed, mut shown) = (0, 0);
+    let mut removed = 0;
+    let mut shown = 0;
     let mut previous = None;
     let mut rest = text;
     while let Some(c) = rest.chars().next() {

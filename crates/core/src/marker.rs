@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn marker_is_stable_and_unique() {
-        let (here, there) = (InstallationKey::new([1; 32]), InstallationKey::new([2; 32]));
+        let here = InstallationKey::new([1; 32]);
+        let there = InstallationKey::new([2; 32]);
         let marker = Marker::derive(&here, "INC-1", "jira");
         assert_eq!(marker, Marker::derive(&here, "INC-1", "jira"));
         assert_ne!(marker, Marker::derive(&there, "INC-1", "jira"));

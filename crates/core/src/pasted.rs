@@ -122,7 +122,8 @@ pub fn password(text: &str) -> Result<&str, String> {
 /// nothing that helps to guess it.
 #[must_use]
 pub fn oddity(text: &str) -> Option<String> {
-    let (first, last) = (text.chars().next()?, text.chars().next_back()?);
+    let first = text.chars().next()?;
+    let last = text.chars().next_back()?;
     if first.is_whitespace() {
         return Some(format!("begins with {}", describe(first)));
     }

@@ -301,7 +301,8 @@ impl TicketRef {
     /// unknown. A moved ticket has another key.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let (here, there) = (site_of(&self.url), site_of(&other.url));
+        let here = site_of(&self.url);
+        let there = site_of(&other.url);
         let is_same_site = here == there || here.is_empty() || there.is_empty();
         let is_same_name = match (self.id.as_str(), other.id.as_str()) {
             ("", _) | (_, "") => self.key == other.key,
@@ -331,7 +332,8 @@ impl Adjustment {
 impl Check {
     pub fn passed(name: &str, detail: impl Into<String>, duration: Duration) -> Self {
         let detail = limits::cut(&clean(&detail.into()).text, MAX_REASON);
-        let (name, outcome) = (name.to_owned(), CheckOutcome::Passed);
+        let name = name.to_owned();
+        let outcome = CheckOutcome::Passed;
         Self { name, outcome, detail, hint: String::new(), duration, fault_kind: None }
     }
 
@@ -346,8 +348,10 @@ impl Check {
     }
 
     pub fn failed(name: &str, fault: &Fault, duration: Duration) -> Self {
-        let (detail, hint) = (fault.message.clone(), fault.hint.clone());
-        let (name, outcome) = (name.to_owned(), CheckOutcome::Failed);
+        let detail = fault.message.clone();
+        let hint = fault.hint.clone();
+        let name = name.to_owned();
+        let outcome = CheckOutcome::Failed;
         Self { name, outcome, detail, hint, duration, fault_kind: Some(fault.kind) }
     }
 

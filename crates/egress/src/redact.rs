@@ -67,7 +67,8 @@ pub(crate) fn encoded(secret: &str) -> Vec<String> {
         let text = [&b"..."[..before], secret.as_bytes()].concat();
         let whole = [STANDARD_NO_PAD.encode(&text), URL_SAFE_NO_PAD.encode(&text)];
         // Six bits a character: the first characters mix with what precedes, the last one with what follows.
-        let (first, last) = ((before * 8).div_ceil(6), text.len() * 8 / 6);
+        let first = (before * 8).div_ceil(6);
+        let last = text.len() * 8 / 6;
         forms.extend(whole.iter().map(|whole| whole[first..last].to_owned()));
     }
     forms.retain(|form| form.len() >= MIN_PIECE);
@@ -352,7 +353,8 @@ mod tests {
             let _ = Redactor::default().with("secret").redact_until(&text, text.len(), &mut examined);
             examined
         };
-        let (one, eight) = (work(1), work(8));
+        let one = work(1);
+        let eight = work(8);
         assert!(eight <= 10 * one, "{one} and {eight}");
     }
 

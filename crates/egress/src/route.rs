@@ -260,7 +260,8 @@ fn login(
     path: &str,
     violations: &mut Violations,
 ) -> Option<ProxyLogin> {
-    let (name_field, password_field) = (format!("{path}.proxy_username"), format!("{path}.proxy_password"));
+    let name_field = format!("{path}.proxy_username");
+    let password_field = format!("{path}.proxy_password");
     let user = given(draft.proxy_username.as_deref());
     let password = password.filter(|password| !password.expose_secret().is_empty());
     let has_proxy = given(draft.proxy_url.as_deref()).is_some();

@@ -57,7 +57,8 @@ pub(crate) fn fault(error: &reqwest::Error, route: &RequestRoute<'_>) -> Fault {
     if error.is_connect() {
         return never_connected(error, route);
     }
-    let (host, cause) = (route.host, root_cause(error));
+    let host = route.host;
+    let cause = root_cause(error);
     if error.is_builder() {
         return Fault::new(FaultKind::Misconfigured, format!("no request can be made to {host}: {cause}"));
     }
@@ -132,7 +133,8 @@ pub(crate) fn refused_by_proxy(
 }
 
 fn never_connected(error: &reqwest::Error, route: &RequestRoute<'_>) -> Fault {
-    let (host, cause) = (route.host, root_cause(error));
+    let host = route.host;
+    let cause = root_cause(error);
     let is_of_proxy =
         chain(error).any(|cause| cause.to_string() == "tunnel error: failed to create underlying connection");
     let proxy = route.proxy.as_deref().filter(|_| is_of_proxy);

@@ -17,7 +17,7 @@ use crate::settings::stored;
 
 pub use self::gate::Refusal;
 
-/// All connections and their connections; cheap to clone.
+/// All connections, by name; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Connections {
     client: HttpClient,
@@ -27,7 +27,7 @@ pub struct Connections {
     gates: Arc<Mutex<HashMap<String, Weak<LoginGate>>>>,
 }
 
-/// One connection.
+/// A connection, configured or not.
 #[derive(Debug, Clone)]
 pub struct Connection {
     pub system: System,
@@ -141,13 +141,13 @@ impl Connections {
         self.read(|by_name| by_name.get(name).cloned())
     }
 
-    /// Whether `name` is enabled.
+    /// Whether the connection `name` is configured and enabled.
     #[must_use]
     pub fn is_enabled(&self, name: &str) -> bool {
         self.get(name).is_some_and(|connection| connection.enabled && connection.current.is_some())
     }
 
-    /// The current connection of `name`.
+    /// The ticket system of the connection `name`, by its current settings.
     #[must_use]
     pub fn current(&self, name: &str) -> Option<Arc<dyn TicketSystem>> {
         self.get(name)?.current
@@ -161,7 +161,7 @@ impl Connections {
         ways.find(|api| api.destination().base_url == destination.base_url)
     }
 
-    /// Whether `api` is the current connection of `name`: observations of a retired connection say nothing
+    /// Whether `api` is the current ticket system of `name`: observations of a retired one say nothing
     /// about it.
     #[must_use]
     pub fn is_current(&self, name: &str, api: &Arc<dyn TicketSystem>) -> bool {
@@ -183,7 +183,7 @@ impl Connections {
         checked
     }
 
-    /// The connection to `name` by stored settings. Their secrets are bound to origins; settings that lead to another
+    /// The ticket system of the connection `name` by stored settings. Their secrets are bound to origins; settings that lead to another
     /// origin were edited in the database, and nothing is sent.
     #[must_use]
     pub fn kept(&self, name: &str, settings: &ConnectionSettings) -> Option<Arc<dyn TicketSystem>> {

@@ -126,7 +126,8 @@ mod tests {
             entropy.fill(&mut bytes);
             bytes
         };
-        let (first, second) = (SeededEntropy::new(1), SeededEntropy::new(1));
+        let first = SeededEntropy::new(1);
+        let second = SeededEntropy::new(1);
         let bytes = draw(&first);
         assert_eq!(bytes, draw(&second));
         assert_ne!(bytes, draw(&first));

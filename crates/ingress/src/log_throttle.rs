@@ -78,7 +78,7 @@ impl LogThrottle {
     }
 }
 
-// === impl Default for LogThrottle ===
+// === impl LogThrottle ===
 
 impl Default for LogThrottle {
     fn default() -> Self {

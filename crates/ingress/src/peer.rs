@@ -63,7 +63,7 @@ impl std::fmt::Display for PeerAddress {
     }
 }
 
-// === impl Whose ===
+// === impl PeerKey ===
 
 impl PeerKey {
     pub fn of(peer: &PeerAddress) -> Self {

@@ -279,7 +279,8 @@ mod tests {
 
     fn load(cert: &[u8], key: &[u8]) -> Result<Option<Tls>, String> {
         let folder = tempfile::tempdir().unwrap();
-        let (cert_file, key_file) = (folder.path().join("cert"), folder.path().join("key"));
+        let cert_file = folder.path().join("cert");
+        let key_file = folder.path().join("key");
         std::fs::write(&cert_file, cert).unwrap();
         std::fs::write(&key_file, key).unwrap();
         let files = TlsFiles { tls_cert: Some(cert_file), tls_key: Some(key_file), tls_client_ca: None };

@@ -47,7 +47,7 @@ pub(crate) fn unreadable(reply: &Reply, expected: &str, purpose: Purpose) -> Fau
     let message = format!("HTTP {} without {expected}", reply.status);
     Fault::new(FaultKind::UnreadableReply, message)
         .with_status(reply.status)
-        .with_hint("check that jira.url is the address of Jira itself, and what stands before it")
+        .with_hint("check that jira.url is the address of Jira itself, not of a gateway in front of Jira")
 }
 
 /// The fields named in a definite refusal, each with its message.
@@ -98,11 +98,11 @@ pub(crate) fn item_hint(reply: &Reply) -> String {
         return hint.to_owned();
     }
     if reply.status == 400 {
-        return "a rule of the project's workflow (a validator) or a required field refuses this ticket: do what Jira's words \
-                ask for, or exempt the issue type of jira.issue_type or this account from the rule"
+        return "a rule of the project's workflow (a validator) or a required field refuses this ticket: do what Jira's \
+                error message asks for, or exempt the issue type of jira.issue_type or this account from the rule"
             .to_owned();
     }
-    "Jira, or something before it, refuses this ticket alone, for the same login may create in jira.project_key: look for a \
+    "Jira, or a gateway in front of Jira, refuses this ticket alone, for the same login may create in jira.project_key: look for a \
      firewall, a security setting or an app that objects to its content, then try the delivery again"
         .to_owned()
 }
@@ -254,9 +254,9 @@ fn plain_hint(kind: FaultKind, error_body: &ErrorBody, purpose: Purpose) -> &'st
             "set jira.url to the address to which Jira itself answers, with https if it has it"
         }
         FaultKind::Dormant => {
-            "a page for people came instead of an answer: check jira.url and what stands before Jira"
+            "a web page came instead of an API response: check jira.url, and look for a gateway in front of Jira"
         }
-        FaultKind::TooLarge => "Jira, or something before it, takes no request of this size",
+        FaultKind::TooLarge => "Jira, or a gateway in front of Jira, rejects requests of this size",
         _ => "",
     }
 }

@@ -210,7 +210,8 @@ async fn pages<T: DeserializeOwned>(
 ) -> Result<Vec<T>, Fault> {
     let mut rows = Vec::new();
     for _ in 0..MAX_PAGES {
-        let (start, size) = (rows.len().to_string(), PAGE.to_string());
+        let start = rows.len().to_string();
+        let size = PAGE.to_string();
         let query = [("startAt", start.as_str()), ("maxResults", size.as_str())];
         let left: Duration = client.left(began, client.optional_budget());
         let page: MetaPage<T> = client.read_within(api, path, &query, left).await?.value;

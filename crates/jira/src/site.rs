@@ -224,7 +224,8 @@ mod tests {
             let own = Site::parse(own, "url", &mut Violations::default()).unwrap();
             own.public(reported).map(|site| site.as_text().to_owned())
         };
-        let (inner, outer) = ("http://10.0.0.5:8080/jira", "https://jira.corp.example/jira");
+        let inner = "http://10.0.0.5:8080/jira";
+        let outer = "https://jira.corp.example/jira";
         assert_eq!(public(inner, "https://jira.corp.example/jira/").as_deref(), Some(outer));
         assert_eq!(
             public("https://jira.corp.example", "https://issues.corp.example").as_deref(),

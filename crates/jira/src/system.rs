@@ -155,8 +155,7 @@ impl Jira {
             return Ok(());
         }
         let message = format!("the ticket was sent to {}", destination.base_url);
-        let hint =
-            "jira.url is another site now, whose login must not go there: resolve the delivery by hand";
+        let hint = "jira.url now names another site, and the login is never sent to the former one: resolve the delivery by hand";
         Err(Fault::new(FaultKind::Misconfigured, message).with_hint(hint))
     }
 

@@ -1,4 +1,4 @@
-//! Renders hostile and plain incidents for Atlassian's own parsers: `tests/judges/classify.mjs` reads the
+//! Renders hostile and plain incidents for Atlassian's own parsers: `tests/vendor_parsers/parse.mjs` reads the
 //! file written here.
 //!
 //! The file has one JSON object per line: `name`, the `adf` document, the `wiki` markup of the same incident,
@@ -129,10 +129,12 @@ fn is_whole(rendered: &Rendered) -> bool {
 
 #[test]
 fn renderings_fit_limits_and_are_exported() {
-    let (cloud, data_center) = (jira(Flavour::Cloud), jira(Flavour::DataCenter));
+    let cloud = jira(Flavour::Cloud);
+    let data_center = jira(Flavour::DataCenter);
     let mut lines = String::new();
     for (name, ticket_draft) in cases() {
-        let (adf, wiki) = (cloud.render_offline(&ticket_draft), data_center.render_offline(&ticket_draft));
+        let adf = cloud.render_offline(&ticket_draft);
+        let wiki = data_center.render_offline(&ticket_draft);
         for rendered in [&adf, &wiki] {
             assert!(rendered.description.encode_utf16().count() <= 32_767, "{name}");
             assert!(

@@ -125,7 +125,8 @@ mod tests {
         fn delays_never_shrink_and_jitter_only_shortens(
             base in 1_u64..10_000, factor in 1_u64..1_000, jitter in 0.0..=1.0_f64, random in 0.0..=1.0_f64, n in 1_u32..60,
         ) {
-            let (base, max) = (Duration::from_millis(base), Duration::from_millis(base * factor));
+            let max = Duration::from_millis(base * factor);
+            let base = Duration::from_millis(base);
             let plain = Backoff::try_new(20, base, max, 0.0).unwrap();
             let jittered = Backoff::try_new(20, base, max, jitter).unwrap();
             prop_assert!(plain.delay(n, random) <= plain.delay(n + 1, random));

@@ -265,8 +265,10 @@ mod tests {
             credential: "token 1".to_owned(),
             source: "192.0.2.7:51000".to_owned(),
         };
-        let (at, action) = (Timestamp::UNIX_EPOCH, AuditAction::Configure);
-        let (subject, outcome) = ("settings".to_owned(), DONE.to_owned());
+        let at = Timestamp::UNIX_EPOCH;
+        let action = AuditAction::Configure;
+        let subject = "settings".to_owned();
+        let outcome = DONE.to_owned();
         NewAuditEntry { at, actor, action, subject, detail: Value::Null, outcome }
     }
 

@@ -102,7 +102,7 @@ impl fmt::Debug for Cipher {
     }
 }
 
-// === impl Place ===
+// === impl CiphertextContext ===
 
 impl CiphertextContext<'_> {
     /// Every part is preceded by its length, so that no two places have the same bytes.

@@ -37,7 +37,8 @@ pub struct PresentedToken<'a> {
 impl NewToken {
     #[must_use]
     pub fn generate(entropy: &dyn Entropy) -> Self {
-        let (mut id, mut secret) = ([0; ID_LENGTH / 2], Zeroizing::new([0; 32]));
+        let mut id = [0; ID_LENGTH / 2];
+        let mut secret = Zeroizing::new([0; 32]);
         entropy.fill(&mut id);
         entropy.fill(&mut secret[..]);
         let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -89,7 +90,8 @@ mod tests {
     #[test]
     fn identifies_token_by_hash_of_secret() {
         let entropy = SeededEntropy::new(1);
-        let (one, other) = (NewToken::generate(&entropy), NewToken::generate(&entropy));
+        let one = NewToken::generate(&entropy);
+        let other = NewToken::generate(&entropy);
         let presented = PresentedToken::parse(one.show()).unwrap();
         assert_eq!(presented.id, one.id);
         assert!(one.hash.is_of(&presented));

@@ -134,7 +134,7 @@ impl TokenCommand {
                 for token in tokens.context("failed to read the tokens")? {
                     let state = match token.revoked_at {
                         Some(at) => format!("revoked at {at}"),
-                        None if token.is_good(now) => format!("valid until {}", token.expires_at),
+                        None if token.is_valid_at(now) => format!("valid until {}", token.expires_at),
                         None => format!("expired at {}", token.expires_at),
                     };
                     let StoredToken { id, name, role, namespace, .. } = token;

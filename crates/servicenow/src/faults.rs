@@ -116,7 +116,7 @@ fn foreign_hint(reply: &Reply) -> Option<String> {
         ForeignKind::Page => None,
         // The page of a hibernating instance is not always recognized, nor distinguished from the login page.
         ForeignKind::LoginPage if reply.status < 300 => {
-            Some(format!("{}; an instance that sleeps may show such a page, too", found.hint(&NAMES)))
+            Some(format!("{}; a hibernating instance may show such a page, too", found.hint(&NAMES)))
         }
         _ => Some(found.hint(&NAMES)),
     }
@@ -129,7 +129,7 @@ fn plain_hint(kind: FaultKind, reply: &Reply, error_text: &str) -> &'static str 
     match kind {
         FaultKind::Dropped => "the instance is overloaded and may have dropped the request",
         FaultKind::Dormant => {
-            "the instance sleeps, is offline or shows its login page: wake it up in a browser and check servicenow.instance"
+            "the instance hibernates, is offline or shows its login page: open it in a browser and check servicenow.instance"
         }
         FaultKind::Misconfigured if mentions(error_text, "invalid table") => {
             "check servicenow.table: the instance has no such table"
@@ -149,7 +149,7 @@ fn plain_hint(kind: FaultKind, reply: &Reply, error_text: &str) -> &'static str 
         FaultKind::NotFound => {
             "check servicenow.table, and that the account of servicenow.username may read it"
         }
-        FaultKind::TooLarge => "the instance takes no request of this size",
+        FaultKind::TooLarge => "the instance rejects requests of this size",
         FaultKind::RateLimited => {
             "the instance limits its callers: raise its rate limit or send fewer tickets"
         }
@@ -182,7 +182,7 @@ fn item_hint(reply: &Reply, error_text: &str) -> &'static str {
     let any = |phrases: &[&str]| phrases.iter().any(|phrase| mentions(error_text, phrase));
     match () {
         () if any(&POLICY_PHRASES) => {
-            "a data policy of the instance demands the fields that its words name: give them a default value in ServiceNow, or \
+            "a data policy of the instance requires the fields that its error message names: give them a default value in ServiceNow, or \
              exempt the account of servicenow.username from the policy"
         }
         () if any(&RULE_PHRASES) => {
@@ -194,11 +194,11 @@ fn item_hint(reply: &Reply, error_text: &str) -> &'static str {
              sn_incident_write, and write access to the fields of a ticket"
         }
         () if reply.is_html() => {
-            "something before the instance answered this ticket with a page of its own: look for a firewall that objects to its \
+            "a gateway in front of the instance answered this ticket with a page of its own: look for a firewall that objects to its \
              content, and let it exempt the Table API of servicenow.instance"
         }
         () => {
-            "the instance refuses this ticket by a business rule, a data policy or an access rule (ACL): its words say which; \
+            "the instance refuses this ticket by a business rule, a data policy or an access rule (ACL): its error message says which; \
              satisfy it, or exempt the account of servicenow.username"
         }
     }

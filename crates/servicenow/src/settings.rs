@@ -90,7 +90,8 @@ impl ticketing_vendor::SettingsDraft for SettingsDraft {
         merge_text(&mut self.table, patch.table);
         merge_text(&mut self.public_url, patch.public_url);
         self.route.merge(patch.route);
-        let (mine, theirs) = (&mut self.priorities, patch.priorities);
+        let mine = &mut self.priorities;
+        let theirs = patch.priorities;
         mine.critical = theirs.critical.or(mine.critical);
         mine.high = theirs.high.or(mine.high);
         mine.medium = theirs.medium.or(mine.medium);

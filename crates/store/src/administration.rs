@@ -28,7 +28,7 @@ pub const OFFLINE_CREDENTIAL: &str = "data folder";
 /// Offline administration of a data folder.
 #[derive(Debug)]
 pub struct Administration {
-    beside: OfflineAdmin,
+    offline_admin: OfflineAdmin,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     operator: Actor,
@@ -74,14 +74,14 @@ impl Administration {
         entropy: Arc<dyn Entropy>,
         source: String,
     ) -> Result<Self, OpenError> {
-        let beside = OfflineAdmin::open(path, key, clock.now()).await?;
+        let offline_admin = OfflineAdmin::open(path, key, clock.now()).await?;
         let operator = Actor {
             name: "operator".to_owned(),
             role: Role::Admin.as_str().to_owned(),
             credential: OFFLINE_CREDENTIAL.to_owned(),
             source,
         };
-        Ok(Self { beside, clock, entropy, operator })
+        Ok(Self { offline_admin, clock, entropy, operator })
     }
 
     /// Creates a token that is valid for `lifetime`. Without a namespace it has that of the newest token of
@@ -118,7 +118,7 @@ impl Administration {
         });
         let entry = self.entry(AuditAction::CreateToken, &new.id, detail, now);
         let room = |all: &[StoredToken]| {
-            let good = all.iter().filter(|other| other.name == name && other.is_good(now));
+            let good = all.iter().filter(|other| other.name == name && other.is_valid_at(now));
             let ids: Vec<_> = good.map(|other| other.id.clone()).collect();
             if ids.len() < MAX_ACTIVE_TOKENS {
                 Ok(())
@@ -126,7 +126,7 @@ impl Administration {
                 Err(TokenError::TooMany { name: name.to_owned(), ids })
             }
         };
-        self.beside.add_token(&token, room, entry).await?;
+        self.offline_admin.add_token(&token, room, entry).await?;
         Ok((new, token))
     }
 
@@ -141,7 +141,7 @@ impl Administration {
     /// # Errors
     /// If the database cannot be read.
     pub async fn tokens(&mut self) -> Result<Vec<StoredToken>, StoreError> {
-        self.beside.tokens().await
+        self.offline_admin.tokens().await
     }
 
     /// Revokes the token with this ID, or all with this name. Returns the revoked ones.
@@ -162,7 +162,7 @@ impl Administration {
             (token.clone(), self.entry(AuditAction::RevokeToken, &token.id, detail, now))
         };
         let entries = meant.iter().map(entry).collect();
-        self.beside.revoke_tokens(entries).await?;
+        self.offline_admin.revoke_tokens(entries).await?;
         Ok(meant)
     }
 
@@ -175,7 +175,7 @@ impl Administration {
         let now = self.clock.now();
         let detail = json!({ "from": file.map(|file| file.display().to_string()) });
         let entry = self.entry(AuditAction::RotateKey, "master key", detail, now);
-        self.beside.rotate_master_key(file, entry, &*self.entropy).await
+        self.offline_admin.rotate_master_key(file, entry, &*self.entropy).await
     }
 
     /// Replaces the newest data key, and re-encrypts every secret with the new one.
@@ -185,14 +185,14 @@ impl Administration {
     pub async fn rotate_data_key(&mut self) -> Result<DataKeyRotated, RotateError> {
         let now = self.clock.now();
         let entry = self.entry(AuditAction::RotateKey, "data key", json!({}), now);
-        self.beside.rotate_data_key(entry, &*self.entropy).await
+        self.offline_admin.rotate_data_key(entry, &*self.entropy).await
     }
 
     /// Whether the WAL still holds ciphertext that a rotation has replaced, because readers kept it from being truncated.
     /// It is truncated when the server stops.
     #[must_use]
     pub fn has_old_ciphertext(&self) -> bool {
-        self.beside.has_old_ciphertext()
+        self.offline_admin.has_old_ciphertext()
     }
 
     /// Number of audit entries, if none was edited, removed or inserted.
@@ -200,7 +200,7 @@ impl Administration {
     /// # Errors
     /// If the database cannot be read.
     pub async fn verify_audit(&mut self) -> Result<Result<u64, AuditBroken>, StoreError> {
-        self.beside.verify_audit().await
+        self.offline_admin.verify_audit().await
     }
 
     /// The current time, by the operator's clock.
@@ -210,7 +210,7 @@ impl Administration {
     }
 
     pub async fn close(self) {
-        self.beside.close().await;
+        self.offline_admin.close().await;
     }
 
     fn entry(

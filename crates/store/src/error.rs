@@ -1,6 +1,7 @@
 //! Errors of the store.
 
 use std::any::Any;
+use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,14 +12,14 @@ use ticketing_secrets::KeyError;
 /// Why a read or write failed. Cheap to clone: all callers of a failed transaction get the same error.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    #[error("the transaction could not be begun{}", hint(source))]
-    Begin { source: Arc<sqlx::Error> },
-    #[error("{what} could not be read{}", hint(source))]
-    Read { what: &'static str, source: Arc<sqlx::Error> },
-    #[error("{what} could not be written{}", hint(source))]
-    Write { what: &'static str, source: Arc<sqlx::Error> },
-    #[error("the transaction could not be committed{}", hint(source))]
-    Commit { source: Arc<sqlx::Error> },
+    #[error("failed to begin the transaction{}", source.hint())]
+    Begin { source: DatabaseError },
+    #[error("failed to read {what}{}", source.hint())]
+    Read { what: &'static str, source: DatabaseError },
+    #[error("failed to write {what}{}", source.hint())]
+    Write { what: &'static str, source: DatabaseError },
+    #[error("failed to commit the transaction{}", source.hint())]
+    Commit { source: DatabaseError },
     #[error("expected to write {expected} rows of {table}, wrote {touched}")]
     Miscounted { table: &'static str, expected: u64, touched: u64 },
     #[error("column {column} of row {id} of {table} is invalid: {reason}")]
@@ -27,14 +28,21 @@ pub enum StoreError {
         "the secret in column {column} of row {id} of {table} cannot be used: it is not the last one written, or the row was edited"
     )]
     Undecryptable { table: &'static str, column: &'static str, id: String },
-    #[error("the keys of the secrets cannot be read")]
+    #[error("failed to read the keys of the secrets")]
     Keys { source: Arc<OpenError> },
-    #[error("{what} cannot be expressed as JSON")]
+    #[error("failed to encode {what} as JSON")]
     Encode { what: &'static str, source: Arc<serde_json::Error> },
     #[error("{write} panicked: {reason}")]
     Panicked { write: &'static str, reason: &'static str },
     #[error("the store is closed")]
     Closed,
+}
+
+/// An error of the database driver, with its kind. Displays as the driver's error, of which it is the clonable form.
+#[derive(Debug, Clone)]
+pub struct DatabaseError {
+    kind: StoreErrorKind,
+    error: Arc<dyn Error + Send + Sync>,
 }
 
 /// Kinds of [`StoreError`] that callers distinguish.
@@ -73,7 +81,7 @@ pub enum OpenError {
     #[error("another server uses the database {path}; stop it, or use another data folder")]
     InUse { path: PathBuf },
     #[error("the database {path} cannot be opened")]
-    Connect { path: PathBuf, source: sqlx::Error },
+    Connect { path: PathBuf, source: DatabaseError },
     #[error("SQLite {found} can lose committed writes; {needed} or newer is needed")]
     TooOld { found: String, needed: &'static str },
     #[error("the database {path} is damaged ({detail}); restore it from a backup")]
@@ -84,7 +92,7 @@ pub enum OpenError {
     )]
     Emptied { path: PathBuf, mark: PathBuf, events: u64 },
     #[error("the schema of the database {path} cannot be brought up to date")]
-    Migrate { path: PathBuf, source: Box<sqlx::migrate::MigrateError> },
+    Migrate { path: PathBuf, source: Box<dyn Error + Send + Sync> },
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(
@@ -110,7 +118,7 @@ pub enum OpenError {
          running, start it once with `ticketing serve`"
     )]
     BeingCreated { path: PathBuf },
-    #[error("the state of the store cannot be read")]
+    #[error("failed to read the state of the store")]
     State { source: StoreError },
 }
 
@@ -124,7 +132,7 @@ pub enum BackupError {
     #[error(
         "the database {path} cannot be copied; one of an earlier version can once this version has opened it"
     )]
-    Copy { path: PathBuf, source: sqlx::Error },
+    Copy { path: PathBuf, source: DatabaseError },
 }
 
 // === impl StoreError ===
@@ -136,7 +144,7 @@ impl StoreError {
             Self::Begin { source }
             | Self::Read { source, .. }
             | Self::Write { source, .. }
-            | Self::Commit { source } => kind_of(source),
+            | Self::Commit { source } => source.kind(),
             Self::BadRow { .. } | Self::Undecryptable { .. } => StoreErrorKind::BadRow,
             Self::Miscounted { .. } | Self::Encode { .. } => StoreErrorKind::Refused,
             Self::Panicked { .. } => StoreErrorKind::Panicked,
@@ -148,22 +156,6 @@ impl StoreError {
     /// Whether a secret in this table cannot be used.
     pub(super) fn is_about(&self, place: &str) -> bool {
         matches!(self, Self::Undecryptable { table, .. } if *table == place)
-    }
-
-    pub(super) fn begin(source: sqlx::Error) -> Self {
-        Self::Begin { source: Arc::new(source) }
-    }
-
-    pub(super) fn read(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| Self::Read { what, source: Arc::new(source) }
-    }
-
-    pub(super) fn write(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| Self::Write { what, source: Arc::new(source) }
-    }
-
-    pub(super) fn commit(source: sqlx::Error) -> Self {
-        Self::Commit { source: Arc::new(source) }
     }
 
     pub(super) fn encode(what: &'static str) -> impl FnOnce(serde_json::Error) -> Self {
@@ -180,28 +172,36 @@ impl StoreError {
     }
 }
 
-/// The meaning of SQLite's primary result code.
-pub(super) fn kind_of(error: &sqlx::Error) -> StoreErrorKind {
-    let error = match error {
-        sqlx::Error::Database(error) => error,
-        sqlx::Error::PoolClosed => return StoreErrorKind::Closed,
-        _ => return StoreErrorKind::Other,
-    };
-    let code = error.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or_default();
-    match code & 0xff {
-        5 | 6 => StoreErrorKind::Locked,
-        11 | 26 => StoreErrorKind::Corrupt,
-        13 => StoreErrorKind::Full,
-        19 => StoreErrorKind::Refused,
-        _ => StoreErrorKind::Other,
+// === impl DatabaseError ===
+
+impl DatabaseError {
+    pub(super) fn new(kind: StoreErrorKind, error: impl Error + Send + Sync + 'static) -> Self {
+        Self { kind, error: Arc::new(error) }
+    }
+
+    #[must_use]
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+
+    fn hint(&self) -> &'static str {
+        match self.kind {
+            StoreErrorKind::Full => ": the disk is full",
+            StoreErrorKind::Locked => ": another process holds the database",
+            StoreErrorKind::Corrupt => ": the database file is damaged",
+            _ => "",
+        }
     }
 }
 
-fn hint(error: &sqlx::Error) -> &'static str {
-    match kind_of(error) {
-        StoreErrorKind::Full => ": the disk is full",
-        StoreErrorKind::Locked => ": another process holds the database",
-        StoreErrorKind::Corrupt => ": the database file is damaged",
-        _ => "",
+impl fmt::Display for DatabaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Error for DatabaseError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
     }
 }

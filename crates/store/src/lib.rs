@@ -1,9 +1,9 @@
-//! The store: what was accepted is never lost, and what was answered is on the disk.
+//! The store: accepted deliveries are never lost, and a write is on the disk before its caller is answered.
 //!
-//! Each write that changes something is one step of the domain: the rows are loaded, a pure function decides, and rows,
-//! attempts and events are committed together, in one transaction with whatever else was asked for at the same time.
+//! A write loads its rows, a pure function of the domain decides the change, and rows, attempts and events are committed
+//! in one transaction. Concurrent writes share a transaction (group commit).
 //!
-//! Invariant: one delivery for an incident and a connection, under any concurrency.
+//! Invariant: there is one delivery for an incident and a connection, under any concurrency.
 //! Invariant: a transition and its events are committed together; events are numbered without gaps.
 //! Invariant: no caller is answered before the commit.
 
@@ -51,7 +51,7 @@ use writes::record::Record;
 use writes::retry_many::RetryMany;
 
 pub use administration::{Administration, OFFLINE_CREDENTIAL, RotateError, TokenError};
-pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
+pub use error::{BackupError, DatabaseError, OpenError, StoreError, StoreErrorKind};
 pub use settings::*;
 pub use sqlite::{DataKeyRotated, MasterRotated};
 pub use ticketing_secrets::audit::{
@@ -64,10 +64,10 @@ pub use types::*;
 pub const MAX_READ_ATTEMPTS: u32 = 200;
 pub const MAX_LISTED_ATTEMPTS: u32 = 20;
 
-/// Default time to wait for the lock of another process.
+/// Default of [`StoreOptions::busy_timeout`].
 pub const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The handle to the store; cheap to clone. It dereferences to the port, whose methods need no more than the database.
+/// The handle to the store; cheap to clone. Dereferences to the port for the methods that need the database alone.
 #[derive(Debug, Clone)]
 pub struct Store {
     database: Arc<dyn Database>,
@@ -77,53 +77,55 @@ pub struct Store {
     entropy: Arc<dyn Entropy>,
 }
 
-/// What the store needs of its surroundings.
+/// Dependencies and settings of a store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub machine: Arc<dyn Machine>,
-    /// Where the key of the secrets comes from.
+    /// The source of the master key.
     pub key: KeySource,
     /// The operator states that the database was restored from a backup.
     pub restored: bool,
-    /// How long to wait for a lock of another program.
+    /// Maximum time to wait for the lock of another process.
     pub busy_timeout: Duration,
 }
 
-/// What is worth telling about a store that was opened.
+/// Findings at the opening of a store, to be logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
-    /// The key file, if it was made just now: to be backed up, apart from the database.
+    /// The key file, if it was created now. The operator must back it up, apart from the database.
     pub key_made: Option<PathBuf>,
-    /// Why it may have been restored from a backup.
+    /// The reason to suspect that the database was restored from a backup.
     pub suspicion: Option<Suspicion>,
-    /// By how much the clock was set since the store was last written; zero if it was not.
+    /// The change of the wall clock since the last write to the store; zero if it was not set.
     pub clock_step: SignedDuration,
 }
 
-// === impl Store: its life ===
+// === impl Store: opening and backup ===
 
 impl Store {
-    /// Opens the database at `path`, and makes it if it is not there. It is this process's alone until it is closed.
+    /// Opens the database at `path`, or creates it. Locks it for this process until the store is closed.
     ///
     /// # Errors
-    /// Whatever makes it unwise to go on: another owner, a damaged file, a wrong key.
+    /// If another process has locked the database, the file is damaged, the key is wrong, or the disk fails.
     pub async fn open(path: &Path, options: StoreOptions) -> Result<(Self, Opened), OpenError> {
-        let (clock, entropy) = (options.clock.clone(), options.entropy.clone());
+        let clock = options.clock.clone();
+        let entropy = options.entropy.clone();
         let (database, opened) = sqlite::open(path, options).await?;
         Ok((Self::over(Arc::new(database), clock, entropy), opened))
     }
 
-    /// Writes the database at `path` as it is now to the file `to`, which must not exist. Another process may have it open.
+    /// Copies the current database at `path` to the file `to`, which must not exist. Another process may have the database
+    /// open.
     ///
     /// # Errors
-    /// If there is no such database or the copy cannot be written whole: then there is none.
+    /// If there is no such database, or the copy cannot be written completely; a partial copy is removed.
     pub async fn backup(path: &Path, to: &Path, now: Timestamp) -> Result<(), BackupError> {
         sqlite::backup(path, to, now).await
     }
 
-    /// The marker of an incident on a connection.
+    /// Derives the marker of an incident for a connection.
     #[must_use]
     pub fn marker(&self, incident_id: &str, connection: &str) -> Marker {
         Marker::derive(&self.installation().marker_key, incident_id, connection)
@@ -147,11 +149,11 @@ impl Store {
 // === impl Store: deliveries ===
 
 impl Store {
-    /// Keeps the intent to create tickets: one delivery for each connection, old or new, in the order of the request. An
-    /// incident that differs from its snapshot becomes the new one of all its deliveries that can still take it.
+    /// Stores one delivery for each connection, and returns new and existing ones in the order of the request. An incident
+    /// that differs from its snapshot replaces the snapshot of all its deliveries that can still be updated.
     ///
     /// # Errors
-    /// If the incident belongs to another namespace than the one that its caller is confined to, or the store fails.
+    /// If the caller is confined to another namespace than that of the incident, or the store fails.
     pub async fn accept(&self, request: AcceptRequest) -> Result<Vec<Accepted>, AcceptError> {
         let now = self.clock.now();
         let AcceptRequest { incident, connections, expedite, by } = request;
@@ -161,15 +163,16 @@ impl Store {
             marker: self.marker(&incident.id, &connection.connection),
             connection,
         });
-        let (incident_id, wanted) = (incident.id.clone(), wanted.collect());
+        let incident_id = incident.id.clone();
+        let wanted = wanted.collect();
         let accepted = self.write(Accept { incident_id, body, wanted, expedite, by, now }).await;
         failpoints::pass(Point::AcceptCommitted).await;
         accepted?
     }
 
-    /// Takes at most `limit` deliveries for one attempt or one look-up each: first those of `preferred`, but the last
-    /// quarter is for the others; then those longest due. What is fresh is taken even if it is not due by the clock,
-    /// which may have been set back.
+    /// Leases at most `limit` deliveries for one attempt or one look-up each: first those of `preferred`, but the last
+    /// quarter is for the others; then those longest due. Leases a new delivery even if it is not due by the clock, which
+    /// may have been set back.
     pub async fn claim(
         &self,
         connection: &str,
@@ -182,7 +185,7 @@ impl Store {
         self.write(Claim { connection: connection.to_owned(), kind, limit, preferred, lease, now }).await
     }
 
-    /// Expires stale leases. Returns the deliveries afterwards.
+    /// Expires stale leases, and returns the changed deliveries.
     pub async fn expire_leases(
         &self,
         leases: Leases,
@@ -201,13 +204,13 @@ impl Store {
         }
     }
 
-    /// Makes the intent to send durable; `None` if the claim is no longer the caller's, who then must not send.
+    /// Makes the intent to send durable; `None` if the lease was superseded, and the caller must not send.
     pub async fn intend(&self, intent: Intent, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
         self.write(Intend { intent, now }).await
     }
 
-    /// Has the ticket of a claimed delivery looked for before it is sent; `None` if the claim is no longer the caller's, or
-    /// nothing is assumed.
+    /// Marks a leased delivery as possibly sent before a restore, so that its ticket is looked up first; `None` if the lease
+    /// was superseded, or nothing is assumed.
     pub async fn assume_sent(
         &self,
         what: AssumedSend,
@@ -218,7 +221,7 @@ impl Store {
         self.write(AssumeSent { what, restored_at, policy: policy.clone(), now }).await
     }
 
-    /// Records how an attempt went; `None` if the delivery did not change by it.
+    /// Records the outcome of an attempt; `None` if it did not change the delivery.
     pub async fn record_attempt(
         &self,
         attempt: AttemptRecord,
@@ -228,7 +231,7 @@ impl Store {
         self.write(Record { what: attempt, policy: policy.clone(), now }).await
     }
 
-    /// Records how a look-up went; `None` if the delivery did not change by it.
+    /// Records the result of a look-up; `None` if it did not change the delivery.
     pub async fn record_look_up(
         &self,
         look_up: LookUpRecord,
@@ -238,7 +241,7 @@ impl Store {
         self.write(Record { what: look_up, policy: policy.clone(), now }).await
     }
 
-    /// Records how a duplicate scan went; `None` if the delivery did not change by it.
+    /// Records the result of a duplicate scan; `None` if it did not change the delivery.
     pub async fn record_duplicate_scan(
         &self,
         duplicate_scan: DuplicateScanRecord,
@@ -248,7 +251,7 @@ impl Store {
         self.write(Record { what: duplicate_scan, policy: policy.clone(), now }).await
     }
 
-    /// Does what an operator wants, with a note why.
+    /// Applies an operator's operation to a delivery, with the operator's note.
     pub async fn operate(
         &self,
         by: &Actor,
@@ -258,12 +261,14 @@ impl Store {
         policy: &Policy,
         now: Timestamp,
     ) -> Result<Delivery, OperateError> {
-        let (delivery_id, note) = (delivery_id.to_owned(), note.to_owned());
-        let (by, policy) = (by.clone(), policy.clone());
+        let delivery_id = delivery_id.to_owned();
+        let note = note.to_owned();
+        let by = by.clone();
+        let policy = policy.clone();
         self.write(Operate { delivery_id, operation, note, by, policy, now }).await?
     }
 
-    /// Has one page of deliveries tried again; never creates anything anyway.
+    /// Schedules a retry of each delivery of one page, never with `create_anyway`.
     pub async fn retry_many(&self, request: RetryRequest, now: Timestamp) -> Result<RetriedPage, StoreError> {
         let RetryRequest { by, filter, page_size, after, enabled, note } = request;
         let (keys, next) = self.list_keys(&filter, page_size, after.as_ref()).await?;
@@ -277,7 +282,7 @@ impl Store {
 // === impl Store: health of connections ===
 
 impl Store {
-    /// Takes note of what was observed of a connection: its health after that.
+    /// Records an observation of a connection, and returns its new health.
     pub async fn observe(
         &self,
         connection: &str,
@@ -285,16 +290,17 @@ impl Store {
         bounds: &Bounds,
         now: Timestamp,
     ) -> Result<Health, StoreError> {
-        let (connection, bounds) = (connection.to_owned(), bounds.clone());
+        let connection = connection.to_owned();
+        let bounds = bounds.clone();
         self.write(Observe { connection, observation, bounds, now }).await
     }
 
-    /// An operator wants a try now: every wait of the connection is over.
+    /// Ends all pauses of a connection, at the request of an operator.
     pub async fn end_pauses(&self, connection: &str, now: Timestamp) -> Result<Health, StoreError> {
         self.write(EndPauses { connection: connection.to_owned(), now }).await
     }
 
-    /// Settings were changed or a test passed: the connection is given a fresh start.
+    /// Resets the health of a connection after its settings changed or a test passed.
     pub async fn reset_health(&self, connection: &str, now: Timestamp) -> Result<Health, StoreError> {
         self.write(ResetHealth { connection: connection.to_owned(), now }).await
     }
@@ -308,7 +314,7 @@ impl Deref for Store {
     }
 }
 
-/// A UUID that sorts by the time it was made at.
+/// A new UUID that sorts by its creation time.
 fn uuid_v7(now: Timestamp, entropy: &dyn Entropy) -> String {
     let mut random = [0; 10];
     entropy.fill(&mut random);

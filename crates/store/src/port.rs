@@ -146,7 +146,7 @@ pub trait Evidence {
     ) -> Result<(), StoreError>;
 
     /// The delivered ones of a scope that were sent last before a time and first after it, as far as there are such.
-    async fn neighbours(&self, scope: &SearchScope, sent_at: Timestamp) -> Result<Vec<Delivery>, StoreError>;
+    async fn neighbors(&self, scope: &SearchScope, sent_at: Timestamp) -> Result<Vec<Delivery>, StoreError>;
 
     /// The number of deliveries of a connection that neither time nor a look-up can settle.
     async fn needs_attention(&self, connection: &str) -> Result<u64, StoreError>;
@@ -185,7 +185,7 @@ pub trait Settings {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Former connections of a connection, the latest first.
+    /// Former settings of a connection, the latest first.
     async fn retired_connections(&self, connection: &str) -> Result<Vec<RetiredConnection>, StoreError>;
 
     /// Removes connections that were retired before a time and that no delivery may still have to be looked up by. Returns

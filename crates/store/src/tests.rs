@@ -33,15 +33,15 @@ async fn bench_in(folder: tempfile::TempDir) -> Bench {
     let path = folder.path().join("data/ticketing.db");
     let as_is = StoreOptions { clock: clock.clone(), ..options(KeySource::BesideDatabase) };
     // Only the file shows how time passes.
-    let put_back =
+    let restored =
         StoreOptions { restored: true, machine: Arc::new(ManualMachine::default()), ..as_is.clone() };
     let (store, _) = Store::open(&path, as_is).await.unwrap();
-    let put_back = move || -> BoxFuture<'static, Store> {
+    let reopen_restored = move || -> BoxFuture<'static, Store> {
         let path = path.clone();
-        let options = put_back.clone();
+        let options = restored.clone();
         Box::pin(async move { Store::open(&path, options).await.unwrap().0 })
     };
-    Bench { store, clock, put_back: Box::new(put_back), _guard: Box::new(folder) }
+    Bench { store, clock, reopen_restored: Box::new(reopen_restored), _guard: Box::new(folder) }
 }
 
 fn options(key: KeySource) -> StoreOptions {

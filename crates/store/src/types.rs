@@ -190,7 +190,7 @@ pub struct RetriedPage {
 /// Why an operation was refused.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum OperateError {
-    #[error("there is no such delivery")]
+    #[error("there is no delivery with this ID")]
     NotFound,
     #[error("{0}")]
     Refused(OperationError),
@@ -435,7 +435,7 @@ pub enum Suspicion {
 
 impl StoredToken {
     #[must_use]
-    pub fn is_good(&self, now: Timestamp) -> bool {
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && now < self.expires_at
     }
 }

@@ -55,7 +55,8 @@ pub fn system(value: v1::TicketSystem) -> Option<System> {
 pub fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     // Before 1970, jiff's nanoseconds are negative; those of the contract are always positive.
     let nanos = time.as_nanosecond();
-    let (seconds, nanos) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
+    let seconds = nanos.div_euclid(1_000_000_000);
+    let nanos = nanos.rem_euclid(1_000_000_000);
     prost_types::Timestamp {
         seconds: i64::try_from(seconds).unwrap_or_default(),
         nanos: i32::try_from(nanos).unwrap_or_default(),

@@ -11,9 +11,9 @@ import (
 	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
 )
 
-func TestGoodCallsAreAnswered(t *testing.T) {
+func TestCallsSucceed(t *testing.T) {
 	behaviour(t, "good calls", func(t *testing.T) {
-		client, ctx := client(t), within(t, patience)
+		client, ctx := client(t), within(t, testTimeout)
 		status, err := client.GetStatus(ctx, &ticketingv1.GetStatusRequest{})
 		check(t, err)
 		if len(status.GetConnections()) != 2 || !status.GetConnections()[0].GetEnabled() {
@@ -44,7 +44,7 @@ func TestGoodCallsAreAnswered(t *testing.T) {
 	})
 }
 
-func TestTextOfAnyScriptArrivesAsItWasSent(t *testing.T) {
+func TestPreservesUnicodeText(t *testing.T) {
 	behaviour(t, "unicode", func(t *testing.T) {
 		name := "Zoë 王小明 😀 \u202eابن e\u0301"
 		asked := incident("INC-unicode")
@@ -52,14 +52,14 @@ func TestTextOfAnyScriptArrivesAsItWasSent(t *testing.T) {
 		request := &ticketingv1.PreviewTicketRequest{
 			Incident: asked, Destination: &ticketingv1.PreviewTicketRequest_System{System: jira},
 		}
-		preview, err := client(t).PreviewTicket(within(t, patience), request)
+		preview, err := client(t).PreviewTicket(within(t, testTimeout), request)
 		check(t, err)
 		for _, part := range []string{"λόγος", "Zoë 王小明 😀", "e\u0301"} {
 			if !strings.Contains(preview.GetTicket().GetPlainText(), part) {
 				t.Errorf("%q is not in %q", part, preview.GetTicket().GetPlainText())
 			}
 		}
-		created, err := client(t).CreateTicket(within(t, patience), pushOf(asked))
+		created, err := client(t).CreateTicket(within(t, testTimeout), pushOf(asked))
 		check(t, err)
 		if created.GetDelivery().GetTicket().GetKey() == "" {
 			t.Fatal(created)
@@ -67,7 +67,7 @@ func TestTextOfAnyScriptArrivesAsItWasSent(t *testing.T) {
 	})
 }
 
-func TestAnIncidentNearTheLimitsIsPushed(t *testing.T) {
+func TestPushesIncidentNearTheLimits(t *testing.T) {
 	behaviour(t, "large incident", func(t *testing.T) {
 		large := incident("INC-large")
 		large.InvestigationNotes = strings.Repeat("王", 65_536)
@@ -81,7 +81,7 @@ func TestAnIncidentNearTheLimitsIsPushed(t *testing.T) {
 			large.Techniques = append(large.Techniques, technique)
 		}
 		request := pushOf(large)
-		created, err := client(t).CreateTicket(within(t, patience), request)
+		created, err := client(t).CreateTicket(within(t, testTimeout), request)
 		check(t, err)
 		if created.GetDelivery().GetTicket().GetKey() == "" {
 			t.Fatal(created)

@@ -10,25 +10,25 @@ import (
 	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
 )
 
-func TestTheLoopSeesEachEventOnceAndInOrder(t *testing.T) {
+func TestEventsArriveOnceAndInOrder(t *testing.T) {
 	behaviour(t, "events resumed across a restart", func(t *testing.T) { resumes(t, "restart") })
 	behaviour(t, "events resumed across a kill", func(t *testing.T) { resumes(t, "kill") })
 }
 
-// Pushes go on while the server goes down and comes back, twice. Without filters sequences have no gap, so one that is missed
-// or doubled shows.
-func resumes(t *testing.T, order string) {
+// resumes pushes incidents while the server restarts twice. Without filters the sequence has no gaps, so a missed or duplicate
+// event fails the test.
+func resumes(t *testing.T, command string) {
 	const pushes = 30
-	client, ctx := client(t), within(t, 2*patience)
+	client, ctx := client(t), within(t, 2*testTimeout)
 	subscription, err := client.Subscribe(ctx, nil)
 	check(t, err)
 	pushed := make(chan error, 1)
 	go func() {
 		for n := range pushes {
-			// One that is repeated while the server is away may take more than one call.
+			// A push during a restart may need more than one call.
 			var err error
 			for range 5 {
-				if _, err = client.CreateTicket(ctx, push(fmt.Sprintf("INC-%s-%d", order, n))); err == nil {
+				if _, err = client.CreateTicket(ctx, push(fmt.Sprintf("INC-%s-%d", command, n))); err == nil {
 					break
 				}
 			}
@@ -57,7 +57,7 @@ func resumes(t *testing.T, order string) {
 		}
 		delivered[event.GetIncidentId()] = true
 		if len(delivered) == pushes/3 || len(delivered) == pushes*2/3 {
-			server.order(t, order)
+			server.command(t, command)
 		}
 		if len(delivered) == pushes {
 			break
@@ -66,7 +66,7 @@ func resumes(t *testing.T, order string) {
 	check(t, <-pushed)
 }
 
-func TestALoopEndsWhenItIsToldTo(t *testing.T) {
+func TestContextAndCloseEndTheLoop(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	subscription, err := client(t).Subscribe(ctx, nil)
 	check(t, err)
@@ -87,11 +87,11 @@ func TestALoopEndsWhenItIsToldTo(t *testing.T) {
 	}
 }
 
-func TestATokenThatIsRefusedEndsTheSubscription(t *testing.T) {
+func TestRefusedTokenEndsTheSubscription(t *testing.T) {
 	behaviour(t, "events end with a typed error when the token is refused", func(t *testing.T) {
 		start := &ticketingv1.StreamTicketEventsRequest_ResumeToken{ResumeToken: "yesterday"}
 		request := &ticketingv1.StreamTicketEventsRequest{Start: start}
-		_, err := client(t).Subscribe(within(t, patience), request)
+		_, err := client(t).Subscribe(within(t, testTimeout), request)
 		expect(t, err, codes.InvalidArgument, ticketingv1.ErrorReason_ERROR_REASON_RESUME_TOKEN_INVALID)
 	})
 }

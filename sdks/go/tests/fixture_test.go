@@ -1,4 +1,4 @@
-// Package tests holds the client to the real server.
+// Package tests tests the client with the real server.
 package tests
 
 import (
@@ -20,14 +20,14 @@ import (
 )
 
 // The streams of a healthy server are never silent for long.
-var lively = []string{"--", "--bookmark-interval=300ms"}
+var shortBookmarks = []string{"--", "--bookmark-interval=300ms"}
 
-// No test waits longer than this for anything.
-const patience = 30 * time.Second
+// The maximum time that a test waits.
+const testTimeout = 30 * time.Second
 
 const jira = ticketingv1.TicketSystem_TICKET_SYSTEM_JIRA
 
-// The server that the tests share; they run one after the other.
+// The server of all tests, which run sequentially.
 var server *fixture
 
 // fixture is the real server with simulated ticket systems.
@@ -46,7 +46,7 @@ type fixture struct {
 	}
 
 	process *exec.Cmd
-	orders  io.WriteCloser
+	stdin   io.WriteCloser
 	answers *bufio.Reader
 }
 
@@ -56,7 +56,7 @@ func TestMain(m *testing.M) {
 	}
 	var err error
 	if server, err = start(); err != nil {
-		fmt.Fprintln(os.Stderr, "no fixture:", err)
+		fmt.Fprintln(os.Stderr, "failed to start the fixture:", err)
 		os.Exit(1)
 	}
 	code := m.Run()
@@ -64,7 +64,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// behaviour runs a test that stands as a row in the table of all SDKs.
+// behaviour runs a test that provides a row of the table in sdks/README.md.
 func behaviour(t *testing.T, name string, test func(t *testing.T)) {
 	t.Helper()
 	verdict := "failed"
@@ -95,7 +95,7 @@ func start(flags ...string) (*fixture, error) {
 	f := &fixture{process: exec.Command(binary(), flags...)}
 	f.process.Stderr = os.Stderr
 	var err error
-	if f.orders, err = f.process.StdinPipe(); err != nil {
+	if f.stdin, err = f.process.StdinPipe(); err != nil {
 		return nil, err
 	}
 	out, err := f.process.StdoutPipe()
@@ -114,27 +114,27 @@ func start(flags ...string) (*fixture, error) {
 }
 
 func (f *fixture) stop() {
-	_ = f.orders.Close()
+	_ = f.stdin.Close()
 	_ = f.process.Wait()
 }
 
-// order has the fixture do something, and waits until it is done.
-func (f *fixture) order(t *testing.T, order string) {
+// command sends a command to the fixture and waits until it is done.
+func (f *fixture) command(t *testing.T, command string) {
 	t.Helper()
-	_, err := fmt.Fprintln(f.orders, order)
+	_, err := fmt.Fprintln(f.stdin, command)
 	check(t, err)
 	answer, err := f.answers.ReadString('\n')
 	check(t, err)
-	if answer != fmt.Sprintf("{\"done\":%q}\n", order) {
-		t.Fatalf("%s: %s", order, answer)
+	if answer != fmt.Sprintf("{\"done\":%q}\n", command) {
+		t.Fatalf("%s: %s", command, answer)
 	}
 }
 
-// weather changes how Jira is until the test ends.
-func (f *fixture) weather(t *testing.T, order string) {
+// setJira changes the behavior of Jira until the test ends.
+func (f *fixture) setJira(t *testing.T, command string) {
 	t.Helper()
-	f.order(t, order)
-	t.Cleanup(func() { f.order(t, "jira fair") })
+	f.command(t, command)
+	t.Cleanup(func() { f.command(t, "jira ok") })
 }
 
 // client of the shared server.
@@ -167,9 +167,9 @@ func within(t *testing.T, limit time.Duration) context.Context {
 	return ctx
 }
 
-// until asks again for as long as a test may wait; false when it never became so.
+// until polls until the condition holds; false after the timeout.
 func until(holds func() bool) bool {
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(testTimeout); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if holds() {
 			return true
 		}

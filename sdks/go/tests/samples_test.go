@@ -12,70 +12,70 @@ import (
 	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
 )
 
-func TestEverySampleDoesWhatItSays(t *testing.T) {
+func TestSamplesPrintExpectedOutput(t *testing.T) {
 	folder := t.TempDir()
 	built, err := exec.Command("go", "build", "-o", folder+"/", "../samples/...").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, built)
 	}
 	behaviour(t, "sample configure", func(t *testing.T) {
-		says(t, folder, "configure", "Tickets go to project SEC of http", "CHECK_OUTCOME_PASSED authentication")
+		checkOutput(t, folder, "configure", "Tickets go to project SEC of http", "CHECK_OUTCOME_PASSED authentication")
 	})
 	behaviour(t, "sample preview", func(t *testing.T) {
-		says(t, folder, "preview", "j.doe", "Priority: Highest")
+		checkOutput(t, folder, "preview", "j.doe", "Priority: Highest")
 	})
 	behaviour(t, "sample create", func(t *testing.T) {
-		says(t, folder, "create", "/browse/SEC-")
+		checkOutput(t, folder, "create", "/browse/SEC-")
 	})
 	behaviour(t, "sample submit", func(t *testing.T) {
-		says(t, folder, "submit", "jira true", "servicenow false")
+		checkOutput(t, folder, "submit", "jira true", "servicenow false")
 	})
-	behaviour(t, "sample watch", func(t *testing.T) { watches(t, folder) })
-	behaviour(t, "sample retry_failed", func(t *testing.T) { retries(t, folder) })
+	behaviour(t, "sample watch", func(t *testing.T) { checkWatch(t, folder) })
+	behaviour(t, "sample retry_failed", func(t *testing.T) { checkRetryFailed(t, folder) })
 }
 
-func watches(t *testing.T, folder string) {
+func checkWatch(t *testing.T, folder string) {
 	watch := sample(t, folder, "watch")
 	out, err := watch.StdoutPipe()
 	check(t, err)
 	check(t, watch.Start())
 	lines := bufio.NewScanner(out)
 	if !lines.Scan() || lines.Text() != "watching" {
-		t.Fatalf("it said %q", lines.Text())
+		t.Fatalf("it printed %q", lines.Text())
 	}
-	_, err = client(t).CreateTicket(within(t, patience), push("INC-watched"))
+	_, err = client(t).CreateTicket(within(t, testTimeout), push("INC-watched"))
 	check(t, err)
 	for _, kind := range []string{"ACCEPTED", "ATTEMPT_STARTED", "DELIVERED"} {
-		// Events of the incidents of other tests arrive as well.
+		// Events of other tests' incidents arrive too.
 		for lines.Scan() && !strings.Contains(lines.Text(), "INC-watched") {
 		}
 		if !strings.Contains(lines.Text(), "TICKET_EVENT_KIND_"+kind+" INC-watched") {
-			t.Fatalf("it said %q, not %s", lines.Text(), kind)
+			t.Fatalf("it printed %q, not %s", lines.Text(), kind)
 		}
 	}
 	check(t, watch.Process.Signal(syscall.SIGINT))
 	check(t, watch.Wait())
 }
 
-func retries(t *testing.T, folder string) {
-	server.order(t, "jira refuses")
+func checkRetryFailed(t *testing.T, folder string) {
+	server.command(t, "jira reject")
 	client := client(t)
-	pushed, err := client.CreateTicket(within(t, patience), push("INC-refused"))
+	pushed, err := client.CreateTicket(within(t, testTimeout), push("INC-refused"))
 	check(t, err)
 	id := pushed.GetDelivery().GetId()
 	failed := until(func() bool {
-		found, err := client.GetDelivery(within(t, patience), &ticketingv1.GetDeliveryRequest{DeliveryId: id})
+		found, err := client.GetDelivery(within(t, testTimeout), &ticketingv1.GetDeliveryRequest{DeliveryId: id})
 		check(t, err)
 		return found.GetDelivery().GetState() == ticketingv1.DeliveryState_DELIVERY_STATE_FAILED
 	})
 	if !failed {
 		t.Fatal("it never failed")
 	}
-	server.order(t, "jira fair")
-	says(t, folder, "retry_failed", "INC-refused DELIVERY_STATE_DELIVERED", "/browse/SEC-")
+	server.command(t, "jira ok")
+	checkOutput(t, folder, "retry_failed", "INC-refused DELIVERY_STATE_DELIVERED", "/browse/SEC-")
 }
 
-func says(t *testing.T, folder, name string, expected ...string) {
+func checkOutput(t *testing.T, folder, name string, expected ...string) {
 	t.Helper()
 	out, err := sample(t, folder, name).CombinedOutput()
 	if err != nil {
@@ -90,7 +90,7 @@ func says(t *testing.T, folder, name string, expected ...string) {
 
 func sample(t *testing.T, folder, name string) *exec.Cmd {
 	t.Helper()
-	command := exec.CommandContext(within(t, patience), filepath.Join(folder, name))
+	command := exec.CommandContext(within(t, testTimeout), filepath.Join(folder, name))
 	command.Env = append(os.Environ(),
 		"TICKETING_ADDRESS="+server.Address, "TICKETING_TOKEN="+server.Tokens.Admin,
 		"JIRA_URL="+server.Jira.URL, "JIRA_EMAIL="+server.Jira.Email,

@@ -13,25 +13,25 @@ import (
 	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
 )
 
-func TestTheServerAndTheClientProveWhoTheyAre(t *testing.T) {
+func TestAuthenticatesServerAndClient(t *testing.T) {
 	behaviour(t, "TLS with a custom CA and a client certificate", func(t *testing.T) {
 		secure, err := start("--tls")
 		check(t, err)
 		defer secure.stop()
 		trusted := ticketing.WithTLS(ticketing.TLS{CAFile: secure.CA})
 		with := connect(t, secure.Address, trusted, ticketing.WithToken(secure.Tokens.Viewer))
-		_, err = with.GetStatus(within(t, patience), &ticketingv1.GetStatusRequest{})
+		_, err = with.GetStatus(within(t, testTimeout), &ticketingv1.GetStatusRequest{})
 		check(t, err)
 
-		stranger := connect(t, secure.Address, ticketing.WithTLS(ticketing.TLS{}))
-		_, err = stranger.GetStatus(within(t, 2*time.Second), &ticketingv1.GetStatusRequest{})
+		untrusting := connect(t, secure.Address, ticketing.WithTLS(ticketing.TLS{}))
+		_, err = untrusting.GetStatus(within(t, 2*time.Second), &ticketingv1.GetStatusRequest{})
 		expect(t, err, codes.Unavailable, ticketingv1.ErrorReason_ERROR_REASON_UNSPECIFIED)
 
-		address := asksForCertificates(t, filepath.Dir(secure.CA))
+		address := startWithCertificates(t, filepath.Dir(secure.CA))
 		shown := ticketing.TLS{CAFile: secure.CA, CertificateFile: secure.ClientCert, KeyFile: secure.ClientKey}
 		certified := connect(t, address, ticketing.WithTLS(shown))
 		up := until(func() bool {
-			_, err = certified.GetStatus(within(t, patience), &ticketingv1.GetStatusRequest{})
+			_, err = certified.GetStatus(within(t, testTimeout), &ticketingv1.GetStatusRequest{})
 			return err == nil
 		})
 		if !up {
@@ -42,8 +42,8 @@ func TestTheServerAndTheClientProveWhoTheyAre(t *testing.T) {
 	})
 }
 
-// A server that knows its callers by their certificates alone.
-func asksForCertificates(t *testing.T, files string) string {
+// startWithCertificates starts a server that authenticates clients only by certificates.
+func startWithCertificates(t *testing.T, files string) string {
 	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)

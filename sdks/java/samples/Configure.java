@@ -5,11 +5,11 @@ import com.rhythmx.ticketing.v1.JiraSettings;
 import com.rhythmx.ticketing.v1.Severity;
 import com.rhythmx.ticketing.v1.TestConnectionRequest;
 
-/** Connects the service to a Jira, switches auto-push on, and proves that the Jira can be reached. */
+/** Connects the service to a Jira, switches auto-push on, and tests the connection to it. */
 public class Configure {
   public static void main(String[] arguments) {
     try (var client = TicketingClient.connectFromEnvironment()) {
-      // What is absent stays as it is.
+      // Absent fields keep their values.
       var answer = client.configure(ConfigureRequest.newBuilder()
           .setJira(JiraSettings.newBuilder()
               .setUrl(System.getenv("JIRA_URL"))

@@ -23,7 +23,7 @@ public class Create {
     try (var client = TicketingClient.connectFromEnvironment()) {
       var request = CreateTicketRequest.newBuilder().setIncident(incident).setConnection("jira").build();
       var answer = client.createTicket(request);
-      // The address is empty while it waits to be tried again: the message says when and why.
+      // Empty while the delivery waits for a retry; the message has the time and the reason.
       System.out.println(answer.getMessage() + " " + answer.getDelivery().getTicket().getUrl());
     }
   }

@@ -8,7 +8,7 @@ import com.rhythmx.ticketing.v1.Risk;
 import com.rhythmx.ticketing.v1.Timeline;
 import java.time.Instant;
 
-/** Shows the ticket of an incident as it would be pushed. Nothing is created. */
+/** Shows the ticket of an incident without creating it. */
 public class Preview {
   public static void main(String[] arguments) {
     long now = Instant.now().getEpochSecond();

@@ -4,7 +4,7 @@ import com.rhythmx.ticketing.v1.DeliveryState;
 import com.rhythmx.ticketing.v1.ListDeliveriesRequest;
 import com.rhythmx.ticketing.v1.RetryDeliveryRequest;
 
-/** Tries every failed delivery again. */
+/** Retries every failed delivery. */
 public class RetryFailed {
   public static void main(String[] arguments) {
     try (var client = TicketingClient.connectFromEnvironment()) {

@@ -8,7 +8,7 @@ import com.rhythmx.ticketing.v1.SubmitIncidentRequest;
 import com.rhythmx.ticketing.v1.Timeline;
 import java.time.Instant;
 
-/** Offers an incident to auto-push, which decides by its severity. */
+/** Submits an incident to auto-push, which decides by its severity. */
 public class Submit {
   public static void main(String[] arguments) {
     long now = Instant.now().getEpochSecond();

@@ -1,6 +1,6 @@
 import com.rhythmx.ticketing.TicketingClient;
 
-/** Prints what happens to deliveries, until it is interrupted. */
+/** Prints the events of deliveries until it is interrupted. */
 public class Watch {
   public static void main(String[] arguments) {
     try (var client = TicketingClient.connectFromEnvironment()) {

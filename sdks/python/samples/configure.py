@@ -1,11 +1,11 @@
-"""Connects the service to a Jira, switches auto-push on, and proves that the Jira can be reached."""
+"""Connects the service to a Jira, switches auto-push on, and tests the connection to it."""
 
 import os
 
 from rhythmx_ticketing import connect_from_env, enum_name, v1
 
 with connect_from_env() as client:
-    # What is absent stays as it is.
+    # Absent fields keep their values.
     jira = v1.JiraSettings(
         url=os.environ["JIRA_URL"],
         email=os.environ["JIRA_EMAIL"],

@@ -14,5 +14,5 @@ incident.timeline.last_alert.FromDatetime(datetime(2026, 3, 1, 8, 15, tzinfo=tim
 with connect_from_env() as client:
     request = v1.CreateTicketRequest(incident=incident, connection="jira")
     answer = client.create_ticket(request)
-    # There is no ticket while it waits to be tried again: the message says when and why.
+    # No ticket exists while the delivery waits for a retry; the message has the time and the reason.
     print(answer.message, answer.delivery.ticket.url)

@@ -1,4 +1,4 @@
-"""Tries every failed delivery again."""
+"""Retries every failed delivery."""
 
 from rhythmx_ticketing import connect_from_env, enum_name, v1
 

@@ -1,4 +1,4 @@
-"""Prints what happens to deliveries, until it is interrupted, through restarts of the server."""
+"""Prints the events of deliveries until it is interrupted, across restarts of the server."""
 
 from rhythmx_ticketing import connect_from_env, enum_name, v1
 

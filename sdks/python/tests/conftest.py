@@ -1,4 +1,4 @@
-"""The real server with simulated ticket systems, and what is written down of a run."""
+"""The real server with simulated ticket systems, and the results for the table of sdks/README.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fixture import Fixture
 
 from rhythmx_ticketing import Client, connect
 
-# Of each behaviour whether everything that shows it passed.
+# Whether all tests of a behaviour passed.
 _behaviours: dict[str, bool] = {}
 
 
@@ -22,9 +22,9 @@ def shared() -> Iterator[Fixture]:
 
 @pytest.fixture
 def server(shared: Fixture) -> Iterator[Fixture]:
-    """Up, and its Jira fair, before and after each test."""
+    """The shared server, whose Jira accepts tickets again after each test."""
     yield shared
-    shared.order("jira fair")
+    shared.command("jira ok")
 
 
 @pytest.fixture

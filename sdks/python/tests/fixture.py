@@ -1,4 +1,4 @@
-"""`sdk-fixture`, and incidents to push at it."""
+"""`sdk-fixture`, and incidents to push."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ class Fixture:
         self._process = subprocess.Popen(
             [PROGRAM, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        said = self._answer()
-        self.address: str = said["address"]
-        self.relay: str = said["relay"]
-        self.tokens: dict[str, str] = said["tokens"]
-        self.jira: dict[str, str] = said["jira"]
-        self.ca: str = said["ca"]
-        self.client_certificate: str = said["client_cert"]
-        self.client_key: str = said["client_key"]
+        started = self._answer()
+        self.address: str = started["address"]
+        self.relay: str = started["relay"]
+        self.tokens: dict[str, str] = started["tokens"]
+        self.jira: dict[str, str] = started["jira"]
+        self.ca: str = started["ca"]
+        self.client_certificate: str = started["client_cert"]
+        self.client_key: str = started["client_key"]
 
-    def order(self, order: str) -> Any:
+    def command(self, command: str) -> Any:
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{order}\n")
+        self._process.stdin.write(f"{command}\n")
         self._process.stdin.flush()
         answer = self._answer()
         assert "error" not in answer, answer
         return answer
 
     @contextmanager
-    def away(self) -> Iterator[None]:
-        self.order("away")
+    def stopped(self) -> Iterator[None]:
+        self.command("stop")
         try:
             yield
         finally:
-            self.order("back")
+            self.command("start")
 
     def __enter__(self) -> Fixture:
         return self
@@ -66,8 +66,8 @@ class Fixture:
         return json.loads(line)
 
 
-def an_incident(**fields: Any) -> v1.Incident:
-    """One that was not pushed yet, severe enough for auto-push."""
+def new_incident(**fields: Any) -> v1.Incident:
+    """A new incident, severe enough for auto-push."""
     made = v1.Incident(
         id=f"INC-{uuid.uuid4()}",
         actor=v1.Actor(name="j.doe", type=v1.ACTOR_TYPE_USER),

@@ -1,26 +1,24 @@
-"""Good calls, and what the messages carry."""
+"""Successful calls and the content of messages."""
 
 import asyncio
 
 import pytest
-from fixture import Fixture, an_incident, create_in_jira
+from fixture import Fixture, create_in_jira, new_incident
 
 from rhythmx_ticketing import Client, aio, enum_name, v1
 
 
 @pytest.mark.behaviour("good calls")
-def test_a_push_is_answered_with_its_ticket_and_asking_again_makes_no_second_one(
-    server: Fixture, client: Client
-) -> None:
-    before = server.order("creates")["jira"]
-    incident = an_incident()
+def test_repeated_push_returns_the_same_ticket(server: Fixture, client: Client) -> None:
+    before = server.command("creates")["jira"]
+    incident = new_incident()
     first = client.create_ticket(create_in_jira(incident))
     again = client.create_ticket(create_in_jira(incident))
     assert first.delivery.state == v1.DELIVERY_STATE_DELIVERED
     assert first.delivery.ticket.key.startswith("SEC-")
     assert not first.already_existed and again.already_existed
     assert again.delivery.ticket == first.delivery.ticket
-    assert server.order("creates")["jira"] == before + 1
+    assert server.command("creates")["jira"] == before + 1
     kept = client.get_delivery(v1.GetDeliveryRequest(delivery_id=first.delivery.id)).delivery
     assert [attempt.number for attempt in kept.attempts] == [1]
     listed = client.list_deliveries(
@@ -30,7 +28,7 @@ def test_a_push_is_answered_with_its_ticket_and_asking_again_makes_no_second_one
 
 
 @pytest.mark.behaviour("good calls")
-def test_settings_that_are_absent_stay(client: Client) -> None:
+def test_absent_settings_keep_their_values(client: Client) -> None:
     before = client.get_status()
     answer = client.configure(v1.ConfigureRequest(retry=v1.RetrySettings(jitter=0.25)))
     assert answer.retry.jitter == 0.25
@@ -42,10 +40,10 @@ def test_settings_that_are_absent_stay(client: Client) -> None:
 
 
 @pytest.mark.behaviour("good calls")
-def test_the_same_calls_are_there_for_asyncio(server: Fixture) -> None:
+def test_asyncio_client_has_the_same_calls(server: Fixture) -> None:
     async def calls() -> None:
         async with aio.connect(server.address, token=server.tokens["admin"]) as client:
-            incidents = [an_incident() for _ in range(10)]
+            incidents = [new_incident() for _ in range(10)]
             answers = await asyncio.gather(*(client.create_ticket(create_in_jira(one)) for one in incidents))
             assert all(answer.delivery.state == v1.DELIVERY_STATE_DELIVERED for answer in answers)
             assert len({answer.delivery.ticket.key for answer in answers}) == 10
@@ -58,9 +56,9 @@ def test_the_same_calls_are_there_for_asyncio(server: Fixture) -> None:
 
 
 @pytest.mark.behaviour("unicode")
-def test_text_of_any_script_arrives_as_it_was_written(client: Client) -> None:
+def test_preserves_unicode_text(client: Client) -> None:
     name = "Łukasz 王小明 \u202eرجل\u202c 👩‍💻 e\u0301"
-    incident = an_incident(actor=v1.Actor(name=name), investigation_notes="première ligne\n२. पंक्ति 🚨")
+    incident = new_incident(actor=v1.Actor(name=name), investigation_notes="première ligne\n२. पंक्ति 🚨")
     request = v1.PreviewTicketRequest(incident=incident, system=v1.TICKET_SYSTEM_SERVICENOW)
     assert "王小明" in client.preview_ticket(request).ticket.summary
     created = client.create_ticket(create_in_jira(incident))
@@ -70,8 +68,8 @@ def test_text_of_any_script_arrives_as_it_was_written(client: Client) -> None:
 
 
 @pytest.mark.behaviour("large incident")
-def test_an_incident_at_its_limits_becomes_a_ticket_that_says_what_was_cut(client: Client) -> None:
-    incident = an_incident(
+def test_pushes_incident_of_maximum_size(client: Client) -> None:
+    incident = new_incident(
         tactics=[v1.Tactic(id=f"TA{i:04}", name="t" * 256) for i in range(50)],
         techniques=[v1.Technique(id=f"T{i:04}", name="u" * 256) for i in range(200)],
         firing_rules=[
@@ -87,7 +85,7 @@ def test_an_incident_at_its_limits_becomes_a_ticket_that_says_what_was_cut(clien
 
 
 @pytest.mark.behaviour("unknown fields and enum values survive")
-def test_a_message_of_a_newer_contract_keeps_what_is_not_known_here() -> None:
+def test_keeps_unknown_fields_and_enum_values() -> None:
     # kind = 999, and field 1000 = "later".
     newer = b"\x20\xe7\x07" + b"\xc2\x3e\x05later" + v1.TicketEvent(incident_id="INC-1").SerializeToString()
     event = v1.TicketEvent.FromString(newer)

@@ -1,4 +1,4 @@
-"""Which ways lead to a server, and connections that go bad without a word."""
+"""Addresses, tokens, failed connections and closing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fixture import Fixture, an_incident, create_in_jira
-from played import Played
+from fixture import Fixture, create_in_jira, new_incident
+from scripted_server import ScriptedServer
 
 from rhythmx_ticketing import Cancelled, Tls, _address, _channel, _position, aio, connect, v1
 
@@ -24,19 +24,19 @@ def relayed() -> Iterator[Fixture]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_keepalive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_channel, "KEEPALIVE_TIME", 0.5)
     monkeypatch.setattr(_channel, "KEEPALIVE_TIMEOUT", 0.5)
 
 
 @pytest.mark.behaviour("unix socket")
-def test_a_unix_socket_is_as_good_as_a_port() -> None:
+def test_connects_over_unix_socket() -> None:
     with Fixture("--unix") as server:
         token = server.tokens["admin"]
         with connect(server.address, token=token) as client, client.events() as events:
-            client.create_ticket(create_in_jira(an_incident()))
-            server.order("restart")
-            client.create_ticket(create_in_jira(an_incident()))
+            client.create_ticket(create_in_jira(new_incident()))
+            server.command("restart")
+            client.create_ticket(create_in_jira(new_incident()))
             sequences = [next(events).sequence for _ in range(6)]
             assert sequences == list(range(sequences[0], sequences[0] + 6))
 
@@ -47,7 +47,7 @@ def test_a_unix_socket_is_as_good_as_a_port() -> None:
         asyncio.run(asynchronously())
 
 
-NO_ADDRESSES = [
+INVALID_ADDRESSES = [
     "",
     "127.0.0.1",
     "host:",
@@ -58,7 +58,7 @@ NO_ADDRESSES = [
     "ftp://host:1",
     "http://host",
 ]
-NO_ADDRESSES += [
+INVALID_ADDRESSES += [
     "https://host:1/",
     "unix:relative",
     "unix:",
@@ -70,29 +70,29 @@ NO_ADDRESSES += [
 ]
 
 
-@pytest.mark.behaviour("addresses that are none are refused")
-@pytest.mark.parametrize("address", NO_ADDRESSES)
-def test_an_address_that_is_none_is_refused(address: str) -> None:
+@pytest.mark.behaviour("invalid addresses are refused")
+@pytest.mark.parametrize("address", INVALID_ADDRESSES)
+def test_refuses_invalid_addresses(address: str) -> None:
     for way in (connect, aio.connect):
         with pytest.raises(ValueError) as raised:
             way(address)
-        expected = f'"{address}" is no address of a server: give HOST:PORT, [IPV6]:PORT or unix:/PATH'
+        expected = f'"{address}" is not a valid server address: expected HOST:PORT, [IPV6]:PORT or unix:/PATH'
         assert str(raised.value) == expected
 
 
-@pytest.mark.behaviour("addresses that are none are refused")
-def test_an_address_may_say_whether_there_is_tls(server: Fixture) -> None:
+@pytest.mark.behaviour("invalid addresses are refused")
+def test_address_scheme_decides_tls(server: Fixture) -> None:
     with connect(f"http://{server.address}", token=server.tokens["viewer"]) as client:
         client.get_status()
     with pytest.raises(ValueError, match="TLS is given"):
         connect("http://ticketing.example:50051", tls=Tls())
     connect("https://ticketing.example:50051", token="rxt_1").close()
     assert _channel.route("https://[::1]:443", None, None).credentials is not None
-    assert _address.read("[::1]:50051").local
+    assert _address.parse("[::1]:50051").local
 
 
-@pytest.mark.behaviour("a token goes in plaintext to this machine alone")
-def test_a_token_is_not_sent_in_plaintext_to_another_machine() -> None:
+@pytest.mark.behaviour("tokens are sent in plaintext only to the local machine")
+def test_refuses_plaintext_token_for_another_machine() -> None:
     for way in (connect, aio.connect):
         for address in (
             "ticketing.example:50051",
@@ -107,17 +107,15 @@ def test_a_token_is_not_sent_in_plaintext_to_another_machine() -> None:
     connect("ticketing.example:50051").close()
 
 
-@pytest.mark.behaviour("a token goes in plaintext to this machine alone")
+@pytest.mark.behaviour("tokens are sent in plaintext only to the local machine")
 @pytest.mark.parametrize("token", ["", "two words", "no\nheader", "ключ"])
-def test_what_can_not_be_a_token_is_refused(token: str) -> None:
+def test_refuses_invalid_tokens(token: str) -> None:
     with pytest.raises(ValueError, match="token"):
         connect("127.0.0.1:1", token=token)
 
 
-@pytest.mark.behaviour("a token goes in plaintext to this machine alone")
-def test_a_proxy_of_the_environment_is_not_used_for_this_machine(
-    server: Fixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.behaviour("tokens are sent in plaintext only to the local machine")
+def test_uses_no_proxy_for_local_machine(server: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "grpc_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with connect(server.address, token=server.tokens["viewer"]) as client:
@@ -130,21 +128,21 @@ def test_a_proxy_of_the_environment_is_not_used_for_this_machine(
     asyncio.run(asynchronously())
 
 
-@pytest.mark.behaviour("a connection that dies silently")
-@pytest.mark.usefixtures("impatient")
-def test_a_connection_that_dies_without_a_word_is_replaced(relayed: Fixture) -> None:
+@pytest.mark.behaviour("silently failed connections are replaced")
+@pytest.mark.usefixtures("short_keepalive")
+def test_replaces_silently_failed_connection(relayed: Fixture) -> None:
     token = relayed.tokens["admin"]
     with connect(relayed.relay, token=token) as client, client.events() as events:
-        relayed.order("relay swallows")
+        relayed.command("relay drop-bytes")
         started = time.monotonic()
-        client.create_ticket(create_in_jira(an_incident()))
+        client.create_ticket(create_in_jira(new_incident()))
         assert next(events).kind == v1.TICKET_EVENT_KIND_ACCEPTED
         assert time.monotonic() - started < 6
 
     async def asynchronously() -> None:
         async with aio.connect(relayed.relay, token=token) as client, await client.events() as events:
-            relayed.order("relay swallows")
-            await asyncio.wait_for(client.create_ticket(create_in_jira(an_incident())), 6)
+            relayed.command("relay drop-bytes")
+            await asyncio.wait_for(client.create_ticket(create_in_jira(new_incident())), 6)
             event = await asyncio.wait_for(anext_of(events), 6)
             assert event.kind == v1.TICKET_EVENT_KIND_ACCEPTED
 
@@ -155,29 +153,29 @@ async def anext_of(events: aio.AsyncEvents) -> v1.TicketEvent:
     return await events.__anext__()
 
 
-@pytest.mark.behaviour("a stream that falls silent")
-def test_a_stream_that_falls_silent_is_opened_again_by_another_connection(
+@pytest.mark.behaviour("silent streams are resumed")
+def test_resumes_silent_stream_over_a_new_connection(
     relayed: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_position, "SILENCE", 1.0)
     token = relayed.tokens["admin"]
     with connect(relayed.relay, token=token) as client, client.events() as events:
-        relayed.order("relay mutes")
+        relayed.command("relay drop-messages")
         with connect(relayed.address, token=token) as other:
-            other.create_ticket(create_in_jira(an_incident()))
+            other.create_ticket(create_in_jira(new_incident()))
         started = time.monotonic()
         assert next(events).kind == v1.TICKET_EVENT_KIND_ACCEPTED
         assert 0.5 < time.monotonic() - started < 4
-        # Calls take the new connection too.
+        # Calls use the new connection too.
         client.get_status(deadline=1)
-        assert len(client._lines._open) == 1
+        assert len(client._pool._open) == 1
 
     async def asynchronously() -> None:
         async with aio.connect(relayed.relay, token=token) as client, await client.events() as events:
-            relayed.order("relay mutes")
+            relayed.command("relay drop-messages")
             async with aio.connect(relayed.address, token=token) as other:
-                await other.create_ticket(create_in_jira(an_incident()))
-            # However often one asks meanwhile.
+                await other.create_ticket(create_in_jira(new_incident()))
+            # Canceled waits do not restart the timeout.
             event, tries = None, 0
             while event is None and tries < 40:
                 tries += 1
@@ -186,19 +184,19 @@ def test_a_stream_that_falls_silent_is_opened_again_by_another_connection(
             assert event is not None and event.kind == v1.TICKET_EVENT_KIND_ACCEPTED
             assert tries > 5
             await client.get_status(deadline=1)
-            assert len(client._lines._open) == 1
+            assert len(client._pool._open) == 1
 
     asyncio.run(asynchronously())
 
 
-@pytest.mark.behaviour("a stream ended for slowness")
-def test_a_stream_that_was_ended_for_slowness_goes_on(relayed: Fixture) -> None:
-    relayed.order("relay narrows")
+@pytest.mark.behaviour("streams ended for a slow subscriber are resumed")
+def test_resumes_stream_ended_for_a_slow_subscriber(relayed: Fixture) -> None:
+    relayed.command("relay slow-reader")
     try:
         with connect(relayed.relay, token=relayed.tokens["admin"]) as client, client.events() as events:
-            # More than the server takes this subscriber to have read.
+            # More than the relay's reader reads before its pause.
             for _ in range(12):
-                client.create_ticket(create_in_jira(an_incident()))
+                client.create_ticket(create_in_jira(new_incident()))
             guard = threading.Timer(20, events.close)
             guard.start()
             seen = list(itertools.islice(events, 36))
@@ -206,13 +204,13 @@ def test_a_stream_that_was_ended_for_slowness_goes_on(relayed: Fixture) -> None:
             assert [event.sequence for event in seen] == list(range(seen[0].sequence, seen[0].sequence + 36))
             assert sum(event.ByteSize() for event in seen) > 8_192
     finally:
-        relayed.order("relay fair")
+        relayed.command("relay ok")
 
 
 @pytest.mark.behaviour("closing")
-def test_closing_the_client_ends_calls_and_subscriptions_at_once(relayed: Fixture) -> None:
+def test_closing_ends_calls_and_subscriptions_immediately(relayed: Fixture) -> None:
     before = threading.active_count()
-    relayed.order("jira hangs")
+    relayed.command("jira delay")
     try:
         client = connect(relayed.address, token=relayed.tokens["admin"])
         events = client.events()
@@ -223,7 +221,7 @@ def test_closing_the_client_ends_calls_and_subscriptions_at_once(relayed: Fixtur
 
         def push() -> None:
             try:
-                client.create_ticket(create_in_jira(an_incident()))
+                client.create_ticket(create_in_jira(new_incident()))
             except Cancelled as error:
                 failures.append(error)
 
@@ -234,7 +232,7 @@ def test_closing_the_client_ends_calls_and_subscriptions_at_once(relayed: Fixtur
             list(events)
         pushing.join(5)
         assert time.monotonic() - started < 2
-        assert [str(error) for error in failures] == [str(client._lines.error())]
+        assert [str(error) for error in failures] == [str(client._pool.error())]
         for use in (client.get_status, client.events, lambda: next(kept)):
             with pytest.raises(Cancelled, match="the client is closed"):
                 use()
@@ -245,11 +243,11 @@ def test_closing_the_client_ends_calls_and_subscriptions_at_once(relayed: Fixtur
             time.sleep(0.05)
         assert threading.active_count() == before
     finally:
-        relayed.order("jira fair")
+        relayed.command("jira ok")
 
 
 @pytest.mark.behaviour("closing")
-def test_closing_ends_what_waits_to_try_again() -> None:
+def test_closing_ends_calls_that_wait_for_a_retry() -> None:
     for events in (False, True):
         client = connect("127.0.0.1:1")
         threading.Timer(1.0, client.close).start()
@@ -260,30 +258,30 @@ def test_closing_ends_what_waits_to_try_again() -> None:
 
 
 @pytest.mark.behaviour("closing")
-def test_closing_the_client_of_asyncio_cancels_no_task(relayed: Fixture) -> None:
-    relayed.order("jira hangs")
+def test_closing_the_asyncio_client_cancels_no_task(relayed: Fixture) -> None:
+    relayed.command("jira delay")
 
     async def asynchronously() -> None:
         client = aio.connect(relayed.address, token=relayed.tokens["admin"])
-        away = aio.connect("127.0.0.1:1")
+        unreachable = aio.connect("127.0.0.1:1")
         events = await client.events()
         waiting: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(waited)
             for waited in (
                 anext_of(events),
-                client.create_ticket(create_in_jira(an_incident())),
-                away.get_status(),
-                away.events(),
+                client.create_ticket(create_in_jira(new_incident())),
+                unreachable.get_status(),
+                unreachable.events(),
             )
         ]
-        # The first event of the push; then there is none for seconds.
+        # After the first events of the push there is none for seconds.
         assert (await waiting[0]).kind == v1.TICKET_EVENT_KIND_ACCEPTED
         await anext_of(events)
         waiting[0] = asyncio.ensure_future(anext_of(events))
-        await asyncio.sleep(0.5)  # Until the others wait to try again.
+        await asyncio.sleep(0.5)  # Until the others wait for a retry.
         started = time.monotonic()
         await client.close()
-        await away.close()
+        await unreachable.close()
         await client.close()
         for failed in await asyncio.gather(*waiting, return_exceptions=True):
             assert isinstance(failed, Cancelled) and "the client is closed" in str(failed), repr(failed)
@@ -291,7 +289,7 @@ def test_closing_the_client_of_asyncio_cancels_no_task(relayed: Fixture) -> None
         for use in (client.get_status(), client.events(), anext_of(events)):
             with pytest.raises(Cancelled, match="the client is closed"):
                 await use
-        # grpc's own end a moment later.
+        # Tasks of grpc end a moment later.
         until = time.monotonic() + 5
         while len(asyncio.all_tasks()) > 1 and time.monotonic() < until:
             await asyncio.sleep(0.01)
@@ -300,12 +298,12 @@ def test_closing_the_client_of_asyncio_cancels_no_task(relayed: Fixture) -> None
     try:
         asyncio.run(asynchronously())
     finally:
-        relayed.order("jira fair")
+        relayed.command("jira ok")
 
 
 @pytest.mark.behaviour("cancellation")
-def test_a_time_out_of_who_waits_for_an_event_does_not_end_the_subscription() -> None:
-    async def asynchronously(server: Played) -> None:
+def test_timeout_of_a_waiting_caller_keeps_the_subscription() -> None:
+    async def asynchronously(server: ScriptedServer) -> None:
         async with aio.connect(server.address) as client, await client.events() as events:
             for _ in range(3):
                 with pytest.raises(asyncio.TimeoutError):
@@ -316,19 +314,19 @@ def test_a_time_out_of_who_waits_for_an_event_does_not_end_the_subscription() ->
                     event = await asyncio.wait_for(anext_of(events), 0.02)
             assert event is not None and event.sequence == 1
 
-    # Neither while it waits to come back.
-    with Played([0], [1]) as server:
+    # Nor while it waits to resume.
+    with ScriptedServer([0], [1]) as server:
         asyncio.run(asynchronously(server))
-        assert server.asked == ["", "after 0"]
+        assert server.resume_tokens == ["", "after 0"]
 
 
 @pytest.mark.behaviour("cancellation")
-def test_no_event_is_lost_to_time_outs(relayed: Fixture) -> None:
+def test_timeouts_lose_no_event(relayed: Fixture) -> None:
     async def asynchronously() -> None:
         async with aio.connect(relayed.address, token=relayed.tokens["admin"]) as client:
             async with await client.events() as events:
                 pushes = asyncio.gather(
-                    *(client.create_ticket(create_in_jira(an_incident())) for _ in range(10))
+                    *(client.create_ticket(create_in_jira(new_incident())) for _ in range(10))
                 )
                 seen: list[int] = []
                 until = time.monotonic() + 20
@@ -341,7 +339,7 @@ def test_no_event_is_lost_to_time_outs(relayed: Fixture) -> None:
     asyncio.run(asynchronously())
 
 
-def test_a_client_of_asyncio_may_be_made_before_the_loop_runs(server: Fixture) -> None:
+def test_creates_asyncio_client_before_the_loop_runs(server: Fixture) -> None:
     client = aio.connect(server.address, token=server.tokens["viewer"])
 
     async def asynchronously() -> None:
@@ -351,9 +349,9 @@ def test_a_client_of_asyncio_may_be_made_before_the_loop_runs(server: Fixture) -
     asyncio.run(asynchronously())
 
 
-def test_a_subscription_that_is_forgotten_ends() -> None:
-    with Played([0, 1, 2]) as server, connect(server.address) as client:
+def test_garbage_collected_subscription_ends() -> None:
+    with ScriptedServer([0, 1, 2]) as server, connect(server.address) as client:
         client.events()
-        line = client._lines._current
-        assert line is not None
-        assert line.users == 0
+        channel = client._pool._current
+        assert channel is not None
+        assert channel.users == 0

@@ -1,4 +1,4 @@
-"""Every class of error, for both kinds of client."""
+"""Every class of error, for both kinds of clients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import grpc
 import pytest
-from fixture import Fixture, an_incident, create_in_jira
+from fixture import Fixture, create_in_jira, new_incident
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
@@ -32,8 +32,8 @@ from rhythmx_ticketing import (
 
 
 @pytest.mark.behaviour("INVALID_ARGUMENT with field violations")
-def test_a_request_that_breaks_rules_is_told_every_one(client: Client) -> None:
-    incident = an_incident(firing_rules=[v1.FiringRule(name="", count=1)])
+def test_returns_every_violation(client: Client) -> None:
+    incident = new_incident(firing_rules=[v1.FiringRule(name="", count=1)])
     incident.risk.score = 120
     with pytest.raises(InvalidArgument) as raised:
         client.create_ticket(create_in_jira(incident))
@@ -50,7 +50,7 @@ def test_a_request_that_breaks_rules_is_told_every_one(client: Client) -> None:
 
 
 @pytest.mark.behaviour("NOT_FOUND")
-def test_a_delivery_that_is_not_there_is_not_found(client: Client) -> None:
+def test_missing_delivery_is_not_found(client: Client) -> None:
     with pytest.raises(NotFound) as raised:
         client.get_delivery(v1.GetDeliveryRequest(delivery_id="0197"))
     assert raised.value.reason == v1.ERROR_REASON_DELIVERY_NOT_FOUND
@@ -58,8 +58,8 @@ def test_a_delivery_that_is_not_there_is_not_found(client: Client) -> None:
 
 
 @pytest.mark.behaviour("FAILED_PRECONDITION")
-def test_a_delivery_whose_ticket_exists_can_not_be_cancelled(client: Client) -> None:
-    delivery = client.create_ticket(create_in_jira(an_incident())).delivery
+def test_refuses_to_cancel_delivery_with_ticket(client: Client) -> None:
+    delivery = client.create_ticket(create_in_jira(new_incident())).delivery
     with pytest.raises(FailedPrecondition) as raised:
         client.cancel_delivery(v1.CancelDeliveryRequest(delivery_id=delivery.id))
     assert raised.value.reason == v1.ERROR_REASON_DELIVERY_STATE
@@ -71,7 +71,7 @@ def test_a_delivery_whose_ticket_exists_can_not_be_cancelled(client: Client) -> 
     ("token", "reason"),
     [(None, v1.ERROR_REASON_CREDENTIAL_MISSING), ("rxt_wrong", v1.ERROR_REASON_CREDENTIAL_INVALID)],
 )
-def test_a_call_without_a_good_token_is_unauthenticated(
+def test_invalid_token_is_unauthenticated(
     server: Fixture, token: str | None, reason: v1.ErrorReason.ValueType
 ) -> None:
     with connect(server.address, token=token) as client:
@@ -83,21 +83,19 @@ def test_a_call_without_a_good_token_is_unauthenticated(
 
 
 @pytest.mark.behaviour("PERMISSION_DENIED")
-def test_a_viewer_may_not_push(server: Fixture) -> None:
+def test_viewer_cannot_push(server: Fixture) -> None:
     with connect(server.address, token=server.tokens["viewer"]) as client:
         client.get_status()
         with pytest.raises(PermissionDenied) as raised:
-            client.create_ticket(create_in_jira(an_incident()))
+            client.create_ticket(create_in_jira(new_incident()))
         assert raised.value.reason == v1.ERROR_REASON_ROLE_INSUFFICIENT
         assert raised.value.metadata["role"] == "viewer"
 
 
 @pytest.mark.behaviour("UNAVAILABLE within the deadline, naming the address")
-def test_a_server_that_is_away_is_told_within_the_deadline_by_its_address(
-    server: Fixture, client: Client
-) -> None:
+def test_names_unreachable_server_within_the_deadline(server: Fixture, client: Client) -> None:
     client.get_status()
-    with server.away():
+    with server.stopped():
         started = time.monotonic()
         with pytest.raises(Unavailable, match=server.address):
             client.get_status(deadline=2)
@@ -116,14 +114,14 @@ def test_a_server_that_is_away_is_told_within_the_deadline_by_its_address(
 
 
 @pytest.mark.behaviour("UNAVAILABLE retried until the server is back")
-def test_a_call_outlasts_a_restart(server: Fixture, client: Client) -> None:
+def test_retries_until_server_is_back(server: Fixture, client: Client) -> None:
     answers: list[v1.CreateTicketResponse] = []
-    with server.away():
+    with server.stopped():
         thread = threading.Thread(
-            target=lambda: answers.append(client.create_ticket(create_in_jira(an_incident())))
+            target=lambda: answers.append(client.create_ticket(create_in_jira(new_incident())))
         )
         thread.start()
-        time.sleep(0.5)  # Into its first retries.
+        time.sleep(0.5)  # Until its first retries.
     thread.join(timeout=30)
     assert [answer.delivery.state for answer in answers] == [v1.DELIVERY_STATE_DELIVERED]
 
@@ -138,9 +136,9 @@ def details(reason: str, wait: timedelta | None) -> Status:
     return made
 
 
-def test_a_reason_that_is_newer_than_this_package_is_told_by_its_name() -> None:
-    error = TicketingError(grpc.StatusCode.ABORTED, "no", "host:1", details("FULL_MOON", None))
-    assert (error.reason, error.reason_name) == (v1.ERROR_REASON_UNSPECIFIED, "FULL_MOON")
+def test_keeps_unknown_error_reason() -> None:
+    error = TicketingError(grpc.StatusCode.ABORTED, "no", "host:1", details("FUTURE_REASON", None))
+    assert (error.reason, error.reason_name) == (v1.ERROR_REASON_UNSPECIFIED, "FUTURE_REASON")
 
 
 @pytest.mark.parametrize(
@@ -151,20 +149,22 @@ def test_a_reason_that_is_newer_than_this_package_is_told_by_its_name() -> None:
         (lambda: TicketingError(grpc.StatusCode.INTERNAL, "", ""), False),
     ],
 )
-def test_only_what_passes_by_itself_is_retried(error: Callable[[], TicketingError], retried: bool) -> None:
-    assert (_retry.before_retry(None, error(), 0, 30) is not None) == retried
-    assert _retry.before_retry(None, error(), _retry.ATTEMPTS - 1, 30) is None
+def test_retries_only_transient_errors(error: Callable[[], TicketingError], retried: bool) -> None:
+    assert (_retry.delay_before_retry(None, error(), 0, 30) is not None) == retried
+    assert _retry.delay_before_retry(None, error(), _retry.ATTEMPTS - 1, 30) is None
 
 
-def test_a_retry_waits_as_long_as_the_server_asks_or_is_not_made() -> None:
+def test_respects_server_retry_delay() -> None:
     busy = TicketingError(grpc.StatusCode.RESOURCE_EXHAUSTED, "", "", details("BUSY", timedelta(seconds=3)))
-    assert _retry.before_retry(None, busy, 0, 30) == 3
-    assert _retry.before_retry(None, busy, 0, 2) is None
-    assert _retry.before_resume(busy, 0) == 3
+    assert _retry.delay_before_retry(None, busy, 0, 30) == 3
+    assert _retry.delay_before_retry(None, busy, 0, 2) is None
+    assert _retry.delay_before_resume(busy, 0) == 3
 
 
-def test_what_puts_a_doubt_aside_is_not_retried() -> None:
-    away = TicketingError(grpc.StatusCode.UNAVAILABLE, "", "")
-    assert _retry.before_retry(v1.RetryDeliveryRequest(delivery_id="0197"), away, 0, 30) is not None
+def test_does_not_retry_create_anyway() -> None:
+    unavailable = TicketingError(grpc.StatusCode.UNAVAILABLE, "", "")
+    assert (
+        _retry.delay_before_retry(v1.RetryDeliveryRequest(delivery_id="0197"), unavailable, 0, 30) is not None
+    )
     anyway = v1.RetryDeliveryRequest(delivery_id="0197", create_anyway=True)
-    assert _retry.before_retry(anyway, away, 0, 30) is None
+    assert _retry.delay_before_retry(anyway, unavailable, 0, 30) is None

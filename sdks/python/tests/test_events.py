@@ -1,4 +1,4 @@
-"""Subscriptions, through everything that ends a stream."""
+"""Subscriptions across restarts of the server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from fixture import Fixture, an_incident, create_in_jira
+from fixture import Fixture, create_in_jira, new_incident
 
 from rhythmx_ticketing import (
     Client,
@@ -20,28 +20,27 @@ PUSHES = 30
 
 
 class Pushes:
-    """Pushes one incident after the other, from a thread of its own, while the server comes and goes twice. The last one is
-    pushed when all is quiet again."""
+    """Pushes incidents from a thread while the server restarts twice. The last one is pushed after the restarts."""
 
-    def __init__(self, server: Fixture, client: Client, order: str) -> None:
-        self.incidents = [an_incident() for _ in range(PUSHES)]
-        self.last = an_incident()
+    def __init__(self, server: Fixture, client: Client, command: str) -> None:
+        self.incidents = [new_incident() for _ in range(PUSHES)]
+        self.last = new_incident()
         self._server = server
         self._client = client
-        self._order = order
-        self._midst = threading.Event()
+        self._command = command
+        self._is_halfway = threading.Event()
         self._threads = [threading.Thread(target=self._push), threading.Thread(target=self._break)]
         for thread in self._threads:
             thread.start()
 
-    def are_over(self, events: list[v1.TicketEvent]) -> bool:
-        """Whether the events reach to the very last one."""
+    def are_complete(self, events: list[v1.TicketEvent]) -> bool:
+        """Whether the last incident is delivered."""
         return any(
             event.incident_id == self.last.id and event.kind == v1.TICKET_EVENT_KIND_DELIVERED
             for event in events[-1:]
         )
 
-    def prove_complete(self, events: list[v1.TicketEvent]) -> None:
+    def assert_complete(self, events: list[v1.TicketEvent]) -> None:
         for thread in self._threads:
             thread.join(timeout=60)
             assert not thread.is_alive()
@@ -54,18 +53,18 @@ class Pushes:
         for number, incident in enumerate(self.incidents):
             self._client.submit_incident(v1.SubmitIncidentRequest(incident=incident))
             if number == PUSHES // 3:
-                self._midst.set()
+                self._is_halfway.set()
         self._threads[1].join(timeout=60)
         self._client.create_ticket(create_in_jira(self.last))
 
     def _break(self) -> None:
-        self._midst.wait(timeout=60)
-        self._server.order(self._order)
-        self._server.order(self._order)
+        self._is_halfway.wait(timeout=60)
+        self._server.command(self._command)
+        self._server.command(self._command)
 
 
 @pytest.fixture
-def pushed_by_itself(client: Client) -> Iterator[None]:
+def auto_push(client: Client) -> Iterator[None]:
     client.configure(v1.ConfigureRequest(auto_push=v1.AutoPushSettings(enabled=True)))
     yield
     client.configure(v1.ConfigureRequest(auto_push=v1.AutoPushSettings(enabled=False)))
@@ -77,47 +76,45 @@ RESTARTS = [
 ]
 
 
-@pytest.mark.usefixtures("pushed_by_itself")
-@pytest.mark.parametrize("order", RESTARTS)
-def test_each_event_is_seen_once_and_in_order_while_the_server_comes_and_goes(
-    server: Fixture, client: Client, order: str
+@pytest.mark.usefixtures("auto_push")
+@pytest.mark.parametrize("command", RESTARTS)
+def test_events_arrive_once_and_in_order_across_restarts(
+    server: Fixture, client: Client, command: str
 ) -> None:
     seen: list[v1.TicketEvent] = []
     with client.events() as events:
-        pushes = Pushes(server, client, order)
-        # Ends the loop, and so the test, if events are missed.
+        pushes = Pushes(server, client, command)
+        # Ends the loop, and so the test, if events are missing.
         guard = threading.Timer(60, events.close)
         guard.start()
         for event in events:
             seen.append(event)
-            if pushes.are_over(seen):
+            if pushes.are_complete(seen):
                 break
         guard.cancel()
-    pushes.prove_complete(seen)
+    pushes.assert_complete(seen)
 
 
-@pytest.mark.usefixtures("pushed_by_itself")
-@pytest.mark.parametrize("order", RESTARTS)
-def test_each_event_is_seen_once_and_in_order_by_asyncio_too(
-    server: Fixture, client: Client, order: str
-) -> None:
+@pytest.mark.usefixtures("auto_push")
+@pytest.mark.parametrize("command", RESTARTS)
+def test_asyncio_events_arrive_once_and_in_order(server: Fixture, client: Client, command: str) -> None:
     async def asynchronously() -> None:
         seen: list[v1.TicketEvent] = []
         async with aio.connect(server.address, token=server.tokens["viewer"]) as watcher:
             async with await watcher.events() as events:
-                pushes = Pushes(server, client, order)
+                pushes = Pushes(server, client, command)
                 async for event in events:
                     seen.append(event)
-                    if pushes.are_over(seen):
+                    if pushes.are_complete(seen):
                         break
-        await asyncio.to_thread(pushes.prove_complete, seen)
+        await asyncio.to_thread(pushes.assert_complete, seen)
 
     asyncio.run(asyncio.wait_for(asynchronously(), 60))
 
 
-def test_a_kept_token_goes_on_after_its_event(client: Client) -> None:
+def test_resumes_after_a_stored_token(client: Client) -> None:
     with client.events() as events:
-        client.create_ticket(create_in_jira(an_incident()))
+        client.create_ticket(create_in_jira(new_incident()))
         first = next(events)
         assert events.resume_token == first.resume_token
         second = next(events)
@@ -125,10 +122,10 @@ def test_a_kept_token_goes_on_after_its_event(client: Client) -> None:
         assert next(events) == second
 
 
-def test_a_subscription_stands_when_it_is_handed_over(client: Client) -> None:
+def test_subscription_is_established_when_returned(client: Client) -> None:
     with client.events() as events:
         assert events.resume_token
-        incident = an_incident()
+        incident = new_incident()
         client.create_ticket(create_in_jira(incident))
         assert next(events).incident_id == incident.id
 
@@ -141,7 +138,7 @@ def test_closing_a_subscription_ends_its_loop(client: Client) -> None:
 
 
 @pytest.mark.behaviour("cancellation")
-def test_closing_a_subscription_of_asyncio_ends_its_loop(server: Fixture) -> None:
+def test_closing_an_asyncio_subscription_ends_its_loop(server: Fixture) -> None:
     async def asynchronously() -> None:
         async with aio.connect(server.address, token=server.tokens["viewer"]) as client:
             events = await client.events()
@@ -149,7 +146,7 @@ def test_closing_a_subscription_of_asyncio_ends_its_loop(server: Fixture) -> Non
             assert [event async for event in events] == []
             events = await client.events()
             task = asyncio.ensure_future(events.__anext__())
-            await asyncio.sleep(0.1)  # Until it reads.
+            await asyncio.sleep(0.1)  # Until it waits.
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -158,7 +155,7 @@ def test_closing_a_subscription_of_asyncio_ends_its_loop(server: Fixture) -> Non
 
 
 @pytest.mark.behaviour("events end with a typed error when the token is refused")
-def test_a_token_that_is_refused_ends_the_subscription(server: Fixture, client: Client) -> None:
+def test_refused_token_ends_the_subscription(server: Fixture, client: Client) -> None:
     request = v1.StreamTicketEventsRequest(resume_token="yesterday")
     with pytest.raises(InvalidArgument) as raised:
         client.events(request)

@@ -1,4 +1,4 @@
-"""What is in the package."""
+"""The content of the package."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from importlib.metadata import distribution
 from fixture import SDK
 
 
-def test_the_licence_is_the_product_s_and_comes_along() -> None:
+def test_package_includes_the_license() -> None:
     assert (SDK / "LICENSE").read_bytes() == (SDK / "../../LICENSE").read_bytes()
     assert any(file.name == "LICENSE" for file in distribution("rhythmx-ticketing").files or [])

@@ -1,4 +1,4 @@
-"""TLS: which servers the client trusts, and how it authenticates."""
+"""TLS: trusted authorities and client certificates."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixture import PROGRAM, Fixture, an_incident, create_in_jira
+from fixture import PROGRAM, Fixture, create_in_jira, new_incident
 
 from rhythmx_ticketing import Tls, Unavailable, aio, connect, v1
 
 
 @pytest.mark.behaviour("TLS with a custom CA and a client certificate")
-def test_a_server_of_an_authority_of_one_s_own_is_trusted_if_that_is_said() -> None:
+def test_trusts_a_custom_authority() -> None:
     with Fixture("--tls") as server:
         address = f"localhost:{server.address.rpartition(':')[2]}"
         tls, token = Tls(ca=server.ca), server.tokens["admin"]
         with connect(address, tls=tls, token=token) as client, client.events() as events:
-            client.create_ticket(create_in_jira(an_incident()))
-            server.order("restart")
-            client.create_ticket(create_in_jira(an_incident()))
+            client.create_ticket(create_in_jira(new_incident()))
+            server.command("restart")
+            client.create_ticket(create_in_jira(new_incident()))
             sequences = [next(events).sequence for _ in range(6)]
             assert sequences == list(range(sequences[0], sequences[0] + 6))
-        # The system knows no such authority. By one address: of several, grpc tells what was wrong with the last one.
+        # The system does not have this authority. One address only, since grpc reports the error of the last one.
         with connect(server.address, tls=Tls(), token=token) as client:
             with pytest.raises(Unavailable, match=f"CERTIFICATE_VERIFY_FAILED.*{server.address}"):
                 client.get_status(deadline=2)
-        with connect(server.address) as client, pytest.raises(Unavailable, match="only one side speak TLS"):
+        with connect(server.address) as client, pytest.raises(Unavailable, match="only one side use TLS"):
             client.get_status(deadline=1)
 
 
@@ -45,13 +45,13 @@ def certified(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     command = [str(ticketing), "serve", *flags]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
         assert server.stdout is not None
-        said = (json.loads(line) for line in server.stdout)
-        yield next(line["address"] for line in said if line["message"] == "listening"), tmp_path
+        entries = (json.loads(line) for line in server.stdout)
+        yield next(line["address"] for line in entries if line["message"] == "listening"), tmp_path
         server.terminate()
 
 
 @pytest.mark.behaviour("TLS with a custom CA and a client certificate")
-def test_a_client_is_known_by_its_certificate(certified: tuple[str, Path]) -> None:
+def test_authenticates_with_a_client_certificate(certified: tuple[str, Path]) -> None:
     address, folder = certified
     files = [folder / name for name in ("ca.pem", "client.pem", "client.key")]
     with connect(address, tls=Tls(*files)) as client:
@@ -68,12 +68,12 @@ def test_a_client_is_known_by_its_certificate(certified: tuple[str, Path]) -> No
         client.get_status(deadline=2)
 
 
-def test_a_certificate_goes_with_its_key() -> None:
-    with pytest.raises(ValueError, match="go together"):
+def test_refuses_certificate_without_key() -> None:
+    with pytest.raises(ValueError, match="set together"):
         Tls(client_certificate="client.pem")
 
 
-def test_what_is_no_pem_is_refused(tmp_path: Path) -> None:
+def test_refuses_files_without_pem(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_text("garbage")
     with pytest.raises(ValueError, match=r"ca: there is no PEM with CERTIFICATE in .*ca\.pem"):

@@ -1,10 +1,10 @@
-// Connects the service to a Jira, switches auto-push on, and proves that the Jira can be reached.
+// Connects the service to a Jira, switches auto-push on, and tests the connection to it.
 import { connectFromEnv, v1 } from "@rhythmx/ticketing";
 
 const client = connectFromEnv();
 
 const { JIRA_URL = "", JIRA_EMAIL = "", JIRA_API_TOKEN = "", JIRA_PROJECT_KEY = "" } = process.env;
-// What is absent stays as it is.
+// Absent fields keep their values.
 const saved = await client.configure({
   jira: { url: JIRA_URL, email: JIRA_EMAIL, apiToken: JIRA_API_TOKEN, projectKey: JIRA_PROJECT_KEY, enabled: true },
   autoPush: { enabled: true, minimumSeverity: v1.Severity.HIGH },

@@ -16,6 +16,6 @@ const { message, delivery } = await client.createTicket({
   incident,
   destination: { case: "connection", value: "jira" },
 });
-// There is no ticket while it waits to be tried again: the message says when and why.
+// No ticket exists while the delivery waits for a retry; the message has the time and the reason.
 console.log(message, delivery?.ticket?.url ?? "");
 client.close();

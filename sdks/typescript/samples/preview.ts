@@ -1,4 +1,4 @@
-// Shows the ticket of an incident as it would be pushed. Nothing is created.
+// Shows the ticket of an incident without creating it.
 import { connectFromEnv, timestampFromDate, v1 } from "@rhythmx/ticketing";
 
 const client = connectFromEnv();

@@ -1,4 +1,4 @@
-// Tries every failed delivery again.
+// Retries every failed delivery.
 import { connectFromEnv, v1 } from "@rhythmx/ticketing";
 
 const client = connectFromEnv();

@@ -1,4 +1,4 @@
-// Offers an incident to auto-push, which decides by its severity.
+// Submits an incident to auto-push, which decides by its severity.
 import { connectFromEnv, timestampFromDate, v1 } from "@rhythmx/ticketing";
 
 const client = connectFromEnv();

@@ -1,4 +1,4 @@
-// Prints what happens to deliveries, until it is interrupted, through restarts of the server.
+// Prints the events of deliveries until it is interrupted, across restarts of the server.
 import { connectFromEnv, v1 } from "@rhythmx/ticketing";
 
 const client = connectFromEnv();

@@ -14,55 +14,54 @@ import { Client as GrpcClient, type ServiceError } from "@grpc/grpc-js";
 import { routeTo, type Route, type Tls } from "./channel.js";
 import { closed, fromGrpc } from "./errors.js";
 import { Events, type Call, type Source } from "./events.js";
-import { beforeRetry } from "./retry.js";
+import { delayBeforeRetry } from "./retry.js";
 import { left, untilThen } from "./times.js";
 import * as v1 from "./v1.js";
 
 const METHODS = v1.TicketingService.method;
 const DEFAULT_DEADLINE_MS = 30_000;
 
-/** How to connect. */
+/** Options of a client. */
 export interface ConnectOptions {
-  /** How to trust the server. Absent: plaintext, for loopback and Unix sockets; after https://, as `{}`. */
+  /** TLS settings. Absent: plaintext, for loopback and Unix sockets, or `{}` with https://. */
   readonly tls?: Tls;
   /**
-   * A bearer token that goes with each call: one of `ticketing token create`, or a JSON Web Token. It is not sent to another
-   * machine without TLS.
+   * A bearer token for each call: one of `ticketing token create`, or a JSON Web Token. It is not sent to another machine
+   * without TLS.
    */
   readonly token?: string;
   /**
-   * Milliseconds that a call may take, its retries included, unless the call says otherwise. Default 30,000. Infinity: no limit.
+   * Default deadline of a call in milliseconds, including retries. Default: 30,000. Infinity: no deadline.
    */
   readonly deadlineMs?: number;
 }
 
-/** How to make one call. */
+/** Options of a call. */
 export interface CallOptions {
-  /** Milliseconds that it may take, its retries included. Infinity: no limit. */
+  /** Deadline in milliseconds, including retries. Infinity: no deadline. */
   readonly deadlineMs?: number;
-  /** Takes the call back; it then rejects with the reason of the signal. What the server had accepted by then goes on. */
+  /** Cancels the call, which rejects with the reason of the signal. The server continues with what it accepted. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * A client of the server at `address`, for example "ticketing.acme.example:50051": HOST:PORT, [IPV6]:PORT or unix:/PATH. Before the
- * first two may be https://, which is TLS, or http://. A TypeError says what is invalid.
+ * Creates a client of the server at `address`, for example "ticketing.acme.example:50051": HOST:PORT, [IPV6]:PORT or unix:/PATH.
+ * The first two may begin with https:// (TLS) or http://. Throws a TypeError if an argument is invalid.
  *
- * It connects when it is first used, and again by itself when the connection is lost; so a server that is away shows as UNAVAILABLE
- * from the first call.
+ * The first call opens the connection, which reconnects automatically. If the server is unreachable, calls fail with UNAVAILABLE.
  */
 export function connect(address: string, options: ConnectOptions = {}): Client {
   return new Client(address, options);
 }
 
-/** Where a server listens unless it is told otherwise. */
+/** Default listen address of a server. */
 const DEFAULT_ADDRESS = "127.0.0.1:50051";
 
 /**
- * A client by the environment, for example in a container: TICKETING_ADDRESS is the address, by default 127.0.0.1:50051;
+ * Creates a client from environment variables, for example in a container: TICKETING_ADDRESS is the address, by default 127.0.0.1:50051;
  * TICKETING_TOKEN the bearer token. TICKETING_TLS_CA names a PEM file with the authorities to trust, and TICKETING_TLS_CLIENT_CERT
- * and TICKETING_TLS_CLIENT_KEY the client's certificate and its key: any of them means TLS. What is empty or not set is left out.
- * Options that are given win over the environment.
+ * and TICKETING_TLS_CLIENT_KEY the client's certificate and its key: any of them enables TLS. Empty variables count as unset.
+ * Options override the environment.
  */
 export function connectFromEnv(options: ConnectOptions = {}): Client {
   const variable = (name: string): string | undefined => process.env[name] || undefined;
@@ -78,17 +77,17 @@ export function connectFromEnv(options: ConnectOptions = {}): Client {
 }
 
 /**
- * A client of the service. `connect` makes one; closing it ends its calls.
+ * A client of the service. `connect` creates it; closing it cancels its calls.
  *
- * A call that meets UNAVAILABLE, or RESOURCE_EXHAUSTED that says when to come back, is made again a few times within its deadline.
- * That is safe: there is one delivery for an incident and a connection, and settings merge by presence. The one exception is not
- * retried: `retryDelivery` with `createAnyway`, which made twice may make two tickets. A call that fails rejects with a
- * `TicketingError`.
+ * A call that fails with UNAVAILABLE, or with RESOURCE_EXHAUSTED and a retry delay, is retried a few times within its deadline.
+ * That is safe: there is one delivery for an incident and a connection, and settings merge by presence. The exception is
+ * `retryDelivery` with `createAnyway`: sent twice, it may create two tickets, so it is never retried. A call that fails rejects
+ * with a `TicketingError`.
  */
 export class Client {
   readonly #route: Route;
   readonly #deadlineMs: number;
-  // What ends all that is under way.
+  // Functions that cancel the running calls and subscriptions.
   readonly #ends = new Set<() => void>();
   #grpc: GrpcClient;
   #isClosed = false;
@@ -99,7 +98,7 @@ export class Client {
     this.#grpc = this.#connected();
   }
 
-  /** Ends every call and every subscription, which fail with CANCELLED, and the connection. Twice is fine. */
+  /** Cancels all calls and subscriptions, which fail with CANCELLED, and closes the connection. Calling it twice has no effect. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -107,12 +106,12 @@ export class Client {
     this.#grpc.close();
   }
 
-  /** Changes settings; what is absent stays. */
+  /** Changes settings; absent fields keep their values. */
   configure(request: Init<typeof v1.ConfigureRequestSchema>, options?: CallOptions): Promise<v1.ConfigureResponse> {
     return this.#unary(METHODS.configure, request, options);
   }
 
-  /** Proves authentication and access, with saved or unsaved settings. */
+  /** Checks authentication and access, with saved or unsaved settings. */
   testConnection(request: Init<typeof v1.TestConnectionRequestSchema>, options?: CallOptions): Promise<v1.TestConnectionResponse> {
     return this.#unary(METHODS.testConnection, request, options);
   }
@@ -122,7 +121,7 @@ export class Client {
     return this.#unary(METHODS.getStatus, request, options);
   }
 
-  /** The ticket as it would be pushed. */
+  /** Renders the ticket of an incident without creating it. */
   previewTicket(request: Init<typeof v1.PreviewTicketRequestSchema>, options?: CallOptions): Promise<v1.PreviewTicketResponse> {
     return this.#unary(METHODS.previewTicket, request, options);
   }
@@ -132,49 +131,49 @@ export class Client {
     return this.#unary(METHODS.createTicket, request, options);
   }
 
-  /** Offers an incident to auto-push. */
+  /** Submits an incident to auto-push. */
   submitIncident(request: Init<typeof v1.SubmitIncidentRequestSchema>, options?: CallOptions): Promise<v1.SubmitIncidentResponse> {
     return this.#unary(METHODS.submitIncident, request, options);
   }
 
-  /** One delivery with its attempts. */
+  /** Returns a delivery with its attempts. */
   getDelivery(request: Init<typeof v1.GetDeliveryRequestSchema>, options?: CallOptions): Promise<v1.GetDeliveryResponse> {
     return this.#unary(METHODS.getDelivery, request, options);
   }
 
-  /** A page of deliveries, the newest first. */
+  /** Returns a page of deliveries, the newest first. */
   listDeliveries(request: Init<typeof v1.ListDeliveriesRequestSchema>, options?: CallOptions): Promise<v1.ListDeliveriesResponse> {
     return this.#unary(METHODS.listDeliveries, request, options);
   }
 
-  /** Tries a waiting, failed or cancelled delivery now and waits for the attempt. */
+  /** Retries a waiting, failed or cancelled delivery now and waits for the attempt. */
   retryDelivery(request: Init<typeof v1.RetryDeliveryRequestSchema>, options?: CallOptions): Promise<v1.RetryDeliveryResponse> {
     return this.#unary(METHODS.retryDelivery, request, options);
   }
 
-  /** Tries one page of the deliveries that fit a filter now, without waiting for their attempts. */
+  /** Retries one page of the deliveries that match a filter, without waiting for their attempts. */
   retryDeliveries(request: Init<typeof v1.RetryDeliveriesRequestSchema>, options?: CallOptions): Promise<v1.RetryDeliveriesResponse> {
     return this.#unary(METHODS.retryDeliveries, request, options);
   }
 
-  /** Gives a delivery up. */
+  /** Cancels a delivery. */
   cancelDelivery(request: Init<typeof v1.CancelDeliveryRequestSchema>, options?: CallOptions): Promise<v1.CancelDeliveryResponse> {
     return this.#unary(METHODS.cancelDelivery, request, options);
   }
 
-  /** Tells which ticket a delivery has. */
+  /** Records which ticket a delivery has, or that it has none. */
   resolveDelivery(request: Init<typeof v1.ResolveDeliveryRequestSchema>, options?: CallOptions): Promise<v1.ResolveDeliveryResponse> {
     return this.#unary(METHODS.resolveDelivery, request, options);
   }
 
-  /** A page of who did what, the newest first. */
+  /** Returns a page of the audit log, the newest entry first. */
   listAuditEntries(request: Init<typeof v1.ListAuditEntriesRequestSchema>, options?: CallOptions): Promise<v1.ListAuditEntriesResponse> {
     return this.#unary(METHODS.listAuditEntries, request, options);
   }
 
   /**
-   * Subscribes to what happens to deliveries, and resolves once the subscription stands: every event from then on is in it, or from
-   * where the request says. The deadline is for that alone; a subscription has no end of its own.
+   * Subscribes to the events of deliveries, and resolves once the subscription is established: it has every later event, or every
+   * event after the start of the request. The deadline limits only the start.
    */
   async events(
     request: Init<typeof v1.StreamTicketEventsRequestSchema> = {},
@@ -183,7 +182,7 @@ export class Client {
     this.#throwIfClosed();
     const message = create(v1.StreamTicketEventsRequestSchema, request);
     const events = new Events(this.#source(), message, options.signal);
-    return await events.begin(options.deadlineMs ?? this.#deadlineMs);
+    return await events.waitForStart(options.deadlineMs ?? this.#deadlineMs);
   }
 
   async #unary<I extends DescMessage, O extends DescMessage>(
@@ -202,7 +201,7 @@ export class Client {
         options.signal?.throwIfAborted();
         this.#throwIfClosed();
         const error = fromGrpc(failed as ServiceError, this.#route.address);
-        const delay = isIdempotent(request) ? beforeRetry(error, failures, left(until)) : undefined;
+        const delay = isIdempotent(request) ? delayBeforeRetry(error, failures, left(until)) : undefined;
         if (delay === undefined) throw error;
         await this.#pause(delay, options.signal);
       }
@@ -264,12 +263,12 @@ export class Client {
       request,
       this.#route.metadata,
     );
-    return { stream, avoid: () => this.#avoid(grpc) };
+    return { stream, replaceConnection: () => this.#replaceConnection(grpc) };
   }
 
-  // A connection that is known to be broken is replaced by its channel. One that is merely silent the channel would keep, so that
-  // only another channel comes by another connection. What is under way there may end.
-  #avoid(grpc: GrpcClient): void {
+  // A channel replaces a connection that it knows to be broken, but keeps one that is only silent. A new connection then requires a
+  // new channel. Running calls of the former one may finish.
+  #replaceConnection(grpc: GrpcClient): void {
     if (this.#isClosed || this.#grpc !== grpc) return;
     this.#grpc = this.#connected();
     grpc.close();
@@ -288,8 +287,8 @@ function path(method: string): string {
   return `/${v1.TicketingService.typeName}/${method}`;
 }
 
-// There is one delivery for an incident and a connection, and settings merge by presence; only this puts a doubt aside, so that made
-// twice it may make two tickets.
+// There is one delivery for an incident and a connection, and settings merge by presence. Only `createAnyway` ignores an unknown
+// outcome: sent twice, it may create two tickets.
 function isIdempotent(request: object): boolean {
   return !("createAnyway" in request && request.createAnyway);
 }

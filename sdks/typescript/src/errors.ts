@@ -7,10 +7,10 @@ import { ErrorReason } from "./v1.js";
 
 const DOMAIN = "ticketing.rhythmx";
 
-/** The canonical codes, by name. */
+/** The canonical gRPC codes, by name. */
 export type Code = keyof typeof status;
 
-/** A rule that a field of the request breaks. */
+/** A rule that a field of the request violates. */
 export interface FieldViolation {
   /** Path of the field. Example: "incident.firing_rules[3].name". */
   readonly field: string;
@@ -21,26 +21,26 @@ export interface FieldViolation {
 /** A call failed. */
 export class TicketingError extends Error {
   override readonly name: string = "TicketingError";
-  /** The canonical code. Example: "NOT_FOUND". */
+  /** The canonical gRPC code. Example: "NOT_FOUND". */
   readonly code: Code;
-  /** Where the server is. */
+  /** The address of the server. */
   readonly address: string;
   /**
-   * The contract's reason. UNSPECIFIED when the server gave none (it was not reached, say), or one that is newer than this
-   * package: then `reasonName` has it.
+   * The reason in the contract. UNSPECIFIED if there is none (for example, the server was not reached), or if this package does not
+   * know it: `reasonName` still has it.
    */
   readonly reason: ErrorReason;
-  /** The contract's reason by its name, without the prefix. Example: "CONNECTION_NOT_ENABLED". Empty when there is none. */
+  /** The name of the reason without its prefix. Example: "CONNECTION_NOT_ENABLED". Empty if there is none. */
   readonly reasonName: string;
-  /** What the error is about. Example: `{ connection: "jira" }`. */
+  /** Details of the error, by name. Example: `{ connection: "jira" }`. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** Every rule that the request breaks. */
+  /** Every rule that the request violates. */
   readonly violations: readonly FieldViolation[];
-  /** When to try again, in milliseconds, if the server says so. */
+  /** Delay before a retry in milliseconds, if the server sent one. */
   readonly retryAfterMs: number | undefined;
 
   constructor(code: Code, text: string, address: string, details: Details = NO_DETAILS, cause?: unknown) {
-    super(told(code, text, address, details), { cause });
+    super(messageOf(code, text, address, details), { cause });
     this.code = code;
     this.address = address;
     this.reasonName = details.reasonName;
@@ -52,13 +52,13 @@ export class TicketingError extends Error {
 }
 
 /**
- * Events after the resume token were dropped already, or were lost when the database was put back from a copy. Begin again from
- * `oldestToken`, and read with `listDeliveries` what may have been missed.
+ * Events after the resume token are no longer stored, or were lost when the database was restored from a backup. Read the missed
+ * deliveries with `listDeliveries`, then subscribe again from `oldestToken`.
  */
 export class ResumeTokenExpired extends TicketingError {
   override readonly name = "ResumeTokenExpired";
 
-  /** Resumes with the oldest event that is kept. */
+  /** The resume token of the oldest stored event. */
   get oldestToken(): string {
     return this.metadata["oldest_token"] ?? "";
   }
@@ -73,35 +73,35 @@ interface Details {
 
 const NO_DETAILS: Details = { reasonName: "", metadata: {}, violations: [], retryAfterMs: undefined };
 
-/** The typed error of what grpc-js failed with. */
+/** Converts an error of grpc-js, which becomes the cause. */
 export function fromGrpc(error: ServiceError, address: string): TicketingError {
   const details = read(error);
   const expired = error.code === status.OUT_OF_RANGE && details.reasonName === "RESUME_TOKEN_EXPIRED";
   const Kind = expired ? ResumeTokenExpired : TicketingError;
-  // grpc-js knows no more of a connection that was made and closed at once.
+  // grpc-js has no other sign of a connection that was closed immediately.
   const closedAtOnce = error.code === status.UNAVAILABLE && /Last error: Failed to connect/.test(error.details);
-  const text = closedAtOnce ? `the connection was closed at once: does only one side speak TLS? ${error.details}` : error.details;
+  const text = closedAtOnce ? `the connection was closed immediately: does only one side use TLS? ${error.details}` : error.details;
   return new Kind(status[error.code] as Code, text, address, details, error);
 }
 
-/** What calls of a closed client fail with. */
+/** The error of calls of a closed client. */
 export function closed(address: string): TicketingError {
   return new TicketingError("CANCELLED", "the client is closed", address);
 }
 
-/** Why a stream is resumed that ended without an error: something between ended it, for it has no end of its own. */
+/** The error for a stream that a proxy or the server ended without a status. */
 export function ended(address: string): TicketingError {
-  return new TicketingError("UNAVAILABLE", "the stream was ended", address);
+  return new TicketingError("UNAVAILABLE", "the stream ended without a status", address);
 }
 
-/** Why a stream is resumed that nothing came from for too long. */
+/** The error for a stream without a message within the timeout. */
 export function silent(address: string): TicketingError {
-  return new TicketingError("UNAVAILABLE", "the stream fell silent", address);
+  return new TicketingError("UNAVAILABLE", "no message arrived in time", address);
 }
 
-/** Why a subscription is given up. */
-export function notBegun(address: string): TicketingError {
-  return new TicketingError("DEADLINE_EXCEEDED", "the subscription did not begin in time", address);
+/** The error for a subscription that does not start within its deadline. */
+export function notStarted(address: string): TicketingError {
+  return new TicketingError("DEADLINE_EXCEEDED", "the subscription did not start in time", address);
 }
 
 function read(error: ServiceError): Details {
@@ -118,17 +118,17 @@ function read(error: ServiceError): Details {
       if (delay) found = { ...found, retryAfterMs: durationMs(delay) };
     }
   } catch {
-    // Not what the service sends: something between answered, and its code and text have to do.
+    // Not sent by the service but by a proxy: only its code and text are used.
   }
   return found;
 }
 
-function told(code: Code, text: string, address: string, details: Details): string {
-  // The server's message names the first violation alone.
+function messageOf(code: Code, text: string, address: string, details: Details): string {
+  // The server's message has only the first violation.
   const violations = details.violations.map(({ field, description }) => `${field}: ${description}`).join("; ");
   const reason = details.reasonName && ` (${details.reasonName})`;
-  // Of the service's own refusals the address is no news.
-  const isFar = !reason || code === "UNAVAILABLE" || code === "DEADLINE_EXCEEDED";
-  const where = isFar ? ` [ticketing service at ${address}]` : "";
+  // For errors from the service itself the address adds nothing.
+  const namesAddress = !reason || code === "UNAVAILABLE" || code === "DEADLINE_EXCEEDED";
+  const where = namesAddress ? ` [ticketing service at ${address}]` : "";
   return `${code}${reason}: ${violations || text}${where}`;
 }

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { clone } from "@bufbuild/protobuf";
 import type { ClientReadableStream, ServiceError } from "@grpc/grpc-js";
 
-import { closed, ended, fromGrpc, notBegun, silent, TicketingError } from "./errors.js";
-import { ATTEMPTS, beforeResume } from "./retry.js";
+import { closed, ended, fromGrpc, notStarted, silent, TicketingError } from "./errors.js";
+import { ATTEMPTS, delayBeforeResume } from "./retry.js";
 import { left, TIMES, untilThen } from "./times.js";
 import {
   StreamTicketEventsRequestSchema,
@@ -13,35 +13,35 @@ import {
   type TicketEvent,
 } from "./v1.js";
 
-/** A stream that is under way. */
+/** An open stream. */
 export interface Call {
   readonly stream: ClientReadableStream<StreamTicketEventsResponse>;
-  /** Has the next one come by another connection. */
-  avoid(): void;
+  /** Makes the next stream use another connection. */
+  replaceConnection(): void;
 }
 
-/** Where streams come from. */
+/** Opens streams. */
 export interface Source {
-  /** Of the server, for people. */
+  /** The server's address, for messages. */
   readonly address: string;
   start(request: StreamTicketEventsRequest): Call;
-  /** Has this called when the client is closed. */
+  /** Registers a function that is called when the client is closed. */
   add(end: () => void): void;
   remove(end: () => void): void;
 }
 
 /**
- * What happens to deliveries: each event once, in order, through restarts of the server and lost connections.
+ * The events of deliveries, each once and in order, across restarts of the server and lost connections.
  *
  * Iteration ends when the subscription is closed, by `close` or by leaving the loop. It throws a `TicketingError` when it cannot be
- * resumed: `ResumeTokenExpired`, UNAUTHENTICATED, PERMISSION_DENIED and whatever else the server says that waiting would not mend;
- * CANCELLED when the client is closed; and the reason of its signal when that is aborted.
+ * resumed: `ResumeTokenExpired`, UNAUTHENTICATED, PERMISSION_DENIED or another permanent error of the server; CANCELLED when the
+ * client is closed; and the reason of its signal when that is aborted.
  */
 export class Events implements AsyncIterableIterator<TicketEvent, undefined> {
   readonly #source: Source;
   readonly #request: StreamTicketEventsRequest;
   readonly #signal: AbortSignal | undefined;
-  // Aborted once nothing more will come; then `#failure` may say why.
+  // Aborted when the subscription has ended; `#failure` is the reason, if it failed.
   readonly #ended = new AbortController();
   #failure: unknown;
   #call: Call;
@@ -63,19 +63,19 @@ export class Events implements AsyncIterableIterator<TicketEvent, undefined> {
   }
 
   /**
-   * Of the last event or bookmark that was handed over. Keep it once the event is dealt with: a later subscription that is given it
-   * goes on after that event.
+   * The token of the last event or bookmark returned. Store it once the event is processed: a later subscription with this token
+   * resumes after that event.
    */
   get resumeToken(): string {
     return this.#token;
   }
 
-  /** Ends the subscription. */
+  /** Closes the subscription. */
   close(): void {
     this.#end(undefined);
   }
 
-  /** The next event. Who asks again before it is there gets the one after it. */
+  /** Returns the next event. Concurrent calls get consecutive events. */
   next(): Promise<IteratorResult<TicketEvent, undefined>> {
     const turn = this.#turn.then(() => this.#next());
     this.#turn = turn.catch(() => undefined);
@@ -91,15 +91,15 @@ export class Events implements AsyncIterableIterator<TicketEvent, undefined> {
     return this;
   }
 
-  /** @internal Waits for the first message: the bookmark that says where the stream begins. */
-  async begin(deadlineMs: number): Promise<this> {
+  /** @internal Waits for the first message: the bookmark with the start position. */
+  async waitForStart(deadlineMs: number): Promise<this> {
     const until = untilThen(deadlineMs);
     try {
       while (!this.#ended.signal.aborted) {
-        if (left(until) === 0) throw notBegun(this.#source.address);
+        if (left(until) === 0) throw notStarted(this.#source.address);
         const message = await this.#read(until);
         if (message instanceof TicketingError) {
-          // A deadline that passed is reported above.
+          // An expired deadline is reported above.
           if (left(until) > 0) await this.#resume(message, until);
           continue;
         }
@@ -131,19 +131,19 @@ export class Events implements AsyncIterableIterator<TicketEvent, undefined> {
 
   #take({ message }: StreamTicketEventsResponse): TicketEvent | undefined {
     this.#failures = 0;
-    // A message of a kind that is newer than this package is passed over.
+    // A message of a kind that this package does not know is skipped.
     if (message.case === undefined) return undefined;
     this.#token = message.value.resumeToken;
     this.#request.start = { case: "resumeToken", value: this.#token };
     return message.case === "event" ? message.value : undefined;
   }
 
-  /** The next message, or what the stream ended with. */
+  /** Returns the next message, or the error of the stream. */
   async #read(until: number): Promise<StreamTicketEventsResponse | TicketingError> {
     const call = this.#call;
     const isLast = left(until) <= TIMES.silence;
     let isLate = false;
-    // Reading has no time-out of its own.
+    // Reading has no timeout.
     const timer = setTimeout(() => {
       isLate = true;
       call.stream.cancel();
@@ -153,34 +153,34 @@ export class Events implements AsyncIterableIterator<TicketEvent, undefined> {
       return done ? ended(this.#source.address) : value;
     } catch (error) {
       if (!isLate) return fromGrpc(error as ServiceError, this.#source.address);
-      // Whatever the clock says now: it is not the timer's.
-      if (isLast) throw notBegun(this.#source.address);
-      call.avoid();
+      // Not compared with the clock, which may differ from that of the timer.
+      if (isLast) throw notStarted(this.#source.address);
+      call.replaceConnection();
       return silent(this.#source.address);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  /** Starts another stream, after a while; or throws what the last one ended with. `until`: before the subscription stands. */
+  /** Opens the next stream after a delay, or throws the error of the last one. `until`: the deadline of the start, if it is not over. */
   async #resume(error: TicketingError, until: number | undefined): Promise<void> {
     if (this.#ended.signal.aborted) return;
-    const delay = beforeResume(error, this.#failures++);
-    const isGivenUp = until !== undefined && (this.#failures >= ATTEMPTS || (delay ?? 0) >= left(until));
-    if (delay === undefined || isGivenUp) {
+    const delay = delayBeforeResume(error, this.#failures++);
+    const isLastAttempt = until !== undefined && (this.#failures >= ATTEMPTS || (delay ?? 0) >= left(until));
+    if (delay === undefined || isLastAttempt) {
       this.close();
       throw error;
     }
-    // Ended before its first bookmark: the server may have said where.
-    const told = error.metadata["resume_token"];
-    if (told && this.#request.start.case === undefined) this.#request.start = { case: "resumeToken", value: told };
+    // Without a bookmark, the error may have the position.
+    const position = error.metadata["resume_token"];
+    if (position && this.#request.start.case === undefined) this.#request.start = { case: "resumeToken", value: position };
     await sleep(delay, undefined, { signal: this.#ended.signal }).catch(() => undefined);
     if (!this.#ended.signal.aborted) [this.#call, this.#messages] = this.#started();
   }
 
   #started(): [Call, AsyncIterator<StreamTicketEventsResponse>] {
     const call = this.#source.start(this.#request);
-    // The iterating caller gets the error; after that, the one of the cancelled call is ignored.
+    // The iterator reports the error; that of a cancelled call is ignored.
     call.stream.on("error", () => undefined);
     return [call, call.stream[Symbol.asyncIterator]() as AsyncIterator<StreamTicketEventsResponse>];
   }

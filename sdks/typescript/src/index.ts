@@ -6,11 +6,11 @@
  *     const client = connect("127.0.0.1:50051");
  *     const status = await client.getStatus();
  *
- * `v1` is the contract: its messages are what the methods of `Client` take and resolve to.
+ * `v1` has the messages of the contract, which the methods of `Client` take and resolve to.
  *
  * @packageDocumentation
  */
-// For messages that are made before they are sent, and for times: who uses this package needs no other one.
+// Re-exported, so that users need no other package to create messages and timestamps.
 export { create } from "@bufbuild/protobuf";
 export { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 export type { Tls } from "./channel.js";

@@ -2,10 +2,10 @@ import type { Code, TicketingError } from "./errors.js";
 import { TIMES } from "./times.js";
 import { ErrorReason } from "./v1.js";
 
-/** Of one unary call, and of beginning a subscription: with their delays about 6 s, which is longer than a restart takes. */
+/** Attempts of a unary call, and of starting a subscription: with the delays about 6 s, longer than a restart takes. */
 export const ATTEMPTS = 6;
 
-// What ends a subscription, since waiting would not mend it. Everything else does, and is often of something between.
+// Permanent errors, which end a subscription. Others may be from a proxy.
 const FINAL: ReadonlySet<Code> = new Set([
   "INVALID_ARGUMENT",
   "UNAUTHENTICATED",
@@ -18,27 +18,26 @@ const FINAL: ReadonlySet<Code> = new Set([
 ]);
 
 /**
- * How long to wait before a failed unary call is made again, `failures` attempts having failed before and `leftMs` being left.
- * `undefined`: it is not, and the error is the caller's.
+ * The delay before a failed unary call is retried, after `failures` earlier failures and with `leftMs` until the deadline.
+ * `undefined`: it is not retried.
  */
-export function beforeRetry(error: TicketingError, failures: number, leftMs: number): number | undefined {
-  if (failures + 1 >= ATTEMPTS || !passes(error)) return undefined;
+export function delayBeforeRetry(error: TicketingError, failures: number, leftMs: number): number | undefined {
+  if (failures + 1 >= ATTEMPTS || !isTransient(error)) return undefined;
   const delay = delayMs(error, failures);
-  // Rather what is known now than that the deadline passed.
+  // Return this error rather than DEADLINE_EXCEEDED later.
   return delay < leftMs ? delay : undefined;
 }
 
 /**
- * How long to wait before a stream that ended is resumed, `failures` attempts in a row having failed before. `undefined`: it is not
- * resumed.
+ * The delay before a stream is resumed, after `failures` earlier consecutive failures. `undefined`: it is not resumed.
  */
-export function beforeResume(error: TicketingError, failures: number): number | undefined {
+export function delayBeforeResume(error: TicketingError, failures: number): number | undefined {
   if (FINAL.has(error.code)) return undefined;
   if (error.reason === ErrorReason.SUBSCRIBER_TOO_SLOW && failures === 0) return 0;
   return delayMs(error, failures);
 }
 
-function passes(error: TicketingError): boolean {
+function isTransient(error: TicketingError): boolean {
   return error.code === "UNAVAILABLE" || (error.code === "RESOURCE_EXHAUSTED" && error.retryAfterMs !== undefined);
 }
 
@@ -47,6 +46,6 @@ function delayMs(error: TicketingError, failures: number): number {
 }
 
 function backoffMs(failures: number): number {
-  // Spread, so that clients that lost one server do not come back as one.
-  return Math.min(TIMES.longestDelay, TIMES.firstDelay * 2 ** failures) * (0.8 + 0.4 * Math.random());
+  // Jitter keeps clients from reconnecting simultaneously.
+  return Math.min(TIMES.maxDelay, TIMES.firstDelay * 2 ** failures) * (0.8 + 0.4 * Math.random());
 }

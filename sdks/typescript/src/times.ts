@@ -1,26 +1,26 @@
-/** Milliseconds that are settings for the tests alone. */
+/** Times in milliseconds, which tests shorten. */
 export const TIMES = {
-  /** Without any message, after which a stream is lost: the server sends a bookmark every 10 s. */
+  /** Time without a message after which a stream is considered dead: the server sends a bookmark every 10 s. */
   silence: 35_000,
-  /** Between two questions whether the connection still lives, while there is a call. */
+  /** Interval of keep-alive pings of a connection with a call. */
   keepalive: 20_000,
-  /** That the answer may take. A connection that dies without a word is thus replaced within 30 s. */
+  /** Timeout of their acknowledgement. A silently failed connection is replaced within 30 s. */
   keepaliveTimeout: 10_000,
-  /** Before the second attempt; before each further one twice as long. */
+  /** Delay before the second attempt; it doubles with each further one. */
   firstDelay: 200,
-  /** Between two attempts. */
-  longestDelay: 5_000,
+  /** Maximum delay between two attempts. */
+  maxDelay: 5_000,
 };
 
-/** From here on, in milliseconds (24 days), a deadline is none: no timer takes more. */
+/** Deadlines of this many milliseconds (24 days, the maximum of a timer) or more mean no deadline. */
 const MAX_DEADLINE = 2 ** 31 - 1;
 
-/** The moment at which so many milliseconds are over, by the clock of `left`. */
+/** The end of a deadline in milliseconds from now, for `left`; Infinity if there is none. */
 export function untilThen(milliseconds: number): number {
   return milliseconds < MAX_DEADLINE ? performance.now() + milliseconds : Infinity;
 }
 
-/** Milliseconds until then; none when it is over, Infinity when it never comes. */
+/** Milliseconds left until the moment, at least 0; Infinity if there is no deadline. */
 export function left(moment: number): number {
   return Math.max(0, moment - performance.now());
 }

@@ -1,4 +1,4 @@
-// Which ways lead to a server, and connections that go bad without a word.
+// Addresses, tokens, failed connections and closing.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,52 +9,52 @@ import { toBinary } from "@bufbuild/protobuf";
 import { connect, TicketingError, v1 } from "@rhythmx/ticketing";
 import { TIMES } from "#times";
 
-import { anIncident, behaviour, createInJira, Fixture } from "./fixture.js";
+import { newIncident, behaviour, createInJira, Fixture } from "./fixture.js";
 
 let server: Fixture;
 let token: string;
 const usual = { ...TIMES };
 before(async () => {
   server = await Fixture.start("--", "--subscriber-timeout=1s", "--bookmark-interval=200ms");
-  token = server.said.tokens.admin;
+  token = server.started.tokens.admin;
 });
 after(async () => await server.stop());
 
 const elapsedMs = (since: number): number => performance.now() - since;
 
-behaviour("unix socket", "a Unix socket is as good as a port", async () => {
+behaviour("unix socket", "connects over a Unix socket", async () => {
   const local = await Fixture.start("--unix");
-  const client = connect(local.said.address, { token: local.said.tokens.admin });
+  const client = connect(local.started.address, { token: local.started.tokens.admin });
   const events = await client.events();
-  await client.createTicket(createInJira(anIncident()));
-  await local.order("restart");
-  await client.createTicket(createInJira(anIncident()));
+  await client.createTicket(createInJira(newIncident()));
+  await local.command("restart");
+  await client.createTicket(createInJira(newIncident()));
   const first = (await events.next()).value!.sequence;
   for (let next = 1n; next < 6n; next++) assert.equal((await events.next()).value?.sequence, first + next);
   client.close();
   await local.stop();
 });
 
-const ADDRESSES = "addresses that are none are refused";
-behaviour(ADDRESSES, "an address that is none is refused", async () => {
-  const none = ["", "127.0.0.1", "host:", ":1", "host:0", "host:65536", "host:1/path", "ftp://host:1", "http://host"];
-  none.push("https://host:1/", "unix:relative", "unix:", "::1:1", "[::g]:1", "[127.0.0.1]:1", "a host:1", "x@host:1");
-  for (const address of none) {
-    const message = `"${address}" is no address of a server: give HOST:PORT, [IPV6]:PORT or unix:/PATH`;
+const ADDRESSES = "invalid addresses are refused";
+behaviour(ADDRESSES, "refuses invalid addresses", async () => {
+  const invalid = ["", "127.0.0.1", "host:", ":1", "host:0", "host:65536", "host:1/path", "ftp://host:1", "http://host"];
+  invalid.push("https://host:1/", "unix:relative", "unix:", "::1:1", "[::g]:1", "[127.0.0.1]:1", "a host:1", "x@host:1");
+  for (const address of invalid) {
+    const message = `"${address}" is not a valid server address: expected HOST:PORT, [IPV6]:PORT or unix:/PATH`;
     assert.throws(() => connect(address), { name: "TypeError", message });
   }
 });
 
-behaviour(ADDRESSES, "an address may say whether there is TLS", async () => {
-  const client = connect(`http://${server.said.address}`, { token });
+behaviour(ADDRESSES, "the scheme of an address decides TLS", async () => {
+  const client = connect(`http://${server.started.address}`, { token });
   await client.getStatus();
   client.close();
   assert.throws(() => connect("http://ticketing.example:50051", { tls: {} }), /TLS is given/);
   connect("https://ticketing.example:50051", { token }).close();
 });
 
-const PLAINTEXT = "a token goes in plaintext to this machine alone";
-behaviour(PLAINTEXT, "a token is not sent in plaintext to another machine", async () => {
+const PLAINTEXT = "tokens are sent in plaintext only to the local machine";
+behaviour(PLAINTEXT, "refuses a plaintext token for another machine", async () => {
   for (const far of ["ticketing.example:50051", "10.1.2.3:50051", "http://[2001:db8::1]:50051", "localhost.example:1"]) {
     assert.throws(() => connect(far, { token }), /without TLS/);
   }
@@ -65,97 +65,97 @@ behaviour(PLAINTEXT, "a token is not sent in plaintext to another machine", asyn
   }
 });
 
-behaviour(PLAINTEXT, "a proxy of the environment is not used for this machine", async () => {
+behaviour(PLAINTEXT, "uses no proxy for the local machine", async () => {
   const names = ["http_proxy", "https_proxy", "grpc_proxy"];
   for (const name of names) process.env[name] = "http://127.0.0.1:9";
-  const client = connect(server.said.address, { token });
+  const client = connect(server.started.address, { token });
   await client.getStatus({}, { deadlineMs: 2_000 });
   client.close();
   for (const name of names) delete process.env[name];
 });
 
-void test("certificates and keys that are none are refused", () => {
+void test("refuses files without PEM", () => {
   const folder = mkdtempSync(join(tmpdir(), "ticketing-pem-"));
   const ca = join(folder, "ca.pem");
   writeFileSync(ca, "garbage");
   assert.throws(() => connect("localhost:1", { tls: { ca } }), /ca: there is no PEM with CERTIFICATE in ".*ca\.pem"/);
   rmSync(folder, { recursive: true });
   const clientCertificate = "-----BEGIN CERTIFICATE-----";
-  assert.throws(() => connect("localhost:1", { tls: { clientCertificate } }), /go together/);
+  assert.throws(() => connect("localhost:1", { tls: { clientCertificate } }), /set together/);
   const clientKey = Buffer.from("key");
   assert.throws(() => connect("localhost:1", { tls: { clientCertificate, clientKey } }), /clientKey: there is no PEM/);
 });
 
-behaviour("a connection that dies silently", "it is replaced, for calls and for subscriptions", async () => {
+behaviour("silently failed connections are replaced", "replaces a silently failed connection", async () => {
   Object.assign(TIMES, { keepalive: 500, keepaliveTimeout: 500 });
-  const client = connect(server.said.relay, { token });
+  const client = connect(server.started.relay, { token });
   Object.assign(TIMES, usual);
   const events = await client.events();
-  await server.order("relay swallows");
+  await server.command("relay drop-bytes");
   const started = performance.now();
-  await client.createTicket(createInJira(anIncident()));
+  await client.createTicket(createInJira(newIncident()));
   assert.equal((await events.next()).value?.kind, v1.TicketEventKind.ACCEPTED);
   assert.ok(elapsedMs(started) < 6_000, String(elapsedMs(started)));
   client.close();
 });
 
-behaviour("a stream that falls silent", "it is opened again, by another connection", async () => {
+behaviour("silent streams are resumed", "resumes a silent stream over a new connection", async () => {
   TIMES.silence = 1_000;
-  const client = connect(server.said.relay, { token });
+  const client = connect(server.started.relay, { token });
   const events = await client.events();
-  const { connections } = await server.order("relay connections");
-  await server.order("relay mutes");
-  const other = connect(server.said.address, { token });
-  await other.createTicket(createInJira(anIncident()));
+  const { connections } = await server.command("relay connections");
+  await server.command("relay drop-messages");
+  const other = connect(server.started.address, { token });
+  await other.createTicket(createInJira(newIncident()));
   other.close();
   const started = performance.now();
   assert.equal((await events.next()).value?.kind, v1.TicketEventKind.ACCEPTED);
   assert.ok(elapsedMs(started) < 4_000, String(elapsedMs(started)));
-  // Calls take the new connection too.
+  // Calls use the new connection too.
   await client.getStatus({}, { deadlineMs: 1_000 });
-  assert.equal((await server.order("relay connections"))["connections"], Number(connections) + 1);
+  assert.equal((await server.command("relay connections"))["connections"], Number(connections) + 1);
   client.close();
   Object.assign(TIMES, usual);
 });
 
-behaviour("a stream ended for slowness", "it goes on", async () => {
-  await server.order("relay narrows");
-  const client = connect(server.said.relay, { token });
+behaviour("streams ended for a slow subscriber are resumed", "resumes a stream ended for a slow subscriber", async () => {
+  await server.command("relay slow-reader");
+  const client = connect(server.started.relay, { token });
   const events = await client.events();
-  // More than the server takes this subscriber to have read.
-  for (let pushes = 0; pushes < 12; pushes++) await client.createTicket(createInJira(anIncident()));
+  // More than the relay's reader reads before its pause.
+  for (let pushes = 0; pushes < 12; pushes++) await client.createTicket(createInJira(newIncident()));
   const seen: v1.TicketEvent[] = [];
   for await (const event of events) if (seen.push(event) === 36) break;
   assert.deepEqual(seen.map(({ sequence }) => sequence), seen.map((_, index) => seen[0]!.sequence + BigInt(index)));
   assert.ok(seen.reduce((sum, event) => sum + toBinary(v1.TicketEventSchema, event).length, 0) > 8_192);
   client.close();
-  await server.order("relay fair");
+  await server.command("relay ok");
 });
 
-behaviour("closing", "closing the client ends calls, subscriptions and what waits to try again, at once", async () => {
+behaviour("closing", "closing ends calls, subscriptions and waiting retries immediately", async () => {
   const CLOSED = (error: unknown): boolean =>
     error instanceof TicketingError && error.code === "CANCELLED" && error.message.includes("the client is closed");
-  await server.order("jira hangs");
-  const client = connect(server.said.address, { token });
-  const away = connect("127.0.0.1:1");
+  await server.command("jira delay");
+  const client = connect(server.started.address, { token });
+  const unreachable = connect("127.0.0.1:1");
   const events = await client.events();
   const unread = await client.events();
-  const call = client.createTicket(createInJira(anIncident()));
-  // Then there is none for seconds.
+  const call = client.createTicket(createInJira(newIncident()));
+  // After these there is none for seconds.
   for (const kind of [v1.TicketEventKind.ACCEPTED, v1.TicketEventKind.ATTEMPT_STARTED]) {
     assert.equal((await events.next()).value?.kind, kind);
   }
-  const underWay = [call, events.next(), away.getStatus(), away.events()];
-  const settled = Promise.allSettled(underWay);
-  await new Promise((resolve) => setTimeout(resolve, 700)); // Until two of them wait to try again.
+  const running = [call, events.next(), unreachable.getStatus(), unreachable.events()];
+  const settled = Promise.allSettled(running);
+  await new Promise((resolve) => setTimeout(resolve, 700)); // Until two of them wait for a retry.
   const started = performance.now();
   client.close();
-  away.close();
+  unreachable.close();
   client.close();
   await settled;
   assert.ok(elapsedMs(started) < 500, String(elapsedMs(started)));
-  for (const one of [...underWay, client.getStatus(), client.events(), unread.next(), events.next()]) {
+  for (const one of [...running, client.getStatus(), client.events(), unread.next(), events.next()]) {
     await assert.rejects(one, CLOSED);
   }
-  await server.order("jira fair");
+  await server.command("jira ok");
 });

@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 
 import { connect, TicketingError, v1, type Client } from "@rhythmx/ticketing";
 
-import { anIncident, behaviour, createInJira, Fixture } from "./fixture.js";
+import { newIncident, behaviour, createInJira, Fixture } from "./fixture.js";
 
 const PUSHES = 30;
 
@@ -11,7 +11,7 @@ let server: Fixture;
 let client: Client;
 before(async () => {
   server = await Fixture.start();
-  client = connect(server.said.address, { token: server.said.tokens.admin });
+  client = connect(server.started.address, { token: server.started.tokens.admin });
   await client.configure({ autoPush: { enabled: true } });
 });
 after(async () => {
@@ -19,16 +19,16 @@ after(async () => {
   await server.stop();
 });
 
-for (const order of ["restart", "kill"]) {
-  behaviour(`events resumed across a ${order}`, `each event is seen once and in order (${order})`, async () => {
-    const incidents = Array.from({ length: PUSHES }, () => anIncident());
-    const last = anIncident();
+for (const command of ["restart", "kill"]) {
+  behaviour(`events resumed across a ${command}`, `events arrive once and in order (${command})`, async () => {
+    const incidents = Array.from({ length: PUSHES }, () => newIncident());
+    const last = newIncident();
     const events = await client.events();
     let breaking: Promise<unknown> = Promise.resolve();
     const pushing = (async () => {
       for (const [number, incident] of incidents.entries()) {
         await client.submitIncident({ incident });
-        if (number === PUSHES / 3) breaking = server.order(order).then(() => server.order(order));
+        if (number === PUSHES / 3) breaking = server.command(command).then(() => server.command(command));
       }
       await breaking;
       await client.createTicket(createInJira(last));
@@ -46,10 +46,10 @@ for (const order of ["restart", "kill"]) {
   });
 }
 
-test("a kept token goes on after its event", async () => {
+test("resumes after a stored token", async () => {
   const events = await client.events();
   assert.notEqual(events.resumeToken, "");
-  await client.createTicket(createInJira(anIncident()));
+  await client.createTicket(createInJira(newIncident()));
   const first = (await events.next()).value!;
   assert.equal(events.resumeToken, first.resumeToken);
   const second = (await events.next()).value!;
@@ -67,7 +67,7 @@ behaviour("cancellation", "closing a subscription ends its loop, and aborting it
   await assert.rejects(aborted.next(), { name: "TimeoutError" });
 });
 
-behaviour("events end with a typed error when the token is refused", "a refused token ends it", async () => {
+behaviour("events end with a typed error when the token is refused", "a refused token ends the subscription", async () => {
   const error = await client.events({ start: { case: "resumeToken", value: "yesterday" } }).catch((failed) => failed);
   assert.ok(error instanceof TicketingError);
   assert.deepEqual([error.code, error.reason], ["INVALID_ARGUMENT", v1.ErrorReason.RESUME_TOKEN_INVALID]);

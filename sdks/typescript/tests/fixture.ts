@@ -8,11 +8,11 @@ import type { Readable, Writable } from "node:stream";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create, timestampFromDate, v1 } from "@rhythmx/ticketing";
 
-// From build/tests, where this runs.
+// Relative to build/tests, where this runs.
 export const SDK = new URL("../..", import.meta.url).pathname;
 export const PROGRAM = process.env["TICKETING_FIXTURE"] ?? `${SDK}/../../target/debug/sdk-fixture`;
 
-interface Said {
+interface Started {
   readonly address: string;
   readonly relay: string;
   readonly tokens: Record<"admin" | "analyst" | "producer" | "viewer", string>;
@@ -25,17 +25,17 @@ export class Fixture {
   private constructor(
     private readonly process: ChildProcessByStdio<Writable, Readable, null>,
     private readonly answers: AsyncIterator<string>,
-    readonly said: Said,
+    readonly started: Started,
   ) {}
 
   static async start(...flags: string[]): Promise<Fixture> {
     const process = spawn(PROGRAM, flags, { stdio: ["pipe", "pipe", "inherit"] });
     const answers = createInterface({ input: process.stdout })[Symbol.asyncIterator]();
-    return new Fixture(process, answers, JSON.parse((await answers.next()).value as string) as Said);
+    return new Fixture(process, answers, JSON.parse((await answers.next()).value as string) as Started);
   }
 
-  async order(order: string): Promise<Record<string, unknown>> {
-    this.process.stdin.write(`${order}\n`);
+  async command(command: string): Promise<Record<string, unknown>> {
+    this.process.stdin.write(`${command}\n`);
     const answer = JSON.parse((await this.answers.next()).value as string) as Record<string, unknown>;
     if (answer["error"]) throw new Error(String(answer["error"]));
     return answer;
@@ -48,7 +48,7 @@ export class Fixture {
   }
 }
 
-/** A test that shows a row of the table in sdks/README.md. */
+/** A test that provides a row of the table in sdks/README.md. */
 export function behaviour(name: string, title: string, body: () => Promise<void>): void {
   void test(title, { timeout: 60_000 }, async () => {
     let verdict = "failed";
@@ -62,8 +62,8 @@ export function behaviour(name: string, title: string, body: () => Promise<void>
   });
 }
 
-/** One that was not pushed yet, severe enough for auto-push. */
-export function anIncident(more: MessageInitShape<typeof v1.IncidentSchema> = {}): v1.Incident {
+/** A new incident, severe enough for auto-push. */
+export function newIncident(more: MessageInitShape<typeof v1.IncidentSchema> = {}): v1.Incident {
   return create(v1.IncidentSchema, {
     id: `INC-${randomUUID()}`,
     actor: { name: "j.doe", type: v1.ActorType.USER },

@@ -8,33 +8,33 @@ import { promisify } from "node:util";
 
 import { connect, v1 } from "@rhythmx/ticketing";
 
-import { anIncident, behaviour, createInJira, Fixture, PROGRAM } from "./fixture.js";
+import { newIncident, behaviour, createInJira, Fixture, PROGRAM } from "./fixture.js";
 
 const BEHAVIOUR = "TLS with a custom CA and a client certificate";
 
-behaviour(BEHAVIOUR, "a server of an authority of one's own is trusted if that is said", async () => {
+behaviour(BEHAVIOUR, "trusts a custom authority", async () => {
   const server = await Fixture.start("--tls");
-  const address = `localhost:${server.said.address.split(":").at(-1)}`;
-  const token = server.said.tokens.admin;
-  const client = connect(address, { tls: { ca: server.said.ca }, token });
+  const address = `localhost:${server.started.address.split(":").at(-1)}`;
+  const token = server.started.tokens.admin;
+  const client = connect(address, { tls: { ca: server.started.ca }, token });
   const events = await client.events();
-  await server.order("restart");
-  await client.createTicket(createInJira(anIncident()));
+  await server.command("restart");
+  await client.createTicket(createInJira(newIncident()));
   assert.equal((await events.next()).value?.kind, v1.TicketEventKind.ACCEPTED);
   client.close();
-  // The system knows no such authority.
+  // The system does not have this authority.
   const wary = connect(address, { tls: {}, token });
   await assert.rejects(wary.getStatus({}, { deadlineMs: 2_000 }), { code: "UNAVAILABLE", message: /certificate/ });
   wary.close();
-  const plain = connect(server.said.address);
+  const plain = connect(server.started.address);
   await assert.rejects(plain.getStatus({}, { deadlineMs: 1_000 }), (error: Error) => {
-    return error.message.includes("does only one side speak TLS?") && error.message.includes(server.said.address);
+    return error.message.includes("does only one side use TLS?") && error.message.includes(server.started.address);
   });
   plain.close();
   await server.stop();
 });
 
-behaviour(BEHAVIOUR, "a client is known by its certificate", async () => {
+behaviour(BEHAVIOUR, "authenticates with a client certificate", async () => {
   const ticketing = join(dirname(PROGRAM), "ticketing");
   const folder = mkdtempSync(join(tmpdir(), "ticketing-tls-"));
   const file = (name: string): string => join(folder, name);
@@ -46,8 +46,8 @@ behaviour(BEHAVIOUR, "a client is known by its certificate", async () => {
   try {
     let address = "";
     for await (const line of createInterface({ input: server.stderr })) {
-      const said = JSON.parse(line) as { message: string; address?: string };
-      if (said.message === "listening") address = said.address!;
+      const entry = JSON.parse(line) as { message: string; address?: string };
+      if (entry.message === "listening") address = entry.address!;
       if (address) break;
     }
     const tls = { ca: readFileSync(file("ca.pem")), clientCertificate: file("client.pem"), clientKey: file("client.key") };

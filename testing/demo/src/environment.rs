@@ -43,7 +43,7 @@ struct Flags {
     config: Config,
 }
 
-// === impl Stage ===
+// === impl Environment ===
 
 impl Environment {
     pub(super) async fn start(args: &Arguments) -> anyhow::Result<Self> {
@@ -66,7 +66,8 @@ impl Environment {
         let server = tokio::spawn(server::serve(config, listening, Arc::new(SystemClock::start()), shutdown));
         let client =
             Client::connect(format!("http://{address}")).await.context("the client could not be made")?;
-        let (incident, medium_incident) = (incident(INCIDENT)?, incident(MEDIUM_INCIDENT)?);
+        let medium_incident = incident(MEDIUM_INCIDENT)?;
+        let incident = incident(INCIDENT)?;
         Ok(Self { address, client, jira, servicenow, incident, medium_incident, folder, stop, server })
     }
 

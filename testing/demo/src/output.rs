@@ -12,7 +12,7 @@ pub(super) struct Output {
     steps: AtomicU32,
 }
 
-// === impl Narrator ===
+// === impl Output ===
 
 impl Output {
     /// The title of the next step.
@@ -33,7 +33,8 @@ impl Output {
     }
 
     pub(super) fn print_commands(&self, environment: &Environment) {
-        let (address, service) = (&environment.address, "rhythmx.ticketing.v1.TicketingService");
+        let address = &environment.address;
+        let service = "rhythmx.ticketing.v1.TicketingService";
         println!("\n    The server stays up until ctrl-c. Try, in another terminal:\n");
         let lines = [
             format!("grpcurl -plaintext {address} list {service}"),

@@ -233,7 +233,8 @@ async fn events(environment: &mut Environment, out: &Output) -> anyhow::Result<(
     out.step("All events (StreamTicketEvents, from the oldest event)");
     let request = v1::StreamTicketEventsRequest { start: Some(Start::Oldest(())), ..Default::default() };
     let mut stream = environment.client.stream_ticket_events(request).await?;
-    let (mut last, mut delivered) = (0, 0);
+    let mut last = 0;
+    let mut delivered = 0;
     while delivered < 6 {
         let message = tokio::time::timeout(WAIT_TIMEOUT, stream.message())
             .await

@@ -25,7 +25,7 @@ pub(crate) type Folders = BTreeMap<Node, BTreeMap<OsString, Node>>;
 #[derive(Debug, Clone)]
 struct Change(Vec<(Node, OsString, Option<Node>)>);
 
-// === impl Names ===
+// === impl DirectoryEntries ===
 
 impl DirectoryEntries {
     /// Entries that are durable from the start.
@@ -151,7 +151,9 @@ mod tests {
 
     #[test]
     fn syncing_a_folder_syncs_others_only_through_a_rename() {
-        let (a, b, c) = (2, 3, 4);
+        let a = 2;
+        let b = 3;
+        let c = 4;
         let mut names = DirectoryEntries::default();
         names.set(b, OsStr::new("x"), Some(9));
         names.rename((a, OsStr::new("y")), (b, OsStr::new("x")), 8);

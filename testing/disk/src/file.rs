@@ -96,7 +96,8 @@ impl Content {
     ) -> Vec<u8> {
         let writeback = Writeback::choose(self.unsynced.len(), random);
         let sizes = writeback.sizes(self.unsynced.len(), random);
-        let (mut surviving, mut size) = (self.durable.clone(), self.durable.len());
+        let mut surviving = self.durable.clone();
+        let mut size = self.durable.len();
         for (index, change) in self.unsynced.iter().enumerate() {
             let resized = index < sizes;
             match &change.kind {
@@ -134,7 +135,7 @@ impl Content {
     }
 }
 
-// === impl What ===
+// === impl ChangeKind ===
 
 impl ChangeKind {
     fn apply(&self, image: &mut Vec<u8>) {

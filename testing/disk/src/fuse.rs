@@ -222,7 +222,8 @@ impl Filesystem for Requests {
         reply: ReplyEmpty,
     ) {
         if flags.is_empty() {
-            let (from, to) = ((parent.0, name), (newparent.0, newname));
+            let from = (parent.0, name);
+            let to = (newparent.0, newname);
             answer(self.0.change(|image| image.rename(from, to)), reply);
         } else {
             reply.error(Errno::EINVAL);
@@ -311,7 +312,8 @@ impl Filesystem for Requests {
         let left = self.0.read(|image| Ok(image.faults.space_left().unwrap_or(CAPACITY)));
         match left {
             Ok(left) => {
-                let (all, left) = (CAPACITY / u64::from(BLOCK), left / u64::from(BLOCK));
+                let all = CAPACITY / u64::from(BLOCK);
+                let left = left / u64::from(BLOCK);
                 reply.statfs(all, left, left, 1 << 20, 1 << 19, BLOCK, 255, BLOCK);
             }
             Err(refusal) => reply.error(number(refusal)),

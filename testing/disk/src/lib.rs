@@ -233,7 +233,7 @@ impl Default for Options {
     }
 }
 
-// === impl Refusal ===
+// === impl Error ===
 
 impl From<Refusal> for io::Error {
     fn from(refusal: Refusal) -> Self {

@@ -49,7 +49,9 @@ fn sync(folder: &Path) {
 fn synced_data_survives_a_hundred_power_cuts() {
     let Some(mounted) = MountedDisk::mount() else { return };
     mounted.keep("log", b"");
-    let (mut kept, mut lost, mut arrived) = (vec![], 0, 0);
+    let mut kept = vec![];
+    let mut lost = 0;
+    let mut arrived = 0;
     for seed in 0..100 {
         let mut log = OpenOptions::new().append(true).open(mounted.path("log")).unwrap();
         let line = format!("{seed:0>1500}");
@@ -284,7 +286,8 @@ fn disk_freezes_at_the_named_operation_and_resumes() {
     mounted.keep("file", b"");
     mounted.keep("file-log", b"");
     mounted.disk.freeze_at(DiskOperation::Sync, "file");
-    let (path, log) = (mounted.path("file"), mounted.path("file-log"));
+    let path = mounted.path("file");
+    let log = mounted.path("file-log");
     let writer = std::thread::spawn(move || {
         fs::write(&log, "log").unwrap();
         File::open(&log).unwrap().sync_all().unwrap();

@@ -42,7 +42,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let time = Duration::from_secs(arguments.seconds);
     calls(&mut world, "warm", time / 5).await;
     let memory = world.server.memory();
-    let (mut alone, mut beside, mut floods) = (Times::default(), Times::default(), vec![]);
+    let mut alone = Times::default();
+    let mut beside = Times::default();
+    let mut floods = vec![];
     // Alternating, because a machine is not equally fast all the time.
     for kind in Flood::ALL {
         alone.0.extend(calls(&mut world, &format!("alone-{kind:?}"), time / 2).await.0);
@@ -52,7 +54,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         let attack = Attack::on(&world.server.address, kind);
         floods.push((kind, calls(&mut world, &format!("{kind:?}"), time).await.p99(), attack.end().await?));
     }
-    let (alone, beside) = (alone.p99(), beside.p99());
+    let alone = alone.p99();
+    let beside = beside.p99();
     let times = |p99: Duration| p99.as_secs_f64() / alone.as_secs_f64();
     println!("alone: p99 {alone:?}");
     println!("beside floods of another server: p99 {beside:?}, {:.2} times", times(beside));
@@ -87,7 +90,8 @@ async fn start_other_listener() -> Result<String> {
 
 /// Sequential pushes.
 async fn calls(world: &mut World, name: &str, time: Duration) -> Times {
-    let (begun, mut times) = (Instant::now(), vec![]);
+    let begun = Instant::now();
+    let mut times = vec![];
     while begun.elapsed() < time {
         let call = Instant::now();
         world.push(&format!("INC-{name}-{}", times.len()), TicketSystem::Jira).await;
@@ -101,7 +105,8 @@ async fn calls(world: &mut World, name: &str, time: Duration) -> Times {
 impl Attack {
     fn on(address: &str, kind: Flood) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, address) = (stop.clone(), address.to_owned());
+        let stopped = stop.clone();
+        let address = address.to_owned();
         let connections = tokio::spawn(async move {
             let mut connections = 0;
             while !stopped.load(Ordering::Relaxed) {

@@ -45,13 +45,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         bail!("no guard has this name; --list lists them");
     }
     let began = Instant::now();
-    let (cells, mut missed) = (matrix::cells(), vec![]);
+    let cells = matrix::cells();
+    let mut missed = vec![];
     for mutation in &wanted {
         if !is_caught(mutation, &cells, arguments.all).await? {
             missed.push(mutation.name);
         }
     }
-    let (caught_count, left_out) = (wanted.len() - missed.len(), MUTATIONS.len() - wanted.len());
+    let caught_count = wanted.len() - missed.len();
+    let left_out = MUTATIONS.len() - wanted.len();
     let covered = wanted.iter().filter(|mutation| mutation.covered_by.is_some()).count();
     let skipped =
         if left_out > 0 { format!(", {left_out} left out by --only or --one-in") } else { String::new() };
@@ -82,7 +84,9 @@ async fn is_caught(mutation: &'static Mutation, cells: &[Cell], all: bool) -> Re
     let began = Instant::now();
     let program = tokio::task::block_in_place(|| build(&removed))?;
     let mut building = began.elapsed();
-    let (mut played, mut caught, mut others) = (0, vec![], None);
+    let mut played = 0;
+    let mut caught = vec![];
+    let mut others = None;
     for cell in cells_of(mutation, cells) {
         let why = match cell.run(Some(&program)).await {
             Verdict::DoesNotApply { .. } => continue,

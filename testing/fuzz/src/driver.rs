@@ -198,8 +198,10 @@ mod tests {
     fn same_seed_finds_the_broken_promise_again() {
         let plan = Plan { time: Duration::from_secs(30), inputs: u64::MAX, seed: 1 };
         let found = || run(&PLANTED, plan).unwrap();
-        let (first, second) = (found(), found());
-        let (first_broken, second_broken) = (first.broken.unwrap(), second.broken.unwrap());
+        let first = found();
+        let second = found();
+        let first_broken = first.broken.unwrap();
+        let second_broken = second.broken.unwrap();
         assert_eq!((first.inputs, &first_broken.input), (second.inputs, &second_broken.input));
         assert_eq!(first_broken.why, "planted");
         assert!(first_broken.input.len() < 100, "not made smaller: {} bytes", first_broken.input.len());

@@ -72,7 +72,8 @@ fn run(cli: &Cli) -> Result<usize> {
         return write_seeds(&targets);
     }
     let plan = Plan { time: Duration::from_secs(cli.seconds), inputs: cli.inputs, seed: cli.seed };
-    let (mut inputs, mut broken) = (0, 0);
+    let mut inputs = 0;
+    let mut broken = 0;
     for target in &targets {
         let found = match &cli.input {
             Some(path) => {

@@ -17,10 +17,13 @@ pub async fn push_all(
     system: v1::TicketSystem,
     callers: usize,
 ) -> Vec<(String, Result<v1::CreateTicketResponse, Status>)> {
-    let (ids, next) = (Arc::new(ids), Arc::new(AtomicUsize::new(0)));
+    let ids = Arc::new(ids);
+    let next = Arc::new(AtomicUsize::new(0));
     let mut tasks = JoinSet::new();
     for _ in 0..callers {
-        let (ids, next, mut client) = (ids.clone(), next.clone(), client.clone());
+        let ids = ids.clone();
+        let next = next.clone();
+        let mut client = client.clone();
         tasks.spawn(async move {
             let mut answers = vec![];
             while let Some(id) = ids.get(next.fetch_add(1, Ordering::SeqCst)) {

@@ -63,9 +63,11 @@ impl TlsFiles {
 
     /// A client that trusts this authority, and presents its certificate.
     pub async fn connect(&self, address: &str) -> Result<Client, Error> {
-        let (tls_files, server) = (self.clone(), address.to_owned());
+        let tls_files = self.clone();
+        let server = address.to_owned();
         let connector = tower::service_fn(move |_| {
-            let (tls_files, server) = (tls_files.clone(), server.clone());
+            let tls_files = tls_files.clone();
+            let server = server.clone();
             async move { Ok::<_, io::Error>(TokioIo::new(tls_files.tls_handshake(&server).await?)) }
         });
         let endpoint = Endpoint::from_static("http://localhost");

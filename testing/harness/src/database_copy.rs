@@ -27,7 +27,7 @@ pub struct DatabaseCopy {
     backup: PathBuf,
 }
 
-// === impl How ===
+// === impl RestoreMethod ===
 
 impl RestoreMethod {
     #[must_use]
@@ -41,7 +41,7 @@ impl RestoreMethod {
     }
 }
 
-// === impl Copy ===
+// === impl DatabaseCopy ===
 
 impl DatabaseCopy {
     /// The server must not run.

@@ -55,7 +55,8 @@ fn check_delivery(delivery: &v1::Delivery, events_of_it: &[&v1::TicketEvent]) {
     let times = |wanted: &[TicketEventKind]| kinds.iter().filter(|kind| wanted.contains(kind)).count();
     assert!(kinds.first() == Some(&Accepted) && times(&[Accepted]) == 1, "{kinds:?}: {delivery:#?}");
     // An operator may correct an earlier ticket; nothing else occurs twice.
-    let (delivered, resolved) = (times(&[Delivered]), times(&[Resolved]));
+    let delivered = times(&[Delivered]);
+    let resolved = times(&[Resolved]);
     let ends_once = delivered <= 1 && (delivered == 0 || resolved == 0);
     assert!(ends_once, "it is reported as delivered more than once: {kinds:?}: {delivery:#?}");
     let has_final_event = match delivery.state() {

@@ -1,28 +1,28 @@
 //! `sdk-fixture`: the real server with simulated ticket systems, for the tests of the SDKs in other languages.
 //!
-//! | argument | what it does |
+//! | argument | effect |
 //! |---|---|
-//! | `--tls` | callers are under TLS; the line has `ca`, `client_cert` and `client_key`, files in PEM |
+//! | `--tls` | the server requires TLS; the output has `ca`, `client_cert` and `client_key`, files in PEM |
 //! | `--unix` | the server listens on a Unix socket, and `address` is `unix:/PATH` |
 //! | `-- FLAGS` | further flags of `ticketing serve`, for example `-- --bookmark-interval=500ms` |
 //!
-//! It prints one line of JSON that says where everything is, and stays up until its standard input ends, or SIGTERM. `relay`
-//! is another address of the same server, through a relay (null under TLS and on a socket). A line of standard input is an
-//! order; each is answered with one line of JSON once it is carried out:
+//! It prints one line of JSON with the addresses and credentials, and runs until its standard input ends, or SIGTERM. `relay`
+//! is the address of a relay in front of the same server (null with TLS and on a socket). Each line of standard input is a
+//! command, answered with one line of JSON once it has been executed:
 //!
-//! | order | what it does |
+//! | command | effect |
 //! |---|---|
-//! | `restart` | ends the server in order and starts it again, on the same address and data |
-//! | `kill` | ends it as a power cut would, and starts it again |
-//! | `away`, `back` | ends it, and starts it again |
-//! | `jira fair`, `jira refuses`, `jira hangs` | Jira takes every ticket, refuses every one for good, takes seconds for each |
-//! | `jira has KEY` | another user creates a ticket in Jira, with this key |
-//! | `creates` | says how many creates Jira and ServiceNow have received: `{"jira":1,"servicenow":0}` |
-//! | `relay swallows` | swallows every byte of the relay's connections, closes none of them (before `restart` or `away`), and passes new ones |
-//! | `relay mutes` | swallows every message that the server sends on the relay's connections, while pings are answered; passes new ones |
-//! | `relay narrows` | the server takes each new connection for that of a reader who reads 8 KiB of a stream and no more, and ends such a stream for slowness within seconds |
-//! | `relay fair` | new connections pass as they are |
-//! | `relay connections` | says how many connections the relay has had: `{"connections":1}` |
+//! | `restart` | stops the server gracefully and starts it again, with the same address and data |
+//! | `kill` | kills the server and starts it again |
+//! | `stop`, `start` | stops the server gracefully; starts it again |
+//! | `jira ok`, `jira reject`, `jira delay` | Jira accepts every ticket, rejects every ticket permanently, takes seconds for each |
+//! | `jira add KEY` | another user creates a ticket in Jira, with this key |
+//! | `creates` | returns how many creates Jira and ServiceNow have received: `{"jira":1,"servicenow":0}` |
+//! | `relay drop-bytes` | the relay's open connections drop every byte without being closed (until `restart` or `stop`); new ones work |
+//! | `relay drop-messages` | the relay's open connections drop every message of the server, while pings are answered; new ones work |
+//! | `relay slow-reader` | new connections read 8 KiB of a stream and then pause, so that the server ends such a stream within seconds |
+//! | `relay ok` | new connections work normally |
+//! | `relay connections` | returns how many connections the relay has accepted: `{"connections":1}` |
 
 use std::io::{BufRead, Write};
 use std::time::Duration;
@@ -37,7 +37,7 @@ use tokio::sync::mpsc;
 
 /// Validity of the tokens.
 const DAY: Duration = Duration::from_secs(86_400);
-/// Delay of a create while Jira hangs.
+/// Delay of a create after `jira delay`.
 const CREATE_DELAY: Duration = Duration::from_secs(8);
 /// The server's subscriber timeout, and how long slow readers do not read.
 const SUBSCRIBER_TIMEOUT: &str = "--subscriber-timeout=1s";
@@ -45,7 +45,7 @@ const SLOW_READER_PAUSE: Duration = Duration::from_secs(2);
 
 /// The real server with simulated ticket systems, for the tests of the SDKs in other languages.
 ///
-/// It prints one line of JSON that says where everything is, and stays up until its standard input ends, or SIGTERM. Orders
+/// It prints one line of JSON with the addresses and credentials, and runs until its standard input ends, or SIGTERM. Commands
 /// are lines of standard input: the top of testing/harness/src/fixture.rs lists them.
 #[derive(Debug, Parser)]
 #[command(name = "sdk-fixture")]
@@ -120,7 +120,8 @@ async fn run(arguments: Arguments) {
         "client_key": file("client.key"),
         "jira": settings(&world),
     }));
-    let (mut fixture, mut commands) = (Fixture { world, relay }, commands());
+    let mut fixture = Fixture { world, relay };
+    let mut commands = commands();
     while let Some(command) = commands.recv().await {
         let answer = fixture.execute(command.trim()).await;
         print_line(&answer);
@@ -143,29 +144,29 @@ fn settings(world: &World) -> Value {
 impl Fixture {
     async fn execute(&mut self, command: &str) -> Value {
         let world = &mut self.world;
-        if let ("restart" | "away", Some(relay)) = (command, &self.relay) {
+        if let ("restart" | "stop", Some(relay)) = (command, &self.relay) {
             relay.close_swallowed();
         }
         match command {
             "restart" => world.restart().await,
             "kill" => world.crash().await,
-            "away" => world.server.stop().await,
-            "back" => {
+            "stop" => world.server.stop().await,
+            "start" => {
                 world.server.start_again().await;
                 world.client = world.server.client().await;
             }
-            "jira fair" => world.jira.faults().clear(),
-            "jira refuses" => {
+            "jira ok" => world.jira.faults().clear(),
+            "jira reject" => {
                 let body = json!({ "errorMessages": ["no such luck"], "errors": {} });
                 let refusal = Effect::Answer(Reply::json(400, &body));
                 world.jira.faults().push(Rule::new(Call::Create, When::Always, refusal));
             }
-            "jira hangs" => {
+            "jira delay" => {
                 world.jira.faults().push(Rule::new(Call::Create, When::Always, Effect::Delay(CREATE_DELAY)));
             }
-            made if made.starts_with("jira has ") => {
+            add if add.starts_with("jira add ") => {
                 let key = world.jira.add_foreign_ticket(serde_json::Map::new());
-                world.jira.move_ticket(&key, made.trim_start_matches("jira has "));
+                world.jira.move_ticket(&key, add.trim_start_matches("jira add "));
             }
             "creates" => {
                 return json!({ "jira": creates(&world.jira), "servicenow": creates(&world.servicenow) });
@@ -177,15 +178,15 @@ impl Fixture {
 
     fn relay(&self, command: &str) -> Value {
         let Some(relay) = &self.relay else {
-            return json!({ "error": format!("there is no relay for {command:?}") });
+            return json!({ "error": format!("no relay for {command:?}") });
         };
         match command {
-            "relay swallows" => relay.swallow(),
-            "relay mutes" => relay.mute(),
-            "relay narrows" => relay.narrow(Some(SLOW_READER_PAUSE)),
-            "relay fair" => relay.narrow(None),
+            "relay drop-bytes" => relay.swallow(),
+            "relay drop-messages" => relay.mute(),
+            "relay slow-reader" => relay.narrow(Some(SLOW_READER_PAUSE)),
+            "relay ok" => relay.narrow(None),
             "relay connections" => return json!({ "connections": relay.connections() }),
-            other => return json!({ "error": format!("there is no order {other:?}") }),
+            other => return json!({ "error": format!("unknown command {other:?}") }),
         }
         json!({ "done": command })
     }

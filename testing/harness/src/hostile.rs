@@ -161,7 +161,7 @@ impl Flood {
     }
 }
 
-// === impl Hostile ===
+// === impl HostilePeer ===
 
 impl HostilePeer {
     /// Connects, and sends the connection preface.
@@ -258,7 +258,8 @@ impl HostilePeer {
         if self.send(&frame(0x6, 0, 0, &token)).await.is_err() {
             return false;
         }
-        let (mut received, mut buffer): (Vec<u8>, _) = (vec![], [0; 4_096]);
+        let mut received: Vec<u8> = vec![];
+        let mut buffer = [0; 4_096];
         let listen = async {
             loop {
                 match self.read.read(&mut buffer).await {

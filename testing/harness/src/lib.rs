@@ -226,7 +226,8 @@ impl Plan {
         server.start_again().await;
         let client = server.client().await;
         let secrets = server.next_start().token.iter().cloned().collect();
-        let (acknowledged, other_sites) = (Acknowledged::default(), vec![]);
+        let acknowledged = Acknowledged::default();
+        let other_sites = vec![];
         let mut world = World { jira, servicenow, server, client, acknowledged, other_sites, secrets };
         if self.evidence {
             evidence::add(&mut world).await;

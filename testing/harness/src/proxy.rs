@@ -31,7 +31,8 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a socket that listens has an address");
         let proxy = Self { address, request_heads: Arc::default(), required_login: Arc::default() };
-        let (request_heads, required_login) = (proxy.request_heads.clone(), proxy.required_login.clone());
+        let request_heads = proxy.request_heads.clone();
+        let required_login = proxy.required_login.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(forward(client, request_heads.clone(), required_login.clone()));

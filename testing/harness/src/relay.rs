@@ -111,7 +111,7 @@ impl Drop for Relay {
     }
 }
 
-// === impl Way ===
+// === impl LinkMode ===
 
 impl LinkMode {
     fn is(&self, mode: u8) -> bool {
@@ -122,7 +122,8 @@ impl LinkMode {
 async fn accept(listener: TcpListener, server: String, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
         let mode = Arc::<LinkMode>::default();
-        let (server, narrow) = (server.clone(), *shared.narrow.lock().unwrap());
+        let server = server.clone();
+        let narrow = *shared.narrow.lock().unwrap();
         let link_mode = mode.clone();
         let relayed = tokio::spawn(async move { relay(client, &server, &link_mode, narrow).await });
         shared.links.lock().unwrap().push((mode, relayed.abort_handle()));
@@ -182,7 +183,8 @@ async fn forward_with_small_window(
     to.lock().await.write_all(&preface).await?;
     loop {
         let (head, payload) = frame(from).await?;
-        let (kind, is_answer) = (head[3], head[4] & ACK != 0);
+        let kind = head[3];
+        let is_answer = head[4] & ACK != 0;
         if mode.is(SWALLOWS) || kind == WINDOW_UPDATE && stream_of(head) != 0 {
             continue;
         }
@@ -206,7 +208,8 @@ async fn forward_answers(
     loop {
         let (head, payload) = frame(from).await?;
         if head[3] == DATA {
-            let (stream, window) = (stream_of(head), SMALL_WINDOW as usize);
+            let stream = stream_of(head);
+            let window = SMALL_WINDOW as usize;
             let before =
                 *sent.entry(stream).and_modify(|sent| *sent += payload.len()).or_insert(payload.len());
             if before >= window && before - payload.len() < window {

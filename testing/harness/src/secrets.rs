@@ -22,7 +22,7 @@ pub(crate) struct SecretForms {
     begins: Vec<bool>,
 }
 
-// === impl Forms ===
+// === impl SecretForms ===
 
 impl SecretForms {
     /// Each secret in the clear, escaped, and in base64 at any alignment: in `user:secret` it begins at one
@@ -66,7 +66,8 @@ fn within_base64(engine: &impl Engine, secret: &str, before: usize) -> Vec<u8> {
     let text = [&b"..."[..before], secret.as_bytes()].concat();
     let encoded = engine.encode(&text).into_bytes();
     // Six bits a character: the first ones depend on what precedes, the last one on what follows.
-    let (first, last) = ((before * 8).div_ceil(6), text.len() * 8 / 6);
+    let first = (before * 8).div_ceil(6);
+    let last = text.len() * 8 / 6;
     encoded[first..last].to_vec()
 }
 

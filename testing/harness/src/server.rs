@@ -220,12 +220,14 @@ impl Server {
 
     /// Opens its data folder for offline administration.
     pub async fn administration(&self) -> Administration {
-        let (data, clock) = (self.data(), Arc::new(SystemClock::start()));
+        let data = self.data();
+        let clock = Arc::new(SystemClock::start());
         let database = data.join("ticketing.db");
         if !database.is_file() {
             database::create_database(&data).await;
         }
-        let (entropy, source) = (Arc::new(SystemEntropy), "test".to_owned());
+        let entropy = Arc::new(SystemEntropy);
+        let source = "test".to_owned();
         Administration::open(&database, &KeySource::BesideDatabase, clock, entropy, source).await.unwrap()
     }
 
@@ -349,7 +351,8 @@ impl Server {
     /// Sets the wall clock of the running process, until [`release`](Self::release).
     pub fn set_clock(&self, by: SignedDuration) {
         // Atomically, because the process may be reading it.
-        let (new, clock) = (self.folder.path().join("clock"), points(self.folder.path()).join(CLOCK));
+        let new = self.folder.path().join("clock");
+        let clock = points(self.folder.path()).join(CLOCK);
         std::fs::write(&new, by.as_secs().to_string()).unwrap();
         std::fs::rename(new, clock).unwrap();
     }

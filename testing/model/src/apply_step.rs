@@ -132,7 +132,8 @@ impl<'a> StepRunner<'a> {
     /// Expires the lease if its time has passed.
     fn expire_lease(&self, world: &World) -> Option<Settled> {
         world.delivery.lease_until?;
-        let (delivery, now) = (Delivery::clone(&world.delivery), world.time());
+        let delivery = Delivery::clone(&world.delivery);
+        let now = world.time();
         let delivery = if self.setup.lacks(Guard::LeaseTerm) { end_lease(delivery, now)? } else { delivery };
         delivery.expire_lease(&self.policy, now)
     }
@@ -239,7 +240,7 @@ impl<'a> StepRunner<'a> {
     }
 }
 
-// === impl Stage ===
+// === impl WorkerState ===
 
 impl WorkerState {
     pub(crate) fn epoch(self) -> u32 {

@@ -42,7 +42,8 @@ pub fn check(setup: &Setup, max_states: usize) -> Report {
     let first = World::new(setup);
     explorer.seen.insert(key(setup, &first));
     explorer.origins.push((0, Step::Tick));
-    let (mut level, mut depth) = (vec![(0, first)], 0);
+    let mut level = vec![(0, first)];
+    let mut depth = 0;
     while !level.is_empty() && explorer.origins.len() < max_states {
         match explorer.next_level(&level) {
             Ok(next) => level = next,
@@ -86,7 +87,8 @@ impl Explorer<'_> {
     }
 
     fn trace(&self, id: u32, violation: Violation, fair: Vec<Step>) -> Box<Trace> {
-        let (mut steps, mut at) = (vec![], id);
+        let mut steps = vec![];
+        let mut at = id;
         while at != 0 {
             let (origin, step) = self.origins[at as usize];
             steps.push(step);
@@ -97,7 +99,8 @@ impl Explorer<'_> {
     }
 
     fn report(self, depth: usize, is_cut_short: bool, violation: Option<Trace>) -> Report {
-        let (states, longest_recovery) = (self.origins.len(), self.fair.longest);
+        let states = self.origins.len();
+        let longest_recovery = self.fair.longest;
         Report { states, depth, longest_recovery, is_cut_short, violation }
     }
 }

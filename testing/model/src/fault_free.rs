@@ -38,7 +38,9 @@ impl FaultFreeRun {
     pub(crate) fn run(&mut self, runner: &StepRunner<'_>, world: &World) -> Result<(), NotSettled> {
         let setup = runner.setup;
         let mut world = world.after_all_crashed(setup);
-        let (mut steps, mut ticks, mut way) = (vec![], 0, vec![]);
+        let mut steps = vec![];
+        let mut ticks = 0;
+        let mut way = vec![];
         let left = loop {
             let key = key(setup, &world);
             if let Some(left) = self.known.get(&key) {

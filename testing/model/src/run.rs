@@ -45,7 +45,8 @@ pub enum RunError {
 /// The configurations in which every promise must hold.
 #[must_use]
 pub fn configurations(large: bool) -> Vec<Setup> {
-    let (alone, two) = (Fleet::Alone { workers: 2 }, Fleet::Shared { servers: 2 });
+    let alone = Fleet::Alone { workers: 2 };
+    let two = Fleet::Shared { servers: 2 };
     let three = Fleet::Shared { servers: 3 };
     let small = [
         Setup::indexed("one server that is started again, an index that lags", alone),

@@ -70,7 +70,8 @@ impl Writer<'_> {
 
     /// How long after a send deadline its time still affects a search.
     fn proof_takes(&self) -> i64 {
-        let (bounds, vendor) = (&self.setup.bounds, &self.setup.vendor);
+        let bounds = &self.setup.bounds;
+        let vendor = &self.setup.vendor;
         i64::from(bounds.server + bounds.index + vendor.index_lag + 1)
     }
 
@@ -159,7 +160,8 @@ impl Writer<'_> {
 
     /// The time of a search only matters for what it proves now, and for the delay of the next one.
     fn asked(&self, asked: u32) -> u8 {
-        let (delivery, bounds) = (&self.world.delivery, &self.setup.bounds);
+        let delivery = &self.world.delivery;
+        let bounds = &self.setup.bounds;
         let is_by = |time: Option<Timestamp>| time.is_some_and(|time| ticks_from(asked, time) <= 0);
         let proves = is_by(delivery.provable_from(self.setup.server_bound()));
         let last =
@@ -231,7 +233,8 @@ mod tests {
         while !level.is_empty() && futures.len() < most {
             let mut next_level = vec![];
             for world in level {
-                let (key, future) = (key(setup, &world), future(&runner, &world));
+                let key = key(setup, &world);
+                let future = future(&runner, &world);
                 if let Some(known) = futures.get(&key) {
                     assert_eq!(*known, future, "{}: {world:?}", setup.name);
                     continue;
@@ -248,7 +251,8 @@ mod tests {
     #[test]
     fn states_with_equal_keys_have_equal_successors() {
         const MAX_STATES: usize = 8_000;
-        let (alone, two) = (Fleet::Alone { workers: 1 }, Fleet::Shared { servers: 2 });
+        let alone = Fleet::Alone { workers: 1 };
+        let two = Fleet::Shared { servers: 2 };
         compare(&Setup::indexed("two servers", two), MAX_STATES);
         compare(&Setup { interferences: 2, ..Setup::indexed("operators", alone) }, MAX_STATES);
         let canaries = Canaries::Perhaps;

@@ -91,7 +91,8 @@ impl fmt::Display for Trace {
 /// A step in words, and its effect on the delivery.
 fn describe(setup: &Setup, step: Step, before: &World, after: &World) -> String {
     let text = describe_step(setup, step, before, after);
-    let (old, new) = (&before.delivery, &after.delivery);
+    let old = &before.delivery;
+    let new = &after.delivery;
     match old.state == new.state {
         true => text,
         false => format!("{text}; the delivery is {}", new.state),

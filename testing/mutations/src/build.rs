@@ -16,7 +16,9 @@ use crate::{Mutation, root, seed, tree};
 pub fn build(mutations: &[&Mutation]) -> Result<PathBuf> {
     let target = target_folder()?;
     let folder = target.join("mutations");
-    let (root, sources, built) = (root(), folder.join("tree"), folder.join("build"));
+    let root = root();
+    let sources = folder.join("tree");
+    let built = folder.join("build");
     tree::copy(&root, &sources, &tree::changed(&root, mutations)?)?;
     if !built.exists() {
         seed::link_dependencies(&root.join("Cargo.lock"), &target.join("debug"), &built.join("debug"))?;

@@ -28,7 +28,8 @@ pub(crate) fn link_dependencies(lock: &Path, from: &Path, to: &Path) -> Result<(
     for folder in FOLDERS {
         for name in names(&from.join(folder)) {
             if hash_of(&name).is_some_and(|hash| hashes.contains(hash)) {
-                let (from, to) = (from.join(folder).join(&name), to.join(folder).join(&name));
+                let from = from.join(folder).join(&name);
+                let to = to.join(folder).join(&name);
                 link(&from, &to).with_context(|| format!("failed to link {}", from.display()))?;
             }
         }
@@ -83,7 +84,8 @@ dependencies = ["serde"]
     #[test]
     fn links_packages_of_registries_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        let from = folder.path().join("from");
+        let to = folder.path().join("to");
         for file in [
             ".fingerprint/serde-01/lib-serde",
             ".fingerprint/ours-02/lib-ours",

@@ -49,7 +49,8 @@ pub(crate) fn changed(root: &Path, mutations: &[&Mutation]) -> Result<BTreeMap<P
 pub(crate) fn copy(root: &Path, tree: &Path, changed: &BTreeMap<PathBuf, String>) -> Result<()> {
     let wanted = files(root)?;
     for path in &wanted {
-        let (from, to) = (root.join(path), tree.join(path));
+        let from = root.join(path);
+        let to = tree.join(path);
         let bytes = match changed.get(path) {
             Some(text) => text.clone().into_bytes(),
             None => fs::read(&from).with_context(|| format!("failed to read {}", from.display()))?,
@@ -119,7 +120,8 @@ mod tests {
 
     #[test]
     fn copies_sources_with_changes_and_removes_other_files() {
-        let (root, tree) = (written("yes"), written("former"));
+        let root = written("yes");
+        let tree = written("former");
         fs::write(tree.path().join("src/former.rs"), "").unwrap();
         let change = mutation(&[Change { file: "src/a.rs", text: "yes", replacement: "no" }]);
         copy(root.path(), tree.path(), &changed(root.path(), &[&change]).unwrap()).unwrap();

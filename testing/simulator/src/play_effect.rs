@@ -149,7 +149,8 @@ fn odd_bytes(exchange: &Exchange<'_>, effect: Effect) -> Outcome {
 
 /// Effects whose replies are valid but unusual HTTP.
 fn odd_answer(exchange: &Exchange<'_>, effect: Effect) -> Response {
-    let (shared, vendor) = (exchange.shared, exchange.shared.vendor);
+    let shared = exchange.shared;
+    let vendor = exchange.shared.vendor;
     match effect {
         Effect::Answer(reply) => plain(&scripted(&reply)),
         Effect::ApplyThenAnswer(reply) => {

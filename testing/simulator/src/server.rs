@@ -40,7 +40,8 @@ pub(crate) async fn serve(
             () = stop.cancelled() => return,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let (shared, stop) = (shared.clone(), stop.clone());
+                    let shared = shared.clone();
+                    let stop = stop.clone();
                     tasks.spawn(async move {
                         tokio::select! {
                             () = stop.cancelled() => {}
@@ -64,9 +65,11 @@ async fn connection(shared: &Arc<Shared>, stream: TcpStream) {
     let Ok(wire) = shared.security.accept(stream).await else { return };
     let ending = Arc::new(Ending::default());
     let service = {
-        let (shared, ending) = (shared.clone(), ending.clone());
+        let shared = shared.clone();
+        let ending = ending.clone();
         service_fn(move |request| {
-            let (shared, ending) = (shared.clone(), ending.clone());
+            let shared = shared.clone();
+            let ending = ending.clone();
             // hyper returns the stream only if the futures of the service are `Send`.
             Box::pin(async move { exchange(&shared, &ending, request).await })
         })

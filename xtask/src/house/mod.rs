@@ -1,8 +1,10 @@
 //! Architecture and wording rules that no compiler checks.
 
+mod bindings;
 mod cycles;
 mod dependencies;
 mod generated;
+mod headers;
 mod lints;
 mod phrases;
 mod sources;
@@ -31,6 +33,8 @@ pub(crate) fn violations(workspace: &Workspace) -> Result<Vec<Violation>> {
     violations.extend(sources.iter().flat_map(sources::violations));
     violations.extend(cycles::violations(&sources));
     violations.extend(sources.iter().flat_map(vendors::violations));
+    violations.extend(sources.iter().flat_map(headers::violations));
+    violations.extend(sources.iter().flat_map(bindings::violations));
     let mut worded = workspace.files(phrases::EXTENSIONS)?;
     for file in phrases::FURTHER_FILES {
         worded.push(workspace.read(&workspace.root.join(file))?);

@@ -32,8 +32,17 @@ const CHECKED: &[&str] = &[
 pub(super) const EXTENSIONS: &[&str] =
     &["rs", "md", "toml", "proto", "sql", "py", "ts", "mjs", "go", "java", "sh"];
 
-/// Checked files without an extension, or in a hidden folder.
-pub(super) const FURTHER_FILES: &[&str] = &[".ci/run", "docs/check", "docs/recipes"];
+/// Checked files with another extension or none, or in a hidden folder.
+pub(super) const FURTHER_FILES: &[&str] = &[
+    ".ci/run",
+    "docs/check",
+    "docs/recipes",
+    "packaging/Containerfile",
+    "packaging/ticketing.service",
+    "packaging/ticketing.sysusers.conf",
+    "sdks/generate",
+    "sdks/table",
+];
 
 /// Generated code, as in `.gitattributes`: its comments are those of the contract.
 const GENERATED: &[&str] = &[
@@ -54,13 +63,16 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("crates/store/migrations/0008_filters.sql", "nobody"),
 ];
 
+/// Around a docstring of Python.
+const QUOTES: &str = "\"\"\"";
+
 /// Generated tables in documents are checked where they are generated from.
 const TABLE_BEGINS: &str = "<!-- table:";
 const TABLE_ENDS: &str = "<!-- end table -->";
 
 /// A phrase that is banned.
 struct Phrase {
-    /// In lower case, separated by spaces. In declarations of functions, underscores count as spaces.
+    /// In lower case, separated by spaces. Identifiers are split into words.
     words: &'static str,
     instead: &'static str,
     place: Place,
@@ -70,7 +82,7 @@ struct Phrase {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Anywhere,
-    /// In comments and documents; code may quote it.
+    /// In comments, documents and identifiers; strings may quote it.
     Comments,
 }
 
@@ -128,6 +140,7 @@ pub(super) fn violations(source: &Source) -> Vec<Violation> {
     };
     let mut violations = Vec::new();
     let mut is_in_table = false;
+    let mut comments = Comments::of(&source.path);
     for (index, line) in source.text.lines().enumerate() {
         is_in_table = line.starts_with(TABLE_BEGINS) || is_in_table && !line.starts_with(TABLE_ENDS);
         if is_in_table {
@@ -139,10 +152,17 @@ pub(super) fn violations(source: &Source) -> Vec<Violation> {
                 violations.push(Violation::new(place, format!("write {instead}, not \"{banned}\"")));
             }
         };
-        let (whole, comment) = (normalized(line), normalized(comment_in(&source.path, line)));
+        let (whole, comment) = (normalized(line), normalized(comments.next(line)));
+        let identifiers = compound_identifiers(line);
         for phrase in PHRASES {
-            let text = if phrase.place == Place::Anywhere { &whole } else { &comment };
-            if contains_words(text, phrase.words) {
+            let is_used = match phrase.place {
+                Place::Anywhere => contains_words(&whole, phrase.words),
+                Place::Comments => {
+                    contains_words(&comment, phrase.words)
+                        || identifiers.iter().any(|name| contains_words(name, phrase.words))
+                }
+            };
+            if is_used {
                 report(phrase.words, phrase.instead);
             }
         }
@@ -155,21 +175,90 @@ pub(super) fn violations(source: &Source) -> Vec<Violation> {
     violations
 }
 
-/// In lower case; in a line that declares a function, underscores become spaces.
+/// In lower case, with the words of identifiers (`snake_case`, `CamelCase`) separated by spaces.
 fn normalized(text: &str) -> String {
-    let text = text.to_lowercase();
-    if text.contains("fn ") { text.replace('_', " ") } else { text }
+    let mut words = String::with_capacity(text.len() + 16);
+    let mut characters = text.chars().peekable();
+    let mut before = ' ';
+    while let Some(character) = characters.next() {
+        let ends_acronym =
+            before.is_uppercase() && characters.peek().is_some_and(|&after| after.is_lowercase());
+        let begins_word = character.is_uppercase() && (before.is_lowercase() || ends_acronym);
+        if begins_word {
+            words.push(' ');
+        }
+        if character == '_' {
+            words.push(' ');
+        } else {
+            words.extend(character.to_lowercase());
+        }
+        before = character;
+    }
+    words
 }
 
-/// The comment of a line; of a document, the line.
-fn comment_in<'a>(path: &Path, line: &'a str) -> &'a str {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    let sign = match extension {
-        Some("md") => return line,
-        Some("sql") => "--",
-        Some("toml" | "py" | "sh") | None => "#",
-        Some(_) => "//",
-    };
+/// The identifiers of more than one word in a line, normalized.
+fn compound_identifiers(line: &str) -> Vec<String> {
+    let identifiers = line.split(|character| !is_of_identifier(character)).map(normalized);
+    identifiers.filter(|words| words.trim().contains(' ')).collect()
+}
+
+/// Finds the comments of a file, line by line.
+struct Comments {
+    syntax: Syntax,
+    is_in_docstring: bool,
+}
+
+/// How comments look.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Syntax {
+    /// A document: every line.
+    Document,
+    /// `--`
+    Sql,
+    /// `#`
+    Hash,
+    /// `#`, and strings in three quotes.
+    Python,
+    /// `//`, `/*`, and lines that begin with `*`.
+    Slashes,
+}
+
+impl Comments {
+    fn of(path: &Path) -> Self {
+        let syntax = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("md") => Syntax::Document,
+            Some("sql") => Syntax::Sql,
+            Some("py") => Syntax::Python,
+            Some("rs" | "proto" | "ts" | "mjs" | "go" | "java") => Syntax::Slashes,
+            Some(_) | None => Syntax::Hash,
+        };
+        Self { syntax, is_in_docstring: false }
+    }
+
+    /// The comment of the next line.
+    fn next<'a>(&mut self, line: &'a str) -> &'a str {
+        match self.syntax {
+            Syntax::Document => line,
+            Syntax::Sql => after(line, "--"),
+            Syntax::Hash => after(line, "#"),
+            Syntax::Slashes if line.trim_start().starts_with("* ") => line,
+            Syntax::Slashes if line.contains("/*") => after(line, "/*"),
+            Syntax::Slashes => after(line, "//"),
+            Syntax::Python => {
+                let (was_in_docstring, quotes) = (self.is_in_docstring, line.matches(QUOTES).count());
+                self.is_in_docstring ^= quotes % 2 == 1;
+                match (was_in_docstring, quotes) {
+                    (true, _) => line,
+                    (false, 0) => after(line, "#"),
+                    (false, _) => after(line, QUOTES),
+                }
+            }
+        }
+    }
+}
+
+fn after<'a>(line: &'a str, sign: &str) -> &'a str {
     line.split_once(sign).map_or("", |(_, comment)| comment)
 }
 
@@ -215,6 +304,24 @@ mod tests {
     fn code_may_quote_phrases_that_are_banned_in_comments() {
         assert_eq!(found("testing/a.rs", "let text = \"put back\";"), [""; 0]);
         assert_eq!(found("testing/a.rs", "/// It is put back.").len(), 1);
+    }
+
+    #[test]
+    fn block_comments_and_docstrings_are_comments() {
+        assert_eq!(found("sdks/a.ts", "/** It was put back. */").len(), 1);
+        assert_eq!(found("sdks/a.java", "/**\n * It was put back.\n */").len(), 1);
+        assert_eq!(found("sdks/a.py", "\"\"\"It was put back.\"\"\"").len(), 1);
+        assert_eq!(found("sdks/a.py", "\"\"\"Text\nput back\n\"\"\"\n'put back'").len(), 1);
+        assert_eq!(found("packaging/Containerfile", "# put back").len(), 1);
+    }
+
+    #[test]
+    fn splits_identifiers_into_words() {
+        assert_eq!(found("sdks/a.py", "def test_what_can_not_be() -> None:").len(), 1);
+        assert_eq!(found("sdks/a.go", "func TestOptionsThatCanNotWork() {").len(), 1);
+        assert_eq!(found("sdks/a.java", "void aURLCanNotBe() {").len(), 1);
+        assert_eq!(found("testing/a.rs", "queue.put_back(line);").len(), 1);
+        assert_eq!(found("testing/a.rs", "let input = back; // canNotation"), [""; 0]);
     }
 
     #[test]

@@ -122,7 +122,8 @@ impl AddressKind {
 
     /// The kind of a whole network; `None` if it contains several.
     pub(super) fn of_all(network: Network) -> Option<Self> {
-        let (first, last) = (network.first(), network.last());
+        let first = network.first();
+        let last = network.last();
         if first == last {
             return Some(Self::of(first));
         }

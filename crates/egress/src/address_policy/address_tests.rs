@@ -105,7 +105,8 @@ proptest! {
     #[test]
     fn embedding_never_makes_address_public(bits: u32, server: u32) {
         let [a, b, c, d] = bits.to_be_bytes();
-        let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        let high = u16::from_be_bytes([a, b]);
+        let low = u16::from_be_bytes([c, d]);
         let [s, t] = [(server >> 16) as u16, server as u16];
         let [.., y] = bits.to_be_bytes();
         let holding = [

@@ -101,7 +101,7 @@ impl ForeignReply {
         let at = if self.location.is_empty() { String::new() } else { format!(" at {}", self.location) };
         match self.kind {
             ForeignKind::SingleSignOn => format!(
-                "{}{at} stands before the REST API of {system}: let its administrators exempt the REST API, or set {address} to \
+                "{}{at} is in front of the REST API of {system}: let its administrators exempt the REST API, or set {address} to \
                  an address that is not behind it",
                 known("a single sign-on or login page")
             ),
@@ -129,7 +129,7 @@ impl ForeignReply {
                 known("a proxy on the way")
             ),
             ForeignKind::Asleep => format!(
-                "the instance sleeps or is offline: wake it up in a browser and check {address}; an instance in use should not \
+                "the instance hibernates or is offline: open it in a browser and check {address}; an instance in use should not \
                  hibernate"
             ),
             ForeignKind::Maintenance => format!(
@@ -153,7 +153,7 @@ impl ForeignReply {
             ),
             ForeignKind::Page => format!(
                 "a page came in place of an answer of the API: check {address} (with its context path, if it has one), and \
-                 what stands before {system}"
+                 look for a gateway in front of {system}"
             ),
         }
     }

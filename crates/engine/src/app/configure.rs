@@ -356,7 +356,8 @@ fn names(difference: &Value) -> String {
 
 fn differing(before: &Value, after: &Value) -> Map<String, Value> {
     let empty = Map::new();
-    let (before, after) = (before.as_object().unwrap_or(&empty), after.as_object().unwrap_or(&empty));
+    let before = before.as_object().unwrap_or(&empty);
+    let after = after.as_object().unwrap_or(&empty);
     let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
     let of = |fields: &Map<String, Value>, name: &str| fields.get(name).cloned().unwrap_or_default();
     let brief = |value: Value| match value.as_str().map(str::len) {
@@ -407,7 +408,7 @@ fn secrets_required(system: System, kinds: &[SecretKind]) -> Violations {
     for kind in kinds {
         violations.add(
             format!("{system}.{}", kind.as_str()),
-            "must be given again, since the address or the way to it was changed: a secret is never sent to another host",
+            "must be given again, since the address or the route to it was changed: a secret is never sent to another host",
         );
     }
     violations

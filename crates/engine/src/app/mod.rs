@@ -63,7 +63,7 @@ pub enum AppError {
     NotEnabled(System),
     #[error("incident {0} belongs to another namespace")]
     OwnedByOther(String),
-    #[error("there is no delivery {0}")]
+    #[error("there is no delivery with this ID")]
     DeliveryNotFound(String),
     #[error("delivery {delivery_id} is {state} and cannot be {operation}")]
     DeliveryState { delivery_id: String, state: &'static str, operation: &'static str },

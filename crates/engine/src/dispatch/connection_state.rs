@@ -309,7 +309,7 @@ impl Dispatcher {
         let recovered = before.condition != Condition::Ok && health.condition == Condition::Ok;
         let pause_ended = before.throttled_until.is_some() && health.throttled_until.is_none();
         if health.condition != before.condition {
-            tracing::warn!(connection = %connection, condition = %health.condition, "the connection's condition changed");
+            tracing::warn!(%connection, condition = %health.condition, "the connection's condition changed");
         }
         self.state(connection).set_health(health);
         let now = self.0.clock.now();
@@ -338,5 +338,5 @@ impl Dispatcher {
 }
 
 pub(super) fn warn(error: &StoreError, connection: &str, what: &str) {
-    tracing::error!(error = %ErrorChain(error), connection = %connection, "{what}");
+    tracing::error!(error = %ErrorChain(error), %connection, "{what}");
 }

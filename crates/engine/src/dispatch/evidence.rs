@@ -96,12 +96,12 @@ impl Dispatcher {
         let sent_at = if send.is_assumed { send.deadline } else { send.at };
         let known = self.0.store.evidence(scope).await?;
         let mut evidence = if canary_seen { Evidence::Shown } else { verdict(known.as_ref()) };
-        for neighbour in self.0.store.neighbours(scope, sent_at).await? {
-            let is_after = neighbour.send.as_ref().is_some_and(|send| send.at > sent_at);
+        for neighbor in self.0.store.neighbors(scope, sent_at).await? {
+            let is_after = neighbor.send.as_ref().is_some_and(|send| send.at > sent_at);
             if canary_seen && is_after {
                 continue;
             }
-            match self.is_shown(&neighbour, scope, known.as_ref(), api).await? {
+            match self.is_shown(&neighbor, scope, known.as_ref(), api).await? {
                 Some(true) => evidence = Evidence::Shown,
                 Some(false) => return Ok(Evidence::NotShown),
                 None if evidence == Evidence::Shown => {}
@@ -185,14 +185,14 @@ impl Dispatcher {
         let place = &scope.destination;
         match (was_shown, is_shown) {
             (false, true) => {
-                tracing::info!(connection = %connection, base_url = %place.base_url, place = %place.place, "the search finds tickets of ours");
+                tracing::info!(%connection, base_url = %place.base_url, place = %place.place, "the search finds tickets of ours");
                 if self.0.store.search_proven(connection, self.0.clock.now()).await? > 0 {
                     self.allow_look_ups(connection);
                     self.wake();
                 }
             }
             (_, false) => tracing::error!(
-                connection = %connection, base_url = %place.base_url, place = %place.place, delivery = %delivery_id,
+                %connection, base_url = %place.base_url, place = %place.place, delivery = %delivery_id,
                 "a delivered ticket is hidden from the account or has lost its marker: absence cannot be proven there"
             ),
             (true, true) => {}

@@ -24,8 +24,8 @@ impl Dispatcher {
         let policy = self.schedule().policy;
         let now = self.0.clock.now();
         tracing::info!(place = %place.destination.base_url, "searching for the ticket before creating it");
-        let supposition = AssumedSend { delivery_id: delivery.id.clone(), epoch: delivery.epoch, place };
-        self.0.store.assume_sent(supposition, &policy, now).await?;
+        let assumed = AssumedSend { delivery_id: delivery.id.clone(), epoch: delivery.epoch, place };
+        self.0.store.assume_sent(assumed, &policy, now).await?;
         self.allow_look_ups(&delivery.connection);
         Ok(true)
     }

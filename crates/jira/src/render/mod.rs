@@ -69,7 +69,8 @@ fn fit_adf(document: &Document, elsewhere: &str) -> (Fitted, Value) {
     }
     let code_block = fit_as(ProseForm::CodeBlock);
     let length = |fitted: &Fitted| plain::render(&fitted.document).len();
-    let (wrapped, compact) = (length(&paragraphs.0), length(&code_block.0));
+    let wrapped = length(&paragraphs.0);
+    let compact = length(&code_block.0);
     let gains = code_block.0.omissions.is_empty() || compact > wrapped + wrapped / 8;
     if gains { code_block } else { paragraphs }
 }

@@ -229,7 +229,8 @@ async fn sso_redirect_fails_reach_and_names_target() {
     site.inject(Call::Any, Effect::Redirect { status: 302, location });
     let checks = site.jira.test().await;
     assert_eq!(failed(&checks), ["reach"]);
-    let (detail, hint) = (&checks[0].detail, &checks[0].hint);
+    let detail = &checks[0].detail;
+    let hint = &checks[0].hint;
     assert!(detail.ends_with("it points to https://login.idp.corp.example/oauth2/authorize"), "{detail}");
     assert!(hint.contains("single sign-on") && hint.contains("login.idp.corp.example"), "{hint}");
 }

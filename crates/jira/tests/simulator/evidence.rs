@@ -37,7 +37,7 @@ async fn refusal_concerns_ticket_when_login_may_create() {
         ),
         (page(406), "ModSecurity"),
         (page(404), "ModSecurity"),
-        (Reply::html(403, "<html><title>Nein</title></html>"), "what stands before Jira"),
+        (Reply::html(403, "<html><title>Nein</title></html>"), "a gateway in front of Jira"),
         (messages(403, "Vorgang kann nicht erstellt werden."), "refuses this ticket alone"),
         (messages(400, "Inbound Hostname: please enter the affected host"), "validator"),
         (messages(400, "ホスト名を入力してください"), "validator"),

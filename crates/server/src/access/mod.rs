@@ -212,7 +212,7 @@ impl Access {
         let now = self.0.clock.now();
         Ok(match &caller.proof {
             Proof::None => true,
-            Proof::Token { id } => self.0.store.token(id).await?.is_some_and(|token| token.is_good(now)),
+            Proof::Token { id } => self.0.store.token(id).await?.is_some_and(|token| token.is_valid_at(now)),
             Proof::Certificate { not_after: end, .. } | Proof::Jwt { expires_at: end } => now < *end,
         })
     }
@@ -276,7 +276,7 @@ impl Access {
         if !stored.hash.is_of(presented) {
             return Err(invalid("its secret is wrong"));
         }
-        if !stored.is_good(clock.now()) {
+        if !stored.is_valid_at(clock.now()) {
             return Err(invalid("it was revoked or has expired"));
         }
         let proof = Proof::Token { id: stored.id };
@@ -375,8 +375,10 @@ mod tests {
             (from, to) in (any::<Index>(), any::<Index>()),
             put in prop_oneof!["[ -~]{0,4}".prop_map(String::into_bytes), vec(any::<u8>(), 0..64)],
         ) {
-            let (one, other) = (from.index(header.len() + 1), to.index(header.len() + 1));
-            let (start, end) = (&header.as_bytes()[..one.min(other)], &header.as_bytes()[one.max(other)..]);
+            let one = from.index(header.len() + 1);
+            let other = to.index(header.len() + 1);
+            let start = &header.as_bytes()[..one.min(other)];
+            let end = &header.as_bytes()[one.max(other)..];
             let id = id_of_token(&[start, put.as_slice(), end].concat());
             prop_assert!(id.is_none_or(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit())));
         }

@@ -100,7 +100,7 @@ impl TokenCache {
         let read = tokio::spawn(async move { list.lock().await.tokens(&store).await });
         let tokens = read.await.map_err(|_| StoreError::Closed)??;
         let known = tokens.get(presented.id);
-        Ok(known.is_some_and(|token| token.hash.is_of(presented) && token.is_good(now)))
+        Ok(known.is_some_and(|token| token.hash.is_of(presented) && token.is_valid_at(now)))
     }
 }
 
@@ -132,7 +132,8 @@ mod tests {
     fn valid_credentials_return_token_to_bucket() {
         let unauthenticated = UnauthenticatedLimiter::new(RATE);
         let now = Instant::now();
-        let (one, other) = (PeerKey::User(1), PeerKey::User(2));
+        let one = PeerKey::User(1);
+        let other = PeerKey::User(2);
         for _ in 0..100 {
             assert_eq!(unauthenticated.take(one, now), Ok(()));
             unauthenticated.give_back(one);

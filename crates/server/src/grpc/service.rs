@@ -100,7 +100,8 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::TestConnectionRequest>,
     ) -> Result<Response<v1::TestConnectionResponse>, Status> {
-        let (role, by) = (caller(&request)?.role, caller(&request)?.actor());
+        let role = caller(&request)?.role;
+        let by = caller(&request)?.actor();
         let parsed = parse::tested_connection(request.into_inner(), self.app.vendors());
         let (system, unsaved, violations) =
             parsed.map_err(|rejection| rejection.into_refusal(Refusal::RequestInvalid))?;
@@ -144,7 +145,8 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::CreateTicketRequest>,
     ) -> Result<Response<v1::CreateTicketResponse>, Status> {
-        let (deadline, by) = (answer_by(&request), caller(&request)?.clone());
+        let deadline = answer_by(&request);
+        let by = caller(&request)?.clone();
         let request = request.into_inner();
         let parsed = parse::pushed_incident(request.incident, request.destination);
         let (incident, system) =
@@ -210,9 +212,10 @@ impl TicketingService for Service {
         let page = self.app.deliveries(&list.deliveries, list.page_size, after, list.include_attempts);
         let page = page.await.map_err(refused)?;
         let max_retry_attempts = self.max_retry_attempts();
-        let keys: Vec<PageKey> = page.deliveries.iter().map(|told| PageKey::of(&told.delivery)).collect();
-        let told = page.deliveries.into_iter().map(|delivery| present::listed(delivery, max_retry_attempts));
-        let (deliveries, is_cut) = size::fitting(told.collect());
+        let keys: Vec<PageKey> = page.deliveries.iter().map(|listed| PageKey::of(&listed.delivery)).collect();
+        let messages =
+            page.deliveries.into_iter().map(|delivery| present::listed(delivery, max_retry_attempts));
+        let (deliveries, is_cut) = size::fitting(messages.collect());
         let next = if is_cut { keys.get(deliveries.len() - 1).cloned() } else { page.next };
         let next_page_token = next.map(|key| token::page_token(installation, &key, &list));
         let next_page_token = next_page_token.unwrap_or_default();
@@ -223,7 +226,8 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::RetryDeliveryRequest>,
     ) -> Result<Response<v1::RetryDeliveryResponse>, Status> {
-        let (deadline, by) = (answer_by(&request), caller(&request)?.actor());
+        let deadline = answer_by(&request);
+        let by = caller(&request)?.actor();
         let v1::RetryDeliveryRequest { delivery_id, create_anyway } = request.into_inner();
         let id = parse::delivery_id(delivery_id).map_err(Refusal::RequestInvalid)?;
         let tried = self.app.retry(&by, &id, create_anyway, deadline).await.map_err(Refusal::from);
@@ -274,7 +278,8 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::ResolveDeliveryRequest>,
     ) -> Result<Response<v1::ResolveDeliveryResponse>, Status> {
-        let (deadline, by) = (answer_by(&request), caller(&request)?.actor());
+        let deadline = answer_by(&request);
+        let by = caller(&request)?.actor();
         let parsed = parse::resolve_delivery(request.into_inner()).map_err(Refusal::RequestInvalid)?;
         let id = parsed.delivery_id.clone();
         let resolve = Resolve {

@@ -204,8 +204,8 @@ impl EventSender {
     async fn send_event(&mut self, event: &Arc<Event>) -> Result<(), End> {
         let max_retry_attempts = self.app.settings().rules.retry.backoff.max_retry_attempts();
         let stream_id = &self.app.store().installation().stream.current;
-        let told = present::event(event, stream_id, max_retry_attempts);
-        self.send(Message::Event(told)).await?;
+        let message = present::event(event, stream_id, max_retry_attempts);
+        self.send(Message::Event(message)).await?;
         self.position = event.seq;
         Ok(())
     }

@@ -170,7 +170,9 @@ impl StreamGuard {
         handle.state().messages = Some(messages);
         let needs_check = !matches!(caller.proof, Proof::None);
         let timer = needs_check.then(|| {
-            let (access, caller, handle) = (access.clone(), caller.clone(), handle.clone());
+            let access = access.clone();
+            let caller = caller.clone();
+            let handle = handle.clone();
             tokio::spawn(async move { handle.end(credential_ended(access, caller).await) })
         });
         let closing = Box::pin(closed(closing));

@@ -20,7 +20,7 @@ pub(crate) enum ResumeAt {
 
 /// The token that resumes the stream `stream_id` after the event `seq`.
 pub(crate) fn resume_token(stream_id: &str, seq: u64) -> String {
-    seal(&format!("stream {stream_id}"), &seq.to_be_bytes())
+    encode_token(&format!("stream {stream_id}"), &seq.to_be_bytes())
 }
 
 /// Parses a resume token; `None` if it is not of this stream. A token of a former stream ID is valid as long as its
@@ -31,32 +31,33 @@ pub(crate) fn read_resume_token(stream: &StreamName, token: &str) -> Option<Resu
     }
     let mut former = stream.former.iter();
     former.find_map(|(name, kept)| {
-        let (seq, kept) = (read_token_of(name, token)?, *kept);
+        let seq = read_token_of(name, token)?;
+        let kept = *kept;
         Some(if seq <= kept { ResumeAt::Event(seq) } else { ResumeAt::Lost { kept } })
     })
 }
 
 fn read_token_of(stream_id: &str, token: &str) -> Option<u64> {
-    let bytes = unseal(&format!("stream {stream_id}"), token)?;
+    let bytes = decode_token(&format!("stream {stream_id}"), token)?;
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
 /// The token of the page after `key` in the list of `filter` in an installation.
 pub(crate) fn page_token(installation_id: &str, key: &PageKey, filter: &ListFilter) -> String {
     let body = serde_json::to_vec(key).expect("a time and an ID can be written as JSON");
-    seal(&purpose(installation_id, filter), &body)
+    encode_token(&purpose(installation_id, filter), &body)
 }
 
 /// Parses a page token; `None` if it is not of a list of this installation with this filter.
 pub(crate) fn read_page_token(installation_id: &str, token: &str, filter: &ListFilter) -> Option<PageKey> {
-    let body = unseal(&purpose(installation_id, filter), token)?;
+    let body = decode_token(&purpose(installation_id, filter), token)?;
     serde_json::from_slice(&body).ok()
 }
 
 /// The token of the page after `key` in a bulk retry of `filter` in an installation.
 pub(crate) fn retry_token(installation_id: &str, key: &PageKey, filter: &DeliveryFilter) -> String {
     let body = serde_json::to_vec(key).expect("a time and an ID can be written as JSON");
-    seal(&format!("retry {installation_id} {filter:?}"), &body)
+    encode_token(&format!("retry {installation_id} {filter:?}"), &body)
 }
 
 /// Parses a retry token; `None` if it is not of a bulk retry in this installation with this filter.
@@ -65,17 +66,17 @@ pub(crate) fn read_retry_token(
     token: &str,
     filter: &DeliveryFilter,
 ) -> Option<PageKey> {
-    serde_json::from_slice(&unseal(&format!("retry {installation_id} {filter:?}"), token)?).ok()
+    serde_json::from_slice(&decode_token(&format!("retry {installation_id} {filter:?}"), token)?).ok()
 }
 
 /// The token of the audit page before the entry `seq`.
 pub(crate) fn audit_token(installation_id: &str, seq: u64) -> String {
-    seal(&format!("audit {installation_id}"), &seq.to_be_bytes())
+    encode_token(&format!("audit {installation_id}"), &seq.to_be_bytes())
 }
 
 /// Parses an audit token; `None` if it is not of this audit log.
 pub(crate) fn read_audit_token(installation_id: &str, token: &str) -> Option<u64> {
-    let bytes = unseal(&format!("audit {installation_id}"), token)?;
+    let bytes = decode_token(&format!("audit {installation_id}"), token)?;
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
@@ -84,13 +85,13 @@ fn purpose(installation_id: &str, filter: &ListFilter) -> String {
     format!("page {installation_id} {:?}", filter.deliveries)
 }
 
-fn seal(purpose: &str, body: &[u8]) -> String {
+fn encode_token(purpose: &str, body: &[u8]) -> String {
     let mut bytes = check_sum(purpose, body).to_vec();
     bytes.extend_from_slice(body);
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn unseal(purpose: &str, token: &str) -> Option<Vec<u8>> {
+fn decode_token(purpose: &str, token: &str) -> Option<Vec<u8>> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let (check, body) = bytes.split_at_checked(CHECK_LENGTH)?;
     (check == check_sum(purpose, body)).then(|| body.to_vec())
@@ -187,7 +188,8 @@ mod tests {
             (from, to) in (any::<Index>(), any::<Index>()),
             put in prop_oneof!["[A-Za-z0-9_=-]{0,8}", "\\PC{0,4}"],
         ) {
-            let (one, other) = (from.index(token.len() + 1), to.index(token.len() + 1));
+            let one = from.index(token.len() + 1);
+            let other = to.index(token.len() + 1);
             let altered = [&token[..one.min(other)], &put, &token[one.max(other)..]].concat();
             prop_assert_eq!(is_accepted(&altered), tokens().contains(&altered));
         }

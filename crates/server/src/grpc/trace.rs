@@ -82,7 +82,7 @@ where
             caller = tracing::field::Empty,
             peer = tracing::field::Empty
         );
-        let whose = request.extensions().get::<Peer>().map(|peer| PeerKey::of(&peer.address));
+        let peer = request.extensions().get::<Peer>().map(|peer| PeerKey::of(&peer.address));
         let refused = self.refused.clone();
         let begun = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| self.inner.call(request))));
         let answered = async move {
@@ -93,7 +93,7 @@ where
             // The panic hook has logged the location.
             let mut response = answer.unwrap_or_else(|| Ok(Status::from(Refusal::Internal).into_http()))?;
             explain_unimplemented(&mut response);
-            log(&response, whose, &refused);
+            log(&response, peer, &refused);
             response.headers_mut().insert(HEADER, id);
             Ok(response)
         };
@@ -138,14 +138,14 @@ fn explain_unimplemented(response: &mut Response<Body>) {
 }
 
 // A response whose status is known before its body, as that of every refusal.
-fn log(response: &Response<Body>, whose: Option<PeerKey>, refused: &LogThrottle) {
-    let tell_rest = |peer: PeerKey, calls| tracing::info!(%peer, calls, "further calls were refused");
+fn log(response: &Response<Body>, peer: Option<PeerKey>, refused: &LogThrottle) {
+    let log_rest = |peer: PeerKey, calls| tracing::info!(%peer, calls, "further calls were refused");
     if response.extensions().get::<LogSuppressed>().is_some() {
         return;
     }
     match Status::from_header_map(response.headers()) {
         Some(status) if status.code() != Code::Ok => {
-            if whose.is_some_and(|whose| !refused.should_log(whose, tell_rest)) {
+            if peer.is_some_and(|peer| !refused.should_log(peer, log_rest)) {
                 return;
             }
             tracing::info!(code = ?status.code(), why = status.message(), "refused");

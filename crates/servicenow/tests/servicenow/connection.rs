@@ -62,7 +62,7 @@ async fn hibernating_instance_fails_first_step() {
     let site = Site::of(|_| {}).await;
     site.strike(Call::Any, Effect::Html { status: 200 });
     let checks = site.system.test().await;
-    assert!(failed_at(&checks, "authentication").hint.contains("sleeps"));
+    assert!(failed_at(&checks, "authentication").hint.contains("hibernates"));
 }
 
 #[tokio::test]

@@ -83,8 +83,8 @@ async fn names_intermediary_with_a_fix() {
     let redirect = redirect.header("location", &format!("{login}?glide_sso_id=secret"));
     let table = [
         (redirect, FaultKind::Redirected, login),
-        (Reply::html(200, "<title>Instance Hibernating page</title>"), FaultKind::Dormant, "sleeps"),
-        (Reply::html(200, "<html><title>Instanz im Ruhezustand</title>"), FaultKind::Dormant, "sleeps"),
+        (Reply::html(200, "<title>Instance Hibernating page</title>"), FaultKind::Dormant, "hibernat"),
+        (Reply::html(200, "<html><title>Instanz im Ruhezustand</title>"), FaultKind::Dormant, "hibernat"),
         (Reply::html(200, "<html><input type='password'>"), FaultKind::Dormant, "login page"),
         (Reply::html(403, "<html>Zscaler"), FaultKind::Rejected, "Zscaler"),
         (Reply::html(503, "<html>Maintenance"), FaultKind::ServerError, "maintenance"),

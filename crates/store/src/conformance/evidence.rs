@@ -20,7 +20,7 @@ pub async fn evidence_is_kept_per_scope(bench: Bench) {
 pub async fn evidence_survives_a_restart(bench: Bench) {
     let seen = SearchEvidence { delivery_id: "d".to_owned(), is_shown: true };
     bench.store.save_evidence(scope("a"), seen.clone(), bench.now()).await.unwrap();
-    let bench = bench.put_back().await;
+    let bench = bench.reopen_restored().await;
     assert_eq!(bench.store.evidence(&scope("a")).await.unwrap(), Some(seen));
 }
 
@@ -33,7 +33,7 @@ pub async fn neighbors_were_sent_just_before_and_after(bench: Bench) {
         bench.clock.advance(Duration::from_secs(2));
     }
     let around = async |scope: SearchScope, at| {
-        let found = bench.store.neighbours(&scope, at).await.unwrap();
+        let found = bench.store.neighbors(&scope, at).await.unwrap();
         found.into_iter().map(|delivery| delivery.incident_id).collect::<Vec<_>>()
     };
     let second = Duration::from_secs(1);

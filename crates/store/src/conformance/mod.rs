@@ -42,7 +42,7 @@ pub struct Bench {
     pub store: Store,
     pub clock: Arc<ManualClock>,
     /// Opens the same store again, once it is closed, with the operator's flag that it was restored from a backup.
-    pub put_back: Box<dyn Fn() -> BoxFuture<'static, Store> + Send + Sync>,
+    pub reopen_restored: Box<dyn Fn() -> BoxFuture<'static, Store> + Send + Sync>,
     /// Keeps alive what must outlive the store, such as its folder.
     pub _guard: Box<dyn Send>,
 }
@@ -50,11 +50,11 @@ pub struct Bench {
 /// Defines a test for each behavior in this suite.
 #[macro_export]
 macro_rules! store_conformance {
-    ($bench:path: $($behaviour:ident),* $(,)?) => {
+    ($bench:path: $($behavior:ident),* $(,)?) => {
         $(
             #[tokio::test(flavor = "multi_thread")]
-            async fn $behaviour() {
-                $crate::conformance::$behaviour($bench().await).await;
+            async fn $behavior() {
+                $crate::conformance::$behavior($bench().await).await;
             }
         )*
     };
@@ -153,9 +153,9 @@ impl Bench {
     }
 
     /// The store closed, and reopened as restored from a backup.
-    pub async fn put_back(mut self) -> Self {
+    pub async fn reopen_restored(mut self) -> Self {
         self.store.close().await;
-        self.store = (self.put_back)().await;
+        self.store = (self.reopen_restored)().await;
         self
     }
 
@@ -274,7 +274,9 @@ pub fn noted() -> NewAuditEntry {
         credential: "token 1".to_owned(),
         source: "192.0.2.7:51000".to_owned(),
     };
-    let (at, action) = (Timestamp::UNIX_EPOCH, AuditAction::Configure);
-    let (subject, outcome) = ("settings".to_owned(), DONE.to_owned());
+    let at = Timestamp::UNIX_EPOCH;
+    let action = AuditAction::Configure;
+    let subject = "settings".to_owned();
+    let outcome = DONE.to_owned();
     NewAuditEntry { at, actor, action, subject, detail: serde_json::Value::Null, outcome }
 }

@@ -23,16 +23,16 @@ pub async fn new_store_is_not_restored(bench: Bench) {
 }
 
 pub async fn restored_store_remembers_restore_time(bench: Bench) {
-    let bench = bench.put_back().await;
+    let bench = bench.reopen_restored().await;
     let first = bench.store.installation().restored_at;
     assert_eq!(first, Some(bench.now()));
     bench.clock.advance(Duration::from_secs(3_600));
-    let bench = bench.put_back().await;
+    let bench = bench.reopen_restored().await;
     assert_eq!(bench.store.installation().restored_at, Some(bench.now()));
 }
 
 pub async fn only_lease_holder_records_assumed_send(bench: Bench) {
-    let bench = bench.put_back().await;
+    let bench = bench.reopen_restored().await;
     let delivery = bench.claimed("INC-1").await;
     assert_eq!(assume_sent(&bench, &delivery, delivery.epoch + 1).await, None);
     let is_assumed = assume_sent(&bench, &delivery, delivery.epoch).await.unwrap();
@@ -47,7 +47,7 @@ pub async fn only_lease_holder_records_assumed_send(bench: Bench) {
 }
 
 pub async fn proven_absence_is_stored(bench: Bench) {
-    let bench = bench.put_back().await;
+    let bench = bench.reopen_restored().await;
     let restored_at = bench.now();
     bench.clock.advance(Duration::from_secs(24 * 3_600));
     let delivery = bench.claimed("INC-1").await;
@@ -71,7 +71,7 @@ pub async fn unknown_outcome_counts_from_restore(bench: Bench) {
     let uncertain = bench.intended("INC-1").await;
     bench.settle(&uncertain, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
     bench.clock.advance(LEASE * 100);
-    let bench = bench.put_back().await;
+    let bench = bench.reopen_restored().await;
     let recovered = bench.store.delivery(&uncertain.id).await.unwrap().unwrap();
     let bounds = Bounds::default();
     let expected = bench.now() + bounds.server_bound + INDEX_BOUND;
@@ -84,7 +84,7 @@ pub async fn unknown_outcome_counts_from_restore(bench: Bench) {
 pub async fn restored_store_renames_event_stream(bench: Bench) {
     bench.accept("INC-1").await;
     let former = bench.store.installation().stream.current.clone();
-    let bench = bench.put_back().await;
+    let bench = bench.reopen_restored().await;
     assert_ne!(bench.store.installation().stream.current, former);
     assert_eq!(bench.store.installation().stream.former, [(former, 1)]);
     assert_eq!(bench.store.event_bounds().await.unwrap().last, 1);

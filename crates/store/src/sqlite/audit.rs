@@ -92,7 +92,8 @@ impl Head {
         let row = sqlx::query("SELECT '1' AS id, count, mac, sealed FROM audit_head").fetch_one(db).await;
         let row = row.map_err(StoreError::read("the head of the audit"))?;
         let row = Reader::new(&row, "audit_head", "id")?;
-        let (stored_count, sealed): (i64, String) = (row.get("count")?, row.get("sealed")?);
+        let stored_count: i64 = row.get("count")?;
+        let sealed: String = row.get("sealed")?;
         let is_sound =
             stored_count.cast_unsigned() == count && key.is_head(&mac_of(&row)?, count, &last, &sealed);
         if !is_sound {
@@ -176,7 +177,8 @@ pub(super) async fn verify(
     let head = sqlx::query("SELECT '1' AS id, count, mac, sealed FROM audit_head").fetch_one(&mut *db).await;
     let head = head.map_err(StoreError::read("the head of the audit"))?;
     let head = Reader::new(&head, "audit_head", "id")?;
-    let (count, sealed): (i64, String) = (head.get("count")?, head.get("sealed")?);
+    let count: i64 = head.get("count")?;
+    let sealed: String = head.get("sealed")?;
     let verified = verifier.end(count.cast_unsigned(), &sealed, &mac_of(&head)?);
     let row_digests = Head::load(db, key).await?.row_digests;
     match row_digests::edited_row(&row_digests, db).await? {
@@ -190,7 +192,8 @@ pub(super) async fn key(db: &mut SqliteConnection, keys: &Keyring) -> Result<Opt
     let row = sqlx::query("SELECT '1' AS id, key, key_id FROM audit_head").fetch_optional(&mut *db).await;
     let Some(row) = row.map_err(StoreError::read("the head of the audit"))? else { return Ok(None) };
     let row = Reader::new(&row, "audit_head", "id")?;
-    let (sealed, id): (Vec<u8>, KeyId) = (row.get("key")?, row.get("key_id")?);
+    let sealed: Vec<u8> = row.get("key")?;
+    let id: KeyId = row.get("key_id")?;
     let key = keys.get(db, id).await?.and_then(|cipher| cipher.decrypt(&sealed, KEY_PLACE).ok());
     let key = key.and_then(|key| <[u8; 32]>::try_from(&key[..]).ok()).map(Zeroizing::new);
     let key = key.ok_or_else(|| row.bad("key", &"it was not encrypted for this row with this key"))?;

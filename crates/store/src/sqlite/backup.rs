@@ -22,7 +22,7 @@ pub(crate) async fn backup(database: &Path, to: &Path, now: Timestamp) -> Result
             .sync_all()
             .and_then(|()| sync_folder(to))
             .map_err(|source| BackupError::File { path: to.to_owned(), source }),
-        Err(source) => Err(BackupError::Copy { path: database.to_owned(), source }),
+        Err(source) => Err(BackupError::Copy { path: database.to_owned(), source: source.into() }),
     };
     if written.is_err() {
         // A partial copy must not stay. A failure to remove it is not worth reporting besides the first one.

@@ -12,7 +12,7 @@ use ticketing_core::error_chain::ErrorChain;
 
 use super::events::newest_event;
 use crate::feed::Feed;
-use crate::{OpenError, StoreError};
+use crate::{DatabaseError, OpenError, StoreError, StoreErrorKind};
 
 #[derive(Debug)]
 pub(super) struct WriterConnection {
@@ -64,9 +64,10 @@ impl WriterConnection {
 /// Why the database at `path` cannot be opened.
 pub(super) fn unopened(path: &Path, source: sqlx::Error) -> OpenError {
     let path = path.to_owned();
-    match crate::error::kind_of(&source) {
-        crate::StoreErrorKind::Corrupt => OpenError::Damaged { path, detail: source.to_string() },
-        crate::StoreErrorKind::Locked => OpenError::InUse { path },
+    let source = DatabaseError::from(source);
+    match source.kind() {
+        StoreErrorKind::Corrupt => OpenError::Damaged { path, detail: source.to_string() },
+        StoreErrorKind::Locked => OpenError::InUse { path },
         _ => OpenError::Connect { path, source },
     }
 }

@@ -21,7 +21,7 @@ const EVIDENCE: &str = "
 /// The last ticket sent before a time, and the first one after it. A ticket that an operator named need not
 /// have our marker, so it is no evidence. Older versions did not record the account: then any ticket sent at
 /// that time is used.
-const NEIGHBOURS: &str = "
+const NEIGHBORS: &str = "
     WITH shown AS NOT MATERIALIZED (
         SELECT d.rowid AS row, d.* FROM deliveries AS d
         WHERE d.state = 'DELIVERED' AND d.send_at IS NOT NULL AND d.base_url = ?1 AND d.place = ?2
@@ -74,9 +74,9 @@ impl port::Evidence for Database {
         self.write_exclusive(SaveEvidence { scope, evidence, now }).await
     }
 
-    async fn neighbours(&self, scope: &SearchScope, sent_at: Timestamp) -> Result<Vec<Delivery>, StoreError> {
+    async fn neighbors(&self, scope: &SearchScope, sent_at: Timestamp) -> Result<Vec<Delivery>, StoreError> {
         let SearchScope { destination, made_by, .. } = scope;
-        let query = sqlx::query(NEIGHBOURS).bind(&destination.base_url).bind(&destination.place);
+        let query = sqlx::query(NEIGHBORS).bind(&destination.base_url).bind(&destination.place);
         let query = query.bind(&made_by.account).bind(&made_by.issue_type).bind(sent_at.as_microsecond());
         let found = query.fetch_all(&self.readers).await.map_err(StoreError::read("deliveries"))?;
         found.iter().map(rows::delivery).collect()

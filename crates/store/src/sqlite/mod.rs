@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod connection;
+mod errors;
 mod events;
 mod evidence;
 mod exclusive_write;

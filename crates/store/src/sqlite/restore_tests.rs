@@ -159,7 +159,8 @@ async fn missing_marked_events_mean_restore() {
         (store.installation().restored_at, store.installation().stream.former.len()),
         (Some(bench.now()), 1)
     );
-    let (restored_at, stream) = (store.installation().restored_at, store.installation().stream.clone());
+    let restored_at = store.installation().restored_at;
+    let stream = store.installation().stream.clone();
     store.close().await;
     bench.pass(Duration::from_secs(60));
     let (store, opened) = bench.open().await;

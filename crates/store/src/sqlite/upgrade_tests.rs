@@ -32,7 +32,8 @@ async fn schema(path: &Path) -> (Vec<(String, String, String)>, Vec<String>) {
 #[tokio::test]
 async fn downgraded_database_has_first_schema() {
     let folder = tempfile::tempdir().unwrap();
-    let (first, taken_back) = (folder.path().join("first.db"), folder.path().join("ticketing.db"));
+    let first = folder.path().join("first.db");
+    let taken_back = folder.path().join("ticketing.db");
     let options = StoreOptions {
         clock: Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)),
         entropy: Arc::new(SeededEntropy::new(1)),

@@ -1,14 +1,14 @@
-// Package timing has the times by which lost connections are noticed, which tests set shorter before they connect.
+// Package timing has the times to detect lost connections, which tests shorten before they connect.
 package timing
 
 import "time"
 
 var (
-	// Ping is the time between two pings of a connection. gRPC takes none below 10 s.
-	Ping = 20 * time.Second
-	// Pong is the time that the answer to a ping may take.
-	Pong = 10 * time.Second
-	// Silence is the time after which a stream that bears nothing is dead: bookmarks come every 10 s, and never less often
-	// than every 30 s.
-	Silence = 35 * time.Second
+	// KeepaliveInterval is the interval of keep-alive pings. The minimum of gRPC is 10 s.
+	KeepaliveInterval = 20 * time.Second
+	// KeepaliveTimeout is the timeout of their acknowledgement.
+	KeepaliveTimeout = 10 * time.Second
+	// StreamTimeout is the time without a message after which a stream is considered dead: bookmarks arrive every 10 s by
+	// default, and at least every 30 s.
+	StreamTimeout = 35 * time.Second
 )

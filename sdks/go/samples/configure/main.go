@@ -1,4 +1,4 @@
-// Configure connects the service to a Jira, switches auto-push on, and proves that the Jira can be reached.
+// Configure connects the service to a Jira, switches auto-push on, and tests the connection to it.
 package main
 
 import (
@@ -19,7 +19,7 @@ func main() {
 		log.Fatal(err)
 	}
 	defer client.Close()
-	// What is absent stays as it is.
+	// Absent fields keep their values.
 	answer, err := client.Configure(context.Background(), &ticketingv1.ConfigureRequest{
 		Jira: &ticketingv1.JiraSettings{
 			Url:        proto.String(os.Getenv("JIRA_URL")),

@@ -33,6 +33,6 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Empty while it waits to be tried again: the message says when and why.
+	// Empty while the delivery waits for a retry; the message has the time and the reason.
 	fmt.Println(answer.GetMessage(), answer.GetDelivery().GetTicket().GetUrl())
 }

@@ -1,4 +1,4 @@
-// Preview shows the ticket of an incident as it would be pushed. Nothing is created.
+// Preview shows the ticket of an incident without creating it.
 package main
 
 import (

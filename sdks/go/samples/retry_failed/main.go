@@ -1,4 +1,4 @@
-// Retry_failed tries every failed delivery again.
+// Retry_failed retries every failed delivery.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Submit offers an incident to auto-push, which decides by its severity.
+// Submit submits an incident to auto-push, which decides by its severity.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Watch prints what happens to deliveries, until it is interrupted.
+// Watch prints the events of deliveries until it is interrupted.
 package main
 
 import (

@@ -5,8 +5,8 @@
     with connect("127.0.0.1:50051") as client:
         status = client.get_status()
 
-`v1` is the contract: its messages are what the methods of `Client` take and return. `rhythmx_ticketing.aio` has the same client
-for asyncio.
+`v1` has the messages of the contract, which the methods of `Client` take and return. `rhythmx_ticketing.aio` has the same
+client for asyncio.
 """
 
 from . import v1

@@ -1,4 +1,4 @@
-"""A subscription for asyncio that resumes by itself."""
+"""An asyncio subscription that resumes automatically."""
 
 from __future__ import annotations
 
@@ -17,62 +17,62 @@ from ._position import Position
 
 
 class Call(Protocol):
-    """A stream that is under way."""
+    """An open stream."""
 
     async def read(self) -> v1.StreamTicketEventsResponse | None:
-        """The next message; None after the last one."""
+        """Returns the next message; None at the end of the stream."""
 
     def end(self) -> object:
-        """Takes it back; twice is fine."""
+        """Cancels the stream. Calling it twice has no effect."""
 
-    def avoid(self) -> object:
-        """Has the next one come by another connection."""
+    def replace_connection(self) -> object:
+        """Makes the next stream use another connection."""
 
 
 class Source(Protocol):
-    """Where streams come from."""
+    """Opens streams."""
 
     @property
     def address(self) -> str:
-        """Of the server, for people."""
+        """The server's address, for messages."""
 
     def start(self, request: v1.StreamTicketEventsRequest) -> Call:
-        """Starts one."""
+        """Opens a stream."""
 
     def add(self, events: AsyncEvents) -> object:
-        """Has the subscription ended when there are no more streams."""
+        """Registers a subscription, which is closed with the client."""
 
 
 class AsyncEvents(AsyncIterator[v1.TicketEvent]):
-    """What happens to deliveries: each event once, in order, through restarts of the server and lost connections.
+    """The events of deliveries, each once and in order, across restarts of the server and lost connections.
 
-    It ends, and fails, as `rhythmx_ticketing.Events` does. Cancelling a wait for the next event loses none: the next wait, for
-    example after a time-out of `asyncio.wait_for`, continues at the same event.
+    It ends and fails as `rhythmx_ticketing.Events` does. Waiting for the next event is cancel safe, for example with
+    `asyncio.wait_for`: no event is lost.
     """
 
     def __init__(self, source: Source, request: v1.StreamTicketEventsRequest | None) -> None:
         self._source = source
         self._position = Position(request)
-        # Set once nothing more will come; `_failure` may say why.
+        # Set when the subscription has ended; `_failure` is the reason, if it failed.
         self._ended = asyncio.Event()
         self._failure: TicketingError | None = None
         self._ahead: v1.StreamTicketEventsResponse | None = None
-        # None, while it waits until `_start_at` to start another one.
+        # None while waiting until `_start_at` to open the next stream.
         self._call: Call | None = None
         self._start_at = 0.0
-        # Outlives who waits for it; and until when it has to find something.
+        # Kept when its waiter is cancelled, with the time at which the stream counts as silent.
         self._reading: asyncio.Future[v1.StreamTicketEventsResponse | None] | None = None
-        self._heard_by = 0.0
+        self._silent_at = 0.0
         source.add(self)
 
     @property
     def resume_token(self) -> str:
-        """Of the last event or bookmark that was handed over. Keep it once the event is dealt with: a later subscription
-        that is given it goes on after that event."""
+        """The token of the last event or bookmark returned. Store it once the event is processed: a later subscription
+        with this token resumes after that event."""
         return self._position.resume_token
 
     def close(self) -> None:
-        """Ends the subscription."""
+        """Closes the subscription."""
         self._end(None)
 
     async def __aenter__(self) -> AsyncEvents:
@@ -91,7 +91,7 @@ class AsyncEvents(AsyncIterator[v1.TicketEvent]):
             try:
                 message, self._ahead = self._ahead or await self._read(float("inf")), None
             except TicketingError as error:
-                self._resume(error, self._position.before_resume)
+                self._resume(error, self._position.delay_before_resume)
                 continue
             event = self._position.take(message)
             if event is not None:
@@ -100,19 +100,20 @@ class AsyncEvents(AsyncIterator[v1.TicketEvent]):
             raise self._failure
         raise StopAsyncIteration
 
-    async def _begin(self, deadline: float) -> None:
-        """Waits for the first message: the bookmark that says where the stream begins."""
-        begun_by = _channel.until(deadline)
+    async def _wait_for_start(self, deadline: float) -> None:
+        """Waits for the first message: the bookmark with the start position."""
+        start_deadline = _channel.until(deadline)
         try:
             while not self._ended.is_set():
-                if _channel.left(begun_by) == 0:
-                    raise _errors.not_begun(self._source.address)
+                if _channel.left(start_deadline) == 0:
+                    raise _errors.not_started(self._source.address)
                 try:
-                    message = await self._read(begun_by)
+                    message = await self._read(start_deadline)
                 except TicketingError as error:
-                    if _channel.left(begun_by) != 0:
+                    if _channel.left(start_deadline) != 0:
                         self._resume(
-                            error, lambda why: self._position.before_begin(why, _channel.left(begun_by))
+                            error,
+                            lambda why: self._position.delay_before_start(why, _channel.left(start_deadline)),
                         )
                     continue
                 if message.WhichOneof("message") == "event":
@@ -126,18 +127,18 @@ class AsyncEvents(AsyncIterator[v1.TicketEvent]):
             self.close()
             raise
 
-    async def _read(self, begun_by: float) -> v1.StreamTicketEventsResponse:
-        """The next message, or raises what the stream ended with."""
+    async def _read(self, start_deadline: float) -> v1.StreamTicketEventsResponse:
+        """Returns the next message, or raises the error of the stream."""
         call = await self._started()
         if self._reading is None:
             self._reading = asyncio.ensure_future(call.read())
             self._reading.add_done_callback(retrieve)
-            self._heard_by = time.monotonic() + _position.SILENCE
+            self._silent_at = time.monotonic() + _position.SILENCE
         reading = self._reading
-        # Unlike `wait_for` it leaves the reading alone, whatever becomes of us.
-        await asyncio.wait({reading}, timeout=_channel.left(min(self._heard_by, begun_by)))
+        # Unlike `wait_for` it does not cancel the reading.
+        await asyncio.wait({reading}, timeout=_channel.left(min(self._silent_at, start_deadline)))
         if not reading.done():
-            call.avoid()
+            call.replace_connection()
             raise _errors.silent(self._source.address)
         if self._reading is reading:
             self._reading = None
@@ -187,6 +188,6 @@ class AsyncEvents(AsyncIterator[v1.TicketEvent]):
 
 
 def retrieve(done: asyncio.Future[Any]) -> None:
-    """Retrieves an exception: asyncio would complain about one that no task awaits."""
+    """Retrieves an exception: asyncio logs those that no task awaits."""
     if not done.cancelled():
         done.exception()

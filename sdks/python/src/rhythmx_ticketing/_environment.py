@@ -1,4 +1,4 @@
-"""How to connect, from the environment."""
+"""Connection settings from the environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DEFAULT_ADDRESS = "127.0.0.1:50051"
 
 
 def from_environment() -> tuple[str, Tls | None, str | None]:
-    """Address, TLS and token, by the variables that every SDK of the service reads."""
+    """Address, TLS settings and token from the variables that every SDK reads."""
     address = _variable("TICKETING_ADDRESS") or DEFAULT_ADDRESS
     ca = _variable("TICKETING_TLS_CA")
     certificate, key = _variable("TICKETING_TLS_CLIENT_CERT"), _variable("TICKETING_TLS_CLIENT_KEY")
@@ -19,5 +19,5 @@ def from_environment() -> tuple[str, Tls | None, str | None]:
 
 
 def _variable(name: str) -> str | None:
-    """An empty variable counts as one that is not set."""
+    """None if the variable is unset or empty."""
     return os.environ.get(name) or None

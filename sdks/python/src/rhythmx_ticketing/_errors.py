@@ -1,4 +1,4 @@
-"""What a call can fail with."""
+"""The errors of calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DOMAIN = "ticketing.rhythmx"
 
 @dataclass(frozen=True)
 class FieldViolation:
-    """A rule that a field of the request breaks."""
+    """A rule that a field of the request violates."""
 
     field: str
     """Path of the field. Example: "incident.firing_rules[3].name"."""
@@ -29,25 +29,25 @@ class FieldViolation:
 
 
 class TicketingError(Exception):
-    """A call failed. There is a subclass for each code that a caller may want to tell apart."""
+    """A call failed. Common codes have a subclass."""
 
     code: grpc.StatusCode
-    """The canonical code."""
+    """The canonical gRPC code."""
     message: str
-    """What happened, for people."""
+    """The message, for people."""
     address: str
-    """Where the server is."""
+    """The address of the server."""
     reason: v1.ErrorReason.ValueType
-    """The contract's reason. UNSPECIFIED when the server gave none (it was not reached, say), or one that is newer than
-    this package: then `reason_name` has it."""
+    """The reason in the contract. UNSPECIFIED if there is none (for example, the server was not reached), or if this package
+    does not know it: `reason_name` still has it."""
     reason_name: str
-    """The contract's reason by its name, without the prefix. Example: "CONNECTION_NOT_ENABLED". Empty when there is none."""
+    """The name of the reason without its prefix. Example: "CONNECTION_NOT_ENABLED". Empty if there is none."""
     metadata: Mapping[str, str]
-    """What the error is about. Example: {"connection": "jira"}."""
+    """Details of the error, by name. Example: {"connection": "jira"}."""
     violations: tuple[FieldViolation, ...]
-    """Every rule that the request breaks."""
+    """Every rule that the request violates."""
     retry_after: timedelta | None
-    """When to try again, if the server says so."""
+    """Delay before a retry, if the server sent one."""
 
     def __init__(
         self, code: grpc.StatusCode, message: str, address: str, details: Status | None = None
@@ -80,62 +80,62 @@ class TicketingError(Exception):
 
     def __str__(self) -> str:
         code = f"{self.code.name} ({self.reason_name})" if self.reason_name else self.code.name
-        # The server's message names the first violation alone.
+        # The server's message has only the first violation.
         text = "; ".join(f"{violation.field}: {violation.description}" for violation in self.violations)
         text = f"{code}: {text or self.message}"
-        # Of the service's own refusals the address is no news.
+        # For errors from the service itself the address adds nothing.
         if not self.reason_name or isinstance(self, (Unavailable, DeadlineExceeded)):
             text += f" [ticketing service at {self.address}]"
         return text
 
 
 class InvalidArgument(TicketingError):
-    """The request breaks a rule; `violations` has every one."""
+    """The request violates rules; `violations` has each of them."""
 
 
 class NotFound(TicketingError):
-    """There is no such delivery."""
+    """The delivery does not exist."""
 
 
 class FailedPrecondition(TicketingError):
-    """The settings, or the state of the delivery, do not allow it."""
+    """The settings or the state of the delivery do not allow the call."""
 
 
 class Unauthenticated(TicketingError):
-    """No credential came with the call, or none that is good."""
+    """The credential is missing or invalid."""
 
 
 class PermissionDenied(TicketingError):
-    """The caller's role may not make this call."""
+    """The role of the caller does not permit the call."""
 
 
 class ResourceExhausted(TicketingError):
-    """The caller, or all callers together, ask for too much; `retry_after` says when to come back."""
+    """A rate or resource limit was exceeded; `retry_after` is the delay before a retry."""
 
 
 class Unavailable(TicketingError):
-    """The server is away, is stopping, or cannot reach its store."""
+    """The server is unreachable, is shutting down, or cannot reach its database."""
 
 
 class DeadlineExceeded(TicketingError):
-    """The deadline passed. What the server had accepted by then goes on."""
+    """The deadline expired. The server continues with what it accepted."""
 
 
 class Cancelled(TicketingError):
-    """The call was taken back: its client was closed."""
+    """The call was canceled because its client was closed."""
 
 
 class OutOfRange(TicketingError):
-    """The request is larger than the server takes."""
+    """The request exceeds the maximum size."""
 
 
 class ResumeTokenExpired(OutOfRange):
-    """Events after the resume token were dropped already, or were lost when the database was put back from a copy. Begin
-    again from `oldest_token`, and read with `list_deliveries` what may have been missed."""
+    """Events after the resume token are no longer stored, or were lost when the database was restored from a backup. Read
+    the missed deliveries with `list_deliveries`, then subscribe again from `oldest_token`."""
 
     @property
     def oldest_token(self) -> str:
-        """Resumes with the oldest event that is kept."""
+        """The resume token of the oldest stored event."""
         return self.metadata.get("oldest_token", "")
 
 
@@ -154,7 +154,7 @@ _CLASSES: dict[grpc.StatusCode, type[TicketingError]] = {
 
 
 class _Failed(Protocol):
-    """What grpc raises, for calls of both kinds."""
+    """The errors of grpc, for both kinds of clients."""
 
     def code(self) -> grpc.StatusCode: ...
     def details(self) -> str | None: ...
@@ -162,35 +162,35 @@ class _Failed(Protocol):
 
 
 def closed(address: str) -> Cancelled:
-    """What calls of a closed client fail with."""
+    """The error of calls of a closed client."""
     return Cancelled(grpc.StatusCode.CANCELLED, "the client is closed", address)
 
 
 def ended(address: str) -> Unavailable:
-    """Why a stream is resumed that ended without an error: something between ended it, for it has no end of its own."""
-    return Unavailable(grpc.StatusCode.UNAVAILABLE, "the stream was ended", address)
+    """The error for a stream that a proxy or the server ended without a status."""
+    return Unavailable(grpc.StatusCode.UNAVAILABLE, "the stream ended without a status", address)
 
 
 def silent(address: str) -> Unavailable:
-    """Why a stream is resumed that nothing came from for too long."""
-    return Unavailable(grpc.StatusCode.UNAVAILABLE, "the stream fell silent", address)
+    """The error for a stream without a message within the timeout."""
+    return Unavailable(grpc.StatusCode.UNAVAILABLE, "no message arrived in time", address)
 
 
-def not_begun(address: str) -> DeadlineExceeded:
-    """Why a subscription is given up."""
+def not_started(address: str) -> DeadlineExceeded:
+    """The error for a subscription that does not start within its deadline."""
     return DeadlineExceeded(
-        grpc.StatusCode.DEADLINE_EXCEEDED, "the subscription did not begin in time", address
+        grpc.StatusCode.DEADLINE_EXCEEDED, "the subscription did not start in time", address
     )
 
 
 def from_rpc(error: grpc.RpcError, address: str) -> TicketingError:
-    """The typed error of what grpc raised, which is its cause."""
+    """Converts an error of grpc, which becomes the cause."""
     failed = cast(_Failed, error)
-    code, message = failed.code(), failed.details() or "no details were given"
+    code, message = failed.code(), failed.details() or "no details"
     if code is grpc.StatusCode.UNAVAILABLE and re.search(
         r"^failed to connect .*(Socket closed|reset)", message
     ):
-        message = f"the connection was closed at once: does only one side speak TLS? {message}"
+        message = f"the connection was closed immediately: does only one side use TLS? {message}"
     details = _details(failed.trailing_metadata())
     made = _CLASSES.get(code, TicketingError)(code, message, address, details)
     if type(made) is OutOfRange and made.reason == v1.ERROR_REASON_RESUME_TOKEN_EXPIRED:

@@ -1,4 +1,4 @@
-"""A subscription that resumes by itself."""
+"""A subscription that resumes automatically."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from ._position import Position
 
 
 class Call(Protocol):
-    """A stream that is under way."""
+    """An open stream."""
 
     def __next__(self) -> v1.StreamTicketEventsResponse: ...
 
     def end(self) -> object:
-        """Takes it back; twice is fine."""
+        """Cancels the stream. Calling it twice has no effect."""
 
-    def avoid(self) -> object:
-        """Has the next one come by another connection."""
+    def replace_connection(self) -> object:
+        """Makes the next stream use another connection."""
 
 
 class Source(Protocol):
-    """Where streams come from."""
+    """Opens streams."""
 
     @property
     def address(self) -> str:
-        """Of the server, for people."""
+        """The server's address, for messages."""
 
     def start(self, request: v1.StreamTicketEventsRequest) -> Call:
-        """Starts one."""
+        """Opens a stream."""
 
     def add(self, events: Events) -> object:
-        """Has the subscription ended when there are no more streams."""
+        """Registers a subscription, which is closed with the client."""
 
 
 class Events(Iterator[v1.TicketEvent]):
-    """What happens to deliveries: each event once, in order, through restarts of the server and lost connections.
+    """The events of deliveries, each once and in order, across restarts of the server and lost connections.
 
     Iteration ends when the subscription is closed, by `close` (from any thread) or the end of its `with`. It raises a
-    `TicketingError` when it cannot be resumed: `ResumeTokenExpired`, `Unauthenticated`, `PermissionDenied` and whatever
-    else the server says that waiting would not mend; and `Cancelled` when the client is closed.
+    `TicketingError` when it cannot be resumed: `ResumeTokenExpired`, `Unauthenticated`, `PermissionDenied` or another
+    permanent error of the server; and `Cancelled` when the client is closed.
     """
 
     _call: Call | None = None
@@ -55,32 +55,32 @@ class Events(Iterator[v1.TicketEvent]):
     def __init__(self, source: Source, request: v1.StreamTicketEventsRequest | None, deadline: float) -> None:
         self._source = source
         self._position = Position(request)
-        # Set once nothing more will come; `_failure` may say why.
+        # Set when the subscription has ended; `_failure` is the reason, if it failed.
         self._ended = threading.Event()
         self._failure: TicketingError | None = None
         self._lock = threading.RLock()
         self._ahead: v1.StreamTicketEventsResponse | None = None
-        # Over once it has begun.
-        self._begun_by = _channel.until(deadline)
-        # While it reads: until when something has to come. And whether nothing did.
-        self._heard_by: float | None = None
+        # Zero once the subscription has started.
+        self._start_deadline = _channel.until(deadline)
+        # While reading: the time at which the stream counts as silent, and whether that time has come.
+        self._silent_at: float | None = None
         self._silent = False
         source.add(self)
         try:
-            self._begin()
+            self._wait_for_start()
         except BaseException:
             self.close()
             raise
-        self._begun_by = 0.0
+        self._start_deadline = 0.0
 
     @property
     def resume_token(self) -> str:
-        """Of the last event or bookmark that was handed over. Keep it once the event is dealt with: a later subscription
-        that is given it goes on after that event."""
+        """The token of the last event or bookmark returned. Store it once the event is processed: a later subscription
+        with this token resumes after that event."""
         return self._position.resume_token
 
     def close(self) -> None:
-        """Ends the subscription."""
+        """Closes the subscription."""
         self._end(None)
 
     def __enter__(self) -> Events:
@@ -103,7 +103,7 @@ class Events(Iterator[v1.TicketEvent]):
             try:
                 message, self._ahead = self._ahead or self._read(), None
             except TicketingError as error:
-                self._resume(error, self._position.before_resume)
+                self._resume(error, self._position.delay_before_resume)
                 continue
             event = self._position.take(message)
             if event is not None:
@@ -112,18 +112,18 @@ class Events(Iterator[v1.TicketEvent]):
             raise self._failure
         raise StopIteration
 
-    def _begin(self) -> None:
-        """Waits for the first message: the bookmark that says where the stream begins."""
+    def _wait_for_start(self) -> None:
+        """Waits for the first message: the bookmark with the start position."""
         self._start()
         threading.Thread(target=_watch, args=(weakref.ref(self), self._ended), daemon=True).start()
         while not self._ended.is_set():
-            if _channel.left(self._begun_by) == 0:
-                raise _errors.not_begun(self._source.address)
+            if _channel.left(self._start_deadline) == 0:
+                raise _errors.not_started(self._source.address)
             try:
                 message = self._read()
             except TicketingError as error:
-                if _channel.left(self._begun_by) != 0:
-                    self._resume(error, self._before_begin)
+                if _channel.left(self._start_deadline) != 0:
+                    self._resume(error, self._delay_before_start)
                 continue
             if message.WhichOneof("message") == "event":
                 self._ahead = message
@@ -133,14 +133,14 @@ class Events(Iterator[v1.TicketEvent]):
         if self._failure is not None:
             raise self._failure
 
-    def _before_begin(self, error: TicketingError) -> float:
-        return self._position.before_begin(error, _channel.left(self._begun_by))
+    def _delay_before_start(self, error: TicketingError) -> float:
+        return self._position.delay_before_start(error, _channel.left(self._start_deadline))
 
     def _read(self) -> v1.StreamTicketEventsResponse:
-        """The next message, or raises what the stream ended with."""
+        """Returns the next message, or raises the error of the stream."""
         call = self._call
         assert call is not None
-        self._heard_by = min(time.monotonic() + _position.SILENCE, self._begun_by or float("inf"))
+        self._silent_at = min(time.monotonic() + _position.SILENCE, self._start_deadline or float("inf"))
         try:
             return next(call)
         except StopIteration:
@@ -148,9 +148,9 @@ class Events(Iterator[v1.TicketEvent]):
         except grpc.RpcError as failed:
             error = _errors.from_rpc(failed, self._source.address)
         finally:
-            self._heard_by = None
+            self._silent_at = None
         if self._silent:
-            call.avoid()
+            call.replace_connection()
             error = _errors.silent(self._source.address)
         raise error
 
@@ -181,26 +181,30 @@ class Events(Iterator[v1.TicketEvent]):
             if self._call is not None:
                 self._call.end()
 
-    def _look(self) -> float:
-        """Ends a stream that nothing came from for too long, since reading has no time-out of its own. Answers with how
-        many seconds nothing can be too long."""
+    def _cancel_if_silent(self) -> float:
+        """Cancels a silent stream, since reading has no timeout. Returns the seconds until the next check is
+        necessary."""
         now = time.monotonic()
-        heard_by = self._heard_by
-        if heard_by is not None and heard_by <= now:
+        silent_at = self._silent_at
+        if silent_at is not None and silent_at <= now:
             with self._lock:
-                if heard_by == self._heard_by and self._call is not None:
+                if silent_at == self._silent_at and self._call is not None:
                     self._silent = True
                     self._call.end()
-        ahead = (moment - now for moment in (heard_by, self._begun_by) if moment is not None and moment > now)
+        ahead = (
+            moment - now
+            for moment in (silent_at, self._start_deadline)
+            if moment is not None and moment > now
+        )
         return min(_position.SILENCE, *ahead, float("inf"))
 
 
 def _watch(events: weakref.ref[Events], ended: threading.Event) -> None:
-    # Holds no subscription while it waits: one that is forgotten ends.
+    # Holds no reference while it waits, so that an unused subscription is garbage collected.
     wait = 0.0
     while not ended.wait(wait):
         watched = events()
         if watched is None:
             return
-        wait = watched._look()
+        wait = watched._cancel_if_silent()
         del watched

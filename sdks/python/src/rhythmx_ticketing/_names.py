@@ -12,11 +12,11 @@ class Enum(Protocol):
 
     @property
     def DESCRIPTOR(self) -> EnumDescriptor:
-        """What it consists of."""
+        """The descriptor of the enum."""
 
 
 def enum_name(enum: Enum, value: int) -> str:
-    """The name of a value, for example "TICKET_EVENT_KIND_DELIVERED". Of one that is newer than this package it is the number,
-    where `enum.Name` raises a ValueError."""
+    """The name of a value, for example "TICKET_EVENT_KIND_DELIVERED". For a value that this package does not know it is the
+    number, where `enum.Name` raises a ValueError."""
     known = enum.DESCRIPTOR.values_by_number.get(value)
     return str(value) if known is None else known.name

@@ -1,4 +1,4 @@
-"""Where a subscription stands. Pure: shared by the subscriptions of both kinds."""
+"""The position of a subscription, without I/O: shared by the synchronous and the asyncio one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from . import _retry, v1
 from ._errors import TicketingError
 
 SILENCE = 35.0
-"""Seconds without any message after which a stream is lost: the server sends a bookmark every 10 s."""
+"""Seconds without a message after which a stream is considered dead: the server sends a bookmark every 10 s."""
 
 
 class Position:
-    """What has been handed over, and so what a stream is to be resumed with."""
+    """The last event returned, and so the start of the next stream."""
 
     def __init__(self, request: v1.StreamTicketEventsRequest | None) -> None:
         self._request = v1.StreamTicketEventsRequest()
@@ -20,18 +20,18 @@ class Position:
 
     @property
     def resume_token(self) -> str:
-        """Of the last event or bookmark. Empty: neither has come."""
+        """The token of the last event or bookmark. Empty before the first one."""
         return self._request.resume_token
 
     def request(self) -> v1.StreamTicketEventsRequest:
-        """What to ask for next."""
+        """The request of the next stream."""
         request = v1.StreamTicketEventsRequest()
         request.CopyFrom(self._request)
         return request
 
     def take(self, message: v1.StreamTicketEventsResponse) -> v1.TicketEvent | None:
-        """Moves past a message; its event is the caller's. A message of a kind that is newer than this package is
-        passed over."""
+        """Advances past a message and returns its event. A message of a kind that this package does not know is
+        skipped."""
         self._failures = 0
         kind = message.WhichOneof("message")
         if kind == "event":
@@ -41,22 +41,23 @@ class Position:
             self._request.resume_token = message.bookmark.resume_token
         return None
 
-    def before_begin(self, error: TicketingError, left: float | None) -> float:
-        """Seconds to wait after a stream ended that had not begun, `left` seconds being left; or the error is raised."""
-        delay = self.before_resume(error)
-        # Rather what is known now than that the deadline passed.
+    def delay_before_start(self, error: TicketingError, left: float | None) -> float:
+        """The delay in seconds before retrying a stream that did not start, with `left` seconds until the deadline. Raises
+        the error if it is not retried."""
+        delay = self.delay_before_resume(error)
+        # Return this error rather than DEADLINE_EXCEEDED later.
         if self._failures >= _retry.ATTEMPTS or (left is not None and delay >= left):
             raise error
         return delay
 
-    def before_resume(self, error: TicketingError) -> float:
-        """Seconds to wait after the stream ended; or the error is raised, since it is over."""
-        delay = _retry.before_resume(error, self._failures)
+    def delay_before_resume(self, error: TicketingError) -> float:
+        """The delay in seconds before resuming the stream. Raises the error if it is permanent."""
+        delay = _retry.delay_before_resume(error, self._failures)
         if delay is None:
             raise error
         self._failures += 1
         if not self._request.WhichOneof("start"):
-            # Ended before its first bookmark: the server may have said where.
+            # Without a bookmark, the error may have the position.
             token = error.metadata.get("resume_token")
             if token:
                 self._request.resume_token = token

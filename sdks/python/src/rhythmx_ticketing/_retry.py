@@ -1,4 +1,4 @@
-"""When a call is made again. Pure: who waits, and how, is the business of the callers."""
+"""Which calls are retried, and after what delay. The callers wait."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from . import v1
 from ._errors import TicketingError
 
 ATTEMPTS = 6
-"""Of one unary call, and of beginning a subscription: with the delays below about 6 s, which is longer than a restart takes."""
+"""Attempts of a unary call, and of starting a subscription: with the delays below about 6 s, longer than a restart takes."""
 FIRST_DELAY = 0.2
-"""Before the second attempt, in seconds; before each further one twice as long."""
+"""Delay before the second attempt in seconds; it doubles with each further one."""
 MAX_DELAY = 5.0
-"""Between two attempts, in seconds."""
+"""Maximum delay between two attempts in seconds."""
 
-# What ends a subscription, since waiting would not mend it. Everything else does, and is often of something between.
+# Permanent errors, which end a subscription. Others may be from a proxy.
 _FINAL = (
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.UNAUTHENTICATED,
@@ -29,19 +29,21 @@ _FINAL = (
 )
 
 
-def before_retry(request: object, error: TicketingError, failures: int, left: float | None) -> float | None:
-    """Seconds to wait before a failed unary call is made again, `failures` attempts having failed before and `left` seconds
-    being left. None: it is not, and the error is the caller's."""
-    if failures + 1 >= ATTEMPTS or not _passes(error) or not _is_idempotent(request):
+def delay_before_retry(
+    request: object, error: TicketingError, failures: int, left: float | None
+) -> float | None:
+    """The delay in seconds before a failed unary call is retried, after `failures` earlier failures and with `left` seconds
+    until the deadline. None: it is not retried."""
+    if failures + 1 >= ATTEMPTS or not _is_transient(error) or not _is_idempotent(request):
         return None
     delay = _delay(error, failures)
-    # Rather what is known now than that the deadline passed.
+    # Return this error rather than DEADLINE_EXCEEDED later.
     return delay if left is None or delay < left else None
 
 
-def before_resume(error: TicketingError, failures: int) -> float | None:
-    """Seconds to wait before a stream that ended is resumed, `failures` attempts in a row having failed before. None: it
-    is not resumed."""
+def delay_before_resume(error: TicketingError, failures: int) -> float | None:
+    """The delay in seconds before a stream is resumed, after `failures` earlier consecutive failures. None: it is not
+    resumed."""
     if error.code in _FINAL:
         return None
     if error.reason == v1.ERROR_REASON_SUBSCRIBER_TOO_SLOW and failures == 0:
@@ -49,14 +51,14 @@ def before_resume(error: TicketingError, failures: int) -> float | None:
     return _delay(error, failures)
 
 
-def _passes(error: TicketingError) -> bool:
+def _is_transient(error: TicketingError) -> bool:
     busy = error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_after is not None
     return busy or error.code is grpc.StatusCode.UNAVAILABLE
 
 
 def _is_idempotent(request: object) -> bool:
-    # There is one delivery for an incident and a connection, and settings merge by presence; only this puts a doubt aside, so
-    # that made twice it may make two tickets.
+    # There is one delivery for an incident and a connection, and settings merge by presence. Only `create_anyway` ignores an
+    # unknown outcome: sent twice, it may create two tickets.
     return not (isinstance(request, v1.RetryDeliveryRequest) and request.create_anyway)
 
 
@@ -66,5 +68,5 @@ def _delay(error: TicketingError, failures: int) -> float:
 
 
 def _backoff(failures: int) -> float:
-    # Spread, so that clients that lost one server do not come back as one.
+    # Jitter keeps clients from reconnecting simultaneously.
     return min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(failures, 10)) * random.uniform(0.8, 1.2)

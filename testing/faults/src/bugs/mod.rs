@@ -67,7 +67,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         println!("{verdict}   {} ({})", item.summary, commands(item.replays));
         whys.iter().for_each(|why| println!("{why}"));
     }
-    let (passed, left_out) = (wanted.len() - failed, known - wanted.len());
+    let passed = wanted.len() - failed;
+    let left_out = known - wanted.len();
     let skipped = if left_out > 0 { format!(", {left_out} left out by --only") } else { String::new() };
     println!(
         "bugs: {} played again, {passed} passed, {failed} failed{skipped}; {:.0?}",

@@ -30,10 +30,13 @@ pub(super) async fn run_callers(
     recorder: &Arc<Recorder>,
     progress: &Arc<Progress>,
 ) {
-    let (orders, next) = (Arc::new(orders), Arc::new(AtomicUsize::new(0)));
+    let orders = Arc::new(orders);
+    let next = Arc::new(AtomicUsize::new(0));
     let mut tasks = JoinSet::new();
     for _ in 0..callers {
-        let (orders, next, progress) = (orders.clone(), next.clone(), progress.clone());
+        let orders = orders.clone();
+        let next = next.clone();
+        let progress = progress.clone();
         let caller = Caller { client: client.clone(), recorder: recorder.clone() };
         tasks.spawn(async move {
             let mut later = JoinSet::new();
@@ -42,7 +45,9 @@ pub(super) async fn run_callers(
                 progress.started(order.deliveries());
                 let deliveries = caller.push_until_accepted(order).await;
                 for action in order.later.iter().copied() {
-                    let (caller, order, deliveries) = (caller.clone(), order.clone(), deliveries.clone());
+                    let caller = caller.clone();
+                    let order = order.clone();
+                    let deliveries = deliveries.clone();
                     later.spawn(async move { caller.act_later(&order, &deliveries, action).await });
                 }
             }
@@ -88,7 +93,8 @@ impl Caller {
             LaterAction::Again { callers, body } => {
                 let mut tasks = JoinSet::new();
                 for _ in 0..callers {
-                    let (caller, order) = (self.clone(), order.clone());
+                    let caller = self.clone();
+                    let order = order.clone();
                     tasks.spawn(async move {
                         match order.method {
                             PushMethod::Submit => caller.submit(&order, body).await,
@@ -185,7 +191,8 @@ impl Caller {
                 (Answer::Snapshots(snapshots.clone()), Ok(snapshots))
             }
             Err(status) => {
-                let (code, message) = (format!("{:?}", status.code()), status.message().to_owned());
+                let code = format!("{:?}", status.code());
+                let message = status.message().to_owned();
                 // Refusals of the server have details; errors of the transport have none.
                 let has_reason = !status.details().is_empty();
                 (Answer::Refused { code, message, has_reason }, Err(status.code()))

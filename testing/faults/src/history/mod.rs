@@ -184,7 +184,8 @@ fn check(file: &PathBuf) -> Result<()> {
 
 fn describe(verdict: &Verdict) -> String {
     let Verdict { deliveries, unknown_outcomes, server_faults, void, broken, .. } = verdict;
-    let (void, broken) = (void.len(), broken.len());
+    let void = void.len();
+    let broken = broken.len();
     format!(
         "{deliveries} deliveries, {unknown_outcomes} of unknown outcome, {server_faults} kills, {void} void, {broken} broken"
     )

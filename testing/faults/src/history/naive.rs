@@ -48,14 +48,17 @@ pub(super) async fn run(round: &Round<'_>, callers: usize) -> Result<NaiveOutcom
     let sites = Arc::new([site(round, 0).await?, site(round, 1).await?]);
     let plan = round.plan();
     let pushes = plan.orders.iter().flat_map(|order| {
-        let (number, incident) = (order.number, order.incident());
+        let number = order.number;
+        let incident = order.incident();
         order.targets().into_iter().map(move |target| (number, incident.clone(), target))
     });
     let pushes: Arc<Vec<(u64, String, usize)>> = Arc::new(pushes.collect());
     let next = Arc::new(AtomicUsize::new(0));
     let mut tasks = JoinSet::new();
     for _ in 0..callers {
-        let (sites, pushes, next) = (sites.clone(), pushes.clone(), next.clone());
+        let sites = sites.clone();
+        let pushes = pushes.clone();
+        let next = next.clone();
         tasks.spawn(async move {
             while let Some((number, incident, target)) = pushes.get(next.fetch_add(1, Ordering::SeqCst)) {
                 push(&sites[*target], *target, incident, &marker(*number)).await;
@@ -128,7 +131,9 @@ async fn post(site: &Site, body: &Value) -> Result<Value> {
     let address = site.simulator.base_url();
     let address: SocketAddr = address.trim_start_matches("http://").parse().context("not an address")?;
     let mut stream = TcpStream::connect(address).await?;
-    let (path, body, login) = (site.path, body.to_string(), STANDARD.encode(site.login));
+    let path = site.path;
+    let body = body.to_string();
+    let login = STANDARD.encode(site.login);
     let request = format!(
         "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Basic {login}\r\naccept: application/json\r\n\
          content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",

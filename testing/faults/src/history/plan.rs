@@ -203,7 +203,7 @@ impl Later {
     }
 }
 
-// === impl ServerFault ===
+// === impl PlannedFault ===
 
 impl PlannedFault {
     fn of(chance: &mut SeededRandom, incidents: usize, lease: Duration) -> Self {

@@ -214,7 +214,8 @@ mod tests {
 
     #[test]
     fn nth_create_of_an_incident_meets_the_same_fault_in_any_order() {
-        let (one, other) = (random_faults(42), random_faults(42));
+        let one = random_faults(42);
+        let other = random_faults(42);
         let first: Vec<_> =
             (0..200).map(|incident| (create(&one, incident), create(&one, incident))).collect();
         let backwards: Vec<_> = (0..200).rev().map(|incident| create(&other, incident)).collect();

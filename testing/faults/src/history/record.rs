@@ -257,7 +257,7 @@ pub(super) fn read(from: impl BufRead) -> Result<Vec<Vec<Entry>>> {
     Ok(rounds)
 }
 
-// === impl Standing ===
+// === impl DeliverySnapshot ===
 
 impl From<&v1::Delivery> for DeliverySnapshot {
     fn from(delivery: &v1::Delivery) -> Self {

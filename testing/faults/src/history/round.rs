@@ -205,7 +205,8 @@ async fn inject_server_faults(world: &mut World, plan: &Plan, recorder: &Recorde
 /// Waits until every delivery is settled, or nothing changes any more. The checker reports those that never
 /// are.
 async fn until_settled(world: &mut World) {
-    let (mut last, mut changed) = (v1::DeliveryCounts::default(), Instant::now());
+    let mut last = v1::DeliveryCounts::default();
+    let mut changed = Instant::now();
     while changed.elapsed() < SETTLE_TIMEOUT {
         let counts = world.counts().await;
         if counts.pending + counts.attempting + counts.waiting + counts.reconciling == 0 {
@@ -253,7 +254,9 @@ fn note_simulator(simulator: &Simulator, target: &str, recorder: &Recorder) {
     simulator.with_tickets(|tickets| {
         for ticket in tickets {
             let marker = ticket.marker_candidates().into_iter().find(|marker| is_marker(marker));
-            let (target, key, created_at) = (target.to_owned(), ticket.key.clone(), ticket.created_at);
+            let target = target.to_owned();
+            let key = ticket.key.clone();
+            let created_at = ticket.created_at;
             let ticket = Ticket { target, key, marker: marker.unwrap_or_default() };
             recorder.note_at(created_at, Observation::Ticket(ticket));
         }

@@ -54,7 +54,8 @@ struct Position {
 
 impl Subscriber {
     pub(super) async fn read(mut self) {
-        let (mut here, mut earlier) = (Position::default(), Position::default());
+        let mut here = Position::default();
+        let mut earlier = Position::default();
         while !self.is_done(here.after) {
             let leaves_after = match self.who {
                 STEADY => u64::MAX,
@@ -73,7 +74,8 @@ impl Subscriber {
 
     /// One stream, from `from` on, until it ends or this many events were read. Returns its end.
     async fn read_for(&mut self, from: Position, leaves_after: u64) -> Position {
-        let (mut position, mut read) = (from, 0);
+        let mut position = from;
+        let mut read = 0;
         let opened = self.client.clone().stream_ticket_events(self.request(&position)).await;
         let mut stream = match opened {
             Ok(stream) => stream,

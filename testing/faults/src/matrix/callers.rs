@@ -213,7 +213,8 @@ async fn partial_request_then_disconnect(context: CellContext) {
 /// Other callers are served meanwhile, and the server stops when requested.
 async fn partial_request_then_idle(context: CellContext) {
     let mut world = context.plan().with_long_deadlines().with_flag("--shutdown-grace=500ms").start().await;
-    let (mut relays, mut calls) = (vec![], JoinSet::new());
+    let mut relays = vec![];
+    let mut calls = JoinSet::new();
     for n in 0..100 {
         let relay = Relay::with_byte_limit(&world.server, PARTIAL_REQUEST).await;
         let mut stub = stub_at(&relay.address).await;
@@ -265,7 +266,7 @@ fn is_deadline_exceeded(code: Code) -> bool {
     matches!(code, Code::DeadlineExceeded | Code::Cancelled)
 }
 
-// === impl Gone ===
+// === impl Disconnect ===
 
 impl Disconnect {
     fn name(self) -> &'static str {

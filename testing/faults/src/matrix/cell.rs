@@ -119,7 +119,7 @@ impl fmt::Display for Cell {
     }
 }
 
-// === impl Stage ===
+// === impl CellContext ===
 
 impl CellContext {
     /// Plan of a world for the cell, by default with a server in this process.

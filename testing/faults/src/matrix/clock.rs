@@ -90,7 +90,7 @@ async fn set(context: CellContext, step: SignedDuration, when: ClockChange, what
     world.finish().await;
 }
 
-// === impl What ===
+// === impl DeliveryPhase ===
 
 impl DeliveryPhase {
     fn effect(self) -> Effect {
@@ -110,7 +110,7 @@ impl DeliveryPhase {
     }
 }
 
-// === impl When ===
+// === impl ClockChange ===
 
 impl ClockChange {
     fn name(self) -> &'static str {

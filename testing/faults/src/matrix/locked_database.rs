@@ -203,7 +203,7 @@ async fn reports_exclusive_lock(context: CellContext) {
     world.finish().await;
 }
 
-// === impl Kept ===
+// === impl LockDuration ===
 
 impl LockDuration {
     fn name(self) -> &'static str {

@@ -73,7 +73,8 @@ async fn wrong_password(context: CellContext, vendor: Vendor, limit: usize, call
     // Leaves time for slow replies, also to the optional reads, whose timeout is a third of the deadline.
     let plan = plan(&context, vendor).with_flag("--attempt-deadline=5s").with_flag("--lease=12s");
     let mut world = start(plan.with_flag("--tests-per-minute=1000")).await;
-    let (user, secret) = ("svc".to_owned(), PASSWORD.to_owned());
+    let user = "svc".to_owned();
+    let secret = PASSWORD.to_owned();
     simulator(&world, vendor).edit(|profile| profile.credentials.push(Credential::Basic { user, secret }));
     // Slow enough for all calls to be in flight before the first is refused.
     let slow = Effect::Delay(Duration::from_millis(500));

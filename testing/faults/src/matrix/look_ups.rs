@@ -208,7 +208,7 @@ fn byte_by_byte() -> Effect {
     Effect::SlowBody { bytes: 1, every: Duration::from_millis(50) }
 }
 
-// === impl Lie ===
+// === impl LookUpFault ===
 
 impl LookUpFault {
     fn inject_before_creates(&self, fixture: &SiteFixture) {

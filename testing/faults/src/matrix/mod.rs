@@ -153,7 +153,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     if wanted.is_empty() {
         bail!("no cell has this name; --list lists them");
     }
-    let (left_out, began) = (known - wanted.len(), Instant::now());
+    let left_out = known - wanted.len();
+    let began = Instant::now();
     let (busy, others): (Vec<_>, Vec<_>) =
         wanted.into_iter().partition(|cell| EXCLUSIVE_FAMILIES.contains(&cell.family));
     let mut results = BTreeMap::new();
@@ -163,7 +164,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     run_all(late, 1, LateCells::Fail, &mut results).await;
     print_families(&results);
     let sum = |of: fn(&FamilyResults) -> usize| results.values().map(of).sum::<usize>();
-    let (passed, failed, not) = (sum(|t| t.passed), sum(|t| t.failed), sum(|t| t.not_applicable));
+    let passed = sum(|t| t.passed);
+    let failed = sum(|t| t.failed);
+    let not = sum(|t| t.not_applicable);
     let skipped =
         if left_out > 0 { format!(", {left_out} left out by --only or --one-in") } else { String::new() };
     println!(

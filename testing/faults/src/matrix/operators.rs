@@ -54,7 +54,9 @@ async fn operate_at_once(context: CellContext, at: DeliveryPhase, system: Ticket
     let other_ticket = world.simulator(system).add_foreign_ticket(serde_json::Map::new());
     let mut operations = JoinSet::new();
     for n in 0..OPERATIONS {
-        let (client, id, other_ticket) = (world.client.clone(), id.clone(), other_ticket.clone());
+        let client = world.client.clone();
+        let id = id.clone();
+        let other_ticket = other_ticket.clone();
         operations.spawn(async move { (n, operate(client, n, id, other_ticket, system).await) });
     }
     for (n, answer) in operations.join_all().await {
@@ -262,7 +264,8 @@ fn jitter_of(n: usize) -> f64 {
 }
 
 fn spawn_pushes(world: &World, count: usize) -> tokio::task::JoinHandle<()> {
-    let (client, acknowledged) = (world.client.clone(), world.acknowledged.clone());
+    let client = world.client.clone();
+    let acknowledged = world.acknowledged.clone();
     tokio::spawn(async move {
         let ids = (0..count).map(|n| format!("INC-{n}")).collect();
         for (_, answer) in ticketing_harness::push_all(&client, ids, TicketSystem::Jira, 8).await {
@@ -271,7 +274,7 @@ fn spawn_pushes(world: &World, count: usize) -> tokio::task::JoinHandle<()> {
     })
 }
 
-// === impl At ===
+// === impl DeliveryPhase ===
 
 impl DeliveryPhase {
     fn name(self) -> &'static str {

@@ -134,7 +134,8 @@ async fn unresolvable_host(context: CellContext, vendor: Vendor) {
     let pushed = world.push("INC-1", system(vendor)).await.delivery.unwrap();
     until_refused(&mut world, &pushed.id, FaultKind::Dns).await;
     assert!(simulator(&world, vendor).requests().is_empty());
-    let (jira, servicenow) = (settings.jira, settings.servicenow);
+    let jira = settings.jira;
+    let servicenow = settings.servicenow;
     world.configure(ConfigureRequest { jira, servicenow, ..Default::default() }).await;
     let restored_at = Instant::now();
     let delivery = world.until(&pushed.id, DeliveryState::Delivered).await;
@@ -203,7 +204,7 @@ impl BlackHole {
     }
 }
 
-// === impl From ===
+// === impl OutageStart ===
 
 impl OutageStart {
     fn has_cached_metadata(self) -> bool {

@@ -266,7 +266,7 @@ fn first_marker(asked: &str) -> Option<&str> {
     asked.get(start..start + "rhythmx-".len() + 32)
 }
 
-// === impl Thing ===
+// === impl NamedObject ===
 
 impl NamedObject {
     fn fault(self) -> &'static str {

@@ -286,7 +286,7 @@ fn locked_account() -> Effect {
     Effect::captcha("https://jira.example/login.jsp")
 }
 
-// === impl Fault ===
+// === impl ProcessFault ===
 
 impl ProcessFault {
     pub(super) const ALL: [Self; 3] = [Self::Killed, Self::Terminated, Self::Suspended];

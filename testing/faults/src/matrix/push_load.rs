@@ -30,7 +30,7 @@ struct Counters {
     is_stopping: AtomicBool,
 }
 
-// === impl Flow ===
+// === impl PushLoad ===
 
 impl PushLoad {
     pub(crate) fn begin(world: &World, callers: usize) -> Self {

@@ -205,7 +205,7 @@ fn others(delivery: &v1::Delivery) -> Vec<String> {
     delivery.duplicates.iter().map(|ticket| ticket.key.clone()).collect()
 }
 
-// === impl Meanwhile ===
+// === impl InterimState ===
 
 impl InterimState {
     fn bounds(self) -> Bounds {

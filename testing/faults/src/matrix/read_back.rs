@@ -94,7 +94,7 @@ async fn check(mut world: World) {
     world.finish().await;
 }
 
-// === impl Struck ===
+// === impl FailingRequest ===
 
 impl FailingRequest {
     fn name(self) -> &'static str {

@@ -70,7 +70,7 @@ async fn run(context: CellContext, mut call_fault: CallFault, status: u16, to: R
     world.finish().await;
 }
 
-// === impl To ===
+// === impl RedirectTarget ===
 
 impl RedirectTarget {
     fn name(self) -> &'static str {

@@ -37,7 +37,8 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (cut, is_cut) = watch::channel(false);
-        let (left, server) = (Arc::new(AtomicUsize::new(bytes)), server.address.clone());
+        let left = Arc::new(AtomicUsize::new(bytes));
+        let server = server.address.clone();
         tokio::spawn(async move {
             let mut ended = is_cut.clone();
             loop {

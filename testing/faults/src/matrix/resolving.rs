@@ -148,7 +148,7 @@ fn duplicates(delivery: &v1::Delivery) -> Vec<&str> {
     delivery.duplicates.iter().map(|ticket| ticket.key.as_str()).collect()
 }
 
-// === impl Between ===
+// === impl Interruption ===
 
 impl Interruption {
     fn name(self) -> &'static str {

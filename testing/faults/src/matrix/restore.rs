@@ -52,8 +52,10 @@ pub(super) fn cells() -> Vec<Cell> {
 /// Deliveries in each state of the copy, and later ones, are delivered before and after the restore: one
 /// ticket each.
 async fn restore_copy(context: CellContext, site: Site, how: RestoreMethod) {
-    let (plan, system) = (site.plan(&context), site.system());
-    let plan = plan.in_a_process().with_flag("--concurrency=1").with_flag("--max-concurrency=1").with_flag("--circuit-threshold=1000");
+    let plan = site.plan(&context);
+    let system = site.system();
+    let plan = plan.in_a_process().with_flag("--concurrency=1").with_flag("--max-concurrency=1");
+    let plan = plan.with_flag("--circuit-threshold=1000");
     // Long enough for the create to hang until all others are accepted, on a busy machine too.
     let plan = plan.with_flag("--attempt-deadline=2s").with_flag("--lease=4s");
     let mut world = plan.start().await;
@@ -82,7 +84,8 @@ async fn restore_copy(context: CellContext, site: Site, how: RestoreMethod) {
     copy.restore_copy(&mut world, how);
     start_again(&mut world).await;
     assert!(world.server.log().contains(SUSPECTED), "{how:?}: {}", world.server.log());
-    let (first, second) = (incident(later[0]), incident(later[1]));
+    let first = incident(later[0]);
+    let second = incident(later[1]);
     for incident in [first, second] {
         world.try_push(incident, system).await.unwrap();
     }

@@ -129,7 +129,8 @@ async fn check_refused(server: &mut Server) {
     assert!(tokio::time::timeout(WAIT_TIMEOUT / 2, gives_up).await.is_ok(), "two serve one folder");
     let ended = server.until_ended().await;
     assert!(!ended.success(), "it ended as if all were well");
-    let (log, data) = (server.log(), server.data());
+    let log = server.log();
+    let data = server.data();
     assert!(log.contains(&data.display().to_string()), "it does not name {}: {log}", data.display());
 }
 

@@ -142,7 +142,7 @@ fn escape_each(text: &str, write: impl Fn(u32) -> String) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_string() } else { write(c.into()) }).collect()
 }
 
-// === impl Writing ===
+// === impl Encoding ===
 
 impl Encoding {
     fn name(self) -> &'static str {

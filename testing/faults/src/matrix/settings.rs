@@ -178,7 +178,8 @@ async fn bring_to_point(world: &mut World, at: At, sent: Sent) -> String {
 
 /// Pushes in the background.
 fn begin_push(world: &World, system: TicketSystem) {
-    let (mut client, acknowledged) = (world.client.clone(), world.acknowledged.clone());
+    let mut client = world.client.clone();
+    let acknowledged = world.acknowledged.clone();
     let incident = Some(ticketing_harness::incident("INC-1"));
     let request = v1::CreateTicketRequest { incident, destination: Some(system.into()) };
     tokio::spawn(async move { acknowledged.note_push(&client.create_ticket(request).await.unwrap()) });
@@ -191,7 +192,8 @@ async fn change_site(world: &mut World, sent: Sent) {
         Simulator::start(world.simulator(sent.system).vendor(), with_new_secret(profile)).await.unwrap();
     let jira =
         v1::JiraSettings { url: text(new.base_url()), api_token: text(NEW_SECRET), ..Default::default() };
-    let (instance, password) = (text(new.base_url()), text(NEW_SECRET));
+    let instance = text(new.base_url());
+    let password = text(NEW_SECRET);
     let servicenow = v1::ServiceNowSettings { instance, password, ..Default::default() };
     world.other_sites.push(new);
     configure(world, sent.system, jira, servicenow).await;
@@ -267,7 +269,8 @@ fn check(world: &World, change: Change, sent: Sent, delivery: &v1::Delivery) {
             logins.dedup();
             logins
         };
-        let (old, new) = (logins(old), logins(&world.other_sites[0]));
+        let old = logins(old);
+        let new = logins(&world.other_sites[0]);
         assert!(
             old.len() <= 1 && new.iter().all(|login| !old.contains(login)),
             "each site sees its own secret alone"

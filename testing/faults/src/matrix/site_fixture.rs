@@ -146,7 +146,7 @@ impl Bounds {
     }
 }
 
-// === impl Scene ===
+// === impl SiteFixture ===
 
 impl SiteFixture {
     /// In this process.

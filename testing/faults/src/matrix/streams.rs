@@ -47,7 +47,8 @@ async fn disconnect_repeatedly(context: CellContext, disconnect: Disconnect) {
     const PUSHES: usize = 40;
     let mut world = context.plan().with_long_deadlines().start().await;
     let pushes = tokio::spawn(push_many(&world, PUSHES));
-    let (mut seen, mut token) = (vec![], None);
+    let mut seen = vec![];
+    let mut token = None;
     while seen.len() < PUSHES * EVENTS_PER_PUSH {
         let relay = Relay::to(&world.server).await;
         let request = token.as_deref().map_or_else(from_oldest, after);
@@ -136,13 +137,15 @@ async fn reconnect_many(world: &World, all: &Arc<Vec<v1::TicketEvent>>, streams:
     const WORKERS: usize = 16;
     let mut workers = JoinSet::new();
     for worker in 0..WORKERS {
-        let (all, kept) = (all.clone(), world.server.client().await);
+        let all = all.clone();
+        let kept = world.server.client().await;
         let address = format!("http://{}", world.server.address);
         workers.spawn(async move {
             for n in (worker..streams + connections).step_by(WORKERS) {
                 let client =
                     if n < streams { kept.clone() } else { Client::connect(&address).await.unwrap() };
-                let (from, next) = (&all[n % (all.len() - 1)], &all[n % (all.len() - 1) + 1]);
+                let from = &all[n % (all.len() - 1)];
+                let next = &all[n % (all.len() - 1) + 1];
                 let mut subscriber = Subscriber::open(&client, after(&from.resume_token)).await;
                 assert_eq!(&subscriber.event().await, next);
             }
@@ -174,7 +177,8 @@ async fn many_subscribers(context: CellContext) {
 
 /// Pushes this many incidents to Jira, eight at a time; all must succeed.
 fn push_many(world: &World, count: usize) -> impl Future<Output = ()> + Send + 'static {
-    let (client, acknowledged) = (world.client.clone(), world.acknowledged.clone());
+    let client = world.client.clone();
+    let acknowledged = world.acknowledged.clone();
     async move {
         let ids = (0..count).map(|n| format!("INC-{n}")).collect();
         for (id, answer) in ticketing_harness::push_all(&client, ids, v1::TicketSystem::Jira, 8).await {

@@ -109,7 +109,7 @@ async fn until_failed_with(world: &mut World, id: &str, fault: TlsFault) -> Deli
     }
 }
 
-// === impl Fault ===
+// === impl TlsFault ===
 
 impl TlsFault {
     fn name(self) -> &'static str {
@@ -123,7 +123,8 @@ impl TlsFault {
     }
 
     fn begin(self, trust: &Trust, world: &World, vendor: Vendor) {
-        let (system, always) = (simulator(world, vendor), When::Always);
+        let system = simulator(world, vendor);
+        let always = When::Always;
         match self {
             Self::Presents(certificate) => system.present(&trust.authority.issue(certificate).unwrap()),
             Self::NotTls => system.faults().push(Rule::new(Call::Connection, always, Effect::plain_http())),
@@ -142,7 +143,7 @@ impl TlsFault {
     }
 }
 
-// === impl From ===
+// === impl FaultStart ===
 
 impl FaultStart {
     fn name(self) -> &'static str {

@@ -66,7 +66,8 @@ async fn cut_during_first_start(context: CellContext) {
 async fn faulty(context: CellContext, fault: Fault) {
     let (mounted, mut world) = begin(&context).await;
     mounted.disk.fail(fault);
-    let (mut acknowledged, mut refused) = (vec![], 0);
+    let mut acknowledged = vec![];
+    let mut refused = 0;
     for n in 0..PUSHES {
         match world.try_push(incident(&format!("INC-{n}")), TicketSystem::Jira).await {
             Ok(answer) => acknowledged.push(answer.delivery.unwrap().id),

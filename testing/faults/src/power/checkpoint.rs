@@ -75,7 +75,7 @@ async fn run(context: CellContext, fault: CheckpointFault) {
     world.finish().await;
 }
 
-// === impl Strike ===
+// === impl CheckpointFault ===
 
 impl CheckpointFault {
     fn name(self) -> &'static str {

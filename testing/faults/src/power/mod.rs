@@ -127,7 +127,8 @@ impl Outcome {
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { cuts, acknowledged, lost, duplicated, sectors_lost } = self;
-        let (lost, duplicated) = (lost.len(), duplicated.len());
+        let lost = lost.len();
+        let duplicated = duplicated.len();
         write!(
             f,
             "{cuts} cuts, {acknowledged} acknowledged, {lost} lost, {duplicated} created twice, {sectors_lost} sectors dropped"
@@ -135,7 +136,7 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-// === impl Mounted ===
+// === impl MountedDisk ===
 
 impl MountedDisk {
     fn mount() -> Result<Self> {

@@ -107,7 +107,8 @@ impl Cut {
 
     /// Length of the truncated WAL; `None` to leave it unchanged.
     fn length(self, torn: &[Frame], page: usize) -> Option<usize> {
-        let (first, last) = (torn.first()?.starts, torn.last()?.starts);
+        let first = torn.first()?.starts;
+        let last = torn.last()?.starts;
         match self {
             Self::WithinLastFrame => Some(last + Log::FRAME_HEADER + page / 2 + 1),
             Self::WithinFirstFrame => Some(first + Log::FRAME_HEADER + page / 2 + 1),

@@ -115,7 +115,7 @@ async fn until_looked_up(world: &mut World, id: &str) {
     tokio::time::timeout(WAIT_TIMEOUT, looked_up).await.expect("nothing is looked up");
 }
 
-// === impl Strike ===
+// === impl UpgradeFault ===
 
 impl UpgradeFault {
     fn name(self) -> &'static str {
@@ -140,7 +140,8 @@ impl UpgradeFault {
 
     /// Starts the server, applies the fault, and starts the server again.
     async fn run(self, mounted: &MountedDisk, world: &mut World) {
-        let (disk, server) = (&mounted.disk, &mut world.server);
+        let disk = &mounted.disk;
+        let server = &mut world.server;
         match self {
             Self::Killed(changes) | Self::PowerCut(changes) => {
                 disk.freeze_after(changes);

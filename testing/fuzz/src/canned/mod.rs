@@ -85,10 +85,12 @@ impl Server {
 /// Reads one request, and answers it.
 async fn exchange(stream: TcpStream, answer: impl Fn(&Request) -> Reply) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
-    let (mut line, mut length) = (String::new(), 0_u64);
+    let mut line = String::new();
+    let mut length = 0_u64;
     stream.read_line(&mut line).await?;
     let mut words = line.split(' ').map(str::to_owned);
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let method = words.next().unwrap_or_default();
+    let target = words.next().unwrap_or_default();
     let path = target.split('?').next().unwrap_or_default().to_owned();
     loop {
         line.clear();

@@ -79,6 +79,7 @@ impl Edit {
 }
 
 fn range(one: &Index, other: &Index, length: usize) -> std::ops::Range<usize> {
-    let (one, other) = (one.index(length + 1), other.index(length + 1));
+    let one = one.index(length + 1);
+    let other = other.index(length + 1);
     one.min(other)..one.max(other)
 }

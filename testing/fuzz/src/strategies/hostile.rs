@@ -134,8 +134,10 @@ pub(super) fn altered(base: &str) -> BoxedStrategy<String> {
     let part = (any::<Index>(), any::<Index>(), any::<bool>());
     let in_part = (part, replacement).prop_map(move |((one, other, is_empty), replacement)| {
         let cuts: Vec<usize> = base.char_indices().map(|(at, _)| at).chain([base.len()]).collect();
-        let (one, other) = (*one.get(&cuts), *other.get(&cuts));
-        let (from, to) = (one.min(other), if is_empty { one.min(other) } else { one.max(other) });
+        let one = *one.get(&cuts);
+        let other = *other.get(&cuts);
+        let from = one.min(other);
+        let to = if is_empty { one.min(other) } else { one.max(other) };
         match replacement {
             Replacement::Nothing => [&base[..one.min(other)], &base[one.max(other)..]].concat(),
             Replacement::Twice => [&base[..one.max(other)], &base[one.min(other)..]].concat(),

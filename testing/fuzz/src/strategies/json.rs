@@ -49,7 +49,8 @@ pub(super) fn like(base: &Value, kept: u32) -> BoxedStrategy<Value> {
 /// Each member may be missing, and there may be one more.
 fn object(members: &Map<String, Value>, kept: u32) -> BoxedStrategy<Value> {
     let member = |(name, base): (&String, &Value)| {
-        let (name, value) = (name.clone(), like(base, kept));
+        let name = name.clone();
+        let value = like(base, kept);
         let member = value.prop_map(move |value| Some((name.clone(), value)));
         prop_oneof![kept => member, 1 => Just(None)].boxed()
     };

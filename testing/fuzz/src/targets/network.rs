@@ -30,8 +30,10 @@ pub(super) fn frames_seeds() -> Vec<Vec<u8>> {
     };
     let settings = frame(4, 0, &[]);
     let headers = frame(1, 0, b"\x82\x86");
-    let (rest, data) = (frame(9, 4, b"\x84"), frame(0, 1, b"\0\0\0\0\0"));
-    let (ping, reset) = (frame(6, 0, &[0; 8]), frame(3, 0, &[0, 0, 0, 8]));
+    let rest = frame(9, 4, b"\x84");
+    let data = frame(0, 1, b"\0\0\0\0\0");
+    let ping = frame(6, 0, &[0; 8]);
+    let reset = frame(3, 0, &[0, 0, 0, 8]);
     vec![
         [PREFACE, settings.as_slice(), &headers, &rest, &data].concat(),
         [PREFACE, settings.as_slice(), &ping, &reset, &ping].concat(),
@@ -113,7 +115,8 @@ fn is_public(address: IpAddr) -> bool {
 /// Parses a client's frames in pieces of `piece` bytes. Returns the kind of each frame as a letter, and the number of
 /// the header block in progress.
 fn kinds_of_frames(bytes: &[u8], piece: usize) -> (String, Option<u64>) {
-    let (mut frames, mut kinds) = (Frames::of_client(), String::new());
+    let mut frames = Frames::of_client();
+    let mut kinds = String::new();
     for piece in bytes.chunks(piece.max(1)) {
         frames.follow(piece, |frame| {
             kinds.push(match frame {

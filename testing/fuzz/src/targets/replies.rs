@@ -21,7 +21,8 @@ const SECRET: &str = "s3cr3t+/=&<\"0";
 
 /// Connects with the settings, by a secret of the given kind.
 pub(super) fn connect(draft: &Draft, kind: SecretKind, client: &HttpClient) -> Arc<dyn TicketSystem> {
-    let (vendor, secret) = (VENDORS.of(draft.system()), Secret::new(kind, LOGIN_SECRET));
+    let vendor = VENDORS.of(draft.system());
+    let secret = Secret::new(kind, LOGIN_SECRET);
     let mut violations = Violations::default();
     let connection = vendor.connect(draft, Some(&secret), Some(client.clone()), "settings", &mut violations);
     connection.unwrap_or_else(|| panic!("{violations}"))

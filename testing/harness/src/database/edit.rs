@@ -16,9 +16,9 @@ pub enum Edit {
     Flip,
     /// The row is copied as it is, to be restored later.
     Keep,
-    PutBack,
+    Restore,
     /// Only the secret is restored, with its key and nonce.
-    PutBackSecret,
+    RestoreSecret,
     /// The settings get another address.
     Redirect,
     /// ServiceNow, which has a secret, is disabled.
@@ -101,11 +101,11 @@ impl Edit {
                 WHERE target = 'jira'"
             }
             Self::Keep => "CREATE TABLE kept AS SELECT * FROM target_settings WHERE target = 'jira'",
-            Self::PutBack => {
+            Self::Restore => {
                 "DELETE FROM target_settings WHERE target = 'jira';
                 INSERT INTO target_settings SELECT * FROM kept; DROP TABLE kept"
             }
-            Self::PutBackSecret => {
+            Self::RestoreSecret => {
                 "UPDATE target_settings SET (secret, secret_kind, secret_origin, secret_set_at, secret_key) =
                     (SELECT secret, secret_kind, secret_origin, secret_set_at, secret_key FROM kept)
                 WHERE target = 'jira'; DROP TABLE kept"

@@ -199,7 +199,8 @@ fn data_center_page(
     rows: &[&Ticket],
     asked: &Map<String, Value>,
 ) -> Result<Answer, Answer> {
-    let (start, max) = (count(asked, "startAt", 0)?, count(asked, "maxResults", 50)?.min(1_000));
+    let start = count(asked, "startAt", 0)?;
+    let max = count(asked, "maxResults", 50)?.min(1_000);
     let endless = visit.turn.search_fault == SearchFault::Endless;
     let (first, total) = if endless { (0, u32::MAX as usize) } else { (start, rows.len()) };
     let fields = fields(asked)?;

@@ -100,7 +100,8 @@ impl Term {
 
     fn holds(&self, row: &Row) -> bool {
         let have = row.fields.get(&self.field).map_or("", String::as_str);
-        let (lower, sought) = (have.to_lowercase(), self.value.to_lowercase());
+        let lower = have.to_lowercase();
+        let sought = self.value.to_lowercase();
         let any = || sought.split(',').any(|value| value == lower);
         match self.operator {
             "=" => lower == sought,

@@ -139,7 +139,8 @@ pub fn retry_deliveries(request: v1::RetryDeliveriesRequest) -> Result<Retries, 
     let filter = filter(request.filter.unwrap_or_default(), &mut violations);
     let page_size = checked_page_size(request.page_size, DEFAULT_RETRIES, &mut violations);
     violations.limit_text("note", &request.note, MAX_NOTE);
-    let (page_token, note) = (request.page_token, request.note);
+    let page_token = request.page_token;
+    let note = request.note;
     violations.into_result(Retries { filter, page_size, page_token, note })
 }
 

@@ -40,7 +40,8 @@ pub fn tested_connection(
     request: v1::TestConnectionRequest,
     vendors: &Vendors,
 ) -> Result<(System, Option<ConnectionChange>, Violations), Rejection> {
-    let (mut wrong, mut unsaved) = (Violations::default(), Violations::default());
+    let mut wrong = Violations::default();
+    let mut unsaved = Violations::default();
     let system = destination::system(request.destination.map(Into::into), &mut wrong);
     let change = request
         .unsaved
@@ -82,7 +83,8 @@ mod tests {
 
     #[test]
     fn keeps_rules_that_are_absent() {
-        let (vendors, mut violations) = (VendorFlags::default().vendors(), Violations::default());
+        let vendors = VendorFlags::default().vendors();
+        let mut violations = Violations::default();
         let rules = Rules::default();
         let change = change(v1::ConfigureRequest::default(), &vendors, &rules, &mut violations);
         assert_eq!((change.rules, change.connections.len(), violations.is_empty()), (rules, 0, true));

@@ -52,7 +52,8 @@ pub(crate) fn decision(
 ) -> v1::AutoPushDecision {
     let (skip_reason, explanation) = match verdict {
         Verdict::Push => {
-            let (severity, minimum) = (severity.as_str(), rule.minimum_severity.as_str());
+            let severity = severity.as_str();
+            let minimum = rule.minimum_severity.as_str();
             let explanation = format!("severity {severity} is at or above the minimum {minimum}");
             (v1::SkipReason::Unspecified, explanation)
         }

@@ -70,7 +70,8 @@ fn with_some_attempts(
 }
 
 fn attempt(attempt: Attempt) -> v1::Attempt {
-    let (ambiguous, at) = (attempt.outcome == AttemptOutcome::Ambiguous, attempt.times.finished_at);
+    let ambiguous = attempt.outcome == AttemptOutcome::Ambiguous;
+    let at = attempt.times.finished_at;
     let fault = attempt.fault.map(|fault| ticket::last_error(LastError { fault, ambiguous, at }));
     v1::Attempt {
         number: attempt.number,
@@ -191,7 +192,8 @@ mod tests {
         let presented = DeliveryWithAttempts { delivery: poisoned, attempts: attempts(200) };
         let alone = with_attempts(presented.clone(), 5);
         assert!(alone.encoded_len() < MAX_MESSAGE, "{}", alone.encoded_len());
-        let (first, last) = (alone.attempts.first().unwrap(), alone.attempts.last().unwrap());
+        let first = alone.attempts.first().unwrap();
+        let last = alone.attempts.last().unwrap();
         assert_eq!((last.number, alone.attempts_omitted), (200, first.number - 1));
         assert!(alone.attempts_omitted > 0);
         assert!(listed(presented, 5).attempts.len() < alone.attempts.len());

@@ -8,7 +8,8 @@ pub(super) fn check(case: &Case<'_>, retries: u32, is_void: bool) -> Vec<Broken>
     let mut broken = |why: String| all.push(Broken::about(case, Promise::Explained, why));
     let mut at = State::Unspecified;
     // All failures, and those that may have spent retries: a redriven delivery has all retries again.
-    let (mut attempts, mut spent) = (0_u32, 0_u32);
+    let mut attempts = 0_u32;
+    let mut spent = 0_u32;
     let mut ticket: Option<Reference> = None;
     for event in case.events.iter().copied() {
         let to = event.state.unwrap_or(State::Unspecified);

@@ -51,7 +51,8 @@ pub(super) fn check(history: &History<'_>) -> Vec<Broken> {
 
 /// Why this event is invalid here.
 fn order_violation(history: &History<'_>, position: &Position, event: &Event) -> Option<String> {
-    let (sequence, after) = (event.sequence, position.after);
+    let sequence = event.sequence;
+    let after = position.after;
     if history.events.get(&sequence).is_some_and(|known| *known != event) {
         return Some(format!("event {sequence} differs from what another subscriber saw"));
     }

@@ -36,7 +36,7 @@ fn snapshot(state: State, key: Option<&str>) -> DeliverySnapshot {
     }
 }
 
-// === impl Reported ===
+// === impl HistoryBuilder ===
 
 impl HistoryBuilder {
     fn begin() -> Self {
@@ -124,7 +124,9 @@ impl HistoryBuilder {
     }
 
     fn ticket(self, key: &str, marker: &str) -> Self {
-        let (target, key, marker) = ("jira".to_owned(), key.to_owned(), marker.to_owned());
+        let target = "jira".to_owned();
+        let key = key.to_owned();
+        let marker = marker.to_owned();
         self.and(Observation::Ticket(Ticket { target, key, marker }))
     }
 
@@ -416,7 +418,8 @@ fn second_delivery_of_incident_and_target_is_reported() {
 }
 
 fn refused(code: &str, has_reason: bool) -> Observation {
-    let (code, message) = (code.to_owned(), "no such delivery".to_owned());
+    let code = code.to_owned();
+    let message = "there is no delivery with this ID".to_owned();
     Observation::CallEnded { call: 3, answer: Answer::Refused { code, message, has_reason } }
 }
 
@@ -425,7 +428,7 @@ fn denied_delivery_is_reported() {
     assert_broken(
         &valid_history().and(refused("NotFound", true)).ends_well(),
         Promise::NotLost,
-        "no such delivery",
+        "there is no delivery with this ID",
     );
 }
 
@@ -434,7 +437,7 @@ fn server_error_is_reported_and_broken_connection_is_not() {
     assert_broken(
         &valid_history().and(refused("Internal", true)).ends_well(),
         Promise::Explained,
-        "no such delivery",
+        "there is no delivery with this ID",
     );
     assert_eq!(valid_history().and(refused("Internal", false)).ends_well().broken, []);
 }

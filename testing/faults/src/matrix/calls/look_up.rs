@@ -34,7 +34,7 @@ pub(super) async fn run(call_fault: &CallFault, ticket: Presence, context: &Cell
     assert_eq!(creates(simulator(world, vendor)), 1 + sent, "so many creates: {delivery:#?}");
 }
 
-// === impl Ticket ===
+// === impl Presence ===
 
 impl Presence {
     /// The next create will be of unknown outcome. What the project offers is known then, so that no read before the create takes

@@ -49,7 +49,7 @@ pub(super) struct CallFault {
     pub(super) times: u64,
 }
 
-// === impl Struck ===
+// === impl AffectedCall ===
 
 impl AffectedCall {
     /// Those that only read.
@@ -76,7 +76,7 @@ impl AffectedCall {
     }
 }
 
-// === impl Storm ===
+// === impl CallFault ===
 
 impl CallFault {
     /// One create, which must be taken for `verdict`.

@@ -9,9 +9,9 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.function.Supplier;
 
-/** What the calls of a client share. */
+/** The connection that all calls of a client share. */
 final class Connection {
-  /** As it was given by the user. */
+  /** The address as given by the user. */
   final String address;
 
   /** Counted down when the client is closed. */
@@ -23,7 +23,7 @@ final class Connection {
   private final Set<Events> subscriptions = ConcurrentHashMap.newKeySet();
 
   /**
-   * A connection to an address.
+   * Creates a connection to an address.
    *
    * @param dial makes a channel
    * @param interceptors add the token to each call
@@ -35,18 +35,18 @@ final class Connection {
     this.channel = dial.get();
   }
 
-  /** The channel that all share. */
+  /** The shared channel. */
   ManagedChannel shared() {
     return channel;
   }
 
-  /** Another channel, for a call for which the shared one fell silent. Its user ends it. */
-  ManagedChannel another() {
+  /** Creates another channel, when the shared one is silent. The caller shuts it down. */
+  ManagedChannel create() {
     return dial.get();
   }
 
-  /** The channel that adds the token to each call. */
-  Channel over(ManagedChannel channel) {
+  /** Wraps a channel, to add the token to each call. */
+  Channel authorized(ManagedChannel channel) {
     return ClientInterceptors.intercept(channel, interceptors);
   }
 
@@ -54,7 +54,7 @@ final class Connection {
     return closed.getCount() == 0;
   }
 
-  /** Has it ended with the client. */
+  /** Registers a subscription, which is closed with the client. */
   void add(Events events) {
     subscriptions.add(events);
     if (isClosed()) {

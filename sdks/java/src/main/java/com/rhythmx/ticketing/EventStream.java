@@ -12,11 +12,11 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
-/** One stream of the server, taken message by message: the next is asked for when one was taken, so that none pile up here. */
+/** A stream of the server. It requests one message at a time, so that none accumulate here. */
 final class EventStream {
-  private final Taker taker = new Taker();
+  private final Receiver receiver = new Receiver();
 
-  /** The stream is over. The cause says why. */
+  /** The stream has ended. The cause is the reason. */
   static class Ended extends Exception {
     private static final long serialVersionUID = 1L;
 
@@ -25,7 +25,7 @@ final class EventStream {
     }
   }
 
-  /** Nothing came in time. */
+  /** No message arrived in time. */
   static final class Silent extends Ended {
     private static final long serialVersionUID = 1L;
 
@@ -35,44 +35,45 @@ final class EventStream {
   }
 
   EventStream(Channel channel, StreamTicketEventsRequest request) {
-    TicketingServiceGrpc.newStub(channel).streamTicketEvents(request, taker);
+    TicketingServiceGrpc.newStub(channel).streamTicketEvents(request, receiver);
   }
 
   /**
-   * Waits for the next message, for so long at most.
+   * Waits for the next message.
    *
-   * @param late what it is when nothing comes in time
+   * @param timeout the maximum time to wait
+   * @param late the status of a timeout
    */
-  StreamTicketEventsResponse take(Duration patience, Status late) throws Ended {
+  StreamTicketEventsResponse take(Duration timeout, Status late) throws Ended {
     Object arrived;
     try {
-      arrived = taker.arrived.poll(patience.toNanos(), TimeUnit.NANOSECONDS);
+      arrived = receiver.arrived.poll(timeout.toNanos(), TimeUnit.NANOSECONDS);
     } catch (InterruptedException interrupted) {
       Thread.currentThread().interrupt();
       throw new Ended(Status.CANCELLED.withDescription("the thread was interrupted").asRuntimeException());
     }
     if (arrived == null) {
-      throw new Silent(late.withDescription("nothing came in time").asRuntimeException());
+      throw new Silent(late.withDescription("no message arrived in time").asRuntimeException());
     }
     if (arrived instanceof Throwable failed) {
       throw new Ended(failed);
     }
-    taker.call.request(1);
+    receiver.call.request(1);
     return (StreamTicketEventsResponse) arrived;
   }
 
   /** Notifies the waiting thread. */
   void cancel() {
-    taker.call.cancel("no longer wanted", null);
+    receiver.call.cancel("no longer wanted", null);
   }
 
-  private static RuntimeException lost(String words) {
-    return Status.UNAVAILABLE.withDescription(words).asRuntimeException();
+  private static RuntimeException lost(String description) {
+    return Status.UNAVAILABLE.withDescription(description).asRuntimeException();
   }
 
-  private static final class Taker
+  private static final class Receiver
       implements ClientResponseObserver<StreamTicketEventsRequest, StreamTicketEventsResponse> {
-    /** Messages, and at last why there are no more. */
+    /** Messages, and finally the reason for the end. */
     private final BlockingQueue<Object> arrived = new LinkedBlockingQueue<>();
 
     private ClientCallStreamObserver<StreamTicketEventsRequest> call;

@@ -23,21 +23,20 @@ import java.util.concurrent.TimeUnit;
  * }
  * }</pre>
  *
- * <p>It goes on after a lost connection, a restart of the server or a stream that was ended for slowness: it opens the stream
- * again after the last event that it handed over, so that the loop sees each event once and in order. The loop ends after {@link
- * #close}, which any thread may call, and by a {@link TicketingException} that no repetition mends: a credential that is refused,
- * a request that is invalid, or a resume token whose events are no longer kept. Of that last, RESUME_TOKEN_EXPIRED, {@code
- * metadata().get("oldest_token")} is where to begin again, after reading with ListDeliveries what was missed. An interrupted
- * thread gets CANCELLED.
+ * <p>After a lost connection, a restart of the server, or a stream that the server ended because the subscriber was too slow, it
+ * reopens the stream after the last event that it returned, so that the loop sees each event once and in order. The loop ends after
+ * {@link #close}, which any thread may call, or with a permanent {@link TicketingException}: a refused credential, an invalid
+ * request, or a resume token whose events are no longer stored. In this last case, RESUME_TOKEN_EXPIRED, read the missed deliveries
+ * with ListDeliveries, then subscribe again from {@code metadata().get("oldest_token")}. An interrupted thread gets CANCELLED.
  *
- * <p>Used by one thread at a time, but for {@link #close} and {@link #resumeToken}. A loop that was left can be taken up by
- * another one.
+ * <p>Only {@link #close} and {@link #resumeToken} may be called concurrently. After a break, another loop continues with the next
+ * event.
  */
 public final class Events implements Iterable<TicketEvent>, AutoCloseable {
   private static final String METHOD = "StreamTicketEvents";
 
-  /** A stream that bears nothing for so long is dead: bookmarks come every 10 s, and never less often than every 30 s. */
-  static final Duration SILENCE = Duration.ofSeconds(35);
+  /** A stream without a message for this long is considered dead: bookmarks arrive every 10 s by default, at least every 30 s. */
+  static final Duration STREAM_TIMEOUT = Duration.ofSeconds(35);
 
   private final Connection connection;
   private final Duration silence;
@@ -47,16 +46,16 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
   /** Counted down when the subscription ends. */
   private final CountDownLatch over = new CountDownLatch(1);
 
-  /** What is open; guarded by this. */
+  /** The open stream; guarded by this. */
   private EventStream stream;
 
-  /** A channel of its own, since a stream fell silent on the shared one; guarded by this. */
+  /** A channel of its own, after a stream on the shared one was silent; guarded by this. */
   private ManagedChannel own;
 
   /** Failures since the last message. */
   private int failures;
 
-  /** Arrived and not handed over. */
+  /** Received and not yet returned. */
   private TicketEvent next;
 
   Events(Connection connection, StreamTicketEventsRequest request, Duration deadline, Duration silence) {
@@ -64,7 +63,7 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
     this.connection = connection;
     this.request = request;
     connection.add(this);
-    Deadline end = Repeat.after(deadline);
+    Deadline end = Retry.after(deadline);
     while (true) {
       try {
         Duration left = Duration.ofNanos(Math.max(0, end.timeRemaining(TimeUnit.NANOSECONDS)));
@@ -72,7 +71,7 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
         return;
       } catch (TicketingException failure) {
         failures++;
-        if (!Repeat.worthwhile(failure, failures) || !Repeat.rest(Repeat.pause(failure, failures), end, over)) {
+        if (!Retry.shouldRetry(failure, failures) || !Retry.await(Retry.delay(failure, failures), end, over)) {
           wake();
           throw ended(failure);
         }
@@ -81,18 +80,18 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
     }
   }
 
-  /** Hands over each event, as it comes. */
+  /** Iterates over the events as they arrive. */
   @Override
   public Iterator<TicketEvent> iterator() {
     return new Iterator<>() {
       @Override
       public boolean hasNext() {
-        return arrives();
+        return awaitNext();
       }
 
       @Override
       public TicketEvent next() {
-        if (!arrives()) {
+        if (!awaitNext()) {
           throw new NoSuchElementException("the subscription was closed");
         }
         TicketEvent event = next;
@@ -104,21 +103,21 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
   }
 
   /**
-   * Resumes after the last event that was handed over, in a later process too: put it into the request's start. Where filters let
-   * few events through it is newer than that of the last event, and so is kept for longer.
+   * The token to resume after the last event returned, also in a later process, as the start of a request. With filters it may be
+   * newer than the last event's own token, and so remains valid for longer.
    */
   public String resumeToken() {
     return request.getResumeToken();
   }
 
-  /** Ends the subscription, and a loop that waits for its next event. */
+  /** Closes the subscription and ends a loop that waits for its next event. */
   @Override
   public void close() {
     closed = true;
     wake();
   }
 
-  /** Ends it, and notifies the waiting thread. */
+  /** Ends the subscription and notifies the waiting thread. */
   void wake() {
     over.countDown();
     connection.remove(this);
@@ -126,8 +125,8 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
     use(null);
   }
 
-  /** Waits for the next event. False: there is none, the subscription was closed. */
-  private boolean arrives() {
+  /** Waits for the next event. False: the subscription was closed. */
+  private boolean awaitNext() {
     while (!closed && next == null) {
       try {
         next = receive(silence, Status.UNAVAILABLE);
@@ -136,7 +135,7 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
           return false;
         }
         failures++;
-        if (!resumes(failure) || !Repeat.rest(Repeat.pause(failure, failures), null, over)) {
+        if (!isResumable(failure) || !Retry.await(Retry.delay(failure, failures), null, over)) {
           if (closed) {
             return false;
           }
@@ -149,25 +148,25 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
     return !closed;
   }
 
-  /** Takes the next message, of a stream that is opened if none is. Null: a bookmark. */
-  private TicketEvent receive(Duration patience, Status late) {
+  /** Receives the next message, and opens the stream if necessary. Null: a bookmark. */
+  private TicketEvent receive(Duration timeout, Status late) {
     StreamTicketEventsResponse message;
     try {
-      message = open().take(patience, late);
+      message = open().take(timeout, late);
     } catch (EventStream.Silent silent) {
       drop();
       if (late == Status.UNAVAILABLE) {
-        // What swallows a stream swallows the next one on the same connection, too.
-        use(connection.another());
+        // Another stream on the same connection would also receive nothing.
+        use(connection.create());
       }
       throw TicketingException.of(silent.getCause(), METHOD, connection);
     } catch (EventStream.Ended ended) {
       drop();
       throw TicketingException.of(ended.getCause(), METHOD, connection);
-    } catch (RuntimeException unready) {
-      // As gRPC has it when the channel was closed meanwhile.
+    } catch (RuntimeException failed) {
+      // Thrown by gRPC if the channel was closed concurrently.
       drop();
-      throw TicketingException.of(unready, METHOD, connection);
+      throw TicketingException.of(failed, METHOD, connection);
     }
     failures = 0;
     if (message.hasEvent()) {
@@ -177,10 +176,10 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
     return null;
   }
 
-  /** What ended it while it waited, if something did. */
+  /** The error for the caller: that of a closed client or an interrupted thread, otherwise the failure. */
   private TicketingException ended(TicketingException failure) {
-    boolean meanwhile = connection.isClosed() || Thread.currentThread().isInterrupted();
-    return meanwhile ? TicketingException.of(failure.getCause(), METHOD, connection) : failure;
+    boolean cancelled = connection.isClosed() || Thread.currentThread().isInterrupted();
+    return cancelled ? TicketingException.of(failure.getCause(), METHOD, connection) : failure;
   }
 
   private void resumeAfter(String token) {
@@ -191,7 +190,7 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
 
   private synchronized EventStream open() {
     if (stream == null) {
-      stream = new EventStream(connection.over(channel()), request);
+      stream = new EventStream(connection.authorized(channel()), request);
     }
     if (over.getCount() == 0) {
       stream.cancel();
@@ -216,7 +215,7 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
     }
   }
 
-  /** At once: the pause before was enough. */
+  /** Reconnects immediately, since the delay is over. */
   private synchronized void reconnect() {
     channel().resetConnectBackoff();
   }
@@ -226,10 +225,9 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
   }
 
   /**
-   * Whether the stream is to be opened again: unless the server says that this would be refused as well. What a broken connection
-   * is called differs.
+   * Whether to reopen the stream: unless the server would refuse that as well. The code of a broken connection varies.
    */
-  private boolean resumes(TicketingException failure) {
+  private boolean isResumable(TicketingException failure) {
     if (connection.isClosed() || Thread.currentThread().isInterrupted()) {
       return false;
     }

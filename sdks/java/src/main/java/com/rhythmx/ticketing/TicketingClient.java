@@ -36,8 +36,8 @@ import io.grpc.stub.ClientCalls;
 import java.time.Duration;
 
 /**
- * Calls the service. Safe for use by several threads, which share one connection; that is made at the first call, and again by
- * itself when it is lost.
+ * Calls the service. Safe for use by several threads, which share one connection. The first call opens it, and it reconnects
+ * automatically.
  *
  * <pre>{@code
  * try (var client = TicketingClient.connect("127.0.0.1:50051", "rxt_...")) {
@@ -46,22 +46,22 @@ import java.time.Duration;
  * }
  * }</pre>
  *
- * <p><b>Time.</b> A call ends after 30 s, or what {@link #withDeadline} says. The deadline travels with it: a push waits on the
- * server for its first attempt as long as the caller does. An interrupted thread, or a cancelled {@link io.grpc.Context}, ends
- * it with CANCELLED.
+ * <p><b>Deadlines.</b> The deadline of a call is 30 s, or that of {@link #withDeadline}. It is sent with the call: the server waits
+ * for the first attempt of a push until then. An interrupted thread, or a cancelled {@link io.grpc.Context}, ends the call with
+ * CANCELLED.
  *
- * <p><b>Errors.</b> A call that fails throws a {@link TicketingException}. A failed delivery is no error: the push was accepted,
- * and the delivery tells its story.
+ * <p><b>Errors.</b> A call that fails throws a {@link TicketingException}. A failed delivery is not an error: the push was
+ * accepted, and the delivery has its state and attempts.
  *
- * <p><b>Repeated calls.</b> Every unary call of the service may be repeated: there is one delivery for an incident and a connection,
- * and settings merge by presence. So a call that fails with UNAVAILABLE, or with RESOURCE_EXHAUSTED and the time to come back,
- * is repeated: up to five times, for about 6 s, and never beyond its deadline. The exception is {@link #retryDelivery} with
- * {@code create_anyway}, which puts a doubt aside: asked twice, it may make two tickets, so it is sent once.
+ * <p><b>Retries.</b> Every unary call of the service is idempotent: there is one delivery for an incident and a connection, and
+ * settings merge by presence. A call that fails with UNAVAILABLE, or with RESOURCE_EXHAUSTED and a retry delay, is retried up to five
+ * times, for about 6 s, and never beyond its deadline. The exception is {@link #retryDelivery} with {@code create_anyway}, which
+ * ignores an unknown outcome: sent twice, it may create two tickets, so it is never retried.
  *
- * <p>What a message or field means, its own documentation says; it is generated from the contract.
+ * <p>The documentation of messages and fields is generated from the contract.
  */
 public final class TicketingClient implements AutoCloseable {
-  /** How long a call may take unless {@link #withDeadline} says otherwise. */
+  /** Deadline of a call unless {@link #withDeadline} sets another. */
   public static final Duration DEFAULT_DEADLINE = Duration.ofSeconds(30);
 
   private final Connection connection;
@@ -73,7 +73,7 @@ public final class TicketingClient implements AutoCloseable {
   }
 
   /**
-   * A client without TLS and token, for a server on the same machine.
+   * Creates a client without TLS and token, for a server on the same machine.
    *
    * @param address "HOST:PORT", "[IPV6]:PORT", or "unix:/PATH" for a Unix socket
    */
@@ -82,7 +82,7 @@ public final class TicketingClient implements AutoCloseable {
   }
 
   /**
-   * A client without TLS, for a server on the same machine.
+   * Creates a client without TLS, for a server on the same machine.
    *
    * @param address "HOST:PORT", "[IPV6]:PORT", or "unix:/PATH" for a Unix socket
    * @param token one of {@code ticketing token create}, or a JSON Web Token
@@ -92,35 +92,35 @@ public final class TicketingClient implements AutoCloseable {
   }
 
   /**
-   * A client by the environment, for example in a container: TICKETING_ADDRESS is the address, by default 127.0.0.1:50051;
+   * Creates a client from environment variables, for example in a container: TICKETING_ADDRESS is the address, by default 127.0.0.1:50051;
    * TICKETING_TOKEN the bearer token. TICKETING_TLS_CA names a PEM file with the authorities to trust, and TICKETING_TLS_CLIENT_CERT
-   * and TICKETING_TLS_CLIENT_KEY the client's certificate and its key: any of them means TLS. What is empty or not set is left out.
+   * and TICKETING_TLS_CLIENT_KEY the client's certificate and its key: any of them enables TLS. Empty variables count as unset.
    */
   public static TicketingClient connectFromEnvironment() {
     return TicketingClientBuilder.of(System.getenv()).build();
   }
 
   /**
-   * What is set before connecting: TLS, token, deadline.
+   * Returns a builder for TLS, token and deadline.
    *
-   * @param address "HOST:PORT", "[IPV6]:PORT", or "unix:/PATH" for a Unix socket; "http://HOST:PORT" is the first, and
-   *     "https://HOST:PORT" speaks TLS, with the system's authorities unless the builder has others
+   * @param address "HOST:PORT", "[IPV6]:PORT", or "unix:/PATH" for a Unix socket; "http://HOST:PORT" means
+   *     "HOST:PORT", and "https://HOST:PORT" uses TLS, with the system's authorities unless the builder has others
    */
   public static TicketingClientBuilder builder(String address) {
     return new TicketingClientBuilder(address);
   }
 
-  /** The same client, over the same connection, with another deadline for each call. Subscriptions have none. */
+  /** Returns this client with another deadline, over the same connection. For subscriptions it limits only the start. */
   public TicketingClient withDeadline(Duration deadline) {
     return new TicketingClient(connection, deadline);
   }
 
-  /** Changes settings; what is absent stays. */
+  /** Changes settings; absent fields keep their values. */
   public ConfigureResponse configure(ConfigureRequest request) {
     return call(TicketingServiceGrpc.getConfigureMethod(), request);
   }
 
-  /** Proves authentication and access, with saved or unsaved settings. */
+  /** Checks authentication and access, with saved or unsaved settings. */
   public TestConnectionResponse testConnection(TestConnectionRequest request) {
     return call(TicketingServiceGrpc.getTestConnectionMethod(), request);
   }
@@ -130,7 +130,7 @@ public final class TicketingClient implements AutoCloseable {
     return call(TicketingServiceGrpc.getGetStatusMethod(), GetStatusRequest.getDefaultInstance());
   }
 
-  /** The ticket as it would be pushed. */
+  /** Renders the ticket of an incident without creating it. */
   public PreviewTicketResponse previewTicket(PreviewTicketRequest request) {
     return call(TicketingServiceGrpc.getPreviewTicketMethod(), request);
   }
@@ -140,42 +140,42 @@ public final class TicketingClient implements AutoCloseable {
     return call(TicketingServiceGrpc.getCreateTicketMethod(), request);
   }
 
-  /** Offers an incident to auto-push. */
+  /** Submits an incident to auto-push. */
   public SubmitIncidentResponse submitIncident(SubmitIncidentRequest request) {
     return call(TicketingServiceGrpc.getSubmitIncidentMethod(), request);
   }
 
-  /** One delivery with its attempts. */
+  /** Returns a delivery with its attempts. */
   public GetDeliveryResponse getDelivery(GetDeliveryRequest request) {
     return call(TicketingServiceGrpc.getGetDeliveryMethod(), request);
   }
 
-  /** A page of deliveries, the newest first. */
+  /** Returns a page of deliveries, the newest first. */
   public ListDeliveriesResponse listDeliveries(ListDeliveriesRequest request) {
     return call(TicketingServiceGrpc.getListDeliveriesMethod(), request);
   }
 
-  /** Tries a waiting, failed or cancelled delivery now and waits for the attempt. */
+  /** Retries a waiting, failed or cancelled delivery now and waits for the attempt. */
   public RetryDeliveryResponse retryDelivery(RetryDeliveryRequest request) {
     return call(TicketingServiceGrpc.getRetryDeliveryMethod(), request);
   }
 
-  /** Tries one page of the deliveries that fit a filter now, without waiting for their attempts. */
+  /** Retries one page of the deliveries that match a filter, without waiting for their attempts. */
   public RetryDeliveriesResponse retryDeliveries(RetryDeliveriesRequest request) {
     return call(TicketingServiceGrpc.getRetryDeliveriesMethod(), request);
   }
 
-  /** Gives a delivery up. */
+  /** Cancels a delivery. */
   public CancelDeliveryResponse cancelDelivery(CancelDeliveryRequest request) {
     return call(TicketingServiceGrpc.getCancelDeliveryMethod(), request);
   }
 
-  /** Tells which ticket a delivery has. */
+  /** Records which ticket a delivery has, or that it has none. */
   public ResolveDeliveryResponse resolveDelivery(ResolveDeliveryRequest request) {
     return call(TicketingServiceGrpc.getResolveDeliveryMethod(), request);
   }
 
-  /** A page of who did what, the newest first. */
+  /** Returns a page of the audit log, the newest entry first. */
   public ListAuditEntriesResponse listAuditEntries(ListAuditEntriesRequest request) {
     return call(TicketingServiceGrpc.getListAuditEntriesMethod(), request);
   }
@@ -186,36 +186,35 @@ public final class TicketingClient implements AutoCloseable {
   }
 
   /**
-   * Opens a stream of events, and returns once the server has begun it: what happens from then on is handed over, whenever the
-   * loop begins.
+   * Opens a stream of events. It returns once the server has started it. Every later event is returned, whenever the loop starts.
    *
-   * @throws TicketingException if it cannot be opened within the deadline of this client, or is refused
+   * @throws TicketingException if the stream does not start within the deadline of this client, or is refused
    */
   public Events subscribe(StreamTicketEventsRequest request) {
-    return subscribe(request, Events.SILENCE);
+    return subscribe(request, Events.STREAM_TIMEOUT);
   }
 
-  Events subscribe(StreamTicketEventsRequest request, Duration silence) {
-    return new Events(connection, request, deadline, silence);
+  Events subscribe(StreamTicketEventsRequest request, Duration streamTimeout) {
+    return new Events(connection, request, deadline, streamTimeout);
   }
 
-  /** Ends the connection, and with it every call and subscription: with CANCELLED. Closing twice is fine. */
+  /** Closes the connection and cancels all calls and subscriptions with CANCELLED. Closing it again has no effect. */
   @Override
   public void close() {
     connection.close();
   }
 
   private <Q, A> A call(MethodDescriptor<Q, A> method, Q request) {
-    Deadline end = Repeat.after(deadline);
+    Deadline end = Retry.after(deadline);
     CallOptions options = CallOptions.DEFAULT.withDeadline(end);
     String name = method.getBareMethodName();
-    for (int sent = 1; ; sent++) {
+    for (int attempts = 1; ; attempts++) {
       try {
-        return ClientCalls.blockingUnaryCall(connection.over(connection.shared()), method, options, request);
+        return ClientCalls.blockingUnaryCall(connection.authorized(connection.shared()), method, options, request);
       } catch (StatusRuntimeException failed) {
         TicketingException failure = TicketingException.of(failed, name, connection);
-        boolean again = Repeat.safe(request) && Repeat.worthwhile(failure, sent);
-        if (!again || !Repeat.rest(Repeat.pause(failure, sent), end, connection.closed)) {
+        boolean shouldRetry = Retry.isIdempotent(request) && Retry.shouldRetry(failure, attempts);
+        if (!shouldRetry || !Retry.await(Retry.delay(failure, attempts), end, connection.closed)) {
           throw connection.isClosed() ? TicketingException.of(failed, name, connection) : failure;
         }
         connection.shared().resetConnectBackoff();

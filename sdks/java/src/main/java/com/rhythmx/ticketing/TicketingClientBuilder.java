@@ -23,22 +23,22 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
-/** What is set before connecting. Made by {@link TicketingClient#builder}. */
+/** Settings of a client. Created by {@link TicketingClient#builder}. */
 public final class TicketingClientBuilder {
-  /** The largest answer in bytes: a page of 500 deliveries with all their attempts fits. */
-  private static final int MAX_ANSWER = 64 << 20;
+  /** Maximum size of a response in bytes: a page of 500 deliveries with all their attempts fits. */
+  private static final int MAX_RESPONSE_SIZE = 64 << 20;
 
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
-  /** Where a server listens unless it is told otherwise. */
+  /** Default listen address of a server. */
   private static final String DEFAULT_ADDRESS = "127.0.0.1:50051";
 
   private final String address;
   private String token;
   private Duration deadline = TicketingClient.DEFAULT_DEADLINE;
-  private Duration ping = Duration.ofSeconds(20);
-  private Duration pong = Duration.ofSeconds(10);
+  private Duration keepAliveInterval = Duration.ofSeconds(20);
+  private Duration keepAliveTimeout = Duration.ofSeconds(10);
   private boolean tls;
   private File authorities;
   private File certificate;
@@ -48,7 +48,7 @@ public final class TicketingClientBuilder {
     this.address = Objects.requireNonNull(address, "address");
   }
 
-  /** By these environment variables. */
+  /** Creates a builder from environment variables. */
   static TicketingClientBuilder of(Map<String, String> environment) {
     Function<String, String> variable =
         name -> Optional.ofNullable(environment.get(name)).filter(text -> !text.isEmpty()).orElse(null);
@@ -74,14 +74,14 @@ public final class TicketingClientBuilder {
     return this;
   }
 
-  /** Bounds each call. Default: 30 s. */
+  /** Sets the deadline of each call. Default: 30 s. */
   public TicketingClientBuilder deadline(Duration deadline) {
     this.deadline = Objects.requireNonNull(deadline, "deadline");
     return this;
   }
 
   /**
-   * Speaks TLS, and trusts the system's authorities. Without TLS nothing is encrypted, which servers accept on their own machine
+   * Enables TLS with the system's authorities. Without TLS the connection is plaintext, which servers accept from their own machine
    * only.
    */
   public TicketingClientBuilder tls() {
@@ -89,14 +89,14 @@ public final class TicketingClientBuilder {
     return this;
   }
 
-  /** Speaks TLS, and trusts the authorities whose certificates are in this file, in PEM, instead of the system's. */
+  /** Enables TLS with the authorities in this PEM file instead of the system's. */
   public TicketingClientBuilder tls(File authorities) {
     tls = true;
     this.authorities = Objects.requireNonNull(authorities, "authorities");
     return this;
   }
 
-  /** Speaks TLS, and shows the server this certificate; both files are PEM, the key PKCS #8. */
+  /** Enables TLS with a client certificate. Both files are PEM, the key is PKCS #8. */
   public TicketingClientBuilder clientCertificate(File certificate, File key) {
     tls = true;
     this.certificate = Objects.requireNonNull(certificate, "certificate");
@@ -104,58 +104,58 @@ public final class TicketingClientBuilder {
     return this;
   }
 
-  /** How often a connection is asked whether it lives, and how long its answer may take. gRPC asks every 10 s at most. */
-  TicketingClientBuilder pings(Duration ping, Duration pong) {
-    this.ping = ping;
-    this.pong = pong;
+  /** Sets the interval of keep-alive pings, at least 10 s in gRPC, and the timeout of their acknowledgement. */
+  TicketingClientBuilder keepAlive(Duration interval, Duration timeout) {
+    this.keepAliveInterval = interval;
+    this.keepAliveTimeout = timeout;
     return this;
   }
 
   /**
-   * Makes the client. Nothing is sent before the first call.
+   * Creates the client. The first call opens the connection.
    *
-   * @throws IllegalArgumentException if the address is none, a file holds no certificate, or if the token is none, or would travel
-   *     to another machine without TLS
+   * @throws IllegalArgumentException if the address or the token is invalid, a file has no certificate, or the token would be sent to
+   *     another machine without TLS
    * @throws UncheckedIOException if a file cannot be read
    */
   public TicketingClient build() {
-    Place place = Place.of(address);
-    boolean secure = tls || place.secure();
-    if (tls && place.plain()) {
-      throw new IllegalArgumentException("http:// is without TLS: say https:// or leave TLS out");
+    Address parsed = Address.parse(address);
+    boolean secure = tls || parsed.secure();
+    if (tls && parsed.plain()) {
+      throw new IllegalArgumentException("http:// contradicts TLS: use https:// or omit tls()");
     }
     if (token != null && token.isEmpty()) {
-      throw new IllegalArgumentException("the token is empty: leave it out where none is needed");
+      throw new IllegalArgumentException("the token is empty: omit it if the server requires none");
     }
     if (token != null && !token.chars().allMatch(c -> c > ' ' && c <= '~')) {
-      throw new IllegalArgumentException("the token has characters that no token has");
+      throw new IllegalArgumentException("the token has invalid characters");
     }
-    if (token != null && !secure && !place.here()) {
+    if (token != null && !secure && !parsed.local()) {
       throw new IllegalArgumentException("a token is not sent to another machine without TLS: use tls()");
     }
     ChannelCredentials credentials = credentials(secure);
-    Connection connection = new Connection(address, () -> channel(place, credentials, secure), interceptors());
+    Connection connection = new Connection(address, () -> channel(parsed, credentials, secure), interceptors());
     return new TicketingClient(connection, deadline);
   }
 
-  private ManagedChannel channel(Place place, ChannelCredentials credentials, boolean secure) {
+  private ManagedChannel channel(Address parsed, ChannelCredentials credentials, boolean secure) {
     ManagedChannelBuilder<?> builder =
-        Grpc.newChannelBuilder(place.target(), credentials)
+        Grpc.newChannelBuilder(parsed.target(), credentials)
             .userAgent("rhythmx-ticketing-java/" + version())
-            .maxInboundMessageSize(MAX_ANSWER)
-            // A connection that died without a word is noticed by its silence.
-            .keepAliveTime(ping.toNanos(), TimeUnit.NANOSECONDS)
-            .keepAliveTimeout(pong.toNanos(), TimeUnit.NANOSECONDS)
+            .maxInboundMessageSize(MAX_RESPONSE_SIZE)
+            // Pings detect a silently failed connection.
+            .keepAliveTime(keepAliveInterval.toNanos(), TimeUnit.NANOSECONDS)
+            .keepAliveTimeout(keepAliveTimeout.toNanos(), TimeUnit.NANOSECONDS)
             .keepAliveWithoutCalls(true)
-            // What is repeated, and when, is decided by this package and nowhere else.
+            // This package retries itself.
             .disableRetry()
             .disableServiceConfigLookUp();
-    if (place.socket()) {
-      // A path is no name of a host.
+    if (parsed.socket()) {
+      // A path is not a host name.
       builder.overrideAuthority("localhost");
     }
-    if (!secure || place.here()) {
-      // A proxy would read what is not encrypted, and has no way to what is on this machine.
+    if (!secure || parsed.local()) {
+      // A proxy would see plaintext, and cannot reach the local machine.
       builder.proxyDetector(server -> null);
     }
     return builder.build();
@@ -195,8 +195,8 @@ public final class TicketingClientBuilder {
       if (!CertificateFactory.getInstance("X.509").generateCertificates(in).isEmpty()) {
         return;
       }
-    } catch (CertificateException none) {
-      throw new IllegalArgumentException(file + " holds no certificate", none);
+    } catch (CertificateException invalid) {
+      throw new IllegalArgumentException(file + " holds no certificate", invalid);
     }
     throw new IllegalArgumentException(file + " holds no certificate");
   }

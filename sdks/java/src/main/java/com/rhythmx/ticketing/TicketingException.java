@@ -29,7 +29,7 @@ public final class TicketingException extends RuntimeException {
   private final String address;
 
   /**
-   * A rule that the request breaks.
+   * A rule that the request violates.
    *
    * @param field a path, for example "incident.firing_rules[3].name"; indices count from 0
    * @param description what is wrong, for people
@@ -48,14 +48,14 @@ public final class TicketingException extends RuntimeException {
     this.address = address;
   }
 
-  /** gRPC's code. */
+  /** The gRPC code. */
   public Status.Code code() {
     return code;
   }
 
   /**
-   * The contract's reason: each of its values says by example when it is given. UNSPECIFIED when the answer has none, or one that
-   * is newer than this package; {@link #reasonName} has that.
+   * The reason in the contract, which documents each value. UNSPECIFIED if the response has none, or one that this version does not
+   * know; {@link #reasonName} still has it.
    */
   public ErrorReason reason() {
     try {
@@ -66,63 +66,63 @@ public final class TicketingException extends RuntimeException {
   }
 
   /**
-   * The reason as it was sent, for example "INCIDENT_INVALID". Empty when the answer has none: it did not come from the service
+   * The name of the reason, for example "INCIDENT_INVALID". Empty if the response has none, because it is not from the service
    * itself.
    */
   public String reasonName() {
     return details.reason;
   }
 
-  /** What the error is about, for example "delivery_id". The contract's reasons tell which there are. */
+  /** Details by name, for example "delivery_id". The contract documents the names for each reason. */
   public Map<String, String> metadata() {
     return details.metadata;
   }
 
-  /** All the rules that the request breaks. */
+  /** Every rule that the request violates. */
   public List<Violation> violations() {
     return details.violations;
   }
 
-  /** When to try again, if the server said so. */
+  /** Delay before a retry, if the server sent one. */
   public Optional<Duration> retryAfter() {
     return Optional.ofNullable(details.retryAfter);
   }
 
-  /** The server's own words, for people. */
+  /** The server's message, for people. */
   public String description() {
     return details.description;
   }
 
-  /** What was called, for example "CreateTicket". */
+  /** The called method, for example "CreateTicket". */
   public String method() {
     return method;
   }
 
-  /** Where, as it was given to {@link TicketingClient#connect}. */
+  /** The address of the server, as given to {@link TicketingClient#connect}. */
   public String address() {
     return address;
   }
 
-  /** Whatever befalls the calls of a client that is closed, it is that; and of an interrupted thread. */
+  /** Converts the error of a call. It is CANCELLED if the client is closed or the thread is interrupted. */
   static TicketingException of(Throwable failed, String method, Connection connection) {
-    Throwable told = failed;
+    Throwable error = failed;
     if (connection.isClosed()) {
-      told = Status.CANCELLED.withDescription("the client is closed").withCause(failed).asRuntimeException();
+      error = Status.CANCELLED.withDescription("the client is closed").withCause(failed).asRuntimeException();
     } else if (Thread.currentThread().isInterrupted()) {
-      told = Status.CANCELLED.withDescription("the thread was interrupted").withCause(failed).asRuntimeException();
+      error = Status.CANCELLED.withDescription("the thread was interrupted").withCause(failed).asRuntimeException();
     }
-    Status status = Status.fromThrowable(told);
-    String words = connection.isClosed() ? status.getDescription() : description(status);
-    return new TicketingException(details(told, words), code(status), method, connection.address, told);
+    Status status = Status.fromThrowable(error);
+    String description = connection.isClosed() ? status.getDescription() : description(status);
+    return new TicketingException(details(error, description), code(status), method, connection.address, error);
   }
 
-  /** A connection that breaks during a write is sometimes UNKNOWN to gRPC: the status is not from the server. */
+  /** gRPC reports a connection that breaks during a write as UNKNOWN sometimes, without a status from the server. */
   private static Status.Code code(Status status) {
-    boolean broke = status.getCode() == Status.Code.UNKNOWN && status.getCause() instanceof IOException;
-    return broke ? Status.Code.UNAVAILABLE : status.getCode();
+    boolean isBroken = status.getCode() == Status.Code.UNKNOWN && status.getCause() instanceof IOException;
+    return isBroken ? Status.Code.UNAVAILABLE : status.getCode();
   }
 
-  /** With the root of the trouble: what gRPC says of a connection that failed is "io exception" alone. */
+  /** The description with the root cause: for a failed connection gRPC has only "io exception". */
   private static String description(Status status) {
     String description = status.getDescription() == null ? "" : status.getDescription();
     Throwable root = status.getCause();
@@ -158,7 +158,7 @@ public final class TicketingException extends RuntimeException {
           retryAfter = Duration.ofSeconds(delay.getSeconds(), delay.getNanos());
         }
       } catch (InvalidProtocolBufferException unreadable) {
-        // The code and the words are there all the same.
+        // The code and the description remain.
         continue;
       }
     }
@@ -166,8 +166,8 @@ public final class TicketingException extends RuntimeException {
   }
 
   private static List<Any> anys(Throwable failed) {
-    boolean told = failed instanceof StatusRuntimeException || failed instanceof StatusException;
-    com.google.rpc.Status status = told ? StatusProto.fromThrowable(failed) : null;
+    boolean hasStatus = failed instanceof StatusRuntimeException || failed instanceof StatusException;
+    com.google.rpc.Status status = hasStatus ? StatusProto.fromThrowable(failed) : null;
     return status == null ? List.of() : status.getDetailsList();
   }
 

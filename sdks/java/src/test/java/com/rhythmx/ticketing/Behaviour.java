@@ -13,16 +13,16 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.opentest4j.TestAbortedException;
 
-/** A test that stands as a row in the table of all SDKs. */
+/** A test that provides a row of the table in sdks/README.md. */
 @Test
 @Target(ElementType.METHOD)
 @Retention(RetentionPolicy.RUNTIME)
 @ExtendWith(Behaviour.Writes.class)
 @interface Behaviour {
-  /** The row. */
+  /** The name of the row. */
   String value();
 
-  /** Adds a line to the results, if they are asked for. */
+  /** Appends a line to the file SDK_RESULTS, if it is set. */
   final class Writes implements AfterTestExecutionCallback {
     private static boolean begun;
 

@@ -19,7 +19,7 @@ import java.util.List;
 
 class CallsTest {
   @Behaviour("good calls")
-  void goodCallsAreAnswered() throws Exception {
+  void callsSucceed() throws Exception {
     try (TicketingClient client = Fixture.shared().client()) {
       assertEquals(2, client.getStatus().getConnectionsCount());
       TestConnectionRequest test = TestConnectionRequest.newBuilder().setSystem(TicketSystem.TICKET_SYSTEM_JIRA).build();
@@ -36,7 +36,7 @@ class CallsTest {
   }
 
   @Behaviour("unicode")
-  void textOfAnyScriptArrivesAsItWasSent() throws Exception {
+  void preservesUnicodeText() throws Exception {
     String name = "Zoë 王小明 😀 \u202eابن e\u0301";
     Incident asked = incident("INC-unicode").toBuilder().setInvestigationNotes("λόγος\n" + name).build();
     try (TicketingClient client = Fixture.shared().client()) {
@@ -51,7 +51,7 @@ class CallsTest {
   }
 
   @Behaviour("large incident")
-  void anIncidentNearTheLimitsIsPushed() throws Exception {
+  void pushesIncidentNearTheLimits() throws Exception {
     Incident.Builder large = incident("INC-large").toBuilder().setInvestigationNotes("王".repeat(65_536));
     for (int i = 0; i < 1_000; i++) {
       large.addFiringRules(FiringRule.newBuilder().setName("r".repeat(252) + String.format("%04d", i)).setCount(i + 1));

@@ -9,14 +9,14 @@ import com.rhythmx.ticketing.v1.DeliveryState;
 
 class ContractTest {
   @Behaviour("unknown fields and enum values survive")
-  void whatANewerServerSaysIsKept() throws Exception {
+  void keepsUnknownFieldsAndEnumValues() throws Exception {
     var state = UnknownFieldSet.Field.newBuilder().addVarint(99).build();
-    var tomorrow = UnknownFieldSet.Field.newBuilder()
-        .addLengthDelimited(com.google.protobuf.ByteString.copyFromUtf8("of tomorrow"))
+    var unknown = UnknownFieldSet.Field.newBuilder()
+        .addLengthDelimited(com.google.protobuf.ByteString.copyFromUtf8("unknown text"))
         .build();
     byte[] sent = Delivery.newBuilder()
         .setId("0197")
-        .setUnknownFields(UnknownFieldSet.newBuilder().addField(6, state).addField(1_000, tomorrow).build())
+        .setUnknownFields(UnknownFieldSet.newBuilder().addField(6, state).addField(1_000, unknown).build())
         .build()
         .toByteArray();
     Delivery delivery = Delivery.parseFrom(sent);

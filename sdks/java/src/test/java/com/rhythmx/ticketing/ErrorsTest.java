@@ -26,7 +26,7 @@ import org.junit.jupiter.api.Test;
 
 class ErrorsTest {
   @Behaviour("INVALID_ARGUMENT with field violations")
-  void everyViolationIsNamed() throws Exception {
+  void returnsEveryViolation() throws Exception {
     Incident.Builder bad = incident("INC-bad").toBuilder().addFiringRules(FiringRule.newBuilder().setCount(1));
     bad.getRiskBuilder().setScore(120);
     try (TicketingClient client = Fixture.shared().client()) {
@@ -42,7 +42,7 @@ class ErrorsTest {
   }
 
   @Behaviour("NOT_FOUND")
-  void whatIsNotThereIsNamed() throws Exception {
+  void missingDeliveryIsNotFound() throws Exception {
     try (TicketingClient client = Fixture.shared().client()) {
       var request = GetDeliveryRequest.newBuilder().setDeliveryId("0197").build();
       TicketingException failure =
@@ -52,7 +52,7 @@ class ErrorsTest {
   }
 
   @Behaviour("FAILED_PRECONDITION")
-  void whatDoesNotFitTheStateIsRefused() throws Exception {
+  void refusesToCancelDeliveryWithTicket() throws Exception {
     try (TicketingClient client = Fixture.shared().client()) {
       String id = client.createTicket(push("INC-done")).getDelivery().getId();
       var request = CancelDeliveryRequest.newBuilder().setDeliveryId(id).build();
@@ -61,7 +61,7 @@ class ErrorsTest {
   }
 
   @Behaviour("UNAUTHENTICATED")
-  void aWrongTokenIsToldFromNone() throws Exception {
+  void distinguishesInvalidAndMissingToken() throws Exception {
     Fixture server = Fixture.shared();
     try (TicketingClient wrong = TicketingClient.connect(server.address(), "rxt_wrong");
         TicketingClient none = TicketingClient.connect(server.address())) {
@@ -72,7 +72,7 @@ class ErrorsTest {
   }
 
   @Behaviour("PERMISSION_DENIED")
-  void aRoleThatMayNotIsTold() throws Exception {
+  void viewerCannotPush() throws Exception {
     Fixture server = Fixture.shared();
     try (TicketingClient viewer = TicketingClient.connect(server.address(), server.token("viewer"))) {
       refused(
@@ -83,9 +83,9 @@ class ErrorsTest {
   }
 
   @Behaviour("UNAVAILABLE within the deadline, naming the address")
-  void aServerThatIsAwayIsNamedInTime() throws Exception {
+  void namesUnreachableServerWithinDeadline() throws Exception {
     Fixture server = Fixture.shared();
-    server.order("away");
+    server.command("stop");
     try (TicketingClient connected = server.client()) {
       TicketingClient client = connected.withDeadline(Duration.ofSeconds(2));
       Instant began = Instant.now();
@@ -93,28 +93,28 @@ class ErrorsTest {
       assertTrue(Duration.between(began, Instant.now()).toMillis() < 2_200);
       failed(Code.UNAVAILABLE, client::subscribe);
     } finally {
-      server.order("back");
+      server.command("start");
     }
   }
 
   @Behaviour("UNAVAILABLE retried until the server is back")
-  void aCallOutlivesARestart() throws Exception {
+  void retriesUntilServerIsBack() throws Exception {
     Fixture server = Fixture.shared();
     try (TicketingClient client = server.client()) {
       client.getStatus();
-      server.order("away");
+      server.command("stop");
       var answer = CompletableFuture.supplyAsync(client::getStatus);
-      server.order("back");
+      server.command("start");
       assertEquals(2, answer.get(30, TimeUnit.SECONDS).getConnectionsCount());
     }
   }
 
   @Test
-  void optionsThatCanNotWorkAreRefused() {
-    var elsewhere = TicketingClient.builder("ticketing.example:443").token("rxt_1");
-    assertTrue(assertThrows(IllegalArgumentException.class, elsewhere::build).getMessage().contains("without TLS"));
+  void refusesInvalidOptions() {
+    var remote = TicketingClient.builder("ticketing.example:443").token("rxt_1");
+    assertTrue(assertThrows(IllegalArgumentException.class, remote::build).getMessage().contains("without TLS"));
     var noToken = TicketingClient.builder("127.0.0.1:1").token("rxt 1\n");
-    assertTrue(assertThrows(IllegalArgumentException.class, noToken::build).getMessage().contains("no token"));
+    assertTrue(assertThrows(IllegalArgumentException.class, noToken::build).getMessage().contains("invalid characters"));
     var noFile = TicketingClient.builder("127.0.0.1:1").tls(new File("/nowhere"));
     assertTrue(assertThrows(UncheckedIOException.class, noFile::build).getMessage().contains("nowhere"));
   }

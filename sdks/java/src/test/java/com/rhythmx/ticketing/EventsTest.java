@@ -24,17 +24,17 @@ class EventsTest {
   private static final int PUSHES = 30;
 
   @Behaviour("events resumed across a restart")
-  void theLoopOutlivesARestart() throws Exception {
+  void resumesAcrossRestart() throws Exception {
     resumes("restart");
   }
 
   @Behaviour("events resumed across a kill")
-  void theLoopOutlivesAKill() throws Exception {
+  void resumesAcrossKill() throws Exception {
     resumes("kill");
   }
 
   @Behaviour("events end with a typed error when the token is refused")
-  void aTokenThatIsRefusedEndsIt() throws Exception {
+  void refusedTokenEndsTheSubscription() throws Exception {
     try (TicketingClient client = Fixture.shared().client()) {
       var request = StreamTicketEventsRequest.newBuilder().setResumeToken("yesterday").build();
       refused(
@@ -43,7 +43,7 @@ class EventsTest {
   }
 
   @Test
-  void aLoopEndsWhenItIsClosedAndWhenItsThreadIsInterrupted() throws Exception {
+  void closeAndInterruptEndTheLoop() throws Exception {
     try (TicketingClient client = Fixture.shared().client()) {
       Events closed = client.subscribe();
       var ended = CompletableFuture.supplyAsync(() -> closed.iterator().hasNext());
@@ -58,15 +58,15 @@ class EventsTest {
   }
 
   /**
-   * Pushes go on while the server goes down and comes back, twice. Without filters sequences have no gap, so one that is missed
-   * or doubled shows.
+   * Pushes incidents while the server restarts twice. Without filters the sequence has no gaps, so a missed or duplicate event
+   * fails the test.
    */
-  private static void resumes(String order) throws Exception {
+  private static void resumes(String command) throws Exception {
     Fixture server = Fixture.shared();
     try (TicketingClient client = server.client();
         Events events = client.subscribe()) {
-      var pushed = CompletableFuture.runAsync(() -> pushAll(client, order));
-      // Failures there are reported, rather than waited for.
+      var pushed = CompletableFuture.runAsync(() -> pushAll(client, command));
+      // A failed push ends the loop instead of waiting for its timeout.
       pushed.exceptionally(
           failed -> {
             events.close();
@@ -83,7 +83,7 @@ class EventsTest {
         }
         assertTrue(delivered.add(event.getIncidentId()), event.getIncidentId() + " was delivered twice");
         if (delivered.size() == PUSHES / 3 || delivered.size() == PUSHES * 2 / 3) {
-          server.order(order);
+          server.command(command);
         }
         if (delivered.size() == PUSHES) {
           break;
@@ -93,9 +93,9 @@ class EventsTest {
     }
   }
 
-  private static void pushAll(TicketingClient client, String order) {
+  private static void pushAll(TicketingClient client, String command) {
     for (int n = 0; n < PUSHES; n++) {
-      client.createTicket(push("INC-" + order + "-" + n));
+      client.createTicket(push("INC-" + command + "-" + n));
     }
   }
 }

@@ -19,22 +19,22 @@ final class Fixture implements AutoCloseable {
   private static Fixture shared;
 
   private final Process process;
-  private final PrintStream orders;
+  private final PrintStream stdin;
   private final BufferedReader answers;
-  private final Struct told;
+  private final Struct output;
 
   private Fixture(List<String> flags) throws IOException {
     List<String> command = new ArrayList<>(List.of(binary().toString()));
     command.addAll(flags);
     process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-    orders = new PrintStream(process.getOutputStream(), true, StandardCharsets.UTF_8);
+    stdin = new PrintStream(process.getOutputStream(), true, StandardCharsets.UTF_8);
     answers = process.inputReader(StandardCharsets.UTF_8);
     Struct.Builder line = Struct.newBuilder();
     JsonFormat.parser().merge(answers.readLine(), line);
-    told = line.build();
+    output = line.build();
   }
 
-  /** The one that the tests share; they run one after the other. It ends with this process. */
+  /** The fixture of all tests, which run sequentially. It ends with this process. */
   static synchronized Fixture shared() throws IOException {
     if (shared == null) {
       shared = start();
@@ -42,7 +42,7 @@ final class Fixture implements AutoCloseable {
     return shared;
   }
 
-  /** Tests are skipped if there is none and none was named: then a user is installing the package. */
+  /** Starts a fixture. Tests are skipped if there is none and TICKETING_FIXTURE is unset, when a user installs the package. */
   static Fixture start(String... flags) throws IOException {
     boolean named = System.getenv("TICKETING_FIXTURE") != null;
     Assumptions.assumeTrue(named || Files.isExecutable(binary()), "there is no " + binary());
@@ -58,28 +58,28 @@ final class Fixture implements AutoCloseable {
     return text("address");
   }
 
-  /** A text of what it told at its start. */
+  /** A value of its output. */
   String text(String name) {
-    return told.getFieldsOrThrow(name).getStringValue();
+    return output.getFieldsOrThrow(name).getStringValue();
   }
 
   String token(String role) {
-    return told.getFieldsOrThrow("tokens").getStructValue().getFieldsOrThrow(role).getStringValue();
+    return output.getFieldsOrThrow("tokens").getStructValue().getFieldsOrThrow(role).getStringValue();
   }
 
   String jira(String name) {
-    return told.getFieldsOrThrow("jira").getStructValue().getFieldsOrThrow(name).getStringValue();
+    return output.getFieldsOrThrow("jira").getStructValue().getFieldsOrThrow(name).getStringValue();
   }
 
-  /** Has it do something, and waits until it is done. */
-  synchronized void order(String order) throws IOException {
-    orders.println(order);
-    assertEquals("{\"done\":\"" + order + "\"}", answers.readLine());
+  /** Sends a command and waits until it is done. */
+  synchronized void command(String command) throws IOException {
+    stdin.println(command);
+    assertEquals("{\"done\":\"" + command + "\"}", answers.readLine());
   }
 
-  /** How many connections the relay has had. */
+  /** The number of connections that the relay has accepted. */
   synchronized int connections() throws IOException {
-    orders.println("relay connections");
+    stdin.println("relay connections");
     return Integer.parseInt(answers.readLine().replaceAll("\\D", ""));
   }
 
@@ -89,7 +89,7 @@ final class Fixture implements AutoCloseable {
 
   @Override
   public void close() {
-    orders.close();
+    stdin.close();
     try {
       process.waitFor();
     } catch (InterruptedException interrupted) {

@@ -9,7 +9,7 @@ import com.rhythmx.ticketing.v1.Risk;
 import com.rhythmx.ticketing.v1.TicketSystem;
 import com.rhythmx.ticketing.v1.Timeline;
 
-/** What the tests push. */
+/** Incidents and requests for the tests. */
 final class Incidents {
   private Incidents() {}
 

@@ -8,7 +8,7 @@ import com.rhythmx.ticketing.v1.ErrorReason;
 import io.grpc.Status;
 import org.junit.jupiter.api.function.Executable;
 
-/** What every error has. */
+/** Assertions for errors. */
 final class Refusal {
   private Refusal() {}
 
@@ -21,7 +21,7 @@ final class Refusal {
     return failure;
   }
 
-  /** By something else than the service. */
+  /** Without a reason from the service. */
   static TicketingException failed(Status.Code code, Executable call) {
     return refused(code, ErrorReason.ERROR_REASON_UNSPECIFIED, call);
   }

@@ -19,32 +19,32 @@ import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.TestMethodOrder;
 import org.junit.jupiter.api.Timeout;
 
-/** Each sample runs as a program of its own. */
+/** Runs each sample as a program. */
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)
 class SamplesTest {
   @Order(1)
   @Behaviour("sample configure")
   void configure() throws Exception {
-    says("Configure", "Tickets go to project SEC of http", "CHECK_OUTCOME_PASSED authentication");
+    checkOutput("Configure", "Tickets go to project SEC of http", "CHECK_OUTCOME_PASSED authentication");
   }
 
   @Order(2)
   @Behaviour("sample preview")
   void preview() throws Exception {
-    says("Preview", "j.doe", "Priority: Highest");
+    checkOutput("Preview", "j.doe", "Priority: Highest");
   }
 
   @Order(3)
   @Behaviour("sample create")
   void create() throws Exception {
-    says("Create", "/browse/SEC-");
+    checkOutput("Create", "/browse/SEC-");
   }
 
   @Order(4)
   @Behaviour("sample submit")
   void submit() throws Exception {
-    says("Submit", "jira true", "servicenow false");
+    checkOutput("Submit", "jira true", "servicenow false");
   }
 
   @Order(5)
@@ -57,7 +57,7 @@ class SamplesTest {
       client.createTicket(push("INC-watched"));
       for (String kind : List.of("ACCEPTED", "ATTEMPT_STARTED", "DELIVERED")) {
         String line = lines.readLine();
-        // Events of the incidents of other tests arrive as well.
+        // Events of other tests' incidents arrive too.
         while (line != null && !line.contains("INC-watched")) {
           line = lines.readLine();
         }
@@ -73,7 +73,7 @@ class SamplesTest {
   @Behaviour("sample retry_failed")
   void retryFailed() throws Exception {
     Fixture server = Fixture.shared();
-    server.order("jira refuses");
+    server.command("jira reject");
     try (TicketingClient client = server.client();
         Events events = client.subscribe()) {
       String id = client.createTicket(push("INC-refused")).getDelivery().getId();
@@ -82,19 +82,19 @@ class SamplesTest {
           break;
         }
       }
-      server.order("jira fair");
-      says("RetryFailed", "INC-refused DELIVERY_STATE_DELIVERED", "/browse/SEC-");
+      server.command("jira ok");
+      checkOutput("RetryFailed", "INC-refused DELIVERY_STATE_DELIVERED", "/browse/SEC-");
       var now = client.getDelivery(GetDeliveryRequest.newBuilder().setDeliveryId(id).build());
       assertEquals(DeliveryState.DELIVERY_STATE_DELIVERED, now.getDelivery().getState());
     }
   }
 
-  private static void says(String sample, String... expected) throws Exception {
+  private static void checkOutput(String sample, String... expected) throws Exception {
     Process process = run(sample);
-    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertEquals(0, process.waitFor(), said);
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, process.waitFor(), output);
     for (String words : expected) {
-      assertTrue(said.contains(words), words + " is not in:\n" + said);
+      assertTrue(output.contains(words), words + " is not in:\n" + output);
     }
   }
 

@@ -18,29 +18,29 @@ class TlsTest {
   @TempDir Path data;
 
   @Behaviour("TLS with a custom CA and a client certificate")
-  void theServerAndTheClientProveWhoTheyAre() throws Exception {
+  void authenticatesServerAndClient() throws Exception {
     try (Fixture secure = Fixture.start("--tls")) {
       File authorities = new File(secure.text("ca"));
       try (TicketingClient trusting =
               TicketingClient.builder(secure.address()).tls(authorities).token(secure.token("viewer")).build();
-          TicketingClient stranger = TicketingClient.builder(secure.address()).tls().deadline(SOON).build()) {
+          TicketingClient untrusting = TicketingClient.builder(secure.address()).tls().deadline(SOON).build()) {
         assertEquals(2, trusting.getStatus().getConnectionsCount());
-        failed(Code.UNAVAILABLE, stranger::getStatus);
+        failed(Code.UNAVAILABLE, untrusting::getStatus);
       }
-      certificateIsShown(secure, authorities);
+      checkClientCertificate(secure, authorities);
     }
   }
 
-  /** To a server that knows its callers by their certificates alone. */
-  private void certificateIsShown(Fixture secure, File authorities) throws Exception {
+  /** With a server that authenticates clients only by certificates. */
+  private void checkClientCertificate(Fixture secure, File authorities) throws Exception {
     String address = "127.0.0.1:" + freePort();
-    Process server = asksForCertificates(address, authorities.toPath().getParent());
+    Process server = startWithCertificates(address, authorities.toPath().getParent());
     File certificate = new File(secure.text("client_cert"));
     File key = new File(secure.text("client_key"));
     try (TicketingClient certified =
             TicketingClient.builder(address).tls(authorities).clientCertificate(certificate, key).build();
         TicketingClient bare = TicketingClient.builder(address).tls(authorities).deadline(SOON).build()) {
-      // It takes a while to start, which the client waits out.
+      // The client waits until the server has started.
       assertEquals(2, certified.getStatus().getConnectionsCount());
       failed(Code.UNAVAILABLE, bare::getStatus);
     } finally {
@@ -49,7 +49,7 @@ class TlsTest {
     }
   }
 
-  private Process asksForCertificates(String address, Path files) throws Exception {
+  private Process startWithCertificates(String address, Path files) throws Exception {
     List<String> command =
         List.of(
             Fixture.binary().resolveSibling("ticketing").toString(),

@@ -31,19 +31,19 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
-/** What a real server answers on bad days only. */
-class PlayedTest {
+/** Errors that the real server does not produce on demand. */
+class ScriptedServerTest {
   @Test
-  void aSubscriptionOutlivesWhatPasses() throws Exception {
-    Played service = new Played();
-    service.ends.add(told(Code.RESOURCE_EXHAUSTED, "SUBSCRIBER_TOO_SLOW", Map.of("resume_token", "elsewhere"), null));
-    service.ends.add(told(Code.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS", Map.of(), Duration.ofMillis(300)));
-    service.ends.add(told(Code.UNAVAILABLE, "CONNECTION_ENDING", Map.of(), null));
+  void subscriptionResumesAfterTransientErrors() throws Exception {
+    ScriptedServer service = new ScriptedServer();
+    service.ends.add(scriptedError(Code.RESOURCE_EXHAUSTED, "SUBSCRIBER_TOO_SLOW", Map.of("resume_token", "elsewhere"), null));
+    service.ends.add(scriptedError(Code.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS", Map.of(), Duration.ofMillis(300)));
+    service.ends.add(scriptedError(Code.UNAVAILABLE, "CONNECTION_ENDING", Map.of(), null));
     service.ends.add(Status.INTERNAL.withDescription("the stream was reset").asRuntimeException());
-    service.ends.add(told(Code.OUT_OF_RANGE, "RESUME_TOKEN_EXPIRED", Map.of("oldest_token", "5"), null));
+    service.ends.add(scriptedError(Code.OUT_OF_RANGE, "RESUME_TOKEN_EXPIRED", Map.of("oldest_token", "5"), null));
     Instant began = Instant.now();
     List<Long> seen = new ArrayList<>();
-    try (Played.Running running = service.start();
+    try (ScriptedServer.Running running = service.start();
         Events events = running.client().subscribe()) {
       TicketingException end =
           refused(
@@ -54,15 +54,15 @@ class PlayedTest {
     }
     assertEquals(List.of(1L, 2L, 3L, 4L, 5L, 6L, 7L, 8L, 9L, 10L), seen);
     assertEquals(List.of("", "2", "4", "6", "8"), service.starts);
-    assertTrue(Duration.between(began, Instant.now()).toMillis() >= 300, "it waits as long as it is told to");
+    assertTrue(Duration.between(began, Instant.now()).toMillis() >= 300, "it waits for the retry delay");
   }
 
   @Test
-  void aStreamThatFallsSilentIsOpenedAgain() throws Exception {
-    Played service = new Played();
+  void reopensSilentStream() throws Exception {
+    ScriptedServer service = new ScriptedServer();
     service.ends.add(null);
     service.ends.add(null);
-    try (Played.Running running = service.start();
+    try (ScriptedServer.Running running = service.start();
         Events events =
             running.client().subscribe(StreamTicketEventsRequest.getDefaultInstance(), Duration.ofSeconds(1))) {
       var each = events.iterator();
@@ -74,11 +74,11 @@ class PlayedTest {
   }
 
   @Test
-  void aCredentialThatRunsOutEndsTheSubscription() throws Exception {
+  void expiredCredentialEndsTheSubscription() throws Exception {
     for (Code code : List.of(Code.UNAUTHENTICATED, Code.PERMISSION_DENIED)) {
-      Played service = new Played();
-      service.ends.add(told(code, "CREDENTIAL_INVALID", Map.of(), null));
-      try (Played.Running running = service.start();
+      ScriptedServer service = new ScriptedServer();
+      service.ends.add(scriptedError(code, "CREDENTIAL_INVALID", Map.of(), null));
+      try (ScriptedServer.Running running = service.start();
           Events events = running.client().subscribe()) {
         refused(code, ErrorReason.ERROR_REASON_CREDENTIAL_INVALID, () -> events.forEach(event -> {}));
       }
@@ -87,42 +87,42 @@ class PlayedTest {
   }
 
   @Test
-  void aCallIsRepeatedWhenThatMayHelpAndIsSafe() throws Exception {
-    RuntimeException away = told(Code.UNAVAILABLE, "STORE_UNAVAILABLE", Map.of(), Duration.ofMillis(10));
-    RuntimeException busy = told(Code.RESOURCE_EXHAUSTED, "BUSY", Map.of(), Duration.ofMillis(10));
-    RuntimeException whenever = told(Code.RESOURCE_EXHAUSTED, "BUSY", Map.of(), null);
-    RuntimeException tomorrow = told(Code.UNAVAILABLE, "BUSY", Map.of(), Duration.ofDays(1));
-    RuntimeException invalid = told(Code.INVALID_ARGUMENT, "REQUEST_INVALID", Map.of(), null);
-    assertEquals(4, sends(List.of(away, busy, away), false, Code.OK));
-    assertEquals(6, sends(Collections.nCopies(9, away), false, Code.UNAVAILABLE));
-    assertEquals(1, sends(List.of(whenever), false, Code.RESOURCE_EXHAUSTED));
-    assertEquals(1, sends(List.of(tomorrow), false, Code.UNAVAILABLE));
-    assertEquals(1, sends(List.of(invalid), false, Code.INVALID_ARGUMENT));
-    // It might make a second ticket.
-    assertEquals(1, sends(List.of(away), true, Code.UNAVAILABLE));
+  void retriesOnlyTransientErrorsOfIdempotentCalls() throws Exception {
+    RuntimeException unavailable = scriptedError(Code.UNAVAILABLE, "STORE_UNAVAILABLE", Map.of(), Duration.ofMillis(10));
+    RuntimeException busy = scriptedError(Code.RESOURCE_EXHAUSTED, "BUSY", Map.of(), Duration.ofMillis(10));
+    RuntimeException withoutDelay = scriptedError(Code.RESOURCE_EXHAUSTED, "BUSY", Map.of(), null);
+    RuntimeException longDelay = scriptedError(Code.UNAVAILABLE, "BUSY", Map.of(), Duration.ofDays(1));
+    RuntimeException invalid = scriptedError(Code.INVALID_ARGUMENT, "REQUEST_INVALID", Map.of(), null);
+    assertEquals(4, attempts(List.of(unavailable, busy, unavailable), false, Code.OK));
+    assertEquals(6, attempts(Collections.nCopies(9, unavailable), false, Code.UNAVAILABLE));
+    assertEquals(1, attempts(List.of(withoutDelay), false, Code.RESOURCE_EXHAUSTED));
+    assertEquals(1, attempts(List.of(longDelay), false, Code.UNAVAILABLE));
+    assertEquals(1, attempts(List.of(invalid), false, Code.INVALID_ARGUMENT));
+    // It may create a second ticket.
+    assertEquals(1, attempts(List.of(unavailable), true, Code.UNAVAILABLE));
   }
 
   @Test
-  void aReasonOfTomorrowIsKept() throws Exception {
-    Played service = new Played();
-    service.failures.add(told(Code.FAILED_PRECONDITION, "OF_TOMORROW", Map.of(), Duration.ofMinutes(1)));
-    try (Played.Running running = service.start()) {
+  void keepsUnknownErrorReason() throws Exception {
+    ScriptedServer service = new ScriptedServer();
+    service.failures.add(scriptedError(Code.FAILED_PRECONDITION, "FUTURE_REASON", Map.of(), Duration.ofMinutes(1)));
+    try (ScriptedServer.Running running = service.start()) {
       TicketingException failure =
           refused(
               Code.FAILED_PRECONDITION,
               ErrorReason.ERROR_REASON_UNSPECIFIED,
               () -> running.client().retryDelivery(RetryDeliveryRequest.getDefaultInstance()));
-      assertEquals("OF_TOMORROW", failure.reasonName());
+      assertEquals("FUTURE_REASON", failure.reasonName());
       assertEquals(Duration.ofMinutes(1), failure.retryAfter().orElseThrow());
     }
   }
 
-  /** How often a call is sent that fails so. */
-  private static int sends(List<RuntimeException> failures, boolean createAnyway, Code expected) throws Exception {
-    Played service = new Played();
+  /** The number of attempts of a call with these failures. */
+  private static int attempts(List<RuntimeException> failures, boolean createAnyway, Code expected) throws Exception {
+    ScriptedServer service = new ScriptedServer();
     service.failures.addAll(failures);
     var request = RetryDeliveryRequest.newBuilder().setDeliveryId("0197").setCreateAnyway(createAnyway).build();
-    try (Played.Running running = service.start()) {
+    try (ScriptedServer.Running running = service.start()) {
       if (expected == Code.OK) {
         running.client().retryDelivery(request);
       } else {
@@ -133,10 +133,10 @@ class PlayedTest {
     return service.calls;
   }
 
-  /** An error as the service tells it. */
-  private static RuntimeException told(Code code, String reason, Map<String, String> metadata, Duration retryAfter) {
+  /** An error with details, as the service returns it. */
+  private static RuntimeException scriptedError(Code code, String reason, Map<String, String> metadata, Duration retryAfter) {
     var info = ErrorInfo.newBuilder().setDomain("ticketing.rhythmx").setReason(reason).putAllMetadata(metadata);
-    var status = com.google.rpc.Status.newBuilder().setCode(code.value()).setMessage("so it is");
+    var status = com.google.rpc.Status.newBuilder().setCode(code.value()).setMessage("scripted");
     status.addDetails(Any.pack(info.build()));
     if (retryAfter != null) {
       var delay = com.google.protobuf.Duration.newBuilder().setSeconds(retryAfter.getSeconds()).setNanos(retryAfter.getNano());
@@ -145,14 +145,14 @@ class PlayedTest {
     return StatusProto.toStatusRuntimeException(status.build());
   }
 
-  private static final class Played extends TicketingServiceGrpc.TicketingServiceImplBase {
-    /** How each stream ends, one after the other, after two events; null: it falls silent. */
+  private static final class ScriptedServer extends TicketingServiceGrpc.TicketingServiceImplBase {
+    /** How the streams end, each after two events; null: the stream sends nothing more. */
     private final List<RuntimeException> ends = Collections.synchronizedList(new ArrayList<>());
 
     /** The start of each stream. */
     private final List<String> starts = Collections.synchronizedList(new ArrayList<>());
 
-    /** How each unary call fails, until they are used up. */
+    /** The failures of the first unary calls; later ones succeed. */
     private final List<RuntimeException> failures = Collections.synchronizedList(new ArrayList<>());
 
     private volatile int calls;

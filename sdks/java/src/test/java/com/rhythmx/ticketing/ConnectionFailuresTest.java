@@ -32,65 +32,65 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
-class BadDaysTest {
-  private static Fixture far;
+class ConnectionFailuresTest {
+  private static Fixture fixture;
 
   @BeforeAll
   static void start() throws Exception {
-    far = Fixture.start("--", "--bookmark-interval=300ms");
+    fixture = Fixture.start("--", "--bookmark-interval=300ms");
   }
 
   @AfterAll
   static void stop() {
-    if (far != null) {
-      far.close();
+    if (fixture != null) {
+      fixture.close();
     }
   }
 
-  @Behaviour("a connection that dies silently")
-  void aConnectionThatDiesWithoutAWordIsReplaced() throws Exception {
-    try (TicketingClient client = impatient();
-        TicketingClient watcher = impatient();
+  @Behaviour("silently failed connections are replaced")
+  void replacesSilentlyFailedConnection() throws Exception {
+    try (TicketingClient client = shortKeepAlive();
+        TicketingClient watcher = shortKeepAlive();
         Watch watch = new Watch(watcher)) {
       client.getStatus();
-      far.order("relay swallows");
+      fixture.command("relay drop-bytes");
       pushed("INC-swallowed");
       watch.until("INC-swallowed");
       assertEquals(2, client.getStatus().getConnectionsCount());
     }
   }
 
-  @Behaviour("a stream that falls silent")
-  void aStreamThatFallsSilentGoesOnOverANewConnection() throws Exception {
-    try (TicketingClient client = impatient();
+  @Behaviour("silent streams are resumed")
+  void resumesSilentStreamOverNewConnection() throws Exception {
+    try (TicketingClient client = shortKeepAlive();
         Watch watch = new Watch(client)) {
-      int before = far.connections();
-      far.order("relay mutes");
+      int before = fixture.connections();
+      fixture.command("relay drop-messages");
       pushed("INC-mute");
       watch.until("INC-mute");
-      assertEquals(before + 1, far.connections());
+      assertEquals(before + 1, fixture.connections());
     }
   }
 
-  @Behaviour("a stream ended for slowness")
-  void aStreamThatIsEndedForSlownessGoesOn() throws Exception {
-    far.order("relay narrows");
-    try (TicketingClient client = impatient();
+  @Behaviour("streams ended for a slow subscriber are resumed")
+  void resumesStreamEndedForSlowSubscriber() throws Exception {
+    fixture.command("relay slow-reader");
+    try (TicketingClient client = shortKeepAlive();
         Watch watch = new Watch(client)) {
-      // The same holds for a subscriber that does not resume.
-      var plain = CompletableFuture.supplyAsync(BadDaysTest::untilItEnds);
+      // A subscriber that does not resume gets the error.
+      var plain = CompletableFuture.supplyAsync(ConnectionFailuresTest::endOfPlainStream);
       for (int n = 0; n < 60; n++) {
         pushed("INC-slow-" + n);
       }
       watch.until("INC-slow-59");
       assertEquals(Code.RESOURCE_EXHAUSTED, plain.get(30, TimeUnit.SECONDS));
     } finally {
-      far.order("relay fair");
+      fixture.command("relay ok");
     }
   }
 
   @Behaviour("unix socket")
-  void aUnixSocketIsAnAddressToo() throws Exception {
+  void connectsOverUnixSocket() throws Exception {
     try (Fixture near = Fixture.start("--unix");
         TicketingClient client = near.client();
         Watch watch = new Watch(client)) {
@@ -100,7 +100,7 @@ class BadDaysTest {
   }
 
   @Behaviour("closing")
-  void aClientThatIsClosedEndsWhatItDoes() throws Exception {
+  void closeCancelsCallsAndSubscriptions() throws Exception {
     TicketingClient client = Fixture.shared().client();
     Events read = client.subscribe();
     Events unread = client.subscribe();
@@ -120,15 +120,15 @@ class BadDaysTest {
     assertTrue(Duration.between(began, Instant.now()).toMillis() < 2_000);
   }
 
-  @Behaviour("addresses that are none are refused")
-  void anAddressSaysWhere() throws Exception {
+  @Behaviour("invalid addresses are refused")
+  void refusesInvalidAddresses() throws Exception {
     for (String address :
         List.of(
             "", "ticketing", "ticketing:", ":50051", "ticketing:0", "ticketing:65536", "ticketing:1/path", "dns:///a:1",
             "ftp://a:1", "::1:50051", "[a]:1", "unix:", "unix:relative", "http://a", "https://http://a:1", "a b:1", "a@b:1")) {
-      var none = assertThrows(IllegalArgumentException.class, () -> TicketingClient.connect(address), address);
-      String told = "\"" + address + "\" is no address of a server: give HOST:PORT, [IPV6]:PORT or unix:/PATH";
-      assertEquals(told, none.getMessage());
+      var error = assertThrows(IllegalArgumentException.class, () -> TicketingClient.connect(address), address);
+      String message = "\"" + address + "\" is not a valid server address: expected HOST:PORT, [IPV6]:PORT or unix:/PATH";
+      assertEquals(message, error.getMessage());
     }
     assertThrows(IllegalArgumentException.class, () -> TicketingClient.builder("http://a:1").tls().build());
     for (String address : List.of("[::1]:50051", "a-b.example:443", "https://a.example:1", "unix:/a")) {
@@ -140,8 +140,8 @@ class BadDaysTest {
     }
   }
 
-  @Behaviour("a token goes in plaintext to this machine alone")
-  void aTokenGoesInPlaintextToThisMachineAlone() throws Exception {
+  @Behaviour("tokens are sent in plaintext only to the local machine")
+  void sendsPlaintextTokenOnlyToLocalMachine() throws Exception {
     for (String address : List.of("a.example:1", "10.0.0.1:1", "http://a.example:1", "[::2]:1", "[1::1]:1", "[::11]:1")) {
       assertThrows(IllegalArgumentException.class, () -> TicketingClient.connect(address, "rxt_1"), address);
     }
@@ -160,19 +160,19 @@ class BadDaysTest {
     }
   }
 
-  @Behaviour("a deadline that is endless")
-  void aDeadlineMayBeEndless() throws Exception {
+  @Behaviour("infinite deadlines")
+  void acceptsInfiniteDeadlines() throws Exception {
     try (TicketingClient client = Fixture.shared().client()) {
-      TicketingClient endless = client.withDeadline(Duration.ofSeconds(Long.MAX_VALUE));
-      endless.getStatus();
-      endless.subscribe().close();
+      TicketingClient unlimited = client.withDeadline(Duration.ofSeconds(Long.MAX_VALUE));
+      unlimited.getStatus();
+      unlimited.subscribe().close();
       failed(Code.DEADLINE_EXCEEDED, client.withDeadline(Duration.ZERO)::getStatus);
       failed(Code.DEADLINE_EXCEEDED, client.withDeadline(Duration.ofSeconds(Long.MIN_VALUE))::getStatus);
     }
   }
 
   @Test
-  void aSubscriptionThatIsNotOpenedInTimeIsLate() throws Exception {
+  void lateSubscriptionIsDeadlineExceeded() throws Exception {
     try (ServerSocket mute = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
         TicketingClient client = TicketingClient.connect("127.0.0.1:" + mute.getLocalPort())) {
       for (int n = 0; n < 30; n++) {
@@ -182,22 +182,22 @@ class BadDaysTest {
   }
 
   @Test
-  void anErrorNamesTheRootOfTheTrouble() throws Exception {
+  void errorHasRootCause() throws Exception {
     String unused = unusedAddress();
     try (TicketingClient client = TicketingClient.builder(unused).deadline(Duration.ofSeconds(1)).build()) {
-      String told = failed(Code.UNAVAILABLE, client::getStatus).getMessage();
-      assertTrue(told.contains("refused") && told.contains(unused), told);
+      String message = failed(Code.UNAVAILABLE, client::getStatus).getMessage();
+      assertTrue(message.contains("refused") && message.contains(unused), message);
     }
     try (TicketingClient client =
         TicketingClient.builder(Fixture.shared().address()).tls().deadline(Duration.ofSeconds(1)).build()) {
-      String told = failed(Code.UNAVAILABLE, client::getStatus).getMessage();
-      assertTrue(told.contains("TLS"), told);
+      String message = failed(Code.UNAVAILABLE, client::getStatus).getMessage();
+      assertTrue(message.contains("TLS"), message);
     }
     try (Fixture secure = Fixture.start("--tls")) {
       try (TicketingClient client =
           TicketingClient.builder(secure.address()).tls().deadline(Duration.ofSeconds(1)).build()) {
-        String told = failed(Code.UNAVAILABLE, client::getStatus).getMessage();
-        assertTrue(told.contains("certification path"), told);
+        String message = failed(Code.UNAVAILABLE, client::getStatus).getMessage();
+        assertTrue(message.contains("certification path"), message);
       }
       File key = new File(secure.text("client_key"));
       var wrong = TicketingClient.builder(secure.address()).tls(key);
@@ -209,24 +209,24 @@ class BadDaysTest {
     assertTrue(assertThrows(IllegalArgumentException.class, wrong::build).getMessage().contains("no certificate"));
   }
 
-  /** Has what is dead noticed in seconds. gRPC does not ask more often than that. */
-  private static TicketingClient impatient() {
-    return TicketingClient.builder(far.text("relay"))
-        .token(far.token("admin"))
-        .pings(Duration.ofSeconds(10), Duration.ofSeconds(1))
+  /** A client that detects dead connections within seconds. gRPC does not ping more often. */
+  private static TicketingClient shortKeepAlive() {
+    return TicketingClient.builder(fixture.text("relay"))
+        .token(fixture.token("admin"))
+        .keepAlive(Duration.ofSeconds(10), Duration.ofSeconds(1))
         .build();
   }
 
   private static void pushed(String id) {
-    try (TicketingClient client = far.client()) {
+    try (TicketingClient client = fixture.client()) {
       client.createTicket(push(id));
     }
   }
 
-  private static Code untilItEnds() {
+  private static Code endOfPlainStream() {
     Metadata headers = new Metadata();
-    headers.put(Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER), "Bearer " + far.token("admin"));
-    var channel = ManagedChannelBuilder.forTarget(far.text("relay")).usePlaintext().build();
+    headers.put(Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER), "Bearer " + fixture.token("admin"));
+    var channel = ManagedChannelBuilder.forTarget(fixture.text("relay")).usePlaintext().build();
     try {
       var stub = TicketingServiceGrpc.newBlockingStub(channel);
       stub.withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers))
@@ -246,14 +246,14 @@ class BadDaysTest {
     return true;
   }
 
-  /** An address at which no process listens. */
+  /** An address on which no process listens. */
   private static String unusedAddress() throws Exception {
     try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       return "127.0.0.1:" + free.getLocalPort();
     }
   }
 
-  /** Sees each event once, in order. */
+  /** Checks that each event arrives once and in order. */
   private static final class Watch implements AutoCloseable {
     private final Events events;
     private long last;

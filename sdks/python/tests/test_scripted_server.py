@@ -1,4 +1,4 @@
-"""What ends a subscription, and what does not, by a server that plays it."""
+"""Which errors end a subscription, with a scripted server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import grpc
 import pytest
-from played import Broken, Played
+from scripted_server import Broken, ScriptedServer
 
 from rhythmx_ticketing import (
     DeadlineExceeded,
@@ -26,8 +26,8 @@ from rhythmx_ticketing import (
 CODE = grpc.StatusCode
 
 
-def both(address: str, until: Callable[[list[int]], bool]) -> list[list[int]]:
-    """What a subscription of each kind of client sees."""
+def sequences_of_both(address: str, until: Callable[[list[int]], bool]) -> list[list[int]]:
+    """The events of a subscription of each kind of client."""
     seen: list[list[int]] = [[], []]
     with connect(address) as client, client.events() as events:
         for event in events:
@@ -49,29 +49,29 @@ def both(address: str, until: Callable[[list[int]], bool]) -> list[list[int]]:
 @pytest.mark.parametrize(
     "code", [CODE.INTERNAL, CODE.UNKNOWN, CODE.CANCELLED, CODE.ABORTED, CODE.RESOURCE_EXHAUSTED]
 )
-def test_whatever_may_be_of_something_between_is_resumed(code: grpc.StatusCode) -> None:
+def test_resumes_after_errors_of_a_proxy(code: grpc.StatusCode) -> None:
     streams: list[list[int | Broken]] = [[0, 1, Broken(code)], [2, Broken(code)], [3]]
-    with Played(*streams, *streams) as server:
-        assert both(server.address, lambda seen: len(seen) == 3) == [[1, 2, 3]] * 2
-        assert server.asked == ["", "after 1", "after 2"] * 2
+    with ScriptedServer(*streams, *streams) as server:
+        assert sequences_of_both(server.address, lambda seen: len(seen) == 3) == [[1, 2, 3]] * 2
+        assert server.resume_tokens == ["", "after 1", "after 2"] * 2
 
 
-def test_an_end_without_a_word_is_resumed_and_a_first_message_that_is_an_event_is_not_lost() -> None:
-    with Played([1], [2], [1], [2]) as server:
-        assert both(server.address, lambda seen: len(seen) == 2) == [[1, 2]] * 2
+def test_resumes_after_an_end_without_a_status() -> None:
+    with ScriptedServer([1], [2], [1], [2]) as server:
+        assert sequences_of_both(server.address, lambda seen: len(seen) == 2) == [[1, 2]] * 2
 
 
-def test_a_token_is_told_once_its_event_is_handed_over() -> None:
-    with Played([1, 2]) as server, connect(server.address) as client, client.events() as events:
+def test_resume_token_is_that_of_the_last_event() -> None:
+    with ScriptedServer([1, 2]) as server, connect(server.address) as client, client.events() as events:
         assert events.resume_token == ""
         next(events)
         assert events.resume_token == "after 1"
 
 
 @pytest.mark.behaviour("events end with a typed error when the token is refused")
-def test_an_expired_token_is_handed_to_the_caller_with_the_oldest_one() -> None:
+def test_expired_token_has_the_oldest_token() -> None:
     expired = Broken(CODE.OUT_OF_RANGE, "RESUME_TOKEN_EXPIRED", {"oldest_token": "oldest"})
-    with Played([0, 1, Broken(CODE.UNAVAILABLE, "SHUTTING_DOWN")], [expired]) as server:
+    with ScriptedServer([0, 1, Broken(CODE.UNAVAILABLE, "SHUTTING_DOWN")], [expired]) as server:
         with connect(server.address) as client:
             events = client.events()
             assert next(events).sequence == 1
@@ -79,37 +79,37 @@ def test_an_expired_token_is_handed_to_the_caller_with_the_oldest_one() -> None:
                 next(events)
             assert raised.value.oldest_token == "oldest"
             assert list(events) == []
-        assert server.asked == ["", "after 1"]
+        assert server.resume_tokens == ["", "after 1"]
 
 
-def test_slowness_is_resumed_and_a_revoked_credential_is_not() -> None:
+def test_revoked_credential_ends_the_subscription() -> None:
     slow = Broken(CODE.RESOURCE_EXHAUSTED, "SUBSCRIBER_TOO_SLOW", {"resume_token": "elsewhere"})
     revoked = Broken(CODE.UNAUTHENTICATED, "CREDENTIAL_INVALID")
-    with Played([0, 1, slow], [0, 2, revoked]) as server, connect(server.address) as client:
+    with ScriptedServer([0, 1, slow], [0, 2, revoked]) as server, connect(server.address) as client:
         events = client.events()
         assert [next(events).sequence, next(events).sequence] == [1, 2]
         with pytest.raises(Unauthenticated):
             next(events)
-        assert server.asked == ["", "after 1"]
+        assert server.resume_tokens == ["", "after 1"]
 
 
-def test_a_slow_subscriber_comes_back_at_once_but_not_again_and_again() -> None:
+def test_slow_subscriber_resumes_immediately_only_once() -> None:
     slow = TicketingError(CODE.RESOURCE_EXHAUSTED, "", "")
     slow.reason = v1.ERROR_REASON_SUBSCRIBER_TOO_SLOW
-    assert _retry.before_resume(slow, 0) == 0
-    assert (_retry.before_resume(slow, 1) or 0) > 0
+    assert _retry.delay_before_resume(slow, 0) == 0
+    assert (_retry.delay_before_resume(slow, 1) or 0) > 0
 
 
-def test_calls_and_beginnings_are_attempted_six_times(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_and_subscriptions_are_tried_six_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_retry, "MAX_DELAY", 0.01)
     broken: list[list[int | Broken]] = [[Broken(CODE.UNAVAILABLE)] for _ in range(24)]
-    with Played(*broken) as server, connect(server.address) as client:
+    with ScriptedServer(*broken) as server, connect(server.address) as client:
         with pytest.raises(Unavailable):
             client.get_status()
         assert server.calls == 6
         with pytest.raises(Unavailable):
             client.events()
-        assert len(server.asked) == 6
+        assert len(server.resume_tokens) == 6
 
         async def asynchronously() -> None:
             async with aio.connect(server.address) as client:
@@ -119,13 +119,13 @@ def test_calls_and_beginnings_are_attempted_six_times(monkeypatch: pytest.Monkey
                     await client.events()
 
         asyncio.run(asynchronously())
-        assert (server.calls, len(server.asked)) == (12, 12)
+        assert (server.calls, len(server.resume_tokens)) == (12, 12)
 
 
 @pytest.mark.behaviour("DEADLINE_EXCEEDED")
 @pytest.mark.parametrize("deadline", [0.2, 0, -1])
-def test_a_subscription_that_does_not_begin_exceeds_its_deadline(deadline: float) -> None:
-    with Played() as server, connect(server.address) as client:
+def test_subscription_that_does_not_start_exceeds_its_deadline(deadline: float) -> None:
+    with ScriptedServer() as server, connect(server.address) as client:
         started = time.monotonic()
         with pytest.raises(DeadlineExceeded, match=server.address):
             client.events(deadline=deadline)
@@ -139,10 +139,10 @@ def test_a_subscription_that_does_not_begin_exceeds_its_deadline(deadline: float
         assert time.monotonic() - started < 3
 
 
-@pytest.mark.behaviour("a deadline that is endless")
+@pytest.mark.behaviour("infinite deadlines")
 @pytest.mark.parametrize("deadline", [float("inf"), 1e300])
-def test_a_deadline_that_is_endless_is_none(deadline: float) -> None:
-    with Played([0], [0]) as server, connect(server.address, deadline=deadline) as client:
+def test_accepts_infinite_deadlines(deadline: float) -> None:
+    with ScriptedServer([0], [0]) as server, connect(server.address, deadline=deadline) as client:
         client.events().close()
 
         async def asynchronously() -> None:
@@ -152,10 +152,10 @@ def test_a_deadline_that_is_endless_is_none(deadline: float) -> None:
         asyncio.run(asynchronously())
 
 
-def test_a_stream_that_falls_silent_before_it_begins_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reopens_stream_that_is_silent_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_position, "SILENCE", 0.3)
-    with Played() as server, connect(server.address) as client:
-        # The latter is what it says when there is no time for another attempt.
+    with ScriptedServer() as server, connect(server.address) as client:
+        # UNAVAILABLE if there is no time for another attempt.
         with pytest.raises((DeadlineExceeded, Unavailable)):
             client.events(deadline=1.5)
-        assert len(server.asked) >= 2
+        assert len(server.resume_tokens) >= 2

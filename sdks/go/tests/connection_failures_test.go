@@ -19,53 +19,59 @@ import (
 	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
 )
 
-// impatient has what is dead noticed in seconds. gRPC does not ping more often than that.
-func impatient(t *testing.T) {
+// shortTimeouts makes dead connections detected within seconds. gRPC does not ping more often.
+func shortTimeouts(t *testing.T) {
 	t.Helper()
-	ping, pong, silence := timing.Ping, timing.Pong, timing.Silence
-	timing.Ping, timing.Pong, timing.Silence = 10*time.Second, time.Second, 2*time.Second
-	t.Cleanup(func() { timing.Ping, timing.Pong, timing.Silence = ping, pong, silence })
+	interval, timeout, stream := timing.KeepaliveInterval, timing.KeepaliveTimeout, timing.StreamTimeout
+	timing.KeepaliveInterval = 10 * time.Second
+	timing.KeepaliveTimeout = time.Second
+	timing.StreamTimeout = 2 * time.Second
+	t.Cleanup(func() {
+		timing.KeepaliveInterval = interval
+		timing.KeepaliveTimeout = timeout
+		timing.StreamTimeout = stream
+	})
 }
 
-func TestWhatDiesWithoutAWordIsReplaced(t *testing.T) {
-	impatient(t)
-	far, err := start(lively...)
+func TestRecoversFromConnectionFailures(t *testing.T) {
+	shortTimeouts(t)
+	fixture, err := start(shortBookmarks...)
 	check(t, err)
-	t.Cleanup(far.stop)
-	token := ticketing.WithToken(far.Tokens.Admin)
-	behaviour(t, "a connection that dies silently", func(t *testing.T) {
-		client, watcher := connect(t, far.Relay, token), connect(t, far.Relay, token)
-		_, err := client.GetStatus(within(t, patience), &ticketingv1.GetStatusRequest{})
+	t.Cleanup(fixture.stop)
+	token := ticketing.WithToken(fixture.Tokens.Admin)
+	behaviour(t, "silently failed connections are replaced", func(t *testing.T) {
+		client, watcher := connect(t, fixture.Relay, token), connect(t, fixture.Relay, token)
+		_, err := client.GetStatus(within(t, testTimeout), &ticketingv1.GetStatusRequest{})
 		check(t, err)
 		watch := subscribe(t, watcher)
-		far.order(t, "relay swallows")
-		far.push(t, "INC-swallowed")
+		fixture.command(t, "relay drop-bytes")
+		fixture.push(t, "INC-swallowed")
 		watch(t, "INC-swallowed")
 		_, err = client.GetStatus(context.Background(), &ticketingv1.GetStatusRequest{})
 		check(t, err)
 	})
-	behaviour(t, "a stream that falls silent", func(t *testing.T) {
-		watch := subscribe(t, connect(t, far.Relay, token))
-		before := far.connections(t)
-		far.order(t, "relay mutes")
-		far.push(t, "INC-mute")
+	behaviour(t, "silent streams are resumed", func(t *testing.T) {
+		watch := subscribe(t, connect(t, fixture.Relay, token))
+		before := fixture.connections(t)
+		fixture.command(t, "relay drop-messages")
+		fixture.push(t, "INC-mute")
 		watch(t, "INC-mute")
-		if after := far.connections(t); after != before+1 {
+		if after := fixture.connections(t); after != before+1 {
 			t.Fatalf("%d connections, then %d", before, after)
 		}
 	})
-	behaviour(t, "a stream ended for slowness", func(t *testing.T) {
-		far.order(t, "relay narrows")
-		t.Cleanup(func() { far.order(t, "relay fair") })
-		client := connect(t, far.Relay, token)
+	behaviour(t, "streams ended for a slow subscriber are resumed", func(t *testing.T) {
+		fixture.command(t, "relay slow-reader")
+		t.Cleanup(func() { fixture.command(t, "relay ok") })
+		client := connect(t, fixture.Relay, token)
 		watch := subscribe(t, client)
-		plain, err := client.StreamTicketEvents(within(t, patience), &ticketingv1.StreamTicketEventsRequest{})
+		plain, err := client.StreamTicketEvents(within(t, testTimeout), &ticketingv1.StreamTicketEventsRequest{})
 		check(t, err)
 		for n := range 30 {
-			far.push(t, fmt.Sprint("INC-slow-", n))
+			fixture.push(t, fmt.Sprint("INC-slow-", n))
 		}
 		watch(t, "INC-slow-29")
-		// The same holds for a subscriber that does not resume.
+		// A subscriber that does not resume gets the error.
 		for err == nil {
 			_, err = plain.Recv()
 		}
@@ -75,18 +81,18 @@ func TestWhatDiesWithoutAWordIsReplaced(t *testing.T) {
 	})
 }
 
-// push to the server itself.
+// push pushes an incident directly to the server.
 func (f *fixture) push(t *testing.T, id string) {
 	t.Helper()
 	client := connect(t, f.Address, ticketing.WithToken(f.Tokens.Admin))
-	_, err := client.CreateTicket(within(t, patience), push(id))
+	_, err := client.CreateTicket(within(t, testTimeout), push(id))
 	check(t, err)
 }
 
-// subscribe gives what waits until the ticket of an incident is delivered, and sees each event once.
+// subscribe returns a function that waits until the ticket of an incident is delivered, and checks that each event arrives once.
 func subscribe(t *testing.T, client *ticketing.Client) func(*testing.T, string) {
 	t.Helper()
-	subscription, err := client.Subscribe(within(t, 2*patience), nil)
+	subscription, err := client.Subscribe(within(t, 2*testTimeout), nil)
 	check(t, err)
 	t.Cleanup(subscription.Close)
 	last := uint64(0)
@@ -105,7 +111,7 @@ func subscribe(t *testing.T, client *ticketing.Client) func(*testing.T, string) 
 	}
 }
 
-func TestAClientThatIsClosedEndsWhatItDoes(t *testing.T) {
+func TestCloseCancelsCallsAndSubscriptions(t *testing.T) {
 	behaviour(t, "closing", func(t *testing.T) {
 		before := runtime.NumGoroutine()
 		client, err := ticketing.Connect(server.Address, ticketing.WithToken(server.Tokens.Admin))
@@ -123,7 +129,7 @@ func TestAClientThatIsClosedEndsWhatItDoes(t *testing.T) {
 		}
 		closed(t, err)
 		for range unread.Events() {
-			t.Fatal("it went on after its end")
+			t.Fatal("the loop continued after its end")
 		}
 		check(t, client.Close())
 		began := time.Now()
@@ -140,7 +146,7 @@ func TestAClientThatIsClosedEndsWhatItDoes(t *testing.T) {
 	})
 }
 
-func TestACallThatWaitsToBeRepeatedEndsWithItsClient(t *testing.T) {
+func TestCloseEndsCallsThatWaitForARetry(t *testing.T) {
 	client, err := ticketing.Connect(unusedAddress(t))
 	check(t, err)
 	time.AfterFunc(500*time.Millisecond, func() { _ = client.Close() })
@@ -160,7 +166,7 @@ func closed(t *testing.T, err error) {
 	}
 }
 
-func TestAUnixSocketIsAnAddressToo(t *testing.T) {
+func TestConnectsOverUnixSocket(t *testing.T) {
 	behaviour(t, "unix socket", func(t *testing.T) {
 		near, err := start("--unix")
 		check(t, err)
@@ -172,15 +178,15 @@ func TestAUnixSocketIsAnAddressToo(t *testing.T) {
 	})
 }
 
-func TestAnAddressSaysWhereAndWhetherUnderTLS(t *testing.T) {
-	behaviour(t, "addresses that are none are refused", func(t *testing.T) {
+func TestAddressDecidesTLSAndTokens(t *testing.T) {
+	behaviour(t, "invalid addresses are refused", func(t *testing.T) {
 		for _, address := range []string{
 			"", "ticketing", "ticketing:", ":50051", "ticketing:0", "ticketing:65536", "ticketing:1/path", "dns:///a:1",
 			"ftp://a:1", "::1:50051", "[a]:1", "unix:", "unix:relative", "http://a", "https://http://a:1", "a b:1", "a@b:1",
 		} {
 			_, err := ticketing.Connect(address)
-			told := fmt.Sprintf("%q is no address of a server: give HOST:PORT, [IPV6]:PORT or unix:/PATH", address)
-			if err == nil || !strings.Contains(err.Error(), told) {
+			expected := fmt.Sprintf("%q is not a valid server address: expected HOST:PORT, [IPV6]:PORT or unix:/PATH", address)
+			if err == nil || !strings.Contains(err.Error(), expected) {
 				t.Errorf("%q: %v", address, err)
 			}
 		}
@@ -191,10 +197,10 @@ func TestAnAddressSaysWhereAndWhetherUnderTLS(t *testing.T) {
 			connect(t, address)
 		}
 		client := connect(t, "http://"+server.Address, ticketing.WithToken(server.Tokens.Admin))
-		_, err := client.GetStatus(within(t, patience), &ticketingv1.GetStatusRequest{})
+		_, err := client.GetStatus(within(t, testTimeout), &ticketingv1.GetStatusRequest{})
 		check(t, err)
 	})
-	behaviour(t, "a token goes in plaintext to this machine alone", func(t *testing.T) {
+	behaviour(t, "tokens are sent in plaintext only to the local machine", func(t *testing.T) {
 		token := ticketing.WithToken("rxt_1")
 		for _, address := range []string{"a.example:1", "10.0.0.1:1", "http://a.example:1", "[::2]:1", "localhost.example:1"} {
 			if _, err := ticketing.Connect(address, token); err == nil {
@@ -210,17 +216,17 @@ func TestAnAddressSaysWhereAndWhetherUnderTLS(t *testing.T) {
 		// No process listens at the proxy.
 		t.Setenv("HTTP_PROXY", "http://"+unusedAddress(t))
 		t.Setenv("HTTPS_PROXY", os.Getenv("HTTP_PROXY"))
-		_, err := client(t).GetStatus(within(t, patience), &ticketingv1.GetStatusRequest{})
+		_, err := client(t).GetStatus(within(t, testTimeout), &ticketingv1.GetStatusRequest{})
 		check(t, err)
 	})
 }
 
-func TestADeadlineMayBeEndlessAndIsNeverCalledACancellation(t *testing.T) {
-	behaviour(t, "a deadline that is endless", func(t *testing.T) {
-		endless := client(t, ticketing.WithDeadline(math.MaxInt64))
-		_, err := endless.GetStatus(context.Background(), &ticketingv1.GetStatusRequest{})
+func TestDeadlineIsOptionalAndDistinctFromCancellation(t *testing.T) {
+	behaviour(t, "infinite deadlines", func(t *testing.T) {
+		unlimited := client(t, ticketing.WithDeadline(math.MaxInt64))
+		_, err := unlimited.GetStatus(context.Background(), &ticketingv1.GetStatusRequest{})
 		check(t, err)
-		subscribe(t, endless)
+		subscribe(t, unlimited)
 		for _, none := range []time.Duration{0, -time.Second} {
 			_, err = client(t, ticketing.WithDeadline(none)).GetStatus(context.Background(), &ticketingv1.GetStatusRequest{})
 			expect(t, err, codes.DeadlineExceeded, ticketingv1.ErrorReason_ERROR_REASON_UNSPECIFIED)
@@ -236,7 +242,7 @@ func TestADeadlineMayBeEndlessAndIsNeverCalledACancellation(t *testing.T) {
 	}
 }
 
-func TestAnErrorNamesTheRootOfTheTrouble(t *testing.T) {
+func TestErrorHasTheRootCause(t *testing.T) {
 	address := unusedAddress(t)
 	_, err := connect(t, address).GetStatus(within(t, time.Second), &ticketingv1.GetStatusRequest{})
 	if err == nil || !strings.Contains(err.Error(), "refused") || !strings.Contains(err.Error(), address) {
@@ -249,17 +255,17 @@ func TestAnErrorNamesTheRootOfTheTrouble(t *testing.T) {
 	}
 }
 
-// connections is how many the relay has had.
+// connections returns how many connections the relay has accepted.
 func (f *fixture) connections(t *testing.T) (count int) {
 	t.Helper()
-	_, err := fmt.Fprintln(f.orders, "relay connections")
+	_, err := fmt.Fprintln(f.stdin, "relay connections")
 	check(t, err)
 	_, err = fmt.Fscanf(f.answers, "{\"connections\":%d}\n", &count)
 	check(t, err)
 	return count
 }
 
-// unusedAddress is an address at which no process listens.
+// unusedAddress returns an address on which no process listens.
 func unusedAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,4 +1,4 @@
-"""A server whose streams end in ways that the real one cannot be made to end them soon enough."""
+"""A server with scripted streams, for errors that the real server does not produce on demand."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ METHOD = "/rhythmx.ticketing.v1.TicketingService/"
 
 @dataclass
 class Broken:
-    """How a stream ends. Without a reason it is none of the service's."""
+    """How a stream ends. Without a reason, the error is not from the service."""
 
     code: grpc.StatusCode
     reason: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
 
 
-class Played(grpc.GenericRpcHandler):
-    """Each stream does what the next list says: 0 is a bookmark, another number an event of that kind. Without a list left it is mute.
-    Every other call is unavailable."""
+class ScriptedServer(grpc.GenericRpcHandler):
+    """Each stream follows the next list: 0 is a bookmark, another number an event of that kind. Without a list it sends nothing.
+    All other calls fail with UNAVAILABLE."""
 
     def __init__(self, *streams: list[int | Broken]) -> None:
-        self.asked: list[str] = []
+        self.resume_tokens: list[str] = []
         self.calls = 0
         self._streams = list(streams)
         self._server = grpc.server(futures.ThreadPoolExecutor(8), handlers=[self])
@@ -48,7 +48,7 @@ class Played(grpc.GenericRpcHandler):
             )
         return grpc.unary_unary_rpc_method_handler(self._unary)
 
-    def __enter__(self) -> Played:
+    def __enter__(self) -> ScriptedServer:
         return self
 
     def __exit__(
@@ -58,12 +58,12 @@ class Played(grpc.GenericRpcHandler):
 
     def _unary(self, _request: bytes, context: grpc.ServicerContext) -> bytes:
         self.calls += 1
-        context.abort(grpc.StatusCode.UNAVAILABLE, "as told")
+        context.abort(grpc.StatusCode.UNAVAILABLE, "scripted")
 
     def _stream(
         self, request: v1.StreamTicketEventsRequest, context: grpc.ServicerContext
     ) -> Iterator[v1.StreamTicketEventsResponse]:
-        self.asked.append(request.resume_token)
+        self.resume_tokens.append(request.resume_token)
         if not self._streams:
             over = threading.Event()
             if context.add_callback(over.set):
@@ -72,7 +72,7 @@ class Played(grpc.GenericRpcHandler):
         for step in self._streams.pop(0):
             if isinstance(step, Broken):
                 context.set_trailing_metadata(_details(step))
-                context.abort(step.code, "as told")
+                context.abort(step.code, "scripted")
             token = f"after {step}"
             if step == 0:
                 yield v1.StreamTicketEventsResponse(bookmark=v1.Bookmark(resume_token=token))

@@ -14,28 +14,28 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 
 /**
- * Attempts that hang are under way for seconds yet, and a server that stops waits for them: so nothing restarts it after this.
+ * These tests run last: a stopping server would wait for the delayed attempts.
  */
-class SlowTest {
+class SlowCallsTest {
   @BeforeAll
-  static void jiraHangs() throws Exception {
-    Fixture.shared().order("jira hangs");
+  static void delayJira() throws Exception {
+    Fixture.shared().command("jira delay");
   }
 
   @AfterAll
-  static void jiraIsFair() throws Exception {
-    Fixture.shared().order("jira fair");
+  static void resetJira() throws Exception {
+    Fixture.shared().command("jira ok");
   }
 
   @Behaviour("DEADLINE_EXCEEDED")
-  void aCallEndsWithItsDeadline() throws Exception {
+  void lateResponseIsDeadlineExceeded() throws Exception {
     try (TicketingClient client = Fixture.shared().client()) {
       failed(Code.DEADLINE_EXCEEDED, () -> client.withDeadline(Duration.ofMillis(1)).createTicket(push("INC-late")));
     }
   }
 
   @Behaviour("cancellation")
-  void aCallEndsWithItsContextAndItsThread() throws Exception {
+  void contextAndInterruptCancelCalls() throws Exception {
     try (TicketingClient client = Fixture.shared().client()) {
       Instant began = Instant.now();
       try (Context.CancellableContext context = Context.current().withCancellation()) {

@@ -12,9 +12,9 @@ import (
 	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
 )
 
-// Attempts that hang are under way for seconds yet, and a server that stops waits for them: so nothing restarts it after this.
-func TestACallEndsWhenItsContextDoes(t *testing.T) {
-	server.weather(t, "jira hangs")
+// It runs last: a stopping server would wait for the delayed attempts.
+func TestCallEndsWithItsContext(t *testing.T) {
+	server.setJira(t, "jira delay")
 	behaviour(t, "DEADLINE_EXCEEDED", func(t *testing.T) {
 		_, err := client(t).CreateTicket(within(t, 3*time.Millisecond), push("INC-late"))
 		expect(t, err, codes.DeadlineExceeded, ticketingv1.ErrorReason_ERROR_REASON_UNSPECIFIED)

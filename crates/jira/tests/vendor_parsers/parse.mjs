@@ -1,6 +1,6 @@
-// Holds our renderings against Atlassian's own schema (ADF) and parser (wiki markup).
+// Checks our renderings against Atlassian's own schema (ADF) and parser (wiki markup).
 //
-//   node judge.mjs FILE     FILE is written by `cargo test -p ticketing-jira --test rendered`
+//   node parse.mjs FILE     FILE is written by `cargo test -p ticketing-jira --test rendered`
 //
 // An ADF document must satisfy the schema. Wiki markup must parse to the very text of the ADF document, with no node
 // that the ADF document has not: no mention, no media, no macro, no link but the one to the incident.
@@ -14,7 +14,7 @@ const require = createRequire(import.meta.url);
 const { WikiMarkupTransformer } = require('@atlaskit/editor-wikimarkup-transformer');
 const schema = JSON.parse(readFileSync(require.resolve('@atlaskit/adf-schema/json-schema/v1/full.json'), 'utf8'));
 
-const MAX_COMPLAINTS = 40;
+const MAX_PRINTED_VIOLATIONS = 40;
 const NODES = new Set([
   'doc', 'paragraph', 'heading', 'bulletList', 'listItem', 'table', 'tableRow', 'tableHeader', 'tableCell',
   'codeBlock', 'hardBreak', 'text',
@@ -61,7 +61,7 @@ function difference(expected, found) {
   return `expected ${around(expected)}, found ${around(found)}`;
 }
 
-function* complaints({ adf, wiki, whole }) {
+function* violations({ adf, wiki, whole }) {
   if (!isValid(adf)) {
     yield `ADF: ${JSON.stringify(isValid.errors.slice(0, 3))}`;
   }
@@ -69,7 +69,7 @@ function* complaints({ adf, wiki, whole }) {
   try {
     parsed = parser.parse(wiki).toJSON();
   } catch (error) {
-    yield `wiki: the parser gave up: ${error.message}`;
+    yield `wiki: the parser failed: ${error.message}`;
     return;
   }
   for (const node of walk(parsed)) {
@@ -91,16 +91,17 @@ function* complaints({ adf, wiki, whole }) {
   }
 }
 
-let [renderings, complained] = [0, 0];
+let renderings = 0;
+let violated = 0;
 for await (const line of createInterface({ input: createReadStream(process.argv[2]) })) {
   const rendering = JSON.parse(line);
   renderings += 1;
-  for (const complaint of complaints(rendering)) {
-    complained += 1;
-    if (complained <= MAX_COMPLAINTS) {
-      console.error(`${rendering.name}\n  ${complaint}`);
+  for (const violation of violations(rendering)) {
+    violated += 1;
+    if (violated <= MAX_PRINTED_VIOLATIONS) {
+      console.error(`${rendering.name}\n  ${violation}`);
     }
   }
 }
-console.log(`${renderings} renderings judged, ${complained} complaints`);
-process.exitCode = complained === 0 && renderings > 0 ? 0 : 1;
+console.log(`${renderings} renderings checked, ${violated} violations`);
+process.exitCode = violated === 0 && renderings > 0 ? 0 : 1;

@@ -19,29 +19,29 @@ import (
 	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
 )
 
-// played answers what a real server answers on bad days only.
-type played struct {
+// scriptedServer returns scripted errors, which the real server does not produce on demand.
+type scriptedServer struct {
 	ticketingv1.UnimplementedTicketingServiceServer
-	// How each stream ends, one after the other, after two events; nil: it does not.
+	// How the streams end, each after two events; nil: the stream ends without an error.
 	ends []error
 	// The start of each stream.
 	starts []string
-	// Whether a stream begins with an event, and not with a bookmark.
-	blunt bool
-	// How often a unary call came, and how each of them fails.
+	// Whether a stream starts with an event instead of a bookmark.
+	omitsBookmark bool
+	// The number of unary calls, and how each of them fails.
 	calls    int
 	failures []error
 }
 
-func TestASubscriptionOutlivesWhatPasses(t *testing.T) {
-	slow := told(codes.ResourceExhausted, "SUBSCRIBER_TOO_SLOW", map[string]string{"resume_token": "elsewhere"})
-	many := told(codes.ResourceExhausted, "TOO_MANY_STREAMS", nil, later(300*time.Millisecond))
-	old := told(codes.Unavailable, "CONNECTION_ENDING", nil)
+func TestSubscriptionResumesAfterTransientErrors(t *testing.T) {
+	slow := scriptedError(codes.ResourceExhausted, "SUBSCRIBER_TOO_SLOW", map[string]string{"resume_token": "elsewhere"})
+	many := scriptedError(codes.ResourceExhausted, "TOO_MANY_STREAMS", nil, retryDelay(300*time.Millisecond))
+	old := scriptedError(codes.Unavailable, "CONNECTION_ENDING", nil)
 	broken := status.Error(codes.Internal, "the stream was reset")
-	expired := told(codes.OutOfRange, "RESUME_TOKEN_EXPIRED", map[string]string{"oldest_token": "5"})
-	service := &played{ends: []error{slow, many, old, broken, expired}}
+	expired := scriptedError(codes.OutOfRange, "RESUME_TOKEN_EXPIRED", map[string]string{"oldest_token": "5"})
+	service := &scriptedServer{ends: []error{slow, many, old, broken, expired}}
 	began := time.Now()
-	subscription, err := play(t, service).Subscribe(within(t, patience), nil)
+	subscription, err := startScripted(t, service).Subscribe(within(t, testTimeout), nil)
 	check(t, err)
 	var seen []uint64
 	for event, failed := range subscription.Events() {
@@ -60,14 +60,14 @@ func TestASubscriptionOutlivesWhatPasses(t *testing.T) {
 		t.Error("starts", service.starts)
 	}
 	if time.Since(began) < 300*time.Millisecond {
-		t.Error("it did not wait as long as it was told to")
+		t.Error("it did not wait for the retry delay")
 	}
 }
 
-func TestWhatComesFirstIsHandedOver(t *testing.T) {
-	broken := told(codes.Internal, "INTERNAL", nil)
-	service := &played{blunt: true, ends: []error{broken, told(codes.DataLoss, "", nil)}}
-	subscription, err := play(t, service).Subscribe(within(t, patience), nil)
+func TestReturnsEventThatPrecedesAnyBookmark(t *testing.T) {
+	broken := scriptedError(codes.Internal, "INTERNAL", nil)
+	service := &scriptedServer{omitsBookmark: true, ends: []error{broken, scriptedError(codes.DataLoss, "", nil)}}
+	subscription, err := startScripted(t, service).Subscribe(within(t, testTimeout), nil)
 	check(t, err)
 	var seen []uint64
 	for event, failed := range subscription.Events() {
@@ -80,12 +80,12 @@ func TestWhatComesFirstIsHandedOver(t *testing.T) {
 	}
 }
 
-func TestACredentialThatRunsOutEndsTheSubscription(t *testing.T) {
+func TestExpiredCredentialEndsTheSubscription(t *testing.T) {
 	for code, name := range map[codes.Code]string{
 		codes.Unauthenticated: "CREDENTIAL_INVALID", codes.PermissionDenied: "ROLE_INSUFFICIENT",
 	} {
-		service := &played{ends: []error{told(code, name, nil)}}
-		subscription, err := play(t, service).Subscribe(within(t, patience), nil)
+		service := &scriptedServer{ends: []error{scriptedError(code, name, nil)}}
+		subscription, err := startScripted(t, service).Subscribe(within(t, testTimeout), nil)
 		check(t, err)
 		for _, err = range subscription.Events() {
 		}
@@ -95,9 +95,9 @@ func TestACredentialThatRunsOutEndsTheSubscription(t *testing.T) {
 	}
 }
 
-func TestACallIsRepeatedWhenThatMayHelpAndIsSafe(t *testing.T) {
-	away := told(codes.Unavailable, "STORE_UNAVAILABLE", nil, later(10*time.Millisecond))
-	busy := told(codes.ResourceExhausted, "BUSY", nil, later(10*time.Millisecond))
+func TestRetriesOnlyTransientErrorsOfIdempotentCalls(t *testing.T) {
+	unavailable := scriptedError(codes.Unavailable, "STORE_UNAVAILABLE", nil, retryDelay(10*time.Millisecond))
+	busy := scriptedError(codes.ResourceExhausted, "BUSY", nil, retryDelay(10*time.Millisecond))
 	cases := []struct {
 		about    string
 		failures []error
@@ -105,35 +105,35 @@ func TestACallIsRepeatedWhenThatMayHelpAndIsSafe(t *testing.T) {
 		calls    int
 		code     codes.Code
 	}{
-		{"it passes", []error{away, busy, away}, false, 4, codes.OK},
-		{"it stays", slices.Repeat([]error{away}, 9), false, 6, codes.Unavailable},
-		{"no retry delay is given", []error{told(codes.ResourceExhausted, "BUSY", nil)}, false, 1, codes.ResourceExhausted},
-		{"it is the request", []error{told(codes.InvalidArgument, "REQUEST_INVALID", nil)}, false, 1, codes.InvalidArgument},
-		{"it may make a second ticket", []error{away}, true, 1, codes.Unavailable},
-		{"later than the deadline", []error{told(codes.Unavailable, "BUSY", nil, later(time.Hour))}, false, 1, codes.Unavailable},
+		{"transient", []error{unavailable, busy, unavailable}, false, 4, codes.OK},
+		{"persistent", slices.Repeat([]error{unavailable}, 9), false, 6, codes.Unavailable},
+		{"no retry delay", []error{scriptedError(codes.ResourceExhausted, "BUSY", nil)}, false, 1, codes.ResourceExhausted},
+		{"invalid request", []error{scriptedError(codes.InvalidArgument, "REQUEST_INVALID", nil)}, false, 1, codes.InvalidArgument},
+		{"create_anyway", []error{unavailable}, true, 1, codes.Unavailable},
+		{"delay beyond the deadline", []error{scriptedError(codes.Unavailable, "BUSY", nil, retryDelay(time.Hour))}, false, 1, codes.Unavailable},
 	}
 	for _, one := range cases {
-		service := &played{failures: one.failures}
+		service := &scriptedServer{failures: one.failures}
 		request := &ticketingv1.RetryDeliveryRequest{DeliveryId: "0197", CreateAnyway: one.anyway}
-		_, err := play(t, service).RetryDelivery(within(t, patience), request)
+		_, err := startScripted(t, service).RetryDelivery(within(t, testTimeout), request)
 		if status.Code(err) != one.code || service.calls != one.calls {
 			t.Errorf("%s: %v after %d calls", one.about, err, service.calls)
 		}
 	}
 }
 
-func TestAReasonOfTomorrowIsKept(t *testing.T) {
-	service := &played{failures: []error{told(codes.FailedPrecondition, "OF_TOMORROW", nil, later(time.Minute))}}
-	_, err := play(t, service).RetryDelivery(within(t, patience), &ticketingv1.RetryDeliveryRequest{})
+func TestKeepsUnknownErrorReason(t *testing.T) {
+	service := &scriptedServer{failures: []error{scriptedError(codes.FailedPrecondition, "FUTURE_REASON", nil, retryDelay(time.Minute))}}
+	_, err := startScripted(t, service).RetryDelivery(within(t, testTimeout), &ticketingv1.RetryDeliveryRequest{})
 	failure := expect(t, err, codes.FailedPrecondition, ticketingv1.ErrorReason_ERROR_REASON_UNSPECIFIED)
-	if failure.ReasonName != "OF_TOMORROW" || failure.RetryAfter != time.Minute {
+	if failure.ReasonName != "FUTURE_REASON" || failure.RetryAfter != time.Minute {
 		t.Fatal(failure)
 	}
 }
 
-// === played ===
+// === scriptedServer ===
 
-func (p *played) StreamTicketEvents(
+func (p *scriptedServer) StreamTicketEvents(
 	request *ticketingv1.StreamTicketEventsRequest,
 	stream grpc.ServerStreamingServer[ticketingv1.StreamTicketEventsResponse],
 ) error {
@@ -148,7 +148,7 @@ func (p *played) StreamTicketEvents(
 		one := &ticketingv1.StreamTicketEventsResponse_Event{Event: event}
 		messages = append(messages, &ticketingv1.StreamTicketEventsResponse{Message: one})
 	}
-	if p.blunt {
+	if p.omitsBookmark {
 		messages = messages[1:]
 	}
 	for _, message := range messages {
@@ -159,7 +159,7 @@ func (p *played) StreamTicketEvents(
 	return p.ends[nth]
 }
 
-func (p *played) RetryDelivery(
+func (p *scriptedServer) RetryDelivery(
 	context.Context, *ticketingv1.RetryDeliveryRequest,
 ) (*ticketingv1.RetryDeliveryResponse, error) {
 	p.calls++
@@ -169,8 +169,8 @@ func (p *played) RetryDelivery(
 	return &ticketingv1.RetryDeliveryResponse{}, nil
 }
 
-// play serves it, and gives a client of it.
-func play(t *testing.T, service *played) *ticketing.Client {
+// startScripted serves it and returns a client of it.
+func startScripted(t *testing.T, service *scriptedServer) *ticketing.Client {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
@@ -185,16 +185,16 @@ func play(t *testing.T, service *played) *ticketing.Client {
 	return connect(t, listener.Addr().String())
 }
 
-// told is an error as the service tells it.
-func told(code codes.Code, reason string, metadata map[string]string, more ...protoadapt.MessageV1) error {
+// scriptedError is an error with details, as the service returns it.
+func scriptedError(code codes.Code, reason string, metadata map[string]string, more ...protoadapt.MessageV1) error {
 	info := &errdetails.ErrorInfo{Domain: "ticketing.rhythmx", Reason: reason, Metadata: metadata}
-	detailed, err := status.New(code, "so it is").WithDetails(append(more, info)...)
+	detailed, err := status.New(code, "scripted").WithDetails(append(more, info)...)
 	if err != nil {
 		return err
 	}
 	return detailed.Err()
 }
 
-func later(delay time.Duration) protoadapt.MessageV1 {
+func retryDelay(delay time.Duration) protoadapt.MessageV1 {
 	return &errdetails.RetryInfo{RetryDelay: durationpb.New(delay)}
 }

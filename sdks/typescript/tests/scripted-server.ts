@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Metadata, Server, ServerCredentials, status, type ServerWritableStream } from "@grpc/grpc-js";
 import { v1 } from "@rhythmx/ticketing";
 
-/** How a stream ends. Without a reason it is none of the service's. */
+/** How a stream ends. Without a reason, the error is not from the service. */
 export interface Broken {
   readonly code: status;
   readonly reason?: string;
@@ -12,11 +12,11 @@ export interface Broken {
 type Stream = ServerWritableStream<v1.StreamTicketEventsRequest, v1.StreamTicketEventsResponse>;
 
 /**
- * A server whose streams end in ways that the real one cannot be made to end them soon enough. Each does what the next list says:
- * 0 is a bookmark, another number an event of that kind. Without a list left it is mute. RetryDelivery is unavailable.
+ * A server with scripted streams, for errors that the real server does not produce on demand. Each stream follows the next list: 0 is
+ * a bookmark, another number an event of that kind. Without a list it sends nothing. RetryDelivery fails with UNAVAILABLE.
  */
-export class Played {
-  readonly asked: string[] = [];
+export class ScriptedServer {
+  readonly resumeTokens: string[] = [];
   retries = 0;
   address = "";
   readonly #server = new Server();
@@ -26,22 +26,22 @@ export class Played {
     this.#streams = [...streams];
   }
 
-  static async start(...streams: readonly (readonly (number | Broken)[])[]): Promise<Played> {
-    const played = new Played(streams);
+  static async start(...streams: readonly (readonly (number | Broken)[])[]): Promise<ScriptedServer> {
+    const scripted = new ScriptedServer(streams);
     const methods = v1.TicketingService.method;
     const path = (name: string): string => `/${v1.TicketingService.typeName}/${name}`;
-    played.#server.register(
+    scripted.#server.register(
       path(methods.streamTicketEvents.name),
-      (call: Stream) => played.#play(call),
+      (call: Stream) => scripted.#script(call),
       (message: v1.StreamTicketEventsResponse) => Buffer.from(toBinary(v1.StreamTicketEventsResponseSchema, message)),
       (bytes: Buffer) => fromBinary(v1.StreamTicketEventsRequestSchema, bytes),
       "serverStream",
     );
-    played.#server.register(
+    scripted.#server.register(
       path(methods.retryDelivery.name),
       (_call: unknown, answer: (error: object) => void) => {
-        played.retries++;
-        answer({ code: status.UNAVAILABLE, details: "away" });
+        scripted.retries++;
+        answer({ code: status.UNAVAILABLE, details: "scripted" });
       },
       (message: unknown) => message as Buffer,
       (bytes: Buffer) => bytes,
@@ -49,25 +49,25 @@ export class Played {
     );
     const port = await new Promise<number>((resolve, reject) => {
       const bound = (error: Error | null, at: number): void => (error ? reject(error) : resolve(at));
-      played.#server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), bound);
+      scripted.#server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), bound);
     });
-    played.address = `127.0.0.1:${port}`;
-    return played;
+    scripted.address = `127.0.0.1:${port}`;
+    return scripted;
   }
 
   stop(): void {
     this.#server.forceShutdown();
   }
 
-  #play(call: Stream): void {
-    this.asked.push(call.request.start.case === "resumeToken" ? call.request.start.value : "");
+  #script(call: Stream): void {
+    this.resumeTokens.push(call.request.start.case === "resumeToken" ? call.request.start.value : "");
     const steps = this.#streams.shift();
     if (!steps) return;
     for (const step of steps) {
       if (typeof step === "object") {
         const metadata = new Metadata();
         if (step.reason) metadata.set("grpc-status-details-bin", details(step.reason, step.about));
-        call.emit("error", { code: step.code, details: "as told", metadata });
+        call.emit("error", { code: step.code, details: "scripted", metadata });
         return;
       }
       const resumeToken = `after ${step}`;
