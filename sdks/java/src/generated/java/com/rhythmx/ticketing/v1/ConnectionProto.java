@@ -122,7 +122,7 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
       "etry\030\003 \001(\0132#.rhythmx.ticketing.v1.RetryS" +
       "ettingsR\005retry\022%\n\016server_version\030\004 \001(\tR\r" +
       "serverVersion\0229\n\nstarted_at\030\005 \001(\0132\032.goog" +
-      "le.protobuf.TimestampR\tstartedAt\"\311\005\n\020Con" +
+      "le.protobuf.TimestampR\tstartedAt\"\366\005\n\020Con" +
       "nectionStatus\022:\n\006system\030\001 \001(\0162\".rhythmx." +
       "ticketing.v1.TicketSystemR\006system\022\036\n\ncon" +
       "nection\030\002 \001(\tR\nconnection\022\036\n\nconfigured\030" +
@@ -140,41 +140,42 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
       "stFailureR\013lastFailure\022G\n\tcondition\030\013 \001(" +
       "\0132).rhythmx.ticketing.v1.ConnectionCondi" +
       "tionR\tcondition\022\'\n\017needs_attention\030\014 \001(\r" +
-      "R\016needsAttentionB\n\n\010settings\"\332\001\n\016Deliver" +
-      "yCounts\022\030\n\007pending\030\001 \001(\004R\007pending\022\036\n\natt" +
-      "empting\030\002 \001(\004R\nattempting\022\034\n\tdelivered\030\003" +
-      " \001(\004R\tdelivered\022\030\n\007waiting\030\004 \001(\004R\007waitin" +
-      "g\022 \n\013reconciling\030\005 \001(\004R\013reconciling\022\026\n\006f" +
-      "ailed\030\006 \001(\004R\006failed\022\034\n\tcancelled\030\007 \001(\004R\t" +
-      "cancelled\"\235\001\n\013LastSuccess\022.\n\004time\030\001 \001(\0132" +
-      "\032.google.protobuf.TimestampR\004time\022\037\n\013del" +
-      "ivery_id\030\002 \001(\tR\ndeliveryId\022=\n\006ticket\030\003 \001" +
-      "(\0132%.rhythmx.ticketing.v1.TicketReferenc" +
-      "eR\006ticket\"\221\001\n\013LastFailure\022.\n\004time\030\001 \001(\0132" +
-      "\032.google.protobuf.TimestampR\004time\022\037\n\013del" +
-      "ivery_id\030\002 \001(\tR\ndeliveryId\0221\n\005fault\030\003 \001(" +
-      "\0132\033.rhythmx.ticketing.v1.FaultR\005fault\"\324\001" +
-      "\n\023ConnectionCondition\022A\n\004kind\030\001 \001(\0162-.rh" +
-      "ythmx.ticketing.v1.ConnectionConditionKi" +
-      "ndR\004kind\0220\n\005since\030\002 \001(\0132\032.google.protobu" +
-      "f.TimestampR\005since\0220\n\005until\030\003 \001(\0132\032.goog" +
-      "le.protobuf.TimestampR\005until\022\026\n\006reason\030\004" +
-      " \001(\tR\006reason*\230\001\n\014CheckOutcome\022\035\n\031CHECK_O" +
-      "UTCOME_UNSPECIFIED\020\000\022\030\n\024CHECK_OUTCOME_PA" +
-      "SSED\020\001\022\030\n\024CHECK_OUTCOME_FAILED\020\002\022\032\n\026CHEC" +
-      "K_OUTCOME_UNPROVEN\020\003\022\031\n\025CHECK_OUTCOME_SK" +
-      "IPPED\020\004*\221\002\n\027ConnectionConditionKind\022)\n%C" +
-      "ONNECTION_CONDITION_KIND_UNSPECIFIED\020\000\022 " +
-      "\n\034CONNECTION_CONDITION_KIND_OK\020\001\022\'\n#CONN" +
-      "ECTION_CONDITION_KIND_THROTTLED\020\002\022*\n&CON" +
-      "NECTION_CONDITION_KIND_CIRCUIT_OPEN\020\003\022+\n" +
-      "\'CONNECTION_CONDITION_KIND_LOGIN_REFUSED" +
-      "\020\004\022\'\n#CONNECTION_CONDITION_KIND_SUSPENDE" +
-      "D\020\005B\235\001\n\030com.rhythmx.ticketing.v1B\017Connec" +
-      "tionProtoP\001\242\002\003RTX\252\002\024Rhythmx.Ticketing.V1" +
-      "\312\002\024Rhythmx\\Ticketing\\V1\342\002 Rhythmx\\Ticket" +
-      "ing\\V1\\GPBMetadata\352\002\026Rhythmx::Ticketing:" +
-      ":V1b\006proto3"
+      "R\016needsAttention\022+\n\021concurrency_limit\030\r " +
+      "\001(\rR\020concurrencyLimitB\n\n\010settings\"\332\001\n\016De" +
+      "liveryCounts\022\030\n\007pending\030\001 \001(\004R\007pending\022\036" +
+      "\n\nattempting\030\002 \001(\004R\nattempting\022\034\n\tdelive" +
+      "red\030\003 \001(\004R\tdelivered\022\030\n\007waiting\030\004 \001(\004R\007w" +
+      "aiting\022 \n\013reconciling\030\005 \001(\004R\013reconciling" +
+      "\022\026\n\006failed\030\006 \001(\004R\006failed\022\034\n\tcancelled\030\007 " +
+      "\001(\004R\tcancelled\"\235\001\n\013LastSuccess\022.\n\004time\030\001" +
+      " \001(\0132\032.google.protobuf.TimestampR\004time\022\037" +
+      "\n\013delivery_id\030\002 \001(\tR\ndeliveryId\022=\n\006ticke" +
+      "t\030\003 \001(\0132%.rhythmx.ticketing.v1.TicketRef" +
+      "erenceR\006ticket\"\221\001\n\013LastFailure\022.\n\004time\030\001" +
+      " \001(\0132\032.google.protobuf.TimestampR\004time\022\037" +
+      "\n\013delivery_id\030\002 \001(\tR\ndeliveryId\0221\n\005fault" +
+      "\030\003 \001(\0132\033.rhythmx.ticketing.v1.FaultR\005fau" +
+      "lt\"\324\001\n\023ConnectionCondition\022A\n\004kind\030\001 \001(\016" +
+      "2-.rhythmx.ticketing.v1.ConnectionCondit" +
+      "ionKindR\004kind\0220\n\005since\030\002 \001(\0132\032.google.pr" +
+      "otobuf.TimestampR\005since\0220\n\005until\030\003 \001(\0132\032" +
+      ".google.protobuf.TimestampR\005until\022\026\n\006rea" +
+      "son\030\004 \001(\tR\006reason*\230\001\n\014CheckOutcome\022\035\n\031CH" +
+      "ECK_OUTCOME_UNSPECIFIED\020\000\022\030\n\024CHECK_OUTCO" +
+      "ME_PASSED\020\001\022\030\n\024CHECK_OUTCOME_FAILED\020\002\022\032\n" +
+      "\026CHECK_OUTCOME_UNPROVEN\020\003\022\031\n\025CHECK_OUTCO" +
+      "ME_SKIPPED\020\004*\221\002\n\027ConnectionConditionKind" +
+      "\022)\n%CONNECTION_CONDITION_KIND_UNSPECIFIE" +
+      "D\020\000\022 \n\034CONNECTION_CONDITION_KIND_OK\020\001\022\'\n" +
+      "#CONNECTION_CONDITION_KIND_THROTTLED\020\002\022*" +
+      "\n&CONNECTION_CONDITION_KIND_CIRCUIT_OPEN" +
+      "\020\003\022+\n\'CONNECTION_CONDITION_KIND_LOGIN_RE" +
+      "FUSED\020\004\022\'\n#CONNECTION_CONDITION_KIND_SUS" +
+      "PENDED\020\005B\235\001\n\030com.rhythmx.ticketing.v1B\017C" +
+      "onnectionProtoP\001\242\002\003RTX\252\002\024Rhythmx.Ticketi" +
+      "ng.V1\312\002\024Rhythmx\\Ticketing\\V1\342\002 Rhythmx\\T" +
+      "icketing\\V1\\GPBMetadata\352\002\026Rhythmx::Ticke" +
+      "ting::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -226,7 +227,7 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_ConnectionStatus_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_ConnectionStatus_descriptor,
-        new java.lang.String[] { "System", "Connection", "Configured", "Enabled", "Jira", "Servicenow", "LastTest", "Deliveries", "LastSuccess", "LastFailure", "Condition", "NeedsAttention", "Settings", });
+        new java.lang.String[] { "System", "Connection", "Configured", "Enabled", "Jira", "Servicenow", "LastTest", "Deliveries", "LastSuccess", "LastFailure", "Condition", "NeedsAttention", "ConcurrencyLimit", "Settings", });
     internal_static_rhythmx_ticketing_v1_DeliveryCounts_descriptor =
       getDescriptor().getMessageType(7);
     internal_static_rhythmx_ticketing_v1_DeliveryCounts_fieldAccessorTable = new
