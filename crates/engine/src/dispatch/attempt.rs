@@ -9,7 +9,7 @@ use ticketing_core::delivery::{Delivery, Outcome, State};
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::health::Observation;
-use ticketing_core::system::{Created, Rendered, TicketDraft, TicketSystem};
+use ticketing_core::system::{Rendered, TicketDraft, TicketSystem};
 use ticketing_failpoints::{self as failpoints, Point};
 use ticketing_store::{AttemptRecord, AttemptTimes, Claimed, Intent, StoreError};
 use tracing::Instrument;
@@ -56,17 +56,17 @@ impl Dispatcher {
     }
 
     /// Lets the limits of concurrent creates, and of creates in a second, follow what the ticket system can take.
-    fn adapt_concurrency(&self, connection: &str, created: &Result<Created, Fault>, began: Timestamp) {
+    fn adapt_concurrency(&self, connection: &str, fault: Option<&Fault>, began: Timestamp) {
         let (state, now) = (self.state(connection), self.0.clock.now());
         let in_flight = state.sends_in_flight();
-        state.adapt(|limit| match created {
-            Ok(_) => limit.succeeded(began, now, in_flight),
-            Err(fault) => limit.failed(fault, began, now),
+        state.adapt(|limit| match fault {
+            None => limit.succeeded(began, now, in_flight),
+            Some(fault) => limit.failed(fault, began, now),
         });
-        state.rate(|rate| match created {
-            Ok(_) => rate.succeeded(now),
-            Err(fault) if fault.kind == FaultKind::RateLimited => rate.throttled(began, now),
-            Err(_) => {}
+        state.rate(|rate| match fault {
+            None => rate.succeeded(now),
+            Some(fault) if fault.kind == FaultKind::RateLimited => rate.throttled(began, now),
+            Some(_) => {}
         });
     }
 
@@ -160,9 +160,9 @@ impl Dispatcher {
         match Duration::try_from(left) {
             Ok(within) if !within.is_zero() => {
                 let began = self.0.clock.now();
-                let created = api.create(ticket_draft, rendered, within).await;
-                self.adapt_concurrency(connection, &created, began);
-                Outcome::Sent(created)
+                let outcome = Outcome::Sent(api.create(ticket_draft, rendered, within).await);
+                self.adapt_concurrency(connection, fault_of(&outcome), began);
+                outcome
             }
             _ => Outcome::NotSent(Fault::new(
                 FaultKind::TooLate,
