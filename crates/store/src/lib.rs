@@ -9,6 +9,7 @@
 
 mod administration;
 mod connection_changes;
+mod delivery_counts;
 mod error;
 mod feed;
 pub mod port;

@@ -20,10 +20,15 @@ mod rows;
 mod save;
 mod secrets;
 mod settings;
+mod summaries;
 mod tokens;
 mod wal_scrub;
 mod writer;
 
+#[cfg(test)]
+mod query_plan_tests;
+#[cfg(test)]
+mod read_cost_tests;
 #[cfg(test)]
 mod restore_tests;
 #[cfg(test)]
@@ -48,6 +53,7 @@ use crate::unit_of_work::{GroupCommit, QueuedWrite};
 
 use exclusive_write::ExclusiveWrite;
 use keys::Keyring;
+use summaries::SummaryCache;
 use writer::WriteRequest;
 
 pub(super) use backup::backup;
@@ -61,6 +67,7 @@ pub(super) struct Database {
     readers: SqlitePool,
     /// A place for each list that is read at a time: the other readers are for those who look up one thing.
     lists: Semaphore,
+    summaries: SummaryCache,
     writer: mpsc::Sender<WriteRequest>,
     state: Arc<State>,
     /// Whether the writer has ended as it should; without a sender once it ended in any way.
@@ -85,7 +92,7 @@ impl port::Database for Database {
     }
 
     fn commits(&self) -> u64 {
-        self.state.commits.load(Ordering::Relaxed)
+        self.state.commits()
     }
 
     fn subscribe(&self) -> watch::Receiver<u64> {
@@ -111,6 +118,12 @@ impl port::Database for Database {
                 std::future::pending::<()>().await;
             }
         })
+    }
+}
+
+impl State {
+    fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
     }
 }
 

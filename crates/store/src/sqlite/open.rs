@@ -21,6 +21,7 @@ use super::connection::{WriterConnection, unopened};
 use super::keys::{self, Keyring, Unlocked};
 use super::restore::{self, Begun};
 use super::rows::Reader;
+use super::summaries::SummaryCache;
 use super::writer::Writer;
 use super::{Database, State, audit};
 use crate::feed::Feed;
@@ -32,7 +33,7 @@ use crate::{OpenError, Opened, StoreError, StoreOptions, uuid_v7};
 const OLDEST_SQLITE: &str = "3.51.3";
 
 /// Maximum number of concurrent reads.
-const READERS: u32 = 4;
+pub(super) const READERS: u32 = 4;
 /// Maximum number of concurrent lists; fewer than the readers.
 const LISTS: usize = 2;
 /// Maximum number of queued writes before callers have to wait.
@@ -40,7 +41,7 @@ const INBOX: usize = 1_024;
 
 /// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second
 /// time.
-pub(super) const MIGRATIONS: [(i64, &str, &str); 9] = [
+pub(super) const MIGRATIONS: [(i64, &str, &str); 10] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "restored", include_str!("../../migrations/0002_restored.sql")),
     (3, "sweeps", include_str!("../../migrations/0003_sweeps.sql")),
@@ -50,6 +51,7 @@ pub(super) const MIGRATIONS: [(i64, &str, &str); 9] = [
     (7, "search_evidence", include_str!("../../migrations/0007_search_evidence.sql")),
     (8, "filters", include_str!("../../migrations/0008_filters.sql")),
     (9, "namespaces", include_str!("../../migrations/0009_namespaces.sql")),
+    (10, "counts", include_str!("../../migrations/0010_counts.sql")),
 ];
 
 /// The row of table `installation`.
@@ -102,7 +104,14 @@ pub(crate) async fn open(path: &Path, options: StoreOptions) -> Result<(Database
     let (ended, life) = watch::channel(false);
     tokio::spawn(Writer { connection, state: state.clone(), mark, locks, ended }.run(inbox));
     Ok((
-        Database { readers, lists: Semaphore::new(LISTS), writer, state, life },
+        Database {
+            readers,
+            lists: Semaphore::new(LISTS),
+            summaries: SummaryCache::default(),
+            writer,
+            state,
+            life,
+        },
         Opened { key_made: found.key_made, suspicion, clock_step: step },
     ))
 }

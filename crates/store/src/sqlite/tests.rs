@@ -63,7 +63,7 @@ async fn open(folder: &tempfile::TempDir) -> Store {
 }
 
 /// The store, and the database behind it.
-async fn open_database(folder: &tempfile::TempDir) -> (Store, Arc<Database>) {
+pub(super) async fn open_database(folder: &tempfile::TempDir) -> (Store, Arc<Database>) {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
     let entropy = Arc::new(SeededEntropy::new(1));
     let machine = Arc::new(ThisMachine);
@@ -79,7 +79,7 @@ async fn open_database(folder: &tempfile::TempDir) -> (Store, Arc<Database>) {
     (Store::over(database.clone(), clock, entropy), database)
 }
 
-async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
+pub(super) async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
     let incident = incident(id, 90.0);
     let connections = vec![connection(System::Jira)];
     let mut accepted = store

@@ -186,6 +186,8 @@ impl Writer {
     async fn discard_if_broken<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         if outcome.as_ref().is_err_and(|error| !is_of_one_row(error)) {
             self.connection.discard().await;
+            // The failed commit may have reached the disk: what was read before it may be outdated.
+            self.state.commits.fetch_add(1, Ordering::Relaxed);
         }
         outcome
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use ticketing_contract::v1;
-use ticketing_core::delivery::{Delivery, State};
+use ticketing_core::delivery::State;
 use ticketing_engine::app::{ConnectionTest, Status, SystemStatus};
 use ticketing_engine::settings::Settings;
-use ticketing_store::LastFailure;
+use ticketing_store::{LastFailure, LastSuccess};
 use ticketing_vendor::Vendors;
 
 use super::{connection, field, rules, ticket};
@@ -84,11 +84,11 @@ fn counts(counts: &BTreeMap<State, u64>) -> v1::DeliveryCounts {
     }
 }
 
-fn last_success((at, delivery): (Timestamp, Delivery)) -> v1::LastSuccess {
+fn last_success(success: LastSuccess) -> v1::LastSuccess {
     v1::LastSuccess {
-        time: Some(field::timestamp(at)),
-        delivery_id: delivery.id,
-        ticket: delivery.ticket.map(ticket::ticket),
+        time: Some(field::timestamp(success.at)),
+        delivery_id: success.delivery_id,
+        ticket: success.ticket.map(ticket::ticket),
     }
 }
 
