@@ -25,7 +25,7 @@ use crate::StoreError;
 use crate::settings::{RetiredConnection, SettingsChange, StoredPolicy, StoredSettings, StoredTest};
 use crate::types::{
     Attempt, CanaryQuery, ClaimKind, ConnectionSummary, DeliveryFilter, DeliveryPage, EventBounds,
-    EventFilter, EventPage, PageKey, SearchEvidence, StoredToken, StreamName,
+    EventFilter, EventPage, FileCheck, PageKey, SearchEvidence, StoreFailure, StoredToken, StreamName,
 };
 
 /// What identifies the data, whatever server works with it.
@@ -66,9 +66,11 @@ pub trait Database:
     /// Writes everything that is queued, then releases the database. Later calls are refused.
     fn close(&self) -> BoxFuture<'_, ()>;
 
-    /// Completes if nothing can be written any more, other than because the store was closed: a failure of the program
-    /// itself, after which it should be restarted. Otherwise it never completes.
-    fn failed(&self) -> BoxFuture<'static, ()>;
+    /// What is known of the database file as a whole.
+    fn file_check(&self) -> FileCheck;
+
+    /// Completes if nothing can be written any more, other than because the store was closed. Otherwise it never completes.
+    fn failed(&self) -> BoxFuture<'static, StoreFailure>;
 }
 
 /// Reads of single deliveries, their incidents and connections.

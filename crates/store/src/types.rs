@@ -425,6 +425,26 @@ pub struct StoredToken {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// What is known of the database file as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileCheck {
+    /// It was checked, and every stop since then was orderly.
+    Passed,
+    /// It is being checked.
+    Running,
+    /// It is damaged: nothing is written any more.
+    Damaged { detail: String },
+}
+
+/// Why nothing can be written any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreFailure {
+    /// The writer has ended by a failure of the program.
+    WriterEnded,
+    /// The database file is damaged.
+    Damaged { detail: String },
+}
+
 /// A sign that the store was restored from a backup.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Suspicion {

@@ -7,7 +7,7 @@ use ticketing_core::delivery::State;
 use ticketing_core::health::Health;
 use ticketing_core::system::System;
 
-use ticketing_store::{ConnectionSummary, LastFailure, LastSuccess};
+use ticketing_store::{ConnectionSummary, FileCheck, LastFailure, LastSuccess};
 
 use super::{App, AppError, ConnectionTest};
 use crate::settings::Settings;
@@ -18,6 +18,8 @@ pub struct Status {
     pub started_at: Timestamp,
     pub now: Timestamp,
     pub settings: Settings,
+    /// Whether the database file is being checked.
+    pub checking_database: bool,
     /// One per supported system.
     pub systems: Vec<SystemStatus>,
 }
@@ -53,7 +55,13 @@ impl App {
         let summaries = self.0.store.summaries().await?;
         let summary = |system: System| summaries.get(system.as_str()).cloned().unwrap_or_default();
         let systems = System::ALL.map(|system| self.system_status(system, summary(system))).into();
-        Ok(Status { started_at: self.0.started_at, now: self.now(), settings: self.settings(), systems })
+        Ok(Status {
+            started_at: self.0.started_at,
+            now: self.now(),
+            settings: self.settings(),
+            checking_database: self.0.store.file_check() == FileCheck::Running,
+            systems,
+        })
     }
 
     fn system_status(&self, system: System, summary: ConnectionSummary) -> SystemStatus {

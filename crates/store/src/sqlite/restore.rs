@@ -9,13 +9,14 @@ use ticketing_core::delivery::restore::Recovery;
 use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::health::Health;
 use ticketing_core::system::System;
+use tokio::sync::watch;
 
 use super::events::newest_event;
 use super::load::BY_ID;
 use super::rows::{self, Reader};
 use super::save;
 use crate::recovery::{Kept, Mark, Plan};
-use crate::types::{StreamName, Suspicion};
+use crate::types::{FileCheck, StreamName, Suspicion};
 use crate::unit_of_work::IntentName;
 use crate::{StoreError, StoreOptions, uuid_v7};
 
@@ -42,12 +43,14 @@ pub(super) struct Begun {
     pub(super) restored_at: Option<Timestamp>,
     pub(super) suspicion: Option<Suspicion>,
     pub(super) step: SignedDuration,
+    /// What is known of the database file as a whole.
+    pub(super) check: watch::Sender<FileCheck>,
 }
 
 pub(super) async fn begin(
     db: &mut SqliteConnection,
     mut mark: Mark,
-    is_new: bool,
+    (is_new, is_checked): (bool, bool),
     options: &StoreOptions,
 ) -> Result<Begun, StoreError> {
     let now = to_stored_resolution(options.clock.now());
@@ -67,8 +70,10 @@ pub(super) async fn begin(
         transaction.commit().await.map_err(StoreError::commit)?;
     }
     let intent = mark.found().and_then(|found| found.intent.clone()).filter(|_| suspicion.is_none());
-    mark.start(newest, intent);
-    Ok(Begun { mark, newest, stream, restored_at, suspicion, step })
+    let is_sound = is_new || is_checked || mark.is_file_sound(newest) && suspicion.is_none();
+    let check = watch::Sender::new(if is_sound { FileCheck::Passed } else { FileCheck::Running });
+    mark.start(newest, intent, check.subscribe());
+    Ok(Begun { mark, newest, stream, restored_at, suspicion, step, check })
 }
 
 async fn kept(db: &mut SqliteConnection, mark: &Mark) -> Result<Kept, StoreError> {

@@ -147,6 +147,7 @@ impl Writer {
     async fn try_commit(&mut self, batch: &mut [Box<dyn QueuedWrite>]) -> Result<(), StoreError> {
         let mut read_set = ReadSet::default();
         batch.iter().for_each(|command| command.read_set(&mut read_set));
+        self.state.refuse_if_damaged()?;
         let db = self.connection.get(&self.state.feed).await?;
         let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let mut work = load::load(&mut transaction, read_set).await?;
@@ -169,6 +170,7 @@ impl Writer {
     }
 
     async fn try_commit_exclusive<T: ExclusiveWrite>(&mut self, task: &T) -> Result<T::Answer, StoreError> {
+        self.state.refuse_if_damaged()?;
         let db = self.connection.get(&self.state.feed).await?;
         let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let answer = task.run(&self.state, &mut transaction).await?;

@@ -13,7 +13,7 @@ use ticketing_vendor::Vendors;
 use super::{connection, field, rules, ticket};
 
 pub(crate) fn status(status: Status, vendors: &Vendors) -> v1::GetStatusResponse {
-    let Status { started_at, now, settings, systems } = status;
+    let Status { started_at, now, settings, checking_database, systems } = status;
     v1::GetStatusResponse {
         connections: systems
             .into_iter()
@@ -23,6 +23,7 @@ pub(crate) fn status(status: Status, vendors: &Vendors) -> v1::GetStatusResponse
         retry: Some(rules::retry(&settings.rules.retry)),
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: Some(field::timestamp(started_at)),
+        checking_database,
     }
 }
 
