@@ -4,12 +4,14 @@
 //! damaged page is needed, and everything accepted since is in a file that has to be replaced. SQLite itself notices damage
 //! only in the pages that it reads.
 //!
-//! When it runs: after a stop that was not orderly, by the restore mark, and when a restore is suspected; in the background,
-//! since it takes seconds for each gigabyte, on a connection of its own. Until it has passed the mark says so: whoever stops
-//! in the meantime, in whatever way, has the next start check. Before a migration it runs in the foreground.
+//! When it runs: a small file is checked at each start, before anything else is done with it, and so is one before a
+//! migration. A larger one takes seconds for each gigabyte: it is checked after a stop that was not orderly, which the
+//! restore mark shows, and if a restore is suspected, in the background on a connection of its own. Until it has passed, the
+//! mark says so: whoever stops in the meantime, in whatever way, has the next start check. After an orderly stop SQLite
+//! notices damage where it meets it.
 //!
-//! What follows: a damaged file is written no more. The writer refuses, the server stops, and the next start checks in the
-//! foreground before it does anything else, until the file is sound or another one is there.
+//! What follows: a damaged file is written no more. The writer refuses, the server stops, and the next start checks before it
+//! does anything else, until the file is sound or another one is there.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +29,9 @@ use tokio::time::Instant;
 use super::connection::unopened;
 use crate::types::FileCheck;
 use crate::{DatabaseError, OpenError, StoreErrorKind};
+
+/// Maximum size of a file that is checked at each start: some 50 ms.
+pub(super) const MAX_CHECKED_AT_START: u64 = 16 * 1024 * 1024;
 
 /// SQLite's virtual machine steps between two looks at whether to stop.
 const STEPS_PER_LOOK: i32 = 10_000;

@@ -1,30 +1,36 @@
 //! When the database file is checked, and what follows from damage.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 
-use super::open::connect_options;
-use super::tests::{accept, open_database, options};
+use super::Database;
+use super::open::{connect_options, open_checked};
+use super::tests::{accept, options};
 use crate::types::{FileCheck, StoreFailure};
 use crate::{DEFAULT_BUSY_TIMEOUT, OpenError, Store, StoreError};
 
 const PAGE: usize = 4_096;
 
-fn database(folder: &TempDir) -> PathBuf {
+fn path(folder: &TempDir) -> PathBuf {
     folder.path().join("ticketing.db")
 }
 
-async fn open(folder: &TempDir) -> Result<(Store, bool), OpenError> {
-    let (store, opened) = Store::open(&database(folder), options()).await?;
-    Ok((store, opened.is_checking))
+/// Opens the database as if it were too large to be checked at each start.
+async fn open(folder: &TempDir) -> Result<(Store, Arc<Database>, bool), OpenError> {
+    let options = options();
+    let (clock, entropy) = (options.clock.clone(), options.entropy.clone());
+    let (database, opened) = open_checked(&path(folder), options, 0).await?;
+    let database = Arc::new(database);
+    Ok((Store::over(database.clone(), clock, entropy), database, opened.is_checking))
 }
 
 /// A store with a delivery whose process was killed: the mark is as it was while it ran.
 async fn killed(folder: &TempDir) {
     let mark = folder.path().join("ticketing.db.mark");
-    let (store, _) = open(folder).await.unwrap();
+    let (store, ..) = open(folder).await.unwrap();
     accept(&store, "INC-1").await.unwrap();
     let running = std::fs::read(&mark).unwrap();
     store.close().await;
@@ -53,12 +59,12 @@ fn overwrite(path: &Path, at: usize, bytes: &[u8]) {
 async fn file_is_checked_only_after_unclean_stop() {
     let folder = tempfile::tempdir().unwrap();
     killed(&folder).await;
-    let (store, database) = open_database(&folder).await;
+    let (store, database, _) = open(&folder).await.unwrap();
     let mut check = database.state.check.subscribe();
     check.wait_for(|check| *check == FileCheck::Passed).await.unwrap();
     accept(&store, "INC-2").await.unwrap();
     store.close().await;
-    let (store, is_checking) = open(&folder).await.unwrap();
+    let (store, _, is_checking) = open(&folder).await.unwrap();
     assert!(!is_checking);
     assert_eq!(store.file_check(), FileCheck::Passed);
     store.close().await;
@@ -68,11 +74,11 @@ async fn file_is_checked_only_after_unclean_stop() {
 async fn interrupted_check_is_made_at_next_start() {
     let folder = tempfile::tempdir().unwrap();
     killed(&folder).await;
-    let (store, database) = open_database(&folder).await;
+    let (store, database, _) = open(&folder).await.unwrap();
     database.checker.lock().await.take().unwrap().stop().await;
     database.state.check.send_replace(FileCheck::Running);
     store.close().await;
-    let (store, is_checking) = open(&folder).await.unwrap();
+    let (store, _, is_checking) = open(&folder).await.unwrap();
     assert!(is_checking);
     store.close().await;
 }
@@ -81,20 +87,36 @@ async fn interrupted_check_is_made_at_next_start() {
 async fn nothing_is_written_to_damaged_file() {
     let folder = tempfile::tempdir().unwrap();
     killed(&folder).await;
-    let path = database(&folder);
+    let path = path(&folder);
     let (at, was) = damage(&path).await;
-    let (store, is_checking) = open(&folder).await.unwrap();
+    let (store, _, is_checking) = open(&folder).await.unwrap();
     assert!(is_checking);
     let failure = store.failed().await;
     assert!(matches!(failure, StoreFailure::Damaged { .. }), "{failure:?}");
     let refused = accept(&store, "INC-2").await;
     assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{refused:?}");
     store.close().await;
-    let refused = open(&folder).await;
+    let refused = open(&folder).await.map(drop);
     assert!(matches!(refused, Err(OpenError::Damaged { .. })), "{refused:?}");
     overwrite(&path, at, &was);
-    let (store, is_checking) = open(&folder).await.unwrap();
+    let (store, _, is_checking) = open(&folder).await.unwrap();
     assert!(!is_checking, "it was checked before it was opened");
     accept(&store, "INC-2").await.unwrap();
     store.close().await;
+}
+
+#[tokio::test]
+async fn damage_that_a_write_meets_stops_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ..) = open(&folder).await.unwrap();
+    accept(&store, "INC-1").await.unwrap();
+    store.close().await;
+    damage(&path(&folder)).await;
+    let (store, _, is_checking) = open(&folder).await.unwrap();
+    assert!(!is_checking, "the stop was orderly");
+    accept(&store, "INC-2").await.unwrap_err();
+    assert!(matches!(store.failed().await, StoreFailure::Damaged { .. }));
+    store.close().await;
+    let refused = open(&folder).await.map(drop);
+    assert!(matches!(refused, Err(OpenError::Damaged { .. })), "{refused:?}");
 }

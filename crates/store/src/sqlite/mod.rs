@@ -45,12 +45,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use sqlx::SqlitePool;
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_host::entropy::Entropy;
 use ticketing_secrets::audit::AuditKey;
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 
-use super::StoreError;
 use super::feed::Feed;
+use super::{StoreError, StoreErrorKind};
 use crate::port::{self, Installation};
 use crate::types::{FileCheck, StoreFailure};
 use crate::unit_of_work::{GroupCommit, QueuedWrite};
@@ -158,6 +159,15 @@ impl port::Database for Database {
 impl State {
     fn commits(&self) -> u64 {
         self.commits.load(Ordering::Acquire)
+    }
+
+    /// A write has met damage: nothing more is written, and the next start checks the file.
+    fn stop_if_damaged(&self, error: &StoreError) {
+        if error.kind() == StoreErrorKind::Corrupt && self.refuse_if_damaged().is_ok() {
+            let detail = ErrorChain(error).to_string();
+            tracing::error!(%detail, "the database is damaged: nothing is written any more");
+            self.check.send_replace(FileCheck::Damaged { detail });
+        }
     }
 
     /// Refuses every write once the file was found to be damaged.

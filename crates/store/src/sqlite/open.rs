@@ -1,5 +1,5 @@
-//! Opens the database: exclusively, migrated to the current schema, with the right key. What this costs does not depend on
-//! its size, except for a migration: the file is checked in the background, and only after a stop that was not orderly.
+//! Opens the database: exclusively, migrated to the current schema, with the right key. Except for a migration, what this
+//! costs does not depend on its size.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use ticketing_secrets::encryption::{Cipher, MasterKey};
 use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 
 use super::connection::{WriterConnection, unopened};
-use super::file_check::{self, Checker};
+use super::file_check::{self, Checker, MAX_CHECKED_AT_START};
 use super::keys::{self, Keyring, Unlocked};
 use super::restore::{self, Begun};
 use super::rows::Reader;
@@ -68,6 +68,15 @@ struct InstallationRow {
 }
 
 pub(crate) async fn open(path: &Path, options: StoreOptions) -> Result<(Database, Opened), OpenError> {
+    open_checked(path, options, MAX_CHECKED_AT_START).await
+}
+
+/// Checks a file of up to `max_checked` bytes before it is opened.
+pub(super) async fn open_checked(
+    path: &Path,
+    options: StoreOptions,
+    max_checked: u64,
+) -> Result<(Database, Opened), OpenError> {
     refuse_links(path)?;
     make_folder(path)?;
     let locks = [lock(&beside(path, "lock"), path)?, lock(path, path)?];
@@ -75,8 +84,9 @@ pub(crate) async fn open(path: &Path, options: StoreOptions) -> Result<(Database
     let mut db = connect.connect().await.map_err(|source| unopened(path, source))?;
     check_version(&mut db, path).await?;
     let mark = Mark::open(beside(path, "mark"), options.machine.clone(), options.clock.clone());
-    // A migration rewrites much of the file, and whoever was told that it is damaged must replace it.
-    let is_checked = mark.is_file_damaged() || !is_migrated(&mut db, path).await?;
+    let is_small = std::fs::metadata(path).is_ok_and(|file| file.len() <= max_checked);
+    // A migration rewrites much of the file, and one that was found to be damaged must have been replaced.
+    let is_checked = is_small || mark.is_file_damaged() || !is_migrated(&mut db, path).await?;
     if is_checked {
         file_check::check_now(&mut db, path).await?;
     }

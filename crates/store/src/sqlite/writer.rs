@@ -186,6 +186,9 @@ impl Writer {
 
     /// Discards the connection after a failure that may have left it in an unknown state.
     async fn discard_if_broken<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &outcome {
+            self.state.stop_if_damaged(error);
+        }
         if outcome.as_ref().is_err_and(|error| !is_of_one_row(error)) {
             self.connection.discard().await;
             // The failed commit may have reached the disk: what was read before it may be outdated.

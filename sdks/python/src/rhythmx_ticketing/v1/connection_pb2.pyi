@@ -293,8 +293,13 @@ class GetStatusResponse(_message.Message):
     RETRY_FIELD_NUMBER: _builtins.int
     SERVER_VERSION_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
+    CHECKING_DATABASE_FIELD_NUMBER: _builtins.int
     server_version: _builtins.str
     """Output only. Version of the server. Example: "0.1.0"."""
+    checking_database: _builtins.bool
+    """Output only. Whether the database file is being checked in the background, because the last stop was not orderly. Everything
+    works meanwhile. If the check finds damage, the server stops.
+    """
     @_builtins.property
     def connections(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConnectionStatus]:
         """Output only. One for each connection, configured or not."""
@@ -319,10 +324,11 @@ class GetStatusResponse(_message.Message):
         retry: _settings_pb2.RetrySettings | None = ...,
         server_version: _builtins.str = ...,
         started_at: _timestamp_pb2.Timestamp | None = ...,
+        checking_database: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "retry", b"retry", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "connections", b"connections", "retry", b"retry", "server_version", b"server_version", "started_at", b"started_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "checking_database", b"checking_database", "connections", b"connections", "retry", b"retry", "server_version", b"server_version", "started_at", b"started_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -346,6 +352,7 @@ class ConnectionStatus(_message.Message):
     LAST_FAILURE_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
     NEEDS_ATTENTION_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_LIMIT_FIELD_NUMBER: _builtins.int
     system: _ticket_pb2.TicketSystem.ValueType
     """Output only. Kind of its ticket system."""
     connection: _builtins.str
@@ -358,6 +365,10 @@ class ConnectionStatus(_message.Message):
     """Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only an operator can settle: a ticket may exist, and
     the search is not known to show tickets of this service, so that an empty result proves nothing. `last_error` of each says
     what is missing. Alert when this is above 0.
+    """
+    concurrency_limit: _builtins.int
+    """Output only. How many tickets may be created at a time at present: 1 or more. It grows while the ticket system answers well,
+    and falls when it refuses for load (429, 503) or slows down.
     """
     @_builtins.property
     def jira(self) -> _settings_pb2.JiraSettingsView:
@@ -402,10 +413,11 @@ class ConnectionStatus(_message.Message):
         last_failure: Global___LastFailure | None = ...,
         condition: Global___ConnectionCondition | None = ...,
         needs_attention: _builtins.int = ...,
+        concurrency_limit: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "deliveries", b"deliveries", "jira", b"jira", "last_failure", b"last_failure", "last_success", b"last_success", "last_test", b"last_test", "servicenow", b"servicenow", "settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "configured", b"configured", "connection", b"connection", "deliveries", b"deliveries", "enabled", b"enabled", "jira", b"jira", "last_failure", b"last_failure", "last_success", b"last_success", "last_test", b"last_test", "needs_attention", b"needs_attention", "servicenow", b"servicenow", "settings", b"settings", "system", b"system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit", "condition", b"condition", "configured", b"configured", "connection", b"connection", "deliveries", b"deliveries", "enabled", b"enabled", "jira", b"jira", "last_failure", b"last_failure", "last_success", b"last_success", "last_test", b"last_test", "needs_attention", b"needs_attention", "servicenow", b"servicenow", "settings", b"settings", "system", b"system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_settings: _TypeAlias = _typing.Literal["jira", "servicenow"]  # noqa: Y015
     _WhichOneofArgType_settings: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015

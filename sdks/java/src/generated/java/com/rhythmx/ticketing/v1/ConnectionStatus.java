@@ -493,6 +493,22 @@ private static final long serialVersionUID = 0L;
     return needsAttention_;
   }
 
+  public static final int CONCURRENCY_LIMIT_FIELD_NUMBER = 13;
+  private int concurrencyLimit_ = 0;
+  /**
+   * <pre>
+   * Output only. How many tickets may be created at a time at present: 1 or more. It grows while the ticket system answers well,
+   * and falls when it refuses for load (429, 503) or slows down.
+   * </pre>
+   *
+   * <code>uint32 concurrency_limit = 13 [json_name = "concurrencyLimit"];</code>
+   * @return The concurrencyLimit.
+   */
+  @java.lang.Override
+  public int getConcurrencyLimit() {
+    return concurrencyLimit_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -542,6 +558,9 @@ private static final long serialVersionUID = 0L;
     }
     if (needsAttention_ != 0) {
       output.writeUInt32(12, needsAttention_);
+    }
+    if (concurrencyLimit_ != 0) {
+      output.writeUInt32(13, concurrencyLimit_);
     }
     getUnknownFields().writeTo(output);
   }
@@ -593,6 +612,10 @@ private static final long serialVersionUID = 0L;
     if (needsAttention_ != 0) {
       size += com.google.protobuf.CodedOutputStream
         .computeUInt32Size(12, needsAttention_);
+    }
+    if (concurrencyLimit_ != 0) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeUInt32Size(13, concurrencyLimit_);
     }
     return size;
   }
@@ -652,6 +675,8 @@ private static final long serialVersionUID = 0L;
     }
     if (getNeedsAttention()
         != other.getNeedsAttention()) return false;
+    if (getConcurrencyLimit()
+        != other.getConcurrencyLimit()) return false;
     if (!getSettingsCase().equals(other.getSettingsCase())) return false;
     switch (settingsCase_) {
       case 5:
@@ -708,6 +733,8 @@ private static final long serialVersionUID = 0L;
     }
     hash = (37 * hash) + NEEDS_ATTENTION_FIELD_NUMBER;
     hash = (53 * hash) + getNeedsAttention();
+    hash = (37 * hash) + CONCURRENCY_LIMIT_FIELD_NUMBER;
+    hash = (53 * hash) + getConcurrencyLimit();
     switch (settingsCase_) {
       case 5:
         hash = (37 * hash) + JIRA_FIELD_NUMBER;
@@ -901,6 +928,7 @@ private static final long serialVersionUID = 0L;
         conditionBuilder_ = null;
       }
       needsAttention_ = 0;
+      concurrencyLimit_ = 0;
       settingsCase_ = 0;
       settings_ = null;
       return this;
@@ -983,6 +1011,9 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000800) != 0)) {
         result.needsAttention_ = needsAttention_;
       }
+      if (((from_bitField0_ & 0x00001000) != 0)) {
+        result.concurrencyLimit_ = concurrencyLimit_;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -1042,6 +1073,9 @@ private static final long serialVersionUID = 0L;
       }
       if (other.getNeedsAttention() != 0) {
         setNeedsAttention(other.getNeedsAttention());
+      }
+      if (other.getConcurrencyLimit() != 0) {
+        setConcurrencyLimit(other.getConcurrencyLimit());
       }
       switch (other.getSettingsCase()) {
         case JIRA: {
@@ -1154,6 +1188,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000800;
               break;
             } // case 96
+            case 104: {
+              concurrencyLimit_ = input.readUInt32();
+              bitField0_ |= 0x00001000;
+              break;
+            } // case 104
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -2611,6 +2650,53 @@ private static final long serialVersionUID = 0L;
     public Builder clearNeedsAttention() {
       bitField0_ = (bitField0_ & ~0x00000800);
       needsAttention_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private int concurrencyLimit_ ;
+    /**
+     * <pre>
+     * Output only. How many tickets may be created at a time at present: 1 or more. It grows while the ticket system answers well,
+     * and falls when it refuses for load (429, 503) or slows down.
+     * </pre>
+     *
+     * <code>uint32 concurrency_limit = 13 [json_name = "concurrencyLimit"];</code>
+     * @return The concurrencyLimit.
+     */
+    @java.lang.Override
+    public int getConcurrencyLimit() {
+      return concurrencyLimit_;
+    }
+    /**
+     * <pre>
+     * Output only. How many tickets may be created at a time at present: 1 or more. It grows while the ticket system answers well,
+     * and falls when it refuses for load (429, 503) or slows down.
+     * </pre>
+     *
+     * <code>uint32 concurrency_limit = 13 [json_name = "concurrencyLimit"];</code>
+     * @param value The concurrencyLimit to set.
+     * @return This builder for chaining.
+     */
+    public Builder setConcurrencyLimit(int value) {
+
+      concurrencyLimit_ = value;
+      bitField0_ |= 0x00001000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. How many tickets may be created at a time at present: 1 or more. It grows while the ticket system answers well,
+     * and falls when it refuses for load (429, 503) or slows down.
+     * </pre>
+     *
+     * <code>uint32 concurrency_limit = 13 [json_name = "concurrencyLimit"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearConcurrencyLimit() {
+      bitField0_ = (bitField0_ & ~0x00001000);
+      concurrencyLimit_ = 0;
       onChanged();
       return this;
     }

@@ -270,5 +270,16 @@ public interface ConnectionStatusOrBuilder extends
    */
   int getNeedsAttention();
 
+  /**
+   * <pre>
+   * Output only. How many tickets may be created at a time at present: 1 or more. It grows while the ticket system answers well,
+   * and falls when it refuses for load (429, 503) or slows down.
+   * </pre>
+   *
+   * <code>uint32 concurrency_limit = 13 [json_name = "concurrencyLimit"];</code>
+   * @return The concurrencyLimit.
+   */
+  int getConcurrencyLimit();
+
   com.rhythmx.ticketing.v1.ConnectionStatus.SettingsCase getSettingsCase();
 }
