@@ -1,5 +1,6 @@
 //! How many calls to a ticket system may be in flight: TCP congestion control (slow start, then CUBIC as in RFC 9438),
-//! where an answer acknowledges, and a refusal for load, or rising latency, counts as congestion.
+//! where an answer acknowledges, and a refusal for load, or rising latency, counts as congestion. The rate of creates has a limit
+//! of its own (`send_rate.rs`).
 
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use crate::fault::{Fault, FaultKind};
 const SLOW_START_GROWTH: f64 = 0.5;
 /// The limit is multiplied by this at congestion.
 const DECREASE: f64 = 0.5;
-/// Steepness of the cubic curve, per cubic second: after congestion at 4 calls, the limit is back there in 13 s.
-const STEEPNESS: f64 = 0.001;
+/// Steepness of the cubic curve, per cubic second: after congestion at 4 calls, the limit is back there in 5 s.
+const STEEPNESS: f64 = 0.016;
 /// Share of the newest answer in the smoothed latency.
 const NEWEST: f64 = 0.2;
 /// Time in which the baseline of the latency follows a ticket system that became slower, in seconds.
@@ -213,7 +214,7 @@ mod tests {
             caller.round(Duration::from_millis(300));
         }
         let passed = caller.now.duration_since(start).as_secs_f64();
-        assert!((15.0..30.0).contains(&passed), "{passed} s until it exceeds 4");
+        assert!((5.0..15.0).contains(&passed), "{passed} s until it exceeds 4");
     }
 
     #[test]

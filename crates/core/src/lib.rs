@@ -28,6 +28,7 @@ pub mod policy;
 pub mod risk;
 pub mod role;
 pub mod secret;
+pub mod send_rate;
 pub mod system;
 pub mod text;
 pub mod violation;

@@ -230,8 +230,12 @@ impl TicketSystem for Jira {
             labels_were_refused: &self.labels_were_refused,
         };
         let created = create::create(&site, ticket_draft, rendered, within).await;
-        if !matches!(&created, Ok((_, adjustments)) if adjustments.is_empty()) {
-            // After any refusal, the cached offer of the project may be outdated.
+        // After a refusal, the cached offer of the project may be outdated; a rate limit says nothing about it.
+        let is_confirmed = match &created {
+            Ok((_, adjustments)) => adjustments.is_empty(),
+            Err(fault) => fault.kind == FaultKind::RateLimited,
+        };
+        if !is_confirmed {
             self.invalidate_offer();
         }
         let (issue, adjustments) = created?;

@@ -55,13 +55,18 @@ impl Dispatcher {
         .await;
     }
 
-    /// Lets the limit of concurrent creates follow what the ticket system can take.
+    /// Lets the limits of concurrent creates, and of creates in a second, follow what the ticket system can take.
     fn adapt_concurrency(&self, connection: &str, created: &Result<Created, Fault>, began: Timestamp) {
         let (state, now) = (self.state(connection), self.0.clock.now());
         let in_flight = state.sends_in_flight();
         state.adapt(|limit| match created {
             Ok(_) => limit.succeeded(began, now, in_flight),
             Err(fault) => limit.failed(fault, began, now),
+        });
+        state.rate(|rate| match created {
+            Ok(_) => rate.succeeded(now),
+            Err(fault) if fault.kind == FaultKind::RateLimited => rate.throttled(began, now),
+            Err(_) => {}
         });
     }
 

@@ -8,6 +8,7 @@ use ticketing_core::concurrency::ConcurrencyLimit;
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::Fault;
 use ticketing_core::health::{Admission, Condition, Failure, Health, Observation};
+use ticketing_core::send_rate::SendRate;
 use ticketing_core::system::TicketSystem;
 use ticketing_store::StoreError;
 use tokio::sync::Semaphore;
@@ -37,6 +38,9 @@ pub(super) struct ConnectionState {
     /// How many of the creates may be in progress at present.
     limit: Mutex<ConcurrencyLimit>,
     max: usize,
+    /// How many creates may begin in a second.
+    rate: Mutex<SendRate>,
+    next_send: Mutex<Option<Timestamp>>,
     /// An operator requested an attempt, regardless of the health.
     pub operator_retry: AtomicBool,
     /// An operator ended the pause that the system requested: deliveries deferred until its end are not due
@@ -46,6 +50,8 @@ pub(super) struct ConnectionState {
     last_probe: Mutex<String>,
     /// The end of the last pause that was followed by a probe.
     probed_pause: Mutex<Option<Timestamp>>,
+    /// At the end of the last pause there was nothing to probe with: the next delivery is the probe.
+    pub probe_is_owed: AtomicBool,
     /// Serializes claims, so that permits are counted before the claim.
     pub claiming: tokio::sync::Mutex<()>,
     /// Serializes observations, so that the copy below is never older than the store.
@@ -75,10 +81,13 @@ impl ConnectionState {
             look_ups: Arc::new(Semaphore::new(look_ups_beside(max))),
             limit: Mutex::new(ConcurrencyLimit::new(concurrency.start, concurrency.max)),
             max,
+            rate: Mutex::default(),
+            next_send: Mutex::default(),
             operator_retry: AtomicBool::new(false),
             is_pause_cut_short: AtomicBool::new(false),
             last_probe: Mutex::default(),
             probed_pause: Mutex::default(),
+            probe_is_owed: AtomicBool::new(false),
             claiming: tokio::sync::Mutex::new(()),
             observing: tokio::sync::Mutex::new(()),
             scanning: tokio::sync::Mutex::new(()),
@@ -108,9 +117,25 @@ impl ConnectionState {
         adapt(&mut self.limit.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Creates that may begin now.
+    pub(super) fn rate<T>(&self, read: impl FnOnce(&mut SendRate) -> T) -> T {
+        read(&mut self.rate.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Creates that may begin now, as far as those in progress are concerned.
     pub(super) fn free_sends(&self) -> usize {
         self.limit().saturating_sub(self.sends_in_flight())
+    }
+
+    /// At most `most` creates, as the rate permits. If it permits none, [`next_send`](Self::next_send) is when it will.
+    pub(super) fn paced(&self, most: usize, now: Timestamp) -> usize {
+        let (available, next) = self.rate(|rate| (rate.available(now), rate.next(now)));
+        *self.next_send.lock().unwrap_or_else(PoisonError::into_inner) = next.filter(|_| available < most);
+        most.min(available)
+    }
+
+    /// When a create that waits for the rate may begin, if one does.
+    pub(super) fn next_send(&self) -> Option<Timestamp> {
+        *self.next_send.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Look-ups that may begin now.

@@ -15,6 +15,9 @@ use super::connection_state::{ConnectionState, warn};
 /// Candidates for a probe, in this order.
 const PROBES: [ClaimKind; 3] = [ClaimKind::Fresh, ClaimKind::Due, ClaimKind::Uncertain];
 
+/// A pause that is too brief to record it for each delivery that waits for its end, and to answer callers before.
+const BRIEF_PAUSE: Duration = Duration::from_secs(5);
+
 /// The calls of a connection, each with a limit of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CallKind {
@@ -80,31 +83,34 @@ impl Dispatcher {
                 self.dispatch_look_ups(connection, state).await;
                 self.defer(connection).await;
             }
+            Admission::Probe if state.probe_is_owed.load(Ordering::SeqCst) => {
+                let started = self.start_one(connection, &PROBES).await;
+                state.probe_is_owed.store(!started, Ordering::SeqCst);
+                self.defer(connection).await;
+            }
             Admission::Probe | Admission::Closed(_) => self.defer(connection).await,
         }
     }
 
     /// Sends one delivery as the probe of a failing connection: a pending one, else the one longest due, else one
-    /// that has FAILED.
-    pub(super) async fn probe(&self, connection: &str) {
+    /// that has FAILED. Returns whether there was one.
+    pub(super) async fn probe(&self, connection: &str) -> bool {
         let state = self.state(connection);
         let _one_at_a_time = state.claiming.lock().await;
         if self.0.closing.is_cancelled() || !self.0.connections.is_enabled(connection) {
-            return;
+            return false;
         }
         match self.admission(connection) {
-            Admission::Closed(_) => {}
+            Admission::Closed(_) => false,
             // Other deliveries are sent when due; a FAILED one still needs its probe.
             Admission::Open if self.health(connection).is_probed(self.0.clock.now()) => {
-                self.probe_with_failed_delivery(connection, state).await;
+                self.probe_with_failed_delivery(connection, state).await
             }
-            Admission::Open => {}
+            Admission::Open => false,
             Admission::Probe => {
                 self.0.connections.permit_login_probe(connection);
-                let started = self.start_one(connection, &PROBES).await;
-                if !started {
-                    self.probe_with_failed_delivery(connection, state).await;
-                }
+                self.start_one(connection, &PROBES).await
+                    || self.probe_with_failed_delivery(connection, state).await
             }
         }
     }
@@ -128,23 +134,26 @@ impl Dispatcher {
     }
 
     /// If all retries are spent, one that FAILED because of the connection is the probe, each in its turn.
-    async fn probe_with_failed_delivery(&self, connection: &str, state: &ConnectionState) {
+    async fn probe_with_failed_delivery(&self, connection: &str, state: &ConnectionState) -> bool {
         let permits = self.permits(connection, CallKind::Create, 1);
         if permits.is_empty() {
-            return;
+            return false;
         }
         match self.0.store.arm_probe(connection, &state.last_probe(), self.0.clock.now()).await {
-            Ok(None) => {}
+            Ok(None) => false,
             Ok(Some(delivery_id)) => {
                 state.set_last_probe(delivery_id);
-                self.start(connection, ClaimKind::Fresh, permits).await;
+                self.start(connection, ClaimKind::Fresh, permits).await > 0
             }
-            Err(error) => warn(&error, connection, "failed to rearm a failed delivery as a probe"),
+            Err(error) => {
+                warn(&error, connection, "failed to rearm a failed delivery as a probe");
+                false
+            }
         }
     }
 
     async fn dispatch_fresh(&self, connection: &str) {
-        let permits = self.permits(connection, CallKind::Create, usize::MAX);
+        let permits = self.paced_permits(connection, usize::MAX);
         self.start(connection, ClaimKind::Fresh, permits).await;
     }
 
@@ -153,7 +162,7 @@ impl Dispatcher {
     async fn dispatch_fresh_first(&self, connection: &str, state: &ConnectionState) -> usize {
         let free_slots = self.free_slots(connection, CallKind::Create);
         if state.due().retries.is_some() {
-            let permits = self.permits(connection, CallKind::Create, free_slots.div_ceil(2));
+            let permits = self.paced_permits(connection, free_slots.div_ceil(2));
             self.start(connection, ClaimKind::Fresh, permits).await;
         }
         free_slots.div_ceil(2)
@@ -164,7 +173,7 @@ impl Dispatcher {
         if state.due().retries.is_none() {
             return;
         }
-        let permits = self.permits(connection, CallKind::Create, share);
+        let permits = self.paced_permits(connection, share);
         let asked = permits.len();
         if asked > 0 && self.start(connection, ClaimKind::Due, permits).await < asked {
             state.edit_due(|due| due.retries = None);
@@ -209,6 +218,13 @@ impl Dispatcher {
         std::iter::from_fn(take).take(most.min(self.free_slots(connection, calls))).collect()
     }
 
+    /// Permits for creates, as the rate permits; a probe does not wait for the rate.
+    fn paced_permits(&self, connection: &str, most: usize) -> Vec<OwnedSemaphorePermit> {
+        let most = most.min(self.free_slots(connection, CallKind::Create));
+        let most = self.state(connection).paced(most, self.0.clock.now());
+        self.permits(connection, CallKind::Create, most)
+    }
+
     /// Claims as many deliveries as there are permits, starts each, and returns their number.
     async fn start(&self, connection: &str, kind: ClaimKind, permits: Vec<OwnedSemaphorePermit>) -> usize {
         if permits.is_empty() {
@@ -226,6 +242,9 @@ impl Dispatcher {
             }
         };
         let started = claimed.len();
+        if CallKind::of(kind) == CallKind::Create {
+            self.state(connection).rate(|rate| rate.spend(started));
+        }
         let tick = self.state(connection).due().retries.filter(|_| kind == ClaimKind::Due);
         for (mut claimed, permit) in claimed.into_iter().zip(permits) {
             // The tick may be some time ago, if all slots were taken.
@@ -249,16 +268,19 @@ impl Dispatcher {
         });
     }
 
-    /// Pending deliveries wait while their connection admits none.
+    /// Pending deliveries wait while their connection admits none. They stay as they are during a brief pause and the
+    /// probe after a pause, and while the connection is switched off.
     async fn defer(&self, connection: &str) {
         let now = self.0.clock.now();
-        let (until, fault) = match self.admission(connection) {
-            Admission::Closed(Some(until)) => (until, reason(&self.health(connection))),
-            _ if !self.0.connections.is_enabled(connection) => {
-                (now + self.schedule().processor_interval, connection_disabled())
-            }
-            _ => (now + self.schedule().processor_interval, reason(&self.health(connection))),
+        let condition = self.health(connection).condition;
+        let until = match self.admission(connection) {
+            Admission::Closed(Some(until)) if until <= now + BRIEF_PAUSE => return,
+            Admission::Probe if condition == Condition::Ok => return,
+            _ if !self.0.connections.is_enabled(connection) => return,
+            Admission::Closed(Some(until)) => until,
+            _ => now + self.schedule().processor_interval,
         };
+        let fault = reason(&self.health(connection));
         match self.0.store.defer(connection, until, &fault, now).await {
             Ok(0) => {}
             Ok(_) => self.0.waiters.notify_all(),

@@ -22,9 +22,11 @@ mod search_before_create;
 mod waiters;
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::restore::RESTORE_WINDOW;
 use ticketing_core::error_chain::ErrorChain;
@@ -127,7 +129,8 @@ impl Dispatcher {
             tokio::select! {
                 () = self.0.closing.cancelled() => break,
                 () = self.0.wake.notified() => self.dispatch().await,
-                () = self.pause_ended() => self.probe_after_pause().await,
+                () = self.until(self.pause_end()) => self.probe_after_pause().await,
+                () = self.until(self.next_send()) => self.dispatch().await,
                 () = self.0.schedule_changed.notified() => {
                     next_tick = next_tick.min(tokio::time::Instant::now() + self.schedule().processor_interval);
                 }
@@ -143,12 +146,21 @@ impl Dispatcher {
         }
     }
 
-    /// Completes when the next pause that a ticket system requested is over.
-    async fn pause_ended(&self) {
-        let now = self.0.clock.now();
-        match self.0.states.values().filter_map(ConnectionState::pause_end).min() {
-            Some(end) => {
-                tokio::time::sleep(Duration::try_from(end.duration_since(now)).unwrap_or_default()).await
+    /// The end of the next pause that a ticket system requested.
+    fn pause_end(&self) -> Option<Timestamp> {
+        self.0.states.values().filter_map(ConnectionState::pause_end).min()
+    }
+
+    /// When a create that waits for the rate of its connection may begin.
+    fn next_send(&self) -> Option<Timestamp> {
+        self.0.states.values().filter_map(ConnectionState::next_send).min()
+    }
+
+    async fn until(&self, time: Option<Timestamp>) {
+        match time {
+            Some(time) => {
+                let left = time.duration_since(self.0.clock.now());
+                tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
             }
             None => std::future::pending().await,
         }
@@ -160,7 +172,10 @@ impl Dispatcher {
         for (connection, state) in &self.0.states {
             if let Some(end) = state.pause_end().filter(|end| *end <= now) {
                 state.set_probed_pause(end);
-                self.probe(connection).await;
+                // What was refused by the pause is due at its end.
+                self.allow_retries(connection);
+                let started = self.probe(connection).await;
+                state.probe_is_owed.store(!started, Ordering::SeqCst);
             }
         }
     }

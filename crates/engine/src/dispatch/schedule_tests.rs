@@ -256,6 +256,15 @@ impl Bench {
     }
 }
 
+fn operator() -> Actor {
+    Actor {
+        name: "token:ops".to_owned(),
+        role: "OPERATOR".to_owned(),
+        credential: String::new(),
+        source: String::new(),
+    }
+}
+
 fn fault(kind: FaultKind) -> Fault {
     Fault::new(kind, "no")
 }
@@ -346,12 +355,32 @@ async fn probes_once_at_the_end_of_a_pause() {
     }
     assert_eq!(bench.system.creates() - before, 5);
     bench.system.heal();
-    bench.clock.advance(second);
-    bench.dispatcher.probe_after_pause().await;
-    bench.rest().await;
+    for _ in 1..=3 {
+        bench.clock.advance(second);
+        bench.dispatcher.probe_after_pause().await;
+        bench.dispatcher.dispatch().await;
+        bench.rest().await;
+    }
     for n in 1..=3 {
         assert_eq!(bench.delivery(&format!("INC-{n}")).await.state, State::Delivered);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn first_push_after_an_idle_pause_is_its_probe() {
+    let bench = Bench::start(JIRA, false).await;
+    let second = Duration::from_secs(1);
+    bench.system.fail("", fault(FaultKind::RateLimited).with_retry_after(Some(second)));
+    bench.push("INC-1").await;
+    bench.system.heal();
+    let id = bench.delivery("INC-1").await.id;
+    let by = operator();
+    let now = bench.clock.now();
+    bench.store.operate(&by, &id, Operation::Cancel, "", &Policy::default(), now).await.unwrap();
+    bench.clock.advance(second);
+    bench.dispatcher.probe_after_pause().await;
+    bench.push("INC-2").await;
+    assert_eq!(bench.delivery("INC-2").await.state, State::Delivered);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -469,12 +498,7 @@ async fn operators_retry_goes_out_at_once_whatever_the_pause() {
         bench.system.heal();
         let id = bench.delivery("INC-2").await.id;
         bench.dispatcher.end_pauses(JIRA).await.unwrap();
-        let by = Actor {
-            name: "token:ops".to_owned(),
-            role: "OPERATOR".to_owned(),
-            credential: String::new(),
-            source: String::new(),
-        };
+        let by = operator();
         let retry = Operation::Retry { create_anyway: false };
         let policy = Policy::default();
         bench.store.operate(&by, &id, retry, "", &policy, bench.clock.now()).await.unwrap();

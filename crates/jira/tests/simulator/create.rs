@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::system::{TicketSystem, Visibility};
-use ticketing_simulator::{Call, Effect, Named, Profile, Project, Reply, Rule, Vendor, When};
+use ticketing_simulator::{Call, Effect, Named, Profile, Project, Reply, RetryAfter, Rule, Vendor, When};
 
 use crate::incidents;
 use crate::support::{Site, WITHIN, adjusted, api_token, ticket_draft, ticket_draft_of};
@@ -283,6 +283,18 @@ async fn refetches_create_metadata_after_five_minutes_or_refusal() {
     site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();
     site.jira.prepare(&ticket_draft).await.unwrap();
     assert_eq!(metas(), 6);
+}
+
+#[tokio::test]
+async fn rate_limit_does_not_refetch_create_metadata() {
+    let site = Site::cloud().await;
+    let ticket_draft = ticket_draft("INC-1");
+    let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
+    site.inject(Call::Create, Effect::throttle(RetryAfter::Seconds(1)));
+    let before = site.simulator.requests().len();
+    site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();
+    site.jira.prepare(&ticket_draft).await.unwrap();
+    assert_eq!(site.simulator.requests().len(), before + 1);
 }
 
 #[tokio::test]
