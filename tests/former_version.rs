@@ -385,21 +385,21 @@ async fn audit_is_read_and_verified() {
     assert!(entries.iter().any(|it| it.action == "CANCEL_DELIVERY" && it.detail.contains("false alarm")));
     former.world.server.stop().await;
     let sound = format!("{AUDIT_ENTRIES} entries, none edited");
-    for folder in [&former.folder, &copy()] {
-        let verified = run(folder, &["audit", "verify"]).await;
-        assert!(verified.stdout.starts_with(&sound), "{verified:?}");
-    }
+    let verified = run(&former.folder, &["audit", "verify"]).await;
+    assert!(verified.stdout.starts_with(&sound), "{verified:?}");
     former.close().await;
 }
 
 #[tokio::test]
 async fn every_secret_can_be_decrypted() {
-    let folder = copy();
-    let rotated = run(&folder, &["key", "rotate", "--data-key"]).await;
+    let mut former = Former::open().await;
+    former.world.server.stop().await;
+    let rotated = run(&former.folder, &["key", "rotate", "--data-key"]).await;
     // Of two connections, two retired ones, and a proxy.
     assert!(rotated.stdout.contains("5 secrets are re-encrypted with data key 2"), "{rotated:?}");
-    let verified = run(&folder, &["audit", "verify"]).await;
+    let verified = run(&former.folder, &["audit", "verify"]).await;
     assert_eq!(verified.code, Some(0), "{verified:?}");
+    former.close().await;
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use ticketing_host::clock::ThisMachine;
 use ticketing_host::entropy::SystemEntropy;
 use ticketing_host::process;
 use ticketing_ingress::{self, ListenAddress, ListenError, Listener, Tls, TlsError};
-use ticketing_store::{BackupError, OpenError, Opened, Store, StoreError, StoreOptions};
+use ticketing_store::{BackupError, OpenError, Opened, Store, StoreError, StoreFailure, StoreOptions};
 use ticketing_vendor::Vendors;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -53,15 +53,17 @@ pub enum ServeError {
     Reflection(#[from] tonic_reflection::server::Error),
     #[error("the store is no longer writable: restart the server; nothing that was accepted is lost")]
     StoreFailed,
+    #[error("the check after the last stop, which was not orderly, found damage")]
+    Damaged(#[source] OpenError),
     #[error("the dispatcher has ended: restart the server; nothing that was accepted is lost")]
     DispatcherFailed,
 }
 
 /// Why a server stops.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum StopReason {
     Requested,
-    StoreFailed,
+    StoreFailed(StoreFailure),
     DispatcherFailed,
 }
 
@@ -161,6 +163,9 @@ fn log_opened(opened: &Opened, config: &Config) {
              the first ones wait until these bounds have passed"
         );
     }
+    if opened.is_checking {
+        tracing::warn!("the last stop was not orderly: checking the database in the background");
+    }
     if !opened.clock_step.is_zero() {
         tracing::warn!(by = %opened.clock_step, "the clock was set since the last run: shifted due times with it");
     }
@@ -227,7 +232,7 @@ async fn serve_with_store(
         async move {
             let why = tokio::select! {
                 () = shutdown => StopReason::Requested,
-                () = store_failed => StopReason::StoreFailed,
+                failure = store_failed => StopReason::StoreFailed(failure),
                 _ = worker => StopReason::DispatcherFailed,
             };
             tracing::info!(?why, "stopping");
@@ -254,7 +259,10 @@ async fn serve_with_store(
     }
     dispatcher.shut_down(config.shutdown_grace).await;
     match why.await {
-        Ok(StopReason::StoreFailed) => Err(ServeError::StoreFailed),
+        Ok(StopReason::StoreFailed(StoreFailure::WriterEnded)) => Err(ServeError::StoreFailed),
+        Ok(StopReason::StoreFailed(StoreFailure::Damaged { detail })) => {
+            Err(ServeError::Damaged(OpenError::Damaged { path: config.data.join(DATABASE), detail }))
+        }
         Ok(StopReason::DispatcherFailed) => Err(ServeError::DispatcherFailed),
         Ok(StopReason::Requested) | Err(_) => Ok(()),
     }

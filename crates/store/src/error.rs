@@ -34,6 +34,8 @@ pub enum StoreError {
     Encode { what: &'static str, source: Arc<serde_json::Error> },
     #[error("{write} panicked: {reason}")]
     Panicked { write: &'static str, reason: &'static str },
+    #[error("the database file is damaged ({detail}): nothing is written any more")]
+    Damaged { detail: String },
     #[error("the store is closed")]
     Closed,
 }
@@ -149,6 +151,7 @@ impl StoreError {
             Self::Miscounted { .. } | Self::Encode { .. } => StoreErrorKind::Refused,
             Self::Panicked { .. } => StoreErrorKind::Panicked,
             Self::Keys { .. } => StoreErrorKind::Other,
+            Self::Damaged { .. } => StoreErrorKind::Corrupt,
             Self::Closed => StoreErrorKind::Closed,
         }
     }

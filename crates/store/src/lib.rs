@@ -9,6 +9,7 @@
 
 mod administration;
 mod connection_changes;
+mod delivery_counts;
 mod error;
 mod feed;
 pub mod port;
@@ -98,6 +99,8 @@ pub struct Opened {
     pub key_made: Option<PathBuf>,
     /// The reason to suspect that the database was restored from a backup.
     pub suspicion: Option<Suspicion>,
+    /// Whether the database file is being checked, because the last stop was not orderly.
+    pub is_checking: bool,
     /// The change of the wall clock since the last write to the store; zero if it was not set.
     pub clock_step: SignedDuration,
 }

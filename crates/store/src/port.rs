@@ -6,6 +6,9 @@
 //!
 //! Every method fails with [`StoreError`] if the database cannot be read or written.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -21,8 +24,8 @@ use tokio::sync::watch;
 use crate::StoreError;
 use crate::settings::{RetiredConnection, SettingsChange, StoredPolicy, StoredSettings, StoredTest};
 use crate::types::{
-    Attempt, CanaryQuery, ClaimKind, DeliveryFilter, DeliveryPage, EventBounds, EventFilter, EventPage,
-    LastFailure, LastSuccess, PageKey, SearchEvidence, StateCount, StoredToken, StreamName,
+    Attempt, CanaryQuery, ClaimKind, ConnectionSummary, DeliveryFilter, DeliveryPage, EventBounds,
+    EventFilter, EventPage, FileCheck, PageKey, SearchEvidence, StoreFailure, StoredToken, StreamName,
 };
 
 /// What identifies the data, whatever server works with it.
@@ -40,7 +43,17 @@ pub struct Installation {
 
 /// The whole port.
 pub trait Database:
-    Deliveries + DeliveryLists + Evidence + Events + Settings + Tokens + Audit + Send + Sync + std::fmt::Debug
+    Deliveries
+    + DeliveryLists
+    + Summaries
+    + Evidence
+    + Events
+    + Settings
+    + Tokens
+    + Audit
+    + Send
+    + Sync
+    + std::fmt::Debug
 {
     fn installation(&self) -> &Installation;
 
@@ -53,9 +66,11 @@ pub trait Database:
     /// Writes everything that is queued, then releases the database. Later calls are refused.
     fn close(&self) -> BoxFuture<'_, ()>;
 
-    /// Completes if nothing can be written any more, other than because the store was closed: a failure of the program
-    /// itself, after which it should be restarted. Otherwise it never completes.
-    fn failed(&self) -> BoxFuture<'static, ()>;
+    /// What is known of the database file as a whole.
+    fn file_check(&self) -> FileCheck;
+
+    /// Completes if nothing can be written any more, other than because the store was closed. Otherwise it never completes.
+    fn failed(&self) -> BoxFuture<'static, StoreFailure>;
 }
 
 /// Reads of single deliveries, their incidents and connections.
@@ -95,15 +110,6 @@ pub trait Deliveries {
     /// The health of a connection; the default if nothing was ever observed.
     async fn health(&self, connection: &str) -> Result<Health, StoreError>;
 
-    /// The number of deliveries of a connection by state; states without any are left out.
-    async fn counts(&self, connection: &str) -> Result<Vec<StateCount>, StoreError>;
-
-    /// The last ticket that was created or found.
-    async fn last_success(&self, connection: &str) -> Result<Option<LastSuccess>, StoreError>;
-
-    /// The last attempt or look-up that failed.
-    async fn last_failure(&self, connection: &str) -> Result<Option<LastFailure>, StoreError>;
-
     /// When the next delivery of a kind is due; `None` if there is none.
     async fn next_due(&self, connection: &str, kind: ClaimKind) -> Result<Option<Timestamp>, StoreError>;
 }
@@ -131,6 +137,14 @@ pub trait DeliveryLists {
     ) -> Result<(Vec<PageKey>, Option<PageKey>), StoreError>;
 }
 
+/// The state of connections.
+#[async_trait]
+pub trait Summaries {
+    /// What is shown of each connection that has deliveries or was tested, by name. It includes every change that was
+    /// answered before the call.
+    async fn summaries(&self) -> Result<Arc<BTreeMap<String, ConnectionSummary>>, StoreError>;
+}
+
 /// Whether searches show our tickets.
 #[async_trait]
 pub trait Evidence {
@@ -147,9 +161,6 @@ pub trait Evidence {
 
     /// The delivered ones of a scope that were sent last before a time and first after it, as far as there are such.
     async fn neighbors(&self, scope: &SearchScope, sent_at: Timestamp) -> Result<Vec<Delivery>, StoreError>;
-
-    /// The number of deliveries of a connection that neither time nor a look-up can settle.
-    async fn needs_attention(&self, connection: &str) -> Result<u64, StoreError>;
 }
 
 /// The stream of events.
@@ -191,9 +202,6 @@ pub trait Settings {
     /// Removes connections that were retired before a time and that no delivery may still have to be looked up by. Returns
     /// how many. The time must be early enough that no attempt of then is still under way.
     async fn prune_retired(&self, before: Timestamp) -> Result<u64, StoreError>;
-
-    /// The last connection test of a connection, if there was one.
-    async fn last_test(&self, connection: &str) -> Result<Option<StoredTest>, StoreError>;
 
     /// Saves the outcome of a connection test in place of the one before.
     async fn save_test(&self, connection: &str, test: StoredTest) -> Result<(), StoreError>;

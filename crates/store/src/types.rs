@@ -18,6 +18,7 @@ use ticketing_secrets::TokenHash;
 use ticketing_secrets::audit::{Actor, AuditAction};
 
 use super::StoreError;
+use super::settings::StoredTest;
 
 /// An incident that is pushed.
 #[derive(Debug, Clone)]
@@ -344,6 +345,7 @@ pub struct DeliveryPage {
 pub struct LastSuccess {
     pub at: Timestamp,
     pub delivery_id: String,
+    pub ticket: Option<TicketRef>,
 }
 
 /// A failed attempt.
@@ -358,8 +360,23 @@ pub struct LastFailure {
 pub struct StateCount {
     pub state: State,
     pub count: u64,
-    /// When the oldest of them was accepted.
-    pub oldest: Timestamp,
+    /// When the oldest of them was accepted, to the millisecond; `None` if it is not known.
+    pub oldest: Option<Timestamp>,
+}
+
+/// What is shown of a connection, all as of one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConnectionSummary {
+    /// The number of deliveries by state; states without any are left out.
+    pub counts: Vec<StateCount>,
+    /// The number of deliveries that neither time nor a look-up can settle.
+    pub needs_attention: u64,
+    /// The last connection test.
+    pub last_test: Option<StoredTest>,
+    /// The last ticket that was created or found.
+    pub last_success: Option<LastSuccess>,
+    /// The last attempt or look-up that failed.
+    pub last_failure: Option<LastFailure>,
 }
 
 /// The last observation of the tickets of a scope.
@@ -406,6 +423,26 @@ pub struct StoredToken {
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
+}
+
+/// What is known of the database file as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileCheck {
+    /// It was checked, and every stop since then was orderly.
+    Passed,
+    /// It is being checked.
+    Running,
+    /// It is damaged: nothing is written any more.
+    Damaged { detail: String },
+}
+
+/// Why nothing can be written any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreFailure {
+    /// The writer has ended by a failure of the program.
+    WriterEnded,
+    /// The database file is damaged.
+    Damaged { detail: String },
 }
 
 /// A sign that the store was restored from a backup.

@@ -20,6 +20,7 @@ use ticketing_secrets::audit::NewAuditEntry;
 use tokio::sync::oneshot;
 
 use super::StoreError;
+use super::delivery_counts::{CountChanges, Counted};
 use super::types::{AttemptKind, AttemptOutcome, AttemptTimes, ClaimKind, Subject};
 
 /// A write that shares its transaction with others (group commit).
@@ -146,6 +147,8 @@ pub(super) struct IntentName {
 struct Row {
     delivery: Delivery,
     change: Change,
+    /// As what it is counted in the database; `None` if it is new.
+    counted: Option<Counted>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -282,6 +285,15 @@ impl UnitOfWork {
         rows.map(|row| &row.delivery).collect()
     }
 
+    /// What the batch changes in the numbers of deliveries.
+    pub(super) fn count_changes(&self) -> CountChanges {
+        let mut changes = CountChanges::default();
+        for row in self.rows.values() {
+            changes.replace(row.counted.as_ref(), Counted::of(&row.delivery));
+        }
+        changes
+    }
+
     /// The last intent of this batch, by delivery. Any would do: all are committed together.
     pub(super) fn last_intent(&self) -> Option<IntentName> {
         let changed = self.rows.values().filter(|row| row.change != Change::None).map(|row| &row.delivery);
@@ -401,7 +413,8 @@ impl UnitOfWork {
             }
             None => {
                 self.by_incident.entry(delivery.incident_id.clone()).or_default().push(id.clone());
-                self.rows.insert(id, Row { delivery, change });
+                let counted = (change != Change::Insert).then(|| Counted::of(&delivery));
+                self.rows.insert(id, Row { delivery, change, counted });
             }
         }
     }

@@ -539,9 +539,12 @@ type GetStatusResponse struct {
 	// Output only. Version of the server. Example: "0.1.0".
 	ServerVersion string `protobuf:"bytes,4,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`
 	// Output only. Start of the server.
-	StartedAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	StartedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	// Output only. Whether the database file is being checked in the background, because the last stop was not orderly. Everything
+	// works meanwhile. If the check finds damage, the server stops.
+	CheckingDatabase bool `protobuf:"varint,6,opt,name=checking_database,json=checkingDatabase,proto3" json:"checking_database,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
@@ -607,6 +610,13 @@ func (x *GetStatusResponse) GetStartedAt() *timestamppb.Timestamp {
 		return x.StartedAt
 	}
 	return nil
+}
+
+func (x *GetStatusResponse) GetCheckingDatabase() bool {
+	if x != nil {
+		return x.CheckingDatabase
+	}
+	return false
 }
 
 // Status of one connection.
@@ -1128,14 +1138,15 @@ const file_rhythmx_ticketing_v1_connection_proto_rawDesc = "" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x12\n" +
 	"\x04hint\x18\x04 \x01(\tR\x04hint\x125\n" +
 	"\bduration\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\bdurationJ\x04\b\x02\x10\x03R\x06passed\"\x12\n" +
-	"\x10GetStatusRequest\"\xbf\x02\n" +
+	"\x10GetStatusRequest\"\xec\x02\n" +
 	"\x11GetStatusResponse\x12H\n" +
 	"\vconnections\x18\x01 \x03(\v2&.rhythmx.ticketing.v1.ConnectionStatusR\vconnections\x12C\n" +
 	"\tauto_push\x18\x02 \x01(\v2&.rhythmx.ticketing.v1.AutoPushSettingsR\bautoPush\x129\n" +
 	"\x05retry\x18\x03 \x01(\v2#.rhythmx.ticketing.v1.RetrySettingsR\x05retry\x12%\n" +
 	"\x0eserver_version\x18\x04 \x01(\tR\rserverVersion\x129\n" +
 	"\n" +
-	"started_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\"\xf6\x05\n" +
+	"started_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12+\n" +
+	"\x11checking_database\x18\x06 \x01(\bR\x10checkingDatabase\"\xf6\x05\n" +
 	"\x10ConnectionStatus\x12:\n" +
 	"\x06system\x18\x01 \x01(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\x06system\x12\x1e\n" +
 	"\n" +

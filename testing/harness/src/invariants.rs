@@ -13,6 +13,7 @@ use super::{SECRETS, World, events};
 pub(crate) async fn check(world: &mut World) {
     let deliveries = world.deliveries().await;
     world.acknowledged.check(&deliveries);
+    check_counts(world, &deliveries).await;
     let mut pairs = HashSet::new();
     for delivery in &deliveries {
         let pair = (&delivery.incident_id, &delivery.connection);
@@ -29,6 +30,29 @@ pub(crate) async fn check(world: &mut World) {
     };
     let existing = by_id(world);
     deliveries.iter().filter(is_ours).for_each(|delivery| check_ticket(delivery, &tickets, &existing));
+}
+
+/// GetStatus counts the deliveries that ListDeliveries returns. Some may change in between: those are compared that were
+/// in the same state before and after.
+async fn check_counts(world: &mut World, deliveries: &[v1::Delivery]) {
+    let counts = world.counts().await;
+    let counted = [
+        (v1::DeliveryState::Pending, counts.pending),
+        (v1::DeliveryState::Attempting, counts.attempting),
+        (v1::DeliveryState::Delivered, counts.delivered),
+        (v1::DeliveryState::Waiting, counts.waiting),
+        (v1::DeliveryState::Reconciling, counts.reconciling),
+        (v1::DeliveryState::Failed, counts.failed),
+        (v1::DeliveryState::Cancelled, counts.cancelled),
+    ];
+    let after = world.deliveries().await;
+    let number = |of: &[v1::Delivery], state| of.iter().filter(|d| d.state() == state).count() as u64;
+    for (state, count) in counted {
+        let before = number(deliveries, state);
+        if before == number(&after, state) {
+            assert_eq!(count, before, "GetStatus counts other deliveries that are {state:?} than there are");
+        }
+    }
 }
 
 /// No secret is in any file of the server.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use ticketing_core::delivery::{Delivery, State};
+use ticketing_core::delivery::State;
 use ticketing_core::health::Health;
 use ticketing_core::system::System;
 
-use ticketing_store::LastFailure;
+use ticketing_store::{ConnectionSummary, FileCheck, LastFailure, LastSuccess};
 
 use super::{App, AppError, ConnectionTest};
 use crate::settings::Settings;
@@ -18,6 +18,8 @@ pub struct Status {
     pub started_at: Timestamp,
     pub now: Timestamp,
     pub settings: Settings,
+    /// Whether the database file is being checked.
+    pub checking_database: bool,
     /// One per supported system.
     pub systems: Vec<SystemStatus>,
 }
@@ -36,8 +38,8 @@ pub struct SystemStatus {
     pub needs_attention: u64,
     /// Creates that may be in progress at present.
     pub concurrency_limit: usize,
-    /// When a ticket was last created or found, and its delivery.
-    pub last_success: Option<(Timestamp, Delivery)>,
+    /// The last ticket that was created or found.
+    pub last_success: Option<LastSuccess>,
     pub last_failure: Option<LastFailure>,
     pub health: Health,
 }
@@ -50,35 +52,34 @@ impl App {
     /// # Errors
     /// If the store cannot be read.
     pub async fn status(&self) -> Result<Status, AppError> {
-        let mut systems = Vec::new();
-        for system in System::ALL {
-            systems.push(self.system_status(system).await?);
-        }
-        Ok(Status { started_at: self.0.started_at, now: self.now(), settings: self.settings(), systems })
+        let summaries = self.0.store.summaries().await?;
+        let summary = |system: System| summaries.get(system.as_str()).cloned().unwrap_or_default();
+        let systems = System::ALL.map(|system| self.system_status(system, summary(system))).into();
+        Ok(Status {
+            started_at: self.0.started_at,
+            now: self.now(),
+            settings: self.settings(),
+            checking_database: self.0.store.file_check() == FileCheck::Running,
+            systems,
+        })
     }
 
-    async fn system_status(&self, system: System) -> Result<SystemStatus, AppError> {
+    fn system_status(&self, system: System, summary: ConnectionSummary) -> SystemStatus {
         let name = system.as_str();
-        let store = &self.0.store;
         let connection = self.0.connections.get(name);
-        let test = store.last_test(name).await?;
-        let counts = store.counts(name).await?;
-        let last_success = match store.last_success(name).await? {
-            Some(last) => store.delivery(&last.delivery_id).await?.map(|delivery| (last.at, delivery)),
-            None => None,
-        };
-        Ok(SystemStatus {
+        let ConnectionSummary { counts, needs_attention, last_test, last_success, last_failure } = summary;
+        SystemStatus {
             system,
             connection: name.to_owned(),
             configured: connection.as_ref().is_some_and(|connection| connection.current.is_some()),
             enabled: connection.is_some_and(|connection| connection.enabled),
-            last_test: test.map(|test| ConnectionTest { at: test.at, checks: test.checks }),
+            last_test: last_test.map(|test| ConnectionTest { at: test.at, checks: test.checks }),
             counts: counts.into_iter().map(|count| (count.state, count.count)).collect(),
-            needs_attention: store.needs_attention(name).await?,
+            needs_attention,
             concurrency_limit: self.0.dispatcher.concurrency_limit(name),
             last_success,
-            last_failure: store.last_failure(name).await?,
+            last_failure,
             health: self.0.dispatcher.health(name),
-        })
+        }
     }
 }

@@ -25,7 +25,7 @@ use ticketing_host::manual::ManualClock;
 
 use crate::{
     AcceptConnection, AcceptRequest, Accepted, AttemptRecord, AttemptTimes, AuditAction, ClaimKind, Claimed,
-    DONE, Intent, NewAuditEntry, Requester, Store,
+    ConnectionSummary, DONE, Intent, NewAuditEntry, Requester, Store,
 };
 
 pub use {
@@ -112,6 +112,7 @@ macro_rules! store_conformance {
             canaries_are_our_tickets_sent_there_later,
             canaries_are_the_earliest_and_the_latest,
             deliveries_are_counted_by_state,
+            summary_includes_what_was_answered_before,
             evidence_is_kept_per_scope,
             evidence_survives_a_restart,
             neighbors_were_sent_just_before_and_after,
@@ -132,6 +133,11 @@ impl Bench {
     pub fn now(&self) -> Timestamp {
         use ticketing_core::clock::Clock;
         self.clock.now()
+    }
+
+    /// What is shown of [`CONNECTION`].
+    pub async fn summary(&self) -> ConnectionSummary {
+        self.store.summaries().await.unwrap().get(CONNECTION).cloned().unwrap_or_default()
     }
 
     pub async fn accept(&self, id: &str) -> Accepted {

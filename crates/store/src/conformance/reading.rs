@@ -186,9 +186,25 @@ pub async fn deliveries_are_counted_by_state(bench: Bench) {
     bench.clock.advance(Duration::from_secs(1));
     bench.accept("INC-3").await;
     let expected = [
-        StateCount { state: State::Delivered, count: 1, oldest: first },
-        StateCount { state: State::Pending, count: 2, oldest: second },
+        StateCount { state: State::Delivered, count: 1, oldest: Some(first) },
+        StateCount { state: State::Pending, count: 2, oldest: Some(second) },
     ];
-    assert_eq!(bench.store.counts(CONNECTION).await.unwrap(), expected);
-    assert!(bench.store.counts("servicenow").await.unwrap().is_empty());
+    assert_eq!(bench.summary().await.counts, expected);
+    assert!(!bench.store.summaries().await.unwrap().contains_key("servicenow"));
+}
+
+pub async fn summary_includes_what_was_answered_before(bench: Bench) {
+    for accepted in 1..=20 {
+        let id = bench.accept(&format!("INC-{accepted}")).await.delivery.id;
+        let counts = bench.summary().await.counts;
+        assert_eq!(counts.iter().map(|count| count.count).sum::<u64>(), accepted);
+        if accepted % 2 == 0 {
+            let by = noted().actor;
+            let policy = Policy::default();
+            bench.store.operate(&by, &id, Operation::Cancel, "", &policy, bench.now()).await.unwrap();
+            let cancelled = bench.summary().await.counts;
+            let cancelled = cancelled.iter().find(|count| count.state == State::Cancelled);
+            assert_eq!(cancelled.map(|count| count.count), Some(accepted / 2));
+        }
+    }
 }

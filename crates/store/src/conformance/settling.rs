@@ -26,8 +26,8 @@ pub async fn created_ticket_is_recorded_with_its_attempt(bench: Bench) {
     let [attempt] = &attempts[..] else { panic!("{attempts:?}") };
     assert_eq!((attempt.number, attempt.kind, attempt.epoch), (1, AttemptKind::Create, 1));
     assert_eq!((attempt.outcome, attempt.fault.clone()), (AttemptOutcome::Created, None));
-    assert_eq!(bench.store.last_success(CONNECTION).await.unwrap().unwrap().delivery_id, delivery.id);
-    assert_eq!(bench.store.last_failure(CONNECTION).await.unwrap(), None);
+    assert_eq!(bench.summary().await.last_success.unwrap().delivery_id, delivery.id);
+    assert_eq!(bench.summary().await.last_failure, None);
 }
 
 pub async fn records_ticket_after_lost_lease(bench: Bench) {
@@ -44,7 +44,7 @@ pub async fn refused_delivery_waits_for_retry(bench: Bench) {
     let waiting = bench.settle(&delivery, refused).await.unwrap();
     assert_eq!((waiting.state, waiting.failures), (State::Waiting, 1));
     assert_eq!(waiting.due_at, Some(bench.now() + Duration::from_secs(60)));
-    let failure = bench.store.last_failure(CONNECTION).await.unwrap().unwrap();
+    let failure = bench.summary().await.last_failure.unwrap();
     assert_eq!((failure.delivery_id, failure.error.fault.kind), (delivery.id, FaultKind::Rejected));
 }
 

@@ -21,8 +21,9 @@ use ticketing_core::clock::Clock;
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_host::clock::Machine;
 use ticketing_host::files::private_file;
+use tokio::sync::watch;
 
-use crate::types::Suspicion;
+use crate::types::{FileCheck, Suspicion};
 use crate::unit_of_work::IntentName;
 
 /// Fixed length, so that it is overwritten in place and needs no space on a full disk.
@@ -48,9 +49,22 @@ pub(crate) struct Record {
     /// Everything was written, and the database was closed: the last record of a process.
     #[serde(default)]
     pub(crate) closed: bool,
+    /// What was known of the database file when it was written. Former versions checked it at each start.
+    #[serde(default)]
+    pub(crate) check: MarkedCheck,
     /// Identifies the files: a copy has other inode numbers, however soon it was made.
     #[serde(default)]
     files: Option<Files>,
+}
+
+/// The check of the database file, as far as the next start must know it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum MarkedCheck {
+    #[default]
+    Passed,
+    Incomplete,
+    Damaged,
 }
 
 /// The inode numbers of a database and its mark.
@@ -70,6 +84,7 @@ pub(crate) struct Mark {
     found: Option<Found>,
     event: u64,
     intent: Option<IntentName>,
+    check: watch::Receiver<FileCheck>,
     /// `None` once it cannot be written.
     file: Option<File>,
     files: Option<Files>,
@@ -94,7 +109,8 @@ impl Mark {
         let file = file.inspect_err(|error| not_written(&path, error)).ok();
         let boot_id = machine.boot_id();
         let files = Files::beside(&path);
-        Self { path, machine, clock, boot_id, found, event: 0, intent: None, file, files }
+        let (_, check) = watch::channel(FileCheck::Running);
+        Self { path, machine, clock, boot_id, found, event: 0, intent: None, check, file, files }
     }
 
     /// The mark of an earlier process.
@@ -131,10 +147,32 @@ impl Mark {
         touched.then_some(Suspicion::MarkTouched { written, changed })
     }
 
-    /// Continues from the content of the database.
-    pub(crate) fn start(&mut self, event: u64, intent: Option<IntentName>) {
+    /// Whether the database file, whose newest event is `kept_event`, need not be checked: it was known to be sound, and
+    /// the last process closed it.
+    pub(crate) fn is_file_sound(&self, kept_event: u64) -> bool {
+        let is_sound = |record: &Record| {
+            record.closed && record.event == kept_event && record.check == MarkedCheck::Passed
+        };
+        self.found().is_some_and(is_sound)
+    }
+
+    /// Whether the database file was found to be damaged.
+    pub(crate) fn is_file_damaged(&self) -> bool {
+        self.found().is_some_and(|record| record.check == MarkedCheck::Damaged)
+    }
+
+    /// Continues from the content of the database, whose file is checked as `check` says. Waits for the disk: from now on
+    /// the database counts as not closed.
+    pub(crate) fn start(
+        &mut self,
+        event: u64,
+        intent: Option<IntentName>,
+        check: watch::Receiver<FileCheck>,
+    ) {
+        self.check = check;
         self.intent = None;
         self.set(event, intent);
+        self.sync();
     }
 
     /// The database has reached this event. A write failure is logged once: the next start then suspects a
@@ -153,6 +191,10 @@ impl Mark {
     /// Records that the database was closed cleanly.
     pub(crate) fn close(mut self) {
         self.write(true);
+        self.sync();
+    }
+
+    fn sync(&self) {
         if let Some(Err(error)) = self.file.as_ref().map(File::sync_all) {
             not_written(&self.path, &error);
         }
@@ -162,6 +204,7 @@ impl Mark {
         let Some(file) = &self.file else { return };
         let record = Record {
             closed,
+            check: MarkedCheck::of(&self.check.borrow()),
             files: self.files,
             event: self.event,
             intent: self.intent.clone(),
@@ -173,6 +216,18 @@ impl Mark {
         if let Err(error) = file.write_all_at(&encode(&record), 0) {
             not_written(&self.path, &error);
             self.file = None;
+        }
+    }
+}
+
+// === impl MarkedCheck ===
+
+impl MarkedCheck {
+    fn of(check: &FileCheck) -> Self {
+        match check {
+            FileCheck::Passed => Self::Passed,
+            FileCheck::Running => Self::Incomplete,
+            FileCheck::Damaged { .. } => Self::Damaged,
         }
     }
 }
@@ -224,7 +279,8 @@ mod tests {
         let files = Some(Files { database: u64::MAX, mark: u64::MAX });
         let intent = Some(intent);
         let closed = false;
-        let most = Record { event: u64::MAX, intent, clock, wall, since_boot, boot_id, closed, files };
+        let check = MarkedCheck::Incomplete;
+        let most = Record { event: u64::MAX, intent, clock, wall, since_boot, boot_id, closed, check, files };
         let least = Record { event: 0, intent: None, boot_id: None, ..most.clone() };
         for record in [most, least] {
             let bytes = encode(&record);

@@ -80,7 +80,7 @@ impl Head {
     /// Reads it. A head that does not match the last entry means that the head was edited or entries were removed: then it is
     /// not trusted, and the next entry records the break permanently.
     pub(super) async fn load(db: &mut SqliteConnection, key: &AuditKey) -> Result<Self, StoreError> {
-        let last = sqlx::query("SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1");
+        let last = sqlx::query("SELECT seq, mac FROM audit WHERE seq = (SELECT max(seq) FROM audit)");
         let last = last.fetch_optional(&mut *db).await.map_err(StoreError::read("the audit"))?;
         let (count, last) = match last {
             Some(row) => {

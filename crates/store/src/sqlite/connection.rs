@@ -62,9 +62,9 @@ impl WriterConnection {
 }
 
 /// Why the database at `path` cannot be opened.
-pub(super) fn unopened(path: &Path, source: sqlx::Error) -> OpenError {
+pub(super) fn unopened(path: &Path, source: impl Into<DatabaseError>) -> OpenError {
     let path = path.to_owned();
-    let source = DatabaseError::from(source);
+    let source = source.into();
     match source.kind() {
         StoreErrorKind::Corrupt => OpenError::Damaged { path, detail: source.to_string() },
         StoreErrorKind::Locked => OpenError::InUse { path },

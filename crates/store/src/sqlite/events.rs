@@ -121,7 +121,8 @@ impl ExclusiveWrite for TrimEvents {
     type Answer = u64;
 
     async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<u64, StoreError> {
-        let oldest = sqlx::query("SELECT seq, at FROM events ORDER BY seq LIMIT ?").bind(self.batch);
+        let oldest =
+            sqlx::query("SELECT seq, at FROM events WHERE seq > 0 ORDER BY seq LIMIT ?").bind(self.batch);
         let oldest = oldest.fetch_all(&mut *db).await.map_err(StoreError::read("events"))?;
         let before = self.before.as_microsecond();
         let old = oldest.iter().map_while(|row| match row.try_get::<i64, _>("at") {

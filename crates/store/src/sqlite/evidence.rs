@@ -38,10 +38,6 @@ const SAVE: &str = "
     ON CONFLICT (base_url, place, account, issue_type, reader) DO UPDATE SET
         delivery_id = excluded.delivery_id, is_shown = excluded.is_shown, at = excluded.at";
 
-const NEED_ATTENTION: &str = "
-    SELECT count(*) AS count FROM deliveries
-    WHERE target = ? AND state = 'RECONCILING' AND doubt ->> '$.is_unproven' = 1";
-
 /// Stores the last observation of the tickets of a scope.
 #[derive(Debug)]
 struct SaveEvidence {
@@ -80,13 +76,6 @@ impl port::Evidence for Database {
         let query = query.bind(&made_by.account).bind(&made_by.issue_type).bind(sent_at.as_microsecond());
         let found = query.fetch_all(&self.readers).await.map_err(StoreError::read("deliveries"))?;
         found.iter().map(rows::delivery).collect()
-    }
-
-    async fn needs_attention(&self, connection: &str) -> Result<u64, StoreError> {
-        let row = sqlx::query(NEED_ATTENTION).bind(connection).fetch_one(&self.readers).await;
-        let row = row.map_err(StoreError::read("counts"))?;
-        let count: i64 = Reader::named(&row, "deliveries", connection.to_owned()).get("count")?;
-        Ok(count.cast_unsigned())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::StoreError;
 use crate::types::ClaimKind;
 use crate::unit_of_work::{ReadSet, Selection, SelectionLimit, UnitOfWork};
 
-const BY_ID: &str =
+pub(super) const BY_ID: &str =
     "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.id = wanted.value";
 
 /// Deliveries that may have a ticket or a marker.

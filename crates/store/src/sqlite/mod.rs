@@ -7,6 +7,7 @@ mod errors;
 mod events;
 mod evidence;
 mod exclusive_write;
+mod file_check;
 mod keys;
 mod lists;
 mod load;
@@ -20,10 +21,17 @@ mod rows;
 mod save;
 mod secrets;
 mod settings;
+mod summaries;
 mod tokens;
 mod wal_scrub;
 mod writer;
 
+#[cfg(test)]
+mod file_check_tests;
+#[cfg(test)]
+mod query_plan_tests;
+#[cfg(test)]
+mod read_cost_tests;
 #[cfg(test)]
 mod restore_tests;
 #[cfg(test)]
@@ -37,17 +45,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use sqlx::SqlitePool;
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_host::entropy::Entropy;
 use ticketing_secrets::audit::AuditKey;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 
-use super::StoreError;
 use super::feed::Feed;
+use super::{StoreError, StoreErrorKind};
 use crate::port::{self, Installation};
+use crate::types::{FileCheck, StoreFailure};
 use crate::unit_of_work::{GroupCommit, QueuedWrite};
 
 use exclusive_write::ExclusiveWrite;
+use file_check::Checker;
 use keys::Keyring;
+use summaries::SummaryCache;
 use writer::WriteRequest;
 
 pub(super) use backup::backup;
@@ -61,6 +73,9 @@ pub(super) struct Database {
     readers: SqlitePool,
     /// A place for each list that is read at a time: the other readers are for those who look up one thing.
     lists: Semaphore,
+    summaries: SummaryCache,
+    /// Checks the file; `None` if that was not necessary, or has been stopped.
+    checker: Mutex<Option<Checker>>,
     writer: mpsc::Sender<WriteRequest>,
     state: Arc<State>,
     /// Whether the writer has ended as it should; without a sender once it ended in any way.
@@ -76,6 +91,8 @@ pub(super) struct State {
     entropy: Arc<dyn Entropy>,
     feed: Feed,
     commits: AtomicU64,
+    /// What is known of the database file as a whole.
+    check: watch::Sender<FileCheck>,
 }
 
 #[async_trait]
@@ -85,7 +102,7 @@ impl port::Database for Database {
     }
 
     fn commits(&self) -> u64 {
-        self.state.commits.load(Ordering::Relaxed)
+        self.state.commits()
     }
 
     fn subscribe(&self) -> watch::Receiver<u64> {
@@ -96,6 +113,9 @@ impl port::Database for Database {
         Box::pin(async {
             let (reply, closed) = oneshot::channel();
             self.lists.close();
+            if let Some(checker) = self.checker.lock().await.take() {
+                checker.stop().await;
+            }
             self.readers.close().await;
             if self.writer.send(WriteRequest::Close(reply)).await.is_ok() {
                 // An error means that the writer has ended already.
@@ -104,13 +124,58 @@ impl port::Database for Database {
         })
     }
 
-    fn failed(&self) -> BoxFuture<'static, ()> {
+    fn file_check(&self) -> FileCheck {
+        self.state.check.borrow().clone()
+    }
+
+    fn failed(&self) -> BoxFuture<'static, StoreFailure> {
         let mut life = self.life.clone();
-        Box::pin(async move {
+        let mut check = self.state.check.subscribe();
+        let writer_ended = async move {
             if life.wait_for(|ended| *ended).await.is_ok() {
                 std::future::pending::<()>().await;
             }
+            StoreFailure::WriterEnded
+        };
+        let damaged = async move {
+            loop {
+                if let FileCheck::Damaged { detail } = &*check.borrow_and_update() {
+                    return StoreFailure::Damaged { detail: detail.clone() };
+                }
+                if check.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
+            }
+        };
+        Box::pin(async move {
+            tokio::select! {
+                failure = writer_ended => failure,
+                failure = damaged => failure,
+            }
         })
+    }
+}
+
+impl State {
+    fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
+    }
+
+    /// A write has met damage: nothing more is written, and the next start checks the file.
+    fn stop_if_damaged(&self, error: &StoreError) {
+        if error.kind() == StoreErrorKind::Corrupt && self.refuse_if_damaged().is_ok() {
+            let detail = ErrorChain(error).to_string();
+            tracing::error!(%detail, "the database is damaged: nothing is written any more");
+            self.check.send_replace(FileCheck::Damaged { detail });
+        }
+    }
+
+    /// Refuses every write once the file was found to be damaged.
+    fn refuse_if_damaged(&self) -> Result<(), StoreError> {
+        match &*self.check.borrow() {
+            FileCheck::Damaged { detail } => Err(StoreError::Damaged { detail: detail.clone() }),
+            FileCheck::Passed | FileCheck::Running => Ok(()),
+        }
     }
 }
 

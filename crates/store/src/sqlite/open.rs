@@ -1,4 +1,5 @@
-//! Opens the database: exclusively, verified, migrated to the current schema, with the right key.
+//! Opens the database: exclusively, migrated to the current schema, with the right key. Except for a migration, what this
+//! costs does not depend on its size.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -10,29 +11,31 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqlSafeStr, SqliteConnection};
 use ticketing_core::marker::InstallationKey;
-use ticketing_core::text::single_line;
 use ticketing_failpoints::{self as failpoints, Point};
 use ticketing_host::files::{beside, private_file, sync_folder};
 use ticketing_secrets::audit::AuditKey;
 use ticketing_secrets::encryption::{Cipher, MasterKey};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 
 use super::connection::{WriterConnection, unopened};
+use super::file_check::{self, Checker, MAX_CHECKED_AT_START};
 use super::keys::{self, Keyring, Unlocked};
 use super::restore::{self, Begun};
 use super::rows::Reader;
+use super::summaries::SummaryCache;
 use super::writer::Writer;
 use super::{Database, State, audit};
 use crate::feed::Feed;
 use crate::port::Installation;
 use crate::recovery::Mark;
+use crate::types::FileCheck;
 use crate::{OpenError, Opened, StoreError, StoreOptions, uuid_v7};
 
 /// Older versions of SQLite can lose committed writes.
 const OLDEST_SQLITE: &str = "3.51.3";
 
 /// Maximum number of concurrent reads.
-const READERS: u32 = 4;
+pub(super) const READERS: u32 = 4;
 /// Maximum number of concurrent lists; fewer than the readers.
 const LISTS: usize = 2;
 /// Maximum number of queued writes before callers have to wait.
@@ -40,7 +43,7 @@ const INBOX: usize = 1_024;
 
 /// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second
 /// time.
-pub(super) const MIGRATIONS: [(i64, &str, &str); 9] = [
+pub(super) const MIGRATIONS: [(i64, &str, &str); 10] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "restored", include_str!("../../migrations/0002_restored.sql")),
     (3, "sweeps", include_str!("../../migrations/0003_sweeps.sql")),
@@ -50,6 +53,7 @@ pub(super) const MIGRATIONS: [(i64, &str, &str); 9] = [
     (7, "search_evidence", include_str!("../../migrations/0007_search_evidence.sql")),
     (8, "filters", include_str!("../../migrations/0008_filters.sql")),
     (9, "namespaces", include_str!("../../migrations/0009_namespaces.sql")),
+    (10, "counts", include_str!("../../migrations/0010_counts.sql")),
 ];
 
 /// The row of table `installation`.
@@ -64,26 +68,42 @@ struct InstallationRow {
 }
 
 pub(crate) async fn open(path: &Path, options: StoreOptions) -> Result<(Database, Opened), OpenError> {
+    open_checked(path, options, MAX_CHECKED_AT_START).await
+}
+
+/// Checks a file of up to `max_checked` bytes before it is opened.
+pub(super) async fn open_checked(
+    path: &Path,
+    options: StoreOptions,
+    max_checked: u64,
+) -> Result<(Database, Opened), OpenError> {
     refuse_links(path)?;
     make_folder(path)?;
     let locks = [lock(&beside(path, "lock"), path)?, lock(path, path)?];
     let connect = connect_options(path, options.busy_timeout);
     let mut db = connect.connect().await.map_err(|source| unopened(path, source))?;
     check_version(&mut db, path).await?;
-    check_sound(&mut db, path).await?;
+    let mark = Mark::open(beside(path, "mark"), options.machine.clone(), options.clock.clone());
+    let is_small = std::fs::metadata(path).is_ok_and(|file| file.len() <= max_checked);
+    // A migration rewrites much of the file, and one that was found to be damaged must have been replaced.
+    let is_checked = is_small || mark.is_file_damaged() || !is_migrated(&mut db, path).await?;
+    if is_checked {
+        file_check::check_now(&mut db, path).await?;
+    }
     migrator()
         .run_direct(None, &mut db, false)
         .await
         .map_err(|source| OpenError::Migrate { path: path.to_owned(), source: Box::new(source) })?;
     failpoints::pass(Point::Migrated).await;
-    let mark = Mark::open(beside(path, "mark"), options.machine.clone(), options.clock.clone());
     let found = installation(&mut db, path, &mark, &options).await?;
-    let begun = restore::begin(&mut db, mark, found.is_new, &options).await;
-    let Begun { mark, newest, stream, restored_at, suspicion, step } =
+    let begun = restore::begin(&mut db, mark, (found.is_new, is_checked), &options).await;
+    let Begun { mark, newest, stream, restored_at, suspicion, step, check } =
         begun.map_err(|source| OpenError::State { source })?;
     audit::adopt_settings(&mut db, &found.audit_key).await.map_err(|source| OpenError::State { source })?;
     let readers = SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false);
     let connection = WriterConnection::new(connect.clone(), db);
+    let is_checking = *check.borrow() == FileCheck::Running;
+    let checker = is_checking.then(|| Checker::start(connect.clone(), check.clone()));
     let readers = readers.connect_lazy_with(connect.create_if_missing(false).read_only(true));
     let state = Arc::new(State {
         installation: Installation {
@@ -97,13 +117,22 @@ pub(crate) async fn open(path: &Path, options: StoreOptions) -> Result<(Database
         entropy: options.entropy,
         feed: Feed::new(newest),
         commits: AtomicU64::new(0),
+        check,
     });
     let (writer, inbox) = mpsc::channel(INBOX);
     let (ended, life) = watch::channel(false);
     tokio::spawn(Writer { connection, state: state.clone(), mark, locks, ended }.run(inbox));
     Ok((
-        Database { readers, lists: Semaphore::new(LISTS), writer, state, life },
-        Opened { key_made: found.key_made, suspicion, clock_step: step },
+        Database {
+            readers,
+            lists: Semaphore::new(LISTS),
+            summaries: SummaryCache::default(),
+            checker: Mutex::new(checker),
+            writer,
+            state,
+            life,
+        },
+        Opened { key_made: found.key_made, suspicion, is_checking, clock_step: step },
     ))
 }
 
@@ -189,13 +218,17 @@ fn version(text: &str) -> Vec<u32> {
     text.split('.').map(|part| part.parse().unwrap_or_default()).collect()
 }
 
-async fn check_sound(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
-    let detail: String = sqlx::query_scalar("PRAGMA quick_check(1)")
-        .fetch_one(db)
-        .await
-        .map_err(|source| unopened(path, source))?;
-    let detail = single_line(&detail);
-    if detail == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.to_owned(), detail }) }
+/// Whether every migration was applied.
+async fn is_migrated(db: &mut SqliteConnection, path: &Path) -> Result<bool, OpenError> {
+    let table = "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
+    let tables: i64 =
+        sqlx::query_scalar(table).fetch_one(&mut *db).await.map_err(|source| unopened(path, source))?;
+    if tables == 0 {
+        return Ok(false);
+    }
+    let newest = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(db).await;
+    let newest: Option<i64> = newest.map_err(|source| unopened(path, source))?;
+    Ok(newest >= MIGRATIONS.last().map(|last| last.0))
 }
 
 pub(super) fn migrator() -> Migrator {

@@ -2,8 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use ticketing_core::delivery::{Delivery, LastError, State};
+use ticketing_core::delivery::Delivery;
 use ticketing_core::health::Health;
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
@@ -14,7 +13,7 @@ use super::lists::newest_attempts;
 use super::rows::{self, Reader};
 use crate::StoreError;
 use crate::port;
-use crate::types::{Attempt, AttemptOutcome, CanaryQuery, ClaimKind, LastFailure, LastSuccess, StateCount};
+use crate::types::{Attempt, CanaryQuery, ClaimKind};
 
 /// A ticket that an operator named need not have our marker, so it is no canary.
 const MAX_CANARIES: &str = "
@@ -29,18 +28,6 @@ const MAX_CANARIES: &str = "
     UNION
     SELECT * FROM (SELECT * FROM canaries ORDER BY send_at DESC, row DESC LIMIT ?5)
     ORDER BY send_at, row";
-
-const COUNTS: &str = "
-    SELECT state, count(*) AS count, min(created_at) AS oldest FROM deliveries WHERE target = ? GROUP BY state";
-
-const LAST_SUCCESS: &str = "
-    SELECT delivery_id, finished_at FROM attempts
-    WHERE target = ? AND kind <> 'SWEEP' AND outcome IN ('CREATED', 'FOUND')
-    ORDER BY finished_at DESC LIMIT 1";
-
-const LAST_FAILURE: &str = "
-    SELECT delivery_id, finished_at, outcome, fault FROM attempts
-    WHERE target = ? AND fault IS NOT NULL ORDER BY finished_at DESC LIMIT 1";
 
 const NEXT_DUE: &str = "
     SELECT min(due_at) AS due_at FROM deliveries
@@ -125,38 +112,6 @@ impl port::Deliveries for Database {
         let row = row.map_err(StoreError::read("the health of a connection"))?;
         let health = row.map(|row| Reader::new(&row, "target_health", "target")?.json("health"));
         Ok(health.transpose()?.unwrap_or_default())
-    }
-
-    async fn counts(&self, connection: &str) -> Result<Vec<StateCount>, StoreError> {
-        let rows = sqlx::query(COUNTS).bind(connection).fetch_all(&self.readers).await;
-        let rows = rows.map_err(StoreError::read("counts"))?;
-        let count = |row: &SqliteRow| {
-            let row = Reader::new(row, "deliveries", "state")?;
-            let count: i64 = row.get("count")?;
-            let state = row.name("state", State::parse)?;
-            let oldest = row.time("oldest")?;
-            Ok(StateCount { state, count: count.cast_unsigned(), oldest })
-        };
-        rows.iter().map(count).collect()
-    }
-
-    async fn last_success(&self, connection: &str) -> Result<Option<LastSuccess>, StoreError> {
-        let row = sqlx::query(LAST_SUCCESS).bind(connection).fetch_optional(&self.readers).await;
-        let row = row.map_err(StoreError::read("attempts"))?;
-        let Some(row) = &row else { return Ok(None) };
-        let row = Reader::new(row, "attempts", "delivery_id")?;
-        Ok(Some(LastSuccess { at: row.time("finished_at")?, delivery_id: row.get("delivery_id")? }))
-    }
-
-    async fn last_failure(&self, connection: &str) -> Result<Option<LastFailure>, StoreError> {
-        let row = sqlx::query(LAST_FAILURE).bind(connection).fetch_optional(&self.readers).await;
-        let row = row.map_err(StoreError::read("attempts"))?;
-        let Some(row) = &row else { return Ok(None) };
-        let row = Reader::new(row, "attempts", "delivery_id")?;
-        let outcome: String = row.get("outcome")?;
-        let ambiguous = outcome == AttemptOutcome::Ambiguous.as_str();
-        let error = LastError { fault: row.json("fault")?, ambiguous, at: row.time("finished_at")? };
-        Ok(Some(LastFailure { delivery_id: row.get("delivery_id")?, error }))
     }
 
     async fn next_due(&self, connection: &str, kind: ClaimKind) -> Result<Option<Timestamp>, StoreError> {

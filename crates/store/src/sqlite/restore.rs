@@ -2,27 +2,37 @@
 //! one transaction.
 
 use jiff::{SignedDuration, Timestamp};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
 use ticketing_core::clock::to_stored_resolution;
-use ticketing_core::delivery::Delivery;
 use ticketing_core::delivery::restore::Recovery;
+use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::health::Health;
 use ticketing_core::system::System;
+use tokio::sync::watch;
 
 use super::events::newest_event;
+use super::load::BY_ID;
 use super::rows::{self, Reader};
 use super::save;
 use crate::recovery::{Kept, Mark, Plan};
-use crate::types::{StreamName, Suspicion};
+use crate::types::{FileCheck, StreamName, Suspicion};
 use crate::unit_of_work::IntentName;
 use crate::{StoreError, StoreOptions, uuid_v7};
 
 /// Number of deliveries per read.
 const CHUNK: u32 = 500;
 
+/// Every connection and state that a delivery ever had.
+const COUNTED: &str = "SELECT target, state FROM delivery_counts";
+
+const OF_STATE: &str = "
+    SELECT * FROM deliveries WHERE target = ? AND state = ? AND id > ? ORDER BY id LIMIT ?";
+
 /// A delivery whose ticket exists only has its duplicate scans left.
-const UNSETTLED: &str = "
-    SELECT * FROM deliveries WHERE id > ? AND (state <> 'DELIVERED' OR sweep IS NOT NULL) ORDER BY id LIMIT ?";
+const SCANNED: &str = "
+    SELECT id FROM deliveries INDEXED BY deliveries_to_sweep
+    WHERE target = ? AND sweep_due_at IS NOT NULL AND state = 'DELIVERED'";
 
 /// A store that is ready for use.
 #[derive(Debug)]
@@ -33,12 +43,14 @@ pub(super) struct Begun {
     pub(super) restored_at: Option<Timestamp>,
     pub(super) suspicion: Option<Suspicion>,
     pub(super) step: SignedDuration,
+    /// What is known of the database file as a whole.
+    pub(super) check: watch::Sender<FileCheck>,
 }
 
 pub(super) async fn begin(
     db: &mut SqliteConnection,
     mut mark: Mark,
-    is_new: bool,
+    (is_new, is_checked): (bool, bool),
     options: &StoreOptions,
 ) -> Result<Begun, StoreError> {
     let now = to_stored_resolution(options.clock.now());
@@ -58,8 +70,10 @@ pub(super) async fn begin(
         transaction.commit().await.map_err(StoreError::commit)?;
     }
     let intent = mark.found().and_then(|found| found.intent.clone()).filter(|_| suspicion.is_none());
-    mark.start(newest, intent);
-    Ok(Begun { mark, newest, stream, restored_at, suspicion, step })
+    let is_sound = is_new || is_checked || mark.is_file_sound(newest) && suspicion.is_none();
+    let check = watch::Sender::new(if is_sound { FileCheck::Passed } else { FileCheck::Running });
+    mark.start(newest, intent, check.subscribe());
+    Ok(Begun { mark, newest, stream, restored_at, suspicion, step, check })
 }
 
 async fn kept(db: &mut SqliteConnection, mark: &Mark) -> Result<Kept, StoreError> {
@@ -69,10 +83,11 @@ async fn kept(db: &mut SqliteConnection, mark: &Mark) -> Result<Kept, StoreError
     let former = sqlx::query_as("SELECT stream_id, last_seq FROM former_streams").fetch_all(&mut *db).await;
     let former: Vec<(String, i64)> = former.map_err(StoreError::read("former streams"))?;
     let former = former.into_iter().map(|(id, last)| (id, last.cast_unsigned())).collect();
-    let newest_at: Option<i64> = sqlx::query_scalar("SELECT at FROM events ORDER BY seq DESC LIMIT 1")
-        .fetch_optional(&mut *db)
-        .await
-        .map_err(StoreError::read("events"))?;
+    let newest_at: Option<i64> =
+        sqlx::query_scalar("SELECT at FROM events WHERE seq = (SELECT max(seq) FROM events)")
+            .fetch_optional(&mut *db)
+            .await
+            .map_err(StoreError::read("events"))?;
     let intent = mark.found().and_then(|found| found.intent.clone());
     Ok(Kept {
         newest_at: newest_at.and_then(|at| Timestamp::from_microsecond(at).ok()),
@@ -95,19 +110,62 @@ async fn has_intent(db: &mut SqliteConnection, intent: Option<&IntentName>) -> R
 }
 
 async fn recover(db: &mut SqliteConnection, start: &Recovery, now: Timestamp) -> Result<(), StoreError> {
-    let mut after = String::new();
-    loop {
-        let found = sqlx::query(UNSETTLED).bind(&after).bind(CHUNK).fetch_all(&mut *db).await;
-        let found = found.map_err(StoreError::read("deliveries"))?;
-        let found = found.iter().map(rows::delivery).collect::<Result<Vec<Delivery>, _>>()?;
-        let Some(last) = found.last() else { break };
-        after = last.id.clone();
-        let recovered = found.iter().map(|delivery| delivery.clone().recover(start)).collect::<Vec<_>>();
-        let changed: Vec<_> =
-            found.iter().zip(&recovered).filter(|(was, is)| was != is).map(|(_, is)| is).collect();
-        save::update_deliveries(db, &changed).await?;
+    let counted: Vec<(String, String)> =
+        sqlx::query_as(COUNTED).fetch_all(&mut *db).await.map_err(StoreError::read("counts"))?;
+    for (connection, state) in &counted {
+        if state == State::Delivered.as_str() {
+            recover_scans(db, start, connection).await?;
+        } else {
+            recover_unsettled(db, start, connection, state).await?;
+        }
     }
     recover_health(db, start, now).await
+}
+
+async fn recover_unsettled(
+    db: &mut SqliteConnection,
+    start: &Recovery,
+    connection: &str,
+    state: &str,
+) -> Result<(), StoreError> {
+    let mut after = String::new();
+    loop {
+        let query = sqlx::query(OF_STATE).bind(connection).bind(state).bind(&after).bind(CHUNK);
+        let found = query.fetch_all(&mut *db).await.map_err(StoreError::read("deliveries"))?;
+        match recover_chunk(db, start, &found).await? {
+            Some(last) => after = last,
+            None => return Ok(()),
+        }
+    }
+}
+
+async fn recover_scans(
+    db: &mut SqliteConnection,
+    start: &Recovery,
+    connection: &str,
+) -> Result<(), StoreError> {
+    let query = sqlx::query_scalar(SCANNED).bind(connection);
+    let ids: Vec<String> = query.fetch_all(&mut *db).await.map_err(StoreError::read("duplicate scans"))?;
+    for ids in ids.chunks(CHUNK as usize) {
+        let query = sqlx::query(BY_ID).bind(rows::json("ids", ids)?);
+        let found = query.fetch_all(&mut *db).await.map_err(StoreError::read("deliveries"))?;
+        recover_chunk(db, start, &found).await?;
+    }
+    Ok(())
+}
+
+/// Recovers deliveries. Returns the ID of the last one.
+async fn recover_chunk(
+    db: &mut SqliteConnection,
+    start: &Recovery,
+    found: &[SqliteRow],
+) -> Result<Option<String>, StoreError> {
+    let found = found.iter().map(rows::delivery).collect::<Result<Vec<Delivery>, _>>()?;
+    let recovered = found.iter().map(|delivery| delivery.clone().recover(start)).collect::<Vec<_>>();
+    let changed: Vec<_> =
+        found.iter().zip(&recovered).filter(|(was, is)| was != is).map(|(_, is)| is).collect();
+    save::update_deliveries(db, &changed).await?;
+    Ok(found.last().map(|delivery| delivery.id.clone()))
 }
 
 async fn recover_health(

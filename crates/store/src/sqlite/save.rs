@@ -12,6 +12,7 @@ use ticketing_secrets::audit::AuditKey;
 
 use super::audit;
 use super::rows::{self, DeliveryColumns};
+use super::summaries;
 use crate::StoreError;
 use crate::types::{Event, Subject};
 use crate::unit_of_work::{Change, NewAttempt, NewEvent, NewOperation, NewSnapshot, UnitOfWork};
@@ -67,6 +68,7 @@ pub(super) async fn save(
     written += write(db, "incident_revisions", INSERT_SNAPSHOTS, &snapshots).await?;
     written += write_deliveries(db, &INSERT_DELIVERIES, &work.changed(Change::Insert)).await?;
     written += write_deliveries(db, &UPDATE_DELIVERIES, &work.changed(Change::Update)).await?;
+    summaries::adjust(db, &work.count_changes()).await?;
     written += write(db, "attempts", INSERT_ATTEMPTS, &attempts).await?;
     written += write(db, "operations", INSERT_OPERATIONS, &operations).await?;
     written += write_health(db, &work.changed_connections()).await?;

@@ -46,13 +46,19 @@ const SAVE_TEST: &str = "
     INSERT INTO target_tests (target, at, checks) VALUES (?, ?, ?)
     ON CONFLICT (target) DO UPDATE SET at = excluded.at, checks = excluded.checks";
 
-/// Destinations where something was sent, or is being sent, that may still have to be looked up.
+/// Destinations of a connection where something was sent, or is being sent, that may still have to be looked up.
 const OPEN_DESTINATIONS: &str = "
-    SELECT target, base_url FROM deliveries
-    WHERE base_url IS NOT NULL AND (state IN ('ATTEMPTING', 'RECONCILING') OR doubt IS NOT NULL)
+    SELECT base_url FROM deliveries WHERE target = ?1 AND state = 'ATTEMPTING' AND base_url IS NOT NULL
     UNION
-    SELECT target, place.value ->> 'base_url' FROM deliveries, json_each(doubted) AS place
-    WHERE sweep IS NOT NULL OR state IN ('PENDING', 'ATTEMPTING', 'WAITING', 'RECONCILING')";
+    SELECT base_url FROM deliveries INDEXED BY deliveries_to_look_up
+    WHERE target = ?1 AND doubt IS NOT NULL AND base_url IS NOT NULL
+    UNION
+    SELECT place.value ->> 'base_url'
+    FROM deliveries INDEXED BY deliveries_to_look_up CROSS JOIN json_each(doubted) AS place
+    WHERE target = ?1
+        AND (doubt IS NOT NULL
+            OR doubted <> '[]' AND (sweep IS NOT NULL OR state IN ('PENDING', 'ATTEMPTING', 'WAITING', 'RECONCILING')))
+        AND (sweep IS NOT NULL OR state IN ('PENDING', 'ATTEMPTING', 'WAITING', 'RECONCILING'))";
 
 /// Saves several changes, all or none.
 #[derive(Debug)]
@@ -118,14 +124,6 @@ impl port::Settings for Database {
             retry: row.json("retry")?,
             updated_at: row.time("updated_at")?,
         }))
-    }
-
-    async fn last_test(&self, connection: &str) -> Result<Option<StoredTest>, StoreError> {
-        let query = sqlx::query("SELECT * FROM target_tests WHERE target = ?").bind(connection);
-        let row = query.fetch_optional(&self.readers).await.map_err(StoreError::read("a test"))?;
-        let Some(row) = &row else { return Ok(None) };
-        let row = Reader::new(row, "target_tests", "target")?;
-        Ok(Some(StoredTest { at: row.time("at")?, checks: row.json("checks")? }))
     }
 
     async fn configure(
@@ -308,11 +306,17 @@ impl ExclusiveWrite for PruneRetired {
         if old.is_empty() {
             return Ok(0);
         }
-        let open: Vec<(String, String)> = sqlx::query_as(OPEN_DESTINATIONS)
-            .fetch_all(&mut *db)
-            .await
-            .map_err(StoreError::read("open destinations"))?;
-        let unused: Vec<_> = old.into_iter().filter(|retired| !open.contains(retired)).collect();
+        let mut unused = vec![];
+        for (connection, base_url) in old {
+            let open: Vec<String> = sqlx::query_scalar(OPEN_DESTINATIONS)
+                .bind(&connection)
+                .fetch_all(&mut *db)
+                .await
+                .map_err(StoreError::read("open destinations"))?;
+            if !open.contains(&base_url) {
+                unused.push((connection, base_url));
+            }
+        }
         if unused.is_empty() {
             return Ok(0);
         }

@@ -62,24 +62,26 @@ async fn open(folder: &tempfile::TempDir) -> Store {
     open_database(folder).await.0
 }
 
-/// The store, and the database behind it.
-async fn open_database(folder: &tempfile::TempDir) -> (Store, Arc<Database>) {
-    let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
-    let entropy = Arc::new(SeededEntropy::new(1));
-    let machine = Arc::new(ThisMachine);
-    let options = StoreOptions {
-        clock: clock.clone(),
-        entropy: entropy.clone(),
-        machine,
+pub(super) fn options() -> StoreOptions {
+    StoreOptions {
+        clock: Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap())),
+        entropy: Arc::new(SeededEntropy::new(1)),
+        machine: Arc::new(ThisMachine),
         key: KeySource::BesideDatabase,
         restored: false,
         busy_timeout: BUSY_TIMEOUT,
-    };
+    }
+}
+
+/// The store, and the database behind it.
+pub(super) async fn open_database(folder: &tempfile::TempDir) -> (Store, Arc<Database>) {
+    let options = options();
+    let (clock, entropy) = (options.clock.clone(), options.entropy.clone());
     let database = Arc::new(super::open(&folder.path().join("ticketing.db"), options).await.unwrap().0);
     (Store::over(database.clone(), clock, entropy), database)
 }
 
-async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
+pub(super) async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
     let incident = incident(id, 90.0);
     let connections = vec![connection(System::Jira)];
     let mut accepted = store

@@ -147,6 +147,7 @@ impl Writer {
     async fn try_commit(&mut self, batch: &mut [Box<dyn QueuedWrite>]) -> Result<(), StoreError> {
         let mut read_set = ReadSet::default();
         batch.iter().for_each(|command| command.read_set(&mut read_set));
+        self.state.refuse_if_damaged()?;
         let db = self.connection.get(&self.state.feed).await?;
         let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let mut work = load::load(&mut transaction, read_set).await?;
@@ -169,6 +170,7 @@ impl Writer {
     }
 
     async fn try_commit_exclusive<T: ExclusiveWrite>(&mut self, task: &T) -> Result<T::Answer, StoreError> {
+        self.state.refuse_if_damaged()?;
         let db = self.connection.get(&self.state.feed).await?;
         let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let answer = task.run(&self.state, &mut transaction).await?;
@@ -184,8 +186,13 @@ impl Writer {
 
     /// Discards the connection after a failure that may have left it in an unknown state.
     async fn discard_if_broken<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &outcome {
+            self.state.stop_if_damaged(error);
+        }
         if outcome.as_ref().is_err_and(|error| !is_of_one_row(error)) {
             self.connection.discard().await;
+            // The failed commit may have reached the disk: what was read before it may be outdated.
+            self.state.commits.fetch_add(1, Ordering::Relaxed);
         }
         outcome
     }

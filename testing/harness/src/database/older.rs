@@ -46,6 +46,8 @@ const TAKE_BACK: &str = "
     ALTER TABLE deliveries DROP COLUMN ticket_key;
     ALTER TABLE deliveries DROP COLUMN resolution;
     ALTER TABLE deliveries DROP COLUMN absences;
+    DROP INDEX deliveries_to_look_up;
+    DROP TABLE delivery_counts;
     DROP TABLE former_streams;
     PRAGMA writable_schema = ON;
     UPDATE sqlite_schema

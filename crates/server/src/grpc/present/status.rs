@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use ticketing_contract::v1;
-use ticketing_core::delivery::{Delivery, State};
+use ticketing_core::delivery::State;
 use ticketing_engine::app::{ConnectionTest, Status, SystemStatus};
 use ticketing_engine::settings::Settings;
-use ticketing_store::LastFailure;
+use ticketing_store::{LastFailure, LastSuccess};
 use ticketing_vendor::Vendors;
 
 use super::{connection, field, rules, ticket};
 
 pub(crate) fn status(status: Status, vendors: &Vendors) -> v1::GetStatusResponse {
-    let Status { started_at, now, settings, systems } = status;
+    let Status { started_at, now, settings, checking_database, systems } = status;
     v1::GetStatusResponse {
         connections: systems
             .into_iter()
@@ -23,6 +23,7 @@ pub(crate) fn status(status: Status, vendors: &Vendors) -> v1::GetStatusResponse
         retry: Some(rules::retry(&settings.rules.retry)),
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: Some(field::timestamp(started_at)),
+        checking_database,
     }
 }
 
@@ -84,11 +85,11 @@ fn counts(counts: &BTreeMap<State, u64>) -> v1::DeliveryCounts {
     }
 }
 
-fn last_success((at, delivery): (Timestamp, Delivery)) -> v1::LastSuccess {
+fn last_success(success: LastSuccess) -> v1::LastSuccess {
     v1::LastSuccess {
-        time: Some(field::timestamp(at)),
-        delivery_id: delivery.id,
-        ticket: delivery.ticket.map(ticket::ticket),
+        time: Some(field::timestamp(success.at)),
+        delivery_id: success.delivery_id,
+        ticket: success.ticket.map(ticket::ticket),
     }
 }
 

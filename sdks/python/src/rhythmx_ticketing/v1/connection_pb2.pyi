@@ -293,8 +293,13 @@ class GetStatusResponse(_message.Message):
     RETRY_FIELD_NUMBER: _builtins.int
     SERVER_VERSION_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
+    CHECKING_DATABASE_FIELD_NUMBER: _builtins.int
     server_version: _builtins.str
     """Output only. Version of the server. Example: "0.1.0"."""
+    checking_database: _builtins.bool
+    """Output only. Whether the database file is being checked in the background, because the last stop was not orderly. Everything
+    works meanwhile. If the check finds damage, the server stops.
+    """
     @_builtins.property
     def connections(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConnectionStatus]:
         """Output only. One for each connection, configured or not."""
@@ -319,10 +324,11 @@ class GetStatusResponse(_message.Message):
         retry: _settings_pb2.RetrySettings | None = ...,
         server_version: _builtins.str = ...,
         started_at: _timestamp_pb2.Timestamp | None = ...,
+        checking_database: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "retry", b"retry", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "connections", b"connections", "retry", b"retry", "server_version", b"server_version", "started_at", b"started_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "checking_database", b"checking_database", "connections", b"connections", "retry", b"retry", "server_version", b"server_version", "started_at", b"started_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

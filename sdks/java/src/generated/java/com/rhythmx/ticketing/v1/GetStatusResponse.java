@@ -277,6 +277,22 @@ private static final long serialVersionUID = 0L;
     return startedAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : startedAt_;
   }
 
+  public static final int CHECKING_DATABASE_FIELD_NUMBER = 6;
+  private boolean checkingDatabase_ = false;
+  /**
+   * <pre>
+   * Output only. Whether the database file is being checked in the background, because the last stop was not orderly. Everything
+   * works meanwhile. If the check finds damage, the server stops.
+   * </pre>
+   *
+   * <code>bool checking_database = 6 [json_name = "checkingDatabase"];</code>
+   * @return The checkingDatabase.
+   */
+  @java.lang.Override
+  public boolean getCheckingDatabase() {
+    return checkingDatabase_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -306,6 +322,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       output.writeMessage(5, getStartedAt());
     }
+    if (checkingDatabase_ != false) {
+      output.writeBool(6, checkingDatabase_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -333,6 +352,10 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(5, getStartedAt());
+    }
+    if (checkingDatabase_ != false) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(6, checkingDatabase_);
     }
     return size;
   }
@@ -377,6 +400,8 @@ private static final long serialVersionUID = 0L;
       if (!getStartedAt()
           .equals(other.getStartedAt())) return false;
     }
+    if (getCheckingDatabase()
+        != other.getCheckingDatabase()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -406,6 +431,9 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + STARTED_AT_FIELD_NUMBER;
       hash = (53 * hash) + getStartedAt().hashCode();
     }
+    hash = (37 * hash) + CHECKING_DATABASE_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+        getCheckingDatabase());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -573,6 +601,7 @@ private static final long serialVersionUID = 0L;
         startedAtBuilder_.dispose();
         startedAtBuilder_ = null;
       }
+      checkingDatabase_ = false;
       return this;
     }
 
@@ -641,6 +670,9 @@ private static final long serialVersionUID = 0L;
             : startedAtBuilder_.build();
         to_bitField0_ |= 0x00000004;
       }
+      if (((from_bitField0_ & 0x00000020) != 0)) {
+        result.checkingDatabase_ = checkingDatabase_;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -695,6 +727,9 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasStartedAt()) {
         mergeStartedAt(other.getStartedAt());
+      }
+      if (other.getCheckingDatabase() != false) {
+        setCheckingDatabase(other.getCheckingDatabase());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -759,6 +794,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000010;
               break;
             } // case 42
+            case 48: {
+              checkingDatabase_ = input.readBool();
+              bitField0_ |= 0x00000020;
+              break;
+            } // case 48
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1637,6 +1677,53 @@ private static final long serialVersionUID = 0L;
         startedAt_ = null;
       }
       return startedAtBuilder_;
+    }
+
+    private boolean checkingDatabase_ ;
+    /**
+     * <pre>
+     * Output only. Whether the database file is being checked in the background, because the last stop was not orderly. Everything
+     * works meanwhile. If the check finds damage, the server stops.
+     * </pre>
+     *
+     * <code>bool checking_database = 6 [json_name = "checkingDatabase"];</code>
+     * @return The checkingDatabase.
+     */
+    @java.lang.Override
+    public boolean getCheckingDatabase() {
+      return checkingDatabase_;
+    }
+    /**
+     * <pre>
+     * Output only. Whether the database file is being checked in the background, because the last stop was not orderly. Everything
+     * works meanwhile. If the check finds damage, the server stops.
+     * </pre>
+     *
+     * <code>bool checking_database = 6 [json_name = "checkingDatabase"];</code>
+     * @param value The checkingDatabase to set.
+     * @return This builder for chaining.
+     */
+    public Builder setCheckingDatabase(boolean value) {
+
+      checkingDatabase_ = value;
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Whether the database file is being checked in the background, because the last stop was not orderly. Everything
+     * works meanwhile. If the check finds damage, the server stops.
+     * </pre>
+     *
+     * <code>bool checking_database = 6 [json_name = "checkingDatabase"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearCheckingDatabase() {
+      bitField0_ = (bitField0_ & ~0x00000020);
+      checkingDatabase_ = false;
+      onChanged();
+      return this;
     }
 
     // @@protoc_insertion_point(builder_scope:rhythmx.ticketing.v1.GetStatusResponse)

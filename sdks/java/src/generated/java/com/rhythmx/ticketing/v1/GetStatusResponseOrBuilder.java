@@ -154,4 +154,15 @@ public interface GetStatusResponseOrBuilder extends
    * <code>.google.protobuf.Timestamp started_at = 5 [json_name = "startedAt"];</code>
    */
   com.google.protobuf.TimestampOrBuilder getStartedAtOrBuilder();
+
+  /**
+   * <pre>
+   * Output only. Whether the database file is being checked in the background, because the last stop was not orderly. Everything
+   * works meanwhile. If the check finds damage, the server stops.
+   * </pre>
+   *
+   * <code>bool checking_database = 6 [json_name = "checkingDatabase"];</code>
+   * @return The checkingDatabase.
+   */
+  boolean getCheckingDatabase();
 }
