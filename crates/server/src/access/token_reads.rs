@@ -1,8 +1,8 @@
 //! Reads of bearer tokens, shared by concurrent calls.
 //!
 //! A token is read for every call and every message of a stream, so that a revoked one is refused at once. A read that
-//! begins after a call arrived is new enough for it, whoever it was begun for. So while one read is in progress, the
-//! calls that arrive wait for the next one, together: a thousand streams with one token cost one read an event.
+//! begins after a call arrived is new enough for it, even if it was begun for another one. So while one read is in
+//! progress, the calls that arrive wait for the next one, together: a thousand streams with one token cost one read an event.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +35,7 @@ struct Waiting {
     answer: oneshot::Sender<Answer>,
 }
 
-/// Reads for all that wait, until nobody does.
+/// Reads for all that wait, until none is left.
 struct Reading {
     store: Store,
     queue: Arc<Mutex<Queue>>,
@@ -59,7 +59,7 @@ impl TokenReads {
         token.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Whether nobody reads, so that the caller must.
+    /// Whether no read is in progress, so that the caller must begin one.
     fn enqueue(&self, waiting: Waiting) -> bool {
         let mut queue = lock(&self.queue);
         queue.waiting.push(waiting);
