@@ -11,7 +11,7 @@ use ticketing_store::{Store, StoreError, StoredToken};
 use tokio::sync::oneshot;
 
 /// Maximum number of tokens that are read one by one; for more, the list of all tokens is read.
-const MAX_SINGLE_READS: usize = 4;
+const MAX_SINGLE_READS: usize = 16;
 
 type Answer = Result<Option<StoredToken>, StoreError>;
 

@@ -109,7 +109,6 @@ where
 async fn admit(access: &Access, head: &Parts) -> Result<Caller, Refusal> {
     // Every connection adds its peer.
     let peer = head.extensions.get::<Peer>().ok_or(Refusal::Internal)?;
-    tracing::Span::current().record("peer", tracing::field::display(&peer.address));
     let caller = access.authenticate(&head.headers, peer).await.map_err(denied)?;
     tracing::Span::current().record("caller", caller.name.as_str());
     if let Some(connection) = head.extensions.get::<ConnectionHandle>() {

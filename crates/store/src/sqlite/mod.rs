@@ -48,6 +48,7 @@ use crate::unit_of_work::{GroupCommit, QueuedWrite};
 
 use exclusive_write::ExclusiveWrite;
 use keys::Keyring;
+use tokens::KnownTokens;
 use writer::WriteRequest;
 
 pub(super) use backup::backup;
@@ -61,6 +62,7 @@ pub(super) struct Database {
     readers: SqlitePool,
     /// A place for each list that is read at a time: the other readers are for those who look up one thing.
     lists: Semaphore,
+    tokens: KnownTokens,
     writer: mpsc::Sender<WriteRequest>,
     state: Arc<State>,
     /// Whether the writer has ended as it should; without a sender once it ended in any way.
@@ -97,6 +99,7 @@ impl port::Database for Database {
             let (reply, closed) = oneshot::channel();
             self.lists.close();
             self.readers.close().await;
+            self.tokens.close().await;
             if self.writer.send(WriteRequest::Close(reply)).await.is_ok() {
                 // An error means that the writer has ended already.
                 let _ = closed.await;

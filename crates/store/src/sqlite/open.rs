@@ -21,6 +21,7 @@ use super::connection::{WriterConnection, unopened};
 use super::keys::{self, Keyring, Unlocked};
 use super::restore::{self, Begun};
 use super::rows::Reader;
+use super::tokens::KnownTokens;
 use super::writer::Writer;
 use super::{Database, State, audit};
 use crate::feed::Feed;
@@ -102,7 +103,14 @@ pub(crate) async fn open(path: &Path, options: StoreOptions) -> Result<(Database
     let (ended, life) = watch::channel(false);
     tokio::spawn(Writer { connection, state: state.clone(), mark, locks, ended }.run(inbox));
     Ok((
-        Database { readers, lists: Semaphore::new(LISTS), writer, state, life },
+        Database {
+            readers,
+            lists: Semaphore::new(LISTS),
+            tokens: KnownTokens::default(),
+            writer,
+            state,
+            life,
+        },
         Opened { key_made: found.key_made, suspicion, clock_step: step },
     ))
 }
