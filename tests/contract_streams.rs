@@ -1,7 +1,10 @@
 //! StreamTicketEvents: order, filters and resuming.
 
 use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
+use rhythmx_ticketing::v1::ticketing_service_client::TicketingServiceClient;
 use rhythmx_ticketing::v1::{self, TicketEventKind, TicketSystem};
+use tonic::codec::CompressionEncoding;
+use tonic::transport::Endpoint;
 
 use ticketing_harness::{Plan, Subscriber, WAIT_TIMEOUT, after, from_oldest, refusal};
 
@@ -39,6 +42,28 @@ async fn every_token_resumes_right_after_its_event() {
         let rest = Subscriber::open(&world.client, after(&event.resume_token)).await.events(5 - index).await;
         assert_eq!(rest, all[index + 1..]);
     }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn compressed_stream_has_the_same_events() {
+    let mut world = Plan::new().start().await;
+    world.push("INC-1", TicketSystem::Jira).await;
+    let all = Subscriber::open(&world.client, from_oldest()).await.events(3).await;
+    let endpoint = Endpoint::from_shared(format!("http://{}", world.server.address)).unwrap();
+    let stub = TicketingServiceClient::new(endpoint.connect().await.unwrap());
+    let mut stub = stub.accept_compressed(CompressionEncoding::Gzip);
+    let answer = stub.stream_ticket_events(from_oldest()).await.unwrap();
+    assert_eq!(answer.metadata().get("grpc-encoding").unwrap(), "gzip");
+    let mut stream = answer.into_inner();
+    let mut events = vec![];
+    while events.len() < all.len() {
+        if let Some(Message::Event(event)) = stream.message().await.unwrap().unwrap().message {
+            events.push(event);
+        }
+    }
+    assert_eq!(events, all);
+    drop(stream);
     world.finish().await;
 }
 

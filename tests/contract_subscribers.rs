@@ -1,7 +1,7 @@
-//! Subscribers of a stopping server.
+//! Subscribers that are slow, and those of a stopping server.
 
 use rhythmx_ticketing::Client;
-use rhythmx_ticketing::v1::TicketSystem;
+use rhythmx_ticketing::v1::{TicketEvent, TicketSystem};
 use tonic::Code;
 use tonic::transport::Endpoint;
 
@@ -39,6 +39,28 @@ async fn unread_subscriber_does_not_delay_shutdown() {
     world.server.start_again().await;
     world.client = world.server.client().await;
     world.finish().await;
+}
+
+#[tokio::test]
+async fn slow_subscriber_neither_delays_others_nor_misses_events() {
+    let mut world = Plan::new().start().await;
+    let mut slow = Subscriber::open(&with_small_window(&world).await, from_oldest()).await;
+    let mut fast = Subscriber::open(&world.client, from_oldest()).await;
+    let mut seen = vec![];
+    for index in 0..10 {
+        world.push(&format!("INC-{index}"), TicketSystem::Jira).await;
+        let expected: Vec<u64> = (3 * index + 1..=3 * index + 3).collect();
+        assert_eq!(sequences(&fast.events(3).await), expected);
+        // The slow one reads one event while three are made.
+        seen.extend(sequences(&slow.events(1).await));
+    }
+    seen.extend(sequences(&slow.events(20).await));
+    assert_eq!(seen, (1..=30).collect::<Vec<_>>());
+    world.finish().await;
+}
+
+fn sequences(events: &[TicketEvent]) -> Vec<u64> {
+    events.iter().map(|event| event.sequence).collect()
 }
 
 /// A client that is sent no more than a few events ahead of its reading.

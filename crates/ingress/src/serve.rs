@@ -34,6 +34,8 @@ use crate::tls::Tls;
 /// HTTP/2 keepalive: interval between PINGs on a silent connection, and time-out.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Unsent bytes of a stream beyond which its body is not asked for more: what a client that does not read holds.
+const MAX_SEND_BUFFER: usize = 64 * 1_024;
 /// Delay after accepting failed for lack of file descriptors or memory.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// Delay before a restricted connection is served. Slows down a peer that reconnects in a loop; honest clients behind
@@ -293,6 +295,7 @@ where
             // h2 accepts less than the configured value, exclusive.
             .max_header_list_size(limits.header_list_size + 1)
             .max_concurrent_streams(limits.streams_per_connection)
+            .max_send_buf_size(MAX_SEND_BUFFER)
             .max_local_error_reset_streams(resets)
             // A burst of immediately cancelled calls: otherwise all of them would be served within the limit of
             // resets.

@@ -9,6 +9,7 @@ mod jwt;
 mod limits;
 mod methods;
 mod token_bucket;
+mod token_reads;
 mod unauthenticated;
 
 use std::collections::HashMap;
@@ -36,6 +37,7 @@ pub use token_bucket::Rate;
 
 use limits::Limits;
 use ticketing_secrets::PresentedToken;
+use token_reads::TokenReads;
 use unauthenticated::{TokenCache, UnauthenticatedLimiter};
 
 /// The caller's name if no authentication is configured.
@@ -74,6 +76,7 @@ struct Inner {
     limits: Limits,
     unauthenticated: UnauthenticatedLimiter,
     token_cache: TokenCache,
+    token_reads: TokenReads,
 }
 
 /// An authenticated caller.
@@ -130,6 +133,7 @@ impl Access {
         let (unauthenticated, token_cache) =
             (UnauthenticatedLimiter::new(limits.unauthenticated), TokenCache::default());
         let limits = Limits::new(limits);
+        let token_reads = TokenReads::new(store.clone());
         Ok(Self(Arc::new(Inner {
             store,
             clock,
@@ -139,6 +143,7 @@ impl Access {
             limits,
             unauthenticated,
             token_cache,
+            token_reads,
         })))
     }
 
@@ -147,6 +152,7 @@ impl Access {
         let store = self.0.store.clone();
         let clock = self.0.clock.clone();
         let limits = CallLimits::default();
+        let token_reads = TokenReads::new(store.clone());
         Self(Arc::new(Inner {
             store,
             clock,
@@ -156,6 +162,7 @@ impl Access {
             limits: Limits::new(limits),
             unauthenticated: UnauthenticatedLimiter::new(limits.unauthenticated),
             token_cache: TokenCache::default(),
+            token_reads,
         }))
     }
 
@@ -212,7 +219,9 @@ impl Access {
         let now = self.0.clock.now();
         Ok(match &caller.proof {
             Proof::None => true,
-            Proof::Token { id } => self.0.store.token(id).await?.is_some_and(|token| token.is_valid_at(now)),
+            Proof::Token { id } => {
+                self.0.token_reads.get(id).await?.is_some_and(|token| token.is_valid_at(now))
+            }
             Proof::Certificate { not_after: end, .. } | Proof::Jwt { expires_at: end } => now < *end,
         })
     }
@@ -266,12 +275,12 @@ impl Access {
         source: String,
         allowed: bool,
     ) -> Result<Caller, Denied> {
-        let Inner { store, clock, token_cache, .. } = &*self.0;
+        let Inner { store, clock, token_cache, token_reads, .. } = &*self.0;
         let invalid = |why: &str| Denied::Invalid(format!("token {}: {why}", presented.id));
         if !allowed && !token_cache.contains(presented, store, clock.now()).await.map_err(Denied::Store)? {
             return Err(invalid("it is not in the list of valid tokens"));
         }
-        let stored = store.token(presented.id).await.map_err(Denied::Store)?;
+        let stored = token_reads.get(presented.id).await.map_err(Denied::Store)?;
         let stored = stored.ok_or_else(|| invalid("no token has this ID"))?;
         if !stored.hash.is_of(presented) {
             return Err(invalid("its secret is wrong"));

@@ -13,6 +13,7 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::errors::Refusal;
+use super::open_streams::OpenStreams;
 use super::stream_guard::Closing;
 use super::stream_guard::StreamGuard;
 use super::trace::LogSuppressed;
@@ -23,6 +24,7 @@ use crate::access::{Access, Caller, Denied, Rpc};
 pub(crate) struct AccessLayer {
     access: Access,
     closing: CancellationToken,
+    streams: OpenStreams,
 }
 
 /// See [`AccessLayer`].
@@ -35,9 +37,11 @@ pub(crate) struct Guarded<S> {
 // === impl AccessLayer ===
 
 impl AccessLayer {
-    /// `closing` ends streams that do not end by themselves.
+    /// `closing` ends streams that do not end by themselves. Starts the task that checks open streams.
     pub(crate) fn new(access: Access, closing: CancellationToken) -> Self {
-        Self { access, closing }
+        let streams = OpenStreams::default();
+        tokio::spawn(streams.clone().check_until(closing.clone()));
+        Self { access, closing, streams }
     }
 
     async fn admit(&self, head: &Parts) -> Result<(Caller, Option<StreamGuard>), Refusal> {
@@ -97,7 +101,7 @@ where
             head.extensions.insert(guard.handle());
             let requests = guard.requests(body);
             let answer = inner.call(Request::from_parts(head, requests)).await?;
-            Ok(answer.map(|messages| guard.responses(messages)))
+            Ok(answer.map(|messages| guard.responses(messages, &layer.streams)))
         })
     }
 }
@@ -105,7 +109,6 @@ where
 async fn admit(access: &Access, head: &Parts) -> Result<Caller, Refusal> {
     // Every connection adds its peer.
     let peer = head.extensions.get::<Peer>().ok_or(Refusal::Internal)?;
-    tracing::Span::current().record("peer", tracing::field::display(&peer.address));
     let caller = access.authenticate(&head.headers, peer).await.map_err(denied)?;
     tracing::Span::current().record("caller", caller.name.as_str());
     if let Some(connection) = head.extensions.get::<ConnectionHandle>() {

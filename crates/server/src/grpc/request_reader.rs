@@ -23,7 +23,7 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::errors::Refusal;
-use super::stream_guard::StreamHandle;
+use super::stream_handle::StreamHandle;
 use super::wire::{MethodType, Schema, Unreadable};
 use crate::access::Caller;
 

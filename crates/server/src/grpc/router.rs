@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
+use http::Response;
 use ticketing_contract::FILE_DESCRIPTOR_SET;
 use ticketing_contract::v1::ticketing_service_server::{TicketingService, TicketingServiceServer};
 use ticketing_ingress::{Limits, MemoryBudget};
 use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server;
 use tower::Layer;
+use tower::util::MapResponse;
 
 use super::access::{AccessLayer, Guarded};
 use super::deadline::{DeadlineLayer, DeadlineService};
 use super::request_reader::{RequestLayer, RequestReader};
+use super::stream;
 use super::trace::{TraceLayer, TraceService};
 use super::wire::Schema;
 use crate::access::Access;
@@ -32,7 +36,9 @@ const DESCRIPTORS: [&[u8]; 4] = [
 ];
 
 /// The layers after authentication, outermost first.
-type LimitedService = DeadlineService<RequestReader<Routes>>;
+type LimitedService = DeadlineService<RequestReader<MapResponse<Routes, Encoded>>>;
+/// Replaces the body of event streams.
+type Encoded = fn(Response<Body>) -> Response<Body>;
 
 /// The routes, and the reporter of health.
 pub(crate) struct Served {
@@ -71,7 +77,7 @@ pub(crate) async fn router<T: TicketingService>(
     // could block the others.
     let budget = MemoryBudget::unlimited();
     let reader = RequestLayer::new(schema, budget, MAX_HEALTH_REQUEST, limits.request_timeout);
-    let health = reader.layer(Routes::new(health).prepare());
+    let health = reader.layer(with_event_streams(Routes::new(health)));
     let health = DeadlineLayer::new(limits.request_timeout).layer(health);
     let health_only = TraceLayer::default().layer(public.layer(health));
     Ok(Served { calls, health_only, health: reporter })
@@ -81,7 +87,11 @@ fn with_limits(routes: Routes, schema: Arc<Schema>, limits: &Limits) -> LimitedS
     let budget = MemoryBudget::new(limits.request_memory as usize * 1_024 * 1_024);
     let max_size = limits.max_request_size as usize;
     let reader = RequestLayer::new(schema, budget, max_size, limits.request_timeout);
-    DeadlineLayer::new(limits.max_call_duration).layer(reader.layer(routes.prepare()))
+    DeadlineLayer::new(limits.max_call_duration).layer(reader.layer(with_event_streams(routes)))
+}
+
+fn with_event_streams(routes: Routes) -> MapResponse<Routes, Encoded> {
+    MapResponse::new(routes.prepare(), stream::with_encoded_events)
 }
 
 /// Reports NOT_SERVING to health watchers.

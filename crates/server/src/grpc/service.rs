@@ -1,24 +1,24 @@
 //! The service: parses each request, runs its use case, and presents the result.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::Empty;
 use ticketing_contract::v1;
 use ticketing_contract::v1::ticketing_service_server::TicketingService;
 use ticketing_core::system::TicketRef;
 use ticketing_engine::app::{App, AppError, Resolve, RetryMany, SETTINGS};
 use ticketing_store::{Actor, AuditAction, PageKey};
 use tokio::time::Instant;
-use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::caller_queues::CallerQueues;
 use super::errors::Refusal;
+use super::pages::Pages;
 use super::stream::{self, StreamSettings};
 use super::stream_guard::Closing;
-use super::stream_guard::StreamHandle;
+use super::stream_handle::StreamHandle;
 use super::{deadline, parse, present, size, token};
 use crate::access::{Access, Caller, UNSAVED_SETTINGS};
 
@@ -35,6 +35,7 @@ pub(crate) struct Service {
     streams: StreamSettings,
     closing: CancellationToken,
     lists: Arc<CallerQueues>,
+    pages: Arc<Pages>,
 }
 
 // === impl Service ===
@@ -42,7 +43,7 @@ pub(crate) struct Service {
 impl Service {
     /// `closing` ends the streams.
     pub(crate) fn new(app: App, access: Access, streams: StreamSettings, closing: CancellationToken) -> Self {
-        Self { app, access, streams, closing, lists: Arc::default() }
+        Self { app, access, streams, closing, lists: Arc::default(), pages: Arc::default() }
     }
 
     /// Audits a refusal, unless it is by a rate limit.
@@ -170,8 +171,8 @@ impl TicketingService for Service {
         Ok(Response::new(present::submission(submission, self.max_retry_attempts())))
     }
 
-    type StreamTicketEventsStream =
-        Pin<Box<dyn Stream<Item = Result<v1::StreamTicketEventsResponse, Status>> + Send>>;
+    // The messages are encoded already: the response has them as an extension.
+    type StreamTicketEventsStream = Empty<Result<v1::StreamTicketEventsResponse, Status>>;
 
     async fn stream_ticket_events(
         &self,
@@ -181,10 +182,11 @@ impl TicketingService for Service {
         let caller = caller(&request)?.clone();
         let handle = request.extensions().get::<StreamHandle>().cloned();
         let subscription = parse::subscription(request.into_inner()).map_err(Refusal::RequestInvalid)?;
-        let app = self.app.clone();
-        let events =
-            stream::follow(app, &caller, subscription, self.streams.clone(), (closing, handle)).await?;
-        Ok(Response::new(Box::pin(events)))
+        let shared = (self.app.clone(), self.pages.clone());
+        let events = stream::follow(shared, &caller, subscription, &self.streams, (closing, handle)).await?;
+        let mut response = Response::new(futures_util::stream::empty());
+        response.extensions_mut().insert(events);
+        Ok(response)
     }
 
     async fn get_delivery(

@@ -1,31 +1,38 @@
 //! The event stream of one subscriber.
 //!
-//! A task reads the store page by page and sends one message at a time (backpressure), so that nothing queues up in
-//! memory. A subscriber that receives nothing for too long is disconnected. The store signals new events.
+//! The transport asks for the next chunk of messages when it can send one (backpressure), so nothing queues up in memory
+//! and an idle subscriber costs no task. Chunks are slices of pages that all subscribers share (`pages.rs`). The store
+//! signals new events. A subscriber that receives nothing for too long is disconnected, by `open_streams.rs`.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Response;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use ticketing_contract::v1;
 use ticketing_contract::v1::stream_ticket_events_response::Message;
 use ticketing_core::namespace::Namespace;
 use ticketing_engine::app::App;
-use ticketing_store::{Event, EventBounds, EventFilter, StoreError, StreamName};
-use tokio::sync::{mpsc, oneshot, watch};
+use ticketing_store::{EventBounds, EventFilter, StoreError, StreamName};
+use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
-use tokio_stream::wrappers::ReceiverStream;
-use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
+use tonic::body::Body;
 
 use super::errors::Refusal;
+use super::pages::{self, Encoding, Page, PageError, Pages};
 use super::parse::{Start, Subscription};
-use super::stream_guard::{Closing, StreamHandle};
+use super::stream_guard::{Closing, trailers};
+use super::stream_handle::StreamHandle;
 use super::token::ResumeAt;
 use super::{present, token};
 use crate::access::Caller;
 
-/// Maximum number of events per read.
-const PAGE: u32 = 100;
+/// Header with the encoding that tonic negotiated.
+const ENCODING: &str = "grpc-encoding";
 
 /// Timing of a stream.
 #[derive(Debug, Clone)]
@@ -36,14 +43,8 @@ pub(crate) struct StreamSettings {
     pub subscriber_timeout: Duration,
 }
 
-/// A message to a subscriber.
-type Item = Result<v1::StreamTicketEventsResponse, Status>;
-
 /// Why a stream ended.
 enum End {
-    /// The subscriber disconnected.
-    Gone,
-    TooSlow,
     ShuttingDown,
     ConnectionEnding,
     /// Events that were to be sent next were trimmed.
@@ -51,50 +52,84 @@ enum End {
     Store(StoreError),
 }
 
-struct EventSender {
+/// Response extension: the encoded messages, which replace the body that tonic would encode.
+#[derive(Clone)]
+pub(super) struct EncodedEvents(Arc<Mutex<Option<EventSource>>>);
+
+/// Yields the messages of one subscriber.
+struct EventSource {
     app: App,
+    pages: Arc<Pages>,
     filter: EventFilter,
-    settings: StreamSettings,
+    encoding: Encoding,
     closing: Closing,
-    /// The last event that was sent or did not match the filter.
-    position: u64,
-    sender: mpsc::Sender<Item>,
+    updates: watch::Receiver<u64>,
+    bookmarks: Interval,
+    /// The page in progress, and the index of its next event.
+    page: Option<(Arc<Page>, usize)>,
+    has_begun: bool,
+    /// The last event that was yielded or did not match the filter.
+    position: Arc<AtomicU64>,
 }
 
 /// Opens the stream of a subscription; it begins with a bookmark.
 ///
 /// # Errors
 /// An invalid or expired resume token, or a store failure.
-pub(crate) async fn follow(
-    app: App,
+pub(super) async fn follow(
+    (app, pages): (App, Arc<Pages>),
     caller: &Caller,
     subscription: Subscription,
-    settings: StreamSettings,
+    settings: &StreamSettings,
     (closing, handle): (Closing, Option<StreamHandle>),
-) -> Result<impl Stream<Item = Item> + Send + 'static, Refusal> {
+) -> Result<EncodedEvents, Refusal> {
     // Subscribes before reading the bounds, so that no event is missed in between.
     let updates = app.store().subscribe();
     let bounds = app.store().event_bounds().await.map_err(|error| Refusal::of_store(&error))?;
     let position = start_position(&subscription.start, &app.store().installation().stream, bounds)?;
-    let (sender, messages) = mpsc::channel(1);
-    let (finish, end) = oneshot::channel();
+    let position = Arc::new(AtomicU64::new(position));
+    if let Some(handle) = handle {
+        let app = app.clone();
+        let position = position.clone();
+        handle.limit_unread(settings.subscriber_timeout, move || Refusal::SubscriberTooSlow {
+            resume_token: resume_token(&app, &position),
+        });
+    }
     let Subscription { incident_id, systems, kinds, start: _ } = subscription;
     let (requested_by, namespace) = visible_to(caller).unzip();
     let filter = EventFilter { incident_id, systems, kinds, requested_by, namespace };
-    let event_sender = EventSender { app, filter, settings, closing, position, sender };
-    tokio::spawn(async move {
-        let ended = event_sender.run(updates).await;
-        // A subscriber that does not read may never receive the end.
-        if let Some(handle) = handle {
-            handle.release_slot();
-        }
-        if let Some(refusal) = ended {
-            // Ignored if the subscriber is gone.
-            let _ = finish.send(refusal);
-        }
-    });
-    let end = futures_util::stream::once(end).filter_map(|refusal| Some(Err(Status::from(refusal.ok()?))));
-    Ok(ReceiverStream::new(messages).chain(end))
+    let first = Instant::now() + settings.bookmark_interval;
+    let mut bookmarks = tokio::time::interval_at(first, settings.bookmark_interval);
+    bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let source = EventSource {
+        app,
+        pages,
+        filter,
+        encoding: Encoding::Identity,
+        closing,
+        updates,
+        bookmarks,
+        page: None,
+        has_begun: false,
+        position,
+    };
+    Ok(EncodedEvents(Arc::new(Mutex::new(Some(source)))))
+}
+
+/// Replaces the body of a response that has [`EncodedEvents`].
+pub(super) fn with_encoded_events(mut response: Response<Body>) -> Response<Body> {
+    let Some(EncodedEvents(source)) = response.extensions_mut().remove() else { return response };
+    let Some(mut source) = source.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+        return response;
+    };
+    if response.headers().get(ENCODING).is_some_and(|encoding| encoding == "gzip") {
+        source.encoding = Encoding::Gzip;
+    }
+    response.map(|_empty| source.into_body())
+}
+
+fn resume_token(app: &App, position: &AtomicU64) -> String {
+    token::resume_token(&app.store().installation().stream.current, position.load(Ordering::Acquire))
 }
 
 /// The requester and namespace whose deliveries a confined caller may see; `None` for all.
@@ -137,30 +172,74 @@ impl Default for StreamSettings {
     }
 }
 
-// === impl EventSender ===
+// === impl EventSource ===
 
-impl EventSender {
-    async fn run(mut self, mut updates: watch::Receiver<u64>) -> Option<Refusal> {
-        let first = Instant::now() + self.settings.bookmark_interval;
-        let mut bookmarks = tokio::time::interval_at(first, self.settings.bookmark_interval);
-        bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let end = match self.bookmark().await {
-            Ok(()) => loop {
-                if let Err(end) = self.step(&mut updates, &mut bookmarks).await {
-                    break end;
-                }
-            },
-            Err(end) => end,
+impl EventSource {
+    fn into_body(self) -> Body {
+        let frames = futures_util::stream::unfold(Some(self), |source| async move {
+            let mut source = source?;
+            match source.next().await {
+                Ok(messages) => Some((Ok::<_, Status>(Frame::data(messages)), Some(source))),
+                Err(end) => Some((Ok(Frame::trailers(trailers(source.refusal(end).await))), None)),
+            }
+        });
+        Body::new(StreamBody::new(frames))
+    }
+
+    /// The next messages.
+    async fn next(&mut self) -> Result<Bytes, End> {
+        if !self.has_begun {
+            self.has_begun = true;
+            return Ok(self.bookmark());
+        }
+        loop {
+            if let Some(messages) = self.next_of_page() {
+                return Ok(messages);
+            }
+            check(&self.closing)?;
+            let position = self.position.load(Ordering::Acquire);
+            let newest = *self.updates.borrow_and_update();
+            if position < newest {
+                // In a box, because an idle stream would have room for it too.
+                let page = Box::pin(self.pages.after(&self.app, position, newest, &self.filter)).await;
+                self.page = Some((page.map_err(End::from)?, 0));
+                continue;
+            }
+            tokio::select! {
+                changed = self.updates.changed() => changed.map_err(|_closed| End::ShuttingDown)?,
+                _ = self.bookmarks.tick() => return Ok(self.bookmark()),
+                () = self.closing.server.cancelled() => return Err(End::ShuttingDown),
+                () = self.closing.connection.cancelled() => return Err(End::ConnectionEnding),
+            }
+        }
+    }
+
+    /// The next messages of the page in progress; after them there is none.
+    fn next_of_page(&mut self) -> Option<Bytes> {
+        let (page, from) = self.page.as_mut()?;
+        let Some(chunk) = page.chunk(*from, &self.filter, self.encoding) else {
+            self.position.fetch_max(page.read_to, Ordering::AcqRel);
+            self.page = None;
+            return None;
         };
-        let resume_token =
-            token::resume_token(&self.app.store().installation().stream.current, self.position);
+        *from = chunk.next;
+        self.position.store(chunk.last, Ordering::Release);
+        Some(chunk.bytes)
+    }
+
+    fn bookmark(&self) -> Bytes {
+        let time = Some(present::timestamp(self.app.now()));
+        let resume_token = resume_token(&self.app, &self.position);
+        pages::encode(Message::Bookmark(v1::Bookmark { resume_token, time }))
+    }
+
+    async fn refusal(&self, end: End) -> Refusal {
+        let resume_token = resume_token(&self.app, &self.position);
         match end {
-            End::Gone => None,
-            End::TooSlow => Some(Refusal::SubscriberTooSlow { resume_token }),
-            End::ShuttingDown => Some(Refusal::ShuttingDown { resume_token }),
-            End::ConnectionEnding => Some(Refusal::ConnectionEnding { resume_token }),
-            End::Trimmed => Some(self.expired().await),
-            End::Store(error) => Some(Refusal::of_store(&error)),
+            End::ShuttingDown => Refusal::ShuttingDown { resume_token },
+            End::ConnectionEnding => Refusal::ConnectionEnding { resume_token },
+            End::Trimmed => self.expired().await,
+            End::Store(error) => Refusal::of_store(&error),
         }
     }
 
@@ -172,59 +251,6 @@ impl EventSender {
             Err(error) => Refusal::of_store(&error),
         }
     }
-
-    /// Sends all new events, then waits for more.
-    async fn step(
-        &mut self,
-        updates: &mut watch::Receiver<u64>,
-        bookmarks: &mut Interval,
-    ) -> Result<(), End> {
-        let newest = *updates.borrow_and_update();
-        while self.position < newest {
-            let page =
-                self.app.store().events_after(self.position, &self.filter, PAGE).await.map_err(End::Store)?;
-            if page.missed {
-                return Err(End::Trimmed);
-            }
-            for event in &page.events {
-                self.send_event(event).await?;
-            }
-            self.position = self.position.max(page.read_to);
-            check(&self.closing)?;
-        }
-        tokio::select! {
-            changed = updates.changed() => changed.map_err(|_closed| End::ShuttingDown),
-            _ = bookmarks.tick() => self.bookmark().await,
-            () = self.closing.server.cancelled() => Err(End::ShuttingDown),
-            () = self.closing.connection.cancelled() => Err(End::ConnectionEnding),
-            () = self.sender.closed() => Err(End::Gone),
-        }
-    }
-
-    async fn send_event(&mut self, event: &Arc<Event>) -> Result<(), End> {
-        let max_retry_attempts = self.app.settings().rules.retry.backoff.max_retry_attempts();
-        let stream_id = &self.app.store().installation().stream.current;
-        let message = present::event(event, stream_id, max_retry_attempts);
-        self.send(Message::Event(message)).await?;
-        self.position = event.seq;
-        Ok(())
-    }
-
-    async fn bookmark(&self) -> Result<(), End> {
-        let resume_token =
-            token::resume_token(&self.app.store().installation().stream.current, self.position);
-        let time = Some(present::timestamp(self.app.now()));
-        self.send(Message::Bookmark(v1::Bookmark { resume_token, time })).await
-    }
-
-    async fn send(&self, message: Message) -> Result<(), End> {
-        let response = v1::StreamTicketEventsResponse { message: Some(message) };
-        match tokio::time::timeout(self.settings.subscriber_timeout, self.sender.send(Ok(response))).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_gone)) => Err(End::Gone),
-            Err(_elapsed) => Err(End::TooSlow),
-        }
-    }
 }
 
 /// Whether the stream must end.
@@ -233,6 +259,17 @@ fn check(closing: &Closing) -> Result<(), End> {
         return Err(End::ShuttingDown);
     }
     if closing.connection.is_cancelled() { Err(End::ConnectionEnding) } else { Ok(()) }
+}
+
+// === impl End ===
+
+impl From<PageError> for End {
+    fn from(error: PageError) -> Self {
+        match error {
+            PageError::Trimmed => Self::Trimmed,
+            PageError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -75,14 +75,15 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let id = request_id(&request, &self.calls);
         let method = method(request.uri().path());
+        let peer = request.extensions().get::<Peer>();
         let span = tracing::info_span!(
             "rpc",
             method,
             request = id.to_str().unwrap_or_default(),
             caller = tracing::field::Empty,
-            peer = tracing::field::Empty
+            peer = peer.map(|peer| tracing::field::display(&peer.address))
         );
-        let peer = request.extensions().get::<Peer>().map(|peer| PeerKey::of(&peer.address));
+        let peer = peer.map(|peer| PeerKey::of(&peer.address));
         let refused = self.refused.clone();
         let begun = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| self.inner.call(request))));
         let answered = async move {

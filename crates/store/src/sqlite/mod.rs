@@ -60,6 +60,7 @@ use exclusive_write::ExclusiveWrite;
 use file_check::Checker;
 use keys::Keyring;
 use summaries::SummaryCache;
+use tokens::KnownTokens;
 use writer::WriteRequest;
 
 pub(super) use backup::backup;
@@ -76,6 +77,7 @@ pub(super) struct Database {
     summaries: SummaryCache,
     /// Checks the file; `None` if that was not necessary, or has been stopped.
     checker: Mutex<Option<Checker>>,
+    tokens: KnownTokens,
     writer: mpsc::Sender<WriteRequest>,
     state: Arc<State>,
     /// Whether the writer has ended as it should; without a sender once it ended in any way.
@@ -117,6 +119,7 @@ impl port::Database for Database {
                 checker.stop().await;
             }
             self.readers.close().await;
+            self.tokens.close().await;
             if self.writer.send(WriteRequest::Close(reply)).await.is_ok() {
                 // An error means that the writer has ended already.
                 let _ = closed.await;

@@ -23,6 +23,7 @@ use super::keys::{self, Keyring, Unlocked};
 use super::restore::{self, Begun};
 use super::rows::Reader;
 use super::summaries::SummaryCache;
+use super::tokens::KnownTokens;
 use super::writer::Writer;
 use super::{Database, State, audit};
 use crate::feed::Feed;
@@ -127,6 +128,7 @@ pub(super) async fn open_checked(
             readers,
             lists: Semaphore::new(LISTS),
             summaries: SummaryCache::default(),
+            tokens: KnownTokens::default(),
             checker: Mutex::new(checker),
             writer,
             state,
