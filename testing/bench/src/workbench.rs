@@ -15,8 +15,8 @@ use crate::fake_jira::FakeJira;
 use crate::load::{incident, submit};
 use crate::server::{Server, Start};
 
-/// More than are ever sent at a time, so that some wait.
-const HELD: usize = 300;
+/// More than are sent at a time, so that some wait.
+const HELD: usize = 100;
 /// How long a sample may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -51,10 +51,12 @@ impl Workbench {
         let server = Server::start(program, &data, &Start::default()).await?;
         submit(server.clients(1).await?, "DELIVERED", 1).await?;
         server.until_delivered(&jira, 1).await?;
+        let retry = v1::RetrySettings { max_retry_attempts: Some(0), ..Default::default() };
+        let never = v1::ConfigureRequest { retry: Some(retry), ..Default::default() };
+        server.client().await?.configure(never).await?;
         jira.refuse(true);
-        let refused = server.client().await?.submit_incident(incident("REFUSED")).await?;
+        server.client().await?.submit_incident(incident("REFUSED")).await?;
         until(&server, "a refused delivery FAILED", |counts| counts.failed == 1).await?;
-        drop(refused);
         jira.refuse(false);
         jira.hold();
         submit(server.clients(8).await?, "HELD", HELD).await?;

@@ -35,6 +35,7 @@ pub(crate) fn fill(database: &Path, numbers: Range<u64>, delivered: &Sample, fai
         db.execute_batch("COMMIT")?;
         start = end;
     }
+    recount(&db)?;
     db.execute_batch("PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = WAL;")?;
     Ok(())
 }
@@ -53,6 +54,18 @@ fn insert(db: &Connection, sample: &Sample, numbers: impl Iterator<Item = u64>) 
                 run(statement, values(row, &names, earlier))?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Counts anew what the store counts in the transaction of each change.
+fn recount(db: &Connection) -> Result<()> {
+    if db.table_exists(None, "delivery_counts")? {
+        db.execute_batch(
+            "DELETE FROM delivery_counts;
+             INSERT INTO delivery_counts (target, state, count, needs_attention)
+             SELECT target, state, count(*), 0 FROM deliveries GROUP BY target, state;",
+        )?;
     }
     Ok(())
 }

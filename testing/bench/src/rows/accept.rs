@@ -13,7 +13,7 @@ use crate::measure::{Bench, Findings, Line, in_turns};
 const WORK: &str = "durable accept (SubmitIncident), 32 callers";
 
 pub(super) async fn run(bench: &Bench) -> Result<Findings> {
-    let count = bench.pick(5_000, 200);
+    let count = bench.pick(5_000, 100);
     let rounds = bench.scale.rounds;
     let [ours, limit] = in_turns(rounds, || ours(bench, count), || plain(bench, count)).await?;
     let [again, naive] = in_turns(rounds, || self::ours(bench, count), || self::naive(bench, count)).await?;

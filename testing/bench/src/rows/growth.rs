@@ -46,7 +46,10 @@ pub(super) async fn run(bench: &Bench) -> Result<Findings> {
         fill(&data.join("ticketing.db"), filled..*size, delivered, failed)?;
         filled = *size;
         // The first start after a change by hand is not measured.
-        start(bench, &data).await?.stop().await?;
+        let server = start(bench, &data).await?;
+        let counts = server.counts().await?;
+        ensure!(counts.delivered + counts.failed == *size, "the server counts {counts:?}, not {size}");
+        server.stop().await?;
         if bench.scale.is_quick {
             check_bytes(bench, &data, &empty_data).await?;
         }
