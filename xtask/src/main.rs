@@ -92,9 +92,7 @@ fn run(chore: &Chore) -> Result<()> {
         Chore::Faults { fast, arguments } => {
             play("faults", &["ticketing-faults", "ticketing-server"], Profile::of(*fast), arguments)
         }
-        Chore::Fuzz { fast, arguments } => {
-            play("fuzz", &["ticketing-fuzz"], Profile::of(*fast), arguments)
-        }
+        Chore::Fuzz { fast, arguments } => play("fuzz", &["ticketing-fuzz"], Profile::of(*fast), arguments),
     }
 }
 

@@ -157,7 +157,9 @@ impl tower::Service<http::Request<Body>> for Replay {
             }
             let answer = tower::service_fn(move |_: Request<Bytes>| {
                 let messages = messages.clone();
-                ok(stream::iter((0..messages.len()).map(move |index| Ok::<_, Status>(messages[index].clone()))))
+                ok(stream::iter(
+                    (0..messages.len()).map(move |index| Ok::<_, Status>(messages[index].clone())),
+                ))
             });
             Ok(grpc.server_streaming(answer, request).await)
         })

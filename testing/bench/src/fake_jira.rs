@@ -256,7 +256,8 @@ impl Site {
             markers.filter_map(|marker| tickets.by_marker.get(marker)).flatten().copied().collect();
         indexes.sort_unstable();
         indexes.dedup();
-        let issues: Vec<Value> = indexes.iter().map(|index| issue(*index, &tickets.markers[*index])).collect();
+        let issues: Vec<Value> =
+            indexes.iter().map(|index| issue(*index, &tickets.markers[*index])).collect();
         reply(200, &json!({ "issues": issues, "isLast": true }))
     }
 }

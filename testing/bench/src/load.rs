@@ -72,7 +72,8 @@ pub(crate) async fn create(clients: Vec<Client>, prefix: &str, count: usize) -> 
 /// CreateTicket, which must return a ticket.
 pub(crate) async fn create_one(client: &mut Client, incident: v1::Incident) -> Result<()> {
     let destination = Some(v1::TicketSystem::Jira.into());
-    let answer = client.create_ticket(v1::CreateTicketRequest { incident: Some(incident), destination }).await?;
+    let answer =
+        client.create_ticket(v1::CreateTicketRequest { incident: Some(incident), destination }).await?;
     let has_ticket = answer.delivery.is_some_and(|delivery| delivery.ticket.is_some());
     ensure!(has_ticket, "CreateTicket returned no ticket: {}", answer.message);
     Ok(())

@@ -23,7 +23,8 @@ pub(crate) fn write(root: &Path, results: &str, plots: &[Plot]) -> Result<()> {
         fs::write(folder.join(&file), svg::draw(plot))?;
         results.push_str(&format!("\n![{}]({file})\n", plot.title));
     }
-    let page = replaced(&page, &results).with_context(|| format!("{} lacks {BEGIN} and {END}", path.display()))?;
+    let page =
+        replaced(&page, &results).with_context(|| format!("{} lacks {BEGIN} and {END}", path.display()))?;
     fs::write(&path, page)?;
     Ok(())
 }

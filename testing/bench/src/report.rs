@@ -39,7 +39,9 @@ impl Machine {
 
     fn describe(&self) -> String {
         let Self { cores, model, memory, kernel, load } = self;
-        format!("{cores} cores ({model}), {memory} of memory, Linux {kernel}; load average {load} at the start")
+        format!(
+            "{cores} cores ({model}), {memory} of memory, Linux {kernel}; load average {load} at the start"
+        )
     }
 }
 
@@ -48,7 +50,9 @@ pub(crate) fn markdown(lines: &[Line], machine: &Machine, scale: &Scale, folder:
     let rounds = scale.rounds;
     let disk = file_system(folder);
     let mut text = format!("Machine: {}; database on {disk}. Rounds: {rounds}.\n\n", machine.describe());
-    text.push_str("| work | unit | RhythmX Ticketing | beside | value | ratio |\n|---|---|---|---|---|---|\n");
+    text.push_str(
+        "| work | unit | RhythmX Ticketing | beside | value | ratio |\n|---|---|---|---|---|---|\n",
+    );
     for line in lines {
         text.push_str(&row(line));
     }

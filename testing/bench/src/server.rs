@@ -131,11 +131,8 @@ impl Server {
             minimum_severity: Some(v1::Severity::Low.into()),
             systems: Some(v1::TicketSystemList { values: vec![v1::TicketSystem::Jira.into()] }),
         };
-        let request = v1::ConfigureRequest {
-            jira: Some(settings),
-            auto_push: Some(auto_push),
-            ..Default::default()
-        };
+        let request =
+            v1::ConfigureRequest { jira: Some(settings), auto_push: Some(auto_push), ..Default::default() };
         self.client().await?.configure(request).await.context("failed to configure Jira")?;
         Ok(())
     }

@@ -56,7 +56,10 @@ fn curve(svg: &mut String, scale: &Scale, values: &[f64], color: &str) {
     let points: Vec<(f64, f64)> = points.collect();
     let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
     let path = path.join(" ");
-    push(svg, format_args!("<polyline points=\"{path}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>"));
+    push(
+        svg,
+        format_args!("<polyline points=\"{path}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>"),
+    );
     for ((x, y), value) in points.iter().zip(values) {
         push(svg, format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{color}\"/>"));
         text(svg, *x, y - 8.0, "middle", &number(*value));
@@ -64,7 +67,10 @@ fn curve(svg: &mut String, scale: &Scale, values: &[f64], color: &str) {
 }
 
 fn line(svg: &mut String, [x1, y1, x2, y2]: [f64; 4], color: &str) {
-    push(svg, format_args!("<path d=\"M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}\" stroke=\"{color}\" stroke-width=\"2\"/>"));
+    push(
+        svg,
+        format_args!("<path d=\"M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}\" stroke=\"{color}\" stroke-width=\"2\"/>"),
+    );
 }
 
 fn text(svg: &mut String, x: f64, y: f64, anchor: &str, words: &str) {
@@ -93,7 +99,8 @@ pub(crate) fn number(value: f64) -> String {
     };
     let text = format!("{value:.digits$}");
     let mut grouped = String::new();
-    let (whole, rest) = text.split_once('.').map_or((text.as_str(), None), |(whole, rest)| (whole, Some(rest)));
+    let (whole, rest) =
+        text.split_once('.').map_or((text.as_str(), None), |(whole, rest)| (whole, Some(rest)));
     for (index, digit) in whole.chars().enumerate() {
         if index > 0 && (whole.len() - index) % 3 == 0 && digit.is_ascii_digit() && grouped != "-" {
             grouped.push(',');

@@ -44,7 +44,10 @@ const STATEMENTS: &[(&str, &str)] = &[
 pub(super) fn violations(source: &Source) -> Vec<Violation> {
     let mut violations = Vec::new();
     let is_rust = source.path.extension().is_some_and(|extension| extension == "rs");
-    let may_speak_sql = !is_rust || source.path.starts_with(STORE) || source.path.starts_with(EDITS) || source.path.starts_with(BENCH);
+    let may_speak_sql = !is_rust
+        || source.path.starts_with(STORE)
+        || source.path.starts_with(EDITS)
+        || source.path.starts_with(BENCH);
     let lines = source.text.lines().count();
     if is_rust && lines > MAX_LINES {
         violations.push(at(&source.path, lines, &format!("a Rust file has at most {MAX_LINES} lines")));

@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::Result;
 use rusqlite::Connection;
 
-pub(crate) use fill::fill;
+pub(crate) use fill::{failed_numbers, fill};
 pub(crate) use naive::Naive;
 pub(crate) use plain::{GroupCommit, Stage, Stages};
 pub(crate) use sample::Sample;

@@ -82,7 +82,9 @@ impl GroupCommit {
         let (queue, jobs) = mpsc::channel();
         let db = super::open(database)?;
         let stages = stages.clone();
-        thread::Builder::new().name("plain-sqlite".to_owned()).spawn(move || write_all(&db, &stages, &jobs))?;
+        thread::Builder::new()
+            .name("plain-sqlite".to_owned())
+            .spawn(move || write_all(&db, &stages, &jobs))?;
         Ok(Self { queue })
     }
 

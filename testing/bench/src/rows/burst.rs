@@ -37,7 +37,8 @@ pub(super) async fn unlimited(bench: &Bench) -> Result<Findings> {
         Ok(elapsed.as_secs_f64())
     };
     let [times, limits] = in_turns(bench.scale.rounds, ours, plain).await?;
-    let work = format!("{count} incidents at once, Jira answers in {} ms, default flags", latency.as_millis());
+    let work =
+        format!("{count} incidents at once, Jira answers in {} ms, default flags", latency.as_millis());
     let lines = vec![
         Line::alone(work, "s", times).against(LIMIT, limits),
         Line::alone("an analyst's CreateTicket in the middle of it", "s", analysts.into_inner()),

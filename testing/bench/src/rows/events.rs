@@ -44,7 +44,8 @@ pub(super) async fn replay(bench: &Bench) -> Result<Findings> {
     let workbench = &bench.workbench;
     let data = workbench.empty_data()?;
     let [delivered, failed] = [&workbench.delivered, &workbench.failed];
-    fill(&data.join("ticketing.db"), 0..deliveries, delivered, failed)?;
+    let numbers: Vec<u64> = (0..deliveries).collect();
+    fill(&data.join("ticketing.db"), &numbers, delivered, failed)?;
     let flags = vec!["--bookmark-interval=1s".to_owned()];
     let server = Server::start(bench.program(), &data, &Start { flags, ..Start::default() }).await?;
     let from_oldest = StreamTicketEventsRequest { start: Some(From::Oldest(())), ..Default::default() };
@@ -112,7 +113,7 @@ async fn read_all(clients: &[RawClient], request: &Bytes, count: usize) -> Resul
 
 pub(super) async fn live(bench: &Bench) -> Result<Findings> {
     let per_second = bench.pick(1_200, 100);
-    let seconds = bench.pick(8, 1);
+    let seconds = bench.pick(4, 1);
     let subscribers = bench.pick(32, 8);
     let medians = RefCell::new(Vec::new());
     let mut slowest = Vec::new();
@@ -130,7 +131,12 @@ pub(super) async fn live(bench: &Bench) -> Result<Findings> {
 }
 
 /// From the time of each event to its reception. Jira does not answer meanwhile, so that an event is a push.
-async fn latencies(bench: &Bench, per_second: usize, seconds: usize, subscribers: usize) -> Result<Vec<Duration>> {
+async fn latencies(
+    bench: &Bench,
+    per_second: usize,
+    seconds: usize,
+    subscribers: usize,
+) -> Result<Vec<Duration>> {
     let site = Site::start(bench).await?;
     site.jira.hold();
     let count = per_second * seconds;
@@ -172,7 +178,10 @@ fn since_epoch() -> Result<Duration> {
 }
 
 /// Opens this many streams over as few connections as the server's limits allow, and reads the first message of each.
-pub(super) async fn idle_streams(server: &Server, count: usize) -> Result<Vec<Streaming<StreamTicketEventsResponse>>> {
+pub(super) async fn idle_streams(
+    server: &Server,
+    count: usize,
+) -> Result<Vec<Streaming<StreamTicketEventsResponse>>> {
     const PER_CONNECTION: usize = 100;
     let mut streams = Vec::new();
     while streams.len() < count {

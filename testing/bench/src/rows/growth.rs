@@ -1,4 +1,4 @@
-//! Reads and the start over the size of the database, beside an empty one.
+//! Reads and the start over the size of the database, beside one that has a page of deliveries.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use rhythmx_ticketing::{Client, v1};
 use tokio::time::Instant;
 
-use crate::database::fill;
+use crate::database::{failed_numbers, fill};
 use crate::measure::{Bench, Findings, Line, Plot};
 use crate::server::{Server, Start};
 use crate::statistics::{Summary, millis, percentile};
@@ -16,13 +16,16 @@ const SIZES: [u64; 4] = [10_000, 100_000, 500_000, 1_000_000];
 const QUICK_SIZES: [u64; 2] = [2_000, 10_000];
 /// The size of the rows about reads, if the largest database has it.
 const READ_SIZE: u64 = 500_000;
-/// How many bytes more of its files a server may read for one call than over an empty database. A scan of the
+/// Deliveries in the small database, all FAILED: a page.
+const PAGE: u64 = 50;
+const SMALL: &str = "a database of 50 FAILED deliveries";
+/// How many bytes more of its files a server may read for one call than over the small database. A scan of the
 /// smallest index of deliveries exceeds it at 10,000 deliveries.
 const MAX_MORE_BYTES: u64 = 512 << 10;
 /// Small enough that a page does not look like a scan.
 const CHECKED_PAGE: i32 = 10;
 
-/// What was measured, of a size or of the empty database.
+/// What was measured of a database.
 #[derive(Debug, Default, Clone)]
 struct Timings {
     start: Vec<f64>,
@@ -31,19 +34,20 @@ struct Timings {
 }
 
 pub(super) async fn run(bench: &Bench) -> Result<Findings> {
-    let sizes = if bench.scale.is_quick { QUICK_SIZES.to_vec() } else { SIZES.to_vec() };
-    let mut sizes: Vec<u64> = sizes.into_iter().filter(|size| *size <= bench.scale.largest).collect();
-    if sizes.is_empty() {
+    let mut sizes = if bench.scale.is_quick { QUICK_SIZES.to_vec() } else { SIZES.to_vec() };
+    if !bench.scale.is_quick {
+        sizes.retain(|size| *size < bench.scale.largest);
         sizes.push(bench.scale.largest);
     }
     let data = bench.workbench.empty_data()?;
-    let empty_data = bench.workbench.empty_data()?;
+    let small_data = bench.workbench.empty_data()?;
+    add(bench, &small_data, &failed_numbers(PAGE))?;
     let mut timings = Vec::new();
-    let mut empty = Timings::default();
+    let mut small = Timings::default();
     let mut filled = 0;
     for size in &sizes {
-        let [delivered, failed] = [&bench.workbench.delivered, &bench.workbench.failed];
-        fill(&data.join("ticketing.db"), filled..*size, delivered, failed)?;
+        let numbers: Vec<u64> = (filled..*size).collect();
+        add(bench, &data, &numbers)?;
         filled = *size;
         // The first start after a change by hand is not measured.
         let server = start(bench, &data).await?;
@@ -51,17 +55,21 @@ pub(super) async fn run(bench: &Bench) -> Result<Findings> {
         ensure!(counts.delivered + counts.failed == *size, "the server counts {counts:?}, not {size}");
         server.stop().await?;
         if bench.scale.is_quick {
-            check_bytes(bench, &data, &empty_data).await?;
+            check_bytes(bench, &data, &small_data).await?;
         }
         let mut of_size = Timings::default();
-        empty = Timings::default();
+        small = Timings::default();
         for _ in 0..bench.scale.rounds {
-            round(bench, [(&data, &mut of_size), (&empty_data, &mut empty)]).await?;
+            round(bench, [(&data, &mut of_size), (&small_data, &mut small)]).await?;
         }
-        timings.push((*size, of_size, empty.clone()));
+        timings.push((*size, of_size, small.clone()));
     }
     std::fs::remove_dir_all(&data)?;
-    Ok(findings(&timings, &empty))
+    Ok(findings(&timings, &small))
+}
+
+fn add(bench: &Bench, data: &Path, numbers: &[u64]) -> Result<()> {
+    fill(&data.join("ticketing.db"), numbers, &bench.workbench.delivered, &bench.workbench.failed)
 }
 
 async fn start(bench: &Bench, data: &Path) -> Result<Server> {
@@ -101,23 +109,22 @@ async fn round(bench: &Bench, mut sides: [(&PathBuf, &mut Timings); 2]) -> Resul
 /// The default size of a page is 0.
 async fn list_by_state(client: &mut Client, state: v1::DeliveryState, page_size: i32) -> Result<usize> {
     let filter = v1::DeliveryFilter { states: vec![state.into()], ..Default::default() };
-    let request =
-        v1::ListDeliveriesRequest { filter: Some(filter), page_size, ..Default::default() };
+    let request = v1::ListDeliveriesRequest { filter: Some(filter), page_size, ..Default::default() };
     Ok(client.list_deliveries(request).await?.deliveries.len())
 }
 
-/// Fails if a call reads much more of the files of a large database than of an empty one.
-async fn check_bytes(bench: &Bench, data: &Path, empty_data: &Path) -> Result<()> {
-    let (large, empty) = (bytes_of_calls(bench, data).await?, bytes_of_calls(bench, empty_data).await?);
-    let (Some(large), Some(empty)) = (large, empty) else {
+/// Fails if a call reads much more of the files of a large database than of a small one.
+async fn check_bytes(bench: &Bench, data: &Path, small_data: &Path) -> Result<()> {
+    let (large, small) = (bytes_of_calls(bench, data).await?, bytes_of_calls(bench, small_data).await?);
+    let (Some(large), Some(small)) = (large, small) else {
         println!("growth: not checked whether anything scans: only root may read /proc/PID/io");
         return Ok(());
     };
-    for ((call, bytes), (_, least)) in large.iter().zip(&empty) {
+    for ((call, bytes), (_, least)) in large.iter().zip(&small) {
         let more = bytes.saturating_sub(*least);
         ensure!(
             more <= MAX_MORE_BYTES,
-            "{call} reads {bytes} bytes of a database of {} deliveries, and {least} of an empty one: does it scan?",
+            "{call} reads {bytes} bytes of a database of {} deliveries, and {least} of one with {PAGE}: does it scan?",
             QUICK_SIZES[1]
         );
     }
@@ -142,20 +149,20 @@ async fn bytes_of_calls(bench: &Bench, data: &Path) -> Result<Option<Vec<(String
     Ok(Some(found))
 }
 
-fn findings(timings: &[(u64, Timings, Timings)], empty: &Timings) -> Findings {
+fn findings(timings: &[(u64, Timings, Timings)], small: &Timings) -> Findings {
     let mut lines = Vec::new();
     let of_reads = timings.iter().find(|(size, _, _)| *size == READ_SIZE).or(timings.last());
-    if let Some((size, ours, empty)) = of_reads {
+    if let Some((size, ours, small)) = of_reads {
         let work = |call: &str| format!("{call} at {size} deliveries");
         let [status, list] = [work("GetStatus"), work("ListDeliveries of FAILED, a page of 50,")];
-        lines.push(Line::alone(status, "ms", ours.status.clone()).against("empty", empty.status.clone()));
-        lines.push(Line::alone(list, "ms", ours.list.clone()).against("empty", empty.list.clone()));
+        lines.push(Line::alone(status, "ms", ours.status.clone()).against(SMALL, small.status.clone()));
+        lines.push(Line::alone(list, "ms", ours.list.clone()).against(SMALL, small.list.clone()));
     }
-    if let Some((size, ours, empty)) = timings.last() {
+    if let Some((size, ours, small)) = timings.last() {
         let work = format!("start to the first answer at {size} deliveries");
-        lines.push(Line::alone(work, "ms", ours.start.clone()).against("empty", empty.start.clone()));
+        lines.push(Line::alone(work, "ms", ours.start.clone()).against(SMALL, small.start.clone()));
     }
-    let sizes = std::iter::once((0, empty)).chain(timings.iter().map(|(size, ours, _)| (*size, ours)));
+    let sizes = std::iter::once((PAGE, small)).chain(timings.iter().map(|(size, ours, _)| (*size, ours)));
     let sizes: Vec<(u64, &Timings)> = sizes.collect();
     let median = |values: &[f64]| Summary::of(values).map_or(0.0, |summary| summary.median);
     let series = |of: fn(&Timings) -> &[f64]| sizes.iter().map(|(_, timings)| median(of(timings))).collect();

@@ -32,7 +32,12 @@ struct Poster {
 }
 
 /// Delivers `count` incidents with this many workers.
-pub(super) async fn deliver(bench: &Bench, body: &Bytes, workers: usize, count: usize) -> Result<PlainDeliveries> {
+pub(super) async fn deliver(
+    bench: &Bench,
+    body: &Bytes,
+    workers: usize,
+    count: usize,
+) -> Result<PlainDeliveries> {
     let jira = FakeJira::start().await?;
     let database = bench.workbench.empty_data()?.join("ticketing.db");
     let writer = Arc::new(GroupCommit::open(&database, &bench.workbench.stages)?);
