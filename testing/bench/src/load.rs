@@ -90,7 +90,8 @@ where
     let call = Arc::new(call);
     let mut callers = JoinSet::new();
     for client in clients {
-        let (next, call) = (next.clone(), call.clone());
+        let next = next.clone();
+        let call = call.clone();
         callers.spawn(async move {
             let mut durations = Vec::new();
             loop {

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::statistics::Summary;
-use crate::svg::number;
+use crate::statistics::{Summary, number};
 use crate::workbench::Workbench;
 
 /// A row of the table: the server's values beside those of a limit or peer, one of each in a round.

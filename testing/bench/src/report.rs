@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::measure::{Line, Scale};
-use crate::statistics::Summary;
-use crate::svg::number;
+use crate::statistics::{Summary, number};
 
 /// The machine, and how busy it was when the run began.
 #[derive(Debug)]

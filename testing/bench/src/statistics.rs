@@ -17,7 +17,8 @@ impl Summary {
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let (min, max) = (*sorted.first()?, *sorted.last()?);
+        let min = *sorted.first()?;
+        let max = *sorted.last()?;
         let middle = sorted.len() / 2;
         let median = match sorted.len() % 2 {
             0 => f64::midpoint(sorted[middle - 1], sorted[middle]),
@@ -39,9 +40,38 @@ pub(crate) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 
+/// A value with three significant digits.
+pub(crate) fn number(value: f64) -> String {
+    let digits = match value.abs() {
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        _ => 2,
+    };
+    let text = format!("{value:.digits$}");
+    let mut grouped = String::new();
+    let (whole, rest) =
+        text.split_once('.').map_or((text.as_str(), None), |(whole, rest)| (whole, Some(rest)));
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index) % 3 == 0 && digit.is_ascii_digit() && grouped != "-" {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    rest.iter().for_each(|rest| grouped.extend([".", rest]));
+    grouped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_have_three_digits_and_groups() {
+        assert_eq!(number(0.456), "0.46");
+        assert_eq!(number(45.67), "45.7");
+        assert_eq!(number(1_234_567.8), "1,234,568");
+        assert_eq!(number(-123.0), "-123");
+    }
 
     #[test]
     fn median_of_an_even_number_is_between_the_middle_values() {

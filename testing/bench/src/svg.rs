@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::measure::Plot;
+use crate::statistics::number;
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 400.0;
@@ -90,27 +91,6 @@ fn tick(decade: i32) -> String {
     if decade < 0 { 10_f64.powi(decade).to_string() } else { format!("{:.0}", 10_f64.powi(decade)) }
 }
 
-/// A value with three significant digits.
-pub(crate) fn number(value: f64) -> String {
-    let digits = match value.abs() {
-        size if size >= 100.0 => 0,
-        size if size >= 10.0 => 1,
-        _ => 2,
-    };
-    let text = format!("{value:.digits$}");
-    let mut grouped = String::new();
-    let (whole, rest) =
-        text.split_once('.').map_or((text.as_str(), None), |(whole, rest)| (whole, Some(rest)));
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index) % 3 == 0 && digit.is_ascii_digit() && grouped != "-" {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    rest.iter().for_each(|rest| grouped.extend([".", rest]));
-    grouped
-}
-
 // === impl Scale ===
 
 impl Scale {
@@ -137,14 +117,6 @@ impl Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_three_digits_and_groups() {
-        assert_eq!(number(0.456), "0.46");
-        assert_eq!(number(45.67), "45.7");
-        assert_eq!(number(1_234_567.8), "1,234,568");
-        assert_eq!(number(-123.0), "-123");
-    }
 
     #[test]
     fn a_decade_is_a_grid_line() {

@@ -115,7 +115,8 @@ async fn list_by_state(client: &mut Client, state: v1::DeliveryState, page_size:
 
 /// Fails if a call reads much more of the files of a large database than of a small one.
 async fn check_bytes(bench: &Bench, data: &Path, small_data: &Path) -> Result<()> {
-    let (large, small) = (bytes_of_calls(bench, data).await?, bytes_of_calls(bench, small_data).await?);
+    let large = bytes_of_calls(bench, data).await?;
+    let small = bytes_of_calls(bench, small_data).await?;
     let (Some(large), Some(small)) = (large, small) else {
         println!("growth: not checked whether anything scans: only root may read /proc/PID/io");
         return Ok(());
