@@ -85,7 +85,9 @@ fn run(chore: &Chore) -> Result<()> {
         Chore::Sbom { output } => write_sbom(&workspace, output),
         Chore::Tables { check } => regenerate_tables(&workspace, *check),
         Chore::Bench { arguments } => {
-            let is_quick = arguments.iter().any(|argument| argument == "--quick");
+            let measures_nothing =
+                |argument: &String| ["--quick", "--help", "-h"].contains(&argument.as_str());
+            let is_quick = arguments.iter().any(measures_nothing);
             let profile = if is_quick { Profile::Dev } else { Profile::Release };
             play("bench", &["ticketing-bench", "ticketing-server"], profile, arguments)
         }

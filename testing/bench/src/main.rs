@@ -50,7 +50,7 @@ struct Cli {
     /// How often the server and its limit take turns: 5, or 1 with --quick.
     #[arg(long)]
     rounds: Option<usize>,
-    /// Deliveries in the largest database of `growth`. A million takes about 10 GB of disk.
+    /// Deliveries in the largest database of `growth`. A million takes up to 15 GB of disk.
     #[arg(long, default_value_t = 1_000_000)]
     largest: u64,
     /// The server; by default the `ticketing` beside this program.

@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const CALL_DEADLINE: Duration = Duration::from_secs(300);
 /// How often a start looks for the first answer.
 const POLL: Duration = Duration::from_millis(1);
+const IDLE_INTERVAL: Duration = Duration::from_millis(500);
+/// The CPU time that an idle server uses at most in an interval.
+const IDLE_CPU: Duration = Duration::from_millis(20);
 /// Clock ticks per second in `/proc/PID/stat`, the same on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -167,6 +170,19 @@ impl Server {
         let ticks = rest.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
         let ticks: f64 = ticks.sum::<Result<f64, _>>()?;
         Ok(Duration::from_secs_f64(ticks / TICKS_PER_SECOND))
+    }
+
+    /// Waits until it uses almost no CPU time: what a start does in the background has ended.
+    pub(crate) async fn until_idle(&self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let before = self.cpu()?;
+            tokio::time::sleep(IDLE_INTERVAL).await;
+            if self.cpu()?.saturating_sub(before) <= IDLE_CPU {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < PATIENCE, "the server is never idle: {}", self.log());
+        }
     }
 
     /// Memory in use, in bytes.
