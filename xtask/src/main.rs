@@ -51,6 +51,12 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measures the server beside its limits, as a release build: `cargo xtask bench --help`.
+    #[command(disable_help_flag = true)]
+    Bench {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Runs fault scenarios against the real server: `cargo xtask faults --help`.
     #[command(disable_help_flag = true)]
     Faults {
@@ -78,23 +84,58 @@ fn run(chore: &Chore) -> Result<()> {
         Chore::House => check_house(&workspace),
         Chore::Sbom { output } => write_sbom(&workspace, output),
         Chore::Tables { check } => regenerate_tables(&workspace, *check),
-        Chore::Faults { fast, arguments } => {
-            play("faults", &["ticketing-faults", "ticketing-server"], *fast, arguments)
+        Chore::Bench { arguments } => {
+            let measures_nothing =
+                |argument: &String| ["--quick", "--help", "-h"].contains(&argument.as_str());
+            let is_quick = arguments.iter().any(measures_nothing);
+            let profile = if is_quick { Profile::Dev } else { Profile::Release };
+            play("bench", &["ticketing-bench", "ticketing-server"], profile, arguments)
         }
-        Chore::Fuzz { fast, arguments } => play("fuzz", &["ticketing-fuzz"], *fast, arguments),
+        Chore::Faults { fast, arguments } => {
+            play("faults", &["ticketing-faults", "ticketing-server"], Profile::of(*fast), arguments)
+        }
+        Chore::Fuzz { fast, arguments } => play("fuzz", &["ticketing-fuzz"], Profile::of(*fast), arguments),
     }
 }
 
-/// Builds everything first: `faults` runs the `ticketing` binary beside it. Only `packages` are optimized.
-fn play(name: &str, packages: &[&str], fast: bool, arguments: &[String]) -> Result<()> {
+/// How a chore's program is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Profile {
+    /// The whole workspace, as its tests are.
+    Dev,
+    /// Only the packages of the chore, optimized, with fail points.
+    Fast,
+    /// Only the packages of the chore, as they are shipped.
+    Release,
+}
+
+// === impl Profile ===
+
+impl Profile {
+    fn of(fast: bool) -> Self {
+        if fast { Self::Fast } else { Self::Dev }
+    }
+
+    /// Its name for cargo, which is its folder under `target` too.
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Dev => None,
+            Self::Fast => Some("fast"),
+            Self::Release => Some("release"),
+        }
+    }
+}
+
+/// Builds everything first: `faults` and `bench` run the `ticketing` binary beside them. Only `packages` are optimized.
+fn play(name: &str, packages: &[&str], profile: Profile, arguments: &[String]) -> Result<()> {
     let mut build = Command::new("cargo");
     build.args(["build", "--quiet", "--locked"]);
     let mut program = std::env::current_exe()?.with_file_name(name);
-    if fast {
-        build.args(["--profile=fast", "--bins"]);
+    if let Some(profile) = profile.name() {
+        build.arg(format!("--profile={profile}")).arg("--bins");
         build.args(packages.iter().map(|package| format!("--package={package}")));
         // `target/debug/faults` and `target/fast/faults`.
-        program = program.with_file_name("../fast").join(name);
+        program = program.with_file_name("..").join(profile).join(name);
     } else {
         build.args(["--workspace", "--all-targets"]);
     }

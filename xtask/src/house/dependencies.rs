@@ -31,6 +31,7 @@ const SERVICENOW: &str = "ticketing-servicenow";
 const STORE: &str = "ticketing-store";
 const VENDOR: &str = "ticketing-vendor";
 
+const BENCH: &str = "ticketing-bench";
 const CONFORMANCE: &str = "ticketing-conformance";
 const DEMO: &str = "ticketing-demo";
 const DISK: &str = "ticketing-disk";
@@ -76,6 +77,7 @@ const ALLOWANCES: &[Allowance] = &[
     },
     package(MODEL, &[CORE, RETRY]),
     package(MUTATIONS, &[]),
+    package(BENCH, &[ROOT]),
     package(SIMULATOR, &[]),
     Allowance { package: CONFORMANCE, ours: &[CORE], ours_in_tests: &[EGRESS, JIRA, SERVICENOW, SIMULATOR] },
     package(DISK, &[]),
@@ -88,9 +90,10 @@ const ALLOWANCES: &[Allowance] = &[
 
 /// Packages for databases and networks, and the only packages that may use them outside of tests.
 const RESTRICTED: &[(&str, &[&str])] = &[
-    ("sqlx", &[STORE, HARNESS]),
+    ("sqlx", &[STORE, HARNESS, BENCH]),
+    ("rusqlite", &[BENCH]),
     ("reqwest", &[EGRESS]),
-    ("tonic", &[ROOT, CONTRACT, INGRESS, SERVER, HARNESS, FAULTS]),
+    ("tonic", &[ROOT, CONTRACT, INGRESS, SERVER, HARNESS, FAULTS, BENCH]),
 ];
 
 /// Violations of the allowed dependencies.
