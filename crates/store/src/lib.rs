@@ -16,6 +16,7 @@ pub mod port;
 mod recovery;
 mod settings;
 mod sqlite;
+mod summary;
 mod types;
 mod unit_of_work;
 mod writes;
@@ -55,6 +56,7 @@ pub use administration::{Administration, OFFLINE_CREDENTIAL, RotateError, TokenE
 pub use error::{BackupError, DatabaseError, OpenError, StoreError, StoreErrorKind};
 pub use settings::*;
 pub use sqlite::{DataKeyRotated, MasterRotated};
+pub use summary::*;
 pub use ticketing_secrets::audit::{
     Actor, AuditAction, AuditBroken, AuditEntry, DONE, FAILED, NewAuditEntry, PASSED, STARTED,
 };

@@ -23,9 +23,10 @@ use tokio::sync::watch;
 
 use crate::StoreError;
 use crate::settings::{RetiredConnection, SettingsChange, StoredPolicy, StoredSettings, StoredTest};
+use crate::summary::ConnectionSummary;
 use crate::types::{
-    Attempt, CanaryQuery, ClaimKind, ConnectionSummary, DeliveryFilter, DeliveryPage, EventBounds,
-    EventFilter, EventPage, FileCheck, PageKey, SearchEvidence, StoreFailure, StoredToken, StreamName,
+    Attempt, CanaryQuery, ClaimKind, DeliveryFilter, DeliveryPage, EventBounds, EventFilter, EventPage,
+    FileCheck, PageKey, SearchEvidence, StoreFailure, StoredToken, StreamName,
 };
 
 /// What identifies the data, whatever server works with it.

@@ -6,7 +6,7 @@ use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::operate::OperationError;
 use ticketing_core::delivery::restore::SearchPlace;
 use ticketing_core::delivery::settle::SendIntent;
-use ticketing_core::delivery::{Delivery, EventKind, LastError, Outcome, Resolution, State, Trigger};
+use ticketing_core::delivery::{Delivery, EventKind, Outcome, Resolution, State, Trigger};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::health::Health;
 use ticketing_core::incident::Incident;
@@ -18,7 +18,6 @@ use ticketing_secrets::TokenHash;
 use ticketing_secrets::audit::{Actor, AuditAction};
 
 use super::StoreError;
-use super::settings::StoredTest;
 
 /// An incident that is pushed.
 #[derive(Debug, Clone)]
@@ -338,45 +337,6 @@ pub struct DeliveryPage {
     pub attempts: Vec<Attempt>,
     /// Where to continue; `None` if this was the last page.
     pub next: Option<PageKey>,
-}
-
-/// A ticket that was created or found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastSuccess {
-    pub at: Timestamp,
-    pub delivery_id: String,
-    pub ticket: Option<TicketRef>,
-}
-
-/// A failed attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastFailure {
-    pub delivery_id: String,
-    pub error: LastError,
-}
-
-/// Number of deliveries of a connection in one state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StateCount {
-    pub state: State,
-    pub count: u64,
-    /// When the oldest of them was accepted, to the millisecond; `None` if it is not known.
-    pub oldest: Option<Timestamp>,
-}
-
-/// What is shown of a connection, all as of one moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ConnectionSummary {
-    /// The number of deliveries by state; states without any are left out.
-    pub counts: Vec<StateCount>,
-    /// The number of deliveries that neither time nor a look-up can settle.
-    pub needs_attention: u64,
-    /// The last connection test.
-    pub last_test: Option<StoredTest>,
-    /// The last ticket that was created or found.
-    pub last_success: Option<LastSuccess>,
-    /// The last attempt or look-up that failed.
-    pub last_failure: Option<LastFailure>,
 }
 
 /// The last observation of the tickets of a scope.

@@ -7,7 +7,7 @@
 //! When it runs: a small file is checked at each start, before anything else is done with it, and so is one before a
 //! migration. A larger one takes seconds for each gigabyte: it is checked after a stop that was not orderly, which the
 //! restore mark shows, and if a restore is suspected, in the background on a connection of its own. Until it has passed, the
-//! mark says so: whoever stops in the meantime, in whatever way, has the next start check. After an orderly stop SQLite
+//! mark says so, and after any stop in the meantime the next start checks. After an orderly stop SQLite
 //! notices damage where it meets it.
 //!
 //! What follows: a damaged file is written no more. The writer refuses, the server stops, and the next start checks before it

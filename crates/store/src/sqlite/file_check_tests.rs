@@ -21,7 +21,8 @@ fn path(folder: &TempDir) -> PathBuf {
 /// Opens the database as if it were too large to be checked at each start.
 async fn open(folder: &TempDir) -> Result<(Store, Arc<Database>, bool), OpenError> {
     let options = options();
-    let (clock, entropy) = (options.clock.clone(), options.entropy.clone());
+    let clock = options.clock.clone();
+    let entropy = options.entropy.clone();
     let (database, opened) = open_checked(&path(folder), options, 0).await?;
     let database = Arc::new(database);
     Ok((Store::over(database.clone(), clock, entropy), database, opened.is_checking))

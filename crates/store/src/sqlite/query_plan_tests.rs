@@ -116,7 +116,8 @@ async fn plan(db: &mut SqliteConnection, statement: &str) -> Result<Vec<String>,
 /// What is wrong with a step of a plan. The plan of a subquery has steps of its own.
 fn fault<'s>(step: &'s str, statement: &str) -> Option<&'s str> {
     let mut words = step.split(' ');
-    let (first, table) = (words.next()?, words.next().unwrap_or_default());
+    let first = words.next()?;
+    let table = words.next().unwrap_or_default();
     let is_small = SMALL.contains(&table)
         || table.starts_with("(subquery")
         || step.contains("VIRTUAL TABLE")

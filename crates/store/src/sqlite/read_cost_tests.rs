@@ -104,7 +104,8 @@ async fn costs(count: u32) -> Vec<(String, u64)> {
     note("next due".to_owned());
     store.due_duplicate_scans(CONNECTION, Timestamp::MAX, 5).await.unwrap();
     note("duplicate scans".to_owned());
-    let (from, until) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+    let from = Timestamp::UNIX_EPOCH;
+    let until = Timestamp::MAX;
     let query = CanaryQuery { destination: destination(), made_by: made_by(), after: from, until, limit: 5 };
     assert_eq!(store.canaries(&query).await.unwrap().len(), 5);
     note("canaries".to_owned());

@@ -17,7 +17,8 @@ use crate::StoreError;
 use crate::delivery_counts::CountChanges;
 use crate::port;
 use crate::settings::StoredTest;
-use crate::types::{AttemptOutcome, ConnectionSummary, LastFailure, LastSuccess, StateCount};
+use crate::summary::{ConnectionSummary, LastFailure, LastSuccess, StateCount};
+use crate::types::AttemptOutcome;
 
 const ADJUST: &str = "
     INSERT INTO delivery_counts (target, state, count, needs_attention)
@@ -83,7 +84,7 @@ impl SummaryCache {
 #[async_trait]
 impl port::Summaries for Database {
     async fn summaries(&self) -> Result<Arc<Summaries>, StoreError> {
-        // The writer counts a commit before it answers: whoever was answered finds the change here.
+        // The writer counts a commit before it answers: a caller that was answered finds the change here.
         let needed = self.state.commits();
         if let Some(summaries) = self.summaries.get(needed) {
             return Ok(summaries);

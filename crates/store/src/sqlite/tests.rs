@@ -76,7 +76,8 @@ pub(super) fn options() -> StoreOptions {
 /// The store, and the database behind it.
 pub(super) async fn open_database(folder: &tempfile::TempDir) -> (Store, Arc<Database>) {
     let options = options();
-    let (clock, entropy) = (options.clock.clone(), options.entropy.clone());
+    let clock = options.clock.clone();
+    let entropy = options.entropy.clone();
     let database = Arc::new(super::open(&folder.path().join("ticketing.db"), options).await.unwrap().0);
     (Store::over(database.clone(), clock, entropy), database)
 }
