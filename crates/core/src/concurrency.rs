@@ -149,7 +149,8 @@ mod tests {
 
         /// One round of calls, all in flight at once, answered after `latency`.
         fn round(&mut self, latency: Duration) {
-            let (began, calls) = (self.now, self.limit.get());
+            let began = self.now;
+            let calls = self.limit.get();
             self.now += latency;
             for _ in 0..calls {
                 self.limit.succeeded(began, self.now, calls);

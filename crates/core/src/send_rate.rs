@@ -135,7 +135,8 @@ mod tests {
     /// Ticks of 10 ms; a ticket system that accepts `per_second` creates, with a burst of as many.
     fn play(per_second: f64, seconds: u32) -> (u32, u32) {
         let mut rate = SendRate::default();
-        let (mut created, mut throttled) = (0, 0);
+        let mut created = 0;
+        let mut throttled = 0;
         let mut bucket = per_second;
         let mut paused_until = Timestamp::UNIX_EPOCH;
         for tick in 0..seconds * 100 {

@@ -57,7 +57,8 @@ impl Dispatcher {
 
     /// Lets the limits of concurrent creates, and of creates in a second, follow what the ticket system can take.
     fn adapt_concurrency(&self, connection: &str, fault: Option<&Fault>, began: Timestamp) {
-        let (state, now) = (self.state(connection), self.0.clock.now());
+        let state = self.state(connection);
+        let now = self.0.clock.now();
         let in_flight = state.sends_in_flight();
         state.adapt(|limit| match fault {
             None => limit.succeeded(began, now, in_flight),

@@ -25,7 +25,7 @@ pub async fn claims_longest_due_first_exclusively(bench: Bench) {
     assert_eq!(all, [vec!["INC-1".to_owned(), "INC-2".to_owned()], vec!["INC-3".to_owned()]]);
 }
 
-/// The last of four places is for what nobody waits for.
+/// The last of four places is for what no caller waits for.
 pub async fn claims_first_what_callers_wait_for(bench: Bench) {
     let mut waited_for = vec![];
     for n in 1..=9 {
