@@ -153,9 +153,9 @@ async fn throttling_pauses_the_connection_and_spends_no_retry() {
     let first = world.push("INC-1", JIRA).await;
     assert_eq!(state(&first), DeliveryState::Waiting);
     world.until_condition(JIRA, ConnectionConditionKind::Throttled).await;
+    // Its caller waits for the end of so brief a pause.
     let second = world.push("INC-2", JIRA).await;
-    assert_eq!(state(&second), DeliveryState::Waiting);
-    assert_eq!(creates(&world.jira), 1, "the second was not sent");
+    assert_eq!(state(&second), DeliveryState::Delivered);
     for answer in [first, second] {
         let delivery = world.until(&answer.delivery.unwrap().id, DeliveryState::Delivered).await;
         assert_eq!(delivery.failures, 0, "{delivery:#?}");
