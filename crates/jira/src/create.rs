@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use ticketing_core::content::Content;
 use ticketing_core::fault::Fault;
@@ -54,16 +56,16 @@ pub(crate) async fn create(
     let mut left = within;
     let mut repeats = 0;
     loop {
-        let mut ticket: Value = serde_json::from_str(&body).unwrap_or_default();
-        let reply = client.create(api, body, left).await?;
+        let reply = client.create(api, body.clone(), left).await?;
         left = left.saturating_sub(reply.elapsed);
         if reply.status == 201 {
             let issue = created(&reply).map_err(|fault| client.without_secret(fault))?;
-            if ticket["fields"].get("description").is_none() {
+            if !has_description(&body) {
                 adjustments.extend(comment(client, api, &issue, ticket_draft, left).await);
             }
             return Ok((issue, adjustments));
         }
+        let mut ticket: Value = serde_json::from_str(&body).unwrap_or_default();
         let refused = faults::refused_fields(&reply);
         if repeats >= MAX_REPEATS
             || left.is_zero()
@@ -82,7 +84,20 @@ pub(crate) async fn create(
 }
 
 fn is_adf(rendered: &Rendered) -> bool {
-    rendered.description.starts_with('{') && serde_json::from_str::<Value>(&rendered.description).is_ok()
+    rendered.description.starts_with('{') && serde_json::from_str::<IgnoredAny>(&rendered.description).is_ok()
+}
+
+/// Whether a ticket has a description.
+fn has_description(body: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Ticket {
+        fields: Fields,
+    }
+    #[derive(Deserialize)]
+    struct Fields {
+        description: Option<IgnoredAny>,
+    }
+    serde_json::from_str::<Ticket>(body).is_ok_and(|ticket| ticket.fields.description.is_some())
 }
 
 /// Writes the description as the first comment of a ticket without one. Sent once, because the ticket exists
@@ -148,7 +163,7 @@ fn drop_optional(
         if field == "labels" {
             let description =
                 render::description(&Content::of(&ticket_draft.incident), Some(&ticket_draft.marker), api);
-            fields.insert("description".to_owned(), description.value);
+            fields.insert("description".to_owned(), json!(description.value));
         }
     }
     true

@@ -11,7 +11,7 @@ use crate::choice::Choice;
 use crate::client::Api;
 use crate::meta::{Offer, Priorities};
 use crate::priority;
-use crate::render::{self, Description};
+use crate::render::{self, Description, Markup};
 use crate::settings::Settings;
 
 /// Maximum length of a summary in Jira.
@@ -32,7 +32,7 @@ struct Fields<'a> {
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     labels: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a Value>,
+    description: Option<&'a Markup>,
 }
 
 /// Renders the ticket for a project with the offer `offer`.

@@ -1,7 +1,7 @@
 //! The Atlassian Document Format. Text has its own nodes, so it cannot become markup; the schema requires
 //! non-empty texts without line breaks, and restricts the children of each node.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 use ticketing_core::document::{Block, Document, Fact, Inline, Section, Table, Tone, Topic};
 
 /// How multi-line prose is rendered.
@@ -13,31 +13,97 @@ pub(super) enum ProseForm {
     CodeBlock,
 }
 
-pub(super) fn render(document: &Document, form: ProseForm) -> Value {
-    let content: Vec<Value> = document.sections.iter().flat_map(|part| section(part, form)).collect();
-    json!({ "version": 1, "type": "doc", "content": content })
+/// A node of a document. Its members are in the order of their names.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Node {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attrs: Option<Attributes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<Vec<Node>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    marks: Vec<Mark>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u8>,
 }
 
-fn section(section: &Section, form: ProseForm) -> Vec<Value> {
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+enum Attributes {
+    Heading {
+        level: u8,
+    },
+    Panel {
+        #[serde(rename = "panelType")]
+        panel_type: &'static str,
+    },
+    Status {
+        color: &'static str,
+        text: String,
+    },
+}
+
+/// How a text looks.
+#[derive(Debug, Clone, Serialize)]
+struct Mark {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attrs: Option<LinkAttributes>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct LinkAttributes {
+    href: String,
+}
+
+/// Marks a text as strong.
+const STRONG: Mark = Mark { attrs: None, kind: "strong" };
+
+// === impl Node ===
+
+impl Node {
+    fn leaf(kind: &'static str) -> Self {
+        Self { attrs: None, content: None, marks: Vec::new(), text: None, kind, version: None }
+    }
+
+    fn of(kind: &'static str, content: Vec<Self>) -> Self {
+        Self { content: Some(content), ..Self::leaf(kind) }
+    }
+
+    fn with(self, attrs: Attributes) -> Self {
+        Self { attrs: Some(attrs), ..self }
+    }
+}
+
+pub(super) fn render(document: &Document, form: ProseForm) -> Node {
+    let content = document.sections.iter().flat_map(|part| section(part, form)).collect();
+    Node { version: Some(1), ..Node::of("doc", content) }
+}
+
+fn section(section: &Section, form: ProseForm) -> Vec<Node> {
     if section.topic == Topic::Headline {
         return headline(section, form);
     }
     let title = section
         .topic
         .title()
-        .map(|title| json!({ "type": "heading", "attrs": { "level": 3 }, "content": [text(title, &[])] }));
+        .map(|title| Node::of("heading", vec![text(title, &[])]).with(Attributes::Heading { level: 3 }));
     title.into_iter().chain(section.blocks.iter().map(|part| block(part, form))).collect()
 }
 
 /// A panel in the color of the severity; content that a panel cannot hold follows it.
-fn headline(section: &Section, form: ProseForm) -> Vec<Value> {
+fn headline(section: &Section, form: ProseForm) -> Vec<Node> {
     let fits = |block: &&Block| {
         matches!(block, Block::Paragraph(_) | Block::Facts(_) | Block::List(_) | Block::Prose(_))
     };
     let (inside, below): (Vec<&Block>, Vec<&Block>) = section.blocks.iter().partition(fits);
-    let content: Vec<Value> = inside.into_iter().map(|part| block(part, form)).collect();
-    let panel = json!({ "type": "panel", "attrs": { "panelType": panel_type(section) }, "content": content });
-    let panel = (!content.is_empty()).then_some(panel);
+    let content: Vec<Node> = inside.into_iter().map(|part| block(part, form)).collect();
+    let attributes = Attributes::Panel { panel_type: panel_type(section) };
+    let panel = (!content.is_empty()).then(|| Node::of("panel", content).with(attributes));
     panel.into_iter().chain(below.into_iter().map(|part| block(part, form))).collect()
 }
 
@@ -58,39 +124,38 @@ fn panel_type(section: &Section) -> &'static str {
     }
 }
 
-fn block(block: &Block, form: ProseForm) -> Value {
+fn block(block: &Block, form: ProseForm) -> Node {
     match block {
-        Block::Paragraph(inlines) => paragraph(&line(inlines)),
-        Block::Facts(facts) => paragraph(&join_lines(facts.iter().map(fact).collect())),
+        Block::Paragraph(inlines) => paragraph(line(inlines)),
+        Block::Facts(facts) => paragraph(join_lines(facts.iter().map(fact).collect())),
+        Block::List(items) if items.is_empty() => paragraph(Vec::new()),
         Block::List(items) => {
-            let items =
-                items.iter().map(|item| json!({ "type": "listItem", "content": [paragraph(&line(item))] }));
-            let items: Vec<Value> = items.collect();
-            if items.is_empty() { paragraph(&[]) } else { json!({ "type": "bulletList", "content": items }) }
+            let items = items.iter().map(|item| Node::of("listItem", vec![paragraph(line(item))]));
+            Node::of("bulletList", items.collect())
         }
         Block::Table(table) => self::table(table),
         Block::Prose(prose) => self::prose(prose, form),
     }
 }
 
-fn prose(prose: &str, form: ProseForm) -> Value {
+fn prose(prose: &str, form: ProseForm) -> Node {
     match form {
         ProseForm::Paragraph => {
-            paragraph(&join_lines(prose.split('\n').map(|line| texts(line, &[])).collect()))
+            paragraph(join_lines(prose.split('\n').map(|line| texts(line, &[])).collect()))
         }
-        ProseForm::CodeBlock => json!({ "type": "codeBlock", "content": texts(prose, &[]) }),
+        ProseForm::CodeBlock => Node::of("codeBlock", texts(prose, &[])),
     }
 }
 
-fn fact(fact: &Fact) -> Vec<Value> {
-    let mut nodes = texts(&format!("{}: ", fact.name), &[json!({ "type": "strong" })]);
+fn fact(fact: &Fact) -> Vec<Node> {
+    let mut nodes = texts(&format!("{}: ", fact.name), &[STRONG]);
     nodes.extend(line(&fact.value));
     nodes
 }
 
-fn table(table: &Table) -> Value {
-    let row = |cells: Vec<Value>| json!({ "type": "tableRow", "content": cells });
-    let cell = |kind: &str, nodes: Vec<Value>| json!({ "type": kind, "content": [paragraph(&nodes)] });
+fn table(table: &Table) -> Node {
+    let row = |cells: Vec<Node>| Node::of("tableRow", cells);
+    let cell = |kind: &'static str, nodes: Vec<Node>| Node::of(kind, vec![paragraph(nodes)]);
     let header = table.header.iter().map(|name| cell("tableHeader", texts(name, &[])));
     let mut rows = vec![row(header.collect())];
     rows.extend(
@@ -99,44 +164,42 @@ fn table(table: &Table) -> Value {
             .iter()
             .map(|cells| row(cells.iter().map(|inlines| cell("tableCell", line(inlines))).collect())),
     );
-    json!({ "type": "table", "content": rows })
+    Node::of("table", rows)
 }
 
-fn paragraph(nodes: &[Value]) -> Value {
-    if nodes.is_empty() {
-        json!({ "type": "paragraph" })
-    } else {
-        json!({ "type": "paragraph", "content": nodes })
-    }
+fn paragraph(nodes: Vec<Node>) -> Node {
+    Node { content: (!nodes.is_empty()).then_some(nodes), ..Node::leaf("paragraph") }
 }
 
-fn join_lines(lines: Vec<Vec<Value>>) -> Vec<Value> {
+fn join_lines(lines: Vec<Vec<Node>>) -> Vec<Node> {
     let mut nodes = Vec::new();
     for (index, line) in lines.into_iter().enumerate() {
         if index > 0 {
-            nodes.push(json!({ "type": "hardBreak" }));
+            nodes.push(Node::leaf("hardBreak"));
         }
         nodes.extend(line);
     }
     nodes
 }
 
-fn line(inlines: &[Inline]) -> Vec<Value> {
+fn line(inlines: &[Inline]) -> Vec<Node> {
     inlines.iter().flat_map(inline).collect()
 }
 
-fn inline(inline: &Inline) -> Vec<Value> {
+fn inline(inline: &Inline) -> Vec<Node> {
     let words = inline.plain();
     match inline {
         Inline::Text(_) => texts(words, &[]),
-        Inline::Strong(_) => texts(words, &[json!({ "type": "strong" })]),
+        Inline::Strong(_) => texts(words, &[STRONG]),
         Inline::Badge { .. } if words.is_empty() => Vec::new(),
         Inline::Badge { tone, .. } => {
-            vec![json!({ "type": "status", "attrs": { "text": words, "color": colour(*tone) } })]
+            let attributes = Attributes::Status { color: colour(*tone), text: words.to_owned() };
+            vec![Node::leaf("status").with(attributes)]
         }
         Inline::Link { url, .. } if !matches!(url.scheme(), "http" | "https") => texts(words, &[]),
         Inline::Link { url, .. } => {
-            texts(words, &[json!({ "type": "link", "attrs": { "href": url.as_str() } })])
+            let attrs = LinkAttributes { href: url.as_str().to_owned() };
+            texts(words, &[Mark { attrs: Some(attrs), kind: "link" }])
         }
     }
 }
@@ -151,21 +214,18 @@ fn colour(tone: Tone) -> &'static str {
 }
 
 /// A text node, or nothing for an empty text.
-fn texts(words: &str, marks: &[Value]) -> Vec<Value> {
+fn texts(words: &str, marks: &[Mark]) -> Vec<Node> {
     if words.is_empty() { Vec::new() } else { vec![text(words, marks)] }
 }
 
-fn text(words: &str, marks: &[Value]) -> Value {
-    if marks.is_empty() {
-        json!({ "type": "text", "text": words })
-    } else {
-        json!({ "type": "text", "text": words, "marks": marks })
-    }
+fn text(words: &str, marks: &[Mark]) -> Node {
+    Node { text: Some(words.to_owned()), marks: marks.to_vec(), ..Node::leaf("text") }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::{Value, json};
     use ticketing_core::clean::clean;
     use ticketing_core::text::single_line;
 
@@ -194,7 +254,7 @@ mod tests {
     fn read(blocks: Vec<Block>, form: ProseForm) -> String {
         let document = Document { sections: vec![Section { topic: Topic::Marker, blocks }] };
         let mut out = String::new();
-        words(&render(&document, form), false, &mut out);
+        words(&json!(render(&document, form)), false, &mut out);
         out
     }
 
@@ -202,7 +262,7 @@ mod tests {
     fn headline_panel_has_color_of_severity() {
         let badge = Inline::Badge { text: "CRITICAL".to_owned(), tone: Tone::Alarming };
         let section = Section { topic: Topic::Headline, blocks: vec![Block::Paragraph(vec![badge])] };
-        let document = render(&Document { sections: vec![section] }, ProseForm::Paragraph);
+        let document = json!(render(&Document { sections: vec![section] }, ProseForm::Paragraph));
         assert_eq!(document["content"][0]["attrs"]["panelType"], "error");
     }
 
@@ -211,7 +271,7 @@ mod tests {
         for (address, linked) in [("https://x.example/?a=1", true), ("javascript:alert(1)", false)] {
             let url = url::Url::parse(address).unwrap();
             let link = Inline::Link { text: "click".to_owned(), url };
-            assert_eq!(inline(&link)[0].get("marks").is_some(), linked, "{address}");
+            assert_eq!(!inline(&link)[0].marks.is_empty(), linked, "{address}");
         }
     }
 

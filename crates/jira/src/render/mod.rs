@@ -5,7 +5,7 @@ mod plain;
 mod wiki;
 mod wiki_text;
 
-use serde_json::Value;
+use serde::Serialize;
 use ticketing_core::content::Content;
 use ticketing_core::document::{Block, Document, Inline, Section, Topic};
 use ticketing_core::fit::{Fitted, Omission, fit};
@@ -23,13 +23,21 @@ const MAX_DESCRIPTION: Limit = Limit::utf16(32_767);
 /// A rendered description.
 #[derive(Debug)]
 pub(crate) struct Description {
-    /// As sent: an ADF document, or wiki markup as a string.
-    pub(crate) value: Value,
-    /// As plain text.
+    /// As sent.
+    pub(crate) value: Markup,
+    /// The same as text.
     pub(crate) markup: String,
     pub(crate) plain_text: String,
     /// What was omitted.
     pub(crate) adjustments: Vec<Adjustment>,
+}
+
+/// A description in a format of Jira.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Markup {
+    Adf(adf::Node),
+    Wiki(String),
 }
 
 /// Renders the description of an incident, with the marker if one is given.
@@ -41,13 +49,13 @@ pub(crate) fn description(content: &Content, marker: Option<&Marker>, api: Api) 
         Api::V3 => fit_adf(&document, &elsewhere),
         Api::V2 => {
             let fitted = fit(&document, MAX_DESCRIPTION, &elsewhere, false, wiki::render);
-            let value = Value::String(wiki::render(&fitted.document));
+            let value = Markup::Wiki(wiki::render(&fitted.document));
             (fitted, value)
         }
     };
     let markup = match &value {
-        Value::String(text) => text.clone(),
-        value => value.to_string(),
+        Markup::Wiki(text) => text.clone(),
+        Markup::Adf(node) => json(node),
     };
     let plain_text = plain::render(&fitted.document);
     Description { value, markup, plain_text, adjustments: left_out(&fitted.omissions) }
@@ -56,11 +64,11 @@ pub(crate) fn description(content: &Content, marker: Option<&Marker>, api: Api) 
 /// Prose is rendered as paragraphs, which wrap. If it does not fit, a code block may replace them: it takes 2
 /// bytes a line rather than 50, so that more short lines fit. Because it does not wrap, it must hold all of
 /// the text or at least an eighth more.
-fn fit_adf(document: &Document, elsewhere: &str) -> (Fitted, Value) {
+fn fit_adf(document: &Document, elsewhere: &str) -> (Fitted, Markup) {
     let fit_as = |form: ProseForm| {
-        let json = |document: &Document| adf::render(document, form).to_string();
-        let fitted = fit(document, MAX_DESCRIPTION, elsewhere, false, json);
-        let value = adf::render(&fitted.document, form);
+        let text = |document: &Document| json(&adf::render(document, form));
+        let fitted = fit(document, MAX_DESCRIPTION, elsewhere, false, text);
+        let value = Markup::Adf(adf::render(&fitted.document, form));
         (fitted, value)
     };
     let paragraphs = fit_as(ProseForm::Paragraph);
@@ -73,6 +81,10 @@ fn fit_adf(document: &Document, elsewhere: &str) -> (Fitted, Value) {
     let compact = length(&code_block.0);
     let gains = code_block.0.omissions.is_empty() || compact > wrapped + wrapped / 8;
     if gains { code_block } else { paragraphs }
+}
+
+fn json(node: &adf::Node) -> String {
+    serde_json::to_string(node).expect("nodes of texts and lists can always be written as JSON")
 }
 
 fn marker_section(marker: &Marker) -> Section {
