@@ -37,6 +37,7 @@ pub(super) struct ConnectionState {
     pub look_ups: Arc<Semaphore>,
     /// How many of the creates may be in progress at present.
     limit: Mutex<ConcurrencyLimit>,
+    start: usize,
     max: usize,
     /// How many creates may begin in a second.
     rate: Mutex<SendRate>,
@@ -80,6 +81,7 @@ impl ConnectionState {
             sends: Arc::new(Semaphore::new(max)),
             look_ups: Arc::new(Semaphore::new(look_ups_beside(max))),
             limit: Mutex::new(ConcurrencyLimit::new(concurrency.start, concurrency.max)),
+            start: concurrency.start as usize,
             max,
             rate: Mutex::default(),
             next_send: Mutex::default(),
@@ -138,10 +140,10 @@ impl ConnectionState {
         *self.next_send.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Look-ups that may begin now.
+    /// Look-ups that may begin now: never fewer than to begin with, so that one that hangs does not delay all others.
     pub(super) fn free_look_ups(&self) -> usize {
         let in_flight = look_ups_beside(self.max) - self.look_ups.available_permits();
-        look_ups_beside(self.limit()).saturating_sub(in_flight)
+        look_ups_beside(self.limit().max(self.start)).saturating_sub(in_flight)
     }
 
     pub(super) fn last_probe(&self) -> String {
