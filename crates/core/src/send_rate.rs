@@ -17,7 +17,10 @@ const RECOVERY: Duration = Duration::from_secs(20);
 /// A 429 this long ago limits nothing any more.
 const MEMORY: Duration = Duration::from_secs(300);
 /// A 429 never lowers the rate further, in creates a second.
-const MIN_RATE: f64 = 1.0;
+const MIN_RATE: f64 = 2.0;
+/// The rate grows at least by so many creates a second in each second, as CUBIC grows at least as fast as Reno: otherwise a
+/// few refusals in a row would hold a low rate for minutes.
+const MIN_GROWTH: f64 = 0.1;
 /// Creates that may begin at once after a lull, in seconds of the rate.
 const BURST: f64 = 0.5;
 
@@ -124,7 +127,8 @@ impl Limit {
     fn rate(&self, now: Timestamp) -> f64 {
         let recovery = RECOVERY.as_secs_f64();
         let curve = ((self.age(now) - recovery) / recovery).powi(3);
-        self.accepted * (1.0 + (1.0 - DECREASE) * curve)
+        let cubic = self.accepted * (1.0 + (1.0 - DECREASE) * curve);
+        cubic.max(self.accepted * DECREASE + MIN_GROWTH * self.age(now))
     }
 }
 
@@ -182,7 +186,7 @@ mod tests {
         let mut rate = SendRate::default();
         rate.throttled(start, start);
         assert_eq!(rate.available(start), 0);
-        assert_eq!(rate.next(start), Some(start + Duration::from_secs(1)));
+        assert_eq!(rate.next(start), Some(start + Duration::from_millis(500)));
         assert_eq!(rate.available(start + Duration::from_secs(301)), usize::MAX);
     }
 

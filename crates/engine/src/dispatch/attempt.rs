@@ -66,7 +66,7 @@ impl Dispatcher {
         });
         state.rate(|rate| match fault {
             None => rate.succeeded(now),
-            Some(fault) if fault.kind == FaultKind::RateLimited => rate.throttled(began, now),
+            Some(fault) if asks_for_less(fault) => rate.throttled(began, now),
             Some(_) => {}
         });
     }
@@ -231,6 +231,11 @@ fn fault_of(outcome: &Outcome) -> Option<&Fault> {
         Outcome::NotSent(fault) | Outcome::Sent(Err(fault)) => Some(fault),
         Outcome::Sent(Ok(_)) => None,
     }
+}
+
+/// A 429 that permits to repeat the request at once says nothing about the rate.
+fn asks_for_less(fault: &Fault) -> bool {
+    fault.kind == FaultKind::RateLimited && fault.retry_after != Some(Duration::ZERO)
 }
 
 fn not_prepared_in_time() -> Fault {
