@@ -233,7 +233,7 @@ fn fault_of(outcome: &Outcome) -> Option<&Fault> {
     }
 }
 
-/// A 429 that permits to repeat the request at once says nothing about the rate.
+/// A 429 says something about the rate unless the request may be repeated at once.
 fn asks_for_less(fault: &Fault) -> bool {
     fault.kind == FaultKind::RateLimited && fault.retry_after != Some(Duration::ZERO)
 }

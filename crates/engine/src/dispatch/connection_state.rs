@@ -41,7 +41,8 @@ pub(super) struct ConnectionState {
     max: usize,
     /// How many creates may begin in a second.
     rate: Mutex<SendRate>,
-    next_send: Mutex<Option<Timestamp>>,
+    /// The last claim took all that the rate permitted, and there may be more.
+    pub waits_for_rate: AtomicBool,
     /// An operator requested an attempt, regardless of the health.
     pub operator_retry: AtomicBool,
     /// An operator ended the pause that the system requested: deliveries deferred until its end are not due
@@ -84,7 +85,7 @@ impl ConnectionState {
             start: concurrency.start as usize,
             max,
             rate: Mutex::default(),
-            next_send: Mutex::default(),
+            waits_for_rate: AtomicBool::new(false),
             operator_retry: AtomicBool::new(false),
             is_pause_cut_short: AtomicBool::new(false),
             last_probe: Mutex::default(),
@@ -119,8 +120,8 @@ impl ConnectionState {
         adapt(&mut self.limit.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    pub(super) fn rate<T>(&self, read: impl FnOnce(&mut SendRate) -> T) -> T {
-        read(&mut self.rate.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn rate<T>(&self, edit: impl FnOnce(&mut SendRate) -> T) -> T {
+        edit(&mut self.rate.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Creates that may begin now, as far as those in progress are concerned.
@@ -128,16 +129,10 @@ impl ConnectionState {
         self.limit().saturating_sub(self.sends_in_flight())
     }
 
-    /// At most `most` creates, as the rate permits. If it permits none, [`next_send`](Self::next_send) is when it will.
-    pub(super) fn paced(&self, most: usize, now: Timestamp) -> usize {
-        let (available, next) = self.rate(|rate| (rate.available(now), rate.next(now)));
-        *self.next_send.lock().unwrap_or_else(PoisonError::into_inner) = next.filter(|_| available < most);
-        most.min(available)
-    }
-
     /// When a create that waits for the rate may begin, if one does.
-    pub(super) fn next_send(&self) -> Option<Timestamp> {
-        *self.next_send.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn next_send(&self, now: Timestamp) -> Option<Timestamp> {
+        let waits = self.waits_for_rate.load(Ordering::SeqCst);
+        waits.then(|| self.rate(|rate| rate.next(now)).unwrap_or(now))
     }
 
     /// Look-ups that may begin now: never fewer than to begin with, so that one that hangs does not delay all others.

@@ -153,8 +153,7 @@ impl Dispatcher {
     }
 
     async fn dispatch_fresh(&self, connection: &str) {
-        let permits = self.paced_permits(connection, usize::MAX);
-        self.start(connection, ClaimKind::Fresh, permits).await;
+        self.start_creates(connection, ClaimKind::Fresh, usize::MAX).await;
     }
 
     /// Deliveries requested by an analyst, or never attempted, precede retries, which keep half of the free
@@ -162,8 +161,7 @@ impl Dispatcher {
     async fn dispatch_fresh_first(&self, connection: &str, state: &ConnectionState) -> usize {
         let free_slots = self.free_slots(connection, CallKind::Create);
         if state.due().retries.is_some() {
-            let permits = self.paced_permits(connection, free_slots.div_ceil(2));
-            self.start(connection, ClaimKind::Fresh, permits).await;
+            self.start_creates(connection, ClaimKind::Fresh, free_slots.div_ceil(2)).await;
         }
         free_slots.div_ceil(2)
     }
@@ -173,9 +171,7 @@ impl Dispatcher {
         if state.due().retries.is_none() {
             return;
         }
-        let permits = self.paced_permits(connection, share);
-        let asked = permits.len();
-        if asked > 0 && self.start(connection, ClaimKind::Due, permits).await < asked {
+        if !self.start_creates(connection, ClaimKind::Due, share).await {
             state.edit_due(|due| due.retries = None);
         }
     }
@@ -218,11 +214,19 @@ impl Dispatcher {
         std::iter::from_fn(take).take(most.min(self.free_slots(connection, calls))).collect()
     }
 
-    /// Permits for creates, as the rate permits; a probe does not wait for the rate.
-    fn paced_permits(&self, connection: &str, most: usize) -> Vec<OwnedSemaphorePermit> {
-        let most = most.min(self.free_slots(connection, CallKind::Create));
-        let most = self.state(connection).paced(most, self.0.clock.now());
-        self.permits(connection, CallKind::Create, most)
+    /// Starts at most `most` creates, as the rate permits; a probe does not wait for the rate. Returns whether there may be
+    /// more to claim.
+    async fn start_creates(&self, connection: &str, kind: ClaimKind, most: usize) -> bool {
+        let state = self.state(connection);
+        let free = most.min(self.free_slots(connection, CallKind::Create));
+        let paced = free.min(state.rate(|rate| rate.available(self.0.clock.now())));
+        let permits = self.permits(connection, CallKind::Create, paced);
+        let asked = permits.len();
+        let has_more = self.start(connection, kind, permits).await == asked;
+        if has_more && paced < free {
+            state.waits_for_rate.store(true, Ordering::SeqCst);
+        }
+        has_more
     }
 
     /// Claims as many deliveries as there are permits, starts each, and returns their number.

@@ -130,7 +130,7 @@ impl Dispatcher {
                 () = self.0.closing.cancelled() => break,
                 () = self.0.wake.notified() => self.dispatch().await,
                 () = self.until(self.pause_end()) => self.probe_after_pause().await,
-                () = self.until(self.next_send()) => self.dispatch().await,
+                () = self.until(self.next_send()) => self.dispatch_paced().await,
                 () = self.0.schedule_changed.notified() => {
                     next_tick = next_tick.min(tokio::time::Instant::now() + self.schedule().processor_interval);
                 }
@@ -153,7 +153,8 @@ impl Dispatcher {
 
     /// When a create that waits for the rate of its connection may begin.
     fn next_send(&self) -> Option<Timestamp> {
-        self.0.states.values().filter_map(ConnectionState::next_send).min()
+        let now = self.0.clock.now();
+        self.0.states.values().filter_map(|state| state.next_send(now)).min()
     }
 
     async fn until(&self, time: Option<Timestamp>) {
@@ -176,6 +177,18 @@ impl Dispatcher {
                 self.allow_retries(connection);
                 let started = self.probe(connection).await;
                 state.probe_is_owed.store(!started, Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// Sends what waited for the rate of its connection.
+    pub async fn dispatch_paced(&self) {
+        let now = self.0.clock.now();
+        for (connection, state) in &self.0.states {
+            if state.next_send(now).is_some_and(|next| next <= now) {
+                // A paused connection claims nothing, so nothing waits there until the pause is over.
+                state.waits_for_rate.store(false, Ordering::SeqCst);
+                self.dispatch_due(connection).await;
             }
         }
     }

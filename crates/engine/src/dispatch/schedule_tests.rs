@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_core::health::{Condition, Health};
+use ticketing_core::health::{Admission, Condition, Health};
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::{
     Authorship, Check, Created, Destination, Login, ReadTicket, Rendered, Search, SearchResult, System,
@@ -381,6 +381,31 @@ async fn first_push_after_an_idle_pause_is_its_probe() {
     bench.dispatcher.probe_after_pause().await;
     bench.push("INC-2").await;
     assert_eq!(bench.delivery("INC-2").await.state, State::Delivered);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_the_rate_is_not_dispatched_again_and_again_in_a_pause() {
+    let bench = Bench::start(JIRA, false).await;
+    let second = Duration::from_secs(1);
+    let throttled = |pause| fault(FaultKind::RateLimited).with_retry_after(Some(pause));
+    bench.system.fail("", throttled(second));
+    bench.push("INC-1").await;
+    bench.system.heal();
+    bench.clock.advance(second);
+    bench.dispatcher.probe_after_pause().await;
+    bench.rest().await;
+    let state = bench.dispatcher.state(JIRA);
+    for n in 2..=9 {
+        bench.accept(&format!("INC-{n}")).await;
+    }
+    bench.system.fail("", throttled(TICK));
+    while bench.dispatcher.admission(JIRA) == Admission::Open {
+        bench.dispatch().await;
+    }
+    assert!(state.next_send(bench.clock.now()).is_some(), "most of them wait for the rate");
+    bench.clock.advance(second);
+    bench.dispatcher.dispatch_paced().await;
+    assert_eq!(state.next_send(bench.clock.now()), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
