@@ -161,6 +161,11 @@ pub enum ConfigError {
          preparation and the send"
     )]
     LeaseTooShort { lease: Duration, attempt_deadline: Duration },
+    #[error(
+        "--max-concurrency {max} is too low: it must be at least --concurrency ({start}), with which a connection begins; \
+         lower both"
+    )]
+    MaxConcurrencyTooLow { max: u16, start: u16 },
     #[error(transparent)]
     Access(#[from] AccessArgsError),
 }
@@ -180,6 +185,11 @@ impl Config {
         let attempt_deadline = self.attempt_deadline;
         if lease < attempt_deadline * 2 {
             return Err(ConfigError::LeaseTooShort { lease, attempt_deadline });
+        }
+        let max = self.max_concurrency;
+        let start = self.concurrency;
+        if max < start {
+            return Err(ConfigError::MaxConcurrencyTooLow { max, start });
         }
         Ok(())
     }
@@ -357,5 +367,12 @@ mod tests {
     fn refuses_lease_shorter_than_attempt() {
         let config = config(&["--lease=59s"]);
         assert!(matches!(config.check(), Err(ConfigError::LeaseTooShort { .. })));
+    }
+
+    #[test]
+    fn refuses_max_concurrency_below_concurrency() {
+        let refused = ConfigError::MaxConcurrencyTooLow { max: 1, start: 4 };
+        assert_eq!(config(&["--max-concurrency=1"]).check(), Err(refused));
+        assert_eq!(config(&["--max-concurrency=1", "--concurrency=1"]).check(), Ok(()));
     }
 }
