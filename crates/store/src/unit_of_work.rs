@@ -93,8 +93,8 @@ pub(super) struct ReadSet {
 pub(super) enum Selection {
     /// Those to claim, with their snapshots; longest due first.
     Claimable { connection: String, kind: ClaimKind },
-    /// Those named, with their snapshots.
-    Named { ids: Vec<String> },
+    /// Those to claim among the named ones, with their snapshots.
+    Named { ids: Vec<String>, connection: String, kind: ClaimKind },
     /// Those claimed.
     Leased,
     /// Those of a connection in one state, ordered by ID, after one.

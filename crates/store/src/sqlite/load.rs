@@ -42,8 +42,9 @@ const CLAIMABLE: &str = "
     WHERE target = ? AND state = ? AND due_at IS NOT NULL AND due_at <= ? AND lease_until IS NULL
     ORDER BY due_at LIMIT ?";
 
-const NAMED: &str =
-    "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.id = wanted.value LIMIT ?";
+const NAMED: &str = "
+    SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.id = wanted.value
+    WHERE d.target = ? AND d.state = ? AND d.lease_until IS NULL LIMIT ?";
 
 const LEASED: &str = "
     SELECT * FROM deliveries WHERE lease_until IS NOT NULL AND lease_until <= ? ORDER BY lease_until LIMIT ?";
@@ -153,7 +154,9 @@ async fn select(
         Selection::Claimable { connection, kind } => {
             sqlx::query(CLAIMABLE).bind(connection).bind(state_of(*kind)).bind(until)
         }
-        Selection::Named { ids } => sqlx::query(NAMED).bind(json("ids", ids)?),
+        Selection::Named { ids, connection, kind } => {
+            sqlx::query(NAMED).bind(json("ids", ids)?).bind(connection).bind(state_of(*kind))
+        }
         Selection::Leased => sqlx::query(LEASED).bind(until),
         Selection::OfConnection { connection, state, after, failing_since } => {
             let since = failing_since.map_or(i64::MIN, Timestamp::as_microsecond);

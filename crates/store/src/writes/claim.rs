@@ -56,7 +56,8 @@ impl BatchedWrite for Claim {
         let until = (self.kind != ClaimKind::Fresh).then_some(self.now);
         read_set.select(selection, SelectionLimit { until, limit: self.limit });
         if !self.preferred.is_empty() {
-            let selection = Selection::Named { ids: self.preferred.clone() };
+            let connection = self.connection.clone();
+            let selection = Selection::Named { ids: self.preferred.clone(), connection, kind: self.kind };
             read_set.select(selection, SelectionLimit { until: None, limit: u32::MAX });
         }
     }
