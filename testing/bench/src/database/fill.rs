@@ -61,7 +61,7 @@ fn insert(db: &Connection, sample: &Sample, numbers: &[u64]) -> Result<()> {
     Ok(())
 }
 
-/// Counts anew what the store counts in the transaction of each change.
+/// Counts again what the store counts in the transaction of each change.
 fn recount(db: &Connection) -> Result<()> {
     if db.table_exists(None, "delivery_counts")? {
         db.execute_batch(
