@@ -1,0 +1,59 @@
+//! Prepares creates: what is sent, and the intent to send it.
+//!
+//! If all that a ticket depends on is in memory, it is rendered while its delivery is claimed, so that one transaction
+//! makes the claim and the intent durable. Otherwise the claim comes first, and the intent follows when it is rendered.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use ticketing_core::delivery::Delivery;
+use ticketing_core::delivery::settle::SendIntent;
+use ticketing_core::system::{Rendered, TicketDraft, TicketSystem};
+use ticketing_store::{Prepared, Preparer};
+
+use super::Dispatcher;
+
+/// Prepares creates for one ticket system without a call to it.
+#[derive(Debug)]
+pub(super) struct FromMemory {
+    api: Arc<dyn TicketSystem>,
+    restored_at: Option<Timestamp>,
+    deadline: Timestamp,
+}
+
+// === impl FromMemory ===
+
+impl Preparer for FromMemory {
+    /// After a restore a ticket may exist that the store does not know: then it is searched for first.
+    fn prepare(&self, delivery: &Delivery, draft: &TicketDraft) -> Option<Prepared> {
+        if self.restored_at.is_some_and(|at| delivery.may_have_unrecorded_ticket(at)) {
+            return None;
+        }
+        let rendered = self.api.prepare_from_memory(draft)?;
+        let send = send_intent(self.api.as_ref(), &rendered, self.deadline);
+        Some(Prepared { rendered, send })
+    }
+}
+
+impl Dispatcher {
+    /// Prepares creates that are claimed at `now`.
+    pub(super) fn preparer(&self, api: &Arc<dyn TicketSystem>, now: Timestamp) -> Arc<dyn Preparer> {
+        Arc::new(FromMemory {
+            api: api.clone(),
+            restored_at: self.0.store.installation().restored_at,
+            deadline: now + self.schedule().policy.bounds.attempt_deadline,
+        })
+    }
+}
+
+/// The intent to send a rendered ticket.
+pub(super) fn send_intent(api: &dyn TicketSystem, rendered: &Rendered, deadline: Timestamp) -> SendIntent {
+    SendIntent {
+        destination: api.destination(),
+        made_by: api.made_by(),
+        index_bound: api.visibility().index_bound(),
+        deadline,
+        marker_in_text: rendered.marker_in_text,
+        adjustments: rendered.adjustments.clone(),
+    }
+}
