@@ -3,7 +3,8 @@
 //! If all that a ticket depends on is in memory, it is rendered while its delivery is claimed, so that one transaction
 //! makes the claim and the intent durable. Otherwise the claim comes first, and the intent follows when it is rendered.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use ticketing_core::delivery::Delivery;
@@ -13,12 +14,17 @@ use ticketing_store::{Prepared, Preparer};
 
 use super::Dispatcher;
 
+/// How long one claim may render tickets: other writes wait for it. Those that are left are rendered after the claim.
+const MAX_RENDERING: Duration = Duration::from_millis(10);
+
 /// Prepares creates for one ticket system without a call to it.
 #[derive(Debug)]
 pub(super) struct FromMemory {
     api: Arc<dyn TicketSystem>,
     restored_at: Option<Timestamp>,
     deadline: Timestamp,
+    /// Of the first ticket.
+    rendering_since: OnceLock<Instant>,
 }
 
 // === impl FromMemory ===
@@ -27,6 +33,9 @@ impl Preparer for FromMemory {
     /// After a restore a ticket may exist that the store does not know: then it is searched for first.
     fn prepare(&self, delivery: &Delivery, draft: &TicketDraft) -> Option<Prepared> {
         if self.restored_at.is_some_and(|at| delivery.may_have_unrecorded_ticket(at)) {
+            return None;
+        }
+        if self.rendering_since.get_or_init(Instant::now).elapsed() > MAX_RENDERING {
             return None;
         }
         let rendered = self.api.prepare_from_memory(draft)?;
@@ -42,6 +51,7 @@ impl Dispatcher {
             api: api.clone(),
             restored_at: self.0.store.installation().restored_at,
             deadline: now + self.schedule().policy.bounds.attempt_deadline,
+            rendering_since: OnceLock::new(),
         })
     }
 }
