@@ -12,13 +12,13 @@ use ticketing_failpoints::{Point, pass};
 /// once.
 pub(crate) struct SplitBody {
     first: Bytes,
-    between: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
+    between: Pin<Box<dyn Future<Output = ()> + Send>>,
     second: Bytes,
 }
 
 impl SplitBody {
-    pub(crate) fn of(body: String) -> Self {
-        let mut second = Bytes::from(body);
+    pub(crate) fn of(body: Bytes) -> Self {
+        let mut second = body;
         let first = second.split_to(second.len() / 2);
         Self { first, between: Box::pin(pass(Point::RequestHalfSent)), second }
     }

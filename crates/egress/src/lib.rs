@@ -1,16 +1,26 @@
 //! The HTTP client for ticket systems, with SSRF protection.
 //!
-//! [`HttpClient`] sends one request at a time. It follows no redirects, never retries, keeps no cookies, reads at
-//! most [`MAX_BODY`] of a reply, and opens a connection per request, so that no pooled connection can be closed under
-//! a request. This crate classifies transport failures; the adapter interprets replies.
+//! [`HttpClient`] sends one request at a time. It follows no redirects, keeps no cookies, and reads at most
+//! [`MAX_BODY`] of a reply. This crate classifies transport failures; the adapter interprets replies.
 //!
-//! Every request is subject to the [`EgressPolicy`]: the URL is checked before anything is sent, a host name is
-//! resolved once, every resolved address is checked, and only those addresses are connected to.
+//! A request that may change something is sent at most once, over a connection that had no request before: no server
+//! can close such a connection for being idle while the request arrives, so that its outcome would be unknown without
+//! need. The connection may be opened ahead, by [`HttpClient::dial`]. Until the first byte of the request is written,
+//! every failure is definite, and a connection that died meanwhile is replaced; afterwards a missing reply is an
+//! unknown outcome. A read may use a connection that is kept from an earlier request, and is repeated once if that
+//! connection ends without a reply.
+//!
+//! Every request is subject to the [`EgressPolicy`]: the URL is checked before anything is sent, and for each
+//! connection every resolved address is checked, and only those addresses are connected to.
 
 pub mod address_policy;
+mod ahead;
 mod body;
+mod connection;
 mod decode;
+mod dial;
 pub mod foreign;
+mod kept;
 mod proxy;
 mod redact;
 mod reply_redaction;
@@ -21,29 +31,37 @@ mod tls_faults;
 mod transport;
 mod trust;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, StatusCode, header};
+use http_body::Body;
+use hyper::body::Incoming;
 use jiff::Timestamp;
-use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::system::Dialing;
 use ticketing_retry::retry_after;
-use url::Url;
+use tokio::time::{Instant, timeout_at};
+use url::{Position, Url};
 
 use crate::address_policy::{AddressPolicy, AddressRefused, Rule};
+use crate::ahead::Ahead;
 use crate::body::SplitBody;
-use crate::resolve::CheckedResolver;
+use crate::connection::Connection;
+use crate::dial::{DialError, Dialer};
+use crate::kept::KeptConnections;
 use crate::route::Proxy;
-use crate::transport::{RequestRoute, TunnelRefusal};
+use crate::transport::RequestRoute;
 use crate::trust::{ClientCertificateRequested, TlsSetupError};
 
 pub use foreign::{mentions, title_of_page};
 pub use redact::{Redactor, redact};
 pub use reply_redaction::redact_reply;
-pub use resolve::{ResolveFuture, Resolver, SystemResolver};
+pub use resolve::{CachingResolver, ResolveFuture, Resolver, SystemResolver};
 pub use route::{InvalidProxyLogin, ProxyLogins, Route, RouteDraft};
 pub use text::read_json;
 
@@ -54,14 +72,16 @@ pub const MAX_BODY: usize = 4 * 1024 * 1024;
 /// firewall is reported like a refused connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Sends requests.
+const USER_AGENT: &str = concat!("rhythmx-ticketing/", env!("CARGO_PKG_VERSION"));
+
+/// Sends requests. Clones share connections and TLS sessions; a client with another route shares neither.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
-    client: reqwest::Client,
     clock: Arc<dyn Clock>,
     max_timeout: Duration,
     egress_policy: Arc<EgressPolicy>,
-    tls: Arc<rustls::ClientConfig>,
+    dialer: Arc<Dialer>,
+    kept: KeptConnections,
     is_certificate_requested: ClientCertificateRequested,
 }
 
@@ -85,9 +105,11 @@ pub struct Request {
     pub url: Url,
     pub authorization: Option<Authorization>,
     /// JSON, as sent.
-    pub body: Option<String>,
+    pub body: Option<Bytes>,
     /// Covers everything from connecting to the last byte of the reply.
     pub timeout: Duration,
+    /// It changes nothing: it may use a kept connection, and be repeated.
+    pub is_read: bool,
 }
 
 /// The value of the `Authorization` header.
@@ -111,8 +133,6 @@ pub struct Reply {
 /// Why a client could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpClientError {
-    #[error("failed to set up the HTTP client")]
-    Client(#[source] reqwest::Error),
     #[error("failed to set up TLS")]
     Tls(#[source] TlsSetupError),
 }
@@ -134,16 +154,11 @@ impl HttpClient {
         let is_certificate_requested = ClientCertificateRequested::default();
         let tls = trust::client_config(egress_policy.route.authorities.as_ref(), &is_certificate_requested)
             .map_err(HttpClientError::Tls)?;
-        let client = client(&egress_policy, tls.clone(), CONNECT_TIMEOUT.min(max_timeout / 2))
-            .map_err(HttpClientError::Client)?;
-        Ok(Self {
-            client,
-            clock,
-            max_timeout,
-            egress_policy: Arc::new(egress_policy),
-            tls: Arc::new(tls),
-            is_certificate_requested,
-        })
+        let egress_policy = Arc::new(egress_policy);
+        let connect_timeout = CONNECT_TIMEOUT.min(max_timeout / 2);
+        let dialer = Arc::new(Dialer::new(egress_policy.clone(), Arc::new(tls), connect_timeout));
+        let kept = KeptConnections::default();
+        Ok(Self { clock, max_timeout, egress_policy, dialer, kept, is_certificate_requested })
     }
 
     /// This client with another route. What `route` leaves unset stays as it is.
@@ -188,7 +203,18 @@ impl HttpClient {
         self.redactor().redact(text)
     }
 
-    /// Sends one request, once.
+    /// Begins to open a connection for one request to the origin of `url`. It is closed if it is not used within a
+    /// few seconds.
+    #[must_use]
+    pub fn dial(&self, url: &Url) -> Dialing {
+        // The request itself reports that its address is forbidden.
+        if self.check(url).is_err() {
+            return Dialing::default();
+        }
+        Ahead::begin(self.dialer.clone(), url.clone())
+    }
+
+    /// Sends one request.
     ///
     /// # Errors
     /// A transport fault. [`FaultKind::NotPermitted`], [`FaultKind::Dns`], [`FaultKind::Connect`] and
@@ -196,25 +222,35 @@ impl HttpClient {
     /// [`FaultKind::TimedOut`], [`FaultKind::ConnectionLost`] and [`FaultKind::UnreadableReply`] the outcome is
     /// unknown.
     pub async fn send(&self, request: Request) -> Result<Reply, Fault> {
+        self.send_over(Dialing::default(), request).await
+    }
+
+    /// Sends one request over the connection that [`dial`](Self::dial) began to open, or over a new one.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send). That no connection could be opened ahead is a failure like any other.
+    pub async fn send_over(&self, dialing: Dialing, request: Request) -> Result<Reply, Fault> {
         let host = authority(&request.url);
         self.check(&request.url).map_err(|(host, refused)| transport::refused(&host, &refused))?;
         let began = self.clock.now();
-        let url = request.url.clone();
-        let timeout = request.timeout;
-        let response = match self.request(request).send().await {
-            Ok(response) => response,
-            Err(error) => return Err(self.fault(&error, &url, &host, timeout).await),
-        };
-        let status = response.status().as_u16();
-        let headers = response.headers().clone();
-        let body = read_body(response, &headers, &host).await.map_err(|fault| fault.with_status(status))?;
+        let deadline = Instant::now() + request.timeout;
+        let (connection, response) = self.exchange(&request, &host, dialing, deadline).await?;
+        let (head, body) = response.into_parts();
+        let status = head.status.as_u16();
+        let headers = head.headers;
+        let (body, has_ended) = read_body(body, head.status, &headers, &host, deadline)
+            .await
+            .map_err(|fault| fault.with_status(status))?;
+        if has_ended {
+            self.kept.keep(connection);
+        }
         let now = self.clock.now();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let asked = header("retry-after").and_then(|text| retry_after::parse(text, now));
         let reset = header("x-ratelimit-reset").filter(|_| status == 429);
         let retry_after = asked.or_else(|| retry_after::parse_reset(reset?, now));
         let elapsed = now.duration_since(began).unsigned_abs();
-        Ok(Reply { url, status, headers, body, elapsed, retry_after })
+        Ok(Reply { url: request.url, status, headers, body, elapsed, retry_after })
     }
 
     /// The client's clock.
@@ -229,35 +265,49 @@ impl HttpClient {
         self.clock.now()
     }
 
-    /// Classifies a failed request. If a proxy opened no tunnel, queries it for the reason.
-    async fn fault(&self, error: &reqwest::Error, url: &Url, host: &str, timeout: Duration) -> Fault {
-        let proxy = self.egress_policy.route.proxy.as_ref().filter(|_| url.scheme() == "https");
-        let route = RequestRoute {
-            host,
-            is_https: url.scheme() == "https",
-            proxy: proxy.map(Proxy::display_name),
-            ignored_proxy: self.egress_policy.ignored_proxy,
-            is_certificate_requested: self.is_certificate_requested.get(),
+    /// Sends the request until there is the head of a reply.
+    async fn exchange(
+        &self,
+        request: &Request,
+        host: &str,
+        dialing: Dialing,
+        deadline: Instant,
+    ) -> Result<(Connection, Response<Incoming>), Fault> {
+        let not_connected = |error| transport::not_connected(&error, &self.route(&request.url, host));
+        let mut waiting = match request.is_read {
+            true => self.kept.take(&request.url),
+            false => opened(dialing, &request.url, deadline).await.map_err(not_connected)?,
         };
-        let (Some(proxy), Some(refusal)) = (proxy, transport::tunnel_refusal(error)) else {
-            return transport::fault(error, &route);
-        };
-        let login = proxy.login(&self.egress_policy.logins);
-        let connect = proxy::ConnectRequest {
-            proxy: &proxy.url,
-            target: url,
-            login: login.filter(|_| refusal != TunnelRefusal::Login),
-            addresses: &self.egress_policy.addresses,
-            resolver: self.egress_policy.resolver.as_ref(),
-            tls: self.tls.clone(),
-        };
-        let answer = connect.send(timeout).await;
-        let explained = answer.map(|answer| proxy::explain(&answer, host, login.is_some()));
-        transport::refused_by_proxy(&route, refusal, explained)
+        loop {
+            let has_waited = waiting.is_some();
+            let mut connection = match waiting.take() {
+                Some(connection) => connection,
+                None => within(deadline, self.dialer.dial(&request.url)).await.map_err(not_connected)?,
+            };
+            let message = message(request).map_err(|error| transport::no_request(host, &error))?;
+            let error = match timeout_at(deadline, connection.send(message)).await {
+                Ok(Ok(response)) => return Ok((connection, response)),
+                Ok(Err(error)) => error,
+                Err(_) => return Err(transport::no_reply_in_time(host)),
+            };
+            // The server may have closed a connection that waited for its request.
+            if !has_waited || !(error.is_unsent || request.is_read && error.is_cut_off()) {
+                return Err(transport::fault(&error, &self.route(&request.url, host)));
+            }
+        }
     }
 
-    /// Checks the URL of a request. The client consults [`CheckedResolver`] for host names only, not for literal
-    /// addresses.
+    fn route<'a>(&self, url: &Url, host: &'a str) -> RequestRoute<'a> {
+        RequestRoute {
+            host,
+            is_https: url.scheme() == "https",
+            proxy: self.dialer.proxy(url).map(Proxy::display_name),
+            ignored_proxy: self.egress_policy.ignored_proxy,
+            is_certificate_requested: self.is_certificate_requested.get(),
+        }
+    }
+
+    /// Checks the URL of a request, and the URL of the proxy. Resolved addresses are checked for each connection.
     fn check(&self, url: &Url) -> Result<(), (String, AddressRefused)> {
         let check =
             |url: &Url| self.egress_policy.addresses.check(url).map_err(|refused| (authority(url), refused));
@@ -272,23 +322,6 @@ impl HttpClient {
             Some(proxy) => check(&proxy.url),
         }
     }
-
-    fn request(&self, request: Request) -> reqwest::RequestBuilder {
-        let mut builder = self
-            .client
-            .request(request.method, request.url)
-            .timeout(request.timeout)
-            .header(http::header::ACCEPT, "application/json");
-        if let Some(Authorization(value)) = &request.authorization {
-            builder = builder.header(http::header::AUTHORIZATION, sensitive(value));
-        }
-        match request.body {
-            Some(body) => builder
-                .header(http::header::CONTENT_TYPE, "application/json")
-                .body(reqwest::Body::wrap(SplitBody::of(body))),
-            None => builder,
-        }
-    }
 }
 
 // === impl EgressPolicy ===
@@ -301,7 +334,7 @@ impl Default for EgressPolicy {
 
 impl From<AddressPolicy> for EgressPolicy {
     fn from(addresses: AddressPolicy) -> Self {
-        let resolver = Arc::new(SystemResolver);
+        let resolver = Arc::new(CachingResolver::new(Arc::new(SystemResolver)));
         Self {
             addresses,
             resolver,
@@ -317,12 +350,13 @@ impl From<AddressPolicy> for EgressPolicy {
 impl Request {
     #[must_use]
     pub fn get(url: Url, authorization: Option<Authorization>, timeout: Duration) -> Self {
-        Self { method: Method::GET, url, authorization, body: None, timeout }
+        Self { method: Method::GET, url, authorization, body: None, timeout, is_read: true }
     }
 
+    /// A request that may change something.
     #[must_use]
-    pub fn post(url: Url, authorization: Option<Authorization>, body: String, timeout: Duration) -> Self {
-        Self { method: Method::POST, url, authorization, body: Some(body), timeout }
+    pub fn post(url: Url, authorization: Option<Authorization>, body: Bytes, timeout: Duration) -> Self {
+        Self { method: Method::POST, url, authorization, body: Some(body), timeout, is_read: false }
     }
 }
 
@@ -386,29 +420,36 @@ impl Reply {
     }
 }
 
-fn client(
-    egress_policy: &EgressPolicy,
-    tls: rustls::ClientConfig,
-    connect_timeout: Duration,
-) -> reqwest::Result<reqwest::Client> {
-    let resolver = CheckedResolver {
-        resolver: egress_policy.resolver.clone(),
-        addresses: egress_policy.addresses.clone(),
-    };
-    let mut builder = reqwest::Client::builder()
-        .redirect(Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .dns_resolver(Arc::new(resolver))
-        .connect_timeout(connect_timeout)
-        .pool_max_idle_per_host(0)
-        .http1_only()
-        .tls_backend_preconfigured(tls)
-        .user_agent(concat!("rhythmx-ticketing/", env!("CARGO_PKG_VERSION")));
-    if let Some(proxy) = &egress_policy.route.proxy {
-        builder = builder.proxy(proxy.client_setting(&egress_policy.logins)?);
+/// The request as it is written.
+fn message(request: &Request) -> http::Result<http::Request<SplitBody>> {
+    let mut builder = http::Request::builder()
+        .method(request.method.clone())
+        .uri(&request.url[Position::BeforePath..Position::AfterQuery])
+        .header(header::HOST, authority(&request.url))
+        .header(header::ACCEPT, "application/json")
+        .header(header::USER_AGENT, USER_AGENT);
+    if let Some(Authorization(value)) = &request.authorization {
+        builder = builder.header(header::AUTHORIZATION, sensitive(value));
     }
-    builder.build()
+    if request.body.is_some() {
+        builder = builder.header(header::CONTENT_TYPE, "application/json");
+    }
+    builder.body(SplitBody::of(request.body.clone().unwrap_or_default()))
+}
+
+/// The connection that was opened ahead, if requests to `url` may use it.
+async fn opened(dialing: Dialing, url: &Url, deadline: Instant) -> Result<Option<Connection>, DialError> {
+    let Some(ahead) = dialing.into_inner::<Ahead>() else { return Ok(None) };
+    let opened = timeout_at(deadline, ahead.opened()).await;
+    let connection = opened.unwrap_or_else(|_| Some(Err(DialError::late()))).transpose()?;
+    Ok(connection.filter(|connection| connection.is_usable(url)))
+}
+
+async fn within(
+    deadline: Instant,
+    dial: impl Future<Output = Result<Connection, DialError>>,
+) -> Result<Connection, DialError> {
+    timeout_at(deadline, dial).await.unwrap_or_else(|_| Err(DialError::late()))
 }
 
 /// Host, and port unless it is the default.
@@ -425,32 +466,45 @@ fn sensitive(value: &SecretString) -> http::HeaderValue {
     header
 }
 
+/// Reads a body, and whether it was read to its end.
 async fn read_body(
-    mut response: reqwest::Response,
+    mut incoming: Incoming,
+    status: StatusCode,
     headers: &HeaderMap,
     host: &str,
-) -> Result<String, Fault> {
+    deadline: Instant,
+) -> Result<(String, bool), Fault> {
     // The status alone makes a refusal definite, even if the body is cut off, too long, late or unreadable.
-    let is_refusal = !response.status().is_success();
+    let is_refusal = !status.is_success();
     let mut body = Vec::new();
+    let mut has_ended = false;
     loop {
-        let chunk = match response.chunk().await {
-            Ok(Some(chunk)) => chunk,
-            Ok(None) => break,
-            Err(_) if is_refusal => break,
-            Err(error) => return Err(transport::fault_of_reply(&error, host)),
+        let next = std::future::poll_fn(|context| Pin::new(&mut incoming).poll_frame(context));
+        let fault = match timeout_at(deadline, next).await {
+            Ok(None) => {
+                has_ended = true;
+                break;
+            }
+            Ok(Some(Ok(frame))) => {
+                let chunk = frame.into_data().unwrap_or_default();
+                if body.len() + chunk.len() <= MAX_BODY {
+                    body.extend_from_slice(&chunk);
+                    continue;
+                }
+                let message = format!("the reply of {host} is larger than {MAX_BODY} bytes");
+                Fault::new(FaultKind::UnreadableReply, message)
+            }
+            Ok(Some(Err(error))) => transport::fault_of_reply(&error, host),
+            Err(_) => transport::no_end_in_time(host),
         };
-        if body.len() + chunk.len() <= MAX_BODY {
-            body.extend_from_slice(&chunk);
-        } else if is_refusal {
+        if is_refusal {
             break;
-        } else {
-            let message = format!("the reply of {host} is larger than {MAX_BODY} bytes");
-            return Err(Fault::new(FaultKind::UnreadableReply, message));
         }
+        return Err(fault);
     }
     if is_refusal {
-        return Ok(decode::lossy_text(headers, body, MAX_BODY));
+        return Ok((decode::lossy_text(headers, body, MAX_BODY), has_ended));
     }
-    decode::text(headers, body, MAX_BODY).map_err(|error| transport::decode_fault(&error, host))
+    let text = decode::text(headers, body, MAX_BODY);
+    text.map(|text| (text, has_ended)).map_err(|error| transport::decode_fault(&error, host))
 }

@@ -9,7 +9,7 @@ use ticketing_core::delivery::{Delivery, Outcome, State};
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::health::Observation;
-use ticketing_core::system::{Rendered, TicketDraft, TicketSystem};
+use ticketing_core::system::{Dialing, Rendered, TicketDraft, TicketSystem};
 use ticketing_failpoints::{self as failpoints, Point};
 use ticketing_store::{AttemptRecord, AttemptTimes, Claimed, Intent, StoreError};
 use tracing::Instrument;
@@ -19,6 +19,14 @@ use super::dispatch_due::connection_disabled;
 
 /// Delay between attempts to record an outcome.
 const RECORD_RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// A create whose intent is durable.
+struct Create<'a> {
+    api: &'a Arc<dyn TicketSystem>,
+    ticket_draft: &'a TicketDraft,
+    rendered: &'a Rendered,
+    dialing: Dialing,
+}
 
 impl Dispatcher {
     /// Runs the claimed attempt, and records its outcome.
@@ -103,6 +111,8 @@ impl Dispatcher {
                 return None;
             }
         }
+        // Opened while the intent commits; dropped, and thereby closed, if nothing is sent.
+        let dialing = api.dial();
         match self.intend(delivery, api, &rendered, attempt_deadline).await {
             Ok(Some(deadline)) => {
                 failpoints::pass(Point::IntentCommitted).await;
@@ -110,7 +120,8 @@ impl Dispatcher {
                 if !self.0.connections.is_enabled(&delivery.connection) {
                     return Some(Outcome::NotSent(connection_disabled()));
                 }
-                Some(self.send(&delivery.connection, api, ticket_draft, &rendered, deadline).await)
+                let create = Create { api, ticket_draft, rendered: &rendered, dialing };
+                Some(self.send(&delivery.connection, create, deadline).await)
             }
             Ok(None) => {
                 tracing::warn!("the lease was lost before the send");
@@ -149,19 +160,13 @@ impl Dispatcher {
         Ok(self.0.store.intend(intent, now).await?.map(|_| deadline))
     }
 
-    async fn send(
-        &self,
-        connection: &str,
-        api: &Arc<dyn TicketSystem>,
-        ticket_draft: &TicketDraft,
-        rendered: &Rendered,
-        deadline: Timestamp,
-    ) -> Outcome {
+    async fn send(&self, connection: &str, create: Create<'_>, deadline: Timestamp) -> Outcome {
+        let Create { api, ticket_draft, rendered, dialing } = create;
         let left = deadline.duration_since(self.0.clock.now());
         match Duration::try_from(left) {
             Ok(within) if !within.is_zero() => {
                 let began = self.0.clock.now();
-                let outcome = Outcome::Sent(api.create(ticket_draft, rendered, within).await);
+                let outcome = Outcome::Sent(api.create(ticket_draft, rendered, dialing, within).await);
                 self.adapt_concurrency(connection, fault_of(&outcome), began);
                 outcome
             }
