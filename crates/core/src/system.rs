@@ -50,6 +50,11 @@ pub trait TicketSystem: Send + Sync + fmt::Debug {
     /// Renders the ticket for this connection, after reading what the project offers.
     async fn prepare(&self, ticket_draft: &TicketDraft) -> Result<Rendered, Fault>;
 
+    /// What [`prepare`](Self::prepare) would return now, if that takes no network call.
+    fn prepare_from_memory(&self, _ticket_draft: &TicketDraft) -> Option<Rendered> {
+        None
+    }
+
     /// Renders the ticket without a network call; the adjustments list what could not be checked.
     fn render_offline(&self, ticket_draft: &TicketDraft) -> Rendered;
 

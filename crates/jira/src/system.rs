@@ -113,11 +113,15 @@ impl Jira {
         self.settings.public_site.clone().or(reported).unwrap_or_else(|| self.settings.site.clone())
     }
 
+    fn knows_public_url(&self, api: Api) -> bool {
+        let is_reported = self.public.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        api == Api::V3 || is_reported || self.settings.public_site.is_some()
+    }
+
     /// Reads the URL for people once, for a Data Center that no other call has detected. Only links depend on
     /// it.
     async fn read_public_url(&self, api: Api) {
-        let is_known = self.public.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        if api == Api::V3 || is_known || self.settings.public_site.is_some() {
+        if self.knows_public_url(api) {
             return;
         }
         match self.client.read_within::<ServerInfo>(api, &["serverInfo"], &[], GLANCE).await {
@@ -133,15 +137,19 @@ impl Jira {
         *self.public.lock().unwrap_or_else(PoisonError::into_inner) = Some(site);
     }
 
-    async fn offer(&self, api: Api) -> Result<Offer, Fault> {
-        let now = self.clock.now();
+    /// What the project offers, if it was read a short time ago.
+    fn known_offer(&self) -> Option<Offer> {
         let known = self.offer.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((at, offer)) = known
-            && now.duration_since(at).unsigned_abs()
-                < if offer.is_known { OFFER_AGE } else { ASSUMED_OFFER_AGE }
-        {
+        let (at, offer) = known?;
+        let age = self.clock.now().duration_since(at).unsigned_abs();
+        (age < if offer.is_known { OFFER_AGE } else { ASSUMED_OFFER_AGE }).then_some(offer)
+    }
+
+    async fn offer(&self, api: Api) -> Result<Offer, Fault> {
+        if let Some(offer) = self.known_offer() {
             return Ok(offer);
         }
+        let now = self.clock.now();
         let project = &self.settings.project_key;
         let issue_type = &self.settings.issue_type;
         let offer = meta::offer(&self.client, api, project, issue_type).await?;
@@ -209,6 +217,13 @@ impl TicketSystem for Jira {
         }
         self.read_public_url(api).await;
         Ok(ticket::render(&self.settings, api, &offer, ticket_draft))
+    }
+
+    fn prepare_from_memory(&self, ticket_draft: &TicketDraft) -> Option<Rendered> {
+        let api = self.assumed_api();
+        let offer = self.known_offer().filter(|offer| offer.labels || offer.description)?;
+        let is_known = self.known_flavour() != Flavour::Auto && self.knows_public_url(api);
+        is_known.then(|| ticket::render(&self.settings, api, &offer, ticket_draft))
     }
 
     fn render_offline(&self, ticket_draft: &TicketDraft) -> Rendered {

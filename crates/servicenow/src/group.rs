@@ -84,7 +84,8 @@ impl KnownGroup {
         }
     }
 
-    fn recall(&self, now: Timestamp) -> Option<Group> {
+    /// The last resolved group, if it was resolved a short time ago.
+    pub(crate) fn recall(&self, now: Timestamp) -> Option<Group> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, group) = known.as_ref()?;
         let age = Duration::try_from(now.duration_since(*at)).ok()?;

@@ -86,6 +86,14 @@ impl TicketSystem for ServiceNow {
         Ok(rendered)
     }
 
+    fn prepare_from_memory(&self, ticket_draft: &TicketDraft) -> Option<Rendered> {
+        let assigned = match &self.settings.assignment_group {
+            Some(_) => self.group.recall(self.client.now())?.sys_id,
+            None => String::new(),
+        };
+        Some(ticket::render(ticket_draft, self.weight(ticket_draft), &assigned))
+    }
+
     fn render_offline(&self, ticket_draft: &TicketDraft) -> Rendered {
         let group = self.settings.assignment_group.as_ref();
         let mut rendered = ticket::render(

@@ -8,6 +8,7 @@
 //! Invariant: no caller is answered before the commit.
 
 mod administration;
+mod claims;
 mod connection_changes;
 mod delivery_counts;
 mod error;
@@ -53,6 +54,7 @@ use writes::record::Record;
 use writes::retry_many::RetryMany;
 
 pub use administration::{Administration, OFFLINE_CREDENTIAL, RotateError, TokenError};
+pub use claims::*;
 pub use error::{BackupError, DatabaseError, OpenError, StoreError, StoreErrorKind};
 pub use settings::*;
 pub use sqlite::{DataKeyRotated, MasterRotated};
@@ -177,17 +179,9 @@ impl Store {
 
     /// Leases at most `limit` deliveries for one attempt or one look-up each: first those of `preferred`, but the last
     /// quarter is for the others; then those longest due. Leases a new delivery even if it is not due by the clock, which
-    /// may have been set back.
-    pub async fn claim(
-        &self,
-        connection: &str,
-        kind: ClaimKind,
-        limit: u32,
-        preferred: Vec<String>,
-        lease: Duration,
-        now: Timestamp,
-    ) -> Result<Vec<Claimed>, StoreError> {
-        self.write(Claim { connection: connection.to_owned(), kind, limit, preferred, lease, now }).await
+    /// may have been set back. A delivery whose create the preparer prepares is claimed and intended at once.
+    pub async fn claim(&self, request: ClaimRequest, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
+        self.write(Claim { request, now }).await
     }
 
     /// Expires stale leases, and returns the changed deliveries.

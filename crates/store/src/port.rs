@@ -22,11 +22,12 @@ use ticketing_secrets::audit::{AuditEntry, NewAuditEntry};
 use tokio::sync::watch;
 
 use crate::StoreError;
+use crate::claims::ClaimKind;
 use crate::settings::{RetiredConnection, SettingsChange, StoredPolicy, StoredSettings, StoredTest};
 use crate::summary::ConnectionSummary;
 use crate::types::{
-    Attempt, CanaryQuery, ClaimKind, DeliveryFilter, DeliveryPage, EventBounds, EventFilter, EventPage,
-    FileCheck, PageKey, SearchEvidence, StoreFailure, StoredToken, StreamName,
+    Attempt, CanaryQuery, DeliveryFilter, DeliveryPage, EventBounds, EventFilter, EventPage, FileCheck,
+    PageKey, SearchEvidence, StoreFailure, StoredToken, StreamName,
 };
 
 /// What identifies the data, whatever server works with it.

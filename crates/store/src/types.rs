@@ -68,26 +68,6 @@ pub struct Accepted {
     pub snapshot_updated: bool,
 }
 
-/// Which deliveries to claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ClaimKind {
-    /// Pending: to be sent as soon as possible.
-    Fresh,
-    /// Waiting, and due for a retry.
-    Due,
-    /// Of unknown outcome, and due for a look-up.
-    Uncertain,
-}
-
-/// A delivery that its claimant owns until the lease expires, with the snapshot to send.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Claimed {
-    pub delivery: Delivery,
-    pub incident: Incident,
-    /// Start of the delay of the next retry.
-    pub counted_from: Timestamp,
-}
-
 /// Which leases to expire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leases {

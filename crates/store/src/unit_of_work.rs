@@ -20,8 +20,9 @@ use ticketing_secrets::audit::NewAuditEntry;
 use tokio::sync::oneshot;
 
 use super::StoreError;
+use super::claims::ClaimKind;
 use super::delivery_counts::{CountChanges, Counted};
-use super::types::{AttemptKind, AttemptOutcome, AttemptTimes, ClaimKind, Subject};
+use super::types::{AttemptKind, AttemptOutcome, AttemptTimes, Subject};
 
 /// A write that shares its transaction with others (group commit).
 pub(super) trait BatchedWrite: Send + Sync + fmt::Debug + 'static {
@@ -40,6 +41,11 @@ pub(super) trait BatchedWrite: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// Only before anything was changed: the other writes of the batch are committed anyway.
     fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError>;
+
+    /// The fail point to pass, given the answer.
+    fn fail_point(&self, _answer: &Self::Answer) -> Option<Point> {
+        Self::FAIL_POINT
+    }
 }
 
 /// The group commit: queues batched writes, loads what they read, applies them, and commits the changed rows with their
@@ -220,7 +226,8 @@ impl<W: BatchedWrite> QueuedWrite for Queued<W> {
     }
 
     fn fail_point(&self) -> Option<Point> {
-        W::FAIL_POINT
+        let answer = self.answer.as_ref()?.as_ref().ok()?;
+        self.write.fail_point(answer)
     }
 
     fn read_set(&self, read_set: &mut ReadSet) {

@@ -59,6 +59,7 @@ macro_rules! ticket_system_conformance {
             read_needs_a_working_login,
             never_sends_login_to_another_address,
             prepare_only_reads,
+            prepared_ticket_is_known_from_memory,
             offline_rendering_makes_no_request,
             offline_rendering_equals_prepared_one,
             rendering_is_deterministic,

@@ -14,6 +14,16 @@ pub async fn prepare_only_reads(remote: &dyn TestSystem) {
     check_nothing_written(remote);
 }
 
+/// After the first time, what was prepared is known without a request.
+pub async fn prepared_ticket_is_known_from_memory(remote: &dyn TestSystem) {
+    let system = remote.connect(SECRET);
+    let draft = draft("INC-1");
+    let prepared = prepare(system.as_ref(), &draft).await;
+    let requests = remote.requests().len();
+    assert_eq!(system.prepare_from_memory(&draft), Some(prepared));
+    assert_eq!(remote.requests().len(), requests, "a request was made");
+}
+
 pub async fn offline_rendering_makes_no_request(remote: &dyn TestSystem) {
     remote.connect(SECRET).render_offline(&draft("INC-1"));
     assert_eq!(remote.requests(), []);

@@ -180,6 +180,12 @@ impl TicketSystem for GatedSystem {
         self.call(self.inner.prepare(ticket_draft)).await
     }
 
+    /// A closed gate says why in [`prepare`](TicketSystem::prepare).
+    fn prepare_from_memory(&self, ticket_draft: &TicketDraft) -> Option<Rendered> {
+        let is_open = !self.inner.login().is_lockable || self.gate.refusal().is_none();
+        if is_open { self.inner.prepare_from_memory(ticket_draft) } else { None }
+    }
+
     fn render_offline(&self, ticket_draft: &TicketDraft) -> Rendered {
         self.inner.render_offline(ticket_draft)
     }

@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome, State};
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::health::Observation;
 use ticketing_core::system::{Dialing, Rendered, TicketDraft, TicketSystem};
 use ticketing_failpoints::{self as failpoints, Point};
-use ticketing_store::{AttemptRecord, AttemptTimes, Claimed, Intent, StoreError};
+use ticketing_store::{AttemptRecord, AttemptTimes, Claimed, Intent, Prepared, StoreError};
 use tracing::Instrument;
 
 use super::Dispatcher;
 use super::dispatch_due::connection_disabled;
+use super::prepare::{Sender, send_intent};
 
 /// Delay between attempts to record an outcome.
 const RECORD_RETRY_DELAY: Duration = Duration::from_millis(200);
@@ -25,13 +25,15 @@ struct Create<'a> {
     api: &'a Arc<dyn TicketSystem>,
     ticket_draft: &'a TicketDraft,
     rendered: &'a Rendered,
+    deadline: Timestamp,
     dialing: Dialing,
 }
 
 impl Dispatcher {
-    /// Runs the claimed attempt, and records its outcome.
-    pub(super) async fn attempt(&self, claimed: Claimed) {
-        let Claimed { delivery, incident, counted_from } = claimed;
+    /// Runs the claimed attempt, and records its outcome. What was prepared is sent by the ticket system that it was
+    /// prepared for.
+    pub(super) async fn attempt(&self, claimed: Claimed, sender: Option<Sender>) {
+        let Claimed { delivery, draft: ticket_draft, prepared, counted_from } = claimed;
         let caller = self.0.caller_spans.take(&delivery.id);
         let span = tracing::info_span!(
             parent: &caller, "attempt", delivery = %delivery.id, incident = %delivery.incident_id, connection = %delivery.connection,
@@ -40,11 +42,19 @@ impl Dispatcher {
         async {
             failpoints::pass(Point::Claimed).await;
             let started_at = self.0.clock.now();
-            let ticket_draft = TicketDraft { incident, marker: delivery.marker.clone() };
-            let api = self.0.connections.current(&delivery.connection);
-            let Some(outcome) = self.try_to_create(api.as_ref(), &delivery, &ticket_draft).await else {
-                return;
+            let (api, dialing) = sender.filter(|_| prepared.is_some()).map(Sender::into_parts).unzip();
+            let api = api.or_else(|| self.0.connections.current(&delivery.connection));
+            let outcome = match (prepared, api.as_ref()) {
+                (Some(Prepared { rendered, send }), Some(api)) => {
+                    let ticket_draft = &ticket_draft;
+                    let dialing = dialing.unwrap_or_default();
+                    let create =
+                        Create { api, ticket_draft, rendered: &rendered, deadline: send.deadline, dialing };
+                    Some(self.send_intended(&delivery, create).await)
+                }
+                _ => self.try_to_create(api.as_ref(), &delivery, &ticket_draft).await,
             };
+            let Some(outcome) = outcome else { return };
             let fault = fault_of(&outcome).cloned();
             failpoints::pass(Point::ReplyRead).await;
             // Record the connection's health before the delivery can be due again, so that a locked account is not called again.
@@ -115,13 +125,8 @@ impl Dispatcher {
         let dialing = api.dial();
         match self.intend(delivery, api, &rendered, attempt_deadline).await {
             Ok(Some(deadline)) => {
-                failpoints::pass(Point::IntentCommitted).await;
-                // The connection may have been disabled since: then nothing is sent.
-                if !self.0.connections.is_enabled(&delivery.connection) {
-                    return Some(Outcome::NotSent(connection_disabled()));
-                }
-                let create = Create { api, ticket_draft, rendered: &rendered, dialing };
-                Some(self.send(&delivery.connection, create, deadline).await)
+                let create = Create { api, ticket_draft, rendered: &rendered, deadline, dialing };
+                Some(self.send_intended(delivery, create).await)
             }
             Ok(None) => {
                 tracing::warn!("the lease was lost before the send");
@@ -144,24 +149,23 @@ impl Dispatcher {
     ) -> Result<Option<Timestamp>, StoreError> {
         let now = self.0.clock.now();
         let deadline = now + attempt_deadline;
-        let index_bound = api.visibility().index_bound();
-        let intent = Intent {
-            delivery_id: delivery.id.clone(),
-            epoch: delivery.epoch,
-            send: SendIntent {
-                destination: api.destination(),
-                made_by: api.made_by(),
-                index_bound,
-                deadline,
-                marker_in_text: rendered.marker_in_text,
-                adjustments: rendered.adjustments.clone(),
-            },
-        };
+        let send = send_intent(api.as_ref(), rendered, deadline);
+        let intent = Intent { delivery_id: delivery.id.clone(), epoch: delivery.epoch, send };
         Ok(self.0.store.intend(intent, now).await?.map(|_| deadline))
     }
 
-    async fn send(&self, connection: &str, create: Create<'_>, deadline: Timestamp) -> Outcome {
-        let Create { api, ticket_draft, rendered, dialing } = create;
+    /// Sends what has a durable intent.
+    async fn send_intended(&self, delivery: &Delivery, create: Create<'_>) -> Outcome {
+        failpoints::pass(Point::IntentCommitted).await;
+        // The connection may have been disabled since: then nothing is sent.
+        if !self.0.connections.is_enabled(&delivery.connection) {
+            return Outcome::NotSent(connection_disabled());
+        }
+        self.send(&delivery.connection, create).await
+    }
+
+    async fn send(&self, connection: &str, create: Create<'_>) -> Outcome {
+        let Create { api, ticket_draft, rendered, deadline, dialing } = create;
         let left = deadline.duration_since(self.0.clock.now());
         match Duration::try_from(left) {
             Ok(within) if !within.is_zero() => {

@@ -16,6 +16,7 @@ mod connection_state;
 mod dispatch_due;
 mod evidence;
 mod look_up;
+mod prepare;
 #[cfg(test)]
 mod schedule_tests;
 mod search_before_create;

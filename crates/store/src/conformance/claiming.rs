@@ -1,11 +1,14 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use ticketing_core::delivery::State;
+use ticketing_core::delivery::settle::SendIntent;
+use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::fault::FaultKind;
 use ticketing_core::policy::Policy;
+use ticketing_core::system::{Rendered, TicketDraft};
 
-use super::{Bench, CONNECTION, ClaimKind, LEASE, Outcome, fault, incident};
-use crate::Leases;
+use super::{Bench, CONNECTION, ClaimKind, LEASE, Outcome, claim_request, fault, incident};
+use crate::{ClaimRequest, Leases, Prepared, Preparer};
 
 pub async fn claims_longest_due_first_exclusively(bench: Bench) {
     for id in ["INC-1", "INC-2", "INC-3"] {
@@ -13,8 +16,7 @@ pub async fn claims_longest_due_first_exclusively(bench: Bench) {
         bench.clock.advance(Duration::from_secs(1));
     }
     let now = bench.now();
-    let claims =
-        [2, 2].map(|limit| bench.store.claim(CONNECTION, ClaimKind::Fresh, limit, vec![], LEASE, now));
+    let claims = [2, 2].map(|limit| bench.store.claim(claim_request(ClaimKind::Fresh, limit), now));
     let [first, second] = claims;
     let (first, second) = tokio::join!(first, second);
     let ids = |claimed: Vec<super::Claimed>| -> Vec<String> {
@@ -37,8 +39,13 @@ pub async fn claims_first_what_callers_wait_for(bench: Bench) {
     }
     let claim = async |limit| {
         let now = bench.now();
-        let claimed =
-            bench.store.claim(CONNECTION, ClaimKind::Fresh, limit, waited_for.clone(), LEASE, now).await;
+        let claimed = bench
+            .store
+            .claim(
+                ClaimRequest { preferred: waited_for.clone(), ..claim_request(ClaimKind::Fresh, limit) },
+                now,
+            )
+            .await;
         claimed.unwrap().into_iter().map(|claimed| claimed.delivery.incident_id).collect::<Vec<_>>()
     };
     assert_eq!(claim(1).await, ["INC-5"]);
@@ -50,11 +57,57 @@ pub async fn claim_has_the_snapshot_to_send(bench: Bench) {
     bench.accept("INC-1").await;
     bench.accept_as(incident("INC-1", 50.0), false).await;
     let claimed = bench.claim(ClaimKind::Fresh, 1).await.remove(0);
-    assert_eq!(claimed.incident, incident("INC-1", 50.0));
+    assert_eq!(claimed.draft.incident, incident("INC-1", 50.0));
     let delivery = claimed.delivery;
     assert_eq!((delivery.state, delivery.epoch), (State::Attempting, 1));
     assert_eq!(delivery.lease_until, Some(bench.now() + LEASE));
     assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(delivery));
+}
+
+/// Prepares the deliveries of `INC-1` alone.
+#[derive(Debug)]
+struct PreparesFirst(SendIntent);
+
+impl Preparer for PreparesFirst {
+    fn prepare(&self, _delivery: &Delivery, draft: &TicketDraft) -> Option<Prepared> {
+        assert_ne!(draft.incident.id, "INC-3", "rendering panics");
+        let rendered = Rendered {
+            body: String::new(),
+            summary: String::new(),
+            priority: None,
+            labels: vec![],
+            description: String::new(),
+            plain_text: String::new(),
+            marker_in_text: false,
+            adjustments: vec![],
+        };
+        (draft.incident.id == "INC-1").then(|| Prepared { rendered, send: self.0.clone() })
+    }
+}
+
+pub async fn claim_makes_prepared_intents_durable(bench: Bench) {
+    for id in ["INC-1", "INC-2"] {
+        bench.accept(id).await;
+    }
+    let send = bench.send_intent();
+    let preparer: Option<Arc<dyn Preparer>> = Some(Arc::new(PreparesFirst(send.clone())));
+    let request = ClaimRequest { preparer, ..claim_request(ClaimKind::Fresh, 2) };
+    let claimed = bench.store.claim(request, bench.now()).await.unwrap();
+    let [first, second] = &claimed[..] else { panic!("{claimed:?}") };
+    assert_eq!(first.prepared.as_ref().map(|prepared| &prepared.send), Some(&send));
+    assert_eq!(second.prepared, None);
+    let stored = bench.store.delivery(&first.delivery.id).await.unwrap().unwrap();
+    assert_eq!(stored.send.map(|send| (send.epoch, send.deadline)), Some((1, send.deadline)));
+    let other = bench.store.delivery(&second.delivery.id).await.unwrap().unwrap();
+    assert_eq!((other.state, other.send), (State::Attempting, None));
+}
+
+pub async fn panicking_preparer_prevents_no_claim(bench: Bench) {
+    bench.accept("INC-3").await;
+    let preparer: Option<Arc<dyn Preparer>> = Some(Arc::new(PreparesFirst(bench.send_intent())));
+    let request = ClaimRequest { preparer, ..claim_request(ClaimKind::Fresh, 1) };
+    let claimed = bench.store.claim(request, bench.now()).await.unwrap();
+    assert_eq!(claimed[0].prepared, None);
 }
 
 pub async fn does_not_claim_before_due_time(bench: Bench) {
@@ -74,9 +127,9 @@ pub async fn clock_set_back_delays_no_pending_delivery(bench: Bench) {
         bench.clock.advance(Duration::from_secs(1));
     }
     let earlier = bench.now() - Duration::from_secs(3_600);
-    let claimed = bench.store.claim(CONNECTION, ClaimKind::Fresh, 1, vec![], LEASE, earlier).await.unwrap();
+    let claimed = bench.store.claim(claim_request(ClaimKind::Fresh, 1), earlier).await.unwrap();
     assert_eq!(claimed[0].delivery.incident_id, "INC-1");
-    let claimed = bench.store.claim(CONNECTION, ClaimKind::Fresh, 9, vec![], LEASE, earlier).await.unwrap();
+    let claimed = bench.store.claim(claim_request(ClaimKind::Fresh, 9), earlier).await.unwrap();
     assert_eq!(claimed[0].delivery.incident_id, "INC-2");
 }
 

@@ -24,8 +24,8 @@ use ticketing_core::system::{Authorship, Created, Destination, System, TicketRef
 use ticketing_host::manual::ManualClock;
 
 use crate::{
-    AcceptConnection, AcceptRequest, Accepted, AttemptRecord, AttemptTimes, AuditAction, ClaimKind, Claimed,
-    ConnectionSummary, DONE, Intent, NewAuditEntry, Requester, Store,
+    AcceptConnection, AcceptRequest, Accepted, AttemptRecord, AttemptTimes, AuditAction, ClaimKind,
+    ClaimRequest, Claimed, ConnectionSummary, DONE, Intent, NewAuditEntry, Requester, Store,
 };
 
 pub use {
@@ -71,6 +71,8 @@ macro_rules! store_conformance {
             claims_longest_due_first_exclusively,
             claims_first_what_callers_wait_for,
             claim_has_the_snapshot_to_send,
+            claim_makes_prepared_intents_durable,
+            panicking_preparer_prevents_no_claim,
             does_not_claim_before_due_time,
             clock_set_back_delays_no_pending_delivery,
             expired_claim_without_intent_is_pending,
@@ -127,6 +129,12 @@ macro_rules! store_conformance {
     };
 }
 
+/// A claim without preferred deliveries that prepares nothing.
+pub fn claim_request(kind: ClaimKind, limit: u32) -> ClaimRequest {
+    let connection = CONNECTION.to_owned();
+    ClaimRequest { connection, kind, limit, preferred: vec![], lease: LEASE, preparer: None }
+}
+
 // === impl Bench ===
 
 impl Bench {
@@ -166,7 +174,7 @@ impl Bench {
     }
 
     pub async fn claim(&self, kind: ClaimKind, limit: u32) -> Vec<Claimed> {
-        self.store.claim(CONNECTION, kind, limit, vec![], LEASE, self.now()).await.unwrap()
+        self.store.claim(claim_request(kind, limit), self.now()).await.unwrap()
     }
 
     /// Accepts an incident and claims its delivery.
@@ -182,17 +190,17 @@ impl Bench {
     }
 
     pub fn intent(&self, delivery: &Delivery) -> Intent {
-        Intent {
-            delivery_id: delivery.id.clone(),
-            epoch: delivery.epoch,
-            send: SendIntent {
-                destination: destination(),
-                made_by: made_by(),
-                index_bound: Duration::from_secs(180),
-                deadline: self.now() + Duration::from_secs(30),
-                marker_in_text: false,
-                adjustments: vec![],
-            },
+        Intent { delivery_id: delivery.id.clone(), epoch: delivery.epoch, send: self.send_intent() }
+    }
+
+    pub fn send_intent(&self) -> SendIntent {
+        SendIntent {
+            destination: destination(),
+            made_by: made_by(),
+            index_bound: Duration::from_secs(180),
+            deadline: self.now() + Duration::from_secs(30),
+            marker_in_text: false,
+            adjustments: vec![],
         }
     }
 

@@ -9,7 +9,7 @@ use ticketing_core::system::System;
 
 use super::rows::{self, Reader, json};
 use crate::StoreError;
-use crate::types::ClaimKind;
+use crate::claims::ClaimKind;
 use crate::unit_of_work::{ReadSet, Selection, SelectionLimit, UnitOfWork};
 
 pub(super) const BY_ID: &str =

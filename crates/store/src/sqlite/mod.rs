@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod bound_rows;
 mod connection;
 mod errors;
 mod events;

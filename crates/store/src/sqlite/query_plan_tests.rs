@@ -7,11 +7,11 @@ use std::path::Path;
 use sqlx::{AssertSqlSafe, ConnectOptions, Row, SqliteConnection};
 
 use super::open::{connect_options, migrator};
-use super::rows::DeliveryColumns;
+use super::save;
 use crate::DEFAULT_BUSY_TIMEOUT;
 
-/// Tables of a few rows, with their aliases in statements.
-const SMALL: [&str; 17] = [
+/// Tables of a few rows, with their aliases in statements, and the rows that a statement was given.
+const SMALL: [&str; 18] = [
     "_sqlx_migrations",
     "audit_head",
     "c",
@@ -19,6 +19,7 @@ const SMALL: [&str; 17] = [
     "delivery_counts",
     "former_streams",
     "installation",
+    "new",
     "policy",
     "retired_connections",
     "search_evidence",
@@ -33,20 +34,16 @@ const SMALL: [&str; 17] = [
 
 /// Beginnings of statements that code completes: of lists, which have a test of their own, and those that
 /// [`completed`] has.
-const INCOMPLETE: [&str; 5] = [
+const INCOMPLETE: [&str; 3] = [
     "SELECT id, created_at, state, system, target, fault_kind, ticket_key FROM deliveries",
     "SELECT id, created_at FROM (",
     "SELECT * FROM events WHERE seq > ",
-    "INSERT INTO deliveries ({}) SELECT {} FROM json_each(?)",
-    "UPDATE deliveries SET {} FROM json_each(?) AS new WHERE deliveries.id = new.value ->> 'id'",
 ];
 
 /// Statements that sort a bounded number of rows: those that they were given, those of which they were given the IDs, a
 /// few canaries, or a small table.
-const SORTS: [&str; 6] = [
+const SORTS: [&str; 4] = [
     "SELECT a.* FROM json_each(?) AS wanted",
-    "INSERT INTO attempts",
-    "INSERT INTO operations",
     "WITH canaries AS",
     "SELECT * FROM tokens",
     "SELECT * FROM retired_connections",
@@ -56,7 +53,9 @@ fn completed() -> Vec<String> {
     let events = "SELECT * FROM events WHERE seq > ? AND seq <= ? AND incident_id = ? AND system IN (?) AND kind IN (?)
         AND body ->> '$.delivery.requested_by' = ? AND coalesce(body ->> '$.delivery.namespace', 'default') = ?
         AND delivery_id IS NOT NULL ORDER BY seq LIMIT ?";
-    vec![DeliveryColumns::insert(), DeliveryColumns::update(), events.to_owned()]
+    let mut completed = save::bound_statements();
+    completed.push(events.to_owned());
+    completed
 }
 
 /// The statements of every source file in this folder, without its tests.
@@ -121,7 +120,8 @@ fn fault<'s>(step: &'s str, statement: &str) -> Option<&'s str> {
     let is_small = SMALL.contains(&table)
         || table.starts_with("(subquery")
         || step.contains("VIRTUAL TABLE")
-        || step == "SCAN CONSTANT ROW";
+        || step == "SCAN CONSTANT ROW"
+        || step.ends_with("-ROW VALUES CLAUSE");
     let reads_all = first == "SCAN" || step.contains("AUTOMATIC");
     let sorts = step.contains("TEMP B-TREE FOR ORDER BY");
     let is_sort_bounded = SORTS.iter().any(|known| statement.starts_with(known));
@@ -138,7 +138,9 @@ async fn no_statement_scans_or_sorts_what_grows() {
     for start in INCOMPLETE {
         assert!(found.iter().any(|(_, text)| text == start.trim()), "there is no {start:?} any more");
     }
-    let whole = found.into_iter().filter(|(_, text)| !INCOMPLETE.iter().any(|start| start.trim() == text));
+    let whole = found
+        .into_iter()
+        .filter(|(_, text)| !text.contains("{rows}") && !INCOMPLETE.iter().any(|start| start.trim() == text));
     let built = completed().into_iter().map(|text| (String::new(), text));
     let mut faults = vec![];
     let mut examined = 0;

@@ -12,8 +12,9 @@ use super::Database;
 use super::lists::newest_attempts;
 use super::rows::{self, Reader};
 use crate::StoreError;
+use crate::claims::ClaimKind;
 use crate::port;
-use crate::types::{Attempt, CanaryQuery, ClaimKind};
+use crate::types::{Attempt, CanaryQuery};
 
 /// A ticket that an operator named need not have our marker, so it is no canary.
 const MAX_CANARIES: &str = "

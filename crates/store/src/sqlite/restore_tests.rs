@@ -16,7 +16,7 @@ use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::{Authorship, System};
 use ticketing_host::manual::{ManualClock, ManualMachine, SeededEntropy};
 
-use crate::conformance::{BUSY_TIMEOUT, CONNECTION, LEASE, connection, destination, incident};
+use crate::conformance::{BUSY_TIMEOUT, CONNECTION, claim_request, connection, destination, incident};
 use crate::{
     AcceptRequest, AttemptRecord, AttemptTimes, BackupError, ClaimKind, Intent, KeySource, OpenError, Opened,
     Requester, Store, StoreOptions, Suspicion,
@@ -94,8 +94,7 @@ impl Bench {
     /// A claimed delivery with an intent.
     async fn intended(&self, store: &Store, id: &str) -> Delivery {
         accept(store, id).await;
-        let claimed =
-            store.claim(CONNECTION, ClaimKind::Fresh, 1, vec![], LEASE, self.now()).await.unwrap().remove(0);
+        let claimed = store.claim(claim_request(ClaimKind::Fresh, 1), self.now()).await.unwrap().remove(0);
         self.intend(store, &claimed.delivery).await
     }
 
@@ -173,8 +172,7 @@ async fn missing_marked_intent_means_restore() {
     let bench = Bench::new();
     let (store, _) = bench.open().await;
     accept(&store, "INC-1").await;
-    let claimed =
-        store.claim(CONNECTION, ClaimKind::Fresh, 1, vec![], LEASE, bench.now()).await.unwrap().remove(0);
+    let claimed = store.claim(claim_request(ClaimKind::Fresh, 1), bench.now()).await.unwrap().remove(0);
     store.close().await;
     copy(&bench.file(""), &bench.file(".copy"));
     let (store, _) = bench.open().await;

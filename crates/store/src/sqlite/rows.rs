@@ -4,17 +4,17 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
+use sqlx::types::Json;
 use sqlx::{Decode, Row, Sqlite, SqliteConnection, Type};
-use ticketing_core::delivery::{
-    Absence, Delivery, DuplicateScan, LastError, Resolution, Send, State, Trigger, UnknownOutcome,
-};
+use ticketing_core::delivery::{Delivery, Resolution, State, Trigger};
 use ticketing_core::marker::Marker;
 use ticketing_core::namespace::Namespace;
 use ticketing_core::role::Role;
-use ticketing_core::system::{Adjustment, Destination, System, TicketRef};
+use ticketing_core::system::System;
 
 use ticketing_secrets::TokenHash;
 
+use super::bound_rows::{BoundStatement, Values};
 use crate::StoreError;
 use crate::types::StoredToken;
 
@@ -25,72 +25,93 @@ pub(super) struct Reader<'a> {
     id: String,
 }
 
-/// Declares the columns of a row for writing: a struct that serializes to them, and their names. `fixed` columns
-/// are written once.
+/// Declares the columns of a delivery for writing, each with its value. `fixed` columns are written once; the first
+/// is the ID.
 macro_rules! columns {
     (
-        $(#[$meta:meta])*
-        $row:ident = |$source:ident: $of:ty| fixed {
-            $($fixed:ident: $fixed_type:ty = $fixed_value:expr,)*
-        } changing {
-            $($column:ident: $type:ty = $value:expr,)*
-        }
+        |$source:ident: $of:ty|
+        fixed { $id:ident = $id_value:expr, $($fixed:ident = $fixed_value:expr,)* }
+        changing { $($column:ident = $value:expr,)* }
     ) => {
-        $(#[$meta])*
-        #[derive(Debug, Serialize)]
-        pub(super) struct $row<'a> {
-            $($fixed: $fixed_type,)*
-            $($column: $type,)*
+        const FIXED: &[&str] = &[stringify!($id), $(stringify!($fixed)),*];
+        const CHANGING: &[&str] = &[$(stringify!($column)),*];
+
+        fn bind_changing($source: &$of, values: &mut Values) -> Result<(), StoreError> {
+            $(values.add($value)?;)*
+            Ok(())
         }
 
-        impl $row<'_> {
-            pub(super) const FIXED: &'static [&'static str] = &[$(stringify!($fixed)),*];
-            pub(super) const CHANGING: &'static [&'static str] = &[$(stringify!($column)),*];
+        /// Binds a row of [`INSERT_DELIVERIES`].
+        pub(super) fn bind_new($source: &&$of, values: &mut Values) -> Result<(), StoreError> {
+            values.add($id_value)?;
+            $(values.add($fixed_value)?;)*
+            bind_changing($source, values)
         }
 
-        impl<'a> From<&'a $of> for $row<'a> {
-            fn from($source: &'a $of) -> Self {
-                Self { $($fixed: $fixed_value,)* $($column: $value,)* }
-            }
+        /// Binds a row of [`UPDATE_DELIVERIES`].
+        pub(super) fn bind_changed($source: &&$of, values: &mut Values) -> Result<(), StoreError> {
+            values.add($id_value)?;
+            bind_changing($source, values)
         }
     };
 }
 
 columns! {
-    /// A delivery as columns.
-    DeliveryColumns = |delivery: Delivery| fixed {
-        id: &'a str = &delivery.id,
-        incident_id: &'a str = &delivery.incident_id,
-        target: &'a str = &delivery.connection,
-        system: &'static str = delivery.system.as_str(),
-        trigger: &'static str = trigger_name(delivery.trigger),
-        marker: &'a str = delivery.marker.as_str(),
-        requested_by: &'a str = &delivery.requested_by,
-        namespace: &'a str = delivery.namespace.as_str(),
-        created_at: i64 = delivery.created_at.as_microsecond(),
-    } changing {
-        incident_revision: u32 = delivery.incident_revision,
-        state: &'static str = delivery.state.as_str(),
-        epoch: u32 = delivery.epoch,
-        lease_until: Option<i64> = delivery.lease_until.map(Timestamp::as_microsecond),
-        failures: u32 = delivery.failures,
-        failing_since: Option<i64> = delivery.failing_since.map(Timestamp::as_microsecond),
-        due_at: Option<i64> = delivery.due_at.map(Timestamp::as_microsecond),
-        send: &'a Option<Send> = &delivery.send,
-        send_at: Option<i64> = delivery.send.as_ref().map(|send| send.at.as_microsecond()),
-        doubt: &'a Option<UnknownOutcome> = &delivery.unknown_outcome,
-        doubted: &'a [Destination] = &delivery.uncertain_sends,
-        absences: &'a [Absence] = &delivery.absences,
-        sweep: &'a Option<DuplicateScan> = &delivery.duplicate_scan,
-        sweep_due_at: Option<i64> = delivery.duplicate_scan.as_ref().map(|scan| scan.due_at.as_microsecond()),
-        ticket: &'a Option<TicketRef> = &delivery.ticket,
-        resolution: Option<&'static str> = delivery.resolution.map(Resolution::as_str),
-        duplicates: &'a [TicketRef] = &delivery.duplicates,
-        adjustments: &'a [Adjustment] = &delivery.adjustments,
-        last_error: &'a Option<LastError> = &delivery.last_error,
-        updated_at: i64 = delivery.updated_at.as_microsecond(),
+    |delivery: Delivery|
+    fixed {
+        id = &delivery.id,
+        incident_id = &delivery.incident_id,
+        target = &delivery.connection,
+        system = delivery.system.as_str(),
+        trigger = trigger_name(delivery.trigger),
+        marker = delivery.marker.as_str(),
+        requested_by = &delivery.requested_by,
+        namespace = delivery.namespace.as_str(),
+        created_at = delivery.created_at.as_microsecond(),
+    }
+    changing {
+        incident_revision = delivery.incident_revision,
+        state = delivery.state.as_str(),
+        epoch = delivery.epoch,
+        lease_until = delivery.lease_until.map(Timestamp::as_microsecond),
+        failures = delivery.failures,
+        failing_since = delivery.failing_since.map(Timestamp::as_microsecond),
+        due_at = delivery.due_at.map(Timestamp::as_microsecond),
+        send = delivery.send.as_ref().map(Json),
+        send_at = delivery.send.as_ref().map(|send| send.at.as_microsecond()),
+        doubt = delivery.unknown_outcome.as_ref().map(Json),
+        doubted = Json(&delivery.uncertain_sends),
+        absences = Json(&delivery.absences),
+        sweep = delivery.duplicate_scan.as_ref().map(Json),
+        sweep_due_at = delivery.duplicate_scan.as_ref().map(|scan| scan.due_at.as_microsecond()),
+        ticket = delivery.ticket.as_ref().map(Json),
+        resolution = delivery.resolution.map(Resolution::as_str),
+        duplicates = Json(&delivery.duplicates),
+        adjustments = Json(&delivery.adjustments),
+        last_error = delivery.last_error.as_ref().map(Json),
+        updated_at = delivery.updated_at.as_microsecond(),
     }
 }
+
+pub(super) static INSERT_DELIVERIES: BoundStatement =
+    BoundStatement::new("deliveries", FIXED.len() + CHANGING.len(), |rows| {
+        let columns: Vec<_> = FIXED.iter().chain(CHANGING).map(|column| format!("\"{column}\"")).collect();
+        format!(
+            "INSERT INTO deliveries ({}) SELECT * FROM {rows} WHERE column1 IS NOT NULL",
+            columns.join(", ")
+        )
+    });
+
+/// By the ID, which is the first column.
+pub(super) static UPDATE_DELIVERIES: BoundStatement =
+    BoundStatement::new("deliveries", 1 + CHANGING.len(), |rows| {
+        let changes: Vec<_> = CHANGING
+            .iter()
+            .zip(2..)
+            .map(|(column, number)| format!("\"{column}\" = new.column{number}"))
+            .collect();
+        format!("UPDATE deliveries SET {} FROM {rows} WHERE deliveries.id = new.column1", changes.join(", "))
+    });
 
 // === impl Reader ===
 
@@ -157,33 +178,6 @@ impl<'a> Reader<'a> {
 
     pub(super) fn bad(&self, column: &'static str, reason: &dyn std::fmt::Display) -> StoreError {
         StoreError::bad(self.table, column, &self.id, reason)
-    }
-}
-
-// === impl DeliveryColumns ===
-
-impl DeliveryColumns<'_> {
-    /// The statement that inserts the rows of a JSON array.
-    pub(super) fn insert() -> String {
-        let all = || Self::FIXED.iter().chain(Self::CHANGING);
-        let names: Vec<_> = all().map(|column| format!("\"{column}\"")).collect();
-        let values: Vec<_> = all().map(|column| format!("value ->> '{column}'")).collect();
-        format!(
-            "INSERT INTO deliveries ({}) SELECT {} FROM json_each(?)",
-            names.join(", "),
-            values.join(", ")
-        )
-    }
-
-    /// The statement that updates the rows of a JSON array, by their ID.
-    pub(super) fn update() -> String {
-        let changing = Self::CHANGING.iter();
-        let changes: Vec<_> =
-            changing.map(|column| format!("\"{column}\" = new.value ->> '{column}'")).collect();
-        format!(
-            "UPDATE deliveries SET {} FROM json_each(?) AS new WHERE deliveries.id = new.value ->> 'id'",
-            changes.join(", ")
-        )
     }
 }
 

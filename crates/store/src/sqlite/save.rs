@@ -1,55 +1,78 @@
 //! Writes the changes of a batch with few statements.
 
-use std::sync::LazyLock;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
 use sqlx::SqliteConnection;
+use sqlx::types::Json;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::health::Health;
 use ticketing_core::system::System;
 use ticketing_secrets::audit::AuditKey;
 
 use super::audit;
-use super::rows::{self, DeliveryColumns};
+use super::bound_rows::{BoundStatement, Values};
+use super::rows::{self, INSERT_DELIVERIES, UPDATE_DELIVERIES};
 use super::summaries;
 use crate::StoreError;
-use crate::types::{Event, Subject};
+use crate::types::Event;
 use crate::unit_of_work::{Change, NewAttempt, NewEvent, NewOperation, NewSnapshot, UnitOfWork};
 
-const INSERT_SNAPSHOTS: &str = "
-    INSERT INTO incident_revisions (incident_id, revision, body, created_at)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)";
+static INSERT_SNAPSHOTS: BoundStatement = BoundStatement::new("incident_revisions", 4, |rows| {
+    format!(
+        "INSERT INTO incident_revisions (incident_id, revision, body, created_at)
+         SELECT * FROM {rows} WHERE column1 IS NOT NULL"
+    )
+});
 
-static INSERT_DELIVERIES: LazyLock<String> = LazyLock::new(DeliveryColumns::insert);
+/// The second column is the position among the attempts of the same delivery in this batch: numbers follow those that
+/// exist.
+static INSERT_ATTEMPTS: BoundStatement = BoundStatement::new("attempts", 9, |rows| {
+    format!(
+        "INSERT INTO attempts (delivery_id, number, target, kind, epoch, started_at, finished_at, outcome, fault)
+         SELECT column1, column2 + (SELECT coalesce(max(number), 0) FROM attempts WHERE delivery_id = column1),
+             column3, column4, column5, column6, column7, column8, column9
+         FROM {rows} WHERE column1 IS NOT NULL"
+    )
+});
 
-static UPDATE_DELIVERIES: LazyLock<String> = LazyLock::new(DeliveryColumns::update);
+static INSERT_EVENTS: BoundStatement = BoundStatement::new("events", 9, |rows| {
+    format!(
+        "INSERT INTO events (seq, at, kind, incident_id, delivery_id, target, system, body, note)
+         SELECT * FROM {rows} WHERE column1 IS NOT NULL"
+    )
+});
 
-/// Its number follows from the existing attempts, and from its position among those of the same delivery in
-/// this batch.
-const INSERT_ATTEMPTS: &str = "
-    INSERT INTO attempts (delivery_id, number, target, kind, epoch, started_at, finished_at, outcome, fault)
-    SELECT value ->> 0,
-        (SELECT coalesce(max(number), 0) FROM attempts WHERE delivery_id = value ->> 0) +
-            row_number() OVER (PARTITION BY value ->> 0 ORDER BY key),
-        value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
-    FROM json_each(?)";
+static INSERT_OPERATIONS: BoundStatement = BoundStatement::new("operations", 4, |rows| {
+    format!(
+        "INSERT INTO operations (delivery_id, kind, note, at) SELECT * FROM {rows} WHERE column1 IS NOT NULL"
+    )
+});
 
-const INSERT_EVENTS: &str = "
-    INSERT INTO events (seq, at, kind, incident_id, delivery_id, target, system, body, note)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-        value ->> 7, value ->> 8
-    FROM json_each(?)";
+static SAVE_HEALTH: BoundStatement = BoundStatement::new("target_health", 4, |rows| {
+    format!(
+        "INSERT INTO target_health (target, system, health, updated_at)
+         SELECT * FROM {rows} WHERE column1 IS NOT NULL
+         ON CONFLICT (target) DO UPDATE SET
+             system = excluded.system, health = excluded.health, updated_at = excluded.updated_at"
+    )
+});
 
-const INSERT_OPERATIONS: &str = "
-    INSERT INTO operations (delivery_id, kind, note, at)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) ORDER BY key";
-
-const SAVE_HEALTH: &str = "
-    INSERT INTO target_health (target, system, health, updated_at)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
-    ON CONFLICT (target) DO UPDATE SET
-        system = excluded.system, health = excluded.health, updated_at = excluded.updated_at";
+/// The statements of this folder that write several rows, for one and for two.
+#[cfg(test)]
+pub(super) fn bound_statements() -> Vec<String> {
+    let all = [
+        &INSERT_SNAPSHOTS,
+        &INSERT_DELIVERIES,
+        &UPDATE_DELIVERIES,
+        &INSERT_ATTEMPTS,
+        &INSERT_EVENTS,
+        &INSERT_OPERATIONS,
+        &SAVE_HEALTH,
+        &summaries::ADJUST,
+    ];
+    all.into_iter().flat_map(|statement| [statement.text(0), statement.text(1)]).map(str::to_owned).collect()
+}
 
 /// Writes the changes: the events, numbered after `newest`, or `None` if there was nothing to write.
 pub(super) async fn save(
@@ -59,20 +82,16 @@ pub(super) async fn save(
     audit_key: &AuditKey,
 ) -> Result<Option<Vec<Event>>, StoreError> {
     let changes = std::mem::take(&mut work.changes);
-    let snapshots: Vec<Value> = changes.snapshots.iter().map(snapshot_row).collect();
-    let attempts = changes.attempts.iter().map(attempt_row).collect::<Result<Vec<_>, _>>()?;
-    let operations: Vec<Value> = changes.operations.iter().map(operation_row).collect();
     let events = number(changes.events, newest);
-    let event_rows = events.iter().map(event_row).collect::<Result<Vec<_>, _>>()?;
     let mut written = 0;
-    written += write(db, "incident_revisions", INSERT_SNAPSHOTS, &snapshots).await?;
-    written += write_deliveries(db, &INSERT_DELIVERIES, &work.changed(Change::Insert)).await?;
-    written += write_deliveries(db, &UPDATE_DELIVERIES, &work.changed(Change::Update)).await?;
+    written += INSERT_SNAPSHOTS.write(db, &changes.snapshots, bind_snapshot).await?;
+    written += INSERT_DELIVERIES.write(db, &work.changed(Change::Insert), rows::bind_new).await?;
+    written += update_deliveries(db, &work.changed(Change::Update)).await?;
     summaries::adjust(db, &work.count_changes()).await?;
-    written += write(db, "attempts", INSERT_ATTEMPTS, &attempts).await?;
-    written += write(db, "operations", INSERT_OPERATIONS, &operations).await?;
+    written += INSERT_ATTEMPTS.write(db, &positions(&changes.attempts), bind_attempt).await?;
+    written += INSERT_OPERATIONS.write(db, &changes.operations, bind_operation).await?;
     written += write_health(db, &work.changed_connections()).await?;
-    written += write(db, "events", INSERT_EVENTS, &event_rows).await?;
+    written += INSERT_EVENTS.write(db, &events, bind_event).await?;
     written += changes.audit.len() as u64;
     audit::append(db, audit_key, changes.audit).await?;
     Ok((written > 0).then_some(events))
@@ -92,47 +111,62 @@ fn number(events: Vec<NewEvent>, newest: u64) -> Vec<Event> {
     numbered.collect()
 }
 
-fn snapshot_row(new: &NewSnapshot) -> Value {
-    json!([new.incident_id, new.revision, new.body, new.created_at.as_microsecond()])
+/// Each attempt with its position among those of the same delivery.
+fn positions(attempts: &[NewAttempt]) -> Vec<(u32, &NewAttempt)> {
+    let mut counts = HashMap::new();
+    let counted = attempts.iter().map(|attempt| {
+        let position = counts.entry(&attempt.delivery_id).and_modify(|count| *count += 1).or_insert(1);
+        (*position, attempt)
+    });
+    counted.collect()
 }
 
-fn attempt_row(new: &NewAttempt) -> Result<Value, StoreError> {
-    let fault = new.fault.as_ref().map(|fault| rows::json("a fault", fault)).transpose()?;
-    Ok(json!([
-        new.delivery_id,
-        new.connection,
-        new.kind.as_str(),
-        new.epoch,
-        new.times.started_at.as_microsecond(),
-        new.times.finished_at.as_microsecond(),
-        new.outcome.as_str(),
-        fault
-    ]))
+fn bind_snapshot(new: &NewSnapshot, values: &mut Values) -> Result<(), StoreError> {
+    values.add(&new.incident_id)?;
+    values.add(new.revision)?;
+    values.add(&new.body)?;
+    values.add(new.created_at.as_microsecond())
 }
 
-fn operation_row(new: &NewOperation) -> Value {
-    json!([new.delivery_id, new.kind, new.note, new.at.as_microsecond()])
+fn bind_attempt((position, new): &(u32, &NewAttempt), values: &mut Values) -> Result<(), StoreError> {
+    values.add(&new.delivery_id)?;
+    values.add(*position)?;
+    values.add(&new.connection)?;
+    values.add(new.kind.as_str())?;
+    values.add(new.epoch)?;
+    values.add(new.times.started_at.as_microsecond())?;
+    values.add(new.times.finished_at.as_microsecond())?;
+    values.add(new.outcome.as_str())?;
+    values.add(new.fault.as_ref().map(Json))
 }
 
-fn health_row(
-    (connection, system, health, at): (&str, System, &Health, Timestamp),
-) -> Result<Value, StoreError> {
-    Ok(json!([connection, system.as_str(), rows::json("health", health)?, at.as_microsecond()]))
+fn bind_operation(new: &NewOperation, values: &mut Values) -> Result<(), StoreError> {
+    values.add(&new.delivery_id)?;
+    values.add(new.kind)?;
+    values.add(&new.note)?;
+    values.add(new.at.as_microsecond())
 }
 
-fn event_row(event: &Event) -> Result<Value, StoreError> {
-    let body = rows::json::<Subject>("an event", &event.subject)?;
-    Ok(json!([
-        event.seq,
-        event.at.as_microsecond(),
-        event.kind.as_str(),
-        event.incident_id(),
-        event.delivery_id(),
-        event.connection,
-        event.system.as_str(),
-        body,
-        event.note
-    ]))
+fn bind_health(
+    (connection, system, health, at): &(&str, System, &Health, Timestamp),
+    values: &mut Values,
+) -> Result<(), StoreError> {
+    values.add(*connection)?;
+    values.add(system.as_str())?;
+    values.add(Json(health))?;
+    values.add(at.as_microsecond())
+}
+
+fn bind_event(event: &Event, values: &mut Values) -> Result<(), StoreError> {
+    values.add(event.seq.cast_signed())?;
+    values.add(event.at.as_microsecond())?;
+    values.add(event.kind.as_str())?;
+    values.add(event.incident_id())?;
+    values.add(event.delivery_id())?;
+    values.add(&event.connection)?;
+    values.add(event.system.as_str())?;
+    values.add(Json(&event.subject))?;
+    values.add(&event.note)
 }
 
 /// Updates existing deliveries.
@@ -140,7 +174,7 @@ pub(super) async fn update_deliveries(
     db: &mut SqliteConnection,
     deliveries: &[&Delivery],
 ) -> Result<u64, StoreError> {
-    write_deliveries(db, &UPDATE_DELIVERIES, deliveries).await
+    UPDATE_DELIVERIES.write(db, deliveries, rows::bind_changed).await
 }
 
 /// Writes the health of connections, and when it changed.
@@ -148,31 +182,5 @@ pub(super) async fn write_health(
     db: &mut SqliteConnection,
     health: &[(&str, System, &Health, Timestamp)],
 ) -> Result<u64, StoreError> {
-    let rows = health.iter().copied().map(health_row).collect::<Result<Vec<_>, _>>()?;
-    write(db, "target_health", SAVE_HEALTH, &rows).await
-}
-
-async fn write_deliveries(
-    db: &mut SqliteConnection,
-    statement: &'static str,
-    deliveries: &[&Delivery],
-) -> Result<u64, StoreError> {
-    let columns: Vec<DeliveryColumns<'_>> = deliveries.iter().map(|delivery| (*delivery).into()).collect();
-    write(db, "deliveries", statement, &columns).await
-}
-
-/// Writes rows with one statement, and checks that it wrote each of them.
-async fn write<T: serde::Serialize>(
-    db: &mut SqliteConnection,
-    table: &'static str,
-    statement: &'static str,
-    new: &[T],
-) -> Result<u64, StoreError> {
-    if new.is_empty() {
-        return Ok(0);
-    }
-    let done = sqlx::query(statement).bind(rows::json(table, new)?).execute(db).await;
-    let touched = done.map_err(StoreError::write(table))?.rows_affected();
-    let expected = new.len() as u64;
-    if touched == expected { Ok(touched) } else { Err(StoreError::Miscounted { table, expected, touched }) }
+    SAVE_HEALTH.write(db, health, bind_health).await
 }

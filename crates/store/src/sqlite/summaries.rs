@@ -12,7 +12,8 @@ use sqlx::{Connection, SqliteConnection};
 use ticketing_core::delivery::{LastError, State};
 
 use super::Database;
-use super::rows::{self, Reader};
+use super::bound_rows::BoundStatement;
+use super::rows::Reader;
 use crate::StoreError;
 use crate::delivery_counts::CountChanges;
 use crate::port;
@@ -20,11 +21,14 @@ use crate::settings::StoredTest;
 use crate::summary::{ConnectionSummary, LastFailure, LastSuccess, StateCount};
 use crate::types::AttemptOutcome;
 
-const ADJUST: &str = "
-    INSERT INTO delivery_counts (target, state, count, needs_attention)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
-    ON CONFLICT (target, state) DO UPDATE SET
-        count = count + excluded.count, needs_attention = needs_attention + excluded.needs_attention";
+pub(super) static ADJUST: BoundStatement = BoundStatement::new("delivery_counts", 4, |rows| {
+    format!(
+        "INSERT INTO delivery_counts (target, state, count, needs_attention)
+         SELECT * FROM {rows} WHERE column1 IS NOT NULL
+         ON CONFLICT (target, state) DO UPDATE SET
+             count = count + excluded.count, needs_attention = needs_attention + excluded.needs_attention"
+    )
+});
 
 /// The IDs of deliveries sort by their creation.
 const COUNTS: &str = "
@@ -104,15 +108,14 @@ impl port::Summaries for Database {
 
 /// Writes the changes of the numbers.
 pub(super) async fn adjust(db: &mut SqliteConnection, changes: &CountChanges) -> Result<(), StoreError> {
-    let changes: Vec<_> = changes
-        .iter()
-        .map(|(connection, state, change)| (connection, state.as_str(), change.count, change.needs_attention))
-        .collect();
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let query = sqlx::query(ADJUST).bind(rows::json("counts", &changes)?);
-    query.execute(db).await.map(drop).map_err(StoreError::write("counts"))
+    let changes: Vec<_> = changes.iter().collect();
+    let adjusted = ADJUST.write(db, &changes, |(connection, state, change), values| {
+        values.add(*connection)?;
+        values.add(state.as_str())?;
+        values.add(change.count)?;
+        values.add(change.needs_attention)
+    });
+    adjusted.await.map(drop)
 }
 
 async fn read(db: &mut SqliteConnection) -> Result<Summaries, StoreError> {

@@ -1,26 +1,23 @@
 //! Claims deliveries and expires leases.
 
-use std::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jiff::Timestamp;
 use ticketing_core::clock::to_stored_resolution;
 use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::incident::Incident;
 use ticketing_core::policy::Policy;
+use ticketing_core::system::TicketDraft;
 use ticketing_failpoints::Point;
 
 use crate::StoreError;
-use crate::types::{AssumedSend, ClaimKind, Claimed, Intent, Leases};
+use crate::claims::{ClaimKind, ClaimRequest, Claimed, Prepared};
+use crate::types::{AssumedSend, Intent, Leases};
 use crate::unit_of_work::{BatchedWrite, ReadSet, Selection, SelectionLimit, UnitOfWork};
 
 #[derive(Debug)]
 pub(crate) struct Claim {
-    pub(crate) connection: String,
-    pub(crate) kind: ClaimKind,
-    pub(crate) limit: u32,
-    /// The IDs of deliveries that are taken first.
-    pub(crate) preferred: Vec<String>,
-    pub(crate) lease: Duration,
+    pub(crate) request: ClaimRequest,
     pub(crate) now: Timestamp,
 }
 
@@ -52,12 +49,13 @@ impl BatchedWrite for Claim {
     type Answer = Vec<Claimed>;
 
     fn read_set(&self, read_set: &mut ReadSet) {
-        let selection = Selection::Claimable { connection: self.connection.clone(), kind: self.kind };
-        let until = (self.kind != ClaimKind::Fresh).then_some(self.now);
-        read_set.select(selection, SelectionLimit { until, limit: self.limit });
-        if !self.preferred.is_empty() {
-            let connection = self.connection.clone();
-            let selection = Selection::Named { ids: self.preferred.clone(), connection, kind: self.kind };
+        let ClaimRequest { connection, kind, limit, preferred, .. } = &self.request;
+        let selection = Selection::Claimable { connection: connection.clone(), kind: *kind };
+        let until = (*kind != ClaimKind::Fresh).then_some(self.now);
+        read_set.select(selection, SelectionLimit { until, limit: *limit });
+        if !preferred.is_empty() {
+            let connection = connection.clone();
+            let selection = Selection::Named { ids: preferred.clone(), connection, kind: *kind };
             read_set.select(selection, SelectionLimit { until: None, limit: u32::MAX });
         }
     }
@@ -65,9 +63,9 @@ impl BatchedWrite for Claim {
     fn apply(&self, work: &mut UnitOfWork) -> Result<Vec<Claimed>, StoreError> {
         let mut due: Vec<&Delivery> = work.deliveries().filter(|delivery| self.admits(delivery)).collect();
         due.sort_by(|one, other| (one.due_at, &one.id).cmp(&(other.due_at, &other.id)));
-        let limit = self.limit as usize;
+        let limit = self.request.limit as usize;
         let (mut order, mut others): (Vec<_>, Vec<_>) =
-            due.into_iter().partition(|delivery| self.preferred.contains(&delivery.id));
+            due.into_iter().partition(|delivery| self.request.preferred.contains(&delivery.id));
         let for_others = (limit / 4).min(others.len());
         let late = order.split_off(order.len().min(limit - for_others));
         order.append(&mut others);
@@ -81,31 +79,47 @@ impl BatchedWrite for Claim {
             let incident: Incident = serde_json::from_str(body).map_err(|error| {
                 StoreError::bad("incident_revisions", "body", &delivery.incident_id, &error)
             })?;
-            chosen.push((delivery.clone(), incident));
+            chosen.push((delivery.clone(), TicketDraft { incident, marker: delivery.marker.clone() }));
         }
-        let claimed = chosen.into_iter().map(|(delivery, incident)| {
+        let claimed = chosen.into_iter().map(|(delivery, draft)| {
             let counted_from = self.counted_from(&delivery);
-            let delivery = work.settle(delivery.claim(self.lease, self.now), "");
-            Claimed { delivery, incident, counted_from }
+            let mut settled = delivery.claim(self.request.lease, self.now);
+            let prepared = self.prepare(&settled.delivery, &draft).and_then(|prepared| {
+                let epoch = settled.delivery.epoch;
+                settled.delivery =
+                    settled.delivery.clone().intend(epoch, prepared.send.clone(), self.now)?.delivery;
+                Some(prepared)
+            });
+            Claimed { delivery: work.settle(settled, ""), draft, prepared, counted_from }
         });
         Ok(claimed.collect())
+    }
+
+    fn fail_point(&self, claimed: &Vec<Claimed>) -> Option<Point> {
+        claimed.iter().any(|claimed| claimed.prepared.is_some()).then_some(Point::IntentOpen)
     }
 }
 
 impl Claim {
+    /// The create to send. An incident whose rendering panics must not keep the others from being claimed.
+    fn prepare(&self, delivery: &Delivery, draft: &TicketDraft) -> Option<Prepared> {
+        let preparer = self.request.preparer.as_ref()?;
+        catch_unwind(AssertUnwindSafe(|| preparer.prepare(delivery, draft))).ok().flatten()
+    }
+
     /// A pending delivery was due when it was accepted.
     fn counted_from(&self, delivery: &Delivery) -> Timestamp {
-        let accepted_at = delivery.due_at.filter(|_| self.kind == ClaimKind::Fresh);
+        let accepted_at = delivery.due_at.filter(|_| self.request.kind == ClaimKind::Fresh);
         accepted_at.map_or(self.now, |at| at.min(self.now))
     }
 
     fn admits(&self, delivery: &Delivery) -> bool {
-        let state = match self.kind {
+        let state = match self.request.kind {
             ClaimKind::Fresh => State::Pending,
             ClaimKind::Due => State::Waiting,
             ClaimKind::Uncertain => State::Reconciling,
         };
-        delivery.connection == self.connection && delivery.is_claimable(state, self.now)
+        delivery.connection == self.request.connection && delivery.is_claimable(state, self.now)
     }
 }
 

@@ -207,6 +207,10 @@ impl TicketSystem for ToySystem {
         Ok(self.render(ticket_draft))
     }
 
+    fn prepare_from_memory(&self, ticket_draft: &TicketDraft) -> Option<Rendered> {
+        Some(self.render(ticket_draft))
+    }
+
     fn render_offline(&self, ticket_draft: &TicketDraft) -> Rendered {
         self.render(ticket_draft)
     }

@@ -1,0 +1,58 @@
+//! Claims of deliveries, and creates that are prepared while they are claimed.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ticketing_core::delivery::Delivery;
+use ticketing_core::delivery::settle::SendIntent;
+use ticketing_core::system::{Rendered, TicketDraft};
+
+/// In which state deliveries are claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ClaimKind {
+    /// Pending: to be sent as soon as possible.
+    Fresh,
+    /// Waiting, and due for a retry.
+    Due,
+    /// Of unknown outcome, and due for a look-up.
+    Uncertain,
+}
+
+/// Which deliveries to claim.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest {
+    pub connection: String,
+    pub kind: ClaimKind,
+    pub limit: u32,
+    /// The IDs of deliveries that are taken first.
+    pub preferred: Vec<String>,
+    pub lease: Duration,
+    /// Prepares creates, so that their intents become durable with the claim.
+    pub preparer: Option<Arc<dyn Preparer>>,
+}
+
+/// Prepares a create from what is in memory.
+pub trait Preparer: Send + Sync + Debug {
+    /// What to send for a claimed delivery; `None` if that takes a call to the ticket system or a search before.
+    fn prepare(&self, delivery: &Delivery, draft: &TicketDraft) -> Option<Prepared>;
+}
+
+/// A create that may be sent as soon as its intent is durable.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared {
+    pub rendered: Rendered,
+    pub send: SendIntent,
+}
+
+/// A delivery that its claimant owns until the lease expires, with the snapshot to send.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claimed {
+    pub delivery: Delivery,
+    pub draft: TicketDraft,
+    /// The create whose intent is durable already.
+    pub prepared: Option<Prepared>,
+    /// Start of the delay of the next retry.
+    pub counted_from: Timestamp,
+}
