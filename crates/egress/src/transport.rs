@@ -123,12 +123,13 @@ pub(crate) fn not_connected(error: &DialError, route: &RequestRoute<'_>) -> Faul
         }
         DialFailure::Tls(cause) => match causes(cause).find_map(tls_error) {
             Some(error) => untrusted(peer, tls_faults::explain(error, peer, route.is_certificate_requested)),
-            None if causes(cause).any(is_cut_off) => {
-                let TlsExplanation { message, hint } = tls_faults::cut_off(route.is_certificate_requested);
-                untrusted(peer, TlsExplanation { message, hint: with_ignored(route, &hint) })
-            }
+            None if causes(cause).any(is_cut_off) => cut_off(peer, route),
             None => no_connection(peer, route, &root_cause(causes(cause))),
         },
+        // The connection was accepted, and reset at once.
+        DialFailure::Tcp(cause) if route.is_https && causes(cause.as_ref()).any(is_cut_off) => {
+            cut_off(peer, route)
+        }
         DialFailure::Tcp(cause) => no_connection(peer, route, &root_cause(causes(cause.as_ref()))),
         DialFailure::TimedOut => no_connection(peer, route, "timed out"),
     }
@@ -143,6 +144,11 @@ fn no_connection(peer: &str, route: &RequestRoute<'_>, cause: &str) -> Fault {
         "check proxy_url and its port, and that a firewall lets this machine through to the proxy; the server's log has the cause"
     };
     Fault::new(FaultKind::Connect, format!("no connection to {peer}")).with_hint(with_ignored(route, hint))
+}
+
+fn cut_off(peer: &str, route: &RequestRoute<'_>) -> Fault {
+    let TlsExplanation { message, hint } = tls_faults::cut_off(route.is_certificate_requested);
+    untrusted(peer, TlsExplanation { message, hint: with_ignored(route, &hint) })
 }
 
 fn untrusted(peer: &str, TlsExplanation { message, hint }: TlsExplanation) -> Fault {

@@ -41,8 +41,8 @@ pub const MUTATIONS: &[Mutation] = &[
                    leads to a second ticket.",
         changes: &[Change {
             file: ATTEMPT,
-            text: "Outcome::Sent(api.create(ticket_draft, rendered, within).await)",
-            replacement: "match api.create(ticket_draft, rendered, within).await {
+            text: "Outcome::Sent(api.create(ticket_draft, rendered, dialing, within).await)",
+            replacement: "match api.create(ticket_draft, rendered, dialing, within).await {
                     Err(fault) => Outcome::NotSent(fault),
                     answer => Outcome::Sent(answer),
                 }",
@@ -97,7 +97,7 @@ pub const MUTATIONS: &[Mutation] = &[
             text: "_ => Outcome::NotSent(Fault::new(",
             replacement: "_ if true => {
                 let within = Duration::from_secs(60);
-                Outcome::Sent(api.create(ticket_draft, rendered, within).await)
+                Outcome::Sent(api.create(ticket_draft, rendered, dialing, within).await)
             }
             _ => Outcome::NotSent(Fault::new(",
         }],
@@ -240,11 +240,32 @@ pub const MUTATIONS: &[Mutation] = &[
         name: "no-redirects",
         prevents: "Redirects are not followed. Without it, a create is repeated at an address that no operator entered, \
                    with its credentials.",
-        changes: &[Change {
-            file: HTTP_CLIENT,
-            text: ".redirect(Policy::none())",
-            replacement: ".redirect(Policy::default())",
-        }],
+        changes: &[
+            Change {
+                file: HTTP_CLIENT,
+                text: "let mut waiting = match request.is_read {",
+                replacement: "let mut redirected = request.clone();
+        let request = &mut redirected;
+        let mut waiting = match request.is_read {",
+            },
+            Change {
+                file: HTTP_CLIENT,
+                text: "Ok(Ok(response)) => return Ok((connection, response)),",
+                replacement: "Ok(Ok(response)) => {
+                    let location = response.headers().get(header::LOCATION);
+                    let location = location.filter(|_| response.status().is_redirection());
+                    let location = location.and_then(|value| value.to_str().ok());
+                    match location.and_then(|location| request.url.join(location).ok()) {
+                        Some(url) if request.url.fragment().is_none() => {
+                            request.url = url;
+                            request.url.set_fragment(Some(\"redirected\"));
+                            continue;
+                        }
+                        _ => return Ok((connection, response)),
+                    }
+                }",
+            },
+        ],
         cells: "redirect",
         covered_by: None,
     },
