@@ -1,9 +1,8 @@
 //! One HTTP/1.1 connection.
 //!
 //! HTTP/2 is not offered. Its refusals (`REFUSED_STREAM`, `GOAWAY` with the last processed stream) say that a request
-//! was not processed, but the HTTP/2 implementation of hyper reports a `GOAWAY` without the last stream, and gives the
-//! same error to a request above it, which was not processed, and to one below it that the end of the connection
-//! cut off, whose outcome is unknown.
+//! was not processed. But hyper passes a `GOAWAY` on without the last stream, and h2 does not promise that only requests
+//! above it fail with that error: a refused create could not be told reliably from one of unknown outcome.
 
 use std::error::Error;
 use std::fmt;
