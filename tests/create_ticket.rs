@@ -31,7 +31,7 @@ async fn jira_data_center_gets_its_tickets_below_its_context_path() {
 
 #[tokio::test]
 async fn connection_of_a_create_opens_while_its_intent_commits() {
-    let mut world = Plan::new().with_long_deadlines().in_a_process().start().await;
+    let world = Plan::new().with_long_deadlines().in_a_process().start().await;
     // The first ticket is prepared with reads, which share one connection; the next one from memory.
     for (number, opened) in [(1, 2), (2, 1)] {
         let before = world.jira.reached(Call::Connection, Reached::Accepted);

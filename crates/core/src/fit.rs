@@ -14,6 +14,8 @@ const MIN_KEPT_GRAPHEMES: usize = 200;
 pub struct Fitted {
     pub document: Document,
     pub omissions: Vec<Omission>,
+    /// The document rendered.
+    pub text: String,
 }
 
 /// A section that was dropped or cut.
@@ -33,6 +35,10 @@ pub fn fit(
     whole_only: bool,
     render: impl Fn(&Document) -> String,
 ) -> Fitted {
+    let text = render(document);
+    if limit.allows(&text) {
+        return Fitted { document: document.clone(), omissions: vec![], text };
+    }
     let fits = |document: &Document| limit.allows(&render(document));
     let mut kept = document.clone();
     let mut omissions = Vec::new();
@@ -51,7 +57,9 @@ pub fn fit(
         }
     }
     omissions.sort_by_key(|omission| omission.topic);
-    Fitted { document: with_notice(&kept, &omissions, elsewhere), omissions }
+    let document = with_notice(&kept, &omissions, elsewhere);
+    let text = render(&document);
+    Fitted { document, omissions, text }
 }
 
 /// The sections of `document` that `omissions` lists as dropped or cut, for placement elsewhere.
@@ -160,7 +168,8 @@ mod tests {
     #[test]
     fn fitting_document_is_unchanged() {
         let document = document("notes");
-        assert_eq!(fitted(&document, 100_000, false), Fitted { document, omissions: vec![] });
+        let text = render(&document);
+        assert_eq!(fitted(&document, 100_000, false), Fitted { document, omissions: vec![], text });
     }
 
     #[test]

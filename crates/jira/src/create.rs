@@ -111,7 +111,7 @@ async fn comment(
     left: Duration,
 ) -> Option<Adjustment> {
     let text = render::description(&Content::of(&ticket_draft.incident), None, api);
-    let body = json!({ "body": text.value }).to_string();
+    let body = json!({ "body": text.value() }).to_string();
     let fault = client.comment(api, &issue.id, body, left).await.err()?;
     let reason = format!("the comment that should hold it may be missing: {}", fault.message);
     Some(Adjustment::new("description", reason))
@@ -164,7 +164,7 @@ fn drop_optional(
         if field == "labels" {
             let description =
                 render::description(&Content::of(&ticket_draft.incident), Some(&ticket_draft.marker), api);
-            fields.insert("description".to_owned(), json!(description.value));
+            fields.insert("description".to_owned(), json!(description.value()));
         }
     }
     true

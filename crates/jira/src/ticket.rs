@@ -32,7 +32,7 @@ struct Fields<'a> {
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     labels: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a Markup>,
+    description: Option<Markup<'a>>,
 }
 
 /// Renders the ticket for a project with the offer `offer`.
@@ -67,7 +67,7 @@ pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, ticket_draft:
             summary: &summary,
             priority: priority.as_ref().map(Choice::to_json),
             labels: &labels,
-            description: offer.description.then_some(&description.value),
+            description: offer.description.then(|| description.value()),
         },
     };
     let body =

@@ -92,13 +92,13 @@ fn short_description(content: &Content) -> (String, Option<Adjustment>) {
 
 fn texts(document: &Document) -> Texts {
     let fitted = fit::fit(document, limits::DESCRIPTION, "see the work notes", true, render::plain_text);
-    let description = limits::DESCRIPTION.shorten(&render::plain_text(&fitted.document));
+    let description = limits::DESCRIPTION.shorten(&fitted.text);
     if fitted.omissions.is_empty() {
         return Texts { description, work_notes: String::new(), adjustments: Vec::new() };
     }
     let rest = fit::omitted(document, &fitted.omissions);
     let notes = fit::fit(&rest, limits::WORK_NOTES, "see the incident in RhythmX", false, render::plain_text);
-    let work_notes = limits::WORK_NOTES.shorten(&render::plain_text(&notes.document));
+    let work_notes = limits::WORK_NOTES.shorten(&notes.text);
     let moved = format!(
         "takes {} UTF-16 code units; sent as work notes instead: {}",
         limits::DESCRIPTION.max(),

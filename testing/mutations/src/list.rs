@@ -4,6 +4,7 @@
 use crate::{Change, Mutation};
 
 const ATTEMPT: &str = "crates/engine/src/dispatch/attempt.rs";
+const PREPARE: &str = "crates/engine/src/dispatch/prepare.rs";
 const CLAIM: &str = "crates/store/src/writes/claim.rs";
 const CONFIG: &str = "crates/server/src/config.rs";
 const CONNECTIONS: &str = "crates/engine/src/connections.rs";
@@ -24,14 +25,21 @@ pub const MUTATIONS: &[Mutation] = &[
         name: "intent",
         prevents: "The intent is durable before the first byte of a create. Without it, a server that is killed while a \
                    request is under way does not know that it was sent, and sends it again.",
-        changes: &[Change {
-            file: ATTEMPT,
-            text: "let deadline = now + attempt_deadline;",
-            replacement: "let deadline = now + attempt_deadline;
+        changes: &[
+            Change {
+                file: ATTEMPT,
+                text: "let deadline = now + attempt_deadline;",
+                replacement: "let deadline = now + attempt_deadline;
         if true {
             return Ok(Some(deadline));
         }",
-        }],
+            },
+            Change {
+                file: CLAIM,
+                text: ".intend(epoch, prepared.send.clone(), self.now)?.delivery",
+                replacement: "",
+            },
+        ],
         cells: "kill -9 / sent and waiting",
         covered_by: None,
     },
@@ -55,9 +63,9 @@ pub const MUTATIONS: &[Mutation] = &[
         prevents: "An empty search proves absence only after the index bound. Without it, a ticket that the search index \
                    does not show yet is created again.",
         changes: &[Change {
-            file: ATTEMPT,
-            text: "let index_bound = api.visibility().index_bound();",
-            replacement: "let index_bound = Duration::ZERO;",
+            file: PREPARE,
+            text: "index_bound: api.visibility().index_bound(),",
+            replacement: "index_bound: std::time::Duration::ZERO,",
         }],
         cells: "index lag: within the bound",
         covered_by: None,

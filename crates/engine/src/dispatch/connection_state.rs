@@ -66,9 +66,11 @@ pub(super) struct ConnectionState {
     due: Mutex<Due>,
 }
 
-/// Due times up to which work is admitted. The tick and the reconciler advance it; `dispatch_due` works through it.
+/// What is worth a claim: whether there may be pending deliveries, and the due times up to which other work is admitted.
+/// A wake-up, the tick and the reconciler advance it; `dispatch_due` works through it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Due {
+    pub pending: bool,
     pub retries: Option<Timestamp>,
     pub look_ups: Option<Timestamp>,
 }

@@ -79,7 +79,7 @@ impl Dispatcher {
                 self.dispatch_look_ups(connection, state).await;
                 let retries = self.dispatch_fresh_first(connection, state).await;
                 self.dispatch_retries(connection, state, retries).await;
-                self.dispatch_fresh(connection).await;
+                self.start_pending(connection, state, usize::MAX).await;
             }
             Admission::Probe if state.health().condition == Condition::CircuitOpen => {
                 self.dispatch_look_ups(connection, state).await;
@@ -154,8 +154,14 @@ impl Dispatcher {
         }
     }
 
-    async fn dispatch_fresh(&self, connection: &str) {
-        self.start_creates(connection, ClaimKind::Fresh, usize::MAX).await;
+    /// Starts pending deliveries, if there may be any.
+    async fn start_pending(&self, connection: &str, state: &ConnectionState, most: usize) {
+        // Before the claim: what is accepted during it is noticed.
+        let mut had_pending = false;
+        state.edit_due(|due| had_pending = std::mem::take(&mut due.pending));
+        if had_pending && self.start_creates(connection, ClaimKind::Fresh, most).await {
+            state.edit_due(|due| due.pending = true);
+        }
     }
 
     /// Deliveries requested by an analyst, or never attempted, precede retries, which keep half of the free
@@ -163,7 +169,7 @@ impl Dispatcher {
     async fn dispatch_fresh_first(&self, connection: &str, state: &ConnectionState) -> usize {
         let free_slots = self.free_slots(connection, CallKind::Create);
         if state.due().retries.is_some() {
-            self.start_creates(connection, ClaimKind::Fresh, free_slots.div_ceil(2)).await;
+            self.start_pending(connection, state, free_slots.div_ceil(2)).await;
         }
         free_slots.div_ceil(2)
     }
@@ -254,6 +260,7 @@ impl Dispatcher {
             Ok(claimed) => claimed,
             Err(error) => {
                 warn(&error, connection, "failed to claim deliveries");
+                self.state(connection).edit_due(|due| due.pending = true);
                 return 0;
             }
         };
@@ -282,7 +289,11 @@ impl Dispatcher {
             }
             drop(permit);
             dispatcher.0.waiters.notify(&id);
-            dispatcher.wake();
+            match kind {
+                ClaimKind::Fresh | ClaimKind::Due => dispatcher.wake_for_slot(),
+                // A look-up can make its delivery pending.
+                ClaimKind::Uncertain => dispatcher.wake(),
+            }
         });
     }
 

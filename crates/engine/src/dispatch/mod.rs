@@ -196,6 +196,12 @@ impl Dispatcher {
 
     /// A delivery was accepted or made due now.
     pub fn wake(&self) {
+        self.0.states.values().for_each(|state| state.edit_due(|due| due.pending = true));
+        self.0.wake.notify_one();
+    }
+
+    /// A create has ended: what did not fit beside it can begin.
+    fn wake_for_slot(&self) {
         self.0.wake.notify_one();
     }
 
@@ -211,6 +217,7 @@ impl Dispatcher {
         self.expire_leases(Leases::Expired).await;
         for connection in self.0.connections.names() {
             self.observe_login(&connection).await;
+            self.state(&connection).edit_due(|due| due.pending = true);
             self.allow_retries(&connection);
             self.probe(&connection).await;
             self.dispatch_due(&connection).await;
@@ -278,7 +285,7 @@ impl Dispatcher {
     async fn recover(&self) {
         self.load_health().await;
         self.expire_leases(Leases::All).await;
-        self.dispatch().await;
+        self.wake();
     }
 
     async fn expire_leases(&self, leases: Leases) {
@@ -287,6 +294,7 @@ impl Dispatcher {
             Ok(expired) => expired.iter().for_each(|delivery| {
                 tracing::warn!(delivery = %delivery.id, state = %delivery.state, "expired a stale lease");
                 attempt::log_if_failed(delivery);
+                self.state(&delivery.connection).edit_due(|due| due.pending = true);
             }),
             Err(error) => {
                 tracing::error!(error = %ErrorChain(&error), "failed to expire stale leases");

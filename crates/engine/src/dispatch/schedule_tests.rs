@@ -219,6 +219,7 @@ impl Bench {
         let incident = incident(id, 90.0);
         let request = AcceptRequest { incident, connections, expedite: false, by: Requester::default() };
         self.store.accept(request).await.unwrap();
+        self.dispatcher.wake();
     }
 
     async fn push(&self, id: &str) {

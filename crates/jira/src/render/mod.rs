@@ -6,6 +6,7 @@ mod wiki;
 mod wiki_text;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use ticketing_core::content::Content;
 use ticketing_core::document::{Block, Document, Inline, Section, Topic};
 use ticketing_core::fit::{Fitted, Omission, fit};
@@ -23,21 +24,20 @@ const MAX_DESCRIPTION: Limit = Limit::utf16(32_767);
 /// A rendered description.
 #[derive(Debug)]
 pub(crate) struct Description {
-    /// As sent.
-    pub(crate) value: Markup,
-    /// The same as text.
+    /// In a format of Jira: the JSON of an ADF document, or wiki markup.
     pub(crate) markup: String,
+    is_adf: bool,
     pub(crate) plain_text: String,
     /// What was omitted.
     pub(crate) adjustments: Vec<Adjustment>,
 }
 
-/// A description in a format of Jira.
-#[derive(Debug, Clone, Serialize)]
+/// A description as a value in a request.
+#[derive(Debug, Clone, Copy, Serialize)]
 #[serde(untagged)]
-pub(crate) enum Markup {
-    Adf(adf::Node),
-    Wiki(String),
+pub(crate) enum Markup<'a> {
+    Adf(&'a RawValue),
+    Wiki(&'a str),
 }
 
 /// Renders the description of an incident, with the marker if one is given.
@@ -45,41 +45,43 @@ pub(crate) fn description(content: &Content, marker: Option<&Marker>, api: Api) 
     let mut document = content.document();
     document.sections.extend(marker.map(marker_section));
     let elsewhere = content.elsewhere();
-    let (fitted, value) = match api {
+    let fitted = match api {
         Api::V3 => fit_adf(&document, &elsewhere),
-        Api::V2 => {
-            let fitted = fit(&document, MAX_DESCRIPTION, &elsewhere, false, wiki::render);
-            let value = Markup::Wiki(wiki::render(&fitted.document));
-            (fitted, value)
-        }
-    };
-    let markup = match &value {
-        Markup::Wiki(text) => text.clone(),
-        Markup::Adf(node) => json(node),
+        Api::V2 => fit(&document, MAX_DESCRIPTION, &elsewhere, false, wiki::render),
     };
     let plain_text = plain::render(&fitted.document);
-    Description { value, markup, plain_text, adjustments: left_out(&fitted.omissions) }
+    let adjustments = left_out(&fitted.omissions);
+    Description { markup: fitted.text, is_adf: api == Api::V3, plain_text, adjustments }
+}
+
+// === impl Description ===
+
+impl Description {
+    pub(crate) fn value(&self) -> Markup<'_> {
+        if !self.is_adf {
+            return Markup::Wiki(&self.markup);
+        }
+        Markup::Adf(serde_json::from_str(&self.markup).expect("an ADF document is JSON"))
+    }
 }
 
 /// Prose is rendered as paragraphs, which wrap. If it does not fit, a code block may replace them: it takes 2
 /// bytes a line rather than 50, so that more short lines fit. Because it does not wrap, it must hold all of
 /// the text or at least an eighth more.
-fn fit_adf(document: &Document, elsewhere: &str) -> (Fitted, Markup) {
+fn fit_adf(document: &Document, elsewhere: &str) -> Fitted {
     let fit_as = |form: ProseForm| {
         let text = |document: &Document| json(&adf::render(document, form));
-        let fitted = fit(document, MAX_DESCRIPTION, elsewhere, false, text);
-        let value = Markup::Adf(adf::render(&fitted.document, form));
-        (fitted, value)
+        fit(document, MAX_DESCRIPTION, elsewhere, false, text)
     };
     let paragraphs = fit_as(ProseForm::Paragraph);
-    if paragraphs.0.omissions.is_empty() {
+    if paragraphs.omissions.is_empty() {
         return paragraphs;
     }
     let code_block = fit_as(ProseForm::CodeBlock);
     let length = |fitted: &Fitted| plain::render(&fitted.document).len();
-    let wrapped = length(&paragraphs.0);
-    let compact = length(&code_block.0);
-    let gains = code_block.0.omissions.is_empty() || compact > wrapped + wrapped / 8;
+    let wrapped = length(&paragraphs);
+    let compact = length(&code_block);
+    let gains = code_block.omissions.is_empty() || compact > wrapped + wrapped / 8;
     if gains { code_block } else { paragraphs }
 }
 

@@ -32,18 +32,16 @@ const NEWEST_SNAPSHOTS: &str = "
     WHERE s.revision =
         (SELECT max(newest.revision) FROM incident_revisions AS newest WHERE newest.incident_id = wanted.value)";
 
-const SNAPSHOTS: &str = "
-    SELECT s.incident_id, s.revision, s.body
-    FROM json_each(?) AS wanted CROSS JOIN incident_revisions AS s
-        ON s.incident_id = wanted.value ->> 0 AND s.revision = wanted.value ->> 1";
-
 const CLAIMABLE: &str = "
-    SELECT * FROM deliveries
-    WHERE target = ? AND state = ? AND due_at IS NOT NULL AND due_at <= ? AND lease_until IS NULL
-    ORDER BY due_at LIMIT ?";
+    SELECT d.*, s.body AS incident FROM deliveries AS d
+        LEFT JOIN incident_revisions AS s ON s.incident_id = d.incident_id AND s.revision = d.incident_revision
+    WHERE d.target = ? AND d.state = ? AND d.due_at IS NOT NULL AND d.due_at <= ? AND d.lease_until IS NULL
+    ORDER BY d.due_at LIMIT ?";
 
 const NAMED: &str = "
-    SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.id = wanted.value
+    SELECT d.*, s.body AS incident
+    FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.id = wanted.value
+        LEFT JOIN incident_revisions AS s ON s.incident_id = d.incident_id AND s.revision = d.incident_revision
     WHERE d.target = ? AND d.state = ? AND d.lease_until IS NULL LIMIT ?";
 
 const LEASED: &str = "
@@ -74,15 +72,10 @@ pub(super) async fn load(db: &mut SqliteConnection, read_set: ReadSet) -> Result
     }
     if !read_set.incidents.is_empty() {
         load_deliveries(db, BY_INCIDENT, &read_set.incidents, &mut work).await?;
-        let wanted = json("incident ids", &read_set.incidents)?;
-        load_snapshots(db, NEWEST_SNAPSHOTS, wanted, true, &mut work).await?;
+        load_newest_snapshots(db, &read_set.incidents, &mut work).await?;
     }
-    let mut snapshots = BTreeSet::new();
     for (selection, reach) in read_set.selections {
-        snapshots.extend(load_selection(db, &selection, reach, &mut work).await?);
-    }
-    if !snapshots.is_empty() {
-        load_snapshots(db, SNAPSHOTS, json("revisions", &snapshots)?, false, &mut work).await?;
+        load_selection(db, &selection, reach, &mut work).await?;
     }
     let mut connections = read_set.connections;
     if read_set.health_of_deliveries {
@@ -107,41 +100,43 @@ async fn load_deliveries(
     Ok(())
 }
 
-async fn load_snapshots(
+async fn load_newest_snapshots(
     db: &mut SqliteConnection,
-    statement: &'static str,
-    wanted: String,
-    newest: bool,
+    incidents: &BTreeSet<String>,
     work: &mut UnitOfWork,
 ) -> Result<(), StoreError> {
-    let found = sqlx::query(statement).bind(wanted).fetch_all(db).await;
+    let found = sqlx::query(NEWEST_SNAPSHOTS).bind(json("incident ids", incidents)?).fetch_all(db).await;
     for row in &found.map_err(StoreError::read("incidents"))? {
         let row = Reader::new(row, "incident_revisions", "incident_id")?;
         let incident_id = row.get("incident_id")?;
         let revision = row.get("revision")?;
         let body = row.get("body")?;
-        work.load_snapshot(incident_id, revision, body, newest);
+        work.load_snapshot(incident_id, revision, body, true);
     }
     Ok(())
 }
 
-/// The snapshots needed besides the deliveries.
+/// Loads deliveries; those to claim with their snapshots.
 async fn load_selection(
     db: &mut SqliteConnection,
     selection: &Selection,
     reach: SelectionLimit,
     work: &mut UnitOfWork,
-) -> Result<Vec<(String, u32)>, StoreError> {
-    let found = select(db, selection, reach).await?;
-    let mut snapshots = vec![];
-    for row in &found {
+) -> Result<(), StoreError> {
+    let is_claim = matches!(selection, Selection::Claimable { .. } | Selection::Named { .. });
+    for row in &select(db, selection, reach).await? {
         let delivery = rows::delivery(row)?;
-        if matches!(selection, Selection::Claimable { .. } | Selection::Named { .. }) {
-            snapshots.push((delivery.incident_id.clone(), delivery.incident_revision));
+        let body: Option<String> = if is_claim {
+            Reader::named(row, "deliveries", delivery.id.clone()).get("incident")?
+        } else {
+            None
+        };
+        if let Some(body) = body {
+            work.load_snapshot(delivery.incident_id.clone(), delivery.incident_revision, body, false);
         }
         work.load_delivery(delivery);
     }
-    Ok(snapshots)
+    Ok(())
 }
 
 async fn select(

@@ -5,6 +5,7 @@
 //! gap-free; nothing that was written contains a secret; and no operator had to intervene.
 
 mod blocked;
+pub(crate) mod bursts;
 mod callers;
 mod calls;
 pub(crate) mod cell;
@@ -56,7 +57,7 @@ use self::cell::{Cell, Verdict};
 
 /// Families whose cells keep the whole machine busy: they run first, one cell at a time, so that they starve
 /// no other cell of CPU time.
-const EXCLUSIVE_FAMILIES: [&str; 4] = ["load", "streams", "operators", "disk"];
+const EXCLUSIVE_FAMILIES: [&str; 5] = ["load", "bursts", "streams", "operators", "disk"];
 
 /// One line each, in run order.
 const FAMILIES: &[fn() -> Vec<Cell>] = &[
@@ -68,6 +69,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     redirects::cells,
     read_back::cells,
     load::cells,
+    bursts::cells,
     callers::cells,
     streams::cells,
     tokens::cells,

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::power_cycle::PowerCycle;
 use super::{MountedDisk, Outcome, first_start};
+use crate::matrix::bursts;
 use crate::matrix::cell::{Cell, CellContext};
 
 pub(super) const FAMILY: &str = "disk";
@@ -37,6 +38,7 @@ pub(crate) fn cells() -> Vec<Cell> {
         Cell::new(FAMILY, "I/O error on write", "pushing", move |context| {
             faulty(context, Fault::WriteFails { times: 3 })
         }),
+        Cell::new(FAMILY, "100 ms a sync", "burst", slow_syncs),
         Cell::new(FAMILY, "flipped byte", "database", flipped_byte),
         Cell::does_not_apply(
             FAMILY,
@@ -85,6 +87,14 @@ async fn faulty(context: CellContext, fault: Fault) {
     }
     all_delivered(&mut world).await;
     world.finish().await;
+}
+
+/// Each commit takes long: a burst shares few of them.
+async fn slow_syncs(context: CellContext) {
+    let (mounted, world) = begin(&context).await;
+    mounted.disk.fail(Fault::SlowSync(Duration::from_millis(100)));
+    bursts::push_once(&world, Duration::from_secs(60)).await;
+    bursts::finish(world).await;
 }
 
 /// The ticket is created when there is no disk space left to record it.
