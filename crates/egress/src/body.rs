@@ -12,7 +12,7 @@ use ticketing_failpoints::{Point, pass};
 /// once.
 pub(crate) struct SplitBody {
     first: Bytes,
-    between: Pin<Box<dyn Future<Output = ()> + Send>>,
+    between: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
     second: Bytes,
 }
 

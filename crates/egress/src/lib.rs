@@ -5,10 +5,8 @@
 //!
 //! A request that may change something is sent at most once, over a connection that had no request before: no server
 //! can close such a connection for being idle while the request arrives, so that its outcome would be unknown without
-//! need. The connection may be opened ahead, by [`HttpClient::dial`]. Until the first byte of the request is written,
-//! every failure is definite, and a connection that died meanwhile is replaced; afterwards a missing reply is an
-//! unknown outcome. A read may use a connection that is kept from an earlier request, and is repeated once if that
-//! connection ends without a reply.
+//! need. The connection may be opened ahead, by [`HttpClient::dial`]. A read may use a connection that is kept from an
+//! earlier read, and is repeated once if such a connection ends without a reply.
 //!
 //! Every request is subject to the [`EgressPolicy`]: the URL is checked before anything is sent, and for each
 //! connection every resolved address is checked, and only those addresses are connected to.
@@ -16,11 +14,8 @@
 pub mod address_policy;
 mod ahead;
 mod body;
-mod connection;
 mod decode;
-mod dial;
 pub mod foreign;
-mod kept;
 mod proxy;
 mod redact;
 mod reply_redaction;
@@ -31,31 +26,27 @@ mod tls_faults;
 mod transport;
 mod trust;
 
-use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, StatusCode, header};
-use http_body::Body;
-use hyper::body::Incoming;
+use http::{HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
+use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::Dialing;
 use ticketing_retry::retry_after;
-use tokio::time::{Instant, timeout_at};
-use url::{Position, Url};
+use tokio::time::Instant;
+use url::Url;
 
 use crate::address_policy::{AddressPolicy, AddressRefused, Rule};
-use crate::ahead::Ahead;
+use crate::ahead::{Ahead, NotOpened, SetAside};
 use crate::body::SplitBody;
-use crate::connection::Connection;
-use crate::dial::{DialError, Dialer};
-use crate::kept::KeptConnections;
+use crate::resolve::CheckedResolver;
 use crate::route::Proxy;
-use crate::transport::RequestRoute;
+use crate::transport::{RequestRoute, TunnelRefusal};
 use crate::trust::{ClientCertificateRequested, TlsSetupError};
 
 pub use foreign::{mentions, title_of_page};
@@ -72,16 +63,23 @@ pub const MAX_BODY: usize = 4 * 1024 * 1024;
 /// firewall is reported like a refused connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 
-const USER_AGENT: &str = concat!("rhythmx-ticketing/", env!("CARGO_PKG_VERSION"));
+/// How many unused connections are kept for reads, and how long: shorter than most servers wait for the next request.
+const MAX_KEPT: usize = 4;
+const MAX_IDLE: Duration = Duration::from_secs(4);
 
 /// Sends requests. Clones share connections and TLS sessions; a client with another route shares neither.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
+    /// Keeps connections.
+    reads: reqwest::Client,
+    /// Opens a connection for each request.
+    changes: reqwest::Client,
+    /// When a connection was last kept.
+    kept_at: Arc<Mutex<Option<Instant>>>,
     clock: Arc<dyn Clock>,
     max_timeout: Duration,
     egress_policy: Arc<EgressPolicy>,
-    dialer: Arc<Dialer>,
-    kept: KeptConnections,
+    tls: Arc<rustls::ClientConfig>,
     is_certificate_requested: ClientCertificateRequested,
 }
 
@@ -133,6 +131,8 @@ pub struct Reply {
 /// Why a client could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpClientError {
+    #[error("failed to set up the HTTP client")]
+    Client(#[source] reqwest::Error),
     #[error("failed to set up TLS")]
     Tls(#[source] TlsSetupError),
 }
@@ -154,11 +154,20 @@ impl HttpClient {
         let is_certificate_requested = ClientCertificateRequested::default();
         let tls = trust::client_config(egress_policy.route.authorities.as_ref(), &is_certificate_requested)
             .map_err(HttpClientError::Tls)?;
-        let egress_policy = Arc::new(egress_policy);
-        let connect_timeout = CONNECT_TIMEOUT.min(max_timeout / 2);
-        let dialer = Arc::new(Dialer::new(egress_policy.clone(), Arc::new(tls), connect_timeout));
-        let kept = KeptConnections::default();
-        Ok(Self { clock, max_timeout, egress_policy, dialer, kept, is_certificate_requested })
+        let builder = || builder(&egress_policy, tls.clone(), CONNECT_TIMEOUT.min(max_timeout / 2));
+        let reads = builder()
+            .and_then(|builder| builder.pool_max_idle_per_host(MAX_KEPT).pool_idle_timeout(MAX_IDLE).build());
+        let changes = builder().and_then(|builder| builder.pool_max_idle_per_host(0).build());
+        Ok(Self {
+            reads: reads.map_err(HttpClientError::Client)?,
+            changes: changes.map_err(HttpClientError::Client)?,
+            kept_at: Arc::default(),
+            clock,
+            max_timeout,
+            egress_policy: Arc::new(egress_policy),
+            tls: Arc::new(tls),
+            is_certificate_requested,
+        })
     }
 
     /// This client with another route. What `route` leaves unset stays as it is.
@@ -203,15 +212,18 @@ impl HttpClient {
         self.redactor().redact(text)
     }
 
-    /// Begins to open a connection for one request to the origin of `url`. It is closed if it is not used within a
-    /// few seconds.
+    /// Begins to open a connection for one request to the origin of `url`.
     #[must_use]
     pub fn dial(&self, url: &Url) -> Dialing {
-        // The request itself reports that its address is forbidden.
+        // The request itself reports that its address is forbidden, or that there is no client.
         if self.check(url).is_err() {
             return Dialing::default();
         }
-        Ahead::begin(self.dialer.clone(), url.clone())
+        let timeout = CONNECT_TIMEOUT.min(self.max_timeout / 2);
+        let builder = builder(&self.egress_policy, (*self.tls).clone(), timeout);
+        let client =
+            builder.and_then(|builder| builder.pool_max_idle_per_host(0).connector_layer(SetAside).build());
+        client.map_or_else(|_| Dialing::default(), |client| Ahead::begin(client, url))
     }
 
     /// Sends one request.
@@ -225,7 +237,7 @@ impl HttpClient {
         self.send_over(Dialing::default(), request).await
     }
 
-    /// Sends one request over the connection that [`dial`](Self::dial) began to open, or over a new one.
+    /// Sends one request over the connection that [`dial`](Self::dial) began to open, or over another one.
     ///
     /// # Errors
     /// As for [`send`](Self::send). That no connection could be opened ahead is a failure like any other.
@@ -233,24 +245,25 @@ impl HttpClient {
         let host = authority(&request.url);
         self.check(&request.url).map_err(|(host, refused)| transport::refused(&host, &refused))?;
         let began = self.clock.now();
-        let deadline = Instant::now() + request.timeout;
-        let (connection, response) = self.exchange(&request, &host, dialing, deadline).await?;
-        let (head, body) = response.into_parts();
-        let status = head.status.as_u16();
-        let headers = head.headers;
-        let (body, has_ended) = read_body(body, head.status, &headers, &host, deadline)
-            .await
-            .map_err(|fault| fault.with_status(status))?;
-        if has_ended {
-            self.kept.keep(connection);
+        let Request { url, timeout, is_read, .. } = request.clone();
+        let response = match self.exchange(request, dialing).await {
+            Ok(response) => response,
+            Err(NotOpened::Late) => return Err(transport::not_connected_in_time(&host)),
+            Err(NotOpened::Failed(error)) => return Err(self.fault(&error, &url, &host, timeout).await),
+        };
+        if is_read {
+            *self.kept_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let body = read_body(response, &headers, &host).await.map_err(|fault| fault.with_status(status))?;
         let now = self.clock.now();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let asked = header("retry-after").and_then(|text| retry_after::parse(text, now));
         let reset = header("x-ratelimit-reset").filter(|_| status == 429);
         let retry_after = asked.or_else(|| retry_after::parse_reset(reset?, now));
         let elapsed = now.duration_since(began).unsigned_abs();
-        Ok(Reply { url: request.url, status, headers, body, elapsed, retry_after })
+        Ok(Reply { url, status, headers, body, elapsed, retry_after })
     }
 
     /// The client's clock.
@@ -266,48 +279,68 @@ impl HttpClient {
     }
 
     /// Sends the request until there is the head of a reply.
-    async fn exchange(
-        &self,
-        request: &Request,
-        host: &str,
-        dialing: Dialing,
-        deadline: Instant,
-    ) -> Result<(Connection, Response<Incoming>), Fault> {
-        let not_connected = |error| transport::not_connected(&error, &self.route(&request.url, host));
-        let mut waiting = match request.is_read {
-            true => self.kept.take(&request.url),
-            false => opened(dialing, &request.url, deadline).await.map_err(not_connected)?,
+    async fn exchange(&self, request: Request, dialing: Dialing) -> Result<reqwest::Response, NotOpened> {
+        let deadline = Instant::now() + request.timeout;
+        let ahead = dialing.into_inner::<Ahead>().filter(|ahead| ahead.is_for(&request.url));
+        let client = match ahead {
+            Some(ahead) => ahead.opened(request.timeout).await?,
+            None if request.is_read => self.reads.clone(),
+            None => self.changes.clone(),
         };
-        loop {
-            let has_waited = waiting.is_some();
-            let mut connection = match waiting.take() {
-                Some(connection) => connection,
-                None => within(deadline, self.dialer.dial(&request.url)).await.map_err(not_connected)?,
-            };
-            let message = message(request).map_err(|error| transport::no_request(host, &error))?;
-            let error = match timeout_at(deadline, connection.send(message)).await {
-                Ok(Ok(response)) => return Ok((connection, response)),
-                Ok(Err(error)) => error,
-                Err(_) => return Err(transport::no_reply_in_time(host)),
-            };
-            // The server may have closed a connection that waited for its request.
-            if !has_waited || !(error.is_unsent || request.is_read && error.is_cut_off()) {
-                return Err(transport::fault(&error, &self.route(&request.url, host)));
-            }
+        let first = Request { timeout: deadline.duration_since(Instant::now()), ..request.clone() };
+        let error = match message(&client, first).send().await {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
+        };
+        let was_kept = request.is_read && self.may_have_kept() && transport::has_ended(&error);
+        if !was_kept && !transport::is_unsent(&error) {
+            return Err(NotOpened::Failed(error));
         }
+        // The server has closed a connection that waited for its request.
+        let again = Request { timeout: deadline.duration_since(Instant::now()), ..request };
+        message(&self.changes, again).send().await.map_err(NotOpened::Failed)
     }
 
-    fn route<'a>(&self, url: &Url, host: &'a str) -> RequestRoute<'a> {
-        RequestRoute {
+    /// Whether the last read may have used a connection that was kept.
+    fn may_have_kept(&self) -> bool {
+        let kept_at = *self.kept_at.lock().unwrap_or_else(PoisonError::into_inner);
+        kept_at.is_some_and(|at| at.elapsed() <= MAX_IDLE)
+    }
+
+    /// Classifies a failed request. If a proxy opened no tunnel, queries it for the reason.
+    async fn fault(&self, error: &reqwest::Error, url: &Url, host: &str, timeout: Duration) -> Fault {
+        let proxy = self.egress_policy.route.proxy.as_ref().filter(|_| url.scheme() == "https");
+        let route = RequestRoute {
             host,
             is_https: url.scheme() == "https",
-            proxy: self.dialer.proxy(url).map(Proxy::display_name),
+            proxy: proxy.map(Proxy::display_name),
             ignored_proxy: self.egress_policy.ignored_proxy,
             is_certificate_requested: self.is_certificate_requested.get(),
+        };
+        if transport::is_unreachable(error) {
+            // The host, or the proxy, may have moved.
+            let peer = proxy.map_or(url, |proxy| &proxy.url);
+            peer.host_str().inspect(|name| self.egress_policy.resolver.forget(name));
         }
+        let (Some(proxy), Some(refusal)) = (proxy, transport::tunnel_refusal(error)) else {
+            return transport::fault(error, &route);
+        };
+        let login = proxy.login(&self.egress_policy.logins);
+        let connect = proxy::ConnectRequest {
+            proxy: &proxy.url,
+            target: url,
+            login: login.filter(|_| refusal != TunnelRefusal::Login),
+            addresses: &self.egress_policy.addresses,
+            resolver: self.egress_policy.resolver.as_ref(),
+            tls: self.tls.clone(),
+        };
+        let answer = connect.send(timeout).await;
+        let explained = answer.map(|answer| proxy::explain(&answer, host, login.is_some()));
+        transport::refused_by_proxy(&route, refusal, explained)
     }
 
-    /// Checks the URL of a request, and the URL of the proxy. Resolved addresses are checked for each connection.
+    /// Checks the URL of a request. The client consults [`CheckedResolver`] for host names only, not for literal
+    /// addresses.
     fn check(&self, url: &Url) -> Result<(), (String, AddressRefused)> {
         let check =
             |url: &Url| self.egress_policy.addresses.check(url).map_err(|refused| (authority(url), refused));
@@ -321,6 +354,22 @@ impl HttpClient {
             }
             Some(proxy) => check(&proxy.url),
         }
+    }
+}
+
+fn message(client: &reqwest::Client, request: Request) -> reqwest::RequestBuilder {
+    let mut builder = client
+        .request(request.method, request.url)
+        .timeout(request.timeout)
+        .header(http::header::ACCEPT, "application/json");
+    if let Some(Authorization(value)) = &request.authorization {
+        builder = builder.header(http::header::AUTHORIZATION, sensitive(value));
+    }
+    match request.body {
+        Some(body) => builder
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(reqwest::Body::wrap(SplitBody::of(body))),
+        None => builder,
     }
 }
 
@@ -420,36 +469,28 @@ impl Reply {
     }
 }
 
-/// The request as it is written.
-fn message(request: &Request) -> http::Result<http::Request<SplitBody>> {
-    let mut builder = http::Request::builder()
-        .method(request.method.clone())
-        .uri(&request.url[Position::BeforePath..Position::AfterQuery])
-        .header(header::HOST, authority(&request.url))
-        .header(header::ACCEPT, "application/json")
-        .header(header::USER_AGENT, USER_AGENT);
-    if let Some(Authorization(value)) = &request.authorization {
-        builder = builder.header(header::AUTHORIZATION, sensitive(value));
+fn builder(
+    egress_policy: &EgressPolicy,
+    tls: rustls::ClientConfig,
+    connect_timeout: Duration,
+) -> reqwest::Result<reqwest::ClientBuilder> {
+    let resolver = CheckedResolver {
+        resolver: egress_policy.resolver.clone(),
+        addresses: egress_policy.addresses.clone(),
+    };
+    let mut builder = reqwest::Client::builder()
+        .redirect(Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .dns_resolver(Arc::new(resolver))
+        .connect_timeout(connect_timeout)
+        .http1_only()
+        .tls_backend_preconfigured(tls)
+        .user_agent(concat!("rhythmx-ticketing/", env!("CARGO_PKG_VERSION")));
+    if let Some(proxy) = &egress_policy.route.proxy {
+        builder = builder.proxy(proxy.client_setting(&egress_policy.logins)?);
     }
-    if request.body.is_some() {
-        builder = builder.header(header::CONTENT_TYPE, "application/json");
-    }
-    builder.body(SplitBody::of(request.body.clone().unwrap_or_default()))
-}
-
-/// The connection that was opened ahead, if requests to `url` may use it.
-async fn opened(dialing: Dialing, url: &Url, deadline: Instant) -> Result<Option<Connection>, DialError> {
-    let Some(ahead) = dialing.into_inner::<Ahead>() else { return Ok(None) };
-    let opened = timeout_at(deadline, ahead.opened()).await;
-    let connection = opened.unwrap_or_else(|_| Some(Err(DialError::late()))).transpose()?;
-    Ok(connection.filter(|connection| connection.is_usable(url)))
-}
-
-async fn within(
-    deadline: Instant,
-    dial: impl Future<Output = Result<Connection, DialError>>,
-) -> Result<Connection, DialError> {
-    timeout_at(deadline, dial).await.unwrap_or_else(|_| Err(DialError::late()))
+    Ok(builder)
 }
 
 /// Host, and port unless it is the default.
@@ -466,45 +507,32 @@ fn sensitive(value: &SecretString) -> http::HeaderValue {
     header
 }
 
-/// Reads a body, and whether it was read to its end.
 async fn read_body(
-    mut incoming: Incoming,
-    status: StatusCode,
+    mut response: reqwest::Response,
     headers: &HeaderMap,
     host: &str,
-    deadline: Instant,
-) -> Result<(String, bool), Fault> {
+) -> Result<String, Fault> {
     // The status alone makes a refusal definite, even if the body is cut off, too long, late or unreadable.
-    let is_refusal = !status.is_success();
+    let is_refusal = !response.status().is_success();
     let mut body = Vec::new();
-    let mut has_ended = false;
     loop {
-        let next = std::future::poll_fn(|context| Pin::new(&mut incoming).poll_frame(context));
-        let fault = match timeout_at(deadline, next).await {
-            Ok(None) => {
-                has_ended = true;
-                break;
-            }
-            Ok(Some(Ok(frame))) => {
-                let chunk = frame.into_data().unwrap_or_default();
-                if body.len() + chunk.len() <= MAX_BODY {
-                    body.extend_from_slice(&chunk);
-                    continue;
-                }
-                let message = format!("the reply of {host} is larger than {MAX_BODY} bytes");
-                Fault::new(FaultKind::UnreadableReply, message)
-            }
-            Ok(Some(Err(error))) => transport::fault_of_reply(&error, host),
-            Err(_) => transport::no_end_in_time(host),
+        let chunk = match response.chunk().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(_) if is_refusal => break,
+            Err(error) => return Err(transport::fault_of_reply(&error, host)),
         };
-        if is_refusal {
+        if body.len() + chunk.len() <= MAX_BODY {
+            body.extend_from_slice(&chunk);
+        } else if is_refusal {
             break;
+        } else {
+            let message = format!("the reply of {host} is larger than {MAX_BODY} bytes");
+            return Err(Fault::new(FaultKind::UnreadableReply, message));
         }
-        return Err(fault);
     }
     if is_refusal {
-        return Ok((decode::lossy_text(headers, body, MAX_BODY), has_ended));
+        return Ok(decode::lossy_text(headers, body, MAX_BODY));
     }
-    let text = decode::text(headers, body, MAX_BODY);
-    text.map(|text| (text, has_ended)).map_err(|error| transport::decode_fault(&error, host))
+    decode::text(headers, body, MAX_BODY).map_err(|error| transport::decode_fault(&error, host))
 }

@@ -1,21 +1,30 @@
-//! Opens a tunnel through a proxy with CONNECT, once, or explains why the proxy did not open it.
+//! Finds out why a proxy did not open a tunnel.
 //!
-//! Of a refusal, the status and the accepted authentication schemes are read, nothing else.
+//! The HTTP client only reports that it did not. So this module sends CONNECT again on its own connection and reads
+//! the status and the accepted authentication schemes, nothing else. It does not resend a login that was refused: a
+//! second failure could lock the account.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use url::Url;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use url::{Host, Url};
 
-use crate::USER_AGENT;
-use crate::dial::BoxedIo;
+use crate::address_policy::AddressPolicy;
+use crate::resolve::Resolver;
 use crate::route::ProxyLogin;
 use crate::text::base64;
 
 /// Maximum size of a reply head, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
-/// Of a head.
-const END: &[u8] = b"\r\n\r\n";
+/// For the whole exchange.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The reply of a proxy to CONNECT.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,40 +37,15 @@ pub(crate) enum ConnectReply {
     Closed,
 }
 
-/// Opens a tunnel to the host of `target` over a connection to the proxy. If the proxy refuses, its reply.
-pub(crate) async fn open_tunnel(
-    mut proxy: BoxedIo,
-    target: &Url,
-    login: Option<&ProxyLogin>,
-) -> Result<BoxedIo, ConnectReply> {
-    let head = connect(&mut proxy, target, login).await.map_err(|_| ConnectReply::Closed)?;
-    match read(&head) {
-        // Nothing follows the head: in TLS, the client speaks first.
-        ConnectReply::Status(200..300, _) if head.ends_with(END) => Ok(proxy),
-        ConnectReply::Status(200..300, _) => Err(ConnectReply::NotHttp),
-        reply => Err(reply),
-    }
-}
-
-/// Sends CONNECT and reads the head of the reply.
-async fn connect(proxy: &mut BoxedIo, target: &Url, login: Option<&ProxyLogin>) -> io::Result<Vec<u8>> {
-    let host = target.host_str().unwrap_or_default();
-    let port = target.port_or_known_default().unwrap_or_default();
-    let login = login.map(ProxyLogin::header).unwrap_or_default();
-    let request = format!(
-        "CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: {USER_AGENT}\r\n{login}\r\n"
-    );
-    proxy.write_all(request.as_bytes()).await?;
-    proxy.flush().await?;
-    let mut head = Vec::new();
-    while head.len() < MAX_HEAD && !ends(&head) && may_be_http(&head) {
-        let mut part = [0; 2_048];
-        match proxy.read(&mut part).await? {
-            0 => break,
-            length => head.extend_from_slice(&part[..length]),
-        }
-    }
-    Ok(head)
+/// A CONNECT request to a proxy.
+#[derive(Debug)]
+pub(crate) struct ConnectRequest<'a> {
+    pub(crate) proxy: &'a Url,
+    pub(crate) target: &'a Url,
+    pub(crate) login: Option<&'a ProxyLogin>,
+    pub(crate) addresses: &'a AddressPolicy,
+    pub(crate) resolver: &'a dyn Resolver,
+    pub(crate) tls: Arc<ClientConfig>,
 }
 
 /// Explains a proxy's refusal, as message and hint. The message follows the name of the proxy.
@@ -85,6 +69,10 @@ pub(crate) fn explain(answer: &ConnectReply, target: &str, has_login: bool) -> (
         ConnectReply::Status(status @ (400 | 404 | 405 | 501), _) => (
             format!("does not open connections (HTTP {status})"),
             "check proxy_url: it must be the address and port of a proxy that takes CONNECT, not of a web server".to_owned(),
+        ),
+        ConnectReply::Status(status, _) if (200..300).contains(status) => words(
+            "answered differently when it was asked again",
+            "try again; a balancer may stand before several proxies of different settings",
         ),
         ConnectReply::Status(status, _) => (
             format!("refused the connection to {target} (HTTP {status})"),
@@ -139,6 +127,59 @@ fn proper(kind: &str) -> &'static str {
     }
 }
 
+// === impl ConnectRequest ===
+
+impl ConnectRequest<'_> {
+    /// Sends the request; `None` if the proxy could not be reached.
+    pub(crate) async fn send(&self, within: Duration) -> Option<ConnectReply> {
+        tokio::time::timeout(TIMEOUT.min(within), self.exchange()).await.ok()?.ok()
+    }
+
+    async fn exchange(&self) -> io::Result<ConnectReply> {
+        let stream = self.connect().await?;
+        if self.proxy.scheme() != "https" {
+            return self.converse(stream).await;
+        }
+        let name = self.proxy.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let name = ServerName::try_from(name).map_err(io::Error::other)?;
+        self.converse(TlsConnector::from(self.tls.clone()).connect(name, stream).await?).await
+    }
+
+    /// Connects to a checked address.
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let port = self.proxy.port_or_known_default().unwrap_or_default();
+        let addresses: Vec<IpAddr> = match self.proxy.host() {
+            Some(Host::Ipv4(address)) => vec![address.into()],
+            Some(Host::Ipv6(address)) => vec![address.into()],
+            Some(Host::Domain(name)) => {
+                let answers = self.resolver.resolve(name).await?;
+                self.addresses.check_answers(name, &answers).map_err(|_| io::ErrorKind::PermissionDenied)?;
+                answers
+            }
+            None => vec![],
+        };
+        let addresses: Vec<_> = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+        TcpStream::connect(addresses.as_slice()).await
+    }
+
+    async fn converse(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<ConnectReply> {
+        let host = self.target.host_str().unwrap_or_default();
+        let port = self.target.port_or_known_default().unwrap_or_default();
+        let login = self.login.map(ProxyLogin::header).unwrap_or_default();
+        let request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n{login}\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut head = Vec::new();
+        while head.len() < MAX_HEAD && !ends(&head) && may_be_http(&head) {
+            let mut part = [0; 2_048];
+            match stream.read(&mut part).await? {
+                0 => break,
+                length => head.extend_from_slice(&part[..length]),
+            }
+        }
+        Ok(read(&head))
+    }
+}
+
 // === impl ProxyLogin ===
 
 impl ProxyLogin {
@@ -151,7 +192,7 @@ impl ProxyLogin {
 }
 
 fn ends(head: &[u8]) -> bool {
-    head.windows(END.len()).any(|window| window == END)
+    head.windows(4).any(|window| window == b"\r\n\r\n")
 }
 
 /// Stops reading when the reply is not HTTP.

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::time::Instant;
 
 use crate::address_policy::{AddressPolicy, AddressRefused};
@@ -53,34 +54,40 @@ struct Answer {
     expires_at: Instant,
 }
 
-/// Why a name leads to no address.
-#[derive(Debug)]
-pub(crate) enum ResolveError {
-    Failed(io::Error),
-    Refused(AnswerRefused),
-}
-
 /// A name that resolves to a forbidden address.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{name} may not be called")]
 pub(crate) struct AnswerRefused {
     pub(crate) name: String,
+    #[source]
     pub(crate) refused: AddressRefused,
 }
 
-/// The addresses of a name, if the policy allows all of them.
-pub(crate) async fn checked(
-    resolver: &dyn Resolver,
-    policy: &AddressPolicy,
-    name: &str,
-) -> Result<Vec<IpAddr>, ResolveError> {
-    let answers = resolver.resolve(name).await.map_err(ResolveError::Failed)?;
-    if let Err(refused) = policy.check_answers(name, &answers) {
-        // The address itself is for the operator's log: callers must not be able to map a network by
-        // resolving names.
-        tracing::warn!(name, ?answers, "a name resolves to a forbidden address");
-        return Err(ResolveError::Refused(AnswerRefused { name: name.to_owned(), refused }));
+/// Returns only addresses that the policy allows. The client connects to exactly these, so there is no second
+/// resolution that could differ (DNS rebinding), and keeps the name for TLS and the `Host` header.
+#[derive(Debug, Clone)]
+pub(crate) struct CheckedResolver {
+    pub(crate) resolver: Arc<dyn Resolver>,
+    pub(crate) addresses: AddressPolicy,
+}
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let answers = self.resolver.resolve(name.as_str());
+        let addresses = self.addresses.clone();
+        Box::pin(async move {
+            let answers = answers.await?;
+            if let Err(refused) = addresses.check_answers(name.as_str(), &answers) {
+                // The address itself is for the operator's log: callers must not be able to map a network by
+                // resolving names.
+                tracing::warn!(name = name.as_str(), ?answers, "a name resolves to a forbidden address");
+                let name = name.as_str().to_owned();
+                return Err(AnswerRefused { name, refused }.into());
+            }
+            let checked: Addrs = Box::new(answers.into_iter().map(|address| SocketAddr::new(address, 0)));
+            Ok(checked)
+        })
     }
-    Ok(answers)
 }
 
 impl Resolver for SystemResolver {

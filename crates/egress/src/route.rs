@@ -4,7 +4,6 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper_util::client::proxy::matcher::Matcher;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use secrecy::{ExposeSecret, SecretString};
@@ -239,10 +238,14 @@ impl Proxy {
         }
     }
 
-    /// Which hosts use it; `None` if all do.
-    pub(crate) fn matcher(&self) -> Option<Matcher> {
-        let except = self.except.as_deref()?;
-        Some(Matcher::builder().https(self.url.as_str()).no(except).build())
+    /// As reqwest takes it: an https proxy setting, which uses CONNECT.
+    pub(crate) fn client_setting(&self, logins: &ProxyLogins) -> reqwest::Result<reqwest::Proxy> {
+        let proxy = reqwest::Proxy::https(self.url.clone())?;
+        let proxy = match self.login(logins) {
+            Some(login) => proxy.basic_auth(&login.user, login.password.expose_secret()),
+            None => proxy,
+        };
+        Ok(proxy.no_proxy(self.except.as_deref().and_then(reqwest::NoProxy::from_string)))
     }
 }
 

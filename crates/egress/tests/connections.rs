@@ -112,15 +112,6 @@ async fn write_never_uses_a_kept_connection() {
 }
 
 #[tokio::test]
-async fn read_uses_the_connection_of_a_write() {
-    let server = Server::start(usize::MAX).await;
-    let client = client();
-    client.send(write(server.url())).await.unwrap();
-    client.send(read(server.url())).await.unwrap();
-    assert_eq!(server.counts(), (1, 2));
-}
-
-#[tokio::test]
 async fn repeats_read_if_its_kept_connection_ends() {
     let server = Server::start(1).await;
     let client = client();
@@ -216,10 +207,8 @@ async fn time_that_ends_before_the_connection_is_open_is_definite() {
     let url: Url = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
     let client = client();
     let briefly = Request { timeout: Duration::from_millis(100), ..write(url.clone()) };
-    for dialing in [client.dial(&url), Default::default()] {
-        let fault = client.send_over(dialing, briefly.clone()).await.unwrap_err();
-        assert_eq!(fault.kind, FaultKind::Connect, "{fault}");
-    }
+    let fault = client.send_over(client.dial(&url), briefly).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Connect, "{fault}");
 }
 
 #[tokio::test]

@@ -248,32 +248,11 @@ pub const MUTATIONS: &[Mutation] = &[
         name: "no-redirects",
         prevents: "Redirects are not followed. Without it, a create is repeated at an address that no operator entered, \
                    with its credentials.",
-        changes: &[
-            Change {
-                file: HTTP_CLIENT,
-                text: "let mut waiting = match request.is_read {",
-                replacement: "let mut redirected = request.clone();
-        let request = &mut redirected;
-        let mut waiting = match request.is_read {",
-            },
-            Change {
-                file: HTTP_CLIENT,
-                text: "Ok(Ok(response)) => return Ok((connection, response)),",
-                replacement: "Ok(Ok(response)) => {
-                    let location = response.headers().get(header::LOCATION);
-                    let location = location.filter(|_| response.status().is_redirection());
-                    let location = location.and_then(|value| value.to_str().ok());
-                    match location.and_then(|location| request.url.join(location).ok()) {
-                        Some(url) if request.url.fragment().is_none() => {
-                            request.url = url;
-                            request.url.set_fragment(Some(\"redirected\"));
-                            continue;
-                        }
-                        _ => return Ok((connection, response)),
-                    }
-                }",
-            },
-        ],
+        changes: &[Change {
+            file: HTTP_CLIENT,
+            text: ".redirect(Policy::none())",
+            replacement: ".redirect(Policy::default())",
+        }],
         cells: "redirect",
         covered_by: None,
     },

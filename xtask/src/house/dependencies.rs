@@ -92,7 +92,7 @@ const ALLOWANCES: &[Allowance] = &[
 const RESTRICTED: &[(&str, &[&str])] = &[
     ("sqlx", &[STORE, HARNESS, BENCH]),
     ("rusqlite", &[BENCH]),
-    ("reqwest", &[]),
+    ("reqwest", &[EGRESS]),
     ("tonic", &[ROOT, CONTRACT, INGRESS, SERVER, HARNESS, FAULTS, BENCH]),
 ];
 
