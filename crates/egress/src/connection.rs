@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use url::{Origin, Url};
 
 use crate::body::SplitBody;
-use crate::dial::BoxedIo;
+use crate::stream::BoxedIo;
 
 /// How long a connection may be unused. Shorter than most servers wait for the next request, since a server that closes the
 /// connection at the same moment does not say whether it has read a request.

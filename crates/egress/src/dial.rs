@@ -14,7 +14,6 @@ use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -26,14 +25,10 @@ use crate::connection::Connection;
 use crate::proxy::{self, ConnectReply};
 use crate::resolve::{self, AnswerRefused, ResolveError};
 use crate::route::Proxy;
+use crate::stream::BoxedIo;
 
 /// Between probes of an idle TCP connection.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
-
-/// A byte stream: TCP, or TLS over one.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-pub(crate) type BoxedIo = Box<dyn Io>;
 
 /// Opens the connections of one client.
 #[derive(Debug)]
@@ -168,8 +163,6 @@ async fn within<T>(
 ) -> Result<T, DialFailure> {
     timeout_at(deadline, step).await.unwrap_or(Err(DialFailure::TimedOut))
 }
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 impl From<ResolveError> for DialFailure {
     fn from(error: ResolveError) -> Self {

@@ -26,6 +26,7 @@ mod redact;
 mod reply_redaction;
 mod resolve;
 mod route;
+mod stream;
 mod text;
 mod tls_faults;
 mod transport;

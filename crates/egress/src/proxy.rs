@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::Url;
 
 use crate::USER_AGENT;
-use crate::dial::BoxedIo;
 use crate::route::ProxyLogin;
+use crate::stream::BoxedIo;
 use crate::text::base64;
 
 /// Maximum size of a reply head, in bytes.
