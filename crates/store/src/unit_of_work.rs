@@ -97,10 +97,8 @@ pub(super) struct ReadSet {
 /// A set of deliveries selected by the database.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Selection {
-    /// Those to claim, with their snapshots; longest due first.
-    Claimable { connection: String, kind: ClaimKind },
-    /// Those to claim among the named ones, with their snapshots.
-    Named { ids: Vec<String>, connection: String, kind: ClaimKind },
+    /// Those to claim, with their snapshots: the named ones, and, within the limit, those longest due.
+    Claimable { connection: String, kind: ClaimKind, named: Vec<String> },
     /// Those claimed.
     Leased,
     /// Those of a connection in one state, ordered by ID, after one.

@@ -4,7 +4,8 @@
 //! makes the claim and the intent durable. Otherwise the claim comes first, and the intent follows when it is rendered.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use ticketing_core::delivery::Delivery;
@@ -12,8 +13,12 @@ use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::system::{Dialing, Rendered, TicketDraft, TicketSystem};
 use ticketing_store::{Prepared, Preparer};
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use super::Dispatcher;
+
+/// How long one claim may render tickets: other writes wait for it. Those that are left are rendered after the claim.
+const MAX_RENDERING: Duration = Duration::from_millis(10);
 
 /// Prepares creates for one ticket system without a call to it.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub(super) struct FromMemory {
     api: Arc<dyn TicketSystem>,
     restored_at: Option<Timestamp>,
     deadline: Timestamp,
+    /// Of the first ticket.
+    rendering_since: OnceLock<Instant>,
     runtime: Handle,
     /// The network connections of prepared creates, by delivery. They are opened while claim and intent commit.
     dialings: Mutex<HashMap<String, Dialing>>,
@@ -39,6 +46,9 @@ impl Preparer for FromMemory {
     /// After a restore a ticket may exist that the store does not know: then it is searched for first.
     fn prepare(&self, delivery: &Delivery, draft: &TicketDraft) -> Option<Prepared> {
         if self.restored_at.is_some_and(|at| delivery.may_have_unrecorded_ticket(at)) {
+            return None;
+        }
+        if self.rendering_since.get_or_init(Instant::now).elapsed() > MAX_RENDERING {
             return None;
         }
         let rendered = self.api.prepare_from_memory(draft)?;
@@ -78,6 +88,7 @@ impl Dispatcher {
             api: api.clone(),
             restored_at: self.0.store.installation().restored_at,
             deadline: now + self.schedule().policy.bounds.attempt_deadline,
+            rendering_since: OnceLock::new(),
             runtime: Handle::current(),
             dialings: Mutex::default(),
         })

@@ -32,17 +32,19 @@ const NEWEST_SNAPSHOTS: &str = "
     WHERE s.revision =
         (SELECT max(newest.revision) FROM incident_revisions AS newest WHERE newest.incident_id = wanted.value)";
 
+/// The named ones, and those longest due, with their incidents.
 const CLAIMABLE: &str = "
-    SELECT d.*, s.body AS incident FROM deliveries AS d
-        LEFT JOIN incident_revisions AS s ON s.incident_id = d.incident_id AND s.revision = d.incident_revision
-    WHERE d.target = ? AND d.state = ? AND d.due_at IS NOT NULL AND d.due_at <= ? AND d.lease_until IS NULL
-    ORDER BY d.due_at LIMIT ?";
-
-const NAMED: &str = "
     SELECT d.*, s.body AS incident
-    FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.id = wanted.value
+    FROM json_each(?1) AS wanted CROSS JOIN deliveries AS d ON d.id = wanted.value
         LEFT JOIN incident_revisions AS s ON s.incident_id = d.incident_id AND s.revision = d.incident_revision
-    WHERE d.target = ? AND d.state = ? AND d.lease_until IS NULL LIMIT ?";
+    WHERE d.target = ?2 AND d.state = ?3 AND d.lease_until IS NULL
+    UNION ALL
+    SELECT * FROM (
+        SELECT d.*, s.body FROM deliveries AS d
+            LEFT JOIN incident_revisions AS s
+                ON s.incident_id = d.incident_id AND s.revision = d.incident_revision
+        WHERE d.target = ?2 AND d.state = ?3 AND d.due_at IS NOT NULL AND d.due_at <= ?4 AND d.lease_until IS NULL
+        ORDER BY d.due_at LIMIT ?5)";
 
 const LEASED: &str = "
     SELECT * FROM deliveries WHERE lease_until IS NOT NULL AND lease_until <= ? ORDER BY lease_until LIMIT ?";
@@ -123,7 +125,7 @@ async fn load_selection(
     reach: SelectionLimit,
     work: &mut UnitOfWork,
 ) -> Result<(), StoreError> {
-    let is_claim = matches!(selection, Selection::Claimable { .. } | Selection::Named { .. });
+    let is_claim = matches!(selection, Selection::Claimable { .. });
     for row in &select(db, selection, reach).await? {
         let delivery = rows::delivery(row)?;
         let body: Option<String> = if is_claim {
@@ -146,11 +148,9 @@ async fn select(
 ) -> Result<Vec<SqliteRow>, StoreError> {
     let until = reach.until.unwrap_or(Timestamp::MAX).as_microsecond();
     let query = match selection {
-        Selection::Claimable { connection, kind } => {
-            sqlx::query(CLAIMABLE).bind(connection).bind(state_of(*kind)).bind(until)
-        }
-        Selection::Named { ids, connection, kind } => {
-            sqlx::query(NAMED).bind(json("ids", ids)?).bind(connection).bind(state_of(*kind))
+        Selection::Claimable { named, connection, kind } => {
+            let named = json("ids", named)?;
+            sqlx::query(CLAIMABLE).bind(named).bind(connection).bind(state_of(*kind)).bind(until)
         }
         Selection::Leased => sqlx::query(LEASED).bind(until),
         Selection::OfConnection { connection, state, after, failing_since } => {

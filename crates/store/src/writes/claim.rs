@@ -50,14 +50,10 @@ impl BatchedWrite for Claim {
 
     fn read_set(&self, read_set: &mut ReadSet) {
         let ClaimRequest { connection, kind, limit, preferred, .. } = &self.request;
-        let selection = Selection::Claimable { connection: connection.clone(), kind: *kind };
+        let selection =
+            Selection::Claimable { connection: connection.clone(), kind: *kind, named: preferred.clone() };
         let until = (*kind != ClaimKind::Fresh).then_some(self.now);
         read_set.select(selection, SelectionLimit { until, limit: *limit });
-        if !preferred.is_empty() {
-            let connection = connection.clone();
-            let selection = Selection::Named { ids: preferred.clone(), connection, kind: *kind };
-            read_set.select(selection, SelectionLimit { until: None, limit: u32::MAX });
-        }
     }
 
     fn apply(&self, work: &mut UnitOfWork) -> Result<Vec<Claimed>, StoreError> {
