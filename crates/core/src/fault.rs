@@ -15,7 +15,7 @@ pub enum FaultKind {
     NotPermitted,
     /// The host name did not resolve.
     Dns,
-    /// Connection refused, host unreachable, or no connection in time.
+    /// Connection refused, host unreachable, no connection in time, or none left when the request was to begin.
     Connect,
     /// The TLS handshake failed.
     Tls,

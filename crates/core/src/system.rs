@@ -1,5 +1,6 @@
 //! The port to ticket systems, which each adapter implements.
 
+use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
@@ -57,11 +58,19 @@ pub trait TicketSystem: Send + Sync + fmt::Debug {
     /// Renders the ticket without a network call; the adjustments list what could not be checked.
     fn render_offline(&self, ticket_draft: &TicketDraft) -> Rendered;
 
-    /// Creates the ticket. Begins no request after `within` has passed, and stops waiting then.
+    /// Begins to open the network connection of a create, and sends no request: so it can be called while the intent
+    /// becomes durable. What goes wrong is reported by the create.
+    fn dial(&self) -> Dialing {
+        Dialing::default()
+    }
+
+    /// Creates the ticket, over the connection of `dialing` if there is one. Begins no request after `within` has
+    /// passed, and stops waiting then.
     async fn create(
         &self,
         ticket_draft: &TicketDraft,
         rendered: &Rendered,
+        dialing: Dialing,
         within: Duration,
     ) -> Result<Created, Fault>;
 
@@ -76,6 +85,10 @@ pub trait TicketSystem: Send + Sync + fmt::Debug {
     /// Tests authentication and access, step by step, without writing.
     async fn test(&self) -> Vec<Check>;
 }
+
+/// A network connection that an adapter is opening for one create, ahead of it; by default none. Dropped, it is closed.
+#[derive(Default)]
+pub struct Dialing(Option<Box<dyn Any + Send>>);
 
 /// The destination of tickets: what a send and its look-up must share.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -282,6 +295,27 @@ impl System {
 impl fmt::Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+// === impl Dialing ===
+
+impl Dialing {
+    /// Wraps the adapter's own connection.
+    pub fn new<T: Any + Send>(connection: T) -> Self {
+        Self(Some(Box::new(connection)))
+    }
+
+    /// The connection, if it is of the adapter's own type.
+    #[must_use]
+    pub fn into_inner<T: Any>(self) -> Option<T> {
+        self.0?.downcast().ok().map(|connection| *connection)
+    }
+}
+
+impl fmt::Debug for Dialing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Dialing").field(&self.0.is_some()).finish()
     }
 }
 

@@ -17,8 +17,8 @@ pub(crate) struct SplitBody {
 }
 
 impl SplitBody {
-    pub(crate) fn of(body: String) -> Self {
-        let mut second = Bytes::from(body);
+    pub(crate) fn of(body: Bytes) -> Self {
+        let mut second = body;
         let first = second.split_to(second.len() / 2);
         Self { first, between: Box::pin(pass(Point::RequestHalfSent)), second }
     }

@@ -1,13 +1,18 @@
 //! The HTTP client for ticket systems, with SSRF protection.
 //!
-//! [`HttpClient`] sends one request at a time. It follows no redirects, never retries, keeps no cookies, reads at
-//! most [`MAX_BODY`] of a reply, and opens a connection per request, so that no pooled connection can be closed under
-//! a request. This crate classifies transport failures; the adapter interprets replies.
+//! [`HttpClient`] sends one request at a time. It follows no redirects, keeps no cookies, and reads at most
+//! [`MAX_BODY`] of a reply. This crate classifies transport failures; the adapter interprets replies.
 //!
-//! Every request is subject to the [`EgressPolicy`]: the URL is checked before anything is sent, a host name is
-//! resolved once, every resolved address is checked, and only those addresses are connected to.
+//! A request that may change something is sent at most once, over a connection that had no request before: no server
+//! can close such a connection for being idle while the request arrives, so that its outcome would be unknown without
+//! need. The connection may be opened ahead, by [`HttpClient::dial`]. A read may use a connection that is kept from an
+//! earlier read, and is repeated once if such a connection ends without a reply.
+//!
+//! Every request is subject to the [`EgressPolicy`]: the URL is checked before anything is sent, and for each
+//! connection every resolved address is checked, and only those addresses are connected to.
 
 pub mod address_policy;
+mod ahead;
 mod body;
 mod decode;
 pub mod foreign;
@@ -21,19 +26,23 @@ mod tls_faults;
 mod transport;
 mod trust;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
 use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::system::Dialing;
 use ticketing_retry::retry_after;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::address_policy::{AddressPolicy, AddressRefused, Rule};
+use crate::ahead::{Ahead, NotOpened, SetAside};
 use crate::body::SplitBody;
 use crate::resolve::CheckedResolver;
 use crate::route::Proxy;
@@ -43,7 +52,7 @@ use crate::trust::{ClientCertificateRequested, TlsSetupError};
 pub use foreign::{mentions, title_of_page};
 pub use redact::{Redactor, redact};
 pub use reply_redaction::redact_reply;
-pub use resolve::{ResolveFuture, Resolver, SystemResolver};
+pub use resolve::{CachingResolver, ResolveFuture, Resolver, SystemResolver};
 pub use route::{InvalidProxyLogin, ProxyLogins, Route, RouteDraft};
 pub use text::read_json;
 
@@ -54,10 +63,19 @@ pub const MAX_BODY: usize = 4 * 1024 * 1024;
 /// firewall is reported like a refused connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Sends requests.
+/// How many unused connections are kept for reads, and how long: shorter than most servers wait for the next request.
+const MAX_KEPT: usize = 4;
+const MAX_IDLE: Duration = Duration::from_secs(4);
+
+/// Sends requests. Clones share connections and TLS sessions; a client with another route shares neither.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
-    client: reqwest::Client,
+    /// Keeps connections.
+    reads: reqwest::Client,
+    /// Opens a connection for each request.
+    changes: reqwest::Client,
+    /// When a connection was last kept.
+    kept_at: Arc<Mutex<Option<Instant>>>,
     clock: Arc<dyn Clock>,
     max_timeout: Duration,
     egress_policy: Arc<EgressPolicy>,
@@ -85,9 +103,11 @@ pub struct Request {
     pub url: Url,
     pub authorization: Option<Authorization>,
     /// JSON, as sent.
-    pub body: Option<String>,
+    pub body: Option<Bytes>,
     /// Covers everything from connecting to the last byte of the reply.
     pub timeout: Duration,
+    /// It changes nothing: it may use a kept connection, and be repeated.
+    pub is_read: bool,
 }
 
 /// The value of the `Authorization` header.
@@ -134,10 +154,14 @@ impl HttpClient {
         let is_certificate_requested = ClientCertificateRequested::default();
         let tls = trust::client_config(egress_policy.route.authorities.as_ref(), &is_certificate_requested)
             .map_err(HttpClientError::Tls)?;
-        let client = client(&egress_policy, tls.clone(), CONNECT_TIMEOUT.min(max_timeout / 2))
-            .map_err(HttpClientError::Client)?;
+        let builder = || builder(&egress_policy, tls.clone(), CONNECT_TIMEOUT.min(max_timeout / 2));
+        let reads = builder()
+            .and_then(|builder| builder.pool_max_idle_per_host(MAX_KEPT).pool_idle_timeout(MAX_IDLE).build());
+        let changes = builder().and_then(|builder| builder.pool_max_idle_per_host(0).build());
         Ok(Self {
-            client,
+            reads: reads.map_err(HttpClientError::Client)?,
+            changes: changes.map_err(HttpClientError::Client)?,
+            kept_at: Arc::default(),
             clock,
             max_timeout,
             egress_policy: Arc::new(egress_policy),
@@ -188,7 +212,21 @@ impl HttpClient {
         self.redactor().redact(text)
     }
 
-    /// Sends one request, once.
+    /// Begins to open a connection for one request to the origin of `url`.
+    #[must_use]
+    pub fn dial(&self, url: &Url) -> Dialing {
+        // The request itself reports that its address is forbidden, or that there is no client.
+        if self.check(url).is_err() {
+            return Dialing::default();
+        }
+        let timeout = CONNECT_TIMEOUT.min(self.max_timeout / 2);
+        let builder = builder(&self.egress_policy, (*self.tls).clone(), timeout);
+        let client =
+            builder.and_then(|builder| builder.pool_max_idle_per_host(0).connector_layer(SetAside).build());
+        client.map_or_else(|_| Dialing::default(), |client| Ahead::begin(client, url))
+    }
+
+    /// Sends one request.
     ///
     /// # Errors
     /// A transport fault. [`FaultKind::NotPermitted`], [`FaultKind::Dns`], [`FaultKind::Connect`] and
@@ -196,15 +234,26 @@ impl HttpClient {
     /// [`FaultKind::TimedOut`], [`FaultKind::ConnectionLost`] and [`FaultKind::UnreadableReply`] the outcome is
     /// unknown.
     pub async fn send(&self, request: Request) -> Result<Reply, Fault> {
+        self.send_over(Dialing::default(), request).await
+    }
+
+    /// Sends one request over the connection that [`dial`](Self::dial) began to open, or over another one.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send). That no connection could be opened ahead is a failure like any other.
+    pub async fn send_over(&self, dialing: Dialing, request: Request) -> Result<Reply, Fault> {
         let host = authority(&request.url);
         self.check(&request.url).map_err(|(host, refused)| transport::refused(&host, &refused))?;
         let began = self.clock.now();
-        let url = request.url.clone();
-        let timeout = request.timeout;
-        let response = match self.request(request).send().await {
+        let Request { url, timeout, is_read, .. } = request.clone();
+        let response = match self.exchange(request, dialing).await {
             Ok(response) => response,
-            Err(error) => return Err(self.fault(&error, &url, &host, timeout).await),
+            Err(NotOpened::Late) => return Err(transport::not_connected_in_time(&host)),
+            Err(NotOpened::Failed(error)) => return Err(self.fault(&error, &url, &host, timeout).await),
         };
+        if is_read {
+            *self.kept_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let body = read_body(response, &headers, &host).await.map_err(|fault| fault.with_status(status))?;
@@ -229,6 +278,35 @@ impl HttpClient {
         self.clock.now()
     }
 
+    /// Sends the request until there is the head of a reply.
+    async fn exchange(&self, request: Request, dialing: Dialing) -> Result<reqwest::Response, NotOpened> {
+        let deadline = Instant::now() + request.timeout;
+        let ahead = dialing.into_inner::<Ahead>().filter(|ahead| ahead.is_for(&request.url));
+        let client = match ahead {
+            Some(ahead) => ahead.opened(request.timeout).await?,
+            None if request.is_read => self.reads.clone(),
+            None => self.changes.clone(),
+        };
+        let first = Request { timeout: deadline.duration_since(Instant::now()), ..request.clone() };
+        let error = match message(&client, first).send().await {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
+        };
+        let was_kept = request.is_read && self.may_have_kept() && transport::has_ended(&error);
+        if !was_kept && !transport::is_unsent(&error) {
+            return Err(NotOpened::Failed(error));
+        }
+        // The server has closed a connection that waited for its request.
+        let again = Request { timeout: deadline.duration_since(Instant::now()), ..request };
+        message(&self.changes, again).send().await.map_err(NotOpened::Failed)
+    }
+
+    /// Whether the last read may have used a connection that was kept.
+    fn may_have_kept(&self) -> bool {
+        let kept_at = *self.kept_at.lock().unwrap_or_else(PoisonError::into_inner);
+        kept_at.is_some_and(|at| at.elapsed() <= MAX_IDLE)
+    }
+
     /// Classifies a failed request. If a proxy opened no tunnel, queries it for the reason.
     async fn fault(&self, error: &reqwest::Error, url: &Url, host: &str, timeout: Duration) -> Fault {
         let proxy = self.egress_policy.route.proxy.as_ref().filter(|_| url.scheme() == "https");
@@ -239,6 +317,11 @@ impl HttpClient {
             ignored_proxy: self.egress_policy.ignored_proxy,
             is_certificate_requested: self.is_certificate_requested.get(),
         };
+        if transport::is_unreachable(error) {
+            // The host, or the proxy, may have moved.
+            let peer = proxy.map_or(url, |proxy| &proxy.url);
+            peer.host_str().inspect(|name| self.egress_policy.resolver.forget(name));
+        }
         let (Some(proxy), Some(refusal)) = (proxy, transport::tunnel_refusal(error)) else {
             return transport::fault(error, &route);
         };
@@ -272,22 +355,21 @@ impl HttpClient {
             Some(proxy) => check(&proxy.url),
         }
     }
+}
 
-    fn request(&self, request: Request) -> reqwest::RequestBuilder {
-        let mut builder = self
-            .client
-            .request(request.method, request.url)
-            .timeout(request.timeout)
-            .header(http::header::ACCEPT, "application/json");
-        if let Some(Authorization(value)) = &request.authorization {
-            builder = builder.header(http::header::AUTHORIZATION, sensitive(value));
-        }
-        match request.body {
-            Some(body) => builder
-                .header(http::header::CONTENT_TYPE, "application/json")
-                .body(reqwest::Body::wrap(SplitBody::of(body))),
-            None => builder,
-        }
+fn message(client: &reqwest::Client, request: Request) -> reqwest::RequestBuilder {
+    let mut builder = client
+        .request(request.method, request.url)
+        .timeout(request.timeout)
+        .header(http::header::ACCEPT, "application/json");
+    if let Some(Authorization(value)) = &request.authorization {
+        builder = builder.header(http::header::AUTHORIZATION, sensitive(value));
+    }
+    match request.body {
+        Some(body) => builder
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(reqwest::Body::wrap(SplitBody::of(body))),
+        None => builder,
     }
 }
 
@@ -301,7 +383,7 @@ impl Default for EgressPolicy {
 
 impl From<AddressPolicy> for EgressPolicy {
     fn from(addresses: AddressPolicy) -> Self {
-        let resolver = Arc::new(SystemResolver);
+        let resolver = Arc::new(CachingResolver::new(Arc::new(SystemResolver)));
         Self {
             addresses,
             resolver,
@@ -317,12 +399,13 @@ impl From<AddressPolicy> for EgressPolicy {
 impl Request {
     #[must_use]
     pub fn get(url: Url, authorization: Option<Authorization>, timeout: Duration) -> Self {
-        Self { method: Method::GET, url, authorization, body: None, timeout }
+        Self { method: Method::GET, url, authorization, body: None, timeout, is_read: true }
     }
 
+    /// A request that may change something.
     #[must_use]
-    pub fn post(url: Url, authorization: Option<Authorization>, body: String, timeout: Duration) -> Self {
-        Self { method: Method::POST, url, authorization, body: Some(body), timeout }
+    pub fn post(url: Url, authorization: Option<Authorization>, body: Bytes, timeout: Duration) -> Self {
+        Self { method: Method::POST, url, authorization, body: Some(body), timeout, is_read: false }
     }
 }
 
@@ -386,11 +469,11 @@ impl Reply {
     }
 }
 
-fn client(
+fn builder(
     egress_policy: &EgressPolicy,
     tls: rustls::ClientConfig,
     connect_timeout: Duration,
-) -> reqwest::Result<reqwest::Client> {
+) -> reqwest::Result<reqwest::ClientBuilder> {
     let resolver = CheckedResolver {
         resolver: egress_policy.resolver.clone(),
         addresses: egress_policy.addresses.clone(),
@@ -401,14 +484,13 @@ fn client(
         .no_proxy()
         .dns_resolver(Arc::new(resolver))
         .connect_timeout(connect_timeout)
-        .pool_max_idle_per_host(0)
         .http1_only()
         .tls_backend_preconfigured(tls)
         .user_agent(concat!("rhythmx-ticketing/", env!("CARGO_PKG_VERSION")));
     if let Some(proxy) = &egress_policy.route.proxy {
         builder = builder.proxy(proxy.client_setting(&egress_policy.logins)?);
     }
-    builder.build()
+    Ok(builder)
 }
 
 /// Host, and port unless it is the default.

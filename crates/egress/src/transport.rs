@@ -82,7 +82,8 @@ pub(crate) fn fault(error: &reqwest::Error, route: &RequestRoute<'_>) -> Fault {
         return Fault::new(FaultKind::ConnectionLost, format!("{host} did not answer in HTTP"))
             .with_hint(hint);
     }
-    let fault = Fault::new(FaultKind::ConnectionLost, format!("the connection to {host} broke: {cause}"));
+    let kind = if is_unsent(error) { FaultKind::Connect } else { FaultKind::ConnectionLost };
+    let fault = Fault::new(kind, format!("the connection to {host} broke: {cause}"));
     match (route.is_certificate_requested, route.is_https) {
         (true, _) => fault.with_hint(
             "the server requested a client certificate, which is not supported: it may have ended the connection for \
@@ -93,6 +94,27 @@ pub(crate) fn fault(error: &reqwest::Error, route: &RequestRoute<'_>) -> Fault {
         }
         (false, true) => fault,
     }
+}
+
+/// Whether not one byte of the request was written, because its connection had ended before.
+pub(crate) fn is_unsent(error: &reqwest::Error) -> bool {
+    chain(error).filter_map(<dyn Error>::downcast_ref).any(hyper::Error::is_canceled)
+}
+
+/// Whether no address of the host, or of the proxy, could be connected to.
+pub(crate) fn is_unreachable(error: &reqwest::Error) -> bool {
+    error.is_connect() && !chain(error).any(<dyn Error>::is::<AnswerRefused>)
+}
+
+/// Whether the connection ended before a reply, in contrast to a reply that is late or no HTTP.
+pub(crate) fn has_ended(error: &reqwest::Error) -> bool {
+    !error.is_connect() && !error.is_builder() && !error.is_timeout() && !is_not_http(error)
+}
+
+/// The fault of a request that was not sent because there was no connection in its time.
+pub(crate) fn not_connected_in_time(host: &str) -> Fault {
+    Fault::new(FaultKind::Connect, format!("no connection to {host} in time"))
+        .with_hint("check the address and port, and that a firewall lets this machine through")
 }
 
 /// The fault of a reply that was cut off.

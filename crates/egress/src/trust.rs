@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ResolvesClientCert, WebPkiServerVerifier, verify_server_name};
+use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
@@ -26,6 +26,8 @@ use crate::route::Authorities;
 
 /// Of a name in a certificate, in characters.
 const MAX_NAME: usize = 100;
+/// TLS sessions that are kept for resumption, of all hosts of a client: its ticket system and its proxy.
+const MAX_SESSIONS: usize = 64;
 const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// Whether a server requested a client certificate.
@@ -96,6 +98,8 @@ pub(crate) fn client_config(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(ExplainingVerifier { inner, trusted }))
         .with_client_cert_resolver(Arc::new(asked.clone()));
+    // Sessions are never shared with another configuration, which may trust others.
+    config.resumption = Resumption::in_memory_sessions(MAX_SESSIONS);
     config.alpn_protocols = vec![HTTP_1_1.to_vec()];
     Ok(config)
 }

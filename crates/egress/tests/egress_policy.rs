@@ -16,8 +16,8 @@ use ticketing_core::fault::{Certainty, Fault, FaultKind, Scope};
 use ticketing_core::violation::Violations;
 use ticketing_egress::address_policy::AddressPolicy;
 use ticketing_egress::{
-    Authorization, EgressPolicy, HttpClient, ProxyLogins, Reply, Request, ResolveFuture, Resolver, Route,
-    RouteDraft,
+    Authorization, CachingResolver, EgressPolicy, HttpClient, ProxyLogins, Reply, Request, ResolveFuture,
+    Resolver, Route, RouteDraft,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -107,7 +107,7 @@ async fn greet(mut stream: TcpStream, greeting: &'static str, heard: Arc<Mutex<V
 
 /// Of a request.
 const MAX_TIMEOUT: Duration = Duration::from_secs(10);
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nbanner";
+const OK: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 6\r\n\r\nbanner";
 
 fn egress_policy(permitted: &str, resolver: &Arc<ScriptedResolver>) -> EgressPolicy {
     let permissions = permitted.split_whitespace().map(|text| text.parse().unwrap()).collect();
@@ -150,7 +150,7 @@ async fn refuses_name_that_resolves_to_internal_address() {
 }
 
 #[tokio::test]
-async fn checks_each_request_against_dns_rebinding() {
+async fn checks_each_connection_against_dns_rebinding() {
     let inner = InternalService::start(OK).await;
     // 127.0.0.1 takes the part of a public address, 127.0.0.2 of an internal one.
     let names = ScriptedResolver::new(&["127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.2"]);
@@ -160,8 +160,32 @@ async fn checks_each_request_against_dns_rebinding() {
     assert_refused(&get(&client, &url).await);
     assert_eq!(get(&client, &url).await.unwrap().status, 200);
     assert_refused(&get(&client, &url).await);
-    assert_eq!(names.asked().len(), 4, "asked once for each request, before it");
+    assert_eq!(names.asked().len(), 4, "asked once for each connection, before it");
     assert_eq!(inner.calls(), 2);
+}
+
+#[tokio::test]
+async fn checks_cached_answer_again() {
+    let names = ScriptedResolver::new(&["127.0.0.2", "127.0.0.1"]);
+    let resolver = Arc::new(CachingResolver::new(names.clone()));
+    let policy = EgressPolicy { resolver, ..egress_policy("evil.example:1 127.0.0.1", &names) };
+    let client = HttpClient::new(Arc::new(Epoch), MAX_TIMEOUT, policy).unwrap();
+    for _ in 0..3 {
+        assert_refused(&get(&client, "https://evil.example:1").await);
+    }
+    assert_eq!(names.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn resolves_again_after_failure_to_connect() {
+    let inner = InternalService::start(OK).await;
+    let names = ScriptedResolver::new(&["127.0.0.3", "127.0.0.1"]);
+    let resolver = Arc::new(CachingResolver::new(names.clone()));
+    let policy = EgressPolicy { resolver, ..egress_policy("moved.example 127.0.0.0/8", &names) };
+    let client = HttpClient::new(Arc::new(Epoch), MAX_TIMEOUT, policy).unwrap();
+    let url = format!("http://moved.example:{}", inner.port);
+    assert_eq!(get(&client, &url).await.unwrap_err().kind, FaultKind::Connect);
+    assert_eq!(get(&client, &url).await.unwrap().status, 200);
 }
 
 #[tokio::test]

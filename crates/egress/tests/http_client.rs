@@ -199,18 +199,6 @@ async fn unknown_encoding_keeps_refusal_definite() {
     assert!(fault.is_ambiguous() && fault.message.contains("\"br\""), "{fault}");
 }
 
-#[tokio::test]
-async fn opens_connection_per_request() {
-    let address = replying("HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n").await;
-    let client = client_with_timeout(Duration::from_secs(10));
-    for _ in 0..3 {
-        let request =
-            Request::get(format!("http://{address}").parse().unwrap(), None, Duration::from_secs(1));
-        // The server answers once a connection: a second request on it would find it closed.
-        assert_eq!(client.send(request).await.unwrap().status, 200);
-    }
-}
-
 #[test]
 fn debug_output_omits_authorization() {
     let secret = SecretString::from("canary");

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
+use rustls::{HandshakeKind, RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::violation::Violations;
@@ -114,19 +114,27 @@ fn config(
 
 /// Answers every request with an empty object; returns the port.
 async fn serve(config: ServerConfig) -> u16 {
+    serve_counted(config).await.0
+}
+
+/// The same, and the kinds of all handshakes.
+async fn serve_counted(config: ServerConfig) -> (u16, Arc<Mutex<Vec<HandshakeKind>>>) {
+    let kinds = Arc::new(Mutex::new(vec![]));
+    let seen = kinds.clone();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            seen.lock().unwrap().extend(stream.get_ref().1.handshake_kind());
             let mut request = [0; 4_096];
             let _ = stream.read(&mut request).await;
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
             let _ = stream.shutdown().await;
         }
     });
-    port
+    (port, kinds)
 }
 
 async fn showing(chain: &[&Identity]) -> u16 {
@@ -148,6 +156,23 @@ async fn replying(answer: &'static [u8]) -> u16 {
 }
 
 async fn get(host: &str, port: u16, trusted: &[&Identity]) -> Result<Reply, Fault> {
+    let client = client(host, port).with_route(&trusting(trusted)).unwrap();
+    client.send(request(host, port)).await
+}
+
+/// A request that uses a connection of its own.
+fn request(host: &str, port: u16) -> Request {
+    let url = format!("https://{host}:{port}").parse().unwrap();
+    Request { is_read: false, ..Request::get(url, None, MAX_TIMEOUT) }
+}
+
+fn trusting(trusted: &[&Identity]) -> Route {
+    let pem: String = trusted.iter().map(|identity| identity.certificate.pem()).collect();
+    let draft = RouteDraft { ca_certificates: Some(pem), ..RouteDraft::default() };
+    Route::parse(&draft, None, "jira", &mut Violations::default()).unwrap()
+}
+
+fn client(host: &str, port: u16) -> HttpClient {
     let permitted = [format!("{host}:{port}"), "127.0.0.1".to_owned()];
     let addresses = AddressPolicy::permitting(permitted.map(|text| text.parse().unwrap()).to_vec());
     let egress_policy = EgressPolicy {
@@ -155,12 +180,7 @@ async fn get(host: &str, port: u16, trusted: &[&Identity]) -> Result<Reply, Faul
         ignored_proxy: Some("HTTPS_PROXY"),
         ..addresses.into()
     };
-    let pem: String = trusted.iter().map(|identity| identity.certificate.pem()).collect();
-    let draft = RouteDraft { ca_certificates: Some(pem), ..RouteDraft::default() };
-    let route = Route::parse(&draft, None, "jira", &mut Violations::default()).unwrap();
-    let client =
-        HttpClient::new(Arc::new(Epoch), MAX_TIMEOUT, egress_policy).unwrap().with_route(&route).unwrap();
-    client.send(Request::get(format!("https://{host}:{port}").parse().unwrap(), None, MAX_TIMEOUT)).await
+    HttpClient::new(Arc::new(Epoch), MAX_TIMEOUT, egress_policy).unwrap()
 }
 
 /// Asserts a TLS failure with these texts in message and hint.
@@ -291,6 +311,32 @@ async fn reports_required_client_certificate() {
             "demands a client certificate",
             "are not supported",
         );
+    }
+}
+
+#[tokio::test]
+async fn resumes_tls_session_with_the_same_trust_only() {
+    let root = issue(authority("Corp Root"), None);
+    let leaf = issue(params("Jira", &[HOST]), Some(&root));
+    let other = issue(authority("Other Root"), None);
+    for version in [&version::TLS12, &version::TLS13] {
+        let (port, kinds) = serve_counted(config(&[&leaf], &[version], None)).await;
+        let usual = client(HOST, port);
+        let trusting_root = usual.with_route(&trusting(&[&root])).unwrap();
+        for _ in 0..3 {
+            trusting_root.send(request(HOST, port)).await.unwrap();
+        }
+        let full = HandshakeKind::Full;
+        let resumed = HandshakeKind::Resumed;
+        assert_eq!(*kinds.lock().unwrap(), [full, resumed, resumed]);
+        let trusting_more = trusting_root.with_route(&trusting(&[&root, &other])).unwrap();
+        trusting_more.send(request(HOST, port)).await.unwrap();
+        assert_eq!(kinds.lock().unwrap().last(), Some(&full));
+        let trusting_other = trusting_root.with_route(&trusting(&[&other])).unwrap();
+        assert_eq!(trusting_other.send(request(HOST, port)).await.unwrap_err().kind, FaultKind::Tls);
+        // A client without other authorities shares its sessions with its clones.
+        trusting_root.clone().send(request(HOST, port)).await.unwrap();
+        assert_eq!(kinds.lock().unwrap().last(), Some(&resumed));
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use http::Method;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::system::Dialing;
 use ticketing_egress::{HttpClient, Redactor, Reply, Request, redact_reply};
 
 use crate::faults::{self, Purpose};
@@ -63,13 +63,13 @@ impl Client {
         timeout: Duration,
     ) -> Result<Answer<T>, Fault> {
         let timeout = timeout.min(self.read_timeout);
-        let reply = self.send(Method::GET, api, path, query, None, timeout).await?;
+        let reply = self.read_reply(api, path, query, timeout).await?;
         self.understand(reply, path)
     }
 
     /// Reads a resource: returns the reply, whatever its status.
     pub(crate) async fn get(&self, api: Api, path: &[&str], query: &[(&str, &str)]) -> Result<Reply, Fault> {
-        self.send(Method::GET, api, path, query, None, self.read_timeout).await
+        self.read_reply(api, path, query, self.read_timeout).await
     }
 
     /// Classifies the reply to a failed read.
@@ -84,7 +84,8 @@ impl Client {
         path: &[&str],
         body: String,
     ) -> Result<Answer<T>, Fault> {
-        let reply = self.send(Method::POST, api, path, &[], Some(body), self.read_timeout).await?;
+        let request = Request { is_read: true, ..self.post(api, path, body, self.read_timeout) };
+        let reply = self.send(Dialing::default(), request).await?;
         self.understand(reply, path)
     }
 
@@ -112,16 +113,27 @@ impl Client {
         within: Duration,
     ) -> Result<(), Fault> {
         let path = ["issue", issue, "comment"];
-        let reply = self.send(Method::POST, api, &path, &[], Some(body), within).await?;
+        let reply = self.send(Dialing::default(), self.post(api, &path, body, within)).await?;
         match reply.status {
             201 if !reply.is_html() => Ok(()),
             _ => Err(self.without_secret(faults::classify(&reply, Purpose::Project))),
         }
     }
 
+    /// Begins to open a connection to the site.
+    pub(crate) fn dial(&self) -> Dialing {
+        self.client.dial(&self.base(Api::V2, &[]))
+    }
+
     /// Sends the create request.
-    pub(crate) async fn create(&self, api: Api, body: String, within: Duration) -> Result<Reply, Fault> {
-        self.send(Method::POST, api, &["issue"], &[], Some(body), within).await
+    pub(crate) async fn create(
+        &self,
+        api: Api,
+        body: String,
+        dialing: Dialing,
+        within: Duration,
+    ) -> Result<Reply, Fault> {
+        self.send(dialing, self.post(api, &["issue"], body, within)).await
     }
 
     /// Classifies the reply to a failed create.
@@ -170,24 +182,31 @@ impl Client {
         self.settings.login.add_to(self.client.redactor())
     }
 
-    async fn send(
+    async fn read_reply(
         &self,
-        method: Method,
         api: Api,
         path: &[&str],
         query: &[(&str, &str)],
-        body: Option<String>,
         timeout: Duration,
     ) -> Result<Reply, Fault> {
-        if timeout.is_zero() {
-            return Err(Fault::new(FaultKind::TooLate, "the request was not sent: its deadline had passed"));
-        }
         let mut url = self.base(api, path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
+        let request = Request::get(url, Some(self.settings.login.authorization()), timeout);
+        self.send(Dialing::default(), request).await
+    }
+
+    fn post(&self, api: Api, path: &[&str], body: String, timeout: Duration) -> Request {
         let authorization = Some(self.settings.login.authorization());
-        let reply = self.client.send(Request { method, url, authorization, body, timeout }).await?;
+        Request::post(self.base(api, path), authorization, body.into(), timeout)
+    }
+
+    async fn send(&self, dialing: Dialing, request: Request) -> Result<Reply, Fault> {
+        if request.timeout.is_zero() {
+            return Err(Fault::new(FaultKind::TooLate, "the request was not sent: its deadline had passed"));
+        }
+        let reply = self.client.send_over(dialing, request).await?;
         // A reply may echo what was sent. It is redacted before any part of it is used.
         let redactor = self.redactor();
         let body = if (200..300).contains(&reply.status) {

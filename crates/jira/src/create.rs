@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use ticketing_core::content::Content;
 use ticketing_core::fault::Fault;
-use ticketing_core::system::{Adjustment, Rendered, TicketDraft};
+use ticketing_core::system::{Adjustment, Dialing, Rendered, TicketDraft};
 use ticketing_egress::Reply;
 
 use crate::client::{Api, Client};
@@ -46,6 +46,7 @@ pub(crate) async fn create(
     site: &Site<'_>,
     ticket_draft: &TicketDraft,
     rendered: &Rendered,
+    mut dialing: Dialing,
     within: Duration,
 ) -> Result<(Issue, Vec<Adjustment>), Fault> {
     let client = site.client;
@@ -56,7 +57,7 @@ pub(crate) async fn create(
     let mut left = within;
     let mut repeats = 0;
     loop {
-        let reply = client.create(api, body.clone(), left).await?;
+        let reply = client.create(api, body.clone(), std::mem::take(&mut dialing), left).await?;
         left = left.saturating_sub(reply.elapsed);
         if reply.status == 201 {
             let issue = created(&reply).map_err(|fault| client.without_secret(fault))?;

@@ -11,8 +11,8 @@ use ticketing_core::clock::Clock;
 use ticketing_core::evidence::token_fingerprint;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{
-    Authorship, Check, Created, Destination, Login, ReadTicket, Rendered, Search, SearchResult, TicketDraft,
-    TicketRef, TicketSystem, Visibility,
+    Authorship, Check, Created, Destination, Dialing, Login, ReadTicket, Rendered, Search, SearchResult,
+    TicketDraft, TicketRef, TicketSystem, Visibility,
 };
 use ticketing_egress::HttpClient;
 
@@ -231,10 +231,15 @@ impl TicketSystem for Jira {
         ticket::render(&self.settings, self.assumed_api(), &offer, ticket_draft)
     }
 
+    fn dial(&self) -> Dialing {
+        self.client.dial()
+    }
+
     async fn create(
         &self,
         ticket_draft: &TicketDraft,
         rendered: &Rendered,
+        dialing: Dialing,
         within: Duration,
     ) -> Result<Created, Fault> {
         let known = self.offer.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -244,7 +249,7 @@ impl TicketSystem for Jira {
             takes_description: known.is_some_and(|(_, offer)| offer.is_known && offer.description),
             labels_were_refused: &self.labels_were_refused,
         };
-        let created = create::create(&site, ticket_draft, rendered, within).await;
+        let created = create::create(&site, ticket_draft, rendered, dialing, within).await;
         // After a refusal, the cached offer of the project may be outdated; a rate limit says nothing about it.
         let is_confirmed = match &created {
             Ok((_, adjustments)) => adjustments.is_empty(),

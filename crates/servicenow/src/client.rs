@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::system::Dialing;
 use ticketing_egress::{Authorization, HttpClient, Redactor, Reply, Request, redact_reply};
 use url::Url;
 
@@ -61,6 +62,11 @@ impl Client {
         MAX_OPTIONAL.min(self.client.max_timeout() / 3)
     }
 
+    /// Begins to open a connection to the instance.
+    pub(crate) fn dial(&self) -> Dialing {
+        self.client.dial(&self.instance)
+    }
+
     pub(crate) fn deadline(&self, within: Duration) -> Deadline {
         Deadline(self.now().saturating_add(within).unwrap_or(Timestamp::MAX))
     }
@@ -73,7 +79,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<(T, Reply), Fault> {
         let request = self.request(Method::GET, self.address(&[table], query), None, timeout);
-        let reply = self.send(request).await?;
+        let reply = self.send(Dialing::default(), request).await?;
         self.read(reply, 200)
     }
 
@@ -87,7 +93,7 @@ impl Client {
     ) -> Result<Option<T>, Fault> {
         let query = [("sysparm_fields", fields), ("sysparm_exclude_reference_link", "true")];
         let request = self.request(Method::GET, self.address(&[table, sys_id], &query), None, timeout);
-        let reply = self.send(request).await?;
+        let reply = self.send(Dialing::default(), request).await?;
         if reply.status == 404 && faults::is_from_instance(&reply) {
             let fault = self.fault(&reply);
             return if fault.kind == FaultKind::NotFound { Ok(None) } else { Err(fault) };
@@ -102,12 +108,13 @@ impl Client {
         table: &str,
         query: &[(&str, &str)],
         body: &str,
+        dialing: Dialing,
         deadline: Deadline,
     ) -> Result<T, (Fault, Option<Reply>)> {
         let timeout = self.time_left(deadline).map_err(|fault| (fault, None))?;
         let request =
             self.request(Method::POST, self.address(&[table], query), Some(body.to_owned()), timeout);
-        let reply = self.send(request).await.map_err(|fault| (fault, None))?;
+        let reply = self.send(dialing, request).await.map_err(|fault| (fault, None))?;
         if reply.status == 201 {
             return self.read(reply, 201).map(|(record, _)| record).map_err(|fault| (fault, None));
         }
@@ -126,7 +133,7 @@ impl Client {
         let query = [("sysparm_exclude_reference_link", "true")];
         let request =
             self.request(Method::PATCH, self.address(&[table, sys_id], &query), Some(body), timeout);
-        let reply = self.send(request).await?;
+        let reply = self.send(Dialing::default(), request).await?;
         self.read(reply, 200).map(|(record, _)| record)
     }
 
@@ -145,11 +152,13 @@ impl Client {
     }
 
     fn request(&self, method: Method, url: Url, body: Option<String>, timeout: Duration) -> Request {
-        Request { method, url, authorization: Some(self.authorization.clone()), body, timeout }
+        let is_read = method == Method::GET;
+        let authorization = Some(self.authorization.clone());
+        Request { method, url, authorization, body: body.map(Into::into), timeout, is_read }
     }
 
-    async fn send(&self, request: Request) -> Result<Reply, Fault> {
-        let reply = self.client.send(request).await?;
+    async fn send(&self, dialing: Dialing, request: Request) -> Result<Reply, Fault> {
+        let reply = self.client.send_over(dialing, request).await?;
         let redactor = self.redactor();
         if !(200..300).contains(&reply.status) {
             // Of a long body only the beginning is read, without a partial secret at the cut.

@@ -3,7 +3,7 @@
 use serde_json::json;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
-use ticketing_core::system::{Adjustment, Created, Destination, Rendered, TicketRef};
+use ticketing_core::system::{Adjustment, Created, Destination, Dialing, Rendered, TicketRef};
 
 use crate::client::{Client, Deadline};
 use crate::evidence;
@@ -21,22 +21,30 @@ pub(crate) const FIELDS: &str = "sys_id,number,priority,assignment_group,correla
 const ALL_FIELDS: &str = "sys_id,number,priority,assignment_group,correlation_id,sys_created_on,short_description,\
                           description,work_notes";
 
+/// The ticket to insert, and where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Insert<'a> {
+    pub(crate) destination: &'a Destination,
+    pub(crate) marker: &'a Marker,
+    pub(crate) rendered: &'a Rendered,
+}
+
 /// Inserts the ticket, in one request. If that is refused because an earlier insert of ours succeeded,
 /// returns that ticket.
 pub(crate) async fn create(
     client: &Client,
-    destination: &Destination,
-    marker: &Marker,
-    rendered: &Rendered,
+    insert: Insert<'_>,
+    dialing: Dialing,
     deadline: Deadline,
 ) -> Result<Created, Fault> {
+    let Insert { destination, marker, rendered } = insert;
     let table = &destination.place;
     let query = [
         ("sysparm_display_value", "all"),
         ("sysparm_exclude_reference_link", "true"),
         ("sysparm_fields", ALL_FIELDS),
     ];
-    let inserted = match client.insert(table, &query, &rendered.body, deadline).await {
+    let inserted = match client.insert(table, &query, &rendered.body, dialing, deadline).await {
         Err((fault, Some(reply))) => Err(evidence::check_scope(client, table, &reply, fault, deadline).await),
         Err((fault, None)) => Err(fault),
         Ok(record) => Ok(record),

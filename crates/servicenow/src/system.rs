@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ticketing_core::fault::Fault;
 use ticketing_core::system::{
-    Adjustment, Authorship, Check, Created, Destination, Login, ReadTicket, Rendered, Search, SearchResult,
-    TicketDraft, TicketRef, TicketSystem, Visibility,
+    Adjustment, Authorship, Check, Created, Destination, Dialing, Login, ReadTicket, Rendered, Search,
+    SearchResult, TicketDraft, TicketRef, TicketSystem, Visibility,
 };
 use ticketing_egress::HttpClient;
 
@@ -110,15 +110,21 @@ impl TicketSystem for ServiceNow {
         rendered
     }
 
+    fn dial(&self) -> Dialing {
+        self.client.dial()
+    }
+
     async fn create(
         &self,
         ticket_draft: &TicketDraft,
         rendered: &Rendered,
+        dialing: Dialing,
         within: Duration,
     ) -> Result<Created, Fault> {
         let deadline = self.client.deadline(within);
-        let outcome =
-            create::create(&self.client, &self.destination(), &ticket_draft.marker, rendered, deadline).await;
+        let insert =
+            create::Insert { destination: &self.destination(), marker: &ticket_draft.marker, rendered };
+        let outcome = create::create(&self.client, insert, dialing, deadline).await;
         let as_sent = outcome.as_ref().is_ok_and(|created| created.adjustments.is_empty());
         if !as_sent {
             self.group.forget();

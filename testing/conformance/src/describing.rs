@@ -1,5 +1,6 @@
 //! What a connection says of itself, and what it never shows.
 
+use ticketing_core::system::Dialing;
 use ticketing_core::system::TicketSystem;
 
 use crate::drafts::{draft, unknown_marker};
@@ -48,7 +49,7 @@ pub async fn redacts_echoed_secret(remote: &dyn TestSystem) {
     check_secret(SECRET, &all_calls(system.as_ref()).await);
     for before in (440..500).step_by(6) {
         remote.fail(Calls::Any, Failure::Refused(format!("{}{SECRET}", "x".repeat(before))));
-        let outcome = system.create(&draft("INC-1"), &rendered, WITHIN).await;
+        let outcome = system.create(&draft("INC-1"), &rendered, Dialing::default(), WITHIN).await;
         check_secret(SECRET, &format!("{:?}", outcome.expect_err("the ticket is refused")));
     }
 }
@@ -58,7 +59,8 @@ async fn all_calls(system: &dyn TicketSystem) -> String {
     let draft = draft("INC-1");
     let offline = system.render_offline(&draft);
     let prepared = system.prepare(&draft).await;
-    let created = system.create(&draft, prepared.as_ref().unwrap_or(&offline), WITHIN).await;
+    let created =
+        system.create(&draft, prepared.as_ref().unwrap_or(&offline), Dialing::default(), WITHIN).await;
     let found = look_up(system, &draft.marker).await;
     let absent = look_up(system, &unknown_marker()).await;
     let read = system.read(&system.destination(), "1").await;

@@ -2,7 +2,7 @@
 
 use ticketing_core::clean::clean;
 use ticketing_core::limits::{MAX_NAME, MAX_REASON};
-use ticketing_core::system::{Rendered, TicketDraft};
+use ticketing_core::system::{Dialing, Rendered, TicketDraft};
 
 use crate::drafts::{draft, hostile_drafts};
 use crate::steps::{WITHIN, check_nothing_written, prepare};
@@ -70,7 +70,7 @@ pub async fn hostile_text_is_rendered_within_limits(remote: &dyn TestSystem) {
         let rendered = prepare(system.as_ref(), &draft).await;
         check_text(&draft, &rendered);
         let id = &draft.incident.id;
-        let created = system.create(&draft, &rendered, WITHIN).await;
+        let created = system.create(&draft, &rendered, Dialing::default(), WITHIN).await;
         let created = created.unwrap_or_else(|fault| panic!("{id} is not accepted: {fault:?}"));
         assert_eq!(created.adjustments, [], "{id} is not stored as it was sent");
         assert_eq!(remote.tickets().len(), count + 1);

@@ -26,7 +26,7 @@ pub(crate) struct Pushed {
 pub(crate) async fn push(system: &dyn TicketSystem, id: &str) -> Pushed {
     let draft = draft(id);
     let rendered = prepare(system, &draft).await;
-    let created = system.create(&draft, &rendered, WITHIN).await;
+    let created = system.create(&draft, &rendered, system.dial(), WITHIN).await;
     let created = created.unwrap_or_else(|fault| panic!("the ticket is not created: {fault:?}"));
     Pushed { draft, rendered, created }
 }

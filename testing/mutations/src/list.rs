@@ -49,8 +49,8 @@ pub const MUTATIONS: &[Mutation] = &[
                    leads to a second ticket.",
         changes: &[Change {
             file: ATTEMPT,
-            text: "Outcome::Sent(api.create(ticket_draft, rendered, within).await)",
-            replacement: "match api.create(ticket_draft, rendered, within).await {
+            text: "Outcome::Sent(api.create(ticket_draft, rendered, dialing, within).await)",
+            replacement: "match api.create(ticket_draft, rendered, dialing, within).await {
                     Err(fault) => Outcome::NotSent(fault),
                     answer => Outcome::Sent(answer),
                 }",
@@ -105,7 +105,7 @@ pub const MUTATIONS: &[Mutation] = &[
             text: "_ => Outcome::NotSent(Fault::new(",
             replacement: "_ if true => {
                 let within = Duration::from_secs(60);
-                Outcome::Sent(api.create(ticket_draft, rendered, within).await)
+                Outcome::Sent(api.create(ticket_draft, rendered, dialing, within).await)
             }
             _ => Outcome::NotSent(Fault::new(",
         }],

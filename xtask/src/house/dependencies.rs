@@ -92,6 +92,8 @@ const ALLOWANCES: &[Allowance] = &[
 const RESTRICTED: &[(&str, &[&str])] = &[
     ("sqlx", &[STORE, HARNESS, BENCH]),
     ("rusqlite", &[BENCH]),
+    ("hyper", &[EGRESS, INGRESS, SIMULATOR, BENCH]),
+    ("hyper-util", &[INGRESS, HARNESS, SIMULATOR, BENCH]),
     ("reqwest", &[EGRESS]),
     ("tonic", &[ROOT, CONTRACT, INGRESS, SERVER, HARNESS, FAULTS, BENCH]),
 ];

@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{
-    Authorship, Check, Created, Destination, Login, ReadTicket, Rendered, Search, SearchResult, TicketDraft,
-    TicketSystem, Visibility,
+    Authorship, Check, Created, Destination, Dialing, Login, ReadTicket, Rendered, Search, SearchResult,
+    TicketDraft, TicketSystem, Visibility,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -190,18 +190,24 @@ impl TicketSystem for GatedSystem {
         self.inner.render_offline(ticket_draft)
     }
 
+    /// No login is sent, so no permit is needed.
+    fn dial(&self) -> Dialing {
+        self.inner.dial()
+    }
+
     /// The wait for a permit is part of `within`.
     async fn create(
         &self,
         ticket_draft: &TicketDraft,
         rendered: &Rendered,
+        dialing: Dialing,
         within: Duration,
     ) -> Result<Created, Fault> {
         let asked = self.gate.clock.now();
         let create = async {
             let waited = self.gate.clock.now().duration_since(asked).unsigned_abs();
             match within.checked_sub(waited).filter(|left| !left.is_zero()) {
-                Some(left) => self.inner.create(ticket_draft, rendered, left).await,
+                Some(left) => self.inner.create(ticket_draft, rendered, dialing, left).await,
                 None => {
                     Err(Fault::new(FaultKind::TooLate, "other calls of the login took the time to send it"))
                 }
@@ -296,7 +302,13 @@ mod tests {
             unreachable!("nothing is rendered here")
         }
 
-        async fn create(&self, _: &TicketDraft, _: &Rendered, _: Duration) -> Result<Created, Fault> {
+        async fn create(
+            &self,
+            _: &TicketDraft,
+            _: &Rendered,
+            _: Dialing,
+            _: Duration,
+        ) -> Result<Created, Fault> {
             unreachable!("nothing is created here")
         }
 

@@ -8,22 +8,31 @@ use ticketing_core::delivery::{Delivery, Outcome, State};
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::health::Observation;
-use ticketing_core::system::{Rendered, TicketDraft, TicketSystem};
+use ticketing_core::system::{Dialing, Rendered, TicketDraft, TicketSystem};
 use ticketing_failpoints::{self as failpoints, Point};
 use ticketing_store::{AttemptRecord, AttemptTimes, Claimed, Intent, Prepared, StoreError};
 use tracing::Instrument;
 
 use super::Dispatcher;
 use super::dispatch_due::connection_disabled;
-use super::prepare::send_intent;
+use super::prepare::{Sender, send_intent};
 
 /// Delay between attempts to record an outcome.
 const RECORD_RETRY_DELAY: Duration = Duration::from_millis(200);
 
+/// A create whose intent is durable.
+struct Create<'a> {
+    api: &'a Arc<dyn TicketSystem>,
+    ticket_draft: &'a TicketDraft,
+    rendered: &'a Rendered,
+    deadline: Timestamp,
+    dialing: Dialing,
+}
+
 impl Dispatcher {
     /// Runs the claimed attempt, and records its outcome. What was prepared is sent by the ticket system that it was
     /// prepared for.
-    pub(super) async fn attempt(&self, claimed: Claimed, api: Option<Arc<dyn TicketSystem>>) {
+    pub(super) async fn attempt(&self, claimed: Claimed, sender: Option<Sender>) {
         let Claimed { delivery, draft: ticket_draft, prepared, counted_from } = claimed;
         let caller = self.0.caller_spans.take(&delivery.id);
         let span = tracing::info_span!(
@@ -33,11 +42,15 @@ impl Dispatcher {
         async {
             failpoints::pass(Point::Claimed).await;
             let started_at = self.0.clock.now();
-            let api = api.filter(|_| prepared.is_some());
+            let (api, dialing) = sender.filter(|_| prepared.is_some()).map(Sender::into_parts).unzip();
             let api = api.or_else(|| self.0.connections.current(&delivery.connection));
             let outcome = match (prepared, api.as_ref()) {
                 (Some(Prepared { rendered, send }), Some(api)) => {
-                    Some(self.send_intended(&delivery, api, &ticket_draft, &rendered, send.deadline).await)
+                    let ticket_draft = &ticket_draft;
+                    let dialing = dialing.unwrap_or_default();
+                    let create =
+                        Create { api, ticket_draft, rendered: &rendered, deadline: send.deadline, dialing };
+                    Some(self.send_intended(&delivery, create).await)
                 }
                 _ => self.try_to_create(api.as_ref(), &delivery, &ticket_draft).await,
             };
@@ -108,9 +121,12 @@ impl Dispatcher {
                 return None;
             }
         }
+        // Opened while the intent commits; dropped, and thereby closed, if nothing is sent.
+        let dialing = api.dial();
         match self.intend(delivery, api, &rendered, attempt_deadline).await {
             Ok(Some(deadline)) => {
-                Some(self.send_intended(delivery, api, ticket_draft, &rendered, deadline).await)
+                let create = Create { api, ticket_draft, rendered: &rendered, deadline, dialing };
+                Some(self.send_intended(delivery, create).await)
             }
             Ok(None) => {
                 tracing::warn!("the lease was lost before the send");
@@ -139,35 +155,22 @@ impl Dispatcher {
     }
 
     /// Sends what has a durable intent.
-    async fn send_intended(
-        &self,
-        delivery: &Delivery,
-        api: &Arc<dyn TicketSystem>,
-        ticket_draft: &TicketDraft,
-        rendered: &Rendered,
-        deadline: Timestamp,
-    ) -> Outcome {
+    async fn send_intended(&self, delivery: &Delivery, create: Create<'_>) -> Outcome {
         failpoints::pass(Point::IntentCommitted).await;
         // The connection may have been disabled since: then nothing is sent.
         if !self.0.connections.is_enabled(&delivery.connection) {
             return Outcome::NotSent(connection_disabled());
         }
-        self.send(&delivery.connection, api, ticket_draft, rendered, deadline).await
+        self.send(&delivery.connection, create).await
     }
 
-    async fn send(
-        &self,
-        connection: &str,
-        api: &Arc<dyn TicketSystem>,
-        ticket_draft: &TicketDraft,
-        rendered: &Rendered,
-        deadline: Timestamp,
-    ) -> Outcome {
+    async fn send(&self, connection: &str, create: Create<'_>) -> Outcome {
+        let Create { api, ticket_draft, rendered, deadline, dialing } = create;
         let left = deadline.duration_since(self.0.clock.now());
         match Duration::try_from(left) {
             Ok(within) if !within.is_zero() => {
                 let began = self.0.clock.now();
-                let outcome = Outcome::Sent(api.create(ticket_draft, rendered, within).await);
+                let outcome = Outcome::Sent(api.create(ticket_draft, rendered, dialing, within).await);
                 self.adapt_concurrency(connection, fault_of(&outcome), began);
                 outcome
             }

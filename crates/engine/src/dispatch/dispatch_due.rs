@@ -7,12 +7,12 @@ use std::time::Duration;
 use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::health::{Admission, Condition, Health};
-use ticketing_core::system::TicketSystem;
-use ticketing_store::{ClaimKind, ClaimRequest, Claimed};
+use ticketing_store::{ClaimKind, ClaimRequest, Claimed, Preparer};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Dispatcher;
 use super::connection_state::{ConnectionState, warn};
+use super::prepare::Sender;
 
 /// Candidates for a probe, in this order.
 const PROBES: [ClaimKind; 3] = [ClaimKind::Fresh, ClaimKind::Due, ClaimKind::Uncertain];
@@ -247,13 +247,14 @@ impl Dispatcher {
         let count = u32::try_from(permits.len()).unwrap_or(u32::MAX);
         let waited_for = if kind == ClaimKind::Fresh { self.0.waiters.waited_for() } else { vec![] };
         let api = self.0.connections.current(connection).filter(|_| CallKind::of(kind) == CallKind::Create);
+        let preparer = api.as_ref().map(|api| self.preparer(api, now));
         let request = ClaimRequest {
             connection: connection.to_owned(),
             kind,
             limit: count,
             preferred: waited_for,
             lease,
-            preparer: api.as_ref().map(|api| self.preparer(api, now)),
+            preparer: preparer.clone().map(|preparer| preparer as Arc<dyn Preparer>),
         };
         let claimed = match self.0.store.claim(request, now).await {
             Ok(claimed) => claimed,
@@ -271,24 +272,19 @@ impl Dispatcher {
         for (mut claimed, permit) in claimed.into_iter().zip(permits) {
             // The tick may be some time ago, if all slots were taken.
             claimed.counted_from = tick.unwrap_or(claimed.counted_from);
-            self.spawn(kind, claimed, api.clone(), permit);
+            let sender = preparer.as_ref().map(|preparer| preparer.sender(&claimed.delivery.id));
+            self.spawn(kind, claimed, sender, permit);
         }
         started
     }
 
-    /// `api` is the ticket system that the claimed create was prepared for.
-    fn spawn(
-        &self,
-        kind: ClaimKind,
-        claimed: Claimed,
-        api: Option<Arc<dyn TicketSystem>>,
-        permit: OwnedSemaphorePermit,
-    ) {
+    /// `sender` is of the claimed create, if it was prepared.
+    fn spawn(&self, kind: ClaimKind, claimed: Claimed, sender: Option<Sender>, permit: OwnedSemaphorePermit) {
         let dispatcher = self.clone();
         self.0.tasks.spawn(async move {
             let id = claimed.delivery.id.clone();
             match kind {
-                ClaimKind::Fresh | ClaimKind::Due => dispatcher.attempt(claimed, api).await,
+                ClaimKind::Fresh | ClaimKind::Due => dispatcher.attempt(claimed, sender).await,
                 ClaimKind::Uncertain => dispatcher.look_up(claimed).await,
             }
             drop(permit);

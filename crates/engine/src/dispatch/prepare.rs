@@ -3,14 +3,17 @@
 //! If all that a ticket depends on is in memory, it is rendered while its delivery is claimed, so that one transaction
 //! makes the claim and the intent durable. Otherwise the claim comes first, and the intent follows when it is rendered.
 
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::delivery::settle::SendIntent;
-use ticketing_core::system::{Rendered, TicketDraft, TicketSystem};
+use ticketing_core::system::{Dialing, Rendered, TicketDraft, TicketSystem};
 use ticketing_store::{Prepared, Preparer};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use super::Dispatcher;
 
@@ -25,6 +28,16 @@ pub(super) struct FromMemory {
     deadline: Timestamp,
     /// Of the first ticket.
     rendering_since: OnceLock<Instant>,
+    runtime: Handle,
+    /// The network connections of prepared creates, by delivery. They are opened while claim and intent commit.
+    dialings: Mutex<HashMap<String, Dialing>>,
+}
+
+/// The ticket system that a create was prepared for, and the network connection that is being opened to it.
+#[derive(Debug)]
+pub(super) struct Sender {
+    api: Arc<dyn TicketSystem>,
+    dialing: Dialing,
 }
 
 // === impl FromMemory ===
@@ -40,18 +53,44 @@ impl Preparer for FromMemory {
         }
         let rendered = self.api.prepare_from_memory(draft)?;
         let send = send_intent(self.api.as_ref(), &rendered, self.deadline);
+        let _within = self.runtime.enter();
+        // A batch that failed is prepared again.
+        self.dialings().entry(delivery.id.clone()).or_insert_with(|| self.api.dial());
         Some(Prepared { rendered, send })
+    }
+}
+
+impl FromMemory {
+    /// How the create of a claimed delivery is sent, if it was prepared. Network connections that are not taken are
+    /// closed.
+    pub(super) fn sender(&self, delivery: &str) -> Sender {
+        let dialing = self.dialings().remove(delivery).unwrap_or_default();
+        Sender { api: self.api.clone(), dialing }
+    }
+
+    fn dialings(&self) -> MutexGuard<'_, HashMap<String, Dialing>> {
+        self.dialings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Sender ===
+
+impl Sender {
+    pub(super) fn into_parts(self) -> (Arc<dyn TicketSystem>, Dialing) {
+        (self.api, self.dialing)
     }
 }
 
 impl Dispatcher {
     /// Prepares creates that are claimed at `now`.
-    pub(super) fn preparer(&self, api: &Arc<dyn TicketSystem>, now: Timestamp) -> Arc<dyn Preparer> {
+    pub(super) fn preparer(&self, api: &Arc<dyn TicketSystem>, now: Timestamp) -> Arc<FromMemory> {
         Arc::new(FromMemory {
             api: api.clone(),
             restored_at: self.0.store.installation().restored_at,
             deadline: now + self.schedule().policy.bounds.attempt_deadline,
             rendering_since: OnceLock::new(),
+            runtime: Handle::current(),
+            dialings: Mutex::default(),
         })
     }
 }

@@ -14,8 +14,8 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::health::{Admission, Condition, Health};
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::{
-    Authorship, Check, Created, Destination, Login, ReadTicket, Rendered, Search, SearchResult, System,
-    TicketDraft, TicketRef, TicketSystem, Visibility,
+    Authorship, Check, Created, Destination, Dialing, Login, ReadTicket, Rendered, Search, SearchResult,
+    System, TicketDraft, TicketRef, TicketSystem, Visibility,
 };
 use ticketing_egress::{EgressPolicy, HttpClient};
 use ticketing_host::clock::ThisMachine;
@@ -125,7 +125,13 @@ impl TicketSystem for Fake {
         }
     }
 
-    async fn create(&self, ticket_draft: &TicketDraft, _: &Rendered, _: Duration) -> Result<Created, Fault> {
+    async fn create(
+        &self,
+        ticket_draft: &TicketDraft,
+        _: &Rendered,
+        _: Dialing,
+        _: Duration,
+    ) -> Result<Created, Fault> {
         let id = &ticket_draft.incident.id;
         let number = {
             let mut begun = self.begun.lock().unwrap();

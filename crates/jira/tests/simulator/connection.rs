@@ -4,9 +4,9 @@ use serde_json::json;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::system::{Check, TicketSystem};
 use ticketing_jira::Flavour;
-use ticketing_simulator::{Call, Effect, Profile, Project, Reply, Rule, Vendor, When};
+use ticketing_simulator::{Call, Effect, Point, Profile, Project, Reply, Rule, Vendor, When};
 
-use crate::support::{Site, api_token, pat, ticket_draft};
+use crate::support::{Site, WITHIN, api_token, pat, ticket_draft};
 
 const STEPS: [&str; 9] = [
     "reach",
@@ -233,4 +233,19 @@ async fn sso_redirect_fails_reach_and_names_target() {
     let hint = &checks[0].hint;
     assert!(detail.ends_with("it points to https://login.idp.corp.example/oauth2/authorize"), "{detail}");
     assert!(hint.contains("single sign-on") && hint.contains("login.idp.corp.example"), "{hint}");
+}
+
+#[tokio::test]
+async fn reads_share_a_connection_and_a_create_has_its_own() {
+    let site = Site::cloud().await;
+    let opened = || site.simulator.reached(Call::Connection, Point::Accepted);
+    site.jira.test().await;
+    let ticket_draft = ticket_draft("INC-1");
+    let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
+    site.look_up(&ticket_draft, &[]).await.unwrap();
+    assert!(site.simulator.requests().len() > 5);
+    assert_eq!(opened(), 1);
+    let dialing = site.jira.dial();
+    site.jira.create(&ticket_draft, &rendered, dialing, WITHIN).await.unwrap();
+    assert_eq!(opened(), 2);
 }

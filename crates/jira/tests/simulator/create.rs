@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use ticketing_core::fault::FaultKind;
-use ticketing_core::system::{TicketSystem, Visibility};
+use ticketing_core::system::{Dialing, TicketSystem, Visibility};
 use ticketing_simulator::{Call, Effect, Named, Profile, Project, Reply, RetryAfter, Rule, Vendor, When};
 
 use crate::incidents;
@@ -130,7 +130,7 @@ async fn drops_fields_refused_by_400() {
             project.screen.retain(|field| field != "labels" && field != "priority");
         }
     });
-    let created = site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap();
+    let created = site.jira.create(&ticket_draft, &rendered, Dialing::default(), WITHIN).await.unwrap();
     assert_eq!(adjusted(&created.adjustments), ["labels", "priority"]);
     let ticket = site.only_ticket();
     assert_eq!(ticket["labels"], json!([]));
@@ -280,7 +280,7 @@ async fn refetches_create_metadata_after_five_minutes_or_refusal() {
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     assert_eq!(metas(), 4);
     site.inject(Call::Create, Effect::Answer(Reply::json(400, &json!({}))));
-    site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();
+    site.jira.create(&ticket_draft, &rendered, Dialing::default(), WITHIN).await.unwrap_err();
     site.jira.prepare(&ticket_draft).await.unwrap();
     assert_eq!(metas(), 6);
 }
@@ -292,7 +292,7 @@ async fn rate_limit_does_not_refetch_create_metadata() {
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     site.inject(Call::Create, Effect::throttle(RetryAfter::Seconds(1)));
     let before = site.simulator.requests().len();
-    site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();
+    site.jira.create(&ticket_draft, &rendered, Dialing::default(), WITHIN).await.unwrap_err();
     site.jira.prepare(&ticket_draft).await.unwrap();
     assert_eq!(site.simulator.requests().len(), before + 1);
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use ticketing_core::fault::{Fault, FaultKind, Scope};
+use ticketing_core::system::Dialing;
 use ticketing_core::system::TicketSystem;
 use ticketing_simulator::{Call, Effect, Reply, Vendor};
 
@@ -19,7 +20,7 @@ async fn create(site: &Site, reply: Reply) -> Fault {
     let ticket_draft = ticket_draft("INC-1");
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     site.inject(Call::Create, Effect::Answer(reply));
-    site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err()
+    site.jira.create(&ticket_draft, &rendered, Dialing::default(), WITHIN).await.unwrap_err()
 }
 
 fn messages(status: u16, text: &str) -> Reply {
@@ -180,7 +181,7 @@ async fn redacts_secret_in_redirect() {
     let ticket_draft = ticket_draft("INC-1");
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     site.inject(Call::Create, Effect::Redirect { status: 302, location });
-    let fault = site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();
+    let fault = site.jira.create(&ticket_draft, &rendered, Dialing::default(), WITHIN).await.unwrap_err();
     assert!(
         fault.hint.contains("[secret]") && !format!("{fault:?}").contains("cloud-api-token"),
         "{fault:?}"

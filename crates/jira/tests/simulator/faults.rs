@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use ticketing_core::fault::{Certainty, Fault, FaultKind};
+use ticketing_core::system::Dialing;
 use ticketing_core::system::TicketSystem;
 use ticketing_simulator::{Call, Credential, Effect, Profile, Reply, Vendor};
 
@@ -10,7 +11,7 @@ use crate::support::{Site, WITHIN, api_token, ticket_draft};
 async fn create(site: &Site) -> Fault {
     let ticket_draft = ticket_draft("INC-1");
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
-    site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err()
+    site.jira.create(&ticket_draft, &rendered, Dialing::default(), WITHIN).await.unwrap_err()
 }
 
 /// Every registered HTTP status and some unregistered ones, with what it means for a create.
@@ -112,7 +113,7 @@ async fn refused_connection_is_definite_failure() {
     let ticket_draft = ticket_draft("INC-1");
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     site.simulator.stop().await;
-    let fault = site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();
+    let fault = site.jira.create(&ticket_draft, &rendered, Dialing::default(), WITHIN).await.unwrap_err();
     assert_eq!((fault.kind, fault.is_ambiguous()), (FaultKind::Connect, false));
 }
 

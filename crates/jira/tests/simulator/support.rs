@@ -10,7 +10,7 @@ use ticketing_core::fault::Fault;
 use ticketing_core::incident::{Incident, IncidentFields};
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::secret::{Secret, SecretKind};
-use ticketing_core::system::{Created, Rendered, Search, SearchResult, TicketDraft, TicketSystem};
+use ticketing_core::system::{Created, Dialing, Rendered, Search, SearchResult, TicketDraft, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_egress::HttpClient;
 use ticketing_egress::address_policy::AddressPolicy;
@@ -92,7 +92,7 @@ impl Site {
 
     pub(crate) async fn push(&self, ticket_draft: &TicketDraft) -> Result<(Rendered, Created), Fault> {
         let rendered = self.jira.prepare(ticket_draft).await?;
-        let created = self.jira.create(ticket_draft, &rendered, WITHIN).await?;
+        let created = self.jira.create(ticket_draft, &rendered, Dialing::default(), WITHIN).await?;
         Ok((rendered, created))
     }
 

@@ -1,9 +1,9 @@
 //! The connection test, step by step.
 
 use ticketing_core::system::{Check, CheckOutcome, TicketSystem};
-use ticketing_simulator::{Call, Effect};
+use ticketing_simulator::{Call, Effect, Point};
 
-use crate::support::{Site, connect, draft};
+use crate::support::{Site, WITHIN, connect, draft, ticket_draft};
 
 fn outcome(checks: &[Check]) -> Vec<(&str, CheckOutcome)> {
     checks.iter().map(|check| (check.name.as_str(), check.outcome)).collect()
@@ -95,4 +95,19 @@ async fn distinguishes_unreadable_from_missing_group() {
     site.simulator.edit(|profile| profile.withdraw("read_groups"));
     let checks = site.system.test().await;
     assert!(failed_at(&checks, "assignment_group").hint.contains("sys_user_group"));
+}
+
+#[tokio::test]
+async fn reads_share_a_connection_and_a_create_has_its_own() {
+    let site = Site::start().await;
+    let opened = || site.simulator.reached(Call::Connection, Point::Accepted);
+    site.system.test().await;
+    let ticket_draft = ticket_draft("INC-1");
+    site.look_up(&ticket_draft).await.unwrap();
+    assert!(site.simulator.requests().len() > 2);
+    assert_eq!(opened(), 1);
+    let rendered = site.system.prepare(&ticket_draft).await.unwrap();
+    let dialing = site.system.dial();
+    site.system.create(&ticket_draft, &rendered, dialing, WITHIN).await.unwrap();
+    assert_eq!(opened(), 2);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_core::system::{Created, TicketSystem};
+use ticketing_core::system::{Created, Dialing, TicketSystem};
 use ticketing_simulator::{Call, Effect, Reply};
 
 use crate::support::{GROUP, GROUP_ID, Site, fields, ticket_draft, ticket_draft_of};
@@ -93,7 +93,11 @@ async fn reports_group_that_was_not_applied() {
     let rendered = site.system.prepare(&ticket_draft).await.unwrap();
     let result = json!({ "sys_id": ticket_draft.marker.hex(), "number": "INC7", "priority": "4", "assignment_group": "" });
     site.answer(Call::Create, Reply::json(201, &json!({ "result": result })));
-    let created = site.system.create(&ticket_draft, &rendered, Duration::from_secs(5)).await.unwrap();
+    let created = site
+        .system
+        .create(&ticket_draft, &rendered, Dialing::default(), Duration::from_secs(5))
+        .await
+        .unwrap();
     assert_eq!(adjusted(&created), ["priority", "assignment_group"]);
     assert_eq!(created.ticket.key, "INC7");
 }

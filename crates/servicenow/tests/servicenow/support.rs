@@ -9,7 +9,7 @@ use ticketing_core::clock::Clock;
 use ticketing_core::fault::Fault;
 use ticketing_core::incident::{Activity, Actor, ActorKind, Incident, IncidentFields, Risk, Timeline};
 use ticketing_core::marker::{InstallationKey, Marker};
-use ticketing_core::system::{Created, Search, SearchResult, TicketDraft, TicketSystem};
+use ticketing_core::system::{Created, Dialing, Search, SearchResult, TicketDraft, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_egress::HttpClient;
 use ticketing_egress::address_policy::AddressPolicy;
@@ -83,7 +83,7 @@ impl Site {
     /// Prepares and creates.
     pub(crate) async fn push(&self, ticket_draft: &TicketDraft) -> Result<Created, Fault> {
         let rendered = self.system.prepare(ticket_draft).await?;
-        self.system.create(ticket_draft, &rendered, WITHIN).await
+        self.system.create(ticket_draft, &rendered, Dialing::default(), WITHIN).await
     }
 
     pub(crate) async fn look_up(&self, ticket_draft: &TicketDraft) -> Result<SearchResult, Fault> {

@@ -1,4 +1,4 @@
-//! Bursts of incidents while something is slow: each becomes one ticket, whoever waits for it.
+//! Bursts of incidents while something is slow: each becomes one ticket, whether a caller waits for it or not.
 
 use std::time::Duration;
 

@@ -37,7 +37,7 @@ pub(super) enum ProcessFault {
 enum At {
     /// Held at a fail point on the path of a push.
     Held(Point),
-    /// The intent is durable, and the TLS handshake of the connection does not end.
+    /// The TLS handshake of the create's connection, which began with the commit of the intent, does not end.
     Connecting,
     /// The ticket system has read half of the create. The rest has left the process into the socket buffers.
     RequestHalfRead,
@@ -140,8 +140,8 @@ async fn bring_to_point(world: &mut World, at: At, system: TicketSystem) -> Join
             push
         }
         At::Connecting => {
-            let nth = 1 + reads_before_a_create(system);
-            faults.push(Rule::new(Call::Connection, When::Nth(nth), Effect::NeverRead));
+            // The first connection is that of the reads.
+            faults.push(Rule::new(Call::Connection, When::Nth(2), Effect::NeverRead));
             let push = begin_push(world, system);
             let faults = world.simulator(system).faults();
             tokio::time::timeout(WAIT_TIMEOUT, faults.until_triggered(1)).await.expect("nothing connects");
@@ -204,11 +204,6 @@ pub(super) fn begin_push(world: &World, system: TicketSystem) -> JoinHandle<Opti
         let answer = client.create_ticket(request).await.ok()?;
         Some(answer.delivery?.id)
     })
-}
-
-/// Number of reads before a create: Jira's issue types and the fields of one, ServiceNow's group.
-fn reads_before_a_create(system: TicketSystem) -> u64 {
-    if system == TicketSystem::Jira { 2 } else { 1 }
 }
 
 pub(super) async fn inject(world: &mut World, fault: ProcessFault) {

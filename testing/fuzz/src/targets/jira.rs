@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use ticketing_core::fault::Fault;
 use ticketing_core::secret::SecretKind;
 use ticketing_core::system::{
-    Created, Rendered, Search, SearchResult, System, TicketDraft, TicketRef, TicketSystem,
+    Created, Dialing, Rendered, Search, SearchResult, System, TicketDraft, TicketRef, TicketSystem,
 };
 use ticketing_jira::{Flavour, SettingsDraft};
 use ticketing_vendor::Draft;
@@ -75,7 +75,9 @@ impl Site {
             }
             _ => sound(request),
         };
-        let outcome = self.server.answering(answer, jira.create(&self.example, &self.rendered, WITHIN));
+        let outcome = self
+            .server
+            .answering(answer, jira.create(&self.example, &self.rendered, Dialing::default(), WITHIN));
         let sent = creates.get();
         assert!((1..=MAX_CREATES).contains(&sent), "{sent} creates");
         assert!(sent == 1 || reply.status == 400, "sent again after {}: {outcome:?}", reply.status);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use ticketing_core::fault::Fault;
 use ticketing_core::secret::SecretKind;
-use ticketing_core::system::{Created, Rendered, Search, SearchResult, System, TicketDraft, TicketSystem};
+use ticketing_core::system::{
+    Created, Dialing, Rendered, Search, SearchResult, System, TicketDraft, TicketSystem,
+};
 use ticketing_servicenow::SettingsDraft;
 use ticketing_vendor::Draft;
 
@@ -49,7 +51,7 @@ impl Instance {
             "POST" => reply.clone(),
             _ => sound(request),
         };
-        let create = servicenow.create(&self.example, &self.rendered, WITHIN);
+        let create = servicenow.create(&self.example, &self.rendered, Dialing::default(), WITHIN);
         let outcome = self.server.answering(answer, create);
         match &outcome {
             Ok(created) => {

@@ -15,8 +15,8 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::limits::MAX_TICKET_NAME;
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{
-    Authorship, Check, Created, Destination, FoundTicket, Login, ReadTicket, Rendered, Search, SearchResult,
-    TicketDraft, TicketRef, TicketSystem, Visibility,
+    Authorship, Check, Created, Destination, Dialing, FoundTicket, Login, ReadTicket, Rendered, Search,
+    SearchResult, TicketDraft, TicketRef, TicketSystem, Visibility,
 };
 use ticketing_core::text::Limit;
 
@@ -219,6 +219,7 @@ impl TicketSystem for ToySystem {
         &self,
         _ticket_draft: &TicketDraft,
         rendered: &Rendered,
+        _dialing: Dialing,
         within: Duration,
     ) -> Result<Created, Fault> {
         if within.is_zero() && !self.has(Defect::IgnoresDeadline) {
