@@ -50,6 +50,7 @@ mod power_cut;
 mod process_limits;
 mod proxies;
 mod restore;
+mod retention;
 mod retries;
 mod sdk_rust;
 mod sdk_rust_failures;

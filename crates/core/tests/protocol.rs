@@ -343,6 +343,28 @@ fn rearms_only_failures_of_the_outage() {
 }
 
 #[test]
+fn nothing_rearms_delivery_without_content() {
+    let mut world = World::new(0);
+    let outage_began = world.now;
+    for _ in 0..=world.policy.retry.max_retry_attempts() {
+        world.take(&Step::Work(AttemptOutcome::Refuse(FaultKind::Connect)));
+    }
+    let now = world.now;
+    let removed = Delivery { content_removed_at: Some(now), ..world.delivery };
+    assert_eq!(
+        (removed.state, removed.has_ended_before(now + Duration::from_secs(1))),
+        (State::Failed, true)
+    );
+    assert_eq!(removed.clone().retry(false, now), Err(OperationError::ContentRemoved));
+    assert_eq!(removed.clone().expedite(now), None);
+    assert_eq!(removed.clone().connection_recovered(now), None);
+    assert_eq!(removed.clone().outage_ended(outage_began, now), None);
+    assert_eq!(removed.clone().rearm_as_probe(now), None);
+    let restored = removed.update_snapshot(1, now).unwrap().delivery;
+    assert_eq!(restored.retry(false, now).unwrap().delivery.state, State::Pending);
+}
+
+#[test]
 fn operator_can_end_unknown_outcome() {
     let mut world = World::new(0);
     world.attempt(AttemptOutcome::Lose { applied_after: None });

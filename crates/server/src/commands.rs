@@ -1,4 +1,4 @@
-//! Offline commands on the data folder: `ticketing token`, `ticketing key` and `ticketing audit`.
+//! Offline commands on the data folder: `ticketing token`, `ticketing key`, `ticketing audit` and `ticketing compact`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use ticketing_core::namespace::Namespace;
 use ticketing_core::role::Role;
 use ticketing_host::clock::SystemClock;
 use ticketing_host::entropy::SystemEntropy;
-use ticketing_store::{Administration, DataKeyRotated, MasterRotated, StoredToken};
+use ticketing_store::{Administration, DataKeyRotated, MasterRotated, Store, StoredToken};
 
 use crate::config::DATABASE;
 use crate::config::KeyArgs;
@@ -229,18 +229,34 @@ impl AuditCommand {
     }
 }
 
+/// Compacts the database in the folder `data`.
+///
+/// # Errors
+/// If there is none, a server uses it, or it cannot be rewritten.
+pub async fn compact(data: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+    let compacted = Store::compact(&database_in(data)?).await.context("failed to compact the database")?;
+    writeln!(out, "the database has {} bytes, {} before", compacted.after, compacted.before)?;
+    Ok(())
+}
+
+/// The database in a data folder, which must exist.
+fn database_in(data: &Path) -> anyhow::Result<PathBuf> {
+    let database = data.join(DATABASE);
+    if !database.is_file() {
+        bail!(
+            "there is no database {}: set --data to the folder of the server; `ticketing serve` creates the \
+             database at its first start",
+            database.display()
+        );
+    }
+    Ok(database)
+}
+
 // === impl DataArgs ===
 
 impl DataArgs {
     async fn open(&self) -> anyhow::Result<Administration> {
-        let database = self.data.join(DATABASE);
-        if !database.is_file() {
-            bail!(
-                "there is no database {}: set --data to the folder of the server; `ticketing serve` creates the \
-                 database at its first start",
-                database.display()
-            );
-        }
+        let database = database_in(&self.data)?;
         let clock = Arc::new(SystemClock::start());
         let entropy = Arc::new(SystemEntropy);
         let source = operator();

@@ -112,6 +112,12 @@ pub struct Config {
     #[arg(long, env = "TICKETING_EVENT_RETENTION", default_value = "720h", value_parser = duration::parse)]
     pub event_retention: Duration,
 
+    /// How long the content of incidents and the attempts of deliveries are kept after the last delivery of the incident
+    /// ended: it was delivered, failed or was cancelled. Deliveries, their tickets and markers, and what recognizes an
+    /// incident that is submitted again are kept forever.
+    #[arg(long, env = "TICKETING_INCIDENT_RETENTION", default_value = "2160h", value_parser = duration::parse)]
+    pub incident_retention: Duration,
+
     /// Interval between bookmarks on an event stream.
     #[arg(long, env = "TICKETING_BOOKMARK_INTERVAL", default_value = "10s", value_parser = duration::parse)]
     pub bookmark_interval: Duration,
@@ -261,7 +267,11 @@ impl Config {
     #[must_use]
     pub fn dispatch(&self) -> DispatchSettings {
         let concurrency = Concurrency { start: self.concurrency.into(), max: self.max_concurrency.into() };
-        DispatchSettings { concurrency, event_retention: self.event_retention }
+        DispatchSettings {
+            concurrency,
+            event_retention: self.event_retention,
+            incident_retention: self.incident_retention,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use ticketing_host::clock::SystemClock;
 use ticketing_host::{panics, process};
-use ticketing_server::commands::{AuditCommand, KeyCommand, TokenCommand};
+use ticketing_server::commands::{self, AuditCommand, KeyCommand, TokenCommand};
 use ticketing_server::config::Config;
 use ticketing_server::health::{self, HealthArgs};
 use ticketing_server::tls_command::{self, TlsCommand};
@@ -50,6 +50,11 @@ enum Command {
     /// Verify the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Compact the database while no server uses it: its free space is given back to the file system.
+    ///
+    /// The file of a database that this version created shrinks while the server runs, and never needs this. One of an
+    /// earlier version only does so after it was compacted. Takes as much free disk space as the database has content.
+    Compact(CompactArgs),
     /// Check the health of a running server: exit code 0 if it is serving. For container health checks.
     Health(HealthArgs),
 }
@@ -61,6 +66,14 @@ struct BackupArgs {
     /// ticketing.db-wal and ticketing.db-shm.
     file: PathBuf,
 
+    /// Folder of the database.
+    #[arg(long, env = "TICKETING_DATA", default_value = "data")]
+    data: PathBuf,
+}
+
+/// Arguments of `ticketing compact`.
+#[derive(Debug, Args)]
+struct CompactArgs {
     /// Folder of the database.
     #[arg(long, env = "TICKETING_DATA", default_value = "data")]
     data: PathBuf,
@@ -85,6 +98,7 @@ async fn main() -> ExitCode {
         Command::Token(command) => command.run(&mut std::io::stdout()).await,
         Command::Key(command) => command.run(&mut std::io::stdout()).await,
         Command::Audit(command) => command.run(&mut std::io::stdout()).await,
+        Command::Compact(args) => commands::compact(&args.data, &mut std::io::stdout()).await,
         Command::Health(args) => health::run(&args).await,
     };
     match done {

@@ -10,6 +10,7 @@
 mod administration;
 mod claims;
 mod connection_changes;
+mod content;
 mod delivery_counts;
 mod error;
 mod feed;
@@ -55,6 +56,7 @@ use writes::retry_many::RetryMany;
 
 pub use administration::{Administration, OFFLINE_CREDENTIAL, RotateError, TokenError};
 pub use claims::*;
+pub use content::{ContentKey, ExpiredContent, Shrunk};
 pub use error::{BackupError, DatabaseError, OpenError, StoreError, StoreErrorKind};
 pub use settings::*;
 pub use sqlite::{DataKeyRotated, MasterRotated};
@@ -96,6 +98,13 @@ pub struct StoreOptions {
     pub busy_timeout: Duration,
 }
 
+/// The size of a database file before and after it was compacted, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compacted {
+    pub before: u64,
+    pub after: u64,
+}
+
 /// Findings at the opening of a store, to be logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
@@ -130,6 +139,14 @@ impl Store {
     /// If there is no such database, or the copy cannot be written completely; a partial copy is removed.
     pub async fn backup(path: &Path, to: &Path, now: Timestamp) -> Result<(), BackupError> {
         sqlite::backup(path, to, now).await
+    }
+
+    /// Rewrites the database at `path` without free pages. From then on the file shrinks in steps when content is removed.
+    ///
+    /// # Errors
+    /// If a server uses the database, it is damaged, or the disk has no room for a second copy.
+    pub async fn compact(path: &Path) -> Result<Compacted, OpenError> {
+        sqlite::compact(path).await
     }
 
     /// Derives the marker of an incident for a connection.

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 use crate::StoreError;
 use crate::claims::ClaimKind;
+use crate::content::{ContentKey, ExpiredContent, Shrunk};
 use crate::settings::{RetiredConnection, SettingsChange, StoredPolicy, StoredSettings, StoredTest};
 use crate::summary::ConnectionSummary;
 use crate::types::{
@@ -50,6 +51,7 @@ pub trait Database:
     + Summaries
     + Evidence
     + Events
+    + Retention
     + Settings
     + Tokens
     + Audit
@@ -178,6 +180,32 @@ pub trait Events {
 
     /// Removes at most `batch` of the oldest events, if they are older than `before`. Returns how many.
     async fn trim_events(&self, before: Timestamp, batch: u32) -> Result<u64, StoreError>;
+}
+
+/// What is removed once it is old.
+#[async_trait]
+pub trait Retention {
+    /// Among at most `limit` revisions with content that were stored before a time, the oldest first: the incidents whose
+    /// deliveries all ended before it. Continue after [`ExpiredContent::next`].
+    async fn expired_content(
+        &self,
+        before: Timestamp,
+        after: Option<ContentKey>,
+        limit: u32,
+    ) -> Result<ExpiredContent, StoreError>;
+
+    /// Removes the content of those incidents whose deliveries all ended before a time, and the attempts of these
+    /// deliveries, except the last ones of a connection. Returns the number of incidents. Keeps the deliveries, and what
+    /// recognizes each revision. Writes no event.
+    async fn remove_content(
+        &self,
+        incident_ids: Vec<String>,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
+
+    /// Gives at most `max_pages` free pages of the database back to the file system; some stay for the next writes.
+    async fn shrink(&self, max_pages: u32) -> Result<Shrunk, StoreError>;
 }
 
 /// The settings of connections, and the policy of all.

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::claims::ClaimKind;
+use super::content::{ContentDigest, content_digest};
 use super::delivery_counts::{CountChanges, Counted};
 use super::types::{AttemptKind, AttemptOutcome, AttemptTimes, Subject};
 
@@ -126,6 +127,8 @@ pub(super) struct UnitOfWork {
     by_incident: HashMap<String, Vec<String>>,
     snapshots: HashMap<(String, u32), String>,
     newest: HashMap<String, u32>,
+    /// What remains of the newest revisions whose content was removed.
+    removed: HashMap<(String, u32), ContentDigest>,
     connections: HashMap<String, ConnectionRow>,
     pub(super) changes: Changes,
 }
@@ -277,6 +280,12 @@ impl UnitOfWork {
         self.snapshots.insert((incident_id, revision), body);
     }
 
+    pub(super) fn load_removed(&mut self, incident_id: String, revision: u32, digest: ContentDigest) {
+        let newest = self.newest.entry(incident_id.clone()).or_default();
+        *newest = revision.max(*newest);
+        self.removed.insert((incident_id, revision), digest);
+    }
+
     pub(super) fn load_connection(&mut self, connection: String, system: System, health: Health) {
         self.connections.insert(connection, ConnectionRow { health, system, changed_at: None });
     }
@@ -344,6 +353,21 @@ impl UnitOfWork {
 
     pub(super) fn snapshot(&self, incident_id: &str, revision: u32) -> Option<&str> {
         self.snapshots.get(&(incident_id.to_owned(), revision)).map(String::as_str)
+    }
+
+    /// Whether this is the content of a revision, also if that was removed.
+    pub(super) fn is_content(
+        &self,
+        incident_id: &str,
+        revision: u32,
+        body: &str,
+    ) -> Result<bool, StoreError> {
+        let removed = self.removed.get(&(incident_id.to_owned(), revision));
+        match (self.snapshot(incident_id, revision), removed) {
+            (Some(known), _) => Ok(known == body),
+            (None, Some(digest)) => Ok(content_digest(body)? == *digest),
+            (None, None) => Ok(false),
+        }
     }
 
     /// The newest revision of an incident in the read set; 0 if there is none.
@@ -429,6 +453,7 @@ impl UnitOfWork {
 fn whole_microseconds(mut delivery: Delivery) -> Delivery {
     delivery.lease_until = delivery.lease_until.map(to_stored_resolution);
     delivery.due_at = delivery.due_at.map(to_stored_resolution);
+    delivery.content_removed_at = delivery.content_removed_at.map(to_stored_resolution);
     delivery.created_at = to_stored_resolution(delivery.created_at);
     delivery.updated_at = to_stored_resolution(delivery.updated_at);
     if let Some(send) = &mut delivery.send {

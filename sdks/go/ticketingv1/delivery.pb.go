@@ -469,9 +469,13 @@ type Delivery struct {
 	AttemptsOmitted uint32 `protobuf:"varint,30,opt,name=attempts_omitted,json=attemptsOmitted,proto3" json:"attempts_omitted,omitempty"`
 	// Output only. Namespace of the incident: that of the credential that pushed it first. 1 to 63 lowercase letters, digits and
 	// hyphens, beginning with a letter; "default" for credentials without a namespace. Example: "soc-eu".
-	Namespace     string `protobuf:"bytes,40,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Namespace string `protobuf:"bytes,40,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+	// numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+	// SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+	ContentRemovedAt *timestamppb.Timestamp `protobuf:"bytes,41,opt,name=content_removed_at,json=contentRemovedAt,proto3" json:"content_removed_at,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Delivery) Reset() {
@@ -656,6 +660,13 @@ func (x *Delivery) GetNamespace() string {
 		return x.Namespace
 	}
 	return ""
+}
+
+func (x *Delivery) GetContentRemovedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ContentRemovedAt
+	}
+	return nil
 }
 
 // A field of a ticket that differs from what was meant.
@@ -1715,7 +1726,7 @@ var File_rhythmx_ticketing_v1_delivery_proto protoreflect.FileDescriptor
 
 const file_rhythmx_ticketing_v1_delivery_proto_rawDesc = "" +
 	"\n" +
-	"#rhythmx/ticketing/v1/delivery.proto\x12\x14rhythmx.ticketing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\xb6\b\n" +
+	"#rhythmx/ticketing/v1/delivery.proto\x12\x14rhythmx.ticketing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\x80\t\n" +
 	"\bDelivery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vincident_id\x18\x02 \x01(\tR\n" +
@@ -1747,7 +1758,8 @@ const file_rhythmx_ticketing_v1_delivery_proto_rawDesc = "" +
 	"\frequested_by\x18\x13 \x01(\tR\vrequestedBy\x12+\n" +
 	"\x11ticket_unverified\x18\x1d \x01(\bR\x10ticketUnverified\x12)\n" +
 	"\x10attempts_omitted\x18\x1e \x01(\rR\x0fattemptsOmitted\x12\x1c\n" +
-	"\tnamespace\x18( \x01(\tR\tnamespace\":\n" +
+	"\tnamespace\x18( \x01(\tR\tnamespace\x12H\n" +
+	"\x12content_removed_at\x18) \x01(\v2\x1a.google.protobuf.TimestampR\x10contentRemovedAt\":\n" +
 	"\n" +
 	"Adjustment\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
@@ -1937,30 +1949,31 @@ var file_rhythmx_ticketing_v1_delivery_proto_depIdxs = []int32{
 	6,  // 8: rhythmx.ticketing.v1.Delivery.adjustments:type_name -> rhythmx.ticketing.v1.Adjustment
 	23, // 9: rhythmx.ticketing.v1.Delivery.duplicates:type_name -> rhythmx.ticketing.v1.TicketReference
 	8,  // 10: rhythmx.ticketing.v1.Delivery.attempts:type_name -> rhythmx.ticketing.v1.Attempt
-	2,  // 11: rhythmx.ticketing.v1.Fault.kind:type_name -> rhythmx.ticketing.v1.FaultKind
-	24, // 12: rhythmx.ticketing.v1.Fault.time:type_name -> google.protobuf.Timestamp
-	3,  // 13: rhythmx.ticketing.v1.Attempt.kind:type_name -> rhythmx.ticketing.v1.AttemptKind
-	24, // 14: rhythmx.ticketing.v1.Attempt.started_at:type_name -> google.protobuf.Timestamp
-	24, // 15: rhythmx.ticketing.v1.Attempt.finished_at:type_name -> google.protobuf.Timestamp
-	4,  // 16: rhythmx.ticketing.v1.Attempt.outcome:type_name -> rhythmx.ticketing.v1.AttemptOutcome
-	7,  // 17: rhythmx.ticketing.v1.Attempt.fault:type_name -> rhythmx.ticketing.v1.Fault
-	5,  // 18: rhythmx.ticketing.v1.GetDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
-	22, // 19: rhythmx.ticketing.v1.ListDeliveriesRequest.systems:type_name -> rhythmx.ticketing.v1.TicketSystem
-	12, // 20: rhythmx.ticketing.v1.ListDeliveriesRequest.filter:type_name -> rhythmx.ticketing.v1.DeliveryFilter
-	1,  // 21: rhythmx.ticketing.v1.DeliveryFilter.states:type_name -> rhythmx.ticketing.v1.DeliveryState
-	2,  // 22: rhythmx.ticketing.v1.DeliveryFilter.fault_kinds:type_name -> rhythmx.ticketing.v1.FaultKind
-	24, // 23: rhythmx.ticketing.v1.DeliveryFilter.created_from:type_name -> google.protobuf.Timestamp
-	24, // 24: rhythmx.ticketing.v1.DeliveryFilter.created_until:type_name -> google.protobuf.Timestamp
-	5,  // 25: rhythmx.ticketing.v1.ListDeliveriesResponse.deliveries:type_name -> rhythmx.ticketing.v1.Delivery
-	5,  // 26: rhythmx.ticketing.v1.RetryDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
-	12, // 27: rhythmx.ticketing.v1.RetryDeliveriesRequest.filter:type_name -> rhythmx.ticketing.v1.DeliveryFilter
-	5,  // 28: rhythmx.ticketing.v1.CancelDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
-	5,  // 29: rhythmx.ticketing.v1.ResolveDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	24, // 11: rhythmx.ticketing.v1.Delivery.content_removed_at:type_name -> google.protobuf.Timestamp
+	2,  // 12: rhythmx.ticketing.v1.Fault.kind:type_name -> rhythmx.ticketing.v1.FaultKind
+	24, // 13: rhythmx.ticketing.v1.Fault.time:type_name -> google.protobuf.Timestamp
+	3,  // 14: rhythmx.ticketing.v1.Attempt.kind:type_name -> rhythmx.ticketing.v1.AttemptKind
+	24, // 15: rhythmx.ticketing.v1.Attempt.started_at:type_name -> google.protobuf.Timestamp
+	24, // 16: rhythmx.ticketing.v1.Attempt.finished_at:type_name -> google.protobuf.Timestamp
+	4,  // 17: rhythmx.ticketing.v1.Attempt.outcome:type_name -> rhythmx.ticketing.v1.AttemptOutcome
+	7,  // 18: rhythmx.ticketing.v1.Attempt.fault:type_name -> rhythmx.ticketing.v1.Fault
+	5,  // 19: rhythmx.ticketing.v1.GetDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
+	22, // 20: rhythmx.ticketing.v1.ListDeliveriesRequest.systems:type_name -> rhythmx.ticketing.v1.TicketSystem
+	12, // 21: rhythmx.ticketing.v1.ListDeliveriesRequest.filter:type_name -> rhythmx.ticketing.v1.DeliveryFilter
+	1,  // 22: rhythmx.ticketing.v1.DeliveryFilter.states:type_name -> rhythmx.ticketing.v1.DeliveryState
+	2,  // 23: rhythmx.ticketing.v1.DeliveryFilter.fault_kinds:type_name -> rhythmx.ticketing.v1.FaultKind
+	24, // 24: rhythmx.ticketing.v1.DeliveryFilter.created_from:type_name -> google.protobuf.Timestamp
+	24, // 25: rhythmx.ticketing.v1.DeliveryFilter.created_until:type_name -> google.protobuf.Timestamp
+	5,  // 26: rhythmx.ticketing.v1.ListDeliveriesResponse.deliveries:type_name -> rhythmx.ticketing.v1.Delivery
+	5,  // 27: rhythmx.ticketing.v1.RetryDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
+	12, // 28: rhythmx.ticketing.v1.RetryDeliveriesRequest.filter:type_name -> rhythmx.ticketing.v1.DeliveryFilter
+	5,  // 29: rhythmx.ticketing.v1.CancelDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
+	5,  // 30: rhythmx.ticketing.v1.ResolveDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_rhythmx_ticketing_v1_delivery_proto_init() }

@@ -186,6 +186,12 @@ const (
 	// Example: an incident with notes of 3 MiB. OUT_OF_RANGE with
 	// `{"reason":"REQUEST_TOO_LARGE","domain":"ticketing.rhythmx","metadata":{"limit":"2097152"}}`.
 	ErrorReason_ERROR_REASON_REQUEST_TOO_LARGE ErrorReason = 51
+	// The delivery cannot be retried, because retention (--incident-retention) removed the content of its incident. Submit the
+	// incident again: CreateTicket retries the delivery at once, SubmitIncident makes it possible to retry it.
+	//
+	// Example: RetryDelivery for a delivery that FAILED 91 days ago. FAILED_PRECONDITION with
+	// `{"reason":"CONTENT_REMOVED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197..."}}`.
+	ErrorReason_ERROR_REASON_CONTENT_REMOVED ErrorReason = 60
 )
 
 // Enum value maps for ErrorReason.
@@ -221,6 +227,7 @@ var (
 		40: "ERROR_REASON_INCIDENT_OWNED_BY_OTHER",
 		50: "ERROR_REASON_REQUEST_MALFORMED",
 		51: "ERROR_REASON_REQUEST_TOO_LARGE",
+		60: "ERROR_REASON_CONTENT_REMOVED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -253,6 +260,7 @@ var (
 		"ERROR_REASON_INCIDENT_OWNED_BY_OTHER":   40,
 		"ERROR_REASON_REQUEST_MALFORMED":         50,
 		"ERROR_REASON_REQUEST_TOO_LARGE":         51,
+		"ERROR_REASON_CONTENT_REMOVED":           60,
 	}
 )
 
@@ -287,7 +295,7 @@ var File_rhythmx_ticketing_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_rhythmx_ticketing_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"'rhythmx/ticketing/v1/error_reason.proto\x12\x14rhythmx.ticketing.v1*\xb3\b\n" +
+	"'rhythmx/ticketing/v1/error_reason.proto\x12\x14rhythmx.ticketing.v1*\xd5\b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INCIDENT_INVALID\x10\x01\x12!\n" +
@@ -319,7 +327,8 @@ const file_rhythmx_ticketing_v1_error_reason_proto_rawDesc = "" +
 	"\x1eERROR_REASON_TICKET_UNVERIFIED\x10\x1b\x12(\n" +
 	"$ERROR_REASON_INCIDENT_OWNED_BY_OTHER\x10(\x12\"\n" +
 	"\x1eERROR_REASON_REQUEST_MALFORMED\x102\x12\"\n" +
-	"\x1eERROR_REASON_REQUEST_TOO_LARGE\x103B\xdc\x01\n" +
+	"\x1eERROR_REASON_REQUEST_TOO_LARGE\x103\x12 \n" +
+	"\x1cERROR_REASON_CONTENT_REMOVED\x10<B\xdc\x01\n" +
 	"\x18com.rhythmx.ticketing.v1B\x10ErrorReasonProtoP\x01Z<github.com/rhythmx/ticketing/sdks/go/ticketingv1;ticketingv1\xa2\x02\x03RTX\xaa\x02\x14Rhythmx.Ticketing.V1\xca\x02\x14Rhythmx\\Ticketing\\V1\xe2\x02 Rhythmx\\Ticketing\\V1\\GPBMetadata\xea\x02\x16Rhythmx::Ticketing::V1b\x06proto3"
 
 var (

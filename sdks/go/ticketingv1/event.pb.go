@@ -31,7 +31,7 @@ const (
 	TicketEventKind_TICKET_EVENT_KIND_UNSPECIFIED TicketEventKind = 0
 	// A push was accepted: the delivery is PENDING.
 	TicketEventKind_TICKET_EVENT_KIND_ACCEPTED TicketEventKind = 1
-	// The incident's content was replaced before anything was sent.
+	// The incident's content was replaced before anything was sent, or stored again after retention had removed it.
 	TicketEventKind_TICKET_EVENT_KIND_SNAPSHOT_UPDATED TicketEventKind = 2
 	// An attempt started: the delivery is ATTEMPTING.
 	TicketEventKind_TICKET_EVENT_KIND_ATTEMPT_STARTED TicketEventKind = 3

@@ -127,7 +127,7 @@ type TicketingServiceClient interface {
 	// shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
 	//
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-	// CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
+	// CONTENT_REMOVED, CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
 	RetryDelivery(ctx context.Context, in *RetryDeliveryRequest, opts ...grpc.CallOption) (*RetryDeliveryResponse, error)
 	// Retries the deliveries that match a filter, like RetryDelivery and without waiting for their attempts, one bounded page a call.
 	// Call again with `next_page_token` until it is empty; the same page may be requested twice. If the outcome of an earlier send is
@@ -405,7 +405,7 @@ type TicketingServiceServer interface {
 	// shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
 	//
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-	// CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
+	// CONTENT_REMOVED, CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
 	RetryDelivery(context.Context, *RetryDeliveryRequest) (*RetryDeliveryResponse, error)
 	// Retries the deliveries that match a filter, like RetryDelivery and without waiting for their attempts, one bounded page a call.
 	// Call again with `next_page_token` until it is empty; the same page may be requested twice. If the outcome of an earlier send is

@@ -21,6 +21,7 @@ mod workbench;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -59,6 +60,13 @@ struct Cli {
     /// Folder for databases, on a real disk; by default beside this program.
     #[arg(long)]
     folder: Option<PathBuf>,
+    /// Runs 1,000 deliveries a minute for so many minutes instead, and prints memory and disk after each.
+    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["quick", "only", "write_page"])]
+    soak: Option<u32>,
+    /// How long the server of `--soak` keeps events and the content of incidents, in seconds: so short that it removes
+    /// all the time.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    soak_retention: u64,
     /// Writes table and plots to the page of the book. Needs every row.
     #[arg(long, conflicts_with_all = ["quick", "only"])]
     write_page: bool,
@@ -99,6 +107,9 @@ async fn run(cli: &Cli) -> Result<()> {
     let workbench = Workbench::prepare(&program, &folder).await.context("failed to prepare")?;
     let bench = Bench { program, scale, workbench };
 
+    if let Some(minutes) = cli.soak {
+        return rows::soak::run(&bench, minutes, Duration::from_secs(cli.soak_retention)).await;
+    }
     let rows = if cli.only.is_empty() { Row::value_variants() } else { &cli.only };
     let mut findings = Findings::default();
     for row in rows {

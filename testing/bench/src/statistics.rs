@@ -28,6 +28,17 @@ impl Summary {
     }
 }
 
+/// The slope of the line through the points, by least squares; 0 for fewer than two.
+pub(crate) fn slope(points: &[(f64, f64)]) -> f64 {
+    let count = points.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+    let x = mean(|point| point.0);
+    let y = mean(|point| point.1);
+    let covariance: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
+    let variance: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
+    if variance > 0.0 { covariance / variance } else { 0.0 }
+}
+
 /// The nearest-rank percentile in milliseconds; 0 without durations.
 pub(crate) fn percentile(durations: &[Duration], percent: f64) -> f64 {
     let mut sorted = durations.to_vec();
@@ -86,5 +97,11 @@ mod tests {
         assert!((percentile(&durations, 99.0) - 99.0).abs() < 1e-9);
         assert!((percentile(&durations[..1], 50.0) - 1.0).abs() < 1e-9);
         assert!(percentile(&[], 50.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn slope_is_that_of_the_line() {
+        assert!((slope(&[(1.0, 5.0), (2.0, 7.0), (3.0, 9.0)]) - 2.0).abs() < 1e-9);
+        assert!(slope(&[(1.0, 5.0)]).abs() < 1e-9);
     }
 }

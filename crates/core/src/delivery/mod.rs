@@ -49,36 +49,47 @@ pub struct Delivery {
     /// The fencing token. Each claim increments it; only its holder may send and settle.
     pub epoch: u32,
     /// When the lease of the current claim expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<Timestamp>,
     /// Number of failed attempts that count against the retries.
     pub failures: u32,
     /// When the first of these attempts failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Timestamp>,
     /// When it is due next; `None` in terminal states and while it is claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
     /// The last intent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send: Option<Send>,
     /// Set while the outcome of the last send is unknown.
-    #[serde(rename = "doubt")]
+    #[serde(default, rename = "doubt", skip_serializing_if = "Option::is_none")]
     pub unknown_outcome: Option<UnknownOutcome>,
     /// Destinations of all sends that ever had an unknown outcome; duplicate scans search there.
-    #[serde(rename = "doubted")]
+    #[serde(default, rename = "doubted", skip_serializing_if = "Vec::is_empty")]
     pub uncertain_sends: Vec<Destination>,
     /// Places where the ticket was searched for and proven absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absences: Vec<Absence>,
     /// The next duplicate scan of a settled delivery that once had an unknown outcome.
-    #[serde(rename = "sweep")]
+    #[serde(default, rename = "sweep", skip_serializing_if = "Option::is_none")]
     pub duplicate_scan: Option<DuplicateScan>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<TicketRef>,
     /// Set if an operator named the ticket, until a search finds it by its marker.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
     /// Further tickets with the same marker.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub duplicates: Vec<TicketRef>,
     /// Differences between the intended and the created ticket.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adjustments: Vec<Adjustment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastError>,
+    /// When retention removed the content of the incident, and the attempts. Without its content, nothing can be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_removed_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -263,6 +274,12 @@ impl Delivery {
     pub fn needs_attention(&self) -> bool {
         self.state == State::Reconciling
             && self.unknown_outcome.as_ref().is_some_and(|unknown_outcome| unknown_outcome.is_unproven)
+    }
+
+    /// Whether it ended before this time, so that nothing will read the content of its incident unless a caller asks for it.
+    #[must_use]
+    pub fn has_ended_before(&self, before: Timestamp) -> bool {
+        self.state.is_settled() && self.duplicate_scan.is_none() && self.updated_at < before
     }
 
     /// When a search without results can first prove absence.

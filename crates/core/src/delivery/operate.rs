@@ -30,6 +30,9 @@ pub struct NewDelivery {
 pub enum OperationError {
     #[error("the delivery is {0} and cannot be {1}")]
     WrongState(State, &'static str),
+    /// Retention removed the content of the incident.
+    #[error("the content of the incident was removed by retention")]
+    ContentRemoved,
 }
 
 impl Delivery {
@@ -62,6 +65,7 @@ impl Delivery {
             duplicates: vec![],
             adjustments: vec![],
             last_error: None,
+            content_removed_at: None,
             created_at: now,
             updated_at: now,
         };
@@ -69,15 +73,19 @@ impl Delivery {
     }
 
     /// Switches to a newer snapshot of the incident, unless a send may already have created a ticket; `None`
-    /// if it is too late.
+    /// if it is too late. A delivery whose content was removed takes any snapshot, and can then be retried again.
     #[must_use]
     pub fn update_snapshot(mut self, revision: u32, now: Timestamp) -> Option<Settled> {
-        let open = matches!(self.state, State::Pending | State::Waiting | State::Failed)
+        let is_open = matches!(self.state, State::Pending | State::Waiting | State::Failed)
             && self.unknown_outcome.is_none();
-        if !open || revision <= self.incident_revision {
+        let is_newer = is_open && revision > self.incident_revision;
+        let is_needed =
+            self.content_removed_at.is_some() && matches!(self.state, State::Failed | State::Cancelled);
+        if !is_newer && !is_needed {
             return None;
         }
         self.incident_revision = revision;
+        self.content_removed_at = None;
         self.updated_at = now;
         Some(Settled { delivery: self, events: vec![EventKind::SnapshotUpdated] })
     }
@@ -86,6 +94,7 @@ impl Delivery {
     #[must_use]
     pub fn expedite(self, now: Timestamp) -> Option<Settled> {
         match self.state {
+            _ if self.content_removed_at.is_some() => None,
             State::Waiting | State::Failed => Some(self.rearm(now)),
             State::Reconciling if self.lease_until.is_none() => Some(self.look_up_now(now)),
             State::Reconciling | State::Pending | State::Attempting | State::Delivered | State::Cancelled => {
@@ -98,8 +107,11 @@ impl Delivery {
     /// the operator has checked: nothing else ends an outcome that no look-up can resolve.
     ///
     /// # Errors
-    /// If the ticket already exists or an attempt is in progress.
+    /// If the ticket already exists, an attempt is in progress, or retention removed the content of the incident.
     pub fn retry(mut self, create_anyway: bool, now: Timestamp) -> Result<Settled, OperationError> {
+        if self.content_removed_at.is_some() && self.state != State::Delivered {
+            return Err(OperationError::ContentRemoved);
+        }
         if create_anyway && self.unknown_outcome.is_some() {
             if self.lease_until.is_some() {
                 return Err(OperationError::WrongState(
@@ -177,7 +189,7 @@ impl Delivery {
     pub fn connection_recovered(self, now: Timestamp) -> Option<Settled> {
         match self.state {
             State::Waiting => Some(self.rearm(now)),
-            State::Failed if self.failed_on_connection() => Some(self.rearm(now)),
+            State::Failed if self.may_recover() => Some(self.rearm(now)),
             State::Reconciling if self.lease_until.is_none() => Some(self.look_up_now(now)),
             _ => None,
         }
@@ -188,7 +200,7 @@ impl Delivery {
     #[must_use]
     pub fn outage_ended(self, outage_began: Timestamp, now: Timestamp) -> Option<Settled> {
         let within = self.failing_since.is_some_and(|since| since >= outage_began);
-        let concerned = self.state == State::Failed && self.failed_on_connection() && within;
+        let concerned = self.state == State::Failed && self.may_recover() && within;
         concerned.then(|| self.rearm(now))
     }
 
@@ -196,16 +208,18 @@ impl Delivery {
     /// FAILED again at once, so that the next tick can send another one: its retries stay spent.
     #[must_use]
     pub fn rearm_as_probe(mut self, now: Timestamp) -> Option<Settled> {
-        if self.state != State::Failed || !self.failed_on_connection() {
+        if self.state != State::Failed || !self.may_recover() {
             return None;
         }
         self.due_at = Some(now);
         Some(self.transition(State::Pending, now, &[EventKind::Rearmed]))
     }
 
-    /// Whether a refusal concerned only the ticket becomes known once the connection has recovered.
-    fn failed_on_connection(&self) -> bool {
-        self.last_error.as_ref().is_some_and(|error| error.fault.may_be_of_connection())
+    /// Whether it failed because of the connection, and can still be sent. Whether a refusal concerned only the ticket
+    /// becomes known once the connection has recovered.
+    fn may_recover(&self) -> bool {
+        let has_content = self.content_removed_at.is_none();
+        has_content && self.last_error.as_ref().is_some_and(|error| error.fault.may_be_of_connection())
     }
 
     /// Makes it pending. A delivery that had spent its retries gets all of them again.

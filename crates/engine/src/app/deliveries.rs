@@ -74,7 +74,7 @@ impl App {
     /// `deadline`. With `create_anyway` an unknown outcome is discarded.
     ///
     /// # Errors
-    /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], [`AppError::NotConfigured`],
+    /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], [`AppError::ContentRemoved`], [`AppError::NotConfigured`],
     /// [`AppError::NotEnabled`], or a store failure.
     pub async fn retry(
         &self,
@@ -153,6 +153,7 @@ impl App {
             OperateError::Refused(OperationError::WrongState(state, operation)) => {
                 AppError::DeliveryState { delivery_id: id.to_owned(), state: state.as_str(), operation }
             }
+            OperateError::Refused(OperationError::ContentRemoved) => AppError::ContentRemoved(id.to_owned()),
             OperateError::TicketInUse(incident) => AppError::TicketInUse(TicketRefused {
                 delivery_id: id.to_owned(),
                 why: format!("{named} is the ticket of incident {incident}"),

@@ -67,6 +67,8 @@ pub enum AppError {
     DeliveryNotFound(String),
     #[error("delivery {delivery_id} is {state} and cannot be {operation}")]
     DeliveryState { delivery_id: String, state: &'static str, operation: &'static str },
+    #[error("the content of the incident of delivery {0} was removed by retention")]
+    ContentRemoved(String),
     #[error("there is no such ticket: {}", .0.why)]
     TicketNotFound(TicketRefused),
     #[error("the ticket is another incident's: {}", .0.why)]

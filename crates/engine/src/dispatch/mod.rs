@@ -15,6 +15,7 @@ mod caller_spans;
 mod connection_state;
 mod dispatch_due;
 mod evidence;
+mod housekeeping;
 mod look_up;
 mod prepare;
 #[cfg(test)]
@@ -23,13 +24,12 @@ mod search_before_create;
 mod waiters;
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use ticketing_core::clock::Clock;
-use ticketing_core::delivery::restore::RESTORE_WINDOW;
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::policy::Policy;
 use tokio::sync::Notify;
@@ -45,11 +45,6 @@ use crate::connections::Connections;
 use ticketing_host::entropy::Entropy;
 use ticketing_store::{Leases, Store};
 
-/// Maximum number of events that one tick removes.
-const MAX_EVENTS_TRIMMED_PER_TICK: u32 = 1_000;
-/// Minimum time that a replaced connection is kept: its last attempts may still be in progress.
-const MIN_RETIRED_AGE: Duration = Duration::from_secs(24 * 3_600);
-
 /// Settings of the dispatcher.
 #[derive(Debug, Clone)]
 pub struct DispatchSettings {
@@ -57,6 +52,8 @@ pub struct DispatchSettings {
     pub concurrency: Concurrency,
     /// How long events are kept.
     pub event_retention: Duration,
+    /// How long the content of incidents and the attempts are kept after the last delivery of the incident ended.
+    pub incident_retention: Duration,
 }
 
 /// The shared state of the dispatcher; cheap to clone.
@@ -72,6 +69,8 @@ struct Inner {
     settings: DispatchSettings,
     schedule: RwLock<Schedule>,
     schedule_changed: Notify,
+    /// The same, for housekeeping: each of the two waits for its own.
+    housekeeping_changed: Notify,
     states: HashMap<String, ConnectionState>,
     waiters: Waiters,
     caller_spans: CallerSpans,
@@ -80,6 +79,8 @@ struct Inner {
     closing: CancellationToken,
     /// No work is in progress, and none will begin.
     stopped: CancellationToken,
+    /// Whether the log said that the database file does not shrink.
+    is_compaction_advised: AtomicBool,
 }
 
 /// The schedule of the steps.
@@ -111,6 +112,7 @@ impl Dispatcher {
             settings,
             schedule: RwLock::new(schedule),
             schedule_changed: Notify::new(),
+            housekeeping_changed: Notify::new(),
             states,
             waiters: Waiters::default(),
             caller_spans: CallerSpans::default(),
@@ -118,12 +120,17 @@ impl Dispatcher {
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             stopped: CancellationToken::new(),
+            is_compaction_advised: AtomicBool::new(false),
         }))
     }
 
     /// Runs until [`shut_down`](Self::shut_down). Expires the leases of an earlier process first.
     pub async fn run(&self) {
         self.recover().await;
+        tokio::join!(self.run_deliveries(), self.run_housekeeping());
+    }
+
+    async fn run_deliveries(&self) {
         let mut next_tick = tokio::time::Instant::now() + self.schedule().processor_interval;
         let mut next_look = tokio::time::Instant::now();
         while !self.0.closing.is_cancelled() {
@@ -222,7 +229,6 @@ impl Dispatcher {
             self.probe(&connection).await;
             self.dispatch_due(&connection).await;
         }
-        self.tidy().await;
     }
 
     /// Looks up deliveries of unknown outcome, and scans for duplicates.
@@ -271,6 +277,7 @@ impl Dispatcher {
     pub fn reschedule(&self, schedule: Schedule) {
         *self.0.schedule.write().unwrap_or_else(PoisonError::into_inner) = schedule;
         self.0.schedule_changed.notify_one();
+        self.0.housekeeping_changed.notify_one();
     }
 
     pub fn caller_spans(&self) -> &CallerSpans {
@@ -299,27 +306,6 @@ impl Dispatcher {
             Err(error) => {
                 tracing::error!(error = %ErrorChain(&error), "failed to expire stale leases");
             }
-        }
-    }
-
-    /// Removes old events, and retired connections that no delivery refers to.
-    async fn tidy(&self) {
-        let now = self.0.clock.now();
-        let trimmed = self
-            .0
-            .store
-            .trim_events(now - self.0.settings.event_retention, MAX_EVENTS_TRIMMED_PER_TICK)
-            .await;
-        if let Err(error) = trimmed {
-            tracing::warn!(error = %ErrorChain(&error), "failed to trim old events");
-        }
-        // A restored store may still need retired connections to search for tickets it lacks.
-        let needed = self.0.store.installation().restored_at.is_some_and(|at| now < at + RESTORE_WINDOW);
-        if needed {
-            return;
-        }
-        if let Err(error) = self.0.store.prune_retired(now - MIN_RETIRED_AGE).await {
-            tracing::warn!(error = %ErrorChain(&error), "failed to remove retired connections");
         }
     }
 

@@ -204,6 +204,7 @@ impl Bench {
         let settings = DispatchSettings {
             concurrency: Concurrency { start: 8, max: 8 },
             event_retention: Duration::from_secs(720 * 3_600),
+            incident_retention: Duration::from_secs(2_160 * 3_600),
         };
         let policy = Arc::new(Policy { bounds, ..Policy::default() });
         let schedule = Schedule { policy, processor_interval: TICK };
@@ -541,4 +542,20 @@ async fn operators_retry_goes_out_at_once_whatever_the_pause() {
         }
         assert_eq!(bench.health().condition, Condition::Ok);
     }
+}
+
+#[tokio::test]
+async fn housekeeping_removes_all_that_is_old_in_one_run() {
+    let bench = Bench::start(JIRA, false).await;
+    // More than a batch of events, and of incidents.
+    for n in 0..260 {
+        bench.accept(&format!("INC-{n}")).await;
+    }
+    bench.dispatch().await;
+    bench.clock.advance(Duration::from_secs(91 * 24 * 3_600));
+    bench.dispatcher.tidy().await;
+    assert_eq!(bench.store.event_bounds().await.unwrap().first, None);
+    let expired = bench.store.expired_content(bench.clock.now(), None, 1).await.unwrap();
+    assert_eq!((expired.incident_ids.len(), expired.next), (0, None));
+    assert!(bench.delivery("INC-0").await.content_removed_at.is_some());
 }

@@ -46,6 +46,8 @@ pub(crate) enum Refusal {
     DeliveryNotFound(String),
     /// The delivery's state does not allow the operation.
     DeliveryState { delivery_id: String, state: &'static str, operation: &'static str },
+    /// Retention removed the content of the incident of the delivery with this ID.
+    ContentRemoved(String),
     /// The ticket does not exist in the ticket system.
     TicketNotFound(TicketRefused),
     /// The ticket belongs to another incident.
@@ -133,6 +135,7 @@ impl From<AppError> for Refusal {
             AppError::DeliveryState { delivery_id, state, operation } => {
                 Self::DeliveryState { delivery_id, state, operation }
             }
+            AppError::ContentRemoved(id) => Self::ContentRemoved(id),
             AppError::TicketNotFound(refused) => Self::TicketNotFound(refused),
             AppError::TicketInUse(refused) => Self::TicketInUse(refused),
             AppError::TicketUnverified(refused) => Self::TicketUnverified(refused),
@@ -169,6 +172,7 @@ impl Refusal {
             Self::IncidentOwnedByOther(_) => (Code::PermissionDenied, ErrorReason::IncidentOwnedByOther),
             Self::DeliveryNotFound(_) => (Code::NotFound, ErrorReason::DeliveryNotFound),
             Self::DeliveryState { .. } => (Code::FailedPrecondition, ErrorReason::DeliveryState),
+            Self::ContentRemoved(_) => (Code::FailedPrecondition, ErrorReason::ContentRemoved),
             Self::TicketNotFound(_) => (Code::FailedPrecondition, ErrorReason::TicketNotFound),
             Self::TicketInUse(_) => (Code::FailedPrecondition, ErrorReason::TicketInUse),
             Self::TicketUnverified(_) => (Code::FailedPrecondition, ErrorReason::TicketUnverified),
@@ -224,6 +228,11 @@ impl Refusal {
             Self::DeliveryNotFound(_) => "there is no delivery with this ID".to_owned(),
             Self::DeliveryState { state, operation, .. } => {
                 format!("a delivery that is {state} cannot be {operation}")
+            }
+            Self::ContentRemoved(_) => {
+                "the content of the incident was removed by retention: submit the incident again, with CreateTicket or \
+                 SubmitIncident"
+                    .to_owned()
             }
             Self::TicketNotFound(refused) | Self::TicketInUse(refused) | Self::TicketUnverified(refused) => {
                 refused.why.clone()
@@ -294,7 +303,7 @@ impl Refusal {
                 vec![("connection", name.as_str()), ("connections", known.as_str())]
             }
             Self::IncidentOwnedByOther(id) => vec![("incident_id", id.as_str())],
-            Self::DeliveryNotFound(id) => vec![("delivery_id", id.as_str())],
+            Self::DeliveryNotFound(id) | Self::ContentRemoved(id) => vec![("delivery_id", id.as_str())],
             Self::DeliveryState { delivery_id, state, .. } => {
                 vec![("delivery_id", delivery_id.as_str()), ("state", state)]
             }
@@ -337,7 +346,7 @@ impl Refusal {
             Self::ConnectionNotConfigured(system) | Self::ConnectionNotEnabled(system) => {
                 details.add_precondition_failure_violation(reason, system.as_str(), message);
             }
-            Self::DeliveryState { delivery_id, .. } => {
+            Self::DeliveryState { delivery_id, .. } | Self::ContentRemoved(delivery_id) => {
                 details.add_precondition_failure_violation(reason, delivery_id.as_str(), message);
             }
             Self::TicketNotFound(refused) | Self::TicketInUse(refused) | Self::TicketUnverified(refused) => {

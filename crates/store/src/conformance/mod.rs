@@ -8,6 +8,7 @@ mod evidence;
 mod following;
 mod reading;
 mod restore;
+mod retaining;
 mod settling;
 
 use std::sync::Arc;
@@ -29,7 +30,8 @@ use crate::{
 };
 
 pub use {
-    accepting::*, claiming::*, configuring::*, evidence::*, following::*, reading::*, restore::*, settling::*,
+    accepting::*, claiming::*, configuring::*, evidence::*, following::*, reading::*, restore::*,
+    retaining::*, settling::*,
 };
 
 pub const LEASE: Duration = Duration::from_secs(90);
@@ -125,6 +127,14 @@ macro_rules! store_conformance {
             proven_absence_is_stored,
             unknown_outcome_counts_from_restore,
             restored_store_renames_event_stream,
+            removes_content_and_attempts_of_ended_incidents,
+            content_stays_while_a_delivery_of_the_incident_is_open,
+            resubmission_after_removal_changes_nothing,
+            new_connection_gets_removed_content_from_resubmission,
+            failed_delivery_without_content_waits_for_resubmission,
+            changed_resubmission_of_failed_delivery_is_a_new_revision,
+            cancelled_delivery_without_content_can_be_retried_after_resubmission,
+            expired_content_is_found_page_by_page,
         }
     };
 }

@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use ticketing_core::system::System;
 
 use super::rows::{self, Reader, json};
+use super::{compression, retention};
 use crate::StoreError;
 use crate::claims::ClaimKind;
 use crate::unit_of_work::{ReadSet, Selection, SelectionLimit, UnitOfWork};
@@ -75,6 +76,7 @@ pub(super) async fn load(db: &mut SqliteConnection, read_set: ReadSet) -> Result
     if !read_set.incidents.is_empty() {
         load_deliveries(db, BY_INCIDENT, &read_set.incidents, &mut work).await?;
         load_newest_snapshots(db, &read_set.incidents, &mut work).await?;
+        retention::load_removed(db, &mut work).await?;
     }
     for (selection, reach) in read_set.selections {
         load_selection(db, &selection, reach, &mut work).await?;
@@ -112,7 +114,7 @@ async fn load_newest_snapshots(
         let row = Reader::new(row, "incident_revisions", "incident_id")?;
         let incident_id = row.get("incident_id")?;
         let revision = row.get("revision")?;
-        let body = row.get("body")?;
+        let body = compression::text(&row, "body")?;
         work.load_snapshot(incident_id, revision, body, true);
     }
     Ok(())
@@ -129,7 +131,7 @@ async fn load_selection(
     for row in &select(db, selection, reach).await? {
         let delivery = rows::delivery(row)?;
         let body: Option<String> = if is_claim {
-            Reader::named(row, "deliveries", delivery.id.clone()).get("incident")?
+            compression::text_if(&Reader::named(row, "incident_revisions", delivery.id.clone()), "incident")?
         } else {
             None
         };

@@ -3,6 +3,8 @@
 mod audit;
 mod backup;
 mod bound_rows;
+mod compact;
+mod compression;
 mod connection;
 mod errors;
 mod events;
@@ -16,6 +18,7 @@ mod offline_admin;
 mod open;
 mod reads;
 mod restore;
+mod retention;
 mod rotate;
 mod row_digests;
 mod rows;
@@ -35,6 +38,8 @@ mod query_plan_tests;
 mod read_cost_tests;
 #[cfg(test)]
 mod restore_tests;
+#[cfg(test)]
+mod retention_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -65,6 +70,7 @@ use tokens::KnownTokens;
 use writer::WriteRequest;
 
 pub(super) use backup::backup;
+pub(super) use compact::compact;
 pub(super) use offline_admin::OfflineAdmin;
 pub(super) use open::open;
 pub use rotate::{DataKeyRotated, MasterRotated};

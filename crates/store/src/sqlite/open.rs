@@ -8,7 +8,9 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions, Connection, SqlSafeStr, SqliteConnection};
 use ticketing_core::marker::InstallationKey;
 use ticketing_failpoints::{self as failpoints, Point};
@@ -44,7 +46,7 @@ const INBOX: usize = 1_024;
 
 /// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second
 /// time.
-pub(super) const MIGRATIONS: [(i64, &str, &str); 10] = [
+pub(super) const MIGRATIONS: [(i64, &str, &str); 11] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "restored", include_str!("../../migrations/0002_restored.sql")),
     (3, "sweeps", include_str!("../../migrations/0003_sweeps.sql")),
@@ -55,6 +57,7 @@ pub(super) const MIGRATIONS: [(i64, &str, &str); 10] = [
     (8, "filters", include_str!("../../migrations/0008_filters.sql")),
     (9, "namespaces", include_str!("../../migrations/0009_namespaces.sql")),
     (10, "counts", include_str!("../../migrations/0010_counts.sql")),
+    (11, "retention", include_str!("../../migrations/0011_retention.sql")),
 ];
 
 /// The row of table `installation`.
@@ -82,7 +85,13 @@ pub(super) async fn open_checked(
     make_folder(path)?;
     let locks = [lock(&beside(path, "lock"), path)?, lock(path, path)?];
     let connect = connect_options(path, options.busy_timeout);
-    let mut db = connect.connect().await.map_err(|source| unopened(path, source))?;
+    let file_size = std::fs::metadata(path).map_or(0, |file| file.len());
+    let mut db = match file_size {
+        // An existing file keeps its mode until it is compacted.
+        0 => connect.clone().auto_vacuum(SqliteAutoVacuum::Incremental).connect().await,
+        _ => connect.connect().await,
+    }
+    .map_err(|source| unopened(path, source))?;
     check_version(&mut db, path).await?;
     let mark = Mark::open(beside(path, "mark"), options.machine.clone(), options.clock.clone());
     let is_small = std::fs::metadata(path).is_ok_and(|file| file.len() <= max_checked);
@@ -165,7 +174,7 @@ fn make_folder(path: &Path) -> Result<(), OpenError> {
 
 /// Refuses symbolic links in place of the data folder and of the files that SQLite or the server would write through
 /// them: another local user may have planted them. Links further up, and those of files that flags name, are allowed.
-fn refuse_links(path: &Path) -> Result<(), OpenError> {
+pub(super) fn refuse_links(path: &Path) -> Result<(), OpenError> {
     let endings = ["-wal", "-shm", "-journal"].map(|ending| {
         let mut name = path.as_os_str().to_owned();
         name.push(ending);
@@ -185,7 +194,7 @@ fn refuse_links(path: &Path) -> Result<(), OpenError> {
 ///
 /// The database file must be closed after SQLite has closed it: closing it earlier would release SQLite's own
 /// locks.
-fn lock(path: &Path, database: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(path: &Path, database: &Path) -> Result<File, OpenError> {
     let unusable = |source| OpenError::File { path: path.to_owned(), source };
     let file = private_file().create(true).open(path).map_err(unusable)?;
     match file.try_lock() {

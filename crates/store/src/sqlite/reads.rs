@@ -9,6 +9,7 @@ use ticketing_core::marker::Marker;
 use ticketing_core::namespace::Namespace;
 
 use super::Database;
+use super::compression;
 use super::lists::newest_attempts;
 use super::rows::{self, Reader};
 use crate::StoreError;
@@ -79,7 +80,10 @@ impl port::Deliveries for Database {
         let query = sqlx::query("SELECT * FROM incident_revisions WHERE incident_id = ? AND revision = ?");
         let row = query.bind(id).bind(revision).fetch_optional(&self.readers).await;
         let row = row.map_err(StoreError::read("an incident"))?;
-        row.map(|row| Reader::new(&row, "incident_revisions", "incident_id")?.json("body")).transpose()
+        let Some(row) = row else { return Ok(None) };
+        let row = Reader::new(&row, "incident_revisions", "incident_id")?;
+        let body = compression::text(&row, "body")?;
+        serde_json::from_str(&body).map(Some).map_err(|error| row.bad("body", &error))
     }
 
     async fn due_duplicate_scans(

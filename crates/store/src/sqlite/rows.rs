@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::sqlite::SqliteRow;
+use sqlx::sqlite::{SqliteRow, SqliteValueRef};
 use sqlx::types::Json;
 use sqlx::{Decode, Row, Sqlite, SqliteConnection, Type};
 use ticketing_core::delivery::{Delivery, Resolution, State, Trigger};
@@ -89,6 +89,7 @@ columns! {
         duplicates = Json(&delivery.duplicates),
         adjustments = Json(&delivery.adjustments),
         last_error = delivery.last_error.as_ref().map(Json),
+        content_removed_at = delivery.content_removed_at.map(Timestamp::as_microsecond),
         updated_at = delivery.updated_at.as_microsecond(),
     }
 }
@@ -132,6 +133,11 @@ impl<'a> Reader<'a> {
         T: for<'r> Decode<'r, Sqlite> + Type<Sqlite>,
     {
         self.row.try_get(column).map_err(|error| self.bad(column, &error))
+    }
+
+    /// The value of a column, of any type.
+    pub(super) fn raw(&self, column: &'static str) -> Result<SqliteValueRef<'a>, StoreError> {
+        self.row.try_get_raw(column).map_err(|error| self.bad(column, &error))
     }
 
     pub(super) fn time(&self, column: &'static str) -> Result<Timestamp, StoreError> {
@@ -209,6 +215,7 @@ pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, StoreError> {
         duplicates: row.json("duplicates")?,
         adjustments: row.json("adjustments")?,
         last_error: row.json_if("last_error")?,
+        content_removed_at: row.time_if("content_removed_at")?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
     })

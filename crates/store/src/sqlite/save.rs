@@ -12,6 +12,7 @@ use ticketing_secrets::audit::AuditKey;
 
 use super::audit;
 use super::bound_rows::{BoundStatement, Values};
+use super::compression;
 use super::rows::{self, INSERT_DELIVERIES, UPDATE_DELIVERIES};
 use super::summaries;
 use crate::StoreError;
@@ -124,7 +125,10 @@ fn positions(attempts: &[NewAttempt]) -> Vec<(u32, &NewAttempt)> {
 fn bind_snapshot(new: &NewSnapshot, values: &mut Values) -> Result<(), StoreError> {
     values.add(&new.incident_id)?;
     values.add(new.revision)?;
-    values.add(&new.body)?;
+    match compression::compress(&new.body) {
+        Some(frame) => values.add(frame)?,
+        None => values.add(&new.body)?,
+    }
     values.add(new.created_at.as_microsecond())
 }
 

@@ -44,13 +44,14 @@ impl BatchedWrite for Accept {
         // incident.
         let Some(owner) = self.owner(work) else { return Ok(Err(AcceptError::OwnedByOther)) };
         let newest = work.newest_revision(&self.incident_id);
-        let known = work.snapshot(&self.incident_id, newest) == Some(self.body.as_str());
+        let known = work.is_content(&self.incident_id, newest, &self.body)?;
         let revision = if known { newest } else { newest + 1 };
         let updated = self.update_snapshots(revision, work);
         let accepted: Vec<_> =
             self.wanted.iter().map(|wanted| self.accept(wanted, revision, &owner, &updated, work)).collect();
         let used = !updated.is_empty() || accepted.iter().any(|accepted| !accepted.existed);
-        if used && !known {
+        // Unknown, or removed.
+        if used && work.snapshot(&self.incident_id, revision).is_none() {
             work.add_snapshot(&self.incident_id, revision, &self.body, self.now);
         }
         Ok(Ok(accepted))

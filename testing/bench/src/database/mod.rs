@@ -7,6 +7,7 @@ mod fill;
 mod naive;
 mod plain;
 mod sample;
+mod usage;
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub(crate) use fill::{failed_numbers, fill};
 pub(crate) use naive::Naive;
 pub(crate) use plain::{GroupCommit, Stage, Stages};
 pub(crate) use sample::Sample;
+pub(crate) use usage::sizes_by_name;
 
 /// How long to wait for a lock of another connection.
 const BUSY: Duration = Duration::from_secs(10);

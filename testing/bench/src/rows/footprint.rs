@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::{CALLERS, Site, events};
+use crate::database::sizes_by_name;
 use crate::load::submit;
 use crate::measure::{Bench, Findings, Line};
 use crate::workbench::size;
@@ -28,7 +29,10 @@ pub(super) async fn run(bench: &Bench) -> Result<Findings> {
         drop(open);
         submit(site.server.clients(CALLERS).await?, "DISK", deliveries).await?;
         let empty = size(&bench.workbench.empty_data()?)?;
-        let bytes = site.finish(deliveries).await?.saturating_sub(empty);
+        let data = site.stop(deliveries).await?;
+        let bytes = size(&data)?.saturating_sub(empty);
+        print_parts(&sizes_by_name(&data.join("ticketing.db"))?, deliveries);
+        std::fs::remove_dir_all(&data)?;
         disk.push(bytes as f64 / deliveries as f64 / KB);
     }
     let binary = std::fs::metadata(bench.program())?.len() as f64 / MB;
@@ -39,4 +43,12 @@ pub(super) async fn run(bench: &Bench) -> Result<Findings> {
         Line::alone("disk for one delivery with its events", "kB", disk),
     ];
     Ok(Findings { lines, ..Findings::default() })
+}
+
+/// Prints what the disk of one delivery consists of, the largest part first.
+pub(super) fn print_parts(sizes: &[(String, u64)], deliveries: usize) {
+    let parts = sizes.iter().map(|(name, bytes)| (name, *bytes as f64 / deliveries as f64));
+    for (name, bytes) in parts.filter(|(_, bytes)| *bytes >= 1.0) {
+        eprintln!("  {bytes:6.0} bytes a delivery: {name}");
+    }
 }

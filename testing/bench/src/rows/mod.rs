@@ -8,6 +8,7 @@ mod footprint;
 mod growth;
 mod one_at_a_time;
 mod plain_delivery;
+pub(crate) mod soak;
 mod status;
 
 use std::path::PathBuf;
@@ -47,9 +48,14 @@ struct Site {
 
 impl Site {
     async fn start(bench: &Bench) -> Result<Self> {
+        Self::start_with(bench, vec![]).await
+    }
+
+    /// The same with flags.
+    async fn start_with(bench: &Bench, flags: Vec<String>) -> Result<Self> {
         let data = bench.workbench.folder("data")?;
         let jira = FakeJira::start().await?;
-        let server = Server::start(bench.program(), &data, &Start::default()).await?;
+        let server = Server::start(bench.program(), &data, &Start { flags, ..Start::default() }).await?;
         server.configure(&jira).await?;
         Ok(Self { server, jira, data })
     }
@@ -57,11 +63,17 @@ impl Site {
     /// Waits until everything is delivered; then there must be exactly `asked` tickets. Returns the size of the data
     /// folder in bytes.
     async fn finish(self, asked: usize) -> Result<u64> {
+        let data = self.stop(asked).await?;
+        let size = crate::workbench::size(&data)?;
+        std::fs::remove_dir_all(&data)?;
+        Ok(size)
+    }
+
+    /// The same, and keeps the data folder, which it returns.
+    async fn stop(self, asked: usize) -> Result<PathBuf> {
         self.server.until_delivered(&self.jira, asked).await?;
         self.jira.check(asked)?;
         self.server.stop().await?;
-        let size = crate::workbench::size(&self.data)?;
-        std::fs::remove_dir_all(&self.data)?;
-        Ok(size)
+        Ok(self.data)
     }
 }

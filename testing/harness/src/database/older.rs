@@ -46,6 +46,43 @@ const TAKE_BACK: &str = "
     ALTER TABLE deliveries DROP COLUMN ticket_key;
     ALTER TABLE deliveries DROP COLUMN resolution;
     ALTER TABLE deliveries DROP COLUMN absences;
+    ALTER TABLE deliveries DROP COLUMN content_removed_at;
+    DROP TABLE removed_revisions;
+    ALTER TABLE incident_revisions RENAME TO later_revisions;
+    CREATE TABLE incident_revisions (
+        incident_id  TEXT NOT NULL,
+        revision     INTEGER NOT NULL,
+        body         TEXT NOT NULL,
+        created_at   INTEGER NOT NULL,
+        PRIMARY KEY (incident_id, revision),
+        CONSTRAINT revision_counts_from_1 CHECK (revision >= 1),
+        CONSTRAINT body_is_json CHECK (json_valid(body))
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO incident_revisions SELECT * FROM later_revisions;
+    DROP TABLE later_revisions;
+    ALTER TABLE attempts RENAME TO later_attempts;
+    CREATE TABLE attempts (
+        delivery_id  TEXT NOT NULL REFERENCES deliveries (id),
+        number       INTEGER NOT NULL,
+        target       TEXT NOT NULL,
+        kind         TEXT NOT NULL,
+        epoch        INTEGER NOT NULL,
+        started_at   INTEGER NOT NULL,
+        finished_at  INTEGER NOT NULL,
+        outcome      TEXT NOT NULL,
+        fault        TEXT,
+        PRIMARY KEY (delivery_id, number),
+        CONSTRAINT number_counts_from_1 CHECK (number >= 1),
+        CONSTRAINT kind_is_known CHECK (kind IN ('CREATE', 'LOOK_UP', 'SWEEP')),
+        CONSTRAINT outcome_is_known CHECK (outcome IN
+            ('CREATED', 'FOUND', 'FAILED', 'AMBIGUOUS', 'ABSENT', 'UNPROVEN')),
+        CONSTRAINT failure_has_fault CHECK ((outcome IN ('FAILED', 'AMBIGUOUS')) = (fault IS NOT NULL))
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO attempts SELECT * FROM later_attempts;
+    DROP TABLE later_attempts;
+    CREATE INDEX attempts_that_succeeded ON attempts (target, finished_at)
+        WHERE kind <> 'SWEEP' AND outcome IN ('CREATED', 'FOUND');
+    CREATE INDEX attempts_that_failed ON attempts (target, finished_at) WHERE fault IS NOT NULL;
     DROP INDEX deliveries_to_look_up;
     DROP TABLE delivery_counts;
     DROP TABLE former_streams;
@@ -55,6 +92,14 @@ const TAKE_BACK: &str = "
         sql,
         'only_settled_is_swept CHECK (sweep IS NULL OR state IN (''DELIVERED'', ''FAILED'', ''CANCELLED''))',
         'only_delivered_is_swept CHECK (sweep IS NULL OR state = ''DELIVERED'')')
+    WHERE type = 'table' AND name = 'deliveries';
+    UPDATE sqlite_schema
+    SET sql = replace(
+        sql,
+        'CONSTRAINT state_is_known',
+        'CONSTRAINT snapshot_exists FOREIGN KEY (incident_id, incident_revision)
+            REFERENCES incident_revisions (incident_id, revision),
+        CONSTRAINT state_is_known')
     WHERE type = 'table' AND name = 'deliveries';
     PRAGMA writable_schema = RESET;
     ALTER TABLE deliveries DROP COLUMN requested_by;
@@ -72,11 +117,24 @@ pub async fn make_older(data: &Path) {
     let master = std::fs::read_to_string(data.join("ticketing.db.key")).unwrap();
     let mut db = open(data).await.unwrap();
     let first = encrypted_as_first_version(&mut db, &STANDARD.decode(master.trim()).unwrap()).await;
+    decompress_incidents(&mut db).await;
     sqlx::raw_sql(TAKE_BACK).execute(&mut db).await.unwrap();
     sqlx::query("UPDATE installation SET data_key = ?").bind(first).execute(&mut db).await.unwrap();
     db.close().await.unwrap();
     // The first servers wrote none.
     std::fs::remove_file(data.join("ticketing.db.mark")).unwrap();
+}
+
+/// The first servers stored text.
+async fn decompress_incidents(db: &mut SqliteConnection) {
+    let frames = "SELECT incident_id, revision, body FROM incident_revisions WHERE typeof(body) = 'blob'";
+    let rows: Vec<(String, i64, Vec<u8>)> = sqlx::query_as(frames).fetch_all(&mut *db).await.unwrap();
+    for (incident_id, revision, frame) in rows {
+        let text = String::from_utf8(zstd::stream::decode_all(frame.as_slice()).unwrap()).unwrap();
+        let update = "UPDATE incident_revisions SET body = ? WHERE incident_id = ? AND revision = ?";
+        let update = sqlx::query(update).bind(text).bind(incident_id).bind(revision);
+        update.execute(&mut *db).await.unwrap();
+    }
 }
 
 /// The first data key as the first servers encrypted it: its associated data had no number while there was one key.

@@ -39,6 +39,7 @@ pub(crate) fn delivery(delivery: Delivery, max_retry_attempts: u32) -> v1::Deliv
         ticket_unverified: delivery.resolution == Some(Resolution::Unverified),
         attempts_omitted: 0,
         namespace: delivery.namespace.into(),
+        content_removed_at: delivery.content_removed_at.map(field::timestamp),
     }
 }
 

@@ -315,6 +315,7 @@ class Delivery(_message.Message):
     TICKET_UNVERIFIED_FIELD_NUMBER: _builtins.int
     ATTEMPTS_OMITTED_FIELD_NUMBER: _builtins.int
     NAMESPACE_FIELD_NUMBER: _builtins.int
+    CONTENT_REMOVED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Output only. Identifies the delivery. Example: "0197a1c6-6d2e-7c3a-9b1f-3f6f1f2a4b5c"."""
     incident_id: _builtins.str
@@ -391,6 +392,13 @@ class Delivery(_message.Message):
         `include_attempts`. `attempts_omitted` counts the earlier ones.
         """
 
+    @_builtins.property
+    def content_removed_at(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+        numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+        SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+        """
+
     def __init__(
         self,
         *,
@@ -416,10 +424,11 @@ class Delivery(_message.Message):
         ticket_unverified: _builtins.bool = ...,
         attempts_omitted: _builtins.int = ...,
         namespace: _builtins.str = ...,
+        content_removed_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "last_error", b"last_error", "next_attempt_at", b"next_attempt_at", "ticket", b"ticket", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content_removed_at", b"content_removed_at", "created_at", b"created_at", "last_error", b"last_error", "next_attempt_at", b"next_attempt_at", "ticket", b"ticket", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "attempts", b"attempts", "attempts_omitted", b"attempts_omitted", "connection", b"connection", "created_at", b"created_at", "duplicates", b"duplicates", "failures", b"failures", "id", b"id", "incident_id", b"incident_id", "incident_revision", b"incident_revision", "last_error", b"last_error", "marker", b"marker", "max_retry_attempts", b"max_retry_attempts", "namespace", b"namespace", "next_attempt_at", b"next_attempt_at", "requested_by", b"requested_by", "state", b"state", "system", b"system", "ticket", b"ticket", "ticket_unverified", b"ticket_unverified", "trigger", b"trigger", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "attempts", b"attempts", "attempts_omitted", b"attempts_omitted", "connection", b"connection", "content_removed_at", b"content_removed_at", "created_at", b"created_at", "duplicates", b"duplicates", "failures", b"failures", "id", b"id", "incident_id", b"incident_id", "incident_revision", b"incident_revision", "last_error", b"last_error", "marker", b"marker", "max_retry_attempts", b"max_retry_attempts", "namespace", b"namespace", "next_attempt_at", b"next_attempt_at", "requested_by", b"requested_by", "state", b"state", "system", b"system", "ticket", b"ticket", "ticket_unverified", b"ticket_unverified", "trigger", b"trigger", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

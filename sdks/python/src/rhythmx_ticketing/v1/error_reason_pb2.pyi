@@ -211,6 +211,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: an incident with notes of 3 MiB. OUT_OF_RANGE with
     `{"reason":"REQUEST_TOO_LARGE","domain":"ticketing.rhythmx","metadata":{"limit":"2097152"}}`.
     """
+    ERROR_REASON_CONTENT_REMOVED: _ErrorReason.ValueType  # 60
+    """The delivery cannot be retried, because retention (--incident-retention) removed the content of its incident. Submit the
+    incident again: CreateTicket retries the delivery at once, SubmitIncident makes it possible to retry it.
+
+    Example: RetryDelivery for a delivery that FAILED 91 days ago. FAILED_PRECONDITION with
+    `{"reason":"CONTENT_REMOVED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197..."}}`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. The value of `google.rpc.ErrorInfo.reason`, without the prefix `ERROR_REASON_`, with the domain
@@ -405,5 +412,12 @@ ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 51
 
 Example: an incident with notes of 3 MiB. OUT_OF_RANGE with
 `{"reason":"REQUEST_TOO_LARGE","domain":"ticketing.rhythmx","metadata":{"limit":"2097152"}}`.
+"""
+ERROR_REASON_CONTENT_REMOVED: ErrorReason.ValueType  # 60
+"""The delivery cannot be retried, because retention (--incident-retention) removed the content of its incident. Submit the
+incident again: CreateTicket retries the delivery at once, SubmitIncident makes it possible to retry it.
+
+Example: RetryDelivery for a delivery that FAILED 91 days ago. FAILED_PRECONDITION with
+`{"reason":"CONTENT_REMOVED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197..."}}`.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

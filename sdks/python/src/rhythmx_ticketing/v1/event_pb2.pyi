@@ -34,7 +34,7 @@ class _TicketEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ticke
     TICKET_EVENT_KIND_ACCEPTED: _TicketEventKind.ValueType  # 1
     """A push was accepted: the delivery is PENDING."""
     TICKET_EVENT_KIND_SNAPSHOT_UPDATED: _TicketEventKind.ValueType  # 2
-    """The incident's content was replaced before anything was sent."""
+    """The incident's content was replaced before anything was sent, or stored again after retention had removed it."""
     TICKET_EVENT_KIND_ATTEMPT_STARTED: _TicketEventKind.ValueType  # 3
     """An attempt started: the delivery is ATTEMPTING."""
     TICKET_EVENT_KIND_WAITING: _TicketEventKind.ValueType  # 4
@@ -80,7 +80,7 @@ TICKET_EVENT_KIND_UNSPECIFIED: TicketEventKind.ValueType  # 0
 TICKET_EVENT_KIND_ACCEPTED: TicketEventKind.ValueType  # 1
 """A push was accepted: the delivery is PENDING."""
 TICKET_EVENT_KIND_SNAPSHOT_UPDATED: TicketEventKind.ValueType  # 2
-"""The incident's content was replaced before anything was sent."""
+"""The incident's content was replaced before anything was sent, or stored again after retention had removed it."""
 TICKET_EVENT_KIND_ATTEMPT_STARTED: TicketEventKind.ValueType  # 3
 """An attempt started: the delivery is ATTEMPTING."""
 TICKET_EVENT_KIND_WAITING: TicketEventKind.ValueType  # 4

@@ -272,7 +272,7 @@ class TicketingServiceServicer(object):
         shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-        CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
+        CONTENT_REMOVED, CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

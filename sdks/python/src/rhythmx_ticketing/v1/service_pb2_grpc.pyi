@@ -136,7 +136,7 @@ class TicketingServiceStub:
     shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-    CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
+    CONTENT_REMOVED, CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
     """
     RetryDeliveries: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.RetryDeliveriesRequest, _delivery_pb2.RetryDeliveriesResponse]
     """Retries the deliveries that match a filter, like RetryDelivery and without waiting for their attempts, one bounded page a call.
@@ -270,7 +270,7 @@ class TicketingServiceAsyncStub(TicketingServiceStub):
     shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-    CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
+    CONTENT_REMOVED, CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
     """
     RetryDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_pb2.RetryDeliveriesRequest, _delivery_pb2.RetryDeliveriesResponse]  # type: ignore[assignment]
     """Retries the deliveries that match a filter, like RetryDelivery and without waiting for their attempts, one bounded page a call.
@@ -461,7 +461,7 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-        CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
+        CONTENT_REMOVED, CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
         """
 
     @_abc_1.abstractmethod

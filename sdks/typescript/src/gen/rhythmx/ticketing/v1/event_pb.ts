@@ -241,7 +241,7 @@ export enum TicketEventKind {
   ACCEPTED = 1,
 
   /**
-   * The incident's content was replaced before anything was sent.
+   * The incident's content was replaced before anything was sent, or stored again after retention had removed it.
    *
    * @generated from enum value: TICKET_EVENT_KIND_SNAPSHOT_UPDATED = 2;
    */

@@ -190,7 +190,7 @@ export const TicketingService: GenService<{
    * shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
    *
    * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-   * CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
+   * CONTENT_REMOVED, CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
    *
    * @generated from rpc rhythmx.ticketing.v1.TicketingService.RetryDelivery
    */

@@ -889,6 +889,50 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int CONTENT_REMOVED_AT_FIELD_NUMBER = 41;
+  private com.google.protobuf.Timestamp contentRemovedAt_;
+  /**
+   * <pre>
+   * Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+   * numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+   * SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp content_removed_at = 41 [json_name = "contentRemovedAt"];</code>
+   * @return Whether the contentRemovedAt field is set.
+   */
+  @java.lang.Override
+  public boolean hasContentRemovedAt() {
+    return ((bitField0_ & 0x00000020) != 0);
+  }
+  /**
+   * <pre>
+   * Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+   * numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+   * SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp content_removed_at = 41 [json_name = "contentRemovedAt"];</code>
+   * @return The contentRemovedAt.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Timestamp getContentRemovedAt() {
+    return contentRemovedAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : contentRemovedAt_;
+  }
+  /**
+   * <pre>
+   * Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+   * numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+   * SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp content_removed_at = 41 [json_name = "contentRemovedAt"];</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.TimestampOrBuilder getContentRemovedAtOrBuilder() {
+    return contentRemovedAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : contentRemovedAt_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -968,6 +1012,9 @@ private static final long serialVersionUID = 0L;
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(namespace_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 40, namespace_);
+    }
+    if (((bitField0_ & 0x00000020) != 0)) {
+      output.writeMessage(41, getContentRemovedAt());
     }
     getUnknownFields().writeTo(output);
   }
@@ -1070,6 +1117,10 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(namespace_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(40, namespace_);
     }
+    if (((bitField0_ & 0x00000020) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(41, getContentRemovedAt());
+    }
     return size;
   }
   @java.lang.Override
@@ -1150,6 +1201,11 @@ private static final long serialVersionUID = 0L;
         != other.getAttemptsOmitted()) return false;
     if (!getNamespace()
         .equals(other.getNamespace())) return false;
+    if (hasContentRemovedAt() != other.hasContentRemovedAt()) return false;
+    if (hasContentRemovedAt()) {
+      if (!getContentRemovedAt()
+          .equals(other.getContentRemovedAt())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -1222,6 +1278,10 @@ private static final long serialVersionUID = 0L;
     hash = (53 * hash) + getAttemptsOmitted();
     hash = (37 * hash) + NAMESPACE_FIELD_NUMBER;
     hash = (53 * hash) + getNamespace().hashCode();
+    if (hasContentRemovedAt()) {
+      hash = (37 * hash) + CONTENT_REMOVED_AT_FIELD_NUMBER;
+      hash = (53 * hash) + getContentRemovedAt().hashCode();
+    }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -1365,6 +1425,7 @@ private static final long serialVersionUID = 0L;
         internalGetAdjustmentsFieldBuilder();
         internalGetDuplicatesFieldBuilder();
         internalGetAttemptsFieldBuilder();
+        internalGetContentRemovedAtFieldBuilder();
       }
     }
     @java.lang.Override
@@ -1431,6 +1492,11 @@ private static final long serialVersionUID = 0L;
       ticketUnverified_ = false;
       attemptsOmitted_ = 0;
       namespace_ = "";
+      contentRemovedAt_ = null;
+      if (contentRemovedAtBuilder_ != null) {
+        contentRemovedAtBuilder_.dispose();
+        contentRemovedAtBuilder_ = null;
+      }
       return this;
     }
 
@@ -1567,6 +1633,12 @@ private static final long serialVersionUID = 0L;
       }
       if (((from_bitField0_ & 0x00200000) != 0)) {
         result.namespace_ = namespace_;
+      }
+      if (((from_bitField0_ & 0x00400000) != 0)) {
+        result.contentRemovedAt_ = contentRemovedAtBuilder_ == null
+            ? contentRemovedAt_
+            : contentRemovedAtBuilder_.build();
+        to_bitField0_ |= 0x00000020;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -1729,6 +1801,9 @@ private static final long serialVersionUID = 0L;
         namespace_ = other.namespace_;
         bitField0_ |= 0x00200000;
         onChanged();
+      }
+      if (other.hasContentRemovedAt()) {
+        mergeContentRemovedAt(other.getContentRemovedAt());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -1898,6 +1973,13 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00200000;
               break;
             } // case 322
+            case 330: {
+              input.readMessage(
+                  internalGetContentRemovedAtFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00400000;
+              break;
+            } // case 330
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -4639,6 +4721,179 @@ private static final long serialVersionUID = 0L;
       bitField0_ |= 0x00200000;
       onChanged();
       return this;
+    }
+
+    private com.google.protobuf.Timestamp contentRemovedAt_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> contentRemovedAtBuilder_;
+    /**
+     * <pre>
+     * Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+     * numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+     * SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp content_removed_at = 41 [json_name = "contentRemovedAt"];</code>
+     * @return Whether the contentRemovedAt field is set.
+     */
+    public boolean hasContentRemovedAt() {
+      return ((bitField0_ & 0x00400000) != 0);
+    }
+    /**
+     * <pre>
+     * Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+     * numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+     * SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp content_removed_at = 41 [json_name = "contentRemovedAt"];</code>
+     * @return The contentRemovedAt.
+     */
+    public com.google.protobuf.Timestamp getContentRemovedAt() {
+      if (contentRemovedAtBuilder_ == null) {
+        return contentRemovedAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : contentRemovedAt_;
+      } else {
+        return contentRemovedAtBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+     * numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+     * SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp content_removed_at = 41 [json_name = "contentRemovedAt"];</code>
+     */
+    public Builder setContentRemovedAt(com.google.protobuf.Timestamp value) {
+      if (contentRemovedAtBuilder_ == null) {
+        java.util.Objects.requireNonNull(value);
+        contentRemovedAt_ = value;
+      } else {
+        contentRemovedAtBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00400000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+     * numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+     * SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp content_removed_at = 41 [json_name = "contentRemovedAt"];</code>
+     */
+    public Builder setContentRemovedAt(
+        com.google.protobuf.Timestamp.Builder builderForValue) {
+      if (contentRemovedAtBuilder_ == null) {
+        contentRemovedAt_ = builderForValue.build();
+      } else {
+        contentRemovedAtBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00400000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+     * numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+     * SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp content_removed_at = 41 [json_name = "contentRemovedAt"];</code>
+     */
+    public Builder mergeContentRemovedAt(com.google.protobuf.Timestamp value) {
+      if (contentRemovedAtBuilder_ == null) {
+        if (((bitField0_ & 0x00400000) != 0) &&
+          contentRemovedAt_ != null &&
+          contentRemovedAt_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
+          getContentRemovedAtBuilder().mergeFrom(value);
+        } else {
+          contentRemovedAt_ = value;
+        }
+      } else {
+        contentRemovedAtBuilder_.mergeFrom(value);
+      }
+      if (contentRemovedAt_ != null) {
+        bitField0_ |= 0x00400000;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+     * numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+     * SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp content_removed_at = 41 [json_name = "contentRemovedAt"];</code>
+     */
+    public Builder clearContentRemovedAt() {
+      bitField0_ = (bitField0_ & ~0x00400000);
+      contentRemovedAt_ = null;
+      if (contentRemovedAtBuilder_ != null) {
+        contentRemovedAtBuilder_.dispose();
+        contentRemovedAtBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+     * numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+     * SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp content_removed_at = 41 [json_name = "contentRemovedAt"];</code>
+     */
+    public com.google.protobuf.Timestamp.Builder getContentRemovedAtBuilder() {
+      bitField0_ |= 0x00400000;
+      onChanged();
+      return internalGetContentRemovedAtFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+     * numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+     * SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp content_removed_at = 41 [json_name = "contentRemovedAt"];</code>
+     */
+    public com.google.protobuf.TimestampOrBuilder getContentRemovedAtOrBuilder() {
+      if (contentRemovedAtBuilder_ != null) {
+        return contentRemovedAtBuilder_.getMessageOrBuilder();
+      } else {
+        return contentRemovedAt_ == null ?
+            com.google.protobuf.Timestamp.getDefaultInstance() : contentRemovedAt_;
+      }
+    }
+    /**
+     * <pre>
+     * Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+     * numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+     * SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp content_removed_at = 41 [json_name = "contentRemovedAt"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> 
+        internalGetContentRemovedAtFieldBuilder() {
+      if (contentRemovedAtBuilder_ == null) {
+        contentRemovedAtBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder>(
+                getContentRemovedAt(),
+                getParentForChildren(),
+                isClean());
+        contentRemovedAt_ = null;
+      }
+      return contentRemovedAtBuilder_;
     }
 
     // @@protoc_insertion_point(builder_scope:rhythmx.ticketing.v1.Delivery)

@@ -518,4 +518,37 @@ public interface DeliveryOrBuilder extends
    */
   com.google.protobuf.ByteString
       getNamespaceBytes();
+
+  /**
+   * <pre>
+   * Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+   * numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+   * SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp content_removed_at = 41 [json_name = "contentRemovedAt"];</code>
+   * @return Whether the contentRemovedAt field is set.
+   */
+  boolean hasContentRemovedAt();
+  /**
+   * <pre>
+   * Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+   * numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+   * SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp content_removed_at = 41 [json_name = "contentRemovedAt"];</code>
+   * @return The contentRemovedAt.
+   */
+  com.google.protobuf.Timestamp getContentRemovedAt();
+  /**
+   * <pre>
+   * Output only. When retention (--incident-retention) removed the incident's content and `attempts`; attempts made later are
+   * numbered from 1 again. Such a delivery cannot be retried until the incident is submitted again: CreateTicket and
+   * SubmitIncident store its content again if the delivery is FAILED or CANCELLED. Absent: nothing was removed.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp content_removed_at = 41 [json_name = "contentRemovedAt"];</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getContentRemovedAtOrBuilder();
 }

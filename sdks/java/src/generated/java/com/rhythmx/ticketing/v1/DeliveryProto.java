@@ -123,7 +123,7 @@ public final class DeliveryProto extends com.google.protobuf.GeneratedFile {
       "\n#rhythmx/ticketing/v1/delivery.proto\022\024r" +
       "hythmx.ticketing.v1\032\037google/protobuf/tim" +
       "estamp.proto\032!rhythmx/ticketing/v1/ticke" +
-      "t.proto\"\266\010\n\010Delivery\022\016\n\002id\030\001 \001(\tR\002id\022\037\n\013" +
+      "t.proto\"\200\t\n\010Delivery\022\016\n\002id\030\001 \001(\tR\002id\022\037\n\013" +
       "incident_id\030\002 \001(\tR\nincidentId\022\036\n\nconnect" +
       "ion\030\003 \001(\tR\nconnection\022:\n\006system\030\004 \001(\0162\"." +
       "rhythmx.ticketing.v1.TicketSystemR\006syste" +
@@ -150,106 +150,108 @@ public final class DeliveryProto extends com.google.protobuf.GeneratedFile {
       "equestedBy\022+\n\021ticket_unverified\030\035 \001(\010R\020t" +
       "icketUnverified\022)\n\020attempts_omitted\030\036 \001(" +
       "\rR\017attemptsOmitted\022\034\n\tnamespace\030( \001(\tR\tn" +
-      "amespace\":\n\nAdjustment\022\024\n\005field\030\001 \001(\tR\005f" +
-      "ield\022\026\n\006reason\030\002 \001(\tR\006reason\"\331\001\n\005Fault\0223" +
-      "\n\004kind\030\001 \001(\0162\037.rhythmx.ticketing.v1.Faul" +
-      "tKindR\004kind\022\030\n\007message\030\002 \001(\tR\007message\022\022\n" +
-      "\004hint\030\003 \001(\tR\004hint\022\037\n\013http_status\030\004 \001(\rR\n" +
-      "httpStatus\022\034\n\tambiguous\030\005 \001(\010R\tambiguous" +
-      "\022.\n\004time\030\006 \001(\0132\032.google.protobuf.Timesta" +
-      "mpR\004time\"\303\002\n\007Attempt\022\026\n\006number\030\001 \001(\rR\006nu" +
-      "mber\0225\n\004kind\030\002 \001(\0162!.rhythmx.ticketing.v" +
-      "1.AttemptKindR\004kind\0229\n\nstarted_at\030\003 \001(\0132" +
-      "\032.google.protobuf.TimestampR\tstartedAt\022;" +
-      "\n\013finished_at\030\004 \001(\0132\032.google.protobuf.Ti" +
-      "mestampR\nfinishedAt\022>\n\007outcome\030\005 \001(\0162$.r" +
-      "hythmx.ticketing.v1.AttemptOutcomeR\007outc" +
-      "ome\0221\n\005fault\030\006 \001(\0132\033.rhythmx.ticketing.v" +
-      "1.FaultR\005fault\"5\n\022GetDeliveryRequest\022\037\n\013" +
-      "delivery_id\030\001 \001(\tR\ndeliveryId\"Q\n\023GetDeli" +
-      "veryResponse\022:\n\010delivery\030\001 \001(\0132\036.rhythmx" +
-      ".ticketing.v1.DeliveryR\010delivery\"\233\002\n\025Lis" +
-      "tDeliveriesRequest\022<\n\007systems\030\002 \003(\0162\".rh" +
-      "ythmx.ticketing.v1.TicketSystemR\007systems" +
-      "\022)\n\020include_attempts\030\004 \001(\010R\017includeAttem" +
-      "pts\022\033\n\tpage_size\030\005 \001(\005R\010pageSize\022\035\n\npage" +
-      "_token\030\006 \001(\tR\tpageToken\022<\n\006filter\030\007 \001(\0132" +
-      "$.rhythmx.ticketing.v1.DeliveryFilterR\006f" +
-      "ilterJ\004\010\001\020\002J\004\010\003\020\004R\006statesR\013incident_id\"\361" +
-      "\002\n\016DeliveryFilter\022;\n\006states\030\001 \003(\0162#.rhyt" +
-      "hmx.ticketing.v1.DeliveryStateR\006states\022 " +
-      "\n\013connections\030\003 \003(\tR\013connections\022\037\n\013inci" +
-      "dent_id\030\004 \001(\tR\nincidentId\022\035\n\nticket_key\030" +
-      "\005 \001(\tR\tticketKey\022@\n\013fault_kinds\030\006 \003(\0162\037." +
-      "rhythmx.ticketing.v1.FaultKindR\nfaultKin" +
-      "ds\022=\n\014created_from\030\007 \001(\0132\032.google.protob" +
-      "uf.TimestampR\013createdFrom\022?\n\rcreated_unt" +
-      "il\030\010 \001(\0132\032.google.protobuf.TimestampR\014cr" +
-      "eatedUntil\"\200\001\n\026ListDeliveriesResponse\022>\n" +
-      "\ndeliveries\030\001 \003(\0132\036.rhythmx.ticketing.v1" +
-      ".DeliveryR\ndeliveries\022&\n\017next_page_token" +
-      "\030\002 \001(\tR\rnextPageToken\"\\\n\024RetryDeliveryRe" +
-      "quest\022\037\n\013delivery_id\030\001 \001(\tR\ndeliveryId\022#" +
-      "\n\rcreate_anyway\030\002 \001(\010R\014createAnyway\"S\n\025R" +
-      "etryDeliveryResponse\022:\n\010delivery\030\001 \001(\0132\036" +
-      ".rhythmx.ticketing.v1.DeliveryR\010delivery" +
-      "\"\246\001\n\026RetryDeliveriesRequest\022<\n\006filter\030\001 " +
-      "\001(\0132$.rhythmx.ticketing.v1.DeliveryFilte" +
-      "rR\006filter\022\033\n\tpage_size\030\002 \001(\005R\010pageSize\022\035" +
-      "\n\npage_token\030\003 \001(\tR\tpageToken\022\022\n\004note\030\004 " +
-      "\001(\tR\004note\"u\n\027RetryDeliveriesResponse\022\030\n\007" +
-      "retried\030\001 \001(\rR\007retried\022\030\n\007refused\030\002 \001(\rR" +
-      "\007refused\022&\n\017next_page_token\030\003 \001(\tR\rnextP" +
-      "ageToken\"L\n\025CancelDeliveryRequest\022\037\n\013del" +
-      "ivery_id\030\001 \001(\tR\ndeliveryId\022\022\n\004note\030\002 \001(\t" +
-      "R\004note\"T\n\026CancelDeliveryResponse\022:\n\010deli" +
-      "very\030\001 \001(\0132\036.rhythmx.ticketing.v1.Delive" +
-      "ryR\010delivery\"\323\001\n\026ResolveDeliveryRequest\022" +
-      "\037\n\013delivery_id\030\001 \001(\tR\ndeliveryId\022\035\n\ntick" +
-      "et_key\030\002 \001(\tR\tticketKey\022\033\n\tticket_id\030\003 \001" +
-      "(\tR\010ticketId\022\035\n\nticket_url\030\004 \001(\tR\tticket" +
-      "Url\022\022\n\004note\030\005 \001(\tR\004note\022)\n\020allow_unverif" +
-      "ied\030\006 \001(\010R\017allowUnverified\"U\n\027ResolveDel" +
-      "iveryResponse\022:\n\010delivery\030\001 \001(\0132\036.rhythm" +
-      "x.ticketing.v1.DeliveryR\010delivery*p\n\017Del" +
-      "iveryTrigger\022 \n\034DELIVERY_TRIGGER_UNSPECI" +
-      "FIED\020\000\022\033\n\027DELIVERY_TRIGGER_MANUAL\020\001\022\036\n\032D" +
-      "ELIVERY_TRIGGER_AUTO_PUSH\020\002*\375\001\n\rDelivery" +
-      "State\022\036\n\032DELIVERY_STATE_UNSPECIFIED\020\000\022\032\n" +
-      "\026DELIVERY_STATE_PENDING\020\001\022\035\n\031DELIVERY_ST" +
-      "ATE_ATTEMPTING\020\002\022\034\n\030DELIVERY_STATE_DELIV" +
-      "ERED\020\003\022\032\n\026DELIVERY_STATE_WAITING\020\004\022\036\n\032DE" +
-      "LIVERY_STATE_RECONCILING\020\005\022\031\n\025DELIVERY_S" +
-      "TATE_FAILED\020\006\022\034\n\030DELIVERY_STATE_CANCELLE" +
-      "D\020\007*\355\004\n\tFaultKind\022\032\n\026FAULT_KIND_UNSPECIF" +
-      "IED\020\000\022\022\n\016FAULT_KIND_DNS\020\001\022\026\n\022FAULT_KIND_" +
-      "CONNECT\020\002\022\022\n\016FAULT_KIND_TLS\020\003\022\034\n\030FAULT_K" +
-      "IND_MISCONFIGURED\020\004\022\027\n\023FAULT_KIND_TOO_LA" +
-      "TE\020\005\022\027\n\023FAULT_KIND_REJECTED\020\006\022\033\n\027FAULT_K" +
-      "IND_UNAUTHORIZED\020\007\022\030\n\024FAULT_KIND_FORBIDD" +
-      "EN\020\010\022\031\n\025FAULT_KIND_LOCKED_OUT\020\t\022\030\n\024FAULT" +
-      "_KIND_NOT_FOUND\020\n\022\030\n\024FAULT_KIND_TOO_LARG" +
-      "E\020\013\022\033\n\027FAULT_KIND_RATE_LIMITED\020\014\022\034\n\030FAUL" +
-      "T_KIND_NOT_PERMITTED\020\026\022\030\n\024FAULT_KIND_TIM" +
-      "ED_OUT\020\r\022\036\n\032FAULT_KIND_CONNECTION_LOST\020\016" +
-      "\022\031\n\025FAULT_KIND_REDIRECTED\020\017\022\027\n\023FAULT_KIN" +
-      "D_CONFLICT\020\020\022\033\n\027FAULT_KIND_SERVER_ERROR\020" +
-      "\021\022\037\n\033FAULT_KIND_UNREADABLE_REPLY\020\022\022\026\n\022FA" +
-      "ULT_KIND_DORMANT\020\023\022\026\n\022FAULT_KIND_DROPPED" +
-      "\020\024\022\027\n\023FAULT_KIND_RESTORED\020\025*}\n\013AttemptKi" +
-      "nd\022\034\n\030ATTEMPT_KIND_UNSPECIFIED\020\000\022\025\n\021ATTE" +
-      "MPT_KIND_SEND\020\001\022\030\n\024ATTEMPT_KIND_LOOK_UP\020" +
-      "\002\022\037\n\033ATTEMPT_KIND_DUPLICATE_SCAN\020\003*\336\001\n\016A" +
-      "ttemptOutcome\022\037\n\033ATTEMPT_OUTCOME_UNSPECI" +
-      "FIED\020\000\022\033\n\027ATTEMPT_OUTCOME_APPLIED\020\001\022\031\n\025A" +
-      "TTEMPT_OUTCOME_FOUND\020\002\022\032\n\026ATTEMPT_OUTCOM" +
-      "E_FAILED\020\003\022\035\n\031ATTEMPT_OUTCOME_AMBIGUOUS\020" +
-      "\004\022\032\n\026ATTEMPT_OUTCOME_ABSENT\020\005\022\034\n\030ATTEMPT" +
-      "_OUTCOME_UNPROVEN\020\006B\233\001\n\030com.rhythmx.tick" +
-      "eting.v1B\rDeliveryProtoP\001\242\002\003RTX\252\002\024Rhythm" +
-      "x.Ticketing.V1\312\002\024Rhythmx\\Ticketing\\V1\342\002 " +
-      "Rhythmx\\Ticketing\\V1\\GPBMetadata\352\002\026Rhyth" +
-      "mx::Ticketing::V1b\006proto3"
+      "amespace\022H\n\022content_removed_at\030) \001(\0132\032.g" +
+      "oogle.protobuf.TimestampR\020contentRemoved" +
+      "At\":\n\nAdjustment\022\024\n\005field\030\001 \001(\tR\005field\022\026" +
+      "\n\006reason\030\002 \001(\tR\006reason\"\331\001\n\005Fault\0223\n\004kind" +
+      "\030\001 \001(\0162\037.rhythmx.ticketing.v1.FaultKindR" +
+      "\004kind\022\030\n\007message\030\002 \001(\tR\007message\022\022\n\004hint\030" +
+      "\003 \001(\tR\004hint\022\037\n\013http_status\030\004 \001(\rR\nhttpSt" +
+      "atus\022\034\n\tambiguous\030\005 \001(\010R\tambiguous\022.\n\004ti" +
+      "me\030\006 \001(\0132\032.google.protobuf.TimestampR\004ti" +
+      "me\"\303\002\n\007Attempt\022\026\n\006number\030\001 \001(\rR\006number\0225" +
+      "\n\004kind\030\002 \001(\0162!.rhythmx.ticketing.v1.Atte" +
+      "mptKindR\004kind\0229\n\nstarted_at\030\003 \001(\0132\032.goog" +
+      "le.protobuf.TimestampR\tstartedAt\022;\n\013fini" +
+      "shed_at\030\004 \001(\0132\032.google.protobuf.Timestam" +
+      "pR\nfinishedAt\022>\n\007outcome\030\005 \001(\0162$.rhythmx" +
+      ".ticketing.v1.AttemptOutcomeR\007outcome\0221\n" +
+      "\005fault\030\006 \001(\0132\033.rhythmx.ticketing.v1.Faul" +
+      "tR\005fault\"5\n\022GetDeliveryRequest\022\037\n\013delive" +
+      "ry_id\030\001 \001(\tR\ndeliveryId\"Q\n\023GetDeliveryRe" +
+      "sponse\022:\n\010delivery\030\001 \001(\0132\036.rhythmx.ticke" +
+      "ting.v1.DeliveryR\010delivery\"\233\002\n\025ListDeliv" +
+      "eriesRequest\022<\n\007systems\030\002 \003(\0162\".rhythmx." +
+      "ticketing.v1.TicketSystemR\007systems\022)\n\020in" +
+      "clude_attempts\030\004 \001(\010R\017includeAttempts\022\033\n" +
+      "\tpage_size\030\005 \001(\005R\010pageSize\022\035\n\npage_token" +
+      "\030\006 \001(\tR\tpageToken\022<\n\006filter\030\007 \001(\0132$.rhyt" +
+      "hmx.ticketing.v1.DeliveryFilterR\006filterJ" +
+      "\004\010\001\020\002J\004\010\003\020\004R\006statesR\013incident_id\"\361\002\n\016Del" +
+      "iveryFilter\022;\n\006states\030\001 \003(\0162#.rhythmx.ti" +
+      "cketing.v1.DeliveryStateR\006states\022 \n\013conn" +
+      "ections\030\003 \003(\tR\013connections\022\037\n\013incident_i" +
+      "d\030\004 \001(\tR\nincidentId\022\035\n\nticket_key\030\005 \001(\tR" +
+      "\tticketKey\022@\n\013fault_kinds\030\006 \003(\0162\037.rhythm" +
+      "x.ticketing.v1.FaultKindR\nfaultKinds\022=\n\014" +
+      "created_from\030\007 \001(\0132\032.google.protobuf.Tim" +
+      "estampR\013createdFrom\022?\n\rcreated_until\030\010 \001" +
+      "(\0132\032.google.protobuf.TimestampR\014createdU" +
+      "ntil\"\200\001\n\026ListDeliveriesResponse\022>\n\ndeliv" +
+      "eries\030\001 \003(\0132\036.rhythmx.ticketing.v1.Deliv" +
+      "eryR\ndeliveries\022&\n\017next_page_token\030\002 \001(\t" +
+      "R\rnextPageToken\"\\\n\024RetryDeliveryRequest\022" +
+      "\037\n\013delivery_id\030\001 \001(\tR\ndeliveryId\022#\n\rcrea" +
+      "te_anyway\030\002 \001(\010R\014createAnyway\"S\n\025RetryDe" +
+      "liveryResponse\022:\n\010delivery\030\001 \001(\0132\036.rhyth" +
+      "mx.ticketing.v1.DeliveryR\010delivery\"\246\001\n\026R" +
+      "etryDeliveriesRequest\022<\n\006filter\030\001 \001(\0132$." +
+      "rhythmx.ticketing.v1.DeliveryFilterR\006fil" +
+      "ter\022\033\n\tpage_size\030\002 \001(\005R\010pageSize\022\035\n\npage" +
+      "_token\030\003 \001(\tR\tpageToken\022\022\n\004note\030\004 \001(\tR\004n" +
+      "ote\"u\n\027RetryDeliveriesResponse\022\030\n\007retrie" +
+      "d\030\001 \001(\rR\007retried\022\030\n\007refused\030\002 \001(\rR\007refus" +
+      "ed\022&\n\017next_page_token\030\003 \001(\tR\rnextPageTok" +
+      "en\"L\n\025CancelDeliveryRequest\022\037\n\013delivery_" +
+      "id\030\001 \001(\tR\ndeliveryId\022\022\n\004note\030\002 \001(\tR\004note" +
+      "\"T\n\026CancelDeliveryResponse\022:\n\010delivery\030\001" +
+      " \001(\0132\036.rhythmx.ticketing.v1.DeliveryR\010de" +
+      "livery\"\323\001\n\026ResolveDeliveryRequest\022\037\n\013del" +
+      "ivery_id\030\001 \001(\tR\ndeliveryId\022\035\n\nticket_key" +
+      "\030\002 \001(\tR\tticketKey\022\033\n\tticket_id\030\003 \001(\tR\010ti" +
+      "cketId\022\035\n\nticket_url\030\004 \001(\tR\tticketUrl\022\022\n" +
+      "\004note\030\005 \001(\tR\004note\022)\n\020allow_unverified\030\006 " +
+      "\001(\010R\017allowUnverified\"U\n\027ResolveDeliveryR" +
+      "esponse\022:\n\010delivery\030\001 \001(\0132\036.rhythmx.tick" +
+      "eting.v1.DeliveryR\010delivery*p\n\017DeliveryT" +
+      "rigger\022 \n\034DELIVERY_TRIGGER_UNSPECIFIED\020\000" +
+      "\022\033\n\027DELIVERY_TRIGGER_MANUAL\020\001\022\036\n\032DELIVER" +
+      "Y_TRIGGER_AUTO_PUSH\020\002*\375\001\n\rDeliveryState\022" +
+      "\036\n\032DELIVERY_STATE_UNSPECIFIED\020\000\022\032\n\026DELIV" +
+      "ERY_STATE_PENDING\020\001\022\035\n\031DELIVERY_STATE_AT" +
+      "TEMPTING\020\002\022\034\n\030DELIVERY_STATE_DELIVERED\020\003" +
+      "\022\032\n\026DELIVERY_STATE_WAITING\020\004\022\036\n\032DELIVERY" +
+      "_STATE_RECONCILING\020\005\022\031\n\025DELIVERY_STATE_F" +
+      "AILED\020\006\022\034\n\030DELIVERY_STATE_CANCELLED\020\007*\355\004" +
+      "\n\tFaultKind\022\032\n\026FAULT_KIND_UNSPECIFIED\020\000\022" +
+      "\022\n\016FAULT_KIND_DNS\020\001\022\026\n\022FAULT_KIND_CONNEC" +
+      "T\020\002\022\022\n\016FAULT_KIND_TLS\020\003\022\034\n\030FAULT_KIND_MI" +
+      "SCONFIGURED\020\004\022\027\n\023FAULT_KIND_TOO_LATE\020\005\022\027" +
+      "\n\023FAULT_KIND_REJECTED\020\006\022\033\n\027FAULT_KIND_UN" +
+      "AUTHORIZED\020\007\022\030\n\024FAULT_KIND_FORBIDDEN\020\010\022\031" +
+      "\n\025FAULT_KIND_LOCKED_OUT\020\t\022\030\n\024FAULT_KIND_" +
+      "NOT_FOUND\020\n\022\030\n\024FAULT_KIND_TOO_LARGE\020\013\022\033\n" +
+      "\027FAULT_KIND_RATE_LIMITED\020\014\022\034\n\030FAULT_KIND" +
+      "_NOT_PERMITTED\020\026\022\030\n\024FAULT_KIND_TIMED_OUT" +
+      "\020\r\022\036\n\032FAULT_KIND_CONNECTION_LOST\020\016\022\031\n\025FA" +
+      "ULT_KIND_REDIRECTED\020\017\022\027\n\023FAULT_KIND_CONF" +
+      "LICT\020\020\022\033\n\027FAULT_KIND_SERVER_ERROR\020\021\022\037\n\033F" +
+      "AULT_KIND_UNREADABLE_REPLY\020\022\022\026\n\022FAULT_KI" +
+      "ND_DORMANT\020\023\022\026\n\022FAULT_KIND_DROPPED\020\024\022\027\n\023" +
+      "FAULT_KIND_RESTORED\020\025*}\n\013AttemptKind\022\034\n\030" +
+      "ATTEMPT_KIND_UNSPECIFIED\020\000\022\025\n\021ATTEMPT_KI" +
+      "ND_SEND\020\001\022\030\n\024ATTEMPT_KIND_LOOK_UP\020\002\022\037\n\033A" +
+      "TTEMPT_KIND_DUPLICATE_SCAN\020\003*\336\001\n\016Attempt" +
+      "Outcome\022\037\n\033ATTEMPT_OUTCOME_UNSPECIFIED\020\000" +
+      "\022\033\n\027ATTEMPT_OUTCOME_APPLIED\020\001\022\031\n\025ATTEMPT" +
+      "_OUTCOME_FOUND\020\002\022\032\n\026ATTEMPT_OUTCOME_FAIL" +
+      "ED\020\003\022\035\n\031ATTEMPT_OUTCOME_AMBIGUOUS\020\004\022\032\n\026A" +
+      "TTEMPT_OUTCOME_ABSENT\020\005\022\034\n\030ATTEMPT_OUTCO" +
+      "ME_UNPROVEN\020\006B\233\001\n\030com.rhythmx.ticketing." +
+      "v1B\rDeliveryProtoP\001\242\002\003RTX\252\002\024Rhythmx.Tick" +
+      "eting.V1\312\002\024Rhythmx\\Ticketing\\V1\342\002 Rhythm" +
+      "x\\Ticketing\\V1\\GPBMetadata\352\002\026Rhythmx::Ti" +
+      "cketing::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -262,7 +264,7 @@ public final class DeliveryProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_Delivery_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_Delivery_descriptor,
-        new java.lang.String[] { "Id", "IncidentId", "Connection", "System", "Trigger", "State", "Ticket", "Marker", "IncidentRevision", "CreatedAt", "UpdatedAt", "NextAttemptAt", "Failures", "MaxRetryAttempts", "LastError", "Adjustments", "Duplicates", "Attempts", "RequestedBy", "TicketUnverified", "AttemptsOmitted", "Namespace", });
+        new java.lang.String[] { "Id", "IncidentId", "Connection", "System", "Trigger", "State", "Ticket", "Marker", "IncidentRevision", "CreatedAt", "UpdatedAt", "NextAttemptAt", "Failures", "MaxRetryAttempts", "LastError", "Adjustments", "Duplicates", "Attempts", "RequestedBy", "TicketUnverified", "AttemptsOmitted", "Namespace", "ContentRemovedAt", });
     internal_static_rhythmx_ticketing_v1_Adjustment_descriptor =
       getDescriptor().getMessageType(1);
     internal_static_rhythmx_ticketing_v1_Adjustment_fieldAccessorTable = new

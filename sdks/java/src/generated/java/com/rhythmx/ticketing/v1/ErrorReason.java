@@ -356,6 +356,18 @@ public enum ErrorReason
    * <code>ERROR_REASON_REQUEST_TOO_LARGE = 51;</code>
    */
   ERROR_REASON_REQUEST_TOO_LARGE(51),
+  /**
+   * <pre>
+   * The delivery cannot be retried, because retention (--incident-retention) removed the content of its incident. Submit the
+   * incident again: CreateTicket retries the delivery at once, SubmitIncident makes it possible to retry it.
+   *
+   * Example: RetryDelivery for a delivery that FAILED 91 days ago. FAILED_PRECONDITION with
+   * `{"reason":"CONTENT_REMOVED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197..."}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_CONTENT_REMOVED = 60;</code>
+   */
+  ERROR_REASON_CONTENT_REMOVED(60),
   UNRECOGNIZED(-1),
   ;
 
@@ -708,6 +720,18 @@ public enum ErrorReason
    * <code>ERROR_REASON_REQUEST_TOO_LARGE = 51;</code>
    */
   public static final int ERROR_REASON_REQUEST_TOO_LARGE_VALUE = 51;
+  /**
+   * <pre>
+   * The delivery cannot be retried, because retention (--incident-retention) removed the content of its incident. Submit the
+   * incident again: CreateTicket retries the delivery at once, SubmitIncident makes it possible to retry it.
+   *
+   * Example: RetryDelivery for a delivery that FAILED 91 days ago. FAILED_PRECONDITION with
+   * `{"reason":"CONTENT_REMOVED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197..."}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_CONTENT_REMOVED = 60;</code>
+   */
+  public static final int ERROR_REASON_CONTENT_REMOVED_VALUE = 60;
 
 
   public final int getNumber() {
@@ -764,6 +788,7 @@ public enum ErrorReason
       case 40: return ERROR_REASON_INCIDENT_OWNED_BY_OTHER;
       case 50: return ERROR_REASON_REQUEST_MALFORMED;
       case 51: return ERROR_REASON_REQUEST_TOO_LARGE;
+      case 60: return ERROR_REASON_CONTENT_REMOVED;
       default: return null;
     }
   }

@@ -36,7 +36,7 @@ public final class ErrorReasonProto extends com.google.protobuf.GeneratedFile {
   static {
     java.lang.String[] descriptorData = {
       "\n\'rhythmx/ticketing/v1/error_reason.prot" +
-      "o\022\024rhythmx.ticketing.v1*\263\010\n\013ErrorReason\022" +
+      "o\022\024rhythmx.ticketing.v1*\325\010\n\013ErrorReason\022" +
       "\034\n\030ERROR_REASON_UNSPECIFIED\020\000\022!\n\035ERROR_R" +
       "EASON_INCIDENT_INVALID\020\001\022!\n\035ERROR_REASON" +
       "_SETTINGS_INVALID\020\002\022 \n\034ERROR_REASON_SECR" +
@@ -63,11 +63,12 @@ public final class ErrorReasonProto extends com.google.protobuf.GeneratedFile {
       "_REASON_TICKET_UNVERIFIED\020\033\022(\n$ERROR_REA" +
       "SON_INCIDENT_OWNED_BY_OTHER\020(\022\"\n\036ERROR_R" +
       "EASON_REQUEST_MALFORMED\0202\022\"\n\036ERROR_REASO" +
-      "N_REQUEST_TOO_LARGE\0203B\236\001\n\030com.rhythmx.ti" +
-      "cketing.v1B\020ErrorReasonProtoP\001\242\002\003RTX\252\002\024R" +
-      "hythmx.Ticketing.V1\312\002\024Rhythmx\\Ticketing\\" +
-      "V1\342\002 Rhythmx\\Ticketing\\V1\\GPBMetadata\352\002\026" +
-      "Rhythmx::Ticketing::V1b\006proto3"
+      "N_REQUEST_TOO_LARGE\0203\022 \n\034ERROR_REASON_CO" +
+      "NTENT_REMOVED\020<B\236\001\n\030com.rhythmx.ticketin" +
+      "g.v1B\020ErrorReasonProtoP\001\242\002\003RTX\252\002\024Rhythmx" +
+      ".Ticketing.V1\312\002\024Rhythmx\\Ticketing\\V1\342\002 R" +
+      "hythmx\\Ticketing\\V1\\GPBMetadata\352\002\026Rhythm" +
+      "x::Ticketing::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,

@@ -33,7 +33,7 @@ public enum TicketEventKind
   TICKET_EVENT_KIND_ACCEPTED(1),
   /**
    * <pre>
-   * The incident's content was replaced before anything was sent.
+   * The incident's content was replaced before anything was sent, or stored again after retention had removed it.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_SNAPSHOT_UPDATED = 2;</code>
@@ -185,7 +185,7 @@ public enum TicketEventKind
   public static final int TICKET_EVENT_KIND_ACCEPTED_VALUE = 1;
   /**
    * <pre>
-   * The incident's content was replaced before anything was sent.
+   * The incident's content was replaced before anything was sent, or stored again after retention had removed it.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_SNAPSHOT_UPDATED = 2;</code>

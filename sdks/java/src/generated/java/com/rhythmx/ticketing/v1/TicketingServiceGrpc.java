@@ -678,7 +678,7 @@ public final class TicketingServiceGrpc {
      * Tries a WAITING, FAILED or CANCELLED delivery now, and makes the look-up of a RECONCILING one due now; a PENDING one is tried
      * shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-     * CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
+     * CONTENT_REMOVED, CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
      * </pre>
      */
     default void retryDelivery(com.rhythmx.ticketing.v1.RetryDeliveryRequest request,
@@ -945,7 +945,7 @@ public final class TicketingServiceGrpc {
      * Tries a WAITING, FAILED or CANCELLED delivery now, and makes the look-up of a RECONCILING one due now; a PENDING one is tried
      * shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-     * CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
+     * CONTENT_REMOVED, CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
      * </pre>
      */
     public void retryDelivery(com.rhythmx.ticketing.v1.RetryDeliveryRequest request,
@@ -1178,7 +1178,7 @@ public final class TicketingServiceGrpc {
      * Tries a WAITING, FAILED or CANCELLED delivery now, and makes the look-up of a RECONCILING one due now; a PENDING one is tried
      * shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-     * CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
+     * CONTENT_REMOVED, CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
      * </pre>
      */
     public com.rhythmx.ticketing.v1.RetryDeliveryResponse retryDelivery(com.rhythmx.ticketing.v1.RetryDeliveryRequest request) throws io.grpc.StatusException {
@@ -1405,7 +1405,7 @@ public final class TicketingServiceGrpc {
      * Tries a WAITING, FAILED or CANCELLED delivery now, and makes the look-up of a RECONCILING one due now; a PENDING one is tried
      * shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-     * CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
+     * CONTENT_REMOVED, CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
      * </pre>
      */
     public com.rhythmx.ticketing.v1.RetryDeliveryResponse retryDelivery(com.rhythmx.ticketing.v1.RetryDeliveryRequest request) {
@@ -1624,7 +1624,7 @@ public final class TicketingServiceGrpc {
      * Tries a WAITING, FAILED or CANCELLED delivery now, and makes the look-up of a RECONCILING one due now; a PENDING one is tried
      * shortly anyway. Restores the retries of a FAILED or CANCELLED delivery. Waits for the attempt like CreateTicket.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
-     * CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
+     * CONTENT_REMOVED, CONNECTION_NOT_CONFIGURED, CONNECTION_NOT_ENABLED).
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<com.rhythmx.ticketing.v1.RetryDeliveryResponse> retryDelivery(
