@@ -347,6 +347,7 @@ fn nothing_rearms_delivery_without_content() {
     let mut world = World::new(0);
     let outage_began = world.now;
     for _ in 0..=world.policy.retry.max_retry_attempts() {
+        world.now += Duration::from_secs(3_600);
         world.take(&Step::Work(AttemptOutcome::Refuse(FaultKind::Connect)));
     }
     let now = world.now;
