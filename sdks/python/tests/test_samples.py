@@ -14,7 +14,7 @@ import pytest
 from fixture import SDK, Fixture, create_in_jira, new_incident
 from scripted_server import ScriptedServer
 
-from rhythmx_ticketing import Client, v1
+from rhythmx_ticketing import Client, connect, v1
 
 
 def environment(server: Fixture) -> dict[str, str]:

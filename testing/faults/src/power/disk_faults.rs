@@ -22,7 +22,7 @@ const LEASE: Duration = Duration::from_millis(1_200);
 const GRACE: Duration = Duration::from_secs(5);
 /// Offset of the type of a page that no push writes, so that the WAL has no copy of it: a page of the
 /// migrations table.
-const BYTE: usize = 4_096;
+const BYTE: usize = 2 * 4_096;
 
 /// Kind of disk fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
