@@ -13,8 +13,8 @@ use crate::statistics::{Summary, millis, percentile};
 
 /// Sizes of a full run, in deliveries.
 const SIZES: [u64; 4] = [10_000, 100_000, 500_000, 1_000_000];
-/// The second is of a file that a start does not check.
-const QUICK_SIZES: [u64; 2] = [2_000, 20_000];
+/// Of files that are too large to be checked at a start.
+const QUICK_SIZES: [u64; 2] = [4_000, 10_000];
 /// The size of the rows about reads, if the largest database has it.
 const READ_SIZE: u64 = 500_000;
 /// Deliveries in the small database, all FAILED: a page.
