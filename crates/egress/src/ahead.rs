@@ -17,6 +17,8 @@ use tokio::task::JoinHandle;
 use tower::{Layer, Service};
 use url::{Origin, Url};
 
+use crate::transport::{self, NoReply};
+
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A client with a connection that is being opened, or open. Dropped, it is closed.
@@ -26,13 +28,6 @@ pub(crate) struct Ahead {
     origin: Origin,
     /// The failure to open it.
     opening: JoinHandle<Option<reqwest::Error>>,
-}
-
-/// Why there is no connection to send over.
-#[derive(Debug)]
-pub(crate) enum NotOpened {
-    Failed(reqwest::Error),
-    Late,
 }
 
 /// Makes the connector of a client set its first connection aside.
@@ -49,9 +44,9 @@ pub(crate) struct SettingAside<S> {
 #[derive(Debug)]
 enum First {
     NotBegun,
-    Opening,
     Open(Box<dyn Any + Send>),
-    Taken,
+    /// It is being opened, or was taken.
+    Gone,
 }
 
 /// The answer to the request that never leaves.
@@ -67,7 +62,7 @@ impl Ahead {
         let first = client.get(url.clone());
         let opening = tokio::spawn(async move {
             let error = first.send().await.err()?;
-            let was_set_aside = causes(&error).any(<dyn Error>::is::<WasSetAside>);
+            let was_set_aside = transport::chain(&error).any(<dyn Error>::is::<WasSetAside>);
             if was_set_aside { None } else { Some(error.without_url()) }
         });
         Dialing::new(Self { client, origin: url.origin(), opening })
@@ -78,12 +73,12 @@ impl Ahead {
     }
 
     /// The client once its connection is open.
-    pub(crate) async fn opened(mut self, within: Duration) -> Result<reqwest::Client, NotOpened> {
+    pub(crate) async fn opened(mut self, within: Duration) -> Result<reqwest::Client, NoReply> {
         match tokio::time::timeout(within, &mut self.opening).await {
-            Ok(Ok(Some(error))) => Err(NotOpened::Failed(error)),
+            Ok(Ok(Some(error))) => Err(NoReply::Failed(error)),
             // If the task was stopped, the client opens a connection as usual.
             Ok(Ok(None) | Err(_)) => Ok(self.client.clone()),
-            Err(_) => Err(NotOpened::Late),
+            Err(_) => Err(NoReply::NotConnected),
         }
     }
 }
@@ -122,9 +117,8 @@ where
 
     fn call(&mut self, request: R) -> Self::Future {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*first {
+        match std::mem::replace(&mut *first, First::Gone) {
             First::NotBegun => {
-                *first = First::Opening;
                 let opening = self.inner.call(request);
                 let slot = self.first.clone();
                 Box::pin(async move {
@@ -133,11 +127,8 @@ where
                     Err(WasSetAside.into())
                 })
             }
-            First::Opening | First::Taken => Box::pin(self.inner.call(request)),
-            First::Open(_) => {
-                let First::Open(connection) = std::mem::replace(&mut *first, First::Taken) else {
-                    unreachable!("it was matched")
-                };
+            First::Gone => Box::pin(self.inner.call(request)),
+            First::Open(connection) => {
                 let another = self.inner.call(request);
                 let mut connection = connection.downcast::<S::Response>().ok();
                 Box::pin(async move {
@@ -164,9 +155,4 @@ async fn has_ended(connection: &mut (impl Read + Unpin)) -> bool {
         Poll::Ready(Pin::new(&mut *connection).poll_read(cx, buffer.unfilled()).is_ready())
     });
     read.await
-}
-
-/// An error and its causes.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&cause| cause.source())
 }

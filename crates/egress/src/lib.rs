@@ -42,11 +42,11 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::address_policy::{AddressPolicy, AddressRefused, Rule};
-use crate::ahead::{Ahead, NotOpened, SetAside};
+use crate::ahead::{Ahead, SetAside};
 use crate::body::SplitBody;
 use crate::resolve::CheckedResolver;
 use crate::route::Proxy;
-use crate::transport::{RequestRoute, TunnelRefusal};
+use crate::transport::{NoReply, RequestRoute, TunnelRefusal};
 use crate::trust::{ClientCertificateRequested, TlsSetupError};
 
 pub use foreign::{mentions, title_of_page};
@@ -154,7 +154,7 @@ impl HttpClient {
         let is_certificate_requested = ClientCertificateRequested::default();
         let tls = trust::client_config(egress_policy.route.authorities.as_ref(), &is_certificate_requested)
             .map_err(HttpClientError::Tls)?;
-        let builder = || builder(&egress_policy, tls.clone(), CONNECT_TIMEOUT.min(max_timeout / 2));
+        let builder = || builder(&egress_policy, tls.clone(), max_timeout);
         let reads = builder()
             .and_then(|builder| builder.pool_max_idle_per_host(MAX_KEPT).pool_idle_timeout(MAX_IDLE).build());
         let changes = builder().and_then(|builder| builder.pool_max_idle_per_host(0).build());
@@ -219,8 +219,7 @@ impl HttpClient {
         if self.check(url).is_err() {
             return Dialing::default();
         }
-        let timeout = CONNECT_TIMEOUT.min(self.max_timeout / 2);
-        let builder = builder(&self.egress_policy, (*self.tls).clone(), timeout);
+        let builder = builder(&self.egress_policy, (*self.tls).clone(), self.max_timeout);
         let client =
             builder.and_then(|builder| builder.pool_max_idle_per_host(0).connector_layer(SetAside).build());
         client.map_or_else(|_| Dialing::default(), |client| Ahead::begin(client, url))
@@ -248,8 +247,8 @@ impl HttpClient {
         let Request { url, timeout, is_read, .. } = request.clone();
         let response = match self.exchange(request, dialing).await {
             Ok(response) => response,
-            Err(NotOpened::Late) => return Err(transport::not_connected_in_time(&host)),
-            Err(NotOpened::Failed(error)) => return Err(self.fault(&error, &url, &host, timeout).await),
+            Err(NoReply::NotConnected) => return Err(transport::not_connected_in_time(&host)),
+            Err(NoReply::Failed(error)) => return Err(self.fault(&error, &url, &host, timeout).await),
         };
         if is_read {
             *self.kept_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
@@ -279,7 +278,7 @@ impl HttpClient {
     }
 
     /// Sends the request until there is the head of a reply.
-    async fn exchange(&self, request: Request, dialing: Dialing) -> Result<reqwest::Response, NotOpened> {
+    async fn exchange(&self, request: Request, dialing: Dialing) -> Result<reqwest::Response, NoReply> {
         let deadline = Instant::now() + request.timeout;
         let ahead = dialing.into_inner::<Ahead>().filter(|ahead| ahead.is_for(&request.url));
         let client = match ahead {
@@ -294,11 +293,11 @@ impl HttpClient {
         };
         let was_kept = request.is_read && self.may_have_kept() && transport::has_ended(&error);
         if !was_kept && !transport::is_unsent(&error) {
-            return Err(NotOpened::Failed(error));
+            return Err(NoReply::Failed(error));
         }
         // The server has closed a connection that waited for its request.
         let again = Request { timeout: deadline.duration_since(Instant::now()), ..request };
-        message(&self.changes, again).send().await.map_err(NotOpened::Failed)
+        message(&self.changes, again).send().await.map_err(NoReply::Failed)
     }
 
     /// Whether the last read may have used a connection that was kept.
@@ -472,7 +471,7 @@ impl Reply {
 fn builder(
     egress_policy: &EgressPolicy,
     tls: rustls::ClientConfig,
-    connect_timeout: Duration,
+    max_timeout: Duration,
 ) -> reqwest::Result<reqwest::ClientBuilder> {
     let resolver = CheckedResolver {
         resolver: egress_policy.resolver.clone(),
@@ -483,7 +482,7 @@ fn builder(
         .retry(reqwest::retry::never())
         .no_proxy()
         .dns_resolver(Arc::new(resolver))
-        .connect_timeout(connect_timeout)
+        .connect_timeout(CONNECT_TIMEOUT.min(max_timeout / 2))
         .http1_only()
         .tls_backend_preconfigured(tls)
         .user_agent(concat!("rhythmx-ticketing/", env!("CARGO_PKG_VERSION")));

@@ -25,6 +25,14 @@ pub(crate) struct RequestRoute<'a> {
     pub(crate) is_certificate_requested: bool,
 }
 
+/// Why a request has no reply.
+#[derive(Debug)]
+pub(crate) enum NoReply {
+    Failed(reqwest::Error),
+    /// There was no connection in its time, so it was not sent.
+    NotConnected,
+}
+
 /// A proxy that was reached but opened no tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TunnelRefusal {
@@ -226,7 +234,8 @@ fn tls_error<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e TlsError> {
     cause.downcast_ref().or_else(|| tls_error(wrapped()?))
 }
 
-fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+/// The causes of an error.
+pub(crate) fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(error.source(), |&cause| cause.source())
 }
 
