@@ -13,6 +13,7 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use ticketing_core::delivery::Delivery;
 
 use super::Database;
+use super::load::BY_ID;
 use super::rows::{self, Reader};
 use crate::StoreError;
 use crate::port;
@@ -27,9 +28,6 @@ const MAX_EXAMINED: u32 = 5_000;
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 const COLUMNS: &str = "SELECT id, created_at, state, system, target, fault_kind, ticket_key FROM deliveries";
-
-const BY_ID: &str =
-    "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.id = wanted.value";
 
 /// The newest attempts of each delivery, newest first: above the limit, the oldest are omitted.
 const ATTEMPTS: &str = "

@@ -7,10 +7,11 @@ use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use ticketing_core::system::System;
 
+use super::compression;
 use super::rows::{self, Reader, json};
-use super::{compression, retention};
 use crate::StoreError;
 use crate::claims::ClaimKind;
+use crate::content::ContentDigest;
 use crate::unit_of_work::{ReadSet, Selection, SelectionLimit, UnitOfWork};
 
 pub(super) const BY_ID: &str =
@@ -24,7 +25,7 @@ const BY_TICKET_KEY: &str =
 const BY_MARKER: &str =
     "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.marker = wanted.value";
 
-const BY_INCIDENT: &str =
+pub(super) const BY_INCIDENT: &str =
     "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.incident_id = wanted.value";
 
 const NEWEST_SNAPSHOTS: &str = "
@@ -32,6 +33,12 @@ const NEWEST_SNAPSHOTS: &str = "
     FROM json_each(?) AS wanted CROSS JOIN incident_revisions AS s ON s.incident_id = wanted.value
     WHERE s.revision =
         (SELECT max(newest.revision) FROM incident_revisions AS newest WHERE newest.incident_id = wanted.value)";
+
+const NEWEST_REMOVED: &str = "
+    SELECT r.incident_id, r.revision, r.digest
+    FROM json_each(?) AS wanted CROSS JOIN removed_revisions AS r ON r.incident_id = wanted.value
+    WHERE r.revision =
+        (SELECT max(newest.revision) FROM removed_revisions AS newest WHERE newest.incident_id = wanted.value)";
 
 /// The named ones, and those longest due, with their incidents.
 const CLAIMABLE: &str = "
@@ -76,7 +83,7 @@ pub(super) async fn load(db: &mut SqliteConnection, read_set: ReadSet) -> Result
     if !read_set.incidents.is_empty() {
         load_deliveries(db, BY_INCIDENT, &read_set.incidents, &mut work).await?;
         load_newest_snapshots(db, &read_set.incidents, &mut work).await?;
-        retention::load_removed(db, &mut work).await?;
+        load_removed(db, &mut work).await?;
     }
     for (selection, reach) in read_set.selections {
         load_selection(db, &selection, reach, &mut work).await?;
@@ -116,6 +123,24 @@ async fn load_newest_snapshots(
         let revision = row.get("revision")?;
         let body = compression::text(&row, "body")?;
         work.load_snapshot(incident_id, revision, body, true);
+    }
+    Ok(())
+}
+
+/// Loads the digests of the newest revisions of those incidents whose content was removed.
+async fn load_removed(db: &mut SqliteConnection, work: &mut UnitOfWork) -> Result<(), StoreError> {
+    let removed = work.deliveries().filter(|delivery| delivery.content_removed_at.is_some());
+    let incident_ids: Vec<&str> = removed.map(|delivery| delivery.incident_id.as_str()).collect();
+    if incident_ids.is_empty() {
+        return Ok(());
+    }
+    let found = sqlx::query(NEWEST_REMOVED).bind(json("incident ids", &incident_ids)?).fetch_all(db).await;
+    for row in &found.map_err(StoreError::read("incidents"))? {
+        let row = Reader::new(row, "removed_revisions", "incident_id")?;
+        let digest: Vec<u8> = row.get("digest")?;
+        let digest = ContentDigest::try_from(digest);
+        let digest = digest.map_err(|_| row.bad("digest", &"it is not 32 bytes long"))?;
+        work.load_removed(row.get("incident_id")?, row.get("revision")?, digest);
     }
     Ok(())
 }

@@ -11,14 +11,15 @@ use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection};
 use ticketing_core::delivery::Delivery;
 
+use super::bound_rows::BoundStatement;
 use super::compression;
 use super::exclusive_write::ExclusiveWrite;
+use super::load::BY_INCIDENT;
 use super::rows::{self, Reader, json};
 use super::{Database, State};
 use crate::StoreError;
 use crate::content::{ContentDigest, ContentKey, ExpiredContent, Shrunk, content_digest};
 use crate::port;
-use crate::unit_of_work::UnitOfWork;
 
 /// Maximum size of the content that one batch removes, unless a single incident has more.
 const MAX_BYTES: i64 = 1024 * 1024;
@@ -32,18 +33,19 @@ const OLDEST: &str = "
     SELECT rowid, incident_id, created_at, octet_length(body) AS size FROM incident_revisions
     WHERE created_at < ?1 AND (created_at, rowid) > (?2, ?3) ORDER BY created_at, rowid LIMIT ?4";
 
-const DELIVERIES: &str =
-    "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.incident_id = wanted.value";
-
 const REVISIONS: &str = "
     SELECT s.incident_id, s.revision, s.body
     FROM json_each(?) AS wanted CROSS JOIN incident_revisions AS s ON s.incident_id = wanted.value";
 
 /// The content may have been stored, and removed, before.
-const KEEP_DIGESTS: &str = "
-    INSERT INTO removed_revisions (incident_id, revision, digest, removed_at)
-    SELECT value ->> 0, value ->> 1, unhex(value ->> 2), ?2 FROM json_each(?1) WHERE true
-    ON CONFLICT (incident_id, revision) DO UPDATE SET digest = excluded.digest, removed_at = excluded.removed_at";
+pub(super) static KEEP_DIGESTS: BoundStatement = BoundStatement::new("removed_revisions", 4, |rows| {
+    format!(
+        "INSERT INTO removed_revisions (incident_id, revision, digest, removed_at)
+         SELECT * FROM {rows} WHERE column1 IS NOT NULL
+         ON CONFLICT (incident_id, revision) DO UPDATE SET
+             digest = excluded.digest, removed_at = excluded.removed_at"
+    )
+});
 
 const REMOVE_REVISIONS: &str =
     "DELETE FROM incident_revisions WHERE incident_id IN (SELECT value FROM json_each(?))";
@@ -70,12 +72,6 @@ const REMOVE_ATTEMPTS: &str = "
 const MARK_DELIVERIES: &str = "
     UPDATE deliveries SET content_removed_at = ?2
     WHERE incident_id IN (SELECT value FROM json_each(?1)) AND content_removed_at IS NULL";
-
-const NEWEST_REMOVED: &str = "
-    SELECT r.incident_id, r.revision, r.digest
-    FROM json_each(?) AS wanted CROSS JOIN removed_revisions AS r ON r.incident_id = wanted.value
-    WHERE r.revision =
-        (SELECT max(newest.revision) FROM removed_revisions AS newest WHERE newest.incident_id = wanted.value)";
 
 /// Removes the content of incidents.
 #[derive(Debug)]
@@ -150,7 +146,7 @@ async fn ended(
     incident_ids: &[String],
     before: Timestamp,
 ) -> Result<BTreeMap<String, Vec<Delivery>>, StoreError> {
-    let found = sqlx::query(DELIVERIES).bind(json("incident ids", incident_ids)?).fetch_all(db).await;
+    let found = sqlx::query(BY_INCIDENT).bind(json("incident ids", incident_ids)?).fetch_all(db).await;
     let mut incidents: BTreeMap<String, Vec<Delivery>> = BTreeMap::new();
     for row in &found.map_err(StoreError::read("deliveries"))? {
         let delivery = rows::delivery(row)?;
@@ -172,11 +168,15 @@ impl ExclusiveWrite for RemoveContent {
         let incident_ids = json("incident ids", &incidents.keys().collect::<Vec<_>>())?;
         let now = self.now.as_microsecond();
         let digests = digests(db, &incident_ids).await?;
-        let query = sqlx::query(KEEP_DIGESTS).bind(json("digests", &digests)?).bind(now);
-        query.execute(&mut *db).await.map_err(StoreError::write("removed_revisions"))?;
+        let kept = KEEP_DIGESTS.write(&mut *db, &digests, |(incident_id, revision, digest), values| {
+            values.add(incident_id)?;
+            values.add(*revision)?;
+            values.add(&digest[..])?;
+            values.add(now)
+        });
+        let expected = kept.await?;
         let query = sqlx::query(REMOVE_REVISIONS).bind(&incident_ids);
         let done = query.execute(&mut *db).await.map_err(StoreError::write("incident_revisions"))?;
-        let expected = digests.len() as u64;
         if done.rows_affected() != expected {
             let touched = done.rows_affected();
             return Err(StoreError::Miscounted { table: "incident_revisions", expected, touched });
@@ -188,17 +188,16 @@ impl ExclusiveWrite for RemoveContent {
     }
 }
 
-/// Incident, revision and digest in hex of each revision that has content.
+/// Incident, revision and digest of each revision that has content.
 async fn digests(
     db: &mut SqliteConnection,
     incident_ids: &str,
-) -> Result<Vec<(String, u32, String)>, StoreError> {
+) -> Result<Vec<(String, u32, ContentDigest)>, StoreError> {
     let found = sqlx::query(REVISIONS).bind(incident_ids).fetch_all(db).await;
     let digest = |row| {
         let row = Reader::new(row, "incident_revisions", "incident_id")?;
         let body = compression::text(&row, "body")?;
-        let digest = content_digest(&body)?.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok((row.get("incident_id")?, row.get("revision")?, digest))
+        Ok((row.get("incident_id")?, row.get("revision")?, content_digest(&body)?))
     };
     found.map_err(StoreError::read("incidents"))?.iter().map(digest).collect()
 }
@@ -223,24 +222,6 @@ async fn remove_attempts(
     let query =
         sqlx::query(REMOVE_ATTEMPTS).bind(json("ids", &delivery_ids)?).bind(json("attempts", &shown)?);
     query.execute(db).await.map(drop).map_err(StoreError::write("attempts"))
-}
-
-/// Loads the digests of the newest revisions of those incidents whose content was removed.
-pub(super) async fn load_removed(db: &mut SqliteConnection, work: &mut UnitOfWork) -> Result<(), StoreError> {
-    let removed = work.deliveries().filter(|delivery| delivery.content_removed_at.is_some());
-    let incident_ids: Vec<&str> = removed.map(|delivery| delivery.incident_id.as_str()).collect();
-    if incident_ids.is_empty() {
-        return Ok(());
-    }
-    let found = sqlx::query(NEWEST_REMOVED).bind(json("incident ids", &incident_ids)?).fetch_all(db).await;
-    for row in &found.map_err(StoreError::read("incidents"))? {
-        let row = Reader::new(row, "removed_revisions", "incident_id")?;
-        let digest: Vec<u8> = row.get("digest")?;
-        let digest = ContentDigest::try_from(digest);
-        let digest = digest.map_err(|_| row.bad("digest", &"it is not 32 bytes long"))?;
-        work.load_removed(row.get("incident_id")?, row.get("revision")?, digest);
-    }
-    Ok(())
 }
 
 /// The pages of the file.

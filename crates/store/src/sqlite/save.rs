@@ -71,6 +71,7 @@ pub(super) fn bound_statements() -> Vec<String> {
         &INSERT_OPERATIONS,
         &SAVE_HEALTH,
         &summaries::ADJUST,
+        &super::retention::KEEP_DIGESTS,
     ];
     all.into_iter().flat_map(|statement| [statement.text(0), statement.text(1)]).map(str::to_owned).collect()
 }
