@@ -135,7 +135,7 @@ pub struct TicketDraft {
 }
 
 /// A rendered ticket.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rendered {
     /// The exact body of the create request.
     pub body: String,

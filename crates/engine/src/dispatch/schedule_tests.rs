@@ -113,16 +113,7 @@ impl TicketSystem for Fake {
     }
 
     fn render_offline(&self, _order: &TicketDraft) -> Rendered {
-        Rendered {
-            body: String::new(),
-            summary: String::new(),
-            priority: None,
-            labels: vec![],
-            description: String::new(),
-            plain_text: String::new(),
-            marker_in_text: false,
-            adjustments: vec![],
-        }
+        Rendered::default()
     }
 
     async fn create(

@@ -71,17 +71,8 @@ struct PreparesFirst(SendIntent);
 impl Preparer for PreparesFirst {
     fn prepare(&self, _delivery: &Delivery, draft: &TicketDraft) -> Option<Prepared> {
         assert_ne!(draft.incident.id, "INC-3", "rendering panics");
-        let rendered = Rendered {
-            body: String::new(),
-            summary: String::new(),
-            priority: None,
-            labels: vec![],
-            description: String::new(),
-            plain_text: String::new(),
-            marker_in_text: false,
-            adjustments: vec![],
-        };
-        (draft.incident.id == "INC-1").then(|| Prepared { rendered, send: self.0.clone() })
+        let prepared = || Prepared { rendered: Rendered::default(), send: self.0.clone() };
+        (draft.incident.id == "INC-1").then(prepared)
     }
 }
 
