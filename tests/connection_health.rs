@@ -12,14 +12,14 @@ const TICK: Duration = Duration::from_millis(200);
 
 #[tokio::test]
 async fn consecutive_failures_open_the_circuit() {
-    let mut world = with_slow_ticks(Plan::new().with_flag("--circuit-threshold=3"), 20).await;
+    let mut world = Plan::new().with_flag("--circuit-threshold=3").start().await;
+    // No tick uses the fourth as its probe.
+    set_ticks(&mut world, Duration::from_secs(3_600), 20).await;
     world.jira.stop().await;
     for n in 1..=3 {
         assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Waiting);
     }
     world.until_condition(JIRA, ConnectionConditionKind::CircuitOpen).await;
-    // No tick uses the fourth as its probe.
-    set_ticks(&mut world, Duration::from_secs(3_600), 20).await;
     let fourth = world.push("INC-4", JIRA).await.delivery.unwrap();
     assert_eq!((fourth.state(), fourth.failures, fourth.attempts.len()), (DeliveryState::Waiting, 0, 0));
     world.jira.restart().await.unwrap();
