@@ -88,6 +88,17 @@ pub enum Admission {
     Closed(Option<Timestamp>),
 }
 
+/// Why deliveries are claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// They are due.
+    Regular,
+    /// One tests a connection in trouble.
+    Probe,
+    /// An operator requested an attempt, regardless of the connection's health.
+    OperatorRetry,
+}
+
 /// The observation of a connection from an attempt or a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
@@ -125,6 +136,16 @@ impl Health {
             (Condition::CircuitOpen, None) if self.failing.len() == 1 => Admission::Open,
             (Condition::CircuitOpen, None) => Admission::Probe,
             (Condition::Ok, None) => Admission::Open,
+        }
+    }
+
+    /// Whether deliveries may be claimed: to be looked up, or to be sent. Look-ups do not wait for the circuit.
+    #[must_use]
+    pub fn permits(&self, purpose: Purpose, is_look_up: bool, now: Timestamp) -> bool {
+        match (purpose, self.admission(now)) {
+            (Purpose::OperatorRetry, _) | (_, Admission::Open) | (Purpose::Probe, Admission::Probe) => true,
+            (Purpose::Regular, Admission::Probe) => is_look_up && self.condition == Condition::CircuitOpen,
+            (_, Admission::Closed(_)) => false,
         }
     }
 

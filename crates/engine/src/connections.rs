@@ -11,6 +11,7 @@ use ticketing_core::violation::Violations;
 use ticketing_egress::{HttpClient, Route};
 use ticketing_store::RetiredConnection;
 use ticketing_vendor::{ConnectionSettings, Draft, Vendors};
+use tokio::sync::Notify;
 
 use self::gate::{GatedSystem, LoginGate};
 use crate::settings::stored;
@@ -20,6 +21,8 @@ pub use self::gate::Refusal;
 /// All connections, by name; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Connections {
+    /// Notified of every change of settings in force.
+    changed: Arc<Notify>,
     client: HttpClient,
     vendors: Vendors,
     by_name: Arc<RwLock<BTreeMap<String, Connection>>>,
@@ -32,10 +35,19 @@ pub struct Connections {
 pub struct Connection {
     pub system: System,
     pub enabled: bool,
+    /// The stored settings that this is; 0 if none were ever saved.
+    pub settings_revision: u32,
     /// `None` while settings are missing.
     pub current: Option<Arc<dyn TicketSystem>>,
     /// Connections before the settings were changed, kept while deliveries have an unknown outcome there.
     pub retired: Vec<Arc<dyn TicketSystem>>,
+}
+
+/// The ticket system of a connection, and the settings that it works by.
+#[derive(Debug, Clone)]
+pub struct InForce {
+    pub api: Arc<dyn TicketSystem>,
+    pub settings_revision: u32,
 }
 
 /// Valid settings.
@@ -48,15 +60,33 @@ pub struct Checked {
     pub origin: String,
 }
 
+// === impl Connection ===
+
+impl Connection {
+    /// The ticket system by the current settings.
+    #[must_use]
+    pub fn in_force(&self) -> Option<InForce> {
+        let api = self.current.clone()?;
+        Some(InForce { api, settings_revision: self.settings_revision })
+    }
+}
+
 // === impl Connections ===
 
 impl Connections {
     /// One connection for each vendor, not configured.
     #[must_use]
     pub fn new(client: HttpClient, vendors: Vendors) -> Self {
-        let unset = |system| Connection { system, enabled: false, current: None, retired: vec![] };
+        let unset = |system| Connection {
+            system,
+            enabled: false,
+            settings_revision: 0,
+            current: None,
+            retired: vec![],
+        };
         let by_name = System::ALL.map(|system| (system.as_str().to_owned(), unset(system)));
-        Self { client, vendors, by_name: Arc::new(RwLock::new(by_name.into())), gates: Arc::default() }
+        let by_name = Arc::new(RwLock::new(by_name.into()));
+        Self { changed: Arc::default(), client, vendors, by_name, gates: Arc::default() }
     }
 
     #[must_use]
@@ -153,6 +183,23 @@ impl Connections {
         self.get(name)?.current
     }
 
+    /// The same, with the revision of these settings.
+    #[must_use]
+    pub fn in_force(&self, name: &str) -> Option<InForce> {
+        self.get(name)?.in_force()
+    }
+
+    /// Completes once the connection `name` works by other settings than those of `revision`.
+    pub async fn until_changed(&self, name: &str, revision: u32) {
+        loop {
+            let changed = self.changed.notified();
+            if self.get(name).is_none_or(|connection| connection.settings_revision != revision) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// The connection to where a ticket was sent, which may differ from the current settings.
     #[must_use]
     pub fn for_destination(&self, name: &str, destination: &Destination) -> Option<Arc<dyn TicketSystem>> {
@@ -172,6 +219,7 @@ impl Connections {
     pub fn set(&self, name: &str, connection: Connection) {
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         by_name.insert(name.to_owned(), connection);
+        self.changed.notify_waiters();
     }
 
     /// Parses settings; adds every violation to `violations`. Their secrets are used for their own origins

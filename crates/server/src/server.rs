@@ -289,6 +289,7 @@ async fn connect(
         let connection = Connection {
             system: system.draft.system(),
             enabled: system.enabled,
+            settings_revision: settings.revisions.get(name).copied().unwrap_or_default(),
             current: connections.kept(name, system),
             retired: retired.into_iter().filter_map(|retired| connections.retired(retired)).collect(),
         };

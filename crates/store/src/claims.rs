@@ -7,7 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::delivery::settle::SendIntent;
+use ticketing_core::health::Purpose;
 use ticketing_core::system::{Rendered, TicketDraft};
+
+use crate::StoreError;
 
 /// In which state deliveries are claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +27,9 @@ pub enum ClaimKind {
 #[derive(Debug, Clone)]
 pub struct ClaimRequest {
     pub connection: String,
+    /// The settings of the connection that the claimant works with; 0 if none were ever saved.
+    pub settings_revision: u32,
+    pub purpose: Purpose,
     pub kind: ClaimKind,
     pub limit: u32,
     /// The IDs of deliveries that are taken first.
@@ -31,6 +37,17 @@ pub struct ClaimRequest {
     pub lease: Duration,
     /// Prepares creates, so that their intents become durable with the claim.
     pub preparer: Option<Arc<dyn Preparer>>,
+}
+
+/// Why nothing was claimed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    #[error("the settings of the connection were changed")]
+    SettingsChanged,
+    #[error("the health of the connection admits no call now")]
+    NotAdmitted,
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Prepares a create from what is in memory.

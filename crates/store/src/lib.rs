@@ -49,7 +49,7 @@ use ticketing_host::entropy::Entropy;
 use unit_of_work::{BatchedWrite, GroupCommit};
 use writes::accept::{Accept, Wanted};
 use writes::claim::{AssumeSent, Claim, ExpireLeases, Intend};
-use writes::health::{EndPauses, Observe, ResetHealth};
+use writes::health::{BoundPauses, EndPauses, Observe, ResetHealth};
 use writes::operate::Operate;
 use writes::record::Record;
 use writes::retry_many::RetryMany;
@@ -177,18 +177,21 @@ impl Store {
     /// that differs from its snapshot replaces the snapshot of all its deliveries that can still be updated.
     ///
     /// # Errors
-    /// If the caller is confined to another namespace than that of the incident, or the store fails.
-    pub async fn accept(&self, request: AcceptRequest) -> Result<Vec<Accepted>, AcceptError> {
+    /// If the caller is confined to another namespace than that of the incident, settings were changed since the caller
+    /// read them, or the store fails.
+    pub async fn accept(&self, request: &AcceptRequest) -> Result<Vec<Accepted>, AcceptError> {
         let now = self.clock.now();
         let AcceptRequest { incident, connections, expedite, by } = request;
-        let body = serde_json::to_string(&incident).map_err(StoreError::encode("the incident"))?;
-        let wanted = connections.into_iter().map(|connection| Wanted {
+        let body = serde_json::to_string(incident).map_err(StoreError::encode("the incident"))?;
+        let wanted = connections.iter().map(|connection| Wanted {
             id: uuid_v7(now, &*self.entropy),
             marker: self.marker(&incident.id, &connection.connection),
-            connection,
+            connection: connection.clone(),
         });
         let incident_id = incident.id.clone();
         let wanted = wanted.collect();
+        let expedite = *expedite;
+        let by = by.clone();
         let accepted = self.write(Accept { incident_id, body, wanted, expedite, by, now }).await;
         failpoints::pass(Point::AcceptCommitted).await;
         accepted?
@@ -197,8 +200,11 @@ impl Store {
     /// Leases at most `limit` deliveries for one attempt or one look-up each: first those of `preferred`, but the last
     /// quarter is for the others; then those longest due. Leases a new delivery even if it is not due by the clock, which
     /// may have been set back. A delivery whose create the preparer prepares is claimed and intended at once.
-    pub async fn claim(&self, request: ClaimRequest, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
-        self.write(Claim { request, now }).await
+    ///
+    /// # Errors
+    /// If the settings are others than those of the request, the stored health admits no such claim, or the store fails.
+    pub async fn claim(&self, request: ClaimRequest, now: Timestamp) -> Result<Vec<Claimed>, ClaimError> {
+        self.write(Claim { request, now }).await?
     }
 
     /// Expires stale leases, and returns the changed deliveries.
@@ -220,9 +226,13 @@ impl Store {
         }
     }
 
-    /// Makes the intent to send durable; `None` if the lease was superseded, and the caller must not send.
-    pub async fn intend(&self, intent: Intent, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
-        self.write(Intend { intent, now }).await
+    /// Makes the intent to send durable.
+    ///
+    /// # Errors
+    /// If the lease was lost, the settings are others than those of the intent, or the store fails: then the caller must
+    /// not send.
+    pub async fn intend(&self, intent: Intent, now: Timestamp) -> Result<Delivery, IntendError> {
+        self.write(Intend { intent, now }).await?
     }
 
     /// Marks a leased delivery as possibly sent before a restore, so that its ticket is looked up first; `None` if the lease
@@ -309,6 +319,19 @@ impl Store {
         let connection = connection.to_owned();
         let bounds = bounds.clone();
         self.write(Observe { connection, observation, bounds, now }).await
+    }
+
+    /// Caps the stored pauses of a connection by `bounds`, which may have been changed or the clock been set back since they
+    /// were stored. Returns its health.
+    pub async fn bound_pauses(
+        &self,
+        connection: &str,
+        bounds: &Bounds,
+        now: Timestamp,
+    ) -> Result<Health, StoreError> {
+        let connection = connection.to_owned();
+        let bounds = bounds.clone();
+        self.write(BoundPauses { connection, bounds, now }).await
     }
 
     /// Ends all pauses of a connection, at the request of an operator.

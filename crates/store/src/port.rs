@@ -218,13 +218,13 @@ pub trait Settings {
     async fn policy(&self) -> Result<Option<StoredPolicy>, StoreError>;
 
     /// Saves settings, all or none, with their audit entry. If a new secret belongs to another origin, the former connection
-    /// is kept among the retired ones.
+    /// is kept among the retired ones. Returns the revisions of the changed connections.
     async fn configure(
         &self,
         changes: Vec<SettingsChange>,
         audit: NewAuditEntry,
         now: Timestamp,
-    ) -> Result<(), StoreError>;
+    ) -> Result<BTreeMap<String, u32>, StoreError>;
 
     /// Former settings of a connection, the latest first.
     async fn retired_connections(&self, connection: &str) -> Result<Vec<RetiredConnection>, StoreError>;

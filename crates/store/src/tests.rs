@@ -90,7 +90,7 @@ async fn refuses_second_server_until_first_has_closed() {
         expedite: false,
         by: Requester::default(),
     };
-    assert!(matches!(store.accept(request).await, Err(AcceptError::Store(StoreError::Closed))));
+    assert!(matches!(store.accept(&request).await, Err(AcceptError::Store(StoreError::Closed))));
 }
 
 #[cfg(unix)]
@@ -249,19 +249,19 @@ async fn invalid_row_is_named_and_affects_no_other() {
             expedite: false,
             by: Requester::default(),
         };
-        store.accept(request).await.unwrap();
+        store.accept(&request).await.unwrap();
     }
     store.close().await;
     sql(&path, "UPDATE deliveries SET marker = 'none' WHERE incident_id = 'INC-1'").await;
     let (store, _) = open(&path).await.unwrap();
-    let accept = |id: &str| {
+    let accept = async |id: &str| {
         let request = AcceptRequest {
             incident: incident(id, 90.0),
             connections: vec![connection(System::Jira)],
             expedite: false,
             by: Requester::default(),
         };
-        store.accept(request)
+        store.accept(&request).await
     };
     let (bad, good) = tokio::join!(accept("INC-1"), accept("INC-2"));
     let bad = bad.unwrap_err();
@@ -277,6 +277,7 @@ async fn schema_refusal_fails_only_its_caller() {
     let attempt = super::AttemptRecord {
         delivery_id: delivery.id.clone(),
         epoch: delivery.epoch,
+        settings_revision: 0,
         outcome: Outcome::Sent(Err(fault(FaultKind::TimedOut))),
         times: bench.times(),
         counted_from: bench.now(),
@@ -302,7 +303,7 @@ async fn acknowledged_writes_survive_a_kill() {
             let incident = incident(&format!("INC-{n}"), 90.0);
             let connections = vec![connection(System::Jira)];
             store
-                .accept(AcceptRequest { incident, connections, expedite: false, by: Requester::default() })
+                .accept(&AcceptRequest { incident, connections, expedite: false, by: Requester::default() })
                 .await
                 .unwrap()
                 .remove(0)
@@ -334,7 +335,7 @@ async fn reader_is_notified_of_trimmed_events() {
         let incident = incident(id, 90.0);
         let connections = vec![connection(System::Jira)];
         store
-            .accept(AcceptRequest { incident, connections, expedite: false, by: Requester::default() })
+            .accept(&AcceptRequest { incident, connections, expedite: false, by: Requester::default() })
             .await
             .unwrap();
     }

@@ -46,6 +46,8 @@ pub struct Requester {
 pub enum AcceptError {
     #[error("the incident belongs to another namespace")]
     OwnedByOther,
+    #[error("the settings of a connection were changed")]
+    SettingsChanged,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -54,6 +56,8 @@ pub enum AcceptError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptConnection {
     pub connection: String,
+    /// The settings of the connection that the caller decided by; 0 if none were ever saved.
+    pub settings_revision: u32,
     pub system: System,
     pub trigger: Trigger,
 }
@@ -184,8 +188,21 @@ pub enum OperateError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
     pub delivery_id: String,
+    /// The settings of the connection that the create was prepared with; 0 if none were ever saved.
+    pub settings_revision: u32,
     pub epoch: u32,
     pub send: SendIntent,
+}
+
+/// Why an intent is refused: nothing may be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum IntendError {
+    #[error("the lease was lost")]
+    LeaseLost,
+    #[error("the settings of the connection were changed")]
+    SettingsChanged,
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// An assumed send: the lease holder searches for the ticket before it sends, since a restored store may lack it.
@@ -201,6 +218,8 @@ pub struct AssumedSend {
 pub struct AttemptRecord {
     pub delivery_id: String,
     pub epoch: u32,
+    /// The settings of the connection that it was made with; 0 if none were ever saved.
+    pub settings_revision: u32,
     pub outcome: Outcome,
     pub times: AttemptTimes,
     /// Start of the delay of the next retry.

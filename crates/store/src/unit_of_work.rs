@@ -85,10 +85,10 @@ pub(super) struct ReadSet {
     /// Incidents: all their deliveries, and their newest snapshot.
     pub(super) incidents: BTreeSet<String>,
     pub(super) selections: BTreeMap<Selection, SelectionLimit>,
-    /// Connections whose health is read.
+    /// Connections whose health and settings revision are read.
     pub(super) connections: BTreeSet<String>,
-    /// Whether the health of the deliveries' connections is read, too.
-    pub(super) health_of_deliveries: bool,
+    /// Whether the same is read of the deliveries' connections.
+    pub(super) connections_of_deliveries: bool,
     /// Deliveries by the ID or the key of their ticket, and by their marker.
     pub(super) ticket_ids: BTreeSet<String>,
     pub(super) ticket_keys: BTreeSet<String>,
@@ -168,6 +168,7 @@ pub(super) enum Change {
 #[derive(Debug)]
 struct ConnectionRow {
     health: Health,
+    settings_revision: u32,
     system: System,
     changed_at: Option<Timestamp>,
 }
@@ -286,8 +287,15 @@ impl UnitOfWork {
         self.removed.insert((incident_id, revision), digest);
     }
 
-    pub(super) fn load_connection(&mut self, connection: String, system: System, health: Health) {
-        self.connections.insert(connection, ConnectionRow { health, system, changed_at: None });
+    pub(super) fn load_connection(
+        &mut self,
+        connection: String,
+        system: System,
+        settings_revision: u32,
+        health: Health,
+    ) {
+        let row = ConnectionRow { health, settings_revision, system, changed_at: None };
+        self.connections.insert(connection, row);
     }
 
     pub(super) fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
@@ -387,6 +395,11 @@ impl UnitOfWork {
 
     pub(super) fn health(&self, connection: &str) -> Health {
         self.connections.get(connection).map(|row| row.health.clone()).unwrap_or_default()
+    }
+
+    /// The revision of the settings of a connection in the read set; 0 if none were ever saved.
+    pub(super) fn settings_revision(&self, connection: &str) -> u32 {
+        self.connections.get(connection).map_or(0, |row| row.settings_revision)
     }
 
     /// Updates the health of a connection in the read set, with its event.

@@ -1,5 +1,6 @@
 //! Configure and TestConnection.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,8 +98,8 @@ impl App {
         let saving = async move {
             let _one_at_a_time = one_at_a_time;
             failpoints::panic_at(Point::Saving, || exposed(&accepted));
-            app.save(&accepted, &change.rules, by, now).await?;
-            let made_due = app.put_in_force(accepted, change.rules).await?;
+            let revisions = app.save(&accepted, &change.rules, by, now).await?;
+            let made_due = app.put_in_force(accepted, change.rules, &revisions).await?;
             // Before the next change begins.
             Ok((app.settings(), made_due))
         };
@@ -227,7 +228,7 @@ impl App {
         rules: &Rules,
         by: Actor,
         now: Timestamp,
-    ) -> Result<(), AppError> {
+    ) -> Result<BTreeMap<String, u32>, AppError> {
         let systems = accepted.iter().map(|accepted| {
             let base_url = accepted.checked.as_ref().map(|checked| checked.api.destination().base_url);
             stored::connection_change(&accepted.name, &accepted.before, &accepted.settings, base_url)
@@ -244,15 +245,20 @@ impl App {
             detail,
             outcome: DONE.to_owned(),
         };
-        self.0.store.configure(changes, audit, now).await?;
+        let revisions = self.0.store.configure(changes, audit, now).await?;
         let action = AuditAction::Configure.as_str();
         if !changed.is_empty() {
             tracing::info!(%actor, action, subject = SETTINGS, %changed, "settings were changed");
         }
-        Ok(())
+        Ok(revisions)
     }
 
-    async fn put_in_force(&self, accepted: Vec<Accepted>, rules: Rules) -> Result<u64, AppError> {
+    async fn put_in_force(
+        &self,
+        accepted: Vec<Accepted>,
+        rules: Rules,
+        revisions: &BTreeMap<String, u32>,
+    ) -> Result<u64, AppError> {
         let schedule = Schedule {
             policy: rules.retry.policy(&self.0.bounds).into(),
             processor_interval: rules.retry.processor_interval,
@@ -263,14 +269,19 @@ impl App {
         for accepted in accepted {
             let is_other_login = accepted.is_other_login(self.0.connections.current(&accepted.name).as_ref());
             let Accepted { name, settings, checked, .. } = accepted;
+            let settings_revision = revisions.get(&name).copied().unwrap_or_default();
             let connection = Connection {
                 system: settings.draft.system(),
                 enabled: settings.enabled,
+                settings_revision,
                 current: checked.map(|checked| checked.api),
                 retired: self.retired(&name).await,
             };
             self.0.connections.set(&name, connection);
-            self.edit_settings(|all| all.connections.insert(name.clone(), settings));
+            self.edit_settings(|all| {
+                all.connections.insert(name.clone(), settings);
+                all.revisions.insert(name.clone(), settings_revision);
+            });
             changed.push((name, is_other_login));
         }
         let mut made_due = 0;
@@ -279,6 +290,8 @@ impl App {
                 made_due += self.0.dispatcher.reset_health(&name).await?;
             }
         }
+        // Claims were refused since the settings were saved.
+        self.0.dispatcher.wake();
         Ok(made_due)
     }
 

@@ -25,7 +25,7 @@ pub use status::{Status, SystemStatus};
 
 use rate::RateLimit;
 
-use crate::connections::Connections;
+use crate::connections::{Connection, Connections};
 use crate::dispatch::Dispatcher;
 use crate::settings::{Rules, Settings};
 use ticketing_store::{Store, StoreError};
@@ -142,14 +142,14 @@ impl App {
         self.0.settings.read().unwrap_or_else(PoisonError::into_inner).rules.clone()
     }
 
-    /// Refuses a system to which tickets cannot be pushed.
-    fn require_enabled(&self, system: System) -> Result<(), AppError> {
+    /// The connection of a system, if tickets can be pushed to it.
+    fn require_enabled(&self, system: System) -> Result<Connection, AppError> {
         let connection = self.0.connections.get(system.as_str());
         match connection {
             Some(connection) if connection.current.is_none() => Err(AppError::NotConfigured(system)),
             None => Err(AppError::NotConfigured(system)),
             Some(connection) if !connection.enabled => Err(AppError::NotEnabled(system)),
-            Some(_) => Ok(()),
+            Some(connection) => Ok(connection),
         }
     }
 }

@@ -11,6 +11,7 @@ use ticketing_store::{AcceptConnection, AcceptError, AcceptRequest, Accepted, Re
 use tokio::time::Instant;
 
 use super::{App, AppError};
+use crate::connections::Connection;
 
 /// A ticket as it would be pushed.
 #[derive(Debug, Clone)]
@@ -63,7 +64,7 @@ impl App {
         let marker = self.0.store.marker(&incident.id, connection);
         let severity = incident.severity();
         let auto_push = self.rules().auto_push;
-        let verdict = self.verdict(&auto_push, severity, system);
+        let verdict = verdict(&auto_push, severity, system, &self.require_enabled(system));
         let rendered = self.render(&TicketDraft { incident, marker: marker.clone() }, system).await;
         Ok(Preview { system, marker, rendered, severity, auto_push, verdict, existing })
     }
@@ -81,11 +82,15 @@ impl App {
         by: Requester,
         deadline: Instant,
     ) -> Result<Pushed, AppError> {
-        self.require_enabled(system)?;
-        let connection =
-            AcceptConnection { connection: system.as_str().to_owned(), system, trigger: Trigger::Manual };
-        let ticket_draft = AcceptRequest { incident, connections: vec![connection], expedite: true, by };
-        let accepted = self.accept_push(ticket_draft).await?.into_iter().next();
+        let mut request = AcceptRequest { incident, connections: vec![], expedite: true, by };
+        let accepted = loop {
+            let connection = self.require_enabled(system)?;
+            request.connections = vec![push_to(&connection, Trigger::Manual)];
+            match self.accept_push(&request).await? {
+                Some(accepted) => break accepted.into_iter().next(),
+                None => self.settings_in_force().await,
+            }
+        };
         let accepted = accepted.expect("one delivery is accepted for each connection");
         let delivery = accepted.delivery;
         tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, %system, "a push was accepted");
@@ -110,17 +115,26 @@ impl App {
     /// [`AppError::OwnedByOther`], or a store failure: then nothing was accepted.
     pub async fn submit(&self, incident: Incident, by: Requester) -> Result<Submission, AppError> {
         let severity = incident.severity();
-        let auto_push = self.rules().auto_push;
-        let verdicts = System::ALL.map(|system| (system, self.verdict(&auto_push, severity, system)));
-        let pushed = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Push);
-        let connection = |system: System| {
-            let connection = system.as_str().to_owned();
-            AcceptConnection { connection, system, trigger: Trigger::AutoPush }
+        let mut request = AcceptRequest { incident, connections: vec![], expedite: false, by };
+        let (auto_push, verdicts, accepted) = loop {
+            let auto_push = self.rules().auto_push;
+            let enabled = System::ALL.map(|system| (system, self.require_enabled(system)));
+            let verdicts = enabled
+                .each_ref()
+                .map(|(system, enabled)| (*system, verdict(&auto_push, severity, *system, enabled)));
+            let pushed = enabled.iter().zip(&verdicts).filter(|(_, (_, verdict))| *verdict == Verdict::Push);
+            let pushed = pushed.filter_map(|((_, enabled), _)| enabled.as_ref().ok());
+            request.connections = pushed.map(|connection| push_to(connection, Trigger::AutoPush)).collect();
+            if request.connections.is_empty() {
+                break (auto_push, verdicts, vec![]);
+            }
+            match self.accept_push(&request).await? {
+                Some(accepted) => break (auto_push, verdicts, accepted),
+                None => self.settings_in_force().await,
+            }
         };
-        let connections: Vec<_> = pushed.map(|(system, _)| connection(*system)).collect();
-        let mut accepted = Vec::new();
+        let AcceptRequest { incident, connections, by, .. } = request;
         if !connections.is_empty() {
-            accepted = self.accept_push(AcceptRequest { incident, connections, expedite: false, by }).await?;
             accepted.iter().for_each(|accepted| self.remember_caller(&accepted.delivery));
             self.0.dispatcher.wake();
         } else if by.is_confined {
@@ -149,12 +163,19 @@ impl App {
         }
     }
 
-    async fn accept_push(&self, request: AcceptRequest) -> Result<Vec<Accepted>, AppError> {
-        let incident_id = request.incident.id.clone();
-        self.0.store.accept(request).await.map_err(|error| match error {
-            AcceptError::OwnedByOther => AppError::OwnedByOther(incident_id),
-            AcceptError::Store(error) => AppError::Store(error),
-        })
+    /// `None` if settings were changed since the request was made.
+    async fn accept_push(&self, request: &AcceptRequest) -> Result<Option<Vec<Accepted>>, AppError> {
+        match self.0.store.accept(request).await {
+            Ok(accepted) => Ok(Some(accepted)),
+            Err(AcceptError::SettingsChanged) => Ok(None),
+            Err(AcceptError::OwnedByOther) => Err(AppError::OwnedByOther(request.incident.id.clone())),
+            Err(AcceptError::Store(error)) => Err(AppError::Store(error)),
+        }
+    }
+
+    /// Waits until settings that are being saved are in force.
+    async fn settings_in_force(&self) {
+        drop(self.0.configuring.lock().await);
     }
 
     /// Wakes the dispatcher and waits until the attempt or look-up that `asked` requires has ended, until
@@ -181,14 +202,6 @@ impl App {
                 () = self.0.dispatcher.stopped() => return Ok(now),
                 () = tokio::time::sleep_until(deadline) => return Ok(now),
             }
-        }
-    }
-
-    fn verdict(&self, auto_push: &AutoPush, severity: Severity, system: System) -> Verdict {
-        match (auto_push.verdict(severity, system), self.require_enabled(system)) {
-            (Verdict::Push, Err(AppError::NotEnabled(_))) => Verdict::Skip(SkipReason::NotEnabled),
-            (Verdict::Push, Err(_)) => Verdict::Skip(SkipReason::NotConfigured),
-            (verdict, _) => verdict,
         }
     }
 
@@ -221,6 +234,29 @@ impl App {
                 unasked(api.render_offline(ticket_draft), "settings", why)
             }
         }
+    }
+}
+
+/// A push to a connection, by its settings in force.
+fn push_to(connection: &Connection, trigger: Trigger) -> AcceptConnection {
+    AcceptConnection {
+        connection: connection.system.as_str().to_owned(),
+        settings_revision: connection.settings_revision,
+        system: connection.system,
+        trigger,
+    }
+}
+
+fn verdict(
+    auto_push: &AutoPush,
+    severity: Severity,
+    system: System,
+    enabled: &Result<Connection, AppError>,
+) -> Verdict {
+    match (auto_push.verdict(severity, system), enabled) {
+        (Verdict::Push, Err(AppError::NotEnabled(_))) => Verdict::Skip(SkipReason::NotEnabled),
+        (Verdict::Push, Err(_)) => Verdict::Skip(SkipReason::NotConfigured),
+        (verdict, _) => verdict,
     }
 }
 

@@ -10,15 +10,28 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::health::Observation;
 use ticketing_core::system::{Dialing, Rendered, TicketDraft, TicketSystem};
 use ticketing_failpoints::{self as failpoints, Point};
-use ticketing_store::{AttemptRecord, AttemptTimes, Claimed, Intent, Prepared, StoreError};
+use ticketing_store::{AttemptRecord, AttemptTimes, Claimed, IntendError, Intent, Prepared};
 use tracing::Instrument;
 
 use super::Dispatcher;
 use super::dispatch_due::connection_disabled;
 use super::prepare::{Sender, send_intent};
+use crate::connections::InForce;
 
 /// Delay between attempts to record an outcome.
 const RECORD_RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// How long an attempt waits for changed settings to come into force, before it begins again with them.
+const MAX_SETTINGS_DELAY: Duration = Duration::from_secs(5);
+
+/// The end of an attempt.
+enum Ended {
+    With(Outcome),
+    /// The lease was lost before anything was sent, or the ticket is searched for first.
+    Superseded,
+    /// The settings were changed before the intent: the create must be prepared again.
+    SettingsChanged,
+}
 
 /// A create whose intent is durable.
 struct Create<'a> {
@@ -42,19 +55,22 @@ impl Dispatcher {
         async {
             failpoints::pass(Point::Claimed).await;
             let started_at = self.0.clock.now();
-            let (api, dialing) = sender.filter(|_| prepared.is_some()).map(Sender::into_parts).unzip();
-            let api = api.or_else(|| self.0.connections.current(&delivery.connection));
-            let outcome = match (prepared, api.as_ref()) {
-                (Some(Prepared { rendered, send }), Some(api)) => {
+            let (outcome, in_force) = match (prepared, sender) {
+                (Some(Prepared { rendered, send }), Some(sender)) => {
                     let ticket_draft = &ticket_draft;
-                    let dialing = dialing.unwrap_or_default();
+                    let (in_force, dialing) = sender.into_parts();
+                    let api = &in_force.api;
                     let create =
                         Create { api, ticket_draft, rendered: &rendered, deadline: send.deadline, dialing };
-                    Some(self.send_intended(&delivery, create).await)
+                    (self.send_intended(&delivery, create).await, Some(in_force))
                 }
-                _ => self.try_to_create(api.as_ref(), &delivery, &ticket_draft).await,
+                _ => match self.prepare_and_create(&delivery, &ticket_draft).await {
+                    Some(ended) => ended,
+                    None => return,
+                },
             };
-            let Some(outcome) = outcome else { return };
+            let settings_revision = in_force.as_ref().map_or(0, |in_force| in_force.settings_revision);
+            let api = in_force.map(|in_force| in_force.api);
             let fault = fault_of(&outcome).cloned();
             failpoints::pass(Point::ReplyRead).await;
             // Record the connection's health before the delivery can be due again, so that a locked account is not called again.
@@ -62,7 +78,7 @@ impl Dispatcher {
                 let failure = self.failure(&delivery.connection, fault, started_at, &delivery.id);
                 self.observe(&delivery.connection, api.as_ref(), failure).await;
             }
-            self.record(&delivery, outcome, started_at, counted_from).await;
+            self.record(&delivery, settings_revision, outcome, started_at, counted_from).await;
             failpoints::pass(Point::Recorded).await;
             if fault.is_none() {
                 self.observe(&delivery.connection, api.as_ref(), Observation::Created).await;
@@ -89,52 +105,76 @@ impl Dispatcher {
         });
     }
 
-    /// `None` if the lease was lost before anything was sent, or if the ticket is searched for first.
-    async fn try_to_create(
+    /// Creates by the settings in force; if they change before the intent, again by the new ones. Returns the outcome, and
+    /// what it was created by. `None` if the lease was lost before anything was sent, or if the ticket is searched for
+    /// first.
+    async fn prepare_and_create(
         &self,
-        api: Option<&Arc<dyn TicketSystem>>,
         delivery: &Delivery,
         ticket_draft: &TicketDraft,
-    ) -> Option<Outcome> {
-        let Some(api) = api else {
-            let fault = Fault::new(FaultKind::Misconfigured, "the ticket system lacks settings");
-            return Some(Outcome::NotSent(fault.with_hint("send its settings with Configure")));
-        };
+    ) -> Option<(Outcome, Option<InForce>)> {
+        let connection = &delivery.connection;
+        loop {
+            let Some(in_force) = self.0.connections.in_force(connection) else {
+                let fault = Fault::new(FaultKind::Misconfigured, "the ticket system lacks settings");
+                return Some((Outcome::NotSent(fault.with_hint("send its settings with Configure")), None));
+            };
+            match self.try_to_create(&in_force, delivery, ticket_draft).await {
+                Ended::With(outcome) => return Some((outcome, Some(in_force))),
+                Ended::Superseded => return None,
+                Ended::SettingsChanged => {}
+            }
+            let changed = self.0.connections.until_changed(connection, in_force.settings_revision);
+            if tokio::time::timeout(MAX_SETTINGS_DELAY, changed).await.is_err() {
+                let fault = Fault::new(FaultKind::Misconfigured, "the settings were changed during the attempt");
+                return Some((Outcome::NotSent(fault), Some(in_force)));
+            }
+        }
+    }
+
+    async fn try_to_create(
+        &self,
+        in_force: &InForce,
+        delivery: &Delivery,
+        ticket_draft: &TicketDraft,
+    ) -> Ended {
+        let api = &in_force.api;
         if !self.0.connections.is_enabled(&delivery.connection) {
-            return Some(Outcome::NotSent(connection_disabled()));
+            return Ended::With(Outcome::NotSent(connection_disabled()));
         }
         let attempt_deadline = self.schedule().policy.bounds.attempt_deadline;
         let prepared = tokio::time::timeout(attempt_deadline, api.prepare(ticket_draft)).await;
         let rendered = match prepared {
             Ok(Ok(rendered)) => rendered,
-            Ok(Err(fault)) => return Some(Outcome::NotSent(fault)),
-            Err(_) => return Some(Outcome::NotSent(not_prepared_in_time())),
+            Ok(Err(fault)) => return Ended::With(Outcome::NotSent(fault)),
+            Err(_) => return Ended::With(Outcome::NotSent(not_prepared_in_time())),
         };
         match self.should_search_first(delivery, api, &rendered).await {
             Ok(false) => {}
-            Ok(true) => return None,
+            Ok(true) => return Ended::Superseded,
             Err(error) => {
                 tracing::error!(
                     error = %ErrorChain(&error),
                     "failed to record the assumed send"
                 );
-                return None;
+                return Ended::Superseded;
             }
         }
         // Opened while the intent commits; dropped, and thereby closed, if nothing is sent.
         let dialing = api.dial();
-        match self.intend(delivery, api, &rendered, attempt_deadline).await {
-            Ok(Some(deadline)) => {
+        match self.intend(delivery, in_force, &rendered, attempt_deadline).await {
+            Ok(deadline) => {
                 let create = Create { api, ticket_draft, rendered: &rendered, deadline, dialing };
-                Some(self.send_intended(delivery, create).await)
+                Ended::With(self.send_intended(delivery, create).await)
             }
-            Ok(None) => {
+            Err(IntendError::SettingsChanged) => Ended::SettingsChanged,
+            Err(IntendError::LeaseLost) => {
                 tracing::warn!("the lease was lost before the send");
-                None
+                Ended::Superseded
             }
-            Err(error) => {
+            Err(IntendError::Store(error)) => {
                 tracing::error!(error = %ErrorChain(&error), "failed to store the send intent");
-                None
+                Ended::Superseded
             }
         }
     }
@@ -143,15 +183,18 @@ impl Dispatcher {
     async fn intend(
         &self,
         delivery: &Delivery,
-        api: &Arc<dyn TicketSystem>,
+        in_force: &InForce,
         rendered: &Rendered,
         attempt_deadline: Duration,
-    ) -> Result<Option<Timestamp>, StoreError> {
+    ) -> Result<Timestamp, IntendError> {
         let now = self.0.clock.now();
         let deadline = now + attempt_deadline;
+        let InForce { api, settings_revision } = in_force;
         let send = send_intent(api.as_ref(), rendered, deadline);
-        let intent = Intent { delivery_id: delivery.id.clone(), epoch: delivery.epoch, send };
-        Ok(self.0.store.intend(intent, now).await?.map(|_| deadline))
+        let delivery_id = delivery.id.clone();
+        let epoch = delivery.epoch;
+        let intent = Intent { delivery_id, settings_revision: *settings_revision, epoch, send };
+        self.0.store.intend(intent, now).await.map(|_| deadline)
     }
 
     /// Sends what has a durable intent.
@@ -185,6 +228,7 @@ impl Dispatcher {
     async fn record(
         &self,
         delivery: &Delivery,
+        settings_revision: u32,
         outcome: Outcome,
         started_at: Timestamp,
         counted_from: Timestamp,
@@ -196,6 +240,7 @@ impl Dispatcher {
             let record = AttemptRecord {
                 delivery_id: delivery.id.clone(),
                 epoch: delivery.epoch,
+                settings_revision,
                 outcome: outcome.clone(),
                 times: AttemptTimes { started_at, finished_at: now },
                 counted_from,

@@ -218,8 +218,8 @@ impl Dispatcher {
         let state = self.state(connection);
         let _one_at_a_time = state.observing.lock().await;
         let bounds = self.schedule().policy.bounds.clone();
-        match self.0.store.health(connection).await {
-            Ok(health) => state.set_health(health.bounded(&bounds, self.0.clock.now())),
+        match self.0.store.bound_pauses(connection, &bounds, self.0.clock.now()).await {
+            Ok(health) => state.set_health(health),
             Err(error) => warn(&error, connection, "failed to read the connection's health"),
         }
     }

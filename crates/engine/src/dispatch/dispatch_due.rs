@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_core::health::{Admission, Condition, Health};
-use ticketing_store::{ClaimKind, ClaimRequest, Claimed, Preparer};
+use ticketing_core::health::{Admission, Condition, Health, Purpose};
+use ticketing_store::{ClaimError, ClaimKind, ClaimRequest, Claimed, Preparer};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Dispatcher;
@@ -86,7 +86,7 @@ impl Dispatcher {
                 self.defer(connection).await;
             }
             Admission::Probe if state.probe_is_owed.load(Ordering::SeqCst) => {
-                let started = self.start_one(connection, &PROBES).await;
+                let started = self.start_one(connection, Purpose::Probe, &PROBES).await;
                 state.probe_is_owed.store(!started, Ordering::SeqCst);
                 self.defer(connection).await;
             }
@@ -111,7 +111,7 @@ impl Dispatcher {
             Admission::Open => false,
             Admission::Probe => {
                 self.0.connections.permit_login_probe(connection);
-                self.start_one(connection, &PROBES).await
+                self.start_one(connection, Purpose::Probe, &PROBES).await
                     || self.probe_with_failed_delivery(connection, state).await
             }
         }
@@ -120,15 +120,17 @@ impl Dispatcher {
     /// The delivery that an operator retries, regardless of the connection's health.
     async fn send_operator_retry(&self, connection: &str, state: &ConnectionState) {
         self.0.connections.reset_login(connection);
-        if self.start_one(connection, &[ClaimKind::Fresh, ClaimKind::Uncertain]).await {
+        let kinds = [ClaimKind::Fresh, ClaimKind::Uncertain];
+        if self.start_one(connection, Purpose::OperatorRetry, &kinds).await {
             state.operator_retry.store(false, Ordering::SeqCst);
         }
     }
 
     /// Starts one delivery of the first kind that has one.
-    async fn start_one(&self, connection: &str, kinds: &[ClaimKind]) -> bool {
+    async fn start_one(&self, connection: &str, purpose: Purpose, kinds: &[ClaimKind]) -> bool {
         for kind in kinds {
-            if self.start(connection, *kind, self.permits(connection, CallKind::of(*kind), 1)).await > 0 {
+            let permits = self.permits(connection, CallKind::of(*kind), 1);
+            if self.start(connection, purpose, *kind, permits).await.is_some_and(|started| started > 0) {
                 return true;
             }
         }
@@ -145,7 +147,8 @@ impl Dispatcher {
             Ok(None) => false,
             Ok(Some(delivery_id)) => {
                 state.set_last_probe(delivery_id);
-                self.start(connection, ClaimKind::Fresh, permits).await > 0
+                let started = self.start(connection, Purpose::Probe, ClaimKind::Fresh, permits).await;
+                started.is_some_and(|started| started > 0)
             }
             Err(error) => {
                 warn(&error, connection, "failed to rearm a failed delivery as a probe");
@@ -195,7 +198,8 @@ impl Dispatcher {
         };
         let permits = self.permits(connection, CallKind::LookUp, most);
         let asked = permits.len();
-        if asked > 0 && self.start(connection, ClaimKind::Uncertain, permits).await < asked {
+        let started = self.start(connection, Purpose::Regular, ClaimKind::Uncertain, permits).await;
+        if started.is_some_and(|started| started < asked) {
             state.edit_due(|due| due.look_ups = None);
         }
     }
@@ -230,26 +234,38 @@ impl Dispatcher {
         let paced = free.min(state.rate(|rate| rate.available(self.0.clock.now())));
         let permits = self.permits(connection, CallKind::Create, paced);
         let asked = permits.len();
-        let has_more = self.start(connection, kind, permits).await == asked;
+        let started = self.start(connection, Purpose::Regular, kind, permits).await;
+        let has_more = started.is_none_or(|started| started == asked);
         if has_more && paced < free {
             state.waits_for_rate.store(true, Ordering::SeqCst);
         }
         has_more
     }
 
-    /// Claims as many deliveries as there are permits, starts each, and returns their number.
-    async fn start(&self, connection: &str, kind: ClaimKind, permits: Vec<OwnedSemaphorePermit>) -> usize {
+    /// Claims as many deliveries as there are permits, starts each, and returns their number; `None` if the claim was
+    /// refused, and can be repeated once this server knows of the change.
+    async fn start(
+        &self,
+        connection: &str,
+        purpose: Purpose,
+        kind: ClaimKind,
+        permits: Vec<OwnedSemaphorePermit>,
+    ) -> Option<usize> {
         if permits.is_empty() {
-            return 0;
+            return Some(0);
         }
         let lease = self.schedule().policy.bounds.lease;
         let now = self.0.clock.now();
         let count = u32::try_from(permits.len()).unwrap_or(u32::MAX);
         let waited_for = if kind == ClaimKind::Fresh { self.0.waiters.waited_for() } else { vec![] };
-        let api = self.0.connections.current(connection).filter(|_| CallKind::of(kind) == CallKind::Create);
-        let preparer = api.as_ref().map(|api| self.preparer(api, now));
+        let known = self.0.connections.get(connection)?;
+        let is_create = CallKind::of(kind) == CallKind::Create;
+        let in_force = known.in_force().filter(|_| is_create);
+        let preparer = in_force.map(|in_force| self.preparer(in_force, now));
         let request = ClaimRequest {
             connection: connection.to_owned(),
+            settings_revision: known.settings_revision,
+            purpose,
             kind,
             limit: count,
             preferred: waited_for,
@@ -258,10 +274,16 @@ impl Dispatcher {
         };
         let claimed = match self.0.store.claim(request, now).await {
             Ok(claimed) => claimed,
-            Err(error) => {
+            Err(ClaimError::Store(error)) => {
                 warn(&error, connection, "failed to claim deliveries");
                 self.state(connection).edit_due(|due| due.pending = true);
-                return 0;
+                return Some(0);
+            }
+            // The new settings come into force in a moment.
+            Err(ClaimError::SettingsChanged) => return None,
+            Err(ClaimError::NotAdmitted) => {
+                self.read_health(connection).await;
+                return None;
             }
         };
         let started = claimed.len();
@@ -275,7 +297,7 @@ impl Dispatcher {
             let sender = preparer.as_ref().map(|preparer| preparer.sender(&claimed.delivery.id));
             self.spawn(kind, claimed, sender, permit);
         }
-        started
+        Some(started)
     }
 
     /// `sender` is of the claimed create, if it was prepared.

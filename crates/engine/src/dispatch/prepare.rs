@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::Dispatcher;
+use crate::connections::InForce;
 
 /// How long one claim may render tickets: other writes wait for it. Those that are left are rendered after the claim.
 const MAX_RENDERING: Duration = Duration::from_millis(10);
@@ -23,7 +24,7 @@ const MAX_RENDERING: Duration = Duration::from_millis(10);
 /// Prepares creates for one ticket system without a call to it.
 #[derive(Debug)]
 pub(super) struct FromMemory {
-    api: Arc<dyn TicketSystem>,
+    in_force: InForce,
     restored_at: Option<Timestamp>,
     deadline: Timestamp,
     /// Of the first ticket.
@@ -36,7 +37,7 @@ pub(super) struct FromMemory {
 /// The ticket system that a create was prepared for, and the network connection that is being opened to it.
 #[derive(Debug)]
 pub(super) struct Sender {
-    api: Arc<dyn TicketSystem>,
+    in_force: InForce,
     dialing: Dialing,
 }
 
@@ -51,11 +52,12 @@ impl Preparer for FromMemory {
         if self.rendering_since.get_or_init(Instant::now).elapsed() > MAX_RENDERING {
             return None;
         }
-        let rendered = self.api.prepare_from_memory(draft)?;
-        let send = send_intent(self.api.as_ref(), &rendered, self.deadline);
+        let api = &self.in_force.api;
+        let rendered = api.prepare_from_memory(draft)?;
+        let send = send_intent(api.as_ref(), &rendered, self.deadline);
         let _within = self.runtime.enter();
         // A batch that failed is prepared again.
-        self.dialings().entry(delivery.id.clone()).or_insert_with(|| self.api.dial());
+        self.dialings().entry(delivery.id.clone()).or_insert_with(|| api.dial());
         Some(Prepared { rendered, send })
     }
 }
@@ -65,7 +67,7 @@ impl FromMemory {
     /// closed.
     pub(super) fn sender(&self, delivery: &str) -> Sender {
         let dialing = self.dialings().remove(delivery).unwrap_or_default();
-        Sender { api: self.api.clone(), dialing }
+        Sender { in_force: self.in_force.clone(), dialing }
     }
 
     fn dialings(&self) -> MutexGuard<'_, HashMap<String, Dialing>> {
@@ -76,16 +78,16 @@ impl FromMemory {
 // === impl Sender ===
 
 impl Sender {
-    pub(super) fn into_parts(self) -> (Arc<dyn TicketSystem>, Dialing) {
-        (self.api, self.dialing)
+    pub(super) fn into_parts(self) -> (InForce, Dialing) {
+        (self.in_force, self.dialing)
     }
 }
 
 impl Dispatcher {
     /// Prepares creates that are claimed at `now`.
-    pub(super) fn preparer(&self, api: &Arc<dyn TicketSystem>, now: Timestamp) -> Arc<FromMemory> {
+    pub(super) fn preparer(&self, in_force: InForce, now: Timestamp) -> Arc<FromMemory> {
         Arc::new(FromMemory {
-            api: api.clone(),
+            in_force,
             restored_at: self.0.store.installation().restored_at,
             deadline: now + self.schedule().policy.bounds.attempt_deadline,
             rendering_since: OnceLock::new(),

@@ -191,7 +191,7 @@ impl Bench {
         });
         let kind = System::parse(name).unwrap();
         let current = Some(connections.gated(kind, system.clone()));
-        connections.set(name, Connection { system: kind, enabled: true, current, retired: vec![] });
+        connections.set(name, Connection { system: kind, enabled: true, settings_revision: 0, current, retired: vec![] });
         let settings = DispatchSettings {
             concurrency: Concurrency { start: 8, max: 8 },
             event_retention: Duration::from_secs(720 * 3_600),
@@ -210,7 +210,7 @@ impl Bench {
         let connections = vec![connection(System::parse(self.name).unwrap())];
         let incident = incident(id, 90.0);
         let request = AcceptRequest { incident, connections, expedite: false, by: Requester::default() };
-        self.store.accept(request).await.unwrap();
+        self.store.accept(&request).await.unwrap();
         self.dispatcher.wake();
     }
 

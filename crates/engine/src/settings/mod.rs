@@ -15,6 +15,8 @@ use ticketing_vendor::ConnectionSettings;
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     pub connections: BTreeMap<String, ConnectionSettings>,
+    /// The stored revision of the settings of each connection.
+    pub revisions: BTreeMap<String, u32>,
     pub rules: Rules,
 }
 

@@ -18,7 +18,7 @@ use crate::settings::Settings;
 pub async fn read(store: &Store, vendors: &Vendors) -> Result<Settings, StoreError> {
     let mut settings = Settings::default();
     for stored in store.settings().await? {
-        let StoredSettings { connection, system, draft: json, enabled, secrets, lost, .. } = stored;
+        let StoredSettings { connection, system, draft: json, enabled, secrets, lost, revision, .. } = stored;
         for lost in &lost {
             tracing::error!(
                 error = %ErrorChain(lost), %connection,
@@ -26,6 +26,7 @@ pub async fn read(store: &Store, vendors: &Vendors) -> Result<Settings, StoreErr
             );
         }
         let draft = draft(vendors, system, &connection, json)?;
+        settings.revisions.insert(connection.clone(), revision);
         settings.connections.insert(connection, ConnectionSettings { draft, enabled, secrets });
     }
     if let Some(policy) = store.policy().await? {

@@ -13,7 +13,7 @@ pub async fn incident_becomes_one_delivery_for_each_connection(bench: Bench) {
         expedite: false,
         by: Requester::default(),
     };
-    let accepted = bench.store.accept(request).await.unwrap();
+    let accepted = bench.store.accept(&request).await.unwrap();
     let connections: Vec<_> = accepted.iter().map(|accepted| accepted.delivery.connection.as_str()).collect();
     assert_eq!(connections, ["servicenow", "jira"]);
     for accepted in accepted {
@@ -40,7 +40,7 @@ pub async fn thousand_concurrent_pushes_make_one_delivery(bench: Bench) {
         tokio::spawn(async move {
             let connections = vec![connection(System::Jira)];
             store
-                .accept(AcceptRequest {
+                .accept(&AcceptRequest {
                     incident: incident("INC-1", 90.0),
                     connections,
                     expedite: false,
@@ -70,7 +70,7 @@ pub async fn changed_incident_updates_unsent_deliveries(bench: Bench) {
         expedite: false,
         by: Requester::default(),
     };
-    let accepted = bench.store.accept(request).await.unwrap();
+    let accepted = bench.store.accept(&request).await.unwrap();
     assert!(!accepted[0].existed && !accepted[0].snapshot_updated);
     assert!(accepted[1].existed && accepted[1].snapshot_updated);
     assert_eq!((accepted[0].delivery.incident_revision, accepted[1].delivery.incident_revision), (2, 2));
@@ -105,7 +105,7 @@ pub async fn refuses_incident_of_other_namespace(bench: Bench) {
     let accept = async |score, expedite, by| {
         let connections = vec![connection(System::Jira)];
         let request = AcceptRequest { incident: incident("INC-1", score), connections, expedite, by };
-        bench.store.accept(request).await.map(|mut accepted| accepted.remove(0).delivery)
+        bench.store.accept(&request).await.map(|mut accepted| accepted.remove(0).delivery)
     };
     let first = accept(90.0, false, confined("token:one", "a")).await.unwrap();
     assert_eq!(first.namespace.as_str(), "a");
@@ -126,11 +126,11 @@ pub async fn refuses_incident_of_other_namespace(bench: Bench) {
 
 pub async fn concurrent_pushes_of_an_incident_have_one_owner(bench: Bench) {
     for number in 0..20 {
-        let accept = |namespace: &str| {
+        let accept = async |namespace: &str| {
             let by = confined("token:any", namespace);
             let connections = vec![connection(System::Jira)];
             let incident = incident(&format!("INC-{number}"), 90.0);
-            bench.store.accept(AcceptRequest { incident, connections, expedite: false, by })
+            bench.store.accept(&AcceptRequest { incident, connections, expedite: false, by }).await
         };
         let (one, other) = tokio::join!(accept("a"), accept("b"));
         assert_eq!(usize::from(one.is_ok()) + usize::from(other.is_ok()), 1);

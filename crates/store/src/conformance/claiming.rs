@@ -8,7 +8,7 @@ use ticketing_core::policy::Policy;
 use ticketing_core::system::{Rendered, TicketDraft};
 
 use super::{Bench, CONNECTION, ClaimKind, LEASE, Outcome, claim_request, fault, incident};
-use crate::{ClaimRequest, Leases, Prepared, Preparer};
+use crate::{ClaimRequest, IntendError, Leases, Prepared, Preparer};
 
 pub async fn claims_longest_due_first_exclusively(bench: Bench) {
     for id in ["INC-1", "INC-2", "INC-3"] {
@@ -157,18 +157,18 @@ pub async fn all_leases_expire_at_start(bench: Bench) {
 
 pub async fn refuses_intent_after_lost_lease(bench: Bench) {
     let delivery = bench.claimed("INC-1").await;
-    let intend = |epoch| {
-        let intent = super::Intent { epoch, ..bench.intent(&delivery) };
-        bench.store.intend(intent, bench.now())
+    let intend = async |epoch| {
+        let intent = super::Intent { epoch, ..bench.intent(&delivery).await };
+        bench.store.intend(intent, bench.now()).await
     };
-    assert_eq!(intend(delivery.epoch + 1).await.unwrap(), None);
-    let intended = intend(delivery.epoch).await.unwrap().unwrap();
+    assert!(matches!(intend(delivery.epoch + 1).await, Err(IntendError::LeaseLost)));
+    let intended = intend(delivery.epoch).await.unwrap();
     assert_eq!(intended.send.as_ref().map(|send| send.epoch), Some(1));
     assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(intended));
     bench.clock.advance(LEASE);
-    assert_eq!(intend(delivery.epoch).await.unwrap(), None);
-    let unknown = super::Intent { delivery_id: "unknown".to_owned(), ..bench.intent(&delivery) };
-    assert_eq!(bench.store.intend(unknown, bench.now()).await.unwrap(), None);
+    assert!(matches!(intend(delivery.epoch).await, Err(IntendError::LeaseLost)));
+    let unknown = super::Intent { delivery_id: "unknown".to_owned(), ..bench.intent(&delivery).await };
+    assert!(matches!(bench.store.intend(unknown, bench.now()).await, Err(IntendError::LeaseLost)));
 }
 
 static POLICY: std::sync::LazyLock<Policy> = std::sync::LazyLock::new(Policy::default);

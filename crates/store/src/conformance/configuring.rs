@@ -127,7 +127,7 @@ pub async fn keeps_last_connection_test(bench: Bench) {
     }
 }
 
-fn change(enabled: bool, secret: Option<Option<Secret>>) -> SettingsChange {
+pub(super) fn change(enabled: bool, secret: Option<Option<Secret>>) -> SettingsChange {
     let draft = json!({"url": "https://jira.example/site", "project": "SEC"});
     let base_url = match &secret {
         Some(Some(secret)) => Some(format!("{}/site", secret.origin.as_deref().unwrap_or_default())),

@@ -46,7 +46,7 @@ pub async fn events_dropped_from_memory_are_read_from_table(bench: Bench) {
             let (incident, connections) =
                 (super::incident(&format!("INC-{n}"), 90.0), vec![super::connection(System::Jira)]);
             store
-                .accept(super::AcceptRequest {
+                .accept(&super::AcceptRequest {
                     incident,
                     connections,
                     expedite: false,

@@ -4,6 +4,7 @@
 mod accepting;
 mod claiming;
 mod configuring;
+mod deciding;
 mod evidence;
 mod following;
 mod reading;
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome, Trigger};
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::health::Purpose;
 use ticketing_core::incident::{Activity, Actor, ActorKind, Incident, IncidentFields, Risk, Timeline};
 use ticketing_core::policy::Policy;
 use ticketing_core::system::{Authorship, Created, Destination, System, TicketRef};
@@ -30,7 +32,7 @@ use crate::{
 };
 
 pub use {
-    accepting::*, claiming::*, configuring::*, evidence::*, following::*, reading::*, restore::*,
+    accepting::*, claiming::*, configuring::*, deciding::*, evidence::*, following::*, reading::*, restore::*,
     retaining::*, settling::*,
 };
 
@@ -81,6 +83,12 @@ macro_rules! store_conformance {
             expired_claim_with_intent_is_unknown_outcome,
             all_leases_expire_at_start,
             refuses_intent_after_lost_lease,
+            push_by_other_settings_is_refused,
+            claim_by_other_settings_is_refused,
+            intent_by_other_settings_is_refused,
+            claim_needs_the_stored_health_to_admit_it,
+            created_ticket_ends_trouble_that_is_only_stored,
+            stored_pause_is_capped_by_current_bounds,
             created_ticket_is_recorded_with_its_attempt,
             records_ticket_after_lost_lease,
             refused_delivery_waits_for_retry,
@@ -142,7 +150,16 @@ macro_rules! store_conformance {
 /// A claim without preferred deliveries that prepares nothing.
 pub fn claim_request(kind: ClaimKind, limit: u32) -> ClaimRequest {
     let connection = CONNECTION.to_owned();
-    ClaimRequest { connection, kind, limit, preferred: vec![], lease: LEASE, preparer: None }
+    ClaimRequest {
+        connection,
+        settings_revision: 0,
+        purpose: Purpose::Regular,
+        kind,
+        limit,
+        preferred: vec![],
+        lease: LEASE,
+        preparer: None,
+    }
 }
 
 // === impl Bench ===
@@ -167,13 +184,14 @@ impl Bench {
     }
 
     pub async fn accept_as(&self, incident: Incident, expedite: bool) -> Accepted {
+        let settings_revision = self.settings_revision().await;
         let request = AcceptRequest {
             incident,
-            connections: vec![connection(System::Jira)],
+            connections: vec![AcceptConnection { settings_revision, ..connection(System::Jira) }],
             expedite,
             by: Requester::default(),
         };
-        self.store.accept(request).await.unwrap().remove(0)
+        self.store.accept(&request).await.unwrap().remove(0)
     }
 
     /// The store closed, and reopened as restored from a backup.
@@ -183,8 +201,18 @@ impl Bench {
         self
     }
 
+    /// Claims by the stored settings, whatever the health of the connection.
     pub async fn claim(&self, kind: ClaimKind, limit: u32) -> Vec<Claimed> {
-        self.store.claim(claim_request(kind, limit), self.now()).await.unwrap()
+        let settings_revision = self.settings_revision().await;
+        let purpose = Purpose::OperatorRetry;
+        let request = ClaimRequest { settings_revision, purpose, ..claim_request(kind, limit) };
+        self.store.claim(request, self.now()).await.unwrap()
+    }
+
+    /// The revision of the stored settings of [`CONNECTION`]; 0 if there are none.
+    pub async fn settings_revision(&self) -> u32 {
+        let stored = self.store.settings().await.unwrap();
+        stored.iter().find(|stored| stored.connection == CONNECTION).map_or(0, |stored| stored.revision)
     }
 
     /// Accepts an incident and claims its delivery.
@@ -196,11 +224,16 @@ impl Bench {
     /// The same, and the intent to send.
     pub async fn intended(&self, id: &str) -> Delivery {
         let delivery = self.claimed(id).await;
-        self.store.intend(self.intent(&delivery), self.now()).await.unwrap().unwrap()
+        self.store.intend(self.intent(&delivery).await, self.now()).await.unwrap()
     }
 
-    pub fn intent(&self, delivery: &Delivery) -> Intent {
-        Intent { delivery_id: delivery.id.clone(), epoch: delivery.epoch, send: self.send_intent() }
+    pub async fn intent(&self, delivery: &Delivery) -> Intent {
+        Intent {
+            delivery_id: delivery.id.clone(),
+            settings_revision: self.settings_revision().await,
+            epoch: delivery.epoch,
+            send: self.send_intent(),
+        }
     }
 
     pub fn send_intent(&self) -> SendIntent {
@@ -218,6 +251,7 @@ impl Bench {
         let attempt = AttemptRecord {
             delivery_id: delivery.id.clone(),
             epoch: delivery.epoch,
+            settings_revision: 0,
             outcome,
             times: self.times(),
             counted_from: self.now(),
@@ -232,7 +266,8 @@ impl Bench {
 }
 
 pub fn connection(system: System) -> AcceptConnection {
-    AcceptConnection { connection: system.as_str().to_owned(), system, trigger: Trigger::Manual }
+    let connection = system.as_str().to_owned();
+    AcceptConnection { connection, settings_revision: 0, system, trigger: Trigger::Manual }
 }
 
 pub fn destination() -> Destination {

@@ -38,7 +38,7 @@ pub async fn content_stays_while_a_delivery_of_the_incident_is_open(bench: Bench
     let both = vec![connection(System::Jira), connection(System::ServiceNow)];
     accept_for(&bench, "INC-1", 90.0, both).await;
     let claimed = bench.claim(ClaimKind::Fresh, 1).await.remove(0).delivery;
-    let delivery = bench.store.intend(bench.intent(&claimed), bench.now()).await.unwrap().unwrap();
+    let delivery = bench.store.intend(bench.intent(&claimed).await, bench.now()).await.unwrap();
     bench.settle(&delivery, created("1")).await.unwrap();
     bench.clock.advance(RETENTION);
     assert_eq!(remove_expired(&bench, bench.now()).await, 0);
@@ -155,6 +155,7 @@ async fn fail(bench: &Bench, id: &str, kind: FaultKind) -> Delivery {
     let attempt = AttemptRecord {
         delivery_id: delivery.id,
         epoch: delivery.epoch,
+        settings_revision: 0,
         outcome: Outcome::NotSent(fault(kind)),
         times: bench.times(),
         counted_from: bench.now(),
@@ -174,7 +175,7 @@ async fn accept_for(
 ) -> Vec<Accepted> {
     let by = Requester::default();
     let request = AcceptRequest { incident: incident(id, score), connections, expedite: false, by };
-    bench.store.accept(request).await.unwrap()
+    bench.store.accept(&request).await.unwrap()
 }
 
 async fn operate(bench: &Bench, id: &str, operation: Operation) -> Result<Delivery, Option<OperationError>> {

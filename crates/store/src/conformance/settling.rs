@@ -249,6 +249,7 @@ pub async fn recovered_connection_rearms_waiting_and_failed(bench: Bench) {
         let attempt = crate::AttemptRecord {
             delivery_id: delivery.id,
             epoch: delivery.epoch,
+            settings_revision: 0,
             outcome: Outcome::NotSent(fault(kind)),
             times: bench.times(),
             counted_from: bench.now(),
@@ -308,6 +309,7 @@ async fn fail_for_good(bench: &Bench, delivery: &super::Delivery, kind: FaultKin
     let attempt = crate::AttemptRecord {
         delivery_id: delivery.id.clone(),
         epoch: delivery.epoch,
+        settings_revision: 0,
         outcome: Outcome::NotSent(fault(kind)),
         times: bench.times(),
         counted_from: bench.now(),
@@ -406,7 +408,7 @@ async fn accept_many(bench: &Bench, count: usize) {
             let incident = super::incident(&format!("MANY-{n}"), 90.0);
             let connections = vec![super::connection(super::System::Jira)];
             store
-                .accept(super::AcceptRequest {
+                .accept(&super::AcceptRequest {
                     incident,
                     connections,
                     expedite: false,

@@ -62,7 +62,8 @@ const OF_CONNECTION: &str = "
     WHERE target = ? AND state = ? AND id > ? AND coalesce(failing_since, 0) >= ? ORDER BY id LIMIT ?";
 
 const CONNECTIONS: &str = "
-    SELECT wanted.value AS target, h.health AS health, coalesce(s.system, h.system) AS system
+    SELECT wanted.value AS target, h.health AS health, coalesce(s.system, h.system) AS system,
+        coalesce(s.revision, 0) AS settings_revision
     FROM json_each(?) AS wanted
         LEFT JOIN target_health AS h ON h.target = wanted.value
         LEFT JOIN target_settings AS s ON s.target = wanted.value";
@@ -89,7 +90,7 @@ pub(super) async fn load(db: &mut SqliteConnection, read_set: ReadSet) -> Result
         load_selection(db, &selection, reach, &mut work).await?;
     }
     let mut connections = read_set.connections;
-    if read_set.health_of_deliveries {
+    if read_set.connections_of_deliveries {
         connections.extend(work.deliveries().map(|delivery| delivery.connection.clone()));
     }
     if !connections.is_empty() {
@@ -210,7 +211,8 @@ async fn load_connections(
         let system = System::parse(system.as_deref().unwrap_or(&connection));
         let system = system.ok_or_else(|| row.bad("system", &"the connection has no known system"))?;
         let health = row.json_if("health")?.unwrap_or_default();
-        work.load_connection(connection, system, health);
+        let settings_revision = row.get("settings_revision")?;
+        work.load_connection(connection, system, settings_revision, health);
     }
     Ok(())
 }

@@ -107,14 +107,16 @@ impl Bench {
             marker_in_text: false,
             adjustments: vec![],
         };
-        let intent = Intent { delivery_id: delivery.id.clone(), epoch: delivery.epoch, send };
-        store.intend(intent, self.now()).await.unwrap().unwrap()
+        let delivery_id = delivery.id.clone();
+        let intent = Intent { delivery_id, settings_revision: 0, epoch: delivery.epoch, send };
+        store.intend(intent, self.now()).await.unwrap()
     }
 
     async fn fail(&self, store: &Store, delivery: &Delivery, kind: FaultKind) -> Delivery {
         let record = AttemptRecord {
             delivery_id: delivery.id.clone(),
             epoch: delivery.epoch,
+            settings_revision: 0,
             outcome: Outcome::Sent(Err(Fault::new(kind, "no"))),
             times: AttemptTimes { started_at: self.now(), finished_at: self.now() },
             counted_from: self.now(),
@@ -128,7 +130,7 @@ async fn accept(store: &Store, id: &str) -> Delivery {
     let incident = incident(id, 90.0);
     let connections = vec![connection(System::Jira)];
     let request = AcceptRequest { incident, connections, expedite: false, by: Requester::default() };
-    store.accept(request).await.unwrap().remove(0).delivery
+    store.accept(&request).await.unwrap().remove(0).delivery
 }
 
 fn copy(from: &Path, to: &Path) {

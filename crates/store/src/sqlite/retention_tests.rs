@@ -96,7 +96,7 @@ async fn accept(store: &Store, id: &str) -> Accepted {
         expedite: false,
         by: Requester::default(),
     };
-    store.accept(request).await.unwrap().remove(0)
+    store.accept(&request).await.unwrap().remove(0)
 }
 
 fn notes(id: &str) -> String {

@@ -1,9 +1,11 @@
 //! Settings, their secrets, and retired connections.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
-use sqlx::SqliteConnection;
+use sqlx::{Row, SqliteConnection};
 use sqlx::sqlite::SqliteRow;
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::secret::SecretUse;
@@ -35,7 +37,8 @@ const SAVE_SETTINGS: &str = "
     VALUES (?, ?, ?, ?, ?, 1, ?)
     ON CONFLICT (target) DO UPDATE SET system = excluded.system, enabled = excluded.enabled,
         draft = excluded.draft, base_url = excluded.base_url, revision = revision + 1,
-        updated_at = excluded.updated_at";
+        updated_at = excluded.updated_at
+    RETURNING revision";
 
 const SAVE_POLICY: &str = "
     INSERT INTO policy (id, auto_push, retry, updated_at) VALUES (1, ?, ?, ?)
@@ -131,7 +134,7 @@ impl port::Settings for Database {
         changes: Vec<SettingsChange>,
         audit: NewAuditEntry,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<BTreeMap<String, u32>, StoreError> {
         self.write_exclusive(Configure { changes, audit, now }).await
     }
 
@@ -148,14 +151,20 @@ impl port::Settings for Database {
 
 #[async_trait]
 impl ExclusiveWrite for Configure {
-    type Answer = ();
+    type Answer = BTreeMap<String, u32>;
 
-    async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
+    async fn run(
+        &self,
+        state: &State,
+        db: &mut SqliteConnection,
+    ) -> Result<BTreeMap<String, u32>, StoreError> {
         let mut head = Head::load(db, &state.audit_key).await?;
+        let mut revisions = BTreeMap::new();
         for change in &self.changes {
             match change {
-                SettingsChange::Connection { .. } => {
-                    self.save_connection(change, state, &mut head.row_digests, db).await?;
+                SettingsChange::Connection { connection, .. } => {
+                    let revision = self.save_connection(change, state, &mut head.row_digests, db).await?;
+                    revisions.insert(connection.clone(), revision);
                 }
                 SettingsChange::Policy { auto_push, retry } => {
                     let auto_push = rows::json("auto_push", auto_push)?;
@@ -171,7 +180,8 @@ impl ExclusiveWrite for Configure {
         }
         failpoints::panic_at(Point::SettingsOpen, || self.exposed());
         head.append(db, &state.audit_key, vec![self.audit.clone()]).await?;
-        head.save(db, &state.audit_key).await
+        head.save(db, &state.audit_key).await?;
+        Ok(revisions)
     }
 
     fn replaces_secrets(&self) -> bool {
@@ -192,16 +202,17 @@ impl Configure {
         values.collect::<Vec<_>>().join(" ")
     }
 
+    /// Returns the revision of the settings.
     async fn save_connection(
         &self,
         change: &SettingsChange,
         state: &State,
         row_digests: &mut RowDigests,
         db: &mut SqliteConnection,
-    ) -> Result<(), StoreError> {
+    ) -> Result<u32, StoreError> {
         let SettingsChange::Connection { connection, system, enabled, draft, base_url, secrets } = change
         else {
-            return Ok(());
+            return Ok(0);
         };
         let former = sqlx::query("SELECT * FROM target_settings WHERE target = ?").bind(connection);
         let former = former.fetch_optional(&mut *db).await.map_err(StoreError::read("settings"))?;
@@ -220,8 +231,7 @@ impl Configure {
         }
         let query = sqlx::query(SAVE_SETTINGS).bind(connection).bind(system.as_str()).bind(*enabled);
         let query = query.bind(draft.to_string()).bind(base_url).bind(self.now.as_microsecond());
-        let done = query.execute(&mut *db).await.map_err(StoreError::write("settings"))?;
-        one_row("target_settings", &done)?;
+        let revision = query.fetch_one(&mut *db).await.map_err(StoreError::write("settings"))?.get(0);
         for (used_for, change) in secrets {
             let place = secrets::Of { connection, base_url: "", used_for: *used_for };
             match change {
@@ -237,7 +247,7 @@ impl Configure {
             }
             None => note(row_digests, &row_digests::SETTINGS, &[connection], db).await?,
         }
-        Ok(())
+        Ok(revision)
     }
 
     /// Retires the former connection if the new one has another destination; a retired one that becomes

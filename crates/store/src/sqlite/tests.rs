@@ -86,7 +86,7 @@ pub(super) async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreErr
     let incident = incident(id, 90.0);
     let connections = vec![connection(System::Jira)];
     let mut accepted = store
-        .accept(AcceptRequest { incident, connections, expedite: false, by: Requester::default() })
+        .accept(&AcceptRequest { incident, connections, expedite: false, by: Requester::default() })
         .await
         .map_err(|error| match error {
             AcceptError::Store(error) => error,

@@ -30,6 +30,13 @@ pub(crate) struct Wanted {
     pub(crate) marker: Marker,
 }
 
+impl Wanted {
+    /// Whether the settings were changed since the caller saw that the connection takes pushes.
+    fn is_outdated(&self, work: &UnitOfWork) -> bool {
+        work.settings_revision(&self.connection.connection) != self.connection.settings_revision
+    }
+}
+
 impl BatchedWrite for Accept {
     type Answer = Result<Vec<Accepted>, AcceptError>;
 
@@ -37,12 +44,16 @@ impl BatchedWrite for Accept {
 
     fn read_set(&self, read_set: &mut ReadSet) {
         read_set.incidents.insert(self.incident_id.clone());
+        read_set.connections.extend(self.wanted.iter().map(|wanted| wanted.connection.connection.clone()));
     }
 
     fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError> {
         // In the accepting transaction, so that only one of two concurrent callers becomes the owner of a new
         // incident.
         let Some(owner) = self.owner(work) else { return Ok(Err(AcceptError::OwnedByOther)) };
+        if self.wanted.iter().any(|wanted| wanted.is_outdated(work)) {
+            return Ok(Err(AcceptError::SettingsChanged));
+        }
         let newest = work.newest_revision(&self.incident_id);
         let known = work.is_content(&self.incident_id, newest, &self.body)?;
         let revision = if known { newest } else { newest + 1 };

@@ -11,8 +11,8 @@ use ticketing_core::system::TicketDraft;
 use ticketing_failpoints::Point;
 
 use crate::StoreError;
-use crate::claims::{ClaimKind, ClaimRequest, Claimed, Prepared};
-use crate::types::{AssumedSend, Intent, Leases};
+use crate::claims::{ClaimError, ClaimKind, ClaimRequest, Claimed, Prepared};
+use crate::types::{AssumedSend, IntendError, Intent, Leases};
 use crate::unit_of_work::{BatchedWrite, ReadSet, Selection, SelectionLimit, UnitOfWork};
 
 #[derive(Debug)]
@@ -46,9 +46,10 @@ pub(crate) struct AssumeSent {
 // === impl Claim ===
 
 impl BatchedWrite for Claim {
-    type Answer = Vec<Claimed>;
+    type Answer = Result<Vec<Claimed>, ClaimError>;
 
     fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.connections.insert(self.request.connection.clone());
         let ClaimRequest { connection, kind, limit, preferred, .. } = &self.request;
         let selection =
             Selection::Claimable { connection: connection.clone(), kind: *kind, named: preferred.clone() };
@@ -56,7 +57,10 @@ impl BatchedWrite for Claim {
         read_set.select(selection, SelectionLimit { until, limit: *limit });
     }
 
-    fn apply(&self, work: &mut UnitOfWork) -> Result<Vec<Claimed>, StoreError> {
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError> {
+        if let Some(refused) = self.refusal(work) {
+            return Ok(Err(refused));
+        }
         let mut due: Vec<&Delivery> = work.deliveries().filter(|delivery| self.admits(delivery)).collect();
         due.sort_by(|one, other| (one.due_at, &one.id).cmp(&(other.due_at, &other.id)));
         let limit = self.request.limit as usize;
@@ -88,15 +92,27 @@ impl BatchedWrite for Claim {
             });
             Claimed { delivery: work.settle(settled, ""), draft, prepared, counted_from }
         });
-        Ok(claimed.collect())
+        Ok(Ok(claimed.collect()))
     }
 
-    fn fail_point(&self, claimed: &Vec<Claimed>) -> Option<Point> {
+    fn fail_point(&self, claimed: &Self::Answer) -> Option<Point> {
+        let claimed = claimed.as_ref().ok()?;
         claimed.iter().any(|claimed| claimed.prepared.is_some()).then_some(Point::IntentOpen)
     }
 }
 
 impl Claim {
+    /// Another server may have changed what the claimant knows of the connection.
+    fn refusal(&self, work: &UnitOfWork) -> Option<ClaimError> {
+        let ClaimRequest { connection, settings_revision, purpose, kind, .. } = &self.request;
+        if work.settings_revision(connection) != *settings_revision {
+            return Some(ClaimError::SettingsChanged);
+        }
+        let is_look_up = *kind == ClaimKind::Uncertain;
+        let is_permitted = work.health(connection).permits(*purpose, is_look_up, self.now);
+        (!is_permitted).then_some(ClaimError::NotAdmitted)
+    }
+
     /// The create to send. An incident whose rendering panics must not keep the others from being claimed.
     fn prepare(&self, delivery: &Delivery, draft: &TicketDraft) -> Option<Prepared> {
         let preparer = self.request.preparer.as_ref()?;
@@ -155,19 +171,26 @@ impl ExpireLeases {
 // === impl Intend ===
 
 impl BatchedWrite for Intend {
-    type Answer = Option<Delivery>;
+    type Answer = Result<Delivery, IntendError>;
 
     const FAIL_POINT: Option<Point> = Some(Point::IntentOpen);
 
     fn read_set(&self, read_set: &mut ReadSet) {
         read_set.deliveries.insert(self.intent.delivery_id.clone());
+        read_set.connections_of_deliveries = true;
     }
 
-    fn apply(&self, work: &mut UnitOfWork) -> Result<Option<Delivery>, StoreError> {
-        let Intent { delivery_id, epoch, send } = self.intent.clone();
-        let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
-        let settled = delivery.intend(epoch, send, self.now);
-        Ok(settled.map(|settled| work.settle(settled, "")))
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError> {
+        let Intent { delivery_id, settings_revision, epoch, send } = self.intent.clone();
+        let delivery = work.delivery(&delivery_id).cloned();
+        let connection = delivery.as_ref().map(|delivery| delivery.connection.clone()).unwrap_or_default();
+        let Some(settled) = delivery.and_then(|delivery| delivery.intend(epoch, send, self.now)) else {
+            return Ok(Err(IntendError::LeaseLost));
+        };
+        if work.settings_revision(&connection) != settings_revision {
+            return Ok(Err(IntendError::SettingsChanged));
+        }
+        Ok(Ok(work.settle(settled, "")))
     }
 }
 

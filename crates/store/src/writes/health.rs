@@ -15,6 +15,14 @@ pub(crate) struct Observe {
     pub(crate) now: Timestamp,
 }
 
+/// Caps the stored pauses.
+#[derive(Debug)]
+pub(crate) struct BoundPauses {
+    pub(crate) connection: String,
+    pub(crate) bounds: Bounds,
+    pub(crate) now: Timestamp,
+}
+
 #[derive(Debug)]
 pub(crate) struct EndPauses {
     pub(crate) connection: String,
@@ -38,6 +46,20 @@ impl BatchedWrite for Observe {
         let health = work.health(&self.connection).bounded(&self.bounds, self.now);
         let (health, event) = health.observe(&self.observation, &self.bounds, self.now);
         work.set_health(&self.connection, health.clone(), event, self.now);
+        Ok(health)
+    }
+}
+
+impl BatchedWrite for BoundPauses {
+    type Answer = Health;
+
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.connections.insert(self.connection.clone());
+    }
+
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Health, StoreError> {
+        let health = work.health(&self.connection).bounded(&self.bounds, self.now);
+        work.set_health(&self.connection, health.clone(), None, self.now);
         Ok(health)
     }
 }

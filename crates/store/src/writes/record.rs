@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, Outcome, Settled, State};
 use ticketing_core::fault::Fault;
-use ticketing_core::health::Condition;
+use ticketing_core::health::{Condition, Observation};
 use ticketing_core::policy::Policy;
 use ticketing_core::system::SearchResult;
 use ticketing_failpoints::Point;
@@ -37,13 +37,21 @@ impl BatchedWrite for Record<AttemptRecord> {
 
     fn read_set(&self, read_set: &mut ReadSet) {
         read_set.deliveries.insert(self.what.delivery_id.clone());
-        read_set.health_of_deliveries = true;
+        read_set.connections_of_deliveries = true;
     }
 
     fn apply(&self, work: &mut UnitOfWork) -> Result<Option<Delivery>, StoreError> {
         let began = self.what.times.started_at;
-        let AttemptRecord { delivery_id, epoch, outcome, times, counted_from, random } = self.what.clone();
+        let AttemptRecord { delivery_id, epoch, settings_revision, outcome, times, counted_from, random } =
+            self.what.clone();
         let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
+        let connection = &delivery.connection;
+        if matches!(outcome, Outcome::Sent(Ok(_))) && work.settings_revision(connection) == settings_revision {
+            // Also if this server knows of no failure: another may have recorded one.
+            let bounds = &self.policy.bounds;
+            let (health, event) = work.health(connection).observe(&Observation::Created, bounds, self.now);
+            work.set_health(connection, health, event, self.now);
+        }
         let (kept, fault) = match &outcome {
             Outcome::NotSent(fault) => (AttemptOutcome::Failed, Some(fault.clone())),
             Outcome::Sent(Ok(_)) => (AttemptOutcome::Created, None),
@@ -72,7 +80,7 @@ impl BatchedWrite for Record<LookUpRecord> {
 
     fn read_set(&self, read_set: &mut ReadSet) {
         read_set.deliveries.insert(self.what.delivery_id.clone());
-        read_set.health_of_deliveries = true;
+        read_set.connections_of_deliveries = true;
     }
 
     fn apply(&self, work: &mut UnitOfWork) -> Result<Option<Delivery>, StoreError> {
