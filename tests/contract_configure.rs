@@ -58,6 +58,7 @@ async fn one_invalid_field_changes_nothing() {
         servicenow: Some(v1::ServiceNowSettings { table: text("u_Bad Table"), ..Default::default() }),
         auto_push: Some(v1::AutoPushSettings { enabled: Some(true), ..Default::default() }),
         retry: Some(v1::RetrySettings { max_retry_attempts: Some(3), ..Default::default() }),
+        ..Default::default()
     };
     refusal(world.client.configure(request).await).is_invalid("SETTINGS_INVALID", &["servicenow.table"]);
     assert_eq!(world.client.get_status().await.unwrap(), before);
@@ -96,6 +97,7 @@ async fn reports_all_violations_at_once() {
             jitter: Some(1.5),
             ..Default::default()
         }),
+        ..Default::default()
     };
     let mut refused = refusal(world.client.configure(request).await);
     refused.fields.sort();

@@ -12,7 +12,7 @@ pub struct AutoPush {
     pub enabled: bool,
     /// Minimum severity.
     pub minimum_severity: Severity,
-    /// Ticket systems, each at most once.
+    /// Ticket systems, each at most once: the connections that are named after them.
     pub systems: Vec<System>,
 }
 
@@ -47,13 +47,13 @@ impl Default for AutoPush {
 }
 
 impl AutoPush {
-    /// Whether auto-push sends an incident of this severity to `system`.
+    /// Whether auto-push sends an incident of this severity to a connection.
     #[must_use]
-    pub fn verdict(&self, severity: Severity, system: System) -> Verdict {
+    pub fn verdict(&self, severity: Severity, connection: &str) -> Verdict {
         let minimum = self.minimum_severity;
         if !self.enabled {
             Verdict::Skip(SkipReason::Disabled)
-        } else if !self.systems.contains(&system) {
+        } else if !self.systems.iter().any(|system| system.as_str() == connection) {
             Verdict::Skip(SkipReason::NotInRule)
         } else if severity < minimum {
             Verdict::Skip(SkipReason::BelowThreshold { severity, minimum })
@@ -88,16 +88,16 @@ mod tests {
     #[test]
     fn auto_push_is_off_by_default() {
         let rule = AutoPush::default();
-        assert_eq!(rule.verdict(Severity::Critical, System::Jira), Verdict::Skip(SkipReason::Disabled));
+        assert_eq!(rule.verdict(Severity::Critical, "jira"), Verdict::Skip(SkipReason::Disabled));
     }
 
     #[test]
     fn pushes_from_threshold_upwards() {
         let rule = AutoPush { enabled: true, minimum_severity: Severity::High, systems: vec![System::Jira] };
-        assert_eq!(rule.verdict(Severity::High, System::Jira), Verdict::Push);
-        assert_eq!(rule.verdict(Severity::Critical, System::Jira), Verdict::Push);
+        assert_eq!(rule.verdict(Severity::High, "jira"), Verdict::Push);
+        assert_eq!(rule.verdict(Severity::Critical, "jira"), Verdict::Push);
         let reason = SkipReason::BelowThreshold { severity: Severity::Medium, minimum: Severity::High };
-        assert_eq!(rule.verdict(Severity::Medium, System::Jira), Verdict::Skip(reason));
-        assert_eq!(rule.verdict(Severity::High, System::ServiceNow), Verdict::Skip(SkipReason::NotInRule));
+        assert_eq!(rule.verdict(Severity::Medium, "jira"), Verdict::Skip(reason));
+        assert_eq!(rule.verdict(Severity::High, "servicenow"), Verdict::Skip(SkipReason::NotInRule));
     }
 }

@@ -9,6 +9,7 @@ pub mod auto_push;
 pub mod clean;
 pub mod clock;
 pub mod concurrency;
+pub mod connection;
 pub mod content;
 pub mod delivery;
 pub mod document;

@@ -65,6 +65,19 @@ impl Violations {
         self.0.extend(other.0);
     }
 
+    /// The same violations, of fields below `path`.
+    #[must_use]
+    pub fn within(self, path: &str) -> Self {
+        if path.is_empty() {
+            return self;
+        }
+        let below = |violation: Violation| Violation {
+            field: format!("{path}.{}", violation.field),
+            description: violation.description,
+        };
+        Self(self.0.into_iter().map(below).collect())
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

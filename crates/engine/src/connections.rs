@@ -5,6 +5,7 @@ mod gate;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
+use ticketing_core::connection;
 use ticketing_core::secret::{Secret, SecretUse};
 use ticketing_core::system::{Destination, System, TicketSystem};
 use ticketing_core::violation::Violations;
@@ -18,14 +19,17 @@ use crate::settings::stored;
 
 pub use self::gate::Refusal;
 
-/// All connections, by name; cheap to clone.
+/// All connections, by ID; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Connections {
     /// Notified of every change of settings in force.
     changed: Arc<Notify>,
     client: HttpClient,
     vendors: Vendors,
-    by_name: Arc<RwLock<BTreeMap<String, Connection>>>,
+    /// By ID.
+    by_id: Arc<RwLock<BTreeMap<String, Connection>>>,
+    /// How many connections of a name were removed.
+    removed: Arc<RwLock<BTreeMap<String, u32>>>,
     /// The gates of the active logins, by system and login.
     gates: Arc<Mutex<HashMap<String, Weak<LoginGate>>>>,
 }
@@ -74,19 +78,65 @@ impl Connection {
 // === impl Connections ===
 
 impl Connections {
-    /// One connection for each vendor, not configured.
+    /// One connection named after each vendor, not configured. `removed` are the IDs of those that were removed.
     #[must_use]
-    pub fn new(client: HttpClient, vendors: Vendors) -> Self {
-        let unset = |system| Connection {
-            system,
-            enabled: false,
-            settings_revision: 0,
-            current: None,
-            retired: vec![],
+    pub fn new(client: HttpClient, vendors: Vendors, removed: &[String]) -> Self {
+        let connections = Self {
+            changed: Arc::default(),
+            client,
+            vendors,
+            by_id: Arc::default(),
+            removed: Arc::default(),
+            gates: Arc::default(),
         };
-        let by_name = System::ALL.map(|system| (system.as_str().to_owned(), unset(system)));
-        let by_name = Arc::new(RwLock::new(by_name.into()));
-        Self { changed: Arc::default(), client, vendors, by_name, gates: Arc::default() }
+        removed.iter().for_each(|id| connections.count_removed(id));
+        System::ALL.into_iter().for_each(|system| connections.add_unset(system));
+        connections
+    }
+
+    /// The connection that is named after a system is always there.
+    fn add_unset(&self, system: System) {
+        let unset =
+            Connection { system, enabled: false, settings_revision: 0, current: None, retired: vec![] };
+        self.set(&self.new_id(system.as_str()), unset);
+    }
+
+    fn count_removed(&self, id: &str) {
+        let mut removed = self.removed.write().unwrap_or_else(PoisonError::into_inner);
+        let count = removed.entry(connection::name_of(id).to_owned()).or_default();
+        *count = connection::number_of(id).max(*count);
+    }
+
+    /// The ID of a new connection.
+    #[must_use]
+    pub fn new_id(&self, name: &str) -> String {
+        let removed = self.removed.read().unwrap_or_else(PoisonError::into_inner);
+        connection::id(name, removed.get(name).copied().unwrap_or_default() + 1)
+    }
+
+    /// The ID of the connection `name`, if there is one.
+    #[must_use]
+    pub fn id_of(&self, name: &str) -> Option<String> {
+        self.read(|by_id| by_id.keys().find(|id| connection::name_of(id) == name).cloned())
+    }
+
+    /// The IDs of all connections that had or have a name, also those that were removed.
+    #[must_use]
+    pub fn ids_ever(&self, name: &str) -> Vec<String> {
+        let removed = self.removed.read().unwrap_or_else(PoisonError::into_inner);
+        (1..=removed.get(name).copied().unwrap_or_default() + 1)
+            .map(|number| connection::id(name, number))
+            .collect()
+    }
+
+    /// Removes a connection. The name of a system then belongs to another one, which is not configured.
+    pub fn remove(&self, id: &str) {
+        let removed = self.by_id.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.count_removed(id);
+        if let Some(system) = removed.and_then(|_| System::parse(connection::name_of(id))) {
+            self.add_unset(system);
+        }
+        self.changed.notify_waiters();
     }
 
     #[must_use]
@@ -159,16 +209,22 @@ impl Connections {
         gate
     }
 
-    /// The names of all connections.
+    /// The IDs of all connections.
     #[must_use]
-    pub fn names(&self) -> Vec<String> {
-        self.read(|by_name| by_name.keys().cloned().collect())
+    pub fn ids(&self) -> Vec<String> {
+        self.read(|by_id| by_id.keys().cloned().collect())
+    }
+
+    /// The ID and the ticket system of each connection.
+    #[must_use]
+    pub fn systems(&self) -> Vec<(String, System)> {
+        self.read(|by_id| by_id.iter().map(|(id, connection)| (id.clone(), connection.system)).collect())
     }
 
     /// The connection `name`, if there is one.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Connection> {
-        self.read(|by_name| by_name.get(name).cloned())
+        self.read(|by_id| by_id.get(name).cloned())
     }
 
     /// Whether the connection `name` is configured and enabled.
@@ -217,8 +273,8 @@ impl Connections {
 
     /// Activates settings.
     pub fn set(&self, name: &str, connection: Connection) {
-        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
-        by_name.insert(name.to_owned(), connection);
+        let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
+        by_id.insert(name.to_owned(), connection);
         self.changed.notify_waiters();
     }
 
@@ -316,6 +372,6 @@ impl Connections {
     }
 
     fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Connection>) -> T) -> T {
-        read(&self.by_name.read().unwrap_or_else(PoisonError::into_inner))
+        read(&self.by_id.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -40,6 +40,8 @@ pub(crate) fn change(settings: v1::JiraSettings, violations: &mut Violations) ->
         (removed, None) | (_, removed) => removed,
     };
     ConnectionChange {
+        connection: System::Jira.to_string(),
+        path: String::new(),
         draft: Draft::new(System::Jira, draft),
         enabled: settings.enabled,
         secrets: secret_changes(secret, settings.proxy_password),

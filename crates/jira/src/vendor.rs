@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ticketing_contract::v1;
+use ticketing_contract::v1::connection_settings::Settings as NamedSettings;
+use ticketing_contract::v1::connection_settings_view::Settings as NamedView;
 use ticketing_contract::v1::connection_status::Settings as SettingsView;
 use ticketing_contract::v1::test_connection_request::Unsaved;
 use ticketing_core::duration;
@@ -99,6 +101,13 @@ impl Vendor for JiraVendor {
         request.jira.take().map(|settings| contract::change(settings, violations))
     }
 
+    fn change(&self, settings: &NamedSettings, violations: &mut Violations) -> Option<ConnectionChange> {
+        match settings {
+            NamedSettings::Jira(settings) => Some(contract::change(settings.clone(), violations)),
+            NamedSettings::Servicenow(_) => None,
+        }
+    }
+
     fn unsaved(&self, unsaved: &Unsaved, violations: &mut Violations) -> Option<ConnectionChange> {
         match unsaved {
             Unsaved::Jira(settings) => Some(contract::change(settings.clone(), violations)),
@@ -108,6 +117,10 @@ impl Vendor for JiraVendor {
 
     fn view(&self, settings: &ConnectionSettings) -> SettingsView {
         SettingsView::Jira(contract::view(settings))
+    }
+
+    fn named_view(&self, settings: &ConnectionSettings) -> NamedView {
+        NamedView::Jira(contract::view(settings))
     }
 
     fn show(&self, settings: &ConnectionSettings, response: &mut v1::ConfigureResponse) {

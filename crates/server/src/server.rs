@@ -283,7 +283,9 @@ async fn connect(
     vendors: Vendors,
 ) -> Result<(Settings, Connections), ServeError> {
     let settings = stored::read(store, &vendors).await.map_err(ServeError::Settings)?;
-    let connections = Connections::new(client, vendors);
+    let removed = store.removed_connections().await.map_err(ServeError::Settings)?;
+    let removed: Vec<_> = removed.into_iter().map(|removed| removed.connection).collect();
+    let connections = Connections::new(client, vendors, &removed);
     for (name, system) in &settings.connections {
         let retired = store.retired_connections(name).await.map_err(ServeError::Settings)?;
         let connection = Connection {

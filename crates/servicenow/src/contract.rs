@@ -36,6 +36,8 @@ pub(crate) fn change(settings: v1::ServiceNowSettings) -> ConnectionChange {
     };
     let password = secret_change(settings.password, SecretKind::Password);
     ConnectionChange {
+        connection: System::ServiceNow.to_string(),
+        path: String::new(),
         draft: Draft::new(System::ServiceNow, draft),
         enabled: settings.enabled,
         secrets: secret_changes(password, settings.proxy_password),

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use ticketing_contract::v1;
+use ticketing_contract::v1::connection_settings::Settings as NamedSettings;
+use ticketing_contract::v1::connection_settings_view::Settings as NamedView;
 use ticketing_contract::v1::connection_status::Settings as SettingsView;
 use ticketing_contract::v1::test_connection_request::Unsaved;
 use ticketing_core::secret::{Secret, SecretKind, SecretUse};
@@ -84,6 +86,13 @@ impl Vendor for ServiceNowVendor {
         request.servicenow.take().map(contract::change)
     }
 
+    fn change(&self, settings: &NamedSettings, _: &mut Violations) -> Option<ConnectionChange> {
+        match settings {
+            NamedSettings::Servicenow(settings) => Some(contract::change(settings.clone())),
+            NamedSettings::Jira(_) => None,
+        }
+    }
+
     fn unsaved(&self, unsaved: &Unsaved, _: &mut Violations) -> Option<ConnectionChange> {
         match unsaved {
             Unsaved::Servicenow(settings) => Some(contract::change(settings.clone())),
@@ -93,6 +102,10 @@ impl Vendor for ServiceNowVendor {
 
     fn view(&self, settings: &ConnectionSettings) -> SettingsView {
         SettingsView::Servicenow(contract::view(settings))
+    }
+
+    fn named_view(&self, settings: &ConnectionSettings) -> NamedView {
+        NamedView::Servicenow(contract::view(settings))
     }
 
     fn show(&self, settings: &ConnectionSettings, response: &mut v1::ConfigureResponse) {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use ticketing_core::delivery::State;
 use ticketing_core::fault::Fault;
 
-use super::writes::change_deliveries::{ChangeDeliveries, DeliveriesChange};
+use super::writes::change_deliveries::{ChangeDeliveries, DeliveriesChange, EndScans};
 use super::{Store, StoreError};
 
 /// Maximum number of deliveries per transaction.
@@ -38,6 +38,20 @@ impl Store {
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         self.change(connection, &DeliveriesChange::EndOutage { outage_began }, now).await
+    }
+
+    /// Ends what is left of the deliveries of a connection that was removed: FAILED ones become CANCELLED, and duplicate
+    /// scans end. Returns their number.
+    pub async fn connection_removed(&self, connection: &str, now: Timestamp) -> Result<u64, StoreError> {
+        let mut changed = self.change(connection, &DeliveriesChange::Remove, now).await?;
+        loop {
+            let scanned = self.due_duplicate_scans(connection, Timestamp::MAX, CHUNK).await?;
+            if scanned.is_empty() {
+                return Ok(changed);
+            }
+            let delivery_ids = scanned.into_iter().map(|delivery| delivery.id).collect();
+            changed += self.write(EndScans { delivery_ids, now }).await?;
+        }
     }
 
     /// Makes deliveries with unproven absence in a connection due, now that its search is known to find our

@@ -24,7 +24,10 @@ use tokio::sync::watch;
 use crate::StoreError;
 use crate::claims::ClaimKind;
 use crate::content::{ContentKey, ExpiredContent, Shrunk};
-use crate::settings::{RetiredConnection, SettingsChange, StoredPolicy, StoredSettings, StoredTest};
+use crate::settings::{
+    ConfigureError, RemovedConnection, RetiredConnection, Revisions, SettingsChange, StoredPolicy,
+    StoredSettings, StoredTest,
+};
 use crate::summary::ConnectionSummary;
 use crate::types::{
     Attempt, CanaryQuery, DeliveryFilter, DeliveryPage, EventBounds, EventFilter, EventPage, FileCheck,
@@ -218,13 +221,16 @@ pub trait Settings {
     async fn policy(&self) -> Result<Option<StoredPolicy>, StoreError>;
 
     /// Saves settings, all or none, with their audit entry. If a new secret belongs to another origin, the former connection
-    /// is kept among the retired ones. Returns the revisions of the changed connections.
+    /// is kept among the retired ones. A connection that is removed leaves its deliveries, events and ID behind.
     async fn configure(
         &self,
         changes: Vec<SettingsChange>,
         audit: NewAuditEntry,
         now: Timestamp,
-    ) -> Result<BTreeMap<String, u32>, StoreError>;
+    ) -> Result<Revisions, ConfigureError>;
+
+    /// Connections that were removed, ever.
+    async fn removed_connections(&self) -> Result<Vec<RemovedConnection>, StoreError>;
 
     /// Former settings of a connection, the latest first.
     async fn retired_connections(&self, connection: &str) -> Result<Vec<RetiredConnection>, StoreError>;

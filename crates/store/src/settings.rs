@@ -23,10 +23,42 @@ pub enum SettingsChange {
         /// `None` removes a secret; those that are absent stay.
         secrets: BTreeMap<SecretUse, Option<Secret>>,
     },
+    /// Removes a connection with its secrets.
+    Remove {
+        connection: String,
+        system: System,
+    },
     Policy {
         auto_push: AutoPush,
         retry: serde_json::Value,
     },
+}
+
+/// Why changes are not saved.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigureError {
+    #[error("{deliveries} deliveries of the connection {connection} have not ended")]
+    ConnectionInUse { connection: String, deliveries: u64 },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The revisions after a change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Revisions {
+    /// Of all settings.
+    pub all: u64,
+    /// Of the changed connections.
+    pub connections: BTreeMap<String, u32>,
+}
+
+/// A connection that was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedConnection {
+    /// Its ID.
+    pub connection: String,
+    pub system: System,
+    pub removed_at: Timestamp,
 }
 
 /// The stored settings of a connection.
@@ -61,6 +93,8 @@ pub struct RetiredConnection {
 pub struct StoredPolicy {
     pub auto_push: AutoPush,
     pub retry: serde_json::Value,
+    /// Of all settings: incremented by every change.
+    pub revision: u64,
     pub updated_at: Timestamp,
 }
 

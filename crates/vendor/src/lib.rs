@@ -12,6 +12,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use ticketing_contract::v1;
+use ticketing_contract::v1::connection_settings::Settings as NamedSettings;
+use ticketing_contract::v1::connection_settings_view::Settings as NamedView;
 use ticketing_contract::v1::connection_status::Settings as SettingsView;
 use ticketing_contract::v1::test_connection_request::Unsaved;
 use ticketing_core::secret::Secret;
@@ -42,21 +44,27 @@ pub trait Vendor: fmt::Debug + Send + Sync {
     /// Settings that render tickets while a connection has none of its own.
     fn placeholder(&self) -> ConnectionSettings;
 
-    /// Takes the change of its connection out of a request; `None` if there is none. Adds what is invalid in the
-    /// change itself to `violations`.
+    /// Takes the change of the connection that is named after the system out of a request; `None` if there is none. Adds
+    /// what is invalid in the change itself to `violations`.
     fn take_change(
         &self,
         request: &mut v1::ConfigureRequest,
         violations: &mut Violations,
     ) -> Option<ConnectionChange>;
 
-    /// The settings of a test, if they are for this vendor.
+    /// The change of a connection by name, if it is for this vendor. Name and path are still to be set.
+    fn change(&self, settings: &NamedSettings, violations: &mut Violations) -> Option<ConnectionChange>;
+
+    /// The settings of a test, if they are for this vendor. Name and path are still to be set.
     fn unsaved(&self, unsaved: &Unsaved, violations: &mut Violations) -> Option<ConnectionChange>;
 
-    /// The settings as the contract shows them, without secrets.
+    /// The settings as the status shows them, without secrets.
     fn view(&self, settings: &ConnectionSettings) -> SettingsView;
 
-    /// Sets the view of its connection in a response.
+    /// The same, in the list of all connections.
+    fn named_view(&self, settings: &ConnectionSettings) -> NamedView;
+
+    /// Sets the view of the connection that is named after the system in a response.
     fn show(&self, settings: &ConnectionSettings, response: &mut v1::ConfigureResponse);
 
     /// Connects with the settings, without a network call. `path` is the field path of the settings in the

@@ -22,6 +22,10 @@ pub struct ConnectionSettings {
 /// A change to the settings of one connection.
 #[derive(Debug, Clone)]
 pub struct ConnectionChange {
+    /// The name of the connection.
+    pub connection: String,
+    /// Where the change is in the request: the field path of the message that has it; empty for the request itself.
+    pub path: String,
     /// Fields that are set replace.
     pub draft: Draft,
     pub enabled: Option<bool>,

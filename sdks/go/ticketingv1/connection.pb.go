@@ -268,7 +268,7 @@ type TestConnectionRequest_System struct {
 }
 
 type TestConnectionRequest_Connection struct {
-	// Name of the connection: "jira" or "servicenow".
+	// Name of the connection. With unsaved settings, it may be one that does not exist yet. Example: "jira".
 	Connection string `protobuf:"bytes,4,opt,name=connection,proto3,oneof"`
 }
 
@@ -530,7 +530,7 @@ func (*GetStatusRequest) Descriptor() ([]byte, []int) {
 // Status of the service and its connections.
 type GetStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. One for each connection, configured or not.
+	// Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
 	Connections []*ConnectionStatus `protobuf:"bytes,1,rep,name=connections,proto3" json:"connections,omitempty"`
 	// Output only. The auto-push settings in force; every field is set.
 	AutoPush *AutoPushSettings `protobuf:"bytes,2,opt,name=auto_push,json=autoPush,proto3" json:"auto_push,omitempty"`
@@ -543,8 +543,10 @@ type GetStatusResponse struct {
 	// Output only. Whether the database file is being checked in the background, because the last stop was not orderly. Everything
 	// works meanwhile. If the check finds damage, the server stops.
 	CheckingDatabase bool `protobuf:"varint,6,opt,name=checking_database,json=checkingDatabase,proto3" json:"checking_database,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Output only. Of the settings of all connections, auto-push and retries: another after each change. For Configure.
+	Etag          string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
@@ -619,12 +621,19 @@ func (x *GetStatusResponse) GetCheckingDatabase() bool {
 	return false
 }
 
+func (x *GetStatusResponse) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
 // Status of one connection.
 type ConnectionStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only. Kind of its ticket system.
 	System TicketSystem `protobuf:"varint,1,opt,name=system,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"system,omitempty"`
-	// Output only. Name of the connection: "jira" or "servicenow".
+	// Output only. Name of the connection. Example: "jira".
 	Connection string `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
 	// Output only. Whether all settings that a ticket requires are set.
 	Configured bool `protobuf:"varint,3,opt,name=configured,proto3" json:"configured,omitempty"`
@@ -1138,7 +1147,7 @@ const file_rhythmx_ticketing_v1_connection_proto_rawDesc = "" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x12\n" +
 	"\x04hint\x18\x04 \x01(\tR\x04hint\x125\n" +
 	"\bduration\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\bdurationJ\x04\b\x02\x10\x03R\x06passed\"\x12\n" +
-	"\x10GetStatusRequest\"\xec\x02\n" +
+	"\x10GetStatusRequest\"\x80\x03\n" +
 	"\x11GetStatusResponse\x12H\n" +
 	"\vconnections\x18\x01 \x03(\v2&.rhythmx.ticketing.v1.ConnectionStatusR\vconnections\x12C\n" +
 	"\tauto_push\x18\x02 \x01(\v2&.rhythmx.ticketing.v1.AutoPushSettingsR\bautoPush\x129\n" +
@@ -1146,7 +1155,8 @@ const file_rhythmx_ticketing_v1_connection_proto_rawDesc = "" +
 	"\x0eserver_version\x18\x04 \x01(\tR\rserverVersion\x129\n" +
 	"\n" +
 	"started_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12+\n" +
-	"\x11checking_database\x18\x06 \x01(\bR\x10checkingDatabase\"\xf6\x05\n" +
+	"\x11checking_database\x18\x06 \x01(\bR\x10checkingDatabase\x12\x12\n" +
+	"\x04etag\x18\a \x01(\tR\x04etag\"\xf6\x05\n" +
 	"\x10ConnectionStatus\x12:\n" +
 	"\x06system\x18\x01 \x01(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\x06system\x12\x1e\n" +
 	"\n" +

@@ -422,7 +422,7 @@ type Delivery struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Output only. ID of the incident.
 	IncidentId string `protobuf:"bytes,2,opt,name=incident_id,json=incidentId,proto3" json:"incident_id,omitempty"`
-	// Output only. Name of the connection: "jira" or "servicenow".
+	// Output only. Name of the connection. Example: "jira".
 	Connection string `protobuf:"bytes,3,opt,name=connection,proto3" json:"connection,omitempty"`
 	// Output only. Kind of the ticket system.
 	System TicketSystem `protobuf:"varint,4,opt,name=system,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"system,omitempty"`

@@ -152,6 +152,12 @@ const (
 	// `{"reason":"CONNECTION_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"connection":"jira-eu","connections":"jira, servicenow"}}`
 	// and `{"fieldViolations":[{"field":"connection","description":"no connection is named \"jira-eu\": set it to jira or servicenow"}]}`.
 	ErrorReason_ERROR_REASON_CONNECTION_NOT_FOUND ErrorReason = 23
+	// The connection cannot be removed while deliveries of it are PENDING, ATTEMPTING, WAITING or RECONCILING. Wait until they have
+	// ended, or end them with CancelDelivery or ResolveDelivery. Nothing was changed.
+	//
+	// Example: Configure removes "jira-eu" during an outage of its Jira. FAILED_PRECONDITION with
+	// `{"reason":"CONNECTION_IN_USE","domain":"ticketing.rhythmx","metadata":{"connection":"jira-eu","deliveries":"12"}}`.
+	ErrorReason_ERROR_REASON_CONNECTION_IN_USE ErrorReason = 24
 	// The account of the connection sees no such ticket, or the ticket is in another place than the tickets of the connection.
 	//
 	// Example: ResolveDelivery with the mistyped key "SEC-999". FAILED_PRECONDITION with
@@ -175,6 +181,12 @@ const (
 	// PERMISSION_DENIED with
 	// `{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
 	ErrorReason_ERROR_REASON_INCIDENT_OWNED_BY_OTHER ErrorReason = 40
+	// The settings were changed since the `etag` of the request was read. Nothing was changed; read them again. `etag` is the
+	// current one.
+	//
+	// Example: two administrators edit at the same time. ABORTED with
+	// `{"reason":"SETTINGS_CHANGED","domain":"ticketing.rhythmx","metadata":{"etag":"8"}}`.
+	ErrorReason_ERROR_REASON_SETTINGS_CHANGED ErrorReason = 41
 	// The request is not a valid message: it is truncated, compressed wrongly, or of another contract. There is no `BadRequest`: the
 	// field is unknown. Also the reason of UNIMPLEMENTED, for an unknown service or method.
 	//
@@ -221,10 +233,12 @@ var (
 		21: "ERROR_REASON_CONNECTION_ENDING",
 		22: "ERROR_REASON_BUSY",
 		23: "ERROR_REASON_CONNECTION_NOT_FOUND",
+		24: "ERROR_REASON_CONNECTION_IN_USE",
 		25: "ERROR_REASON_TICKET_NOT_FOUND",
 		26: "ERROR_REASON_TICKET_IN_USE",
 		27: "ERROR_REASON_TICKET_UNVERIFIED",
 		40: "ERROR_REASON_INCIDENT_OWNED_BY_OTHER",
+		41: "ERROR_REASON_SETTINGS_CHANGED",
 		50: "ERROR_REASON_REQUEST_MALFORMED",
 		51: "ERROR_REASON_REQUEST_TOO_LARGE",
 		60: "ERROR_REASON_CONTENT_REMOVED",
@@ -254,10 +268,12 @@ var (
 		"ERROR_REASON_CONNECTION_ENDING":         21,
 		"ERROR_REASON_BUSY":                      22,
 		"ERROR_REASON_CONNECTION_NOT_FOUND":      23,
+		"ERROR_REASON_CONNECTION_IN_USE":         24,
 		"ERROR_REASON_TICKET_NOT_FOUND":          25,
 		"ERROR_REASON_TICKET_IN_USE":             26,
 		"ERROR_REASON_TICKET_UNVERIFIED":         27,
 		"ERROR_REASON_INCIDENT_OWNED_BY_OTHER":   40,
+		"ERROR_REASON_SETTINGS_CHANGED":          41,
 		"ERROR_REASON_REQUEST_MALFORMED":         50,
 		"ERROR_REASON_REQUEST_TOO_LARGE":         51,
 		"ERROR_REASON_CONTENT_REMOVED":           60,
@@ -295,7 +311,7 @@ var File_rhythmx_ticketing_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_rhythmx_ticketing_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"'rhythmx/ticketing/v1/error_reason.proto\x12\x14rhythmx.ticketing.v1*\xd5\b\n" +
+	"'rhythmx/ticketing/v1/error_reason.proto\x12\x14rhythmx.ticketing.v1*\x9c\t\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INCIDENT_INVALID\x10\x01\x12!\n" +
@@ -321,11 +337,13 @@ const file_rhythmx_ticketing_v1_error_reason_proto_rawDesc = "" +
 	"\x1dERROR_REASON_TOO_MANY_STREAMS\x10\x14\x12\"\n" +
 	"\x1eERROR_REASON_CONNECTION_ENDING\x10\x15\x12\x15\n" +
 	"\x11ERROR_REASON_BUSY\x10\x16\x12%\n" +
-	"!ERROR_REASON_CONNECTION_NOT_FOUND\x10\x17\x12!\n" +
+	"!ERROR_REASON_CONNECTION_NOT_FOUND\x10\x17\x12\"\n" +
+	"\x1eERROR_REASON_CONNECTION_IN_USE\x10\x18\x12!\n" +
 	"\x1dERROR_REASON_TICKET_NOT_FOUND\x10\x19\x12\x1e\n" +
 	"\x1aERROR_REASON_TICKET_IN_USE\x10\x1a\x12\"\n" +
 	"\x1eERROR_REASON_TICKET_UNVERIFIED\x10\x1b\x12(\n" +
-	"$ERROR_REASON_INCIDENT_OWNED_BY_OTHER\x10(\x12\"\n" +
+	"$ERROR_REASON_INCIDENT_OWNED_BY_OTHER\x10(\x12!\n" +
+	"\x1dERROR_REASON_SETTINGS_CHANGED\x10)\x12\"\n" +
 	"\x1eERROR_REASON_REQUEST_MALFORMED\x102\x12\"\n" +
 	"\x1eERROR_REASON_REQUEST_TOO_LARGE\x103\x12 \n" +
 	"\x1cERROR_REASON_CONTENT_REMOVED\x10<B\xdc\x01\n" +

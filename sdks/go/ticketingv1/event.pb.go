@@ -407,7 +407,7 @@ type TicketEvent struct {
 	Kind TicketEventKind `protobuf:"varint,4,opt,name=kind,proto3,enum=rhythmx.ticketing.v1.TicketEventKind" json:"kind,omitempty"`
 	// Output only. ID of the incident. Empty for the CONNECTION_ kinds.
 	IncidentId string `protobuf:"bytes,5,opt,name=incident_id,json=incidentId,proto3" json:"incident_id,omitempty"`
-	// Output only. Name of the connection: "jira" or "servicenow".
+	// Output only. Name of the connection. Example: "jira".
 	Connection string `protobuf:"bytes,6,opt,name=connection,proto3" json:"connection,omitempty"`
 	// Output only. Kind of the ticket system.
 	System TicketSystem `protobuf:"varint,7,opt,name=system,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"system,omitempty"`

@@ -109,7 +109,7 @@ type PreviewTicketRequest_System struct {
 }
 
 type PreviewTicketRequest_Connection struct {
-	// Name of the connection: "jira" or "servicenow".
+	// Name of the connection. Example: "jira".
 	Connection string `protobuf:"bytes,3,opt,name=connection,proto3,oneof"`
 }
 

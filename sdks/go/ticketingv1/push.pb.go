@@ -174,7 +174,7 @@ type CreateTicketRequest_System struct {
 }
 
 type CreateTicketRequest_Connection struct {
-	// Name of the connection: "jira" or "servicenow".
+	// Name of the connection. Example: "jira".
 	Connection string `protobuf:"bytes,3,opt,name=connection,proto3,oneof"`
 }
 
@@ -427,7 +427,7 @@ type AutoPushDecision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only. Kind of the ticket system.
 	System TicketSystem `protobuf:"varint,1,opt,name=system,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"system,omitempty"`
-	// Output only. Name of the connection: "jira" or "servicenow".
+	// Output only. Name of the connection. Example: "jira".
 	Connection string `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
 	// Output only. Whether the incident is pushed to it.
 	Push bool `protobuf:"varint,3,opt,name=push,proto3" json:"push,omitempty"`

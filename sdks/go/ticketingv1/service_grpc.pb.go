@@ -42,9 +42,10 @@ const (
 // Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
 // never lost, and a repeated call never creates a second ticket.
 //
-// A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
-// name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
-// which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
+// A connection is a ticket system with the login and the place (project, table) of its tickets, by name. Configure adds as many as
+// needed; "jira" and "servicenow" are there from the beginning. A request with one destination takes the name in `connection`, or
+// the ticket system in `system`, which means the connection that is named after it. A name that no connection has gets NOT_FOUND
+// (CONNECTION_NOT_FOUND).
 //
 // Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
 // a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
@@ -66,9 +67,10 @@ const (
 type TicketingServiceClient interface {
 	// Changes settings. A field that is set replaces the stored value, a field that is absent keeps it: `{"jira":{"enabled":true}}`
 	// is a toggle. The whole request is validated, and either all of it is stored or nothing. When the settings of a connection
-	// change, its waiting deliveries become due at once.
+	// change, its waiting deliveries become due at once. A connection is added by its first settings, and removed by its name.
 	//
-	// Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED).
+	// Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED), NOT_FOUND (CONNECTION_NOT_FOUND, to be removed),
+	// FAILED_PRECONDITION (CONNECTION_IN_USE), ABORTED (SETTINGS_CHANGED).
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
 	// Makes a few calls to the ticket system that prove authentication and access (project, issue type and create permission; table
 	// and assignment group) and create nothing. Accepts unsaved settings, which are merged over the saved ones. A failed check is
@@ -320,9 +322,10 @@ func (c *ticketingServiceClient) ListAuditEntries(ctx context.Context, in *ListA
 // Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
 // never lost, and a repeated call never creates a second ticket.
 //
-// A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
-// name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
-// which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
+// A connection is a ticket system with the login and the place (project, table) of its tickets, by name. Configure adds as many as
+// needed; "jira" and "servicenow" are there from the beginning. A request with one destination takes the name in `connection`, or
+// the ticket system in `system`, which means the connection that is named after it. A name that no connection has gets NOT_FOUND
+// (CONNECTION_NOT_FOUND).
 //
 // Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
 // a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
@@ -344,9 +347,10 @@ func (c *ticketingServiceClient) ListAuditEntries(ctx context.Context, in *ListA
 type TicketingServiceServer interface {
 	// Changes settings. A field that is set replaces the stored value, a field that is absent keeps it: `{"jira":{"enabled":true}}`
 	// is a toggle. The whole request is validated, and either all of it is stored or nothing. When the settings of a connection
-	// change, its waiting deliveries become due at once.
+	// change, its waiting deliveries become due at once. A connection is added by its first settings, and removed by its name.
 	//
-	// Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED).
+	// Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED), NOT_FOUND (CONNECTION_NOT_FOUND, to be removed),
+	// FAILED_PRECONDITION (CONNECTION_IN_USE), ABORTED (SETTINGS_CHANGED).
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
 	// Makes a few calls to the ticket system that prove authentication and access (project, issue type and create permission; table
 	// and assignment group) and create nothing. Accepts unsaved settings, which are merged over the saved ones. A failed check is

@@ -90,7 +90,19 @@ type ConfigureRequest struct {
 	// Auto-push settings. Absent: kept.
 	AutoPush *AutoPushSettings `protobuf:"bytes,3,opt,name=auto_push,json=autoPush,proto3" json:"auto_push,omitempty"`
 	// Retry settings. Absent: kept.
-	Retry         *RetrySettings `protobuf:"bytes,4,opt,name=retry,proto3" json:"retry,omitempty"`
+	Retry *RetrySettings `protobuf:"bytes,4,opt,name=retry,proto3" json:"retry,omitempty"`
+	// Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+	// `servicenow` are short for the connections of these names, which must not be in both.
+	Connections []*ConnectionSettings `protobuf:"bytes,5,rep,name=connections,proto3" json:"connections,omitempty"`
+	// Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+	// CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+	// name that is used again later is another connection: an incident then gets another ticket there.
+	RemoveConnections []string `protobuf:"bytes,6,rep,name=remove_connections,json=removeConnections,proto3" json:"remove_connections,omitempty"`
+	// Of the settings that the change is meant for, from GetStatus or Configure: ABORTED (SETTINGS_CHANGED) if they were changed
+	// since. At most 64 characters. Empty: not checked.
+	Etag string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Whether to validate only: the response shows the settings as they would be, and nothing is stored.
+	ValidateOnly  bool `protobuf:"varint,8,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -153,12 +165,137 @@ func (x *ConfigureRequest) GetRetry() *RetrySettings {
 	return nil
 }
 
+func (x *ConfigureRequest) GetConnections() []*ConnectionSettings {
+	if x != nil {
+		return x.Connections
+	}
+	return nil
+}
+
+func (x *ConfigureRequest) GetRemoveConnections() []string {
+	if x != nil {
+		return x.RemoveConnections
+	}
+	return nil
+}
+
+func (x *ConfigureRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *ConfigureRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// Settings of one connection.
+type ConnectionSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the connection: a lower-case letter, then lower-case letters, digits or "-"; at most 63 characters. Required.
+	// Example: "jira-eu".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Settings for its ticket system, which a connection keeps permanently. Required.
+	//
+	// Types that are valid to be assigned to Settings:
+	//
+	//	*ConnectionSettings_Jira
+	//	*ConnectionSettings_Servicenow
+	Settings      isConnectionSettings_Settings `protobuf_oneof:"settings"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConnectionSettings) Reset() {
+	*x = ConnectionSettings{}
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConnectionSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConnectionSettings) ProtoMessage() {}
+
+func (x *ConnectionSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConnectionSettings.ProtoReflect.Descriptor instead.
+func (*ConnectionSettings) Descriptor() ([]byte, []int) {
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ConnectionSettings) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ConnectionSettings) GetSettings() isConnectionSettings_Settings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *ConnectionSettings) GetJira() *JiraSettings {
+	if x != nil {
+		if x, ok := x.Settings.(*ConnectionSettings_Jira); ok {
+			return x.Jira
+		}
+	}
+	return nil
+}
+
+func (x *ConnectionSettings) GetServicenow() *ServiceNowSettings {
+	if x != nil {
+		if x, ok := x.Settings.(*ConnectionSettings_Servicenow); ok {
+			return x.Servicenow
+		}
+	}
+	return nil
+}
+
+type isConnectionSettings_Settings interface {
+	isConnectionSettings_Settings()
+}
+
+type ConnectionSettings_Jira struct {
+	// Settings of a Jira connection.
+	Jira *JiraSettings `protobuf:"bytes,2,opt,name=jira,proto3,oneof"`
+}
+
+type ConnectionSettings_Servicenow struct {
+	// Settings of a ServiceNow connection.
+	Servicenow *ServiceNowSettings `protobuf:"bytes,3,opt,name=servicenow,proto3,oneof"`
+}
+
+func (*ConnectionSettings_Jira) isConnectionSettings_Settings() {}
+
+func (*ConnectionSettings_Servicenow) isConnectionSettings_Settings() {}
+
 // Settings in force after the change.
 type ConfigureResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. Absent: Jira was never configured.
+	// Output only. Of the connection "jira". Absent: it was never configured.
 	Jira *JiraSettingsView `protobuf:"bytes,1,opt,name=jira,proto3" json:"jira,omitempty"`
-	// Output only. Absent: ServiceNow was never configured.
+	// Output only. Of the connection "servicenow". Absent: it was never configured.
 	Servicenow *ServiceNowSettingsView `protobuf:"bytes,2,opt,name=servicenow,proto3" json:"servicenow,omitempty"`
 	// Output only. Every field is set.
 	AutoPush *AutoPushSettings `protobuf:"bytes,3,opt,name=auto_push,json=autoPush,proto3" json:"auto_push,omitempty"`
@@ -166,13 +303,17 @@ type ConfigureResponse struct {
 	Retry *RetrySettings `protobuf:"bytes,4,opt,name=retry,proto3" json:"retry,omitempty"`
 	// Output only. Number of waiting deliveries that the change made due at once.
 	DeliveriesMadeDue uint32 `protobuf:"varint,5,opt,name=deliveries_made_due,json=deliveriesMadeDue,proto3" json:"deliveries_made_due,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Output only. Every connection with stored settings, by name.
+	Connections []*ConnectionSettingsView `protobuf:"bytes,6,rep,name=connections,proto3" json:"connections,omitempty"`
+	// Output only. Of these settings.
+	Etag          string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[1]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -184,7 +325,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[1]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -197,7 +338,7 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{1}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ConfigureResponse) GetJira() *JiraSettingsView {
@@ -234,6 +375,116 @@ func (x *ConfigureResponse) GetDeliveriesMadeDue() uint32 {
 	}
 	return 0
 }
+
+func (x *ConfigureResponse) GetConnections() []*ConnectionSettingsView {
+	if x != nil {
+		return x.Connections
+	}
+	return nil
+}
+
+func (x *ConfigureResponse) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// Stored settings of one connection, without secrets.
+type ConnectionSettingsView struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. Name of the connection.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Output only. Settings for its ticket system.
+	//
+	// Types that are valid to be assigned to Settings:
+	//
+	//	*ConnectionSettingsView_Jira
+	//	*ConnectionSettingsView_Servicenow
+	Settings      isConnectionSettingsView_Settings `protobuf_oneof:"settings"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConnectionSettingsView) Reset() {
+	*x = ConnectionSettingsView{}
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConnectionSettingsView) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConnectionSettingsView) ProtoMessage() {}
+
+func (x *ConnectionSettingsView) ProtoReflect() protoreflect.Message {
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConnectionSettingsView.ProtoReflect.Descriptor instead.
+func (*ConnectionSettingsView) Descriptor() ([]byte, []int) {
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ConnectionSettingsView) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ConnectionSettingsView) GetSettings() isConnectionSettingsView_Settings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *ConnectionSettingsView) GetJira() *JiraSettingsView {
+	if x != nil {
+		if x, ok := x.Settings.(*ConnectionSettingsView_Jira); ok {
+			return x.Jira
+		}
+	}
+	return nil
+}
+
+func (x *ConnectionSettingsView) GetServicenow() *ServiceNowSettingsView {
+	if x != nil {
+		if x, ok := x.Settings.(*ConnectionSettingsView_Servicenow); ok {
+			return x.Servicenow
+		}
+	}
+	return nil
+}
+
+type isConnectionSettingsView_Settings interface {
+	isConnectionSettingsView_Settings()
+}
+
+type ConnectionSettingsView_Jira struct {
+	// Output only. For TICKET_SYSTEM_JIRA.
+	Jira *JiraSettingsView `protobuf:"bytes,2,opt,name=jira,proto3,oneof"`
+}
+
+type ConnectionSettingsView_Servicenow struct {
+	// Output only. For TICKET_SYSTEM_SERVICENOW.
+	Servicenow *ServiceNowSettingsView `protobuf:"bytes,3,opt,name=servicenow,proto3,oneof"`
+}
+
+func (*ConnectionSettingsView_Jira) isConnectionSettingsView_Settings() {}
+
+func (*ConnectionSettingsView_Servicenow) isConnectionSettingsView_Settings() {}
 
 // Settings of a Jira connection. `enabled: true` requires a URL, a project key and either email and API token or a personal access
 // token, in this request or stored.
@@ -303,7 +554,7 @@ type JiraSettings struct {
 
 func (x *JiraSettings) Reset() {
 	*x = JiraSettings{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[2]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -315,7 +566,7 @@ func (x *JiraSettings) String() string {
 func (*JiraSettings) ProtoMessage() {}
 
 func (x *JiraSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[2]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -328,7 +579,7 @@ func (x *JiraSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JiraSettings.ProtoReflect.Descriptor instead.
 func (*JiraSettings) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{2}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *JiraSettings) GetEnabled() bool {
@@ -454,7 +705,7 @@ type JiraLabels struct {
 
 func (x *JiraLabels) Reset() {
 	*x = JiraLabels{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[3]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -466,7 +717,7 @@ func (x *JiraLabels) String() string {
 func (*JiraLabels) ProtoMessage() {}
 
 func (x *JiraLabels) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[3]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -479,7 +730,7 @@ func (x *JiraLabels) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JiraLabels.ProtoReflect.Descriptor instead.
 func (*JiraLabels) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{3}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *JiraLabels) GetValues() []string {
@@ -530,7 +781,7 @@ type JiraSettingsView struct {
 
 func (x *JiraSettingsView) Reset() {
 	*x = JiraSettingsView{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[4]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -542,7 +793,7 @@ func (x *JiraSettingsView) String() string {
 func (*JiraSettingsView) ProtoMessage() {}
 
 func (x *JiraSettingsView) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[4]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -555,7 +806,7 @@ func (x *JiraSettingsView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JiraSettingsView.ProtoReflect.Descriptor instead.
 func (*JiraSettingsView) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{4}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *JiraSettingsView) GetEnabled() bool {
@@ -718,7 +969,7 @@ type ServiceNowSettings struct {
 
 func (x *ServiceNowSettings) Reset() {
 	*x = ServiceNowSettings{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[5]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -730,7 +981,7 @@ func (x *ServiceNowSettings) String() string {
 func (*ServiceNowSettings) ProtoMessage() {}
 
 func (x *ServiceNowSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[5]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -743,7 +994,7 @@ func (x *ServiceNowSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceNowSettings.ProtoReflect.Descriptor instead.
 func (*ServiceNowSettings) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{5}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ServiceNowSettings) GetEnabled() bool {
@@ -847,7 +1098,7 @@ type ServiceNowPriorities struct {
 
 func (x *ServiceNowPriorities) Reset() {
 	*x = ServiceNowPriorities{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[6]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +1110,7 @@ func (x *ServiceNowPriorities) String() string {
 func (*ServiceNowPriorities) ProtoMessage() {}
 
 func (x *ServiceNowPriorities) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[6]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +1123,7 @@ func (x *ServiceNowPriorities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceNowPriorities.ProtoReflect.Descriptor instead.
 func (*ServiceNowPriorities) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{6}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ServiceNowPriorities) GetCritical() *ServiceNowPriority {
@@ -916,7 +1167,7 @@ type ServiceNowPriority struct {
 
 func (x *ServiceNowPriority) Reset() {
 	*x = ServiceNowPriority{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[7]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -928,7 +1179,7 @@ func (x *ServiceNowPriority) String() string {
 func (*ServiceNowPriority) ProtoMessage() {}
 
 func (x *ServiceNowPriority) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[7]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -941,7 +1192,7 @@ func (x *ServiceNowPriority) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceNowPriority.ProtoReflect.Descriptor instead.
 func (*ServiceNowPriority) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{7}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ServiceNowPriority) GetImpact() uint32 {
@@ -991,7 +1242,7 @@ type ServiceNowSettingsView struct {
 
 func (x *ServiceNowSettingsView) Reset() {
 	*x = ServiceNowSettingsView{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[8]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1003,7 +1254,7 @@ func (x *ServiceNowSettingsView) String() string {
 func (*ServiceNowSettingsView) ProtoMessage() {}
 
 func (x *ServiceNowSettingsView) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[8]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1016,7 +1267,7 @@ func (x *ServiceNowSettingsView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceNowSettingsView.ProtoReflect.Descriptor instead.
 func (*ServiceNowSettingsView) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{8}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ServiceNowSettingsView) GetEnabled() bool {
@@ -1119,7 +1370,7 @@ type AutoPushSettings struct {
 
 func (x *AutoPushSettings) Reset() {
 	*x = AutoPushSettings{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[9]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1382,7 @@ func (x *AutoPushSettings) String() string {
 func (*AutoPushSettings) ProtoMessage() {}
 
 func (x *AutoPushSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[9]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1395,7 @@ func (x *AutoPushSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AutoPushSettings.ProtoReflect.Descriptor instead.
 func (*AutoPushSettings) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{9}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AutoPushSettings) GetEnabled() bool {
@@ -1179,7 +1430,7 @@ type TicketSystemList struct {
 
 func (x *TicketSystemList) Reset() {
 	*x = TicketSystemList{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[10]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1191,7 +1442,7 @@ func (x *TicketSystemList) String() string {
 func (*TicketSystemList) ProtoMessage() {}
 
 func (x *TicketSystemList) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[10]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1204,7 +1455,7 @@ func (x *TicketSystemList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TicketSystemList.ProtoReflect.Descriptor instead.
 func (*TicketSystemList) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{10}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TicketSystemList) GetValues() []TicketSystem {
@@ -1237,7 +1488,7 @@ type RetrySettings struct {
 
 func (x *RetrySettings) Reset() {
 	*x = RetrySettings{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[11]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1500,7 @@ func (x *RetrySettings) String() string {
 func (*RetrySettings) ProtoMessage() {}
 
 func (x *RetrySettings) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[11]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1513,7 @@ func (x *RetrySettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetrySettings.ProtoReflect.Descriptor instead.
 func (*RetrySettings) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{11}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RetrySettings) GetMaxRetryAttempts() uint32 {
@@ -1304,14 +1555,26 @@ var File_rhythmx_ticketing_v1_settings_proto protoreflect.FileDescriptor
 
 const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"#rhythmx/ticketing/v1/settings.proto\x12\x14rhythmx.ticketing.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#rhythmx/ticketing/v1/incident.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\x94\x02\n" +
+	"#rhythmx/ticketing/v1/settings.proto\x12\x14rhythmx.ticketing.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#rhythmx/ticketing/v1/incident.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\xc8\x03\n" +
 	"\x10ConfigureRequest\x126\n" +
 	"\x04jira\x18\x01 \x01(\v2\".rhythmx.ticketing.v1.JiraSettingsR\x04jira\x12H\n" +
 	"\n" +
 	"servicenow\x18\x02 \x01(\v2(.rhythmx.ticketing.v1.ServiceNowSettingsR\n" +
 	"servicenow\x12C\n" +
 	"\tauto_push\x18\x03 \x01(\v2&.rhythmx.ticketing.v1.AutoPushSettingsR\bautoPush\x129\n" +
-	"\x05retry\x18\x04 \x01(\v2#.rhythmx.ticketing.v1.RetrySettingsR\x05retry\"\xcd\x02\n" +
+	"\x05retry\x18\x04 \x01(\v2#.rhythmx.ticketing.v1.RetrySettingsR\x05retry\x12J\n" +
+	"\vconnections\x18\x05 \x03(\v2(.rhythmx.ticketing.v1.ConnectionSettingsR\vconnections\x12-\n" +
+	"\x12remove_connections\x18\x06 \x03(\tR\x11removeConnections\x12\x12\n" +
+	"\x04etag\x18\a \x01(\tR\x04etag\x12#\n" +
+	"\rvalidate_only\x18\b \x01(\bR\fvalidateOnly\"\xba\x01\n" +
+	"\x12ConnectionSettings\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
+	"\x04jira\x18\x02 \x01(\v2\".rhythmx.ticketing.v1.JiraSettingsH\x00R\x04jira\x12J\n" +
+	"\n" +
+	"servicenow\x18\x03 \x01(\v2(.rhythmx.ticketing.v1.ServiceNowSettingsH\x00R\n" +
+	"servicenowB\n" +
+	"\n" +
+	"\bsettings\"\xb1\x03\n" +
 	"\x11ConfigureResponse\x12:\n" +
 	"\x04jira\x18\x01 \x01(\v2&.rhythmx.ticketing.v1.JiraSettingsViewR\x04jira\x12L\n" +
 	"\n" +
@@ -1319,7 +1582,17 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"servicenow\x12C\n" +
 	"\tauto_push\x18\x03 \x01(\v2&.rhythmx.ticketing.v1.AutoPushSettingsR\bautoPush\x129\n" +
 	"\x05retry\x18\x04 \x01(\v2#.rhythmx.ticketing.v1.RetrySettingsR\x05retry\x12.\n" +
-	"\x13deliveries_made_due\x18\x05 \x01(\rR\x11deliveriesMadeDue\"\x86\a\n" +
+	"\x13deliveries_made_due\x18\x05 \x01(\rR\x11deliveriesMadeDue\x12N\n" +
+	"\vconnections\x18\x06 \x03(\v2,.rhythmx.ticketing.v1.ConnectionSettingsViewR\vconnections\x12\x12\n" +
+	"\x04etag\x18\a \x01(\tR\x04etag\"\xc6\x01\n" +
+	"\x16ConnectionSettingsView\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12<\n" +
+	"\x04jira\x18\x02 \x01(\v2&.rhythmx.ticketing.v1.JiraSettingsViewH\x00R\x04jira\x12N\n" +
+	"\n" +
+	"servicenow\x18\x03 \x01(\v2,.rhythmx.ticketing.v1.ServiceNowSettingsViewH\x00R\n" +
+	"servicenowB\n" +
+	"\n" +
+	"\bsettings\"\x86\a\n" +
 	"\fJiraSettings\x12\x1d\n" +
 	"\aenabled\x18\x01 \x01(\bH\x00R\aenabled\x88\x01\x01\x12\x15\n" +
 	"\x03url\x18\x02 \x01(\tH\x01R\x03url\x88\x01\x01\x12\x19\n" +
@@ -1481,60 +1754,68 @@ func file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP() []byte {
 }
 
 var file_rhythmx_ticketing_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_rhythmx_ticketing_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_rhythmx_ticketing_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_rhythmx_ticketing_v1_settings_proto_goTypes = []any{
 	(JiraFlavour)(0),               // 0: rhythmx.ticketing.v1.JiraFlavour
 	(*ConfigureRequest)(nil),       // 1: rhythmx.ticketing.v1.ConfigureRequest
-	(*ConfigureResponse)(nil),      // 2: rhythmx.ticketing.v1.ConfigureResponse
-	(*JiraSettings)(nil),           // 3: rhythmx.ticketing.v1.JiraSettings
-	(*JiraLabels)(nil),             // 4: rhythmx.ticketing.v1.JiraLabels
-	(*JiraSettingsView)(nil),       // 5: rhythmx.ticketing.v1.JiraSettingsView
-	(*ServiceNowSettings)(nil),     // 6: rhythmx.ticketing.v1.ServiceNowSettings
-	(*ServiceNowPriorities)(nil),   // 7: rhythmx.ticketing.v1.ServiceNowPriorities
-	(*ServiceNowPriority)(nil),     // 8: rhythmx.ticketing.v1.ServiceNowPriority
-	(*ServiceNowSettingsView)(nil), // 9: rhythmx.ticketing.v1.ServiceNowSettingsView
-	(*AutoPushSettings)(nil),       // 10: rhythmx.ticketing.v1.AutoPushSettings
-	(*TicketSystemList)(nil),       // 11: rhythmx.ticketing.v1.TicketSystemList
-	(*RetrySettings)(nil),          // 12: rhythmx.ticketing.v1.RetrySettings
-	(*timestamppb.Timestamp)(nil),  // 13: google.protobuf.Timestamp
-	(Severity)(0),                  // 14: rhythmx.ticketing.v1.Severity
-	(TicketSystem)(0),              // 15: rhythmx.ticketing.v1.TicketSystem
-	(*durationpb.Duration)(nil),    // 16: google.protobuf.Duration
+	(*ConnectionSettings)(nil),     // 2: rhythmx.ticketing.v1.ConnectionSettings
+	(*ConfigureResponse)(nil),      // 3: rhythmx.ticketing.v1.ConfigureResponse
+	(*ConnectionSettingsView)(nil), // 4: rhythmx.ticketing.v1.ConnectionSettingsView
+	(*JiraSettings)(nil),           // 5: rhythmx.ticketing.v1.JiraSettings
+	(*JiraLabels)(nil),             // 6: rhythmx.ticketing.v1.JiraLabels
+	(*JiraSettingsView)(nil),       // 7: rhythmx.ticketing.v1.JiraSettingsView
+	(*ServiceNowSettings)(nil),     // 8: rhythmx.ticketing.v1.ServiceNowSettings
+	(*ServiceNowPriorities)(nil),   // 9: rhythmx.ticketing.v1.ServiceNowPriorities
+	(*ServiceNowPriority)(nil),     // 10: rhythmx.ticketing.v1.ServiceNowPriority
+	(*ServiceNowSettingsView)(nil), // 11: rhythmx.ticketing.v1.ServiceNowSettingsView
+	(*AutoPushSettings)(nil),       // 12: rhythmx.ticketing.v1.AutoPushSettings
+	(*TicketSystemList)(nil),       // 13: rhythmx.ticketing.v1.TicketSystemList
+	(*RetrySettings)(nil),          // 14: rhythmx.ticketing.v1.RetrySettings
+	(*timestamppb.Timestamp)(nil),  // 15: google.protobuf.Timestamp
+	(Severity)(0),                  // 16: rhythmx.ticketing.v1.Severity
+	(TicketSystem)(0),              // 17: rhythmx.ticketing.v1.TicketSystem
+	(*durationpb.Duration)(nil),    // 18: google.protobuf.Duration
 }
 var file_rhythmx_ticketing_v1_settings_proto_depIdxs = []int32{
-	3,  // 0: rhythmx.ticketing.v1.ConfigureRequest.jira:type_name -> rhythmx.ticketing.v1.JiraSettings
-	6,  // 1: rhythmx.ticketing.v1.ConfigureRequest.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettings
-	10, // 2: rhythmx.ticketing.v1.ConfigureRequest.auto_push:type_name -> rhythmx.ticketing.v1.AutoPushSettings
-	12, // 3: rhythmx.ticketing.v1.ConfigureRequest.retry:type_name -> rhythmx.ticketing.v1.RetrySettings
-	5,  // 4: rhythmx.ticketing.v1.ConfigureResponse.jira:type_name -> rhythmx.ticketing.v1.JiraSettingsView
-	9,  // 5: rhythmx.ticketing.v1.ConfigureResponse.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettingsView
-	10, // 6: rhythmx.ticketing.v1.ConfigureResponse.auto_push:type_name -> rhythmx.ticketing.v1.AutoPushSettings
-	12, // 7: rhythmx.ticketing.v1.ConfigureResponse.retry:type_name -> rhythmx.ticketing.v1.RetrySettings
-	0,  // 8: rhythmx.ticketing.v1.JiraSettings.flavour:type_name -> rhythmx.ticketing.v1.JiraFlavour
-	4,  // 9: rhythmx.ticketing.v1.JiraSettings.labels:type_name -> rhythmx.ticketing.v1.JiraLabels
-	13, // 10: rhythmx.ticketing.v1.JiraSettingsView.api_token_set_at:type_name -> google.protobuf.Timestamp
-	13, // 11: rhythmx.ticketing.v1.JiraSettingsView.personal_access_token_set_at:type_name -> google.protobuf.Timestamp
-	0,  // 12: rhythmx.ticketing.v1.JiraSettingsView.flavour:type_name -> rhythmx.ticketing.v1.JiraFlavour
-	13, // 13: rhythmx.ticketing.v1.JiraSettingsView.proxy_password_set_at:type_name -> google.protobuf.Timestamp
-	7,  // 14: rhythmx.ticketing.v1.ServiceNowSettings.priorities:type_name -> rhythmx.ticketing.v1.ServiceNowPriorities
-	8,  // 15: rhythmx.ticketing.v1.ServiceNowPriorities.critical:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
-	8,  // 16: rhythmx.ticketing.v1.ServiceNowPriorities.high:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
-	8,  // 17: rhythmx.ticketing.v1.ServiceNowPriorities.medium:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
-	8,  // 18: rhythmx.ticketing.v1.ServiceNowPriorities.low:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
-	13, // 19: rhythmx.ticketing.v1.ServiceNowSettingsView.password_set_at:type_name -> google.protobuf.Timestamp
-	7,  // 20: rhythmx.ticketing.v1.ServiceNowSettingsView.priorities:type_name -> rhythmx.ticketing.v1.ServiceNowPriorities
-	13, // 21: rhythmx.ticketing.v1.ServiceNowSettingsView.proxy_password_set_at:type_name -> google.protobuf.Timestamp
-	14, // 22: rhythmx.ticketing.v1.AutoPushSettings.minimum_severity:type_name -> rhythmx.ticketing.v1.Severity
-	11, // 23: rhythmx.ticketing.v1.AutoPushSettings.systems:type_name -> rhythmx.ticketing.v1.TicketSystemList
-	15, // 24: rhythmx.ticketing.v1.TicketSystemList.values:type_name -> rhythmx.ticketing.v1.TicketSystem
-	16, // 25: rhythmx.ticketing.v1.RetrySettings.base_delay:type_name -> google.protobuf.Duration
-	16, // 26: rhythmx.ticketing.v1.RetrySettings.max_delay:type_name -> google.protobuf.Duration
-	16, // 27: rhythmx.ticketing.v1.RetrySettings.processor_interval:type_name -> google.protobuf.Duration
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	5,  // 0: rhythmx.ticketing.v1.ConfigureRequest.jira:type_name -> rhythmx.ticketing.v1.JiraSettings
+	8,  // 1: rhythmx.ticketing.v1.ConfigureRequest.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettings
+	12, // 2: rhythmx.ticketing.v1.ConfigureRequest.auto_push:type_name -> rhythmx.ticketing.v1.AutoPushSettings
+	14, // 3: rhythmx.ticketing.v1.ConfigureRequest.retry:type_name -> rhythmx.ticketing.v1.RetrySettings
+	2,  // 4: rhythmx.ticketing.v1.ConfigureRequest.connections:type_name -> rhythmx.ticketing.v1.ConnectionSettings
+	5,  // 5: rhythmx.ticketing.v1.ConnectionSettings.jira:type_name -> rhythmx.ticketing.v1.JiraSettings
+	8,  // 6: rhythmx.ticketing.v1.ConnectionSettings.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettings
+	7,  // 7: rhythmx.ticketing.v1.ConfigureResponse.jira:type_name -> rhythmx.ticketing.v1.JiraSettingsView
+	11, // 8: rhythmx.ticketing.v1.ConfigureResponse.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettingsView
+	12, // 9: rhythmx.ticketing.v1.ConfigureResponse.auto_push:type_name -> rhythmx.ticketing.v1.AutoPushSettings
+	14, // 10: rhythmx.ticketing.v1.ConfigureResponse.retry:type_name -> rhythmx.ticketing.v1.RetrySettings
+	4,  // 11: rhythmx.ticketing.v1.ConfigureResponse.connections:type_name -> rhythmx.ticketing.v1.ConnectionSettingsView
+	7,  // 12: rhythmx.ticketing.v1.ConnectionSettingsView.jira:type_name -> rhythmx.ticketing.v1.JiraSettingsView
+	11, // 13: rhythmx.ticketing.v1.ConnectionSettingsView.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettingsView
+	0,  // 14: rhythmx.ticketing.v1.JiraSettings.flavour:type_name -> rhythmx.ticketing.v1.JiraFlavour
+	6,  // 15: rhythmx.ticketing.v1.JiraSettings.labels:type_name -> rhythmx.ticketing.v1.JiraLabels
+	15, // 16: rhythmx.ticketing.v1.JiraSettingsView.api_token_set_at:type_name -> google.protobuf.Timestamp
+	15, // 17: rhythmx.ticketing.v1.JiraSettingsView.personal_access_token_set_at:type_name -> google.protobuf.Timestamp
+	0,  // 18: rhythmx.ticketing.v1.JiraSettingsView.flavour:type_name -> rhythmx.ticketing.v1.JiraFlavour
+	15, // 19: rhythmx.ticketing.v1.JiraSettingsView.proxy_password_set_at:type_name -> google.protobuf.Timestamp
+	9,  // 20: rhythmx.ticketing.v1.ServiceNowSettings.priorities:type_name -> rhythmx.ticketing.v1.ServiceNowPriorities
+	10, // 21: rhythmx.ticketing.v1.ServiceNowPriorities.critical:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
+	10, // 22: rhythmx.ticketing.v1.ServiceNowPriorities.high:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
+	10, // 23: rhythmx.ticketing.v1.ServiceNowPriorities.medium:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
+	10, // 24: rhythmx.ticketing.v1.ServiceNowPriorities.low:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
+	15, // 25: rhythmx.ticketing.v1.ServiceNowSettingsView.password_set_at:type_name -> google.protobuf.Timestamp
+	9,  // 26: rhythmx.ticketing.v1.ServiceNowSettingsView.priorities:type_name -> rhythmx.ticketing.v1.ServiceNowPriorities
+	15, // 27: rhythmx.ticketing.v1.ServiceNowSettingsView.proxy_password_set_at:type_name -> google.protobuf.Timestamp
+	16, // 28: rhythmx.ticketing.v1.AutoPushSettings.minimum_severity:type_name -> rhythmx.ticketing.v1.Severity
+	13, // 29: rhythmx.ticketing.v1.AutoPushSettings.systems:type_name -> rhythmx.ticketing.v1.TicketSystemList
+	17, // 30: rhythmx.ticketing.v1.TicketSystemList.values:type_name -> rhythmx.ticketing.v1.TicketSystem
+	18, // 31: rhythmx.ticketing.v1.RetrySettings.base_delay:type_name -> google.protobuf.Duration
+	18, // 32: rhythmx.ticketing.v1.RetrySettings.max_delay:type_name -> google.protobuf.Duration
+	18, // 33: rhythmx.ticketing.v1.RetrySettings.processor_interval:type_name -> google.protobuf.Duration
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_rhythmx_ticketing_v1_settings_proto_init() }
@@ -1544,17 +1825,25 @@ func file_rhythmx_ticketing_v1_settings_proto_init() {
 	}
 	file_rhythmx_ticketing_v1_incident_proto_init()
 	file_rhythmx_ticketing_v1_ticket_proto_init()
-	file_rhythmx_ticketing_v1_settings_proto_msgTypes[2].OneofWrappers = []any{}
-	file_rhythmx_ticketing_v1_settings_proto_msgTypes[5].OneofWrappers = []any{}
-	file_rhythmx_ticketing_v1_settings_proto_msgTypes[9].OneofWrappers = []any{}
+	file_rhythmx_ticketing_v1_settings_proto_msgTypes[1].OneofWrappers = []any{
+		(*ConnectionSettings_Jira)(nil),
+		(*ConnectionSettings_Servicenow)(nil),
+	}
+	file_rhythmx_ticketing_v1_settings_proto_msgTypes[3].OneofWrappers = []any{
+		(*ConnectionSettingsView_Jira)(nil),
+		(*ConnectionSettingsView_Servicenow)(nil),
+	}
+	file_rhythmx_ticketing_v1_settings_proto_msgTypes[4].OneofWrappers = []any{}
+	file_rhythmx_ticketing_v1_settings_proto_msgTypes[7].OneofWrappers = []any{}
 	file_rhythmx_ticketing_v1_settings_proto_msgTypes[11].OneofWrappers = []any{}
+	file_rhythmx_ticketing_v1_settings_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rhythmx_ticketing_v1_settings_proto_rawDesc), len(file_rhythmx_ticketing_v1_settings_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

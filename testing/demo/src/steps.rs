@@ -57,7 +57,7 @@ async fn configure(environment: &mut Environment, out: &Output) -> anyhow::Resul
         jira: Some(jira),
         servicenow: Some(servicenow),
         retry: Some(retry),
-        auto_push: None,
+        ..Default::default()
     };
     let answer = environment.client.configure(request).await?;
     let view = answer.jira.context("Jira was not configured")?;

@@ -23,6 +23,7 @@ mod settings;
 mod simulator_observer;
 mod subscriber;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -77,6 +78,8 @@ pub struct World {
     pub acknowledged: Acknowledged,
     /// Further ticket systems that the settings use or used.
     pub other_sites: Vec<Simulator>,
+    /// The IDs of deliveries whose connection was removed: no status counts them.
+    pub former: HashSet<String>,
     /// Further secrets that must not be found in what the server writes.
     pub secrets: Vec<String>,
 }
@@ -228,7 +231,9 @@ impl Plan {
         let secrets = server.next_start().token.iter().cloned().collect();
         let acknowledged = Acknowledged::default();
         let other_sites = vec![];
-        let mut world = World { jira, servicenow, server, client, acknowledged, other_sites, secrets };
+        let former = HashSet::new();
+        let mut world =
+            World { jira, servicenow, server, client, acknowledged, other_sites, former, secrets };
         if self.evidence {
             evidence::add(&mut world).await;
         }
@@ -245,7 +250,7 @@ impl World {
             jira: Some(self.jira_settings()),
             servicenow: Some(self.servicenow_settings()),
             retry: Some(retry(60, 3_600, 60)),
-            auto_push: None,
+            ..Default::default()
         }
     }
 

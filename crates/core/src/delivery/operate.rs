@@ -157,6 +157,17 @@ impl Delivery {
         }
     }
 
+    /// Its connection was removed; `None` if nothing is left to end.
+    #[must_use]
+    pub fn connection_removed(mut self, now: Timestamp) -> Option<Settled> {
+        let had_scan = self.duplicate_scan.take().is_some();
+        match self.state {
+            State::Failed => Some(self.transition(State::Cancelled, now, &[EventKind::Cancelled])),
+            state if had_scan => Some(self.transition(state, now, &[])),
+            _ => None,
+        }
+    }
+
     /// An operator names the ticket. A repeated call corrects a ticket that an operator named before, but not
     /// one that was created or found. Sends of unknown outcome are still scanned for duplicates.
     ///

@@ -1,12 +1,12 @@
 //! Configure and TestConnection.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
+use ticketing_core::connection::name_of;
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::evidence::SearchScope;
 use ticketing_core::secret::{SecretKind, SecretUse};
@@ -14,7 +14,8 @@ use ticketing_core::system::{Check, System, TicketSystem};
 use ticketing_core::violation::{Violation, Violations};
 use ticketing_failpoints::{self as failpoints, Point};
 use ticketing_store::{
-    Actor, AuditAction, DONE, FAILED, NewAuditEntry, PASSED, STARTED, SearchEvidence, StoreError, StoredTest,
+    Actor, AuditAction, ConfigureError, DONE, FAILED, NewAuditEntry, PASSED, Revisions, STARTED,
+    SearchEvidence, SettingsChange, StoreError, StoredTest,
 };
 use ticketing_vendor::{ConnectionChange, ConnectionSettings};
 use tracing::Instrument;
@@ -27,6 +28,9 @@ use crate::settings::{Rules, Settings, stored};
 /// The subject of Configure in the audit.
 pub const SETTINGS: &str = "settings";
 
+/// Each costs memory, and work in every tick.
+const MAX_CONNECTIONS: usize = 200;
+
 /// Longer values, such as certificates, are logged by length only.
 const MAX_LISTED: usize = 512;
 
@@ -35,6 +39,12 @@ const MAX_LISTED: usize = 512;
 pub struct Change {
     /// At most one for each connection.
     pub connections: Vec<ConnectionChange>,
+    /// The names of connections to remove, each once and none of those above.
+    pub remove: Vec<String>,
+    /// Of the settings that the change is meant for; empty for any.
+    pub etag: String,
+    /// Whether nothing is stored.
+    pub validate_only: bool,
     /// The new rules.
     pub rules: Rules,
 }
@@ -47,19 +57,19 @@ pub struct ConnectionTest {
     pub checks: Vec<Check>,
 }
 
-/// The valid settings of one system after a change.
+/// The valid settings of one connection after a change.
 struct Accepted {
-    name: String,
+    id: String,
     before: ConnectionSettings,
     settings: ConnectionSettings,
     checked: Option<Checked>,
 }
 
-/// Why the settings of one system are refused.
+/// Why the settings of one connection are refused.
 enum Wrong {
     Settings(Violations),
     /// The address or the route was changed without setting the secrets for it again.
-    Secret(System, Violations),
+    Secret(String, Violations),
 }
 
 // === impl App ===
@@ -69,7 +79,9 @@ impl App {
     /// Returns the resulting settings and the number of deliveries that became due.
     ///
     /// # Errors
-    /// [`AppError::SettingsInvalid`] with every violation at once, [`AppError::SecretRequired`], or the store's failure.
+    /// [`AppError::SettingsInvalid`] with every violation at once, [`AppError::SecretRequired`],
+    /// [`AppError::SettingsChanged`], [`AppError::ConnectionNotFound`] or [`AppError::ConnectionInUse`] for one to remove, or
+    /// the store's failure.
     pub async fn configure(
         &self,
         by: &Actor,
@@ -79,49 +91,64 @@ impl App {
         let mut violations = Violations::default();
         let now = self.now();
         let change = plan(&self.rules(), &mut violations);
+        let etag = self.settings().etag();
+        if !change.etag.is_empty() && change.etag != etag {
+            return Err(AppError::SettingsChanged { etag });
+        }
+        let removed =
+            change.remove.iter().map(|name| self.connection_id(name)).collect::<Result<Vec<_>, _>>();
         let mut accepted = Vec::new();
         let mut unbound = None;
         for change in &change.connections {
             match self.accept(change, now) {
                 Ok(settings) => accepted.push(settings),
                 Err(Wrong::Settings(found)) => violations.extend(found),
-                Err(Wrong::Secret(system, found)) => {
-                    unbound.get_or_insert((system, Violations::default())).1.extend(found);
+                Err(Wrong::Secret(name, found)) => {
+                    unbound.get_or_insert((name, Violations::default())).1.extend(found);
                 }
             }
         }
+        self.limit_connections(&accepted, &mut violations);
         failpoints::panic_at(Point::Configuring, || exposed(&accepted));
         refuse(violations, unbound)?;
+        let removed = removed?;
+        if change.validate_only {
+            self.require_unused(&removed).await?;
+            return Ok((self.settings_after(accepted, &removed, change.rules), 0));
+        }
         // A caller that disconnects must not leave settings that are saved but inactive.
         let app = self.clone();
         let by = by.clone();
         let saving = async move {
             let _one_at_a_time = one_at_a_time;
             failpoints::panic_at(Point::Saving, || exposed(&accepted));
-            let revisions = app.save(&accepted, &change.rules, by, now).await?;
+            let revisions = app.save(&accepted, &removed, &change.rules, by, now).await?;
             let made_due = app.put_in_force(accepted, change.rules, &revisions).await?;
+            app.forget(&removed, now).await?;
             // Before the next change begins.
             Ok((app.settings(), made_due))
         };
         tokio::spawn(saving.in_current_span()).await.map_err(AppError::Interrupted)?
     }
 
-    /// Tests the connection of the saved settings, and stores the result.
+    /// Tests the connection `name` by its saved settings, and stores the result.
     ///
     /// # Errors
-    /// [`AppError::NotConfigured`] if there is nothing to test, [`AppError::TooManyCalls`] over the rate
+    /// [`AppError::ConnectionNotFound`], [`AppError::NotConfigured`] if there is nothing to test, [`AppError::TooManyCalls`] over the rate
     /// limit, or a store failure.
-    pub async fn test_connection(&self, system: System) -> Result<ConnectionTest, AppError> {
-        let api = self.0.connections.current(system.as_str()).ok_or(AppError::NotConfigured(system))?;
+    pub async fn test_connection(&self, name: &str) -> Result<ConnectionTest, AppError> {
+        let id = self.connection_id(name)?;
+        let api = self.0.connections.current(&id);
+        let api = api.ok_or_else(|| AppError::NotConfigured(name.to_owned()))?;
         self.take_test()?;
         let test = ConnectionTest { at: self.now(), checks: self.checks(&api).await? };
         let kept = StoredTest { at: test.at, checks: test.checks.clone() };
-        self.0.store.save_test(system.as_str(), kept).await?;
+        self.0.store.save_test(&id, kept).await?;
         if test.passed() {
-            self.0.dispatcher.reset_health(system.as_str()).await?;
+            self.0.dispatcher.reset_health(&id).await?;
         }
         if let Some(fault) = test.checks.iter().find_map(Check::refused_login) {
-            self.0.dispatcher.observe_refusal(system.as_str(), &fault, test.at).await;
+            self.0.dispatcher.observe_refusal(&id, &fault, test.at).await;
         }
         Ok(test)
     }
@@ -140,25 +167,26 @@ impl App {
     ) -> Result<ConnectionTest, AppError> {
         // Tested settings must be complete, whether or not they are enabled.
         change.enabled = Some(true);
-        let system = change.draft.system();
+        let name = change.connection.clone();
         let mut accepted = None;
         let mut unbound = None;
         match self.accept(&change, self.now()) {
             Ok(settings) => accepted = settings.checked,
             Err(Wrong::Settings(found)) => violations.extend(found),
-            Err(Wrong::Secret(system, found)) => unbound = Some((system, found)),
+            Err(Wrong::Secret(name, found)) => unbound = Some((name, found)),
         }
         refuse(violations, unbound)?;
-        let Checked { unsaved: api, origin, .. } = accepted.ok_or(AppError::NotConfigured(system))?;
+        let accepted = accepted.ok_or_else(|| AppError::NotConfigured(name.clone()));
+        let Checked { unsaved: api, origin, .. } = accepted?;
         self.take_test()?;
         let detail = json!({ "address": origin });
         // A caller that disconnects must not leave a credential sent without an audit entry of the result.
         let app = self.clone();
         let by = by.clone();
         let tested = async move {
-            app.note_test(&by, system, &detail, STARTED).await?;
+            app.note_test(&by, &name, &detail, STARTED).await?;
             let test = ConnectionTest { at: app.now(), checks: app.checks(&api).await? };
-            app.note_test(&by, system, &detail, if test.passed() { PASSED } else { FAILED }).await?;
+            app.note_test(&by, &name, &detail, if test.passed() { PASSED } else { FAILED }).await?;
             Ok(test)
         };
         tokio::spawn(tested.in_current_span()).await.map_err(AppError::Interrupted)?
@@ -184,7 +212,7 @@ impl App {
     async fn note_test(
         &self,
         by: &Actor,
-        system: System,
+        name: &str,
         detail: &Value,
         outcome: &str,
     ) -> Result<(), StoreError> {
@@ -192,7 +220,7 @@ impl App {
             at: self.now(),
             actor: by.clone(),
             action: AuditAction::TestConnection,
-            subject: system.as_str().to_owned(),
+            subject: name.to_owned(),
             detail: detail.clone(),
             outcome: outcome.to_owned(),
         };
@@ -202,40 +230,91 @@ impl App {
     /// The settings after a change, if they are valid.
     fn accept(&self, change: &ConnectionChange, now: Timestamp) -> Result<Accepted, Wrong> {
         let system = change.draft.system();
-        let name = system.as_str().to_owned();
-        let saved = self.settings().connections.get(&name).cloned();
+        let connections = &self.0.connections;
+        let name = &change.connection;
+        let id = connections.id_of(name).unwrap_or_else(|| connections.new_id(name));
+        let saved = self.settings().connections.get(&id).cloned();
         let before =
-            saved.unwrap_or_else(|| ConnectionSettings::new(self.0.connections.vendors().of(system).empty()));
-        let mut settings = before.changed(change, now);
+            saved.unwrap_or_else(|| ConnectionSettings::new(connections.vendors().of(system).empty()));
         let mut found = Violations::default();
+        let kept = connections.get(&id).map_or(before.draft.system(), |connection| connection.system);
+        if kept != system {
+            let description = format!("{name} is a connection to {}, permanently", kept.title());
+            found.add(system.as_str(), description);
+            return Err(Wrong::Settings(found.within(&change.path)));
+        }
+        let mut settings = before.changed(change, now);
         let checked = self.0.connections.check(&settings, &mut found);
         self.0.connections.check_addresses(&settings.draft, &mut found);
         let wrong = if settings.enabled { found } else { given_only(&found, &settings) };
         if !wrong.is_empty() {
-            return Err(Wrong::Settings(wrong));
+            return Err(Wrong::Settings(wrong.within(&change.path)));
         }
         // A secret is bound as soon as the address is known, even if other fields are missing.
         let given_for_elsewhere = settings.bind();
         if !given_for_elsewhere.is_empty() {
-            return Err(Wrong::Secret(system, secrets_required(system, &given_for_elsewhere)));
+            let required = secrets_required(system, &given_for_elsewhere).within(&change.path);
+            return Err(Wrong::Secret(name.clone(), required));
         }
-        Ok(Accepted { name, before, settings, checked })
+        Ok(Accepted { id, before, settings, checked })
+    }
+
+    /// Adds a violation if there would be too many connections.
+    fn limit_connections(&self, accepted: &[Accepted], violations: &mut Violations) {
+        let known = self.0.connections.ids();
+        let new = accepted.iter().filter(|accepted| !known.contains(&accepted.id)).count();
+        if new > 0 && known.len() + new > MAX_CONNECTIONS {
+            let description =
+                format!("there are {} connections; at most {MAX_CONNECTIONS} are allowed", known.len());
+            violations.add("connections", description);
+        }
+    }
+
+    /// Refuses connections with deliveries that have not ended.
+    async fn require_unused(&self, removed: &[String]) -> Result<(), AppError> {
+        let summaries = self.0.store.summaries().await?;
+        for id in removed {
+            let counts = summaries.get(id).map_or(&[][..], |summary| &summary.counts);
+            let open = counts.iter().filter(|count| !count.state.is_settled());
+            let deliveries = open.map(|count| count.count).sum();
+            if deliveries > 0 {
+                let connection = name_of(id).to_owned();
+                return Err(AppError::ConnectionInUse { connection, deliveries });
+            }
+        }
+        Ok(())
+    }
+
+    /// The settings as they would be.
+    fn settings_after(&self, accepted: Vec<Accepted>, removed: &[String], rules: Rules) -> Settings {
+        let mut settings = self.settings();
+        settings.rules = rules;
+        for accepted in accepted {
+            settings.connections.insert(accepted.id, accepted.settings);
+        }
+        removed.iter().for_each(|id| drop(settings.connections.remove(id)));
+        settings
     }
 
     async fn save(
         &self,
         accepted: &[Accepted],
+        removed: &[String],
         rules: &Rules,
         by: Actor,
         now: Timestamp,
-    ) -> Result<BTreeMap<String, u32>, AppError> {
-        let systems = accepted.iter().map(|accepted| {
+    ) -> Result<Revisions, AppError> {
+        let changed = accepted.iter().map(|accepted| {
             let base_url = accepted.checked.as_ref().map(|checked| checked.api.destination().base_url);
-            stored::connection_change(&accepted.name, &accepted.before, &accepted.settings, base_url)
+            stored::connection_change(&accepted.id, &accepted.before, &accepted.settings, base_url)
         });
-        let changes = systems.chain([stored::rules_change(rules)]).collect();
+        let remove = removed.iter().filter_map(|id| {
+            let system = self.0.connections.get(id)?.system;
+            Some(SettingsChange::Remove { connection: id.clone(), system })
+        });
+        let changes = changed.chain(remove).chain([stored::rules_change(rules)]).collect();
         let actor = by.name.clone();
-        let detail = difference(accepted, &self.rules(), rules);
+        let detail = difference(accepted, removed, &self.rules(), rules);
         let changed = names(&detail);
         let audit = NewAuditEntry {
             at: now,
@@ -245,7 +324,12 @@ impl App {
             detail,
             outcome: DONE.to_owned(),
         };
-        let revisions = self.0.store.configure(changes, audit, now).await?;
+        let revisions = self.0.store.configure(changes, audit, now).await.map_err(|error| match error {
+            ConfigureError::ConnectionInUse { connection, deliveries } => {
+                AppError::ConnectionInUse { connection: name_of(&connection).to_owned(), deliveries }
+            }
+            ConfigureError::Store(error) => AppError::Store(error),
+        })?;
         let action = AuditAction::Configure.as_str();
         if !changed.is_empty() {
             tracing::info!(%actor, action, subject = SETTINGS, %changed, "settings were changed");
@@ -257,42 +341,59 @@ impl App {
         &self,
         accepted: Vec<Accepted>,
         rules: Rules,
-        revisions: &BTreeMap<String, u32>,
+        revisions: &Revisions,
     ) -> Result<u64, AppError> {
         let schedule = Schedule {
             policy: rules.retry.policy(&self.0.bounds).into(),
             processor_interval: rules.retry.processor_interval,
         };
         self.0.dispatcher.reschedule(schedule);
-        self.edit_settings(|all| all.rules = rules);
+        self.edit_settings(|all| {
+            all.rules = rules;
+            all.revision = revisions.all;
+        });
         let mut changed = Vec::new();
         for accepted in accepted {
-            let is_other_login = accepted.is_other_login(self.0.connections.current(&accepted.name).as_ref());
-            let Accepted { name, settings, checked, .. } = accepted;
-            let settings_revision = revisions.get(&name).copied().unwrap_or_default();
+            let is_other_login = accepted.is_other_login(self.0.connections.current(&accepted.id).as_ref());
+            let Accepted { id, settings, checked, .. } = accepted;
+            let settings_revision = revisions.connections.get(&id).copied().unwrap_or_default();
             let connection = Connection {
                 system: settings.draft.system(),
                 enabled: settings.enabled,
                 settings_revision,
                 current: checked.map(|checked| checked.api),
-                retired: self.retired(&name).await,
+                retired: self.retired(&id).await,
             };
-            self.0.connections.set(&name, connection);
+            self.0.connections.set(&id, connection);
             self.edit_settings(|all| {
-                all.connections.insert(name.clone(), settings);
-                all.revisions.insert(name.clone(), settings_revision);
+                all.connections.insert(id.clone(), settings);
+                all.revisions.insert(id.clone(), settings_revision);
             });
-            changed.push((name, is_other_login));
+            changed.push((id, is_other_login));
         }
         let mut made_due = 0;
-        for (name, is_other_login) in changed {
-            if is_other_login || !self.0.dispatcher.was_lockable_login_refused(&name) {
-                made_due += self.0.dispatcher.reset_health(&name).await?;
+        for (id, is_other_login) in changed {
+            if is_other_login || !self.0.dispatcher.was_lockable_login_refused(&id) {
+                made_due += self.0.dispatcher.reset_health(&id).await?;
             }
         }
         // Claims were refused since the settings were saved.
         self.0.dispatcher.wake();
         Ok(made_due)
+    }
+
+    /// Forgets connections whose removal is saved, and ends what is left of their deliveries.
+    async fn forget(&self, removed: &[String], now: Timestamp) -> Result<(), AppError> {
+        for id in removed {
+            self.0.connections.remove(id);
+            self.0.dispatcher.forget(id);
+            self.edit_settings(|all| {
+                all.connections.remove(id);
+                all.revisions.remove(id);
+            });
+            self.0.store.connection_removed(id, now).await?;
+        }
+        Ok(())
     }
 
     /// The retired connections, which only look-ups need: new settings become active even if these cannot be
@@ -332,9 +433,12 @@ impl ConnectionTest {
 }
 
 /// Every field that a change modifies, with its old and new value. Secrets are only listed as set or removed.
-fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Value {
+fn difference(accepted: &[Accepted], removed: &[String], rules_before: &Rules, rules: &Rules) -> Value {
     let mut changed = Map::new();
-    for Accepted { name, before, settings, .. } in accepted {
+    for id in removed {
+        changed.insert(name_of(id).to_owned(), json!("removed"));
+    }
+    for Accepted { id, before, settings, .. } in accepted {
         let mut fields = differing(&before.draft.to_json(), &settings.draft.to_json());
         if before.enabled != settings.enabled {
             fields.insert("enabled".to_owned(), json!([before.enabled, settings.enabled]));
@@ -348,7 +452,7 @@ fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Val
                 fields.insert(kind.to_owned(), json!(what));
             }
         }
-        changed.insert(name.clone(), Value::Object(fields));
+        changed.insert(name_of(id).to_owned(), Value::Object(fields));
     }
     let as_json = |rules: &Rules| json!({ "auto_push": rules.auto_push, "retry": rules.retry });
     changed.extend(differing(&as_json(rules_before), &as_json(rules)));
@@ -404,9 +508,9 @@ fn given_only(found: &Violations, settings: &ConnectionSettings) -> Violations {
 }
 
 /// Returns all violations at once. A required secret has its own reason, if it is the only violation.
-fn refuse(mut violations: Violations, unbound: Option<(System, Violations)>) -> Result<(), AppError> {
+fn refuse(mut violations: Violations, unbound: Option<(String, Violations)>) -> Result<(), AppError> {
     match unbound {
-        Some((system, secrets)) if violations.is_empty() => Err(AppError::SecretRequired(system, secrets)),
+        Some((name, secrets)) if violations.is_empty() => Err(AppError::SecretRequired(name, secrets)),
         Some((_, secrets)) => {
             violations.extend(secrets);
             Err(AppError::SettingsInvalid(violations))

@@ -61,13 +61,21 @@ impl App {
         after: Option<PageKey>,
         with_attempts: bool,
     ) -> Result<Page, AppError> {
-        let page = self.0.store.list(filter, size, after.as_ref(), with_attempts).await?;
+        let filter = self.filter_by_id(filter.clone());
+        let page = self.0.store.list(&filter, size, after.as_ref(), with_attempts).await?;
         let DeliveryPage { deliveries, attempts: all, next } = page;
         let with_attempts = |delivery: Delivery| {
             let attempts = all.iter().filter(|attempt| attempt.delivery_id == delivery.id).cloned().collect();
             DeliveryWithAttempts { delivery, attempts }
         };
         Ok(Page { deliveries: deliveries.into_iter().map(with_attempts).collect(), next })
+    }
+
+    /// The filter with the IDs of the connections that it names.
+    fn filter_by_id(&self, mut filter: DeliveryFilter) -> DeliveryFilter {
+        let names = std::mem::take(&mut filter.connections);
+        filter.connections = names.iter().flat_map(|name| self.0.connections.ids_ever(name)).collect();
+        filter
     }
 
     /// Retries a delivery now, regardless of any pause of its connection, and waits for the attempt until
@@ -84,7 +92,7 @@ impl App {
         deadline: Instant,
     ) -> Result<DeliveryWithAttempts, AppError> {
         let delivery = self.delivery(id).await?.delivery;
-        self.require_enabled(delivery.system)?;
+        self.require_enabled(&delivery.connection)?;
         // Before the retry, or the delivery would be deferred again.
         self.0.dispatcher.end_pauses(&delivery.connection).await?;
         let asked = self.operate(by, id, Operation::Retry { create_anyway }, "").await?;
@@ -100,7 +108,8 @@ impl App {
     /// A store failure.
     pub async fn retry_many(&self, retry: RetryMany) -> Result<RetriedPage, AppError> {
         let RetryMany { by, filter, page_size, after, note } = retry;
-        let connections = self.0.connections.names();
+        let filter = self.filter_by_id(filter);
+        let connections = self.0.connections.ids();
         let enabled: Vec<_> =
             connections.into_iter().filter(|connection| self.0.connections.is_enabled(connection)).collect();
         // Once for all pages: each reset may cost a refused login.

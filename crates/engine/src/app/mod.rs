@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use ticketing_core::clock::Clock;
+use ticketing_core::connection::name_of;
 use ticketing_core::policy::Bounds;
-use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 
 pub use configure::SETTINGS;
@@ -21,7 +21,7 @@ pub use configure::{Change, ConnectionTest};
 pub use deliveries::{DeliveryWithAttempts, Page, RetryMany};
 pub use push::{Decision, Preview, Pushed, Submission};
 pub use resolve::{Resolve, TicketRefused};
-pub use status::{Status, SystemStatus};
+pub use status::{ConnectionStatus, Status};
 
 use rate::RateLimit;
 
@@ -56,11 +56,17 @@ pub enum AppError {
     #[error("the settings are not valid")]
     SettingsInvalid(#[source] Violations),
     #[error("the secret of {0} must be set again, because its address was changed")]
-    SecretRequired(System, #[source] Violations),
-    #[error("{0} is not configured")]
-    NotConfigured(System),
-    #[error("{0} is not enabled")]
-    NotEnabled(System),
+    SecretRequired(String, #[source] Violations),
+    #[error("no connection is named {name}")]
+    ConnectionNotFound { name: String, known: Vec<String> },
+    #[error("the connection {0} is not configured")]
+    NotConfigured(String),
+    #[error("the connection {0} is not enabled")]
+    NotEnabled(String),
+    #[error("{deliveries} deliveries of the connection {connection} have not ended")]
+    ConnectionInUse { connection: String, deliveries: u64 },
+    #[error("the settings were changed since they were read; their etag is {etag}")]
+    SettingsChanged { etag: String },
     #[error("incident {0} belongs to another namespace")]
     OwnedByOther(String),
     #[error("there is no delivery with this ID")]
@@ -142,13 +148,26 @@ impl App {
         self.0.settings.read().unwrap_or_else(PoisonError::into_inner).rules.clone()
     }
 
-    /// The connection of a system, if tickets can be pushed to it.
-    fn require_enabled(&self, system: System) -> Result<Connection, AppError> {
-        let connection = self.0.connections.get(system.as_str());
-        match connection {
-            Some(connection) if connection.current.is_none() => Err(AppError::NotConfigured(system)),
-            None => Err(AppError::NotConfigured(system)),
-            Some(connection) if !connection.enabled => Err(AppError::NotEnabled(system)),
+    /// The names of all connections.
+    #[must_use]
+    pub fn connection_names(&self) -> Vec<String> {
+        self.0.connections.ids().iter().map(|id| name_of(id).to_owned()).collect()
+    }
+
+    /// The ID of the connection `name`.
+    fn connection_id(&self, name: &str) -> Result<String, AppError> {
+        let not_found =
+            || AppError::ConnectionNotFound { name: name.to_owned(), known: self.connection_names() };
+        self.0.connections.id_of(name).ok_or_else(not_found)
+    }
+
+    /// The connection with an ID, if tickets can be pushed to it.
+    fn require_enabled(&self, id: &str) -> Result<Connection, AppError> {
+        let name = name_of(id).to_owned();
+        match self.0.connections.get(id) {
+            None => Err(AppError::ConnectionNotFound { name, known: self.connection_names() }),
+            Some(connection) if connection.current.is_none() => Err(AppError::NotConfigured(name)),
+            Some(connection) if !connection.enabled => Err(AppError::NotEnabled(name)),
             Some(connection) => Ok(connection),
         }
     }

@@ -1,6 +1,7 @@
 //! PreviewTicket, CreateTicket and SubmitIncident.
 
 use ticketing_core::auto_push::{AutoPush, SkipReason, Verdict};
+use ticketing_core::connection::name_of;
 use ticketing_core::delivery::{Delivery, State, Trigger};
 use ticketing_core::fault::Fault;
 use ticketing_core::health::Admission;
@@ -17,6 +18,8 @@ use crate::connections::Connection;
 #[derive(Debug, Clone)]
 pub struct Preview {
     pub system: System,
+    /// The name of the connection.
+    pub connection: String,
     pub marker: ticketing_core::marker::Marker,
     pub rendered: Rendered,
     pub severity: Severity,
@@ -38,14 +41,16 @@ pub struct Pushed {
 pub struct Submission {
     pub severity: Severity,
     pub auto_push: AutoPush,
-    /// One per system.
+    /// One per connection.
     pub decisions: Vec<Decision>,
 }
 
-/// The decision of auto-push for one system.
+/// The decision of auto-push for one connection.
 #[derive(Debug, Clone)]
 pub struct Decision {
     pub system: System,
+    /// The name of the connection.
+    pub connection: String,
     pub verdict: Verdict,
     /// The delivery, if the incident is pushed, and whether it already existed.
     pub pushed: Option<(Delivery, bool)>,
@@ -54,38 +59,41 @@ pub struct Decision {
 // === impl App ===
 
 impl App {
-    /// Renders the ticket as a push would, without storing anything.
+    /// Renders the ticket as a push to the connection `name` would, without storing anything.
     ///
     /// # Errors
-    /// If the store cannot be read.
-    pub async fn preview(&self, incident: Incident, system: System) -> Result<Preview, AppError> {
-        let connection = system.as_str();
-        let existing = self.0.store.delivery_for(&incident.id, connection).await?;
-        let marker = self.0.store.marker(&incident.id, connection);
+    /// [`AppError::ConnectionNotFound`], or if the store cannot be read.
+    pub async fn preview(&self, incident: Incident, name: &str) -> Result<Preview, AppError> {
+        let id = self.connection_id(name)?;
+        let existing = self.0.store.delivery_for(&incident.id, &id).await?;
+        let marker = self.0.store.marker(&incident.id, &id);
         let severity = incident.severity();
         let auto_push = self.rules().auto_push;
-        let verdict = verdict(&auto_push, severity, system, &self.require_enabled(system));
-        let rendered = self.render(&TicketDraft { incident, marker: marker.clone() }, system).await;
-        Ok(Preview { system, marker, rendered, severity, auto_push, verdict, existing })
+        let verdict = verdict(&auto_push, severity, name, &self.require_enabled(&id));
+        let ticket_draft = TicketDraft { incident, marker: marker.clone() };
+        let (system, rendered) = self.render(&ticket_draft, &id).await?;
+        let connection = name.to_owned();
+        Ok(Preview { system, connection, marker, rendered, severity, auto_push, verdict, existing })
     }
 
-    /// Accepts a push and waits for its first attempt until `deadline`.
+    /// Accepts a push to the connection `name` and waits for its first attempt until `deadline`.
     ///
     /// # Errors
-    /// [`AppError::NotConfigured`], [`AppError::NotEnabled`], [`AppError::OwnedByOther`],
+    /// [`AppError::ConnectionNotFound`], [`AppError::NotConfigured`], [`AppError::NotEnabled`], [`AppError::OwnedByOther`],
     /// [`AppError::DeliveryState`] for a cancelled delivery, or a store failure. A failed attempt is not an
     /// error.
     pub async fn create_ticket(
         &self,
         incident: Incident,
-        system: System,
+        name: &str,
         by: Requester,
         deadline: Instant,
     ) -> Result<Pushed, AppError> {
         let mut request = AcceptRequest { incident, connections: vec![], expedite: true, by };
         let accepted = loop {
-            let connection = self.require_enabled(system)?;
-            request.connections = vec![push_to(&connection, Trigger::Manual)];
+            let id = self.connection_id(name)?;
+            let connection = self.require_enabled(&id)?;
+            request.connections = vec![push_to(&id, &connection, Trigger::Manual)];
             match self.accept_push(&request).await? {
                 Some(accepted) => break accepted.into_iter().next(),
                 None => self.settings_in_force().await,
@@ -93,7 +101,7 @@ impl App {
         };
         let accepted = accepted.expect("one delivery is accepted for each connection");
         let delivery = accepted.delivery;
-        tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, %system, "a push was accepted");
+        tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, connection = name, "a push was accepted");
         self.remember_caller(&delivery);
         if delivery.state == State::Cancelled {
             let delivery_id = delivery.id;
@@ -118,13 +126,16 @@ impl App {
         let mut request = AcceptRequest { incident, connections: vec![], expedite: false, by };
         let (auto_push, verdicts, accepted) = loop {
             let auto_push = self.rules().auto_push;
-            let enabled = System::ALL.map(|system| (system, self.require_enabled(system)));
-            let verdicts = enabled
-                .each_ref()
-                .map(|(system, enabled)| (*system, verdict(&auto_push, severity, *system, enabled)));
-            let pushed = enabled.iter().zip(&verdicts).filter(|(_, (_, verdict))| *verdict == Verdict::Push);
-            let pushed = pushed.filter_map(|((_, enabled), _)| enabled.as_ref().ok());
-            request.connections = pushed.map(|connection| push_to(connection, Trigger::AutoPush)).collect();
+            let mut verdicts = vec![];
+            request.connections.clear();
+            for (id, system) in self.0.connections.systems() {
+                let enabled = self.require_enabled(&id);
+                let verdict = verdict(&auto_push, severity, name_of(&id), &enabled);
+                if let (Verdict::Push, Ok(connection)) = (&verdict, &enabled) {
+                    request.connections.push(push_to(&id, connection, Trigger::AutoPush));
+                }
+                verdicts.push((id, system, verdict));
+            }
             if request.connections.is_empty() {
                 break (auto_push, verdicts, vec![]);
             }
@@ -145,13 +156,13 @@ impl App {
             }
         }
         let mut decisions = Vec::new();
-        for (system, verdict) in verdicts {
-            let delivery = accepted.iter().find(|accepted| accepted.delivery.system == system);
+        for (id, system, verdict) in verdicts {
+            let delivery = accepted.iter().find(|accepted| accepted.delivery.connection == id);
             let pushed = delivery.map(|accepted| (accepted.delivery.clone(), accepted.existed));
             if let Some((delivery, _)) = &pushed {
-                tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, %system, "auto-push accepted");
+                tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, connection = %id, "auto-push accepted");
             }
-            decisions.push(Decision { system, verdict, pushed });
+            decisions.push(Decision { system, connection: name_of(&id).to_owned(), verdict, pushed });
         }
         Ok(Submission { severity, auto_push, decisions })
     }
@@ -205,15 +216,20 @@ impl App {
         }
     }
 
-    async fn render(&self, ticket_draft: &TicketDraft, system: System) -> Rendered {
+    /// The ticket of the connection with an ID, and its ticket system.
+    async fn render(&self, ticket_draft: &TicketDraft, id: &str) -> Result<(System, Rendered), AppError> {
         let unasked = |rendered: Rendered, field: &str, why: String| {
             let mut rendered = rendered;
             rendered.adjustments.push(Adjustment::new(field, why));
             rendered
         };
         let limit = self.0.bounds.attempt_deadline;
-        let admitted = self.0.dispatcher.health(system.as_str()).admission(self.now()) == Admission::Open;
-        match self.0.connections.current(system.as_str()) {
+        let admitted = self.0.dispatcher.health(id).admission(self.now()) == Admission::Open;
+        let name = name_of(id).to_owned();
+        let connection = self.0.connections.get(id);
+        let not_found = AppError::ConnectionNotFound { name, known: self.connection_names() };
+        let Connection { system, current, .. } = connection.ok_or(not_found)?;
+        let rendered = match current {
             Some(api) if !admitted => {
                 let why = format!("{} is paused: see its condition in GetStatus", system.title());
                 unasked(api.render_offline(ticket_draft), "connection", why)
@@ -233,14 +249,15 @@ impl App {
                 let why = format!("{} is not configured: this is how its ticket would look", system.title());
                 unasked(api.render_offline(ticket_draft), "settings", why)
             }
-        }
+        };
+        Ok((system, rendered))
     }
 }
 
 /// A push to a connection, by its settings in force.
-fn push_to(connection: &Connection, trigger: Trigger) -> AcceptConnection {
+fn push_to(id: &str, connection: &Connection, trigger: Trigger) -> AcceptConnection {
     AcceptConnection {
-        connection: connection.system.as_str().to_owned(),
+        connection: id.to_owned(),
         settings_revision: connection.settings_revision,
         system: connection.system,
         trigger,
@@ -250,10 +267,10 @@ fn push_to(connection: &Connection, trigger: Trigger) -> AcceptConnection {
 fn verdict(
     auto_push: &AutoPush,
     severity: Severity,
-    system: System,
+    name: &str,
     enabled: &Result<Connection, AppError>,
 ) -> Verdict {
-    match (auto_push.verdict(severity, system), enabled) {
+    match (auto_push.verdict(severity, name), enabled) {
         (Verdict::Push, Err(AppError::NotEnabled(_))) => Verdict::Skip(SkipReason::NotEnabled),
         (Verdict::Push, Err(_)) => Verdict::Skip(SkipReason::NotConfigured),
         (verdict, _) => verdict,

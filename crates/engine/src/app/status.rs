@@ -20,15 +20,16 @@ pub struct Status {
     pub settings: Settings,
     /// Whether the database file is being checked.
     pub checking_database: bool,
-    /// One per supported system.
-    pub systems: Vec<SystemStatus>,
+    /// By ID.
+    pub connections: Vec<ConnectionStatus>,
 }
 
-/// The status of one system.
+/// The status of one connection.
 #[derive(Debug, Clone)]
-pub struct SystemStatus {
+pub struct ConnectionStatus {
+    /// The ID of the connection.
+    pub id: String,
     pub system: System,
-    pub connection: String,
     pub configured: bool,
     pub enabled: bool,
     pub last_test: Option<ConnectionTest>,
@@ -53,33 +54,36 @@ impl App {
     /// If the store cannot be read.
     pub async fn status(&self) -> Result<Status, AppError> {
         let summaries = self.0.store.summaries().await?;
-        let summary = |system: System| summaries.get(system.as_str()).cloned().unwrap_or_default();
-        let systems = System::ALL.map(|system| self.system_status(system, summary(system))).into();
+        let summary = |id: &str| summaries.get(id).cloned().unwrap_or_default();
+        let all = self.0.connections.systems().into_iter();
+        let connections = all.map(|(id, system)| {
+            let summary = summary(&id);
+            self.connection_status(id, system, summary)
+        });
         Ok(Status {
             started_at: self.0.started_at,
             now: self.now(),
             settings: self.settings(),
             checking_database: self.0.store.file_check() == FileCheck::Running,
-            systems,
+            connections: connections.collect(),
         })
     }
 
-    fn system_status(&self, system: System, summary: ConnectionSummary) -> SystemStatus {
-        let name = system.as_str();
-        let connection = self.0.connections.get(name);
+    fn connection_status(&self, id: String, system: System, summary: ConnectionSummary) -> ConnectionStatus {
+        let connection = self.0.connections.get(&id);
         let ConnectionSummary { counts, needs_attention, last_test, last_success, last_failure } = summary;
-        SystemStatus {
+        ConnectionStatus {
             system,
-            connection: name.to_owned(),
             configured: connection.as_ref().is_some_and(|connection| connection.current.is_some()),
             enabled: connection.is_some_and(|connection| connection.enabled),
             last_test: last_test.map(|test| ConnectionTest { at: test.at, checks: test.checks }),
             counts: counts.into_iter().map(|count| (count.state, count.count)).collect(),
             needs_attention,
-            concurrency_limit: self.0.dispatcher.concurrency_limit(name),
+            concurrency_limit: self.0.dispatcher.concurrency_limit(&id),
             last_success,
             last_failure,
-            health: self.0.dispatcher.health(name),
+            health: self.0.dispatcher.health(&id),
+            id,
         }
     }
 }

@@ -126,7 +126,8 @@ impl Dispatcher {
             }
             let changed = self.0.connections.until_changed(connection, in_force.settings_revision);
             if tokio::time::timeout(MAX_SETTINGS_DELAY, changed).await.is_err() {
-                let fault = Fault::new(FaultKind::Misconfigured, "the settings were changed during the attempt");
+                let fault =
+                    Fault::new(FaultKind::Misconfigured, "the settings were changed during the attempt");
                 return Some((Outcome::NotSent(fault), Some(in_force)));
             }
         }

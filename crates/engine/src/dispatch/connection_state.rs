@@ -1,5 +1,6 @@
 //! The dispatcher's state of a connection, and its health.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -98,7 +99,7 @@ impl ConnectionState {
             scanning: tokio::sync::Mutex::new(()),
             reading_back: tokio::sync::Mutex::new(()),
             health: Mutex::default(),
-            due: Mutex::default(),
+            due: Mutex::new(Due { pending: true, ..Due::default() }),
         }
     }
 
@@ -203,13 +204,29 @@ impl Dispatcher {
         self.state(connection).health()
     }
 
-    pub(super) fn state(&self, connection: &str) -> &ConnectionState {
-        self.0.states.get(connection).expect("every delivery's connection is a configured connection")
+    /// The state of a connection. A new one admits what may be pending.
+    pub(super) fn state(&self, connection: &str) -> Arc<ConnectionState> {
+        let known = self.0.states.read().unwrap_or_else(PoisonError::into_inner).get(connection).cloned();
+        known.unwrap_or_else(|| {
+            let mut states = self.0.states.write().unwrap_or_else(PoisonError::into_inner);
+            let new = || Arc::new(ConnectionState::new(self.0.settings.concurrency));
+            states.entry(connection.to_owned()).or_insert_with(new).clone()
+        })
+    }
+
+    /// The states of all connections.
+    pub(super) fn states(&self) -> HashMap<String, Arc<ConnectionState>> {
+        self.0.states.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgets the state of a connection that was removed.
+    pub fn forget(&self, connection: &str) {
+        self.0.states.write().unwrap_or_else(PoisonError::into_inner).remove(connection);
     }
 
     pub(super) async fn load_health(&self) {
-        for connection in self.0.states.keys() {
-            self.read_health(connection).await;
+        for connection in self.0.connections.ids() {
+            self.read_health(&connection).await;
         }
     }
 

@@ -63,7 +63,7 @@ impl Dispatcher {
 
     /// Claims and starts what `connection` admits now.
     pub(super) async fn dispatch_due(&self, connection: &str) {
-        let state = self.state(connection);
+        let state = &*self.state(connection);
         let _one_at_a_time = state.claiming.lock().await;
         if self.0.closing.is_cancelled() {
             return;
@@ -97,7 +97,7 @@ impl Dispatcher {
     /// Sends one delivery as the probe of a failing connection: a pending one, else the one longest due, else one
     /// that has FAILED. Returns whether there was one.
     pub(super) async fn probe(&self, connection: &str) -> bool {
-        let state = self.state(connection);
+        let state = &*self.state(connection);
         let _one_at_a_time = state.claiming.lock().await;
         if self.0.closing.is_cancelled() || !self.0.connections.is_enabled(connection) {
             return false;

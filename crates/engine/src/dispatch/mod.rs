@@ -43,7 +43,7 @@ pub use waiters::Waiters;
 use self::connection_state::ConnectionState;
 use crate::connections::Connections;
 use ticketing_host::entropy::Entropy;
-use ticketing_store::{Leases, Store};
+use ticketing_store::{Leases, Store, StoreError};
 
 /// Settings of the dispatcher.
 #[derive(Debug, Clone)]
@@ -71,7 +71,8 @@ struct Inner {
     schedule_changed: Notify,
     /// The same, for housekeeping: each of the two waits for its own.
     housekeeping_changed: Notify,
-    states: HashMap<String, ConnectionState>,
+    /// By the ID of the connection. One is created when it is first needed.
+    states: RwLock<HashMap<String, Arc<ConnectionState>>>,
     waiters: Waiters,
     caller_spans: CallerSpans,
     wake: Notify,
@@ -102,8 +103,6 @@ impl Dispatcher {
         settings: DispatchSettings,
         schedule: Schedule,
     ) -> Self {
-        let names = connections.names().into_iter();
-        let states = names.map(|name| (name, ConnectionState::new(settings.concurrency))).collect();
         Self(Arc::new(Inner {
             store,
             connections,
@@ -113,7 +112,7 @@ impl Dispatcher {
             schedule: RwLock::new(schedule),
             schedule_changed: Notify::new(),
             housekeeping_changed: Notify::new(),
-            states,
+            states: RwLock::default(),
             waiters: Waiters::default(),
             caller_spans: CallerSpans::default(),
             wake: Notify::new(),
@@ -156,13 +155,13 @@ impl Dispatcher {
 
     /// The end of the next pause that a ticket system requested.
     fn pause_end(&self) -> Option<Timestamp> {
-        self.0.states.values().filter_map(ConnectionState::pause_end).min()
+        self.states().values().filter_map(|state| state.pause_end()).min()
     }
 
     /// When a create that waits for the rate of its connection may begin.
     fn next_send(&self) -> Option<Timestamp> {
         let now = self.0.clock.now();
-        self.0.states.values().filter_map(|state| state.next_send(now)).min()
+        self.states().values().filter_map(|state| state.next_send(now)).min()
     }
 
     async fn until(&self, time: Option<Timestamp>) {
@@ -178,7 +177,7 @@ impl Dispatcher {
     /// Probes each connection at the end of its pause; after that, one probe a tick until a call succeeds.
     pub async fn probe_after_pause(&self) {
         let now = self.0.clock.now();
-        for (connection, state) in &self.0.states {
+        for (connection, state) in &self.states() {
             if let Some(end) = state.pause_end().filter(|end| *end <= now) {
                 state.set_probed_pause(end);
                 // What was refused by the pause is due at its end.
@@ -192,7 +191,7 @@ impl Dispatcher {
     /// Sends what waited for the rate of its connection.
     pub async fn dispatch_paced(&self) {
         let now = self.0.clock.now();
-        for (connection, state) in &self.0.states {
+        for (connection, state) in &self.states() {
             if state.next_send(now).is_some_and(|next| next <= now) {
                 // A paused connection claims nothing, so nothing waits there until the pause is over.
                 state.waits_for_rate.store(false, Ordering::SeqCst);
@@ -203,7 +202,7 @@ impl Dispatcher {
 
     /// A delivery was accepted or made due now.
     pub fn wake(&self) {
-        self.0.states.values().for_each(|state| state.edit_due(|due| due.pending = true));
+        self.states().values().for_each(|state| state.edit_due(|due| due.pending = true));
         self.0.wake.notify_one();
     }
 
@@ -214,7 +213,7 @@ impl Dispatcher {
 
     /// Sends pending deliveries, as far as the connections admit them.
     pub async fn dispatch(&self) {
-        for connection in self.0.connections.names() {
+        for connection in self.0.connections.ids() {
             self.dispatch_due(&connection).await;
         }
     }
@@ -222,7 +221,7 @@ impl Dispatcher {
     /// The tick: retries what is due, probes failing connections, expires stale leases.
     pub async fn tick(&self) {
         self.expire_leases(Leases::Expired).await;
-        for connection in self.0.connections.names() {
+        for connection in self.0.connections.ids() {
             self.observe_login(&connection).await;
             self.state(&connection).edit_due(|due| due.pending = true);
             self.allow_retries(&connection);
@@ -234,7 +233,7 @@ impl Dispatcher {
     /// Looks up deliveries of unknown outcome, and scans for duplicates.
     pub async fn reconcile(&self) {
         self.expire_leases(Leases::Expired).await;
-        for connection in self.0.connections.names() {
+        for connection in self.0.connections.ids() {
             self.allow_look_ups(&connection);
             self.dispatch_due(&connection).await;
             self.scan_for_duplicates(&connection);
@@ -248,7 +247,7 @@ impl Dispatcher {
             return;
         }
         self.0.closing.cancel();
-        for state in self.0.states.values() {
+        for state in self.states().values() {
             // A claim in progress still starts its deliveries; none begins after that.
             drop(state.claiming.lock().await);
         }
@@ -292,7 +291,21 @@ impl Dispatcher {
     async fn recover(&self) {
         self.load_health().await;
         self.expire_leases(Leases::All).await;
+        self.end_removed().await;
         self.wake();
+    }
+
+    /// Ends what a crash may have left of the deliveries of removed connections.
+    async fn end_removed(&self) {
+        let ended = async {
+            for removed in self.0.store.removed_connections().await? {
+                self.0.store.connection_removed(&removed.connection, self.0.clock.now()).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = ended.await {
+            tracing::error!(error = %ErrorChain(&error), "failed to end deliveries of removed connections");
+        }
     }
 
     async fn expire_leases(&self, leases: Leases) {

@@ -180,7 +180,7 @@ impl Bench {
             HttpClient::new(clock.clone(), bounds.attempt_deadline, EgressPolicy::default()).unwrap();
         let vendors =
             Vendors::new(vec![Arc::new(JiraVendor::default()), Arc::new(ServiceNowVendor::default())]);
-        let connections = Connections::new(client, vendors);
+        let connections = Connections::new(client, vendors, &[]);
         let system = Arc::new(Fake {
             clock: clock.clone(),
             is_lockable,
@@ -191,7 +191,10 @@ impl Bench {
         });
         let kind = System::parse(name).unwrap();
         let current = Some(connections.gated(kind, system.clone()));
-        connections.set(name, Connection { system: kind, enabled: true, settings_revision: 0, current, retired: vec![] });
+        connections.set(
+            name,
+            Connection { system: kind, enabled: true, settings_revision: 0, current, retired: vec![] },
+        );
         let settings = DispatchSettings {
             concurrency: Concurrency { start: 8, max: 8 },
             event_retention: Duration::from_secs(720 * 3_600),

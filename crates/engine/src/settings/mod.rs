@@ -14,13 +14,24 @@ use ticketing_vendor::ConnectionSettings;
 /// All current settings.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
+    /// By the ID of the connection.
     pub connections: BTreeMap<String, ConnectionSettings>,
+    /// Of all settings: another after each change.
+    pub revision: u64,
     /// The stored revision of the settings of each connection.
     pub revisions: BTreeMap<String, u32>,
     pub rules: Rules,
 }
 
-/// The rules for every system.
+impl Settings {
+    /// Identifies this version of the settings.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        self.revision.to_string()
+    }
+}
+
+/// The rules for every connection.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Rules {
     pub auto_push: AutoPush,

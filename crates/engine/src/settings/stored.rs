@@ -30,6 +30,7 @@ pub async fn read(store: &Store, vendors: &Vendors) -> Result<Settings, StoreErr
         settings.connections.insert(connection, ConnectionSettings { draft, enabled, secrets });
     }
     if let Some(policy) = store.policy().await? {
+        settings.revision = policy.revision;
         settings.rules = rules(policy.auto_push, policy.retry)?;
     }
     Ok(settings)

@@ -7,7 +7,6 @@ use ticketing_contract::ERROR_DOMAIN;
 use ticketing_contract::v1::ErrorReason;
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::role::Role;
-use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 use ticketing_engine::app::{AppError, TicketRefused};
 use ticketing_store::{StoreError, StoreErrorKind};
@@ -19,6 +18,9 @@ use crate::access::RateLimited;
 /// Maximum size of field violations in bytes. Details travel in a header, and the strictest common client accepts 8
 /// KiB of headers in total; base64 adds a third.
 const VIOLATIONS_BUDGET: usize = 4_500;
+
+/// Details travel in a header.
+const MAX_LISTED_CONNECTIONS: usize = 20;
 
 /// RetryInfo delay for temporary refusals.
 const DEFAULT_RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -33,13 +35,17 @@ pub(crate) enum Refusal {
     /// Another part of the request is invalid.
     RequestInvalid(Violations),
     /// An address was changed without repeating its secret.
-    SecretRequired(System, Violations),
-    /// No connection has this name.
-    ConnectionNotFound(String),
+    SecretRequired(String, Violations),
+    /// No connection has this name; the names that exist.
+    ConnectionNotFound { name: String, known: Vec<String> },
     /// Settings required for a ticket are missing.
-    ConnectionNotConfigured(System),
+    ConnectionNotConfigured(String),
     /// The connection is disabled.
-    ConnectionNotEnabled(System),
+    ConnectionNotEnabled(String),
+    /// The connection has deliveries that have not ended.
+    ConnectionInUse { connection: String, deliveries: u64 },
+    /// The settings were changed since they were read.
+    SettingsChanged { etag: String },
     /// The incident with this ID belongs to another namespace.
     IncidentOwnedByOther(String),
     /// No delivery has this ID.
@@ -127,9 +133,14 @@ impl From<AppError> for Refusal {
     fn from(error: AppError) -> Self {
         match error {
             AppError::SettingsInvalid(violations) => Self::SettingsInvalid(violations),
-            AppError::SecretRequired(system, violations) => Self::SecretRequired(system, violations),
-            AppError::NotConfigured(system) => Self::ConnectionNotConfigured(system),
-            AppError::NotEnabled(system) => Self::ConnectionNotEnabled(system),
+            AppError::SecretRequired(connection, violations) => Self::SecretRequired(connection, violations),
+            AppError::ConnectionNotFound { name, known } => Self::ConnectionNotFound { name, known },
+            AppError::NotConfigured(connection) => Self::ConnectionNotConfigured(connection),
+            AppError::NotEnabled(connection) => Self::ConnectionNotEnabled(connection),
+            AppError::ConnectionInUse { connection, deliveries } => {
+                Self::ConnectionInUse { connection, deliveries }
+            }
+            AppError::SettingsChanged { etag } => Self::SettingsChanged { etag },
             AppError::OwnedByOther(incident_id) => Self::IncidentOwnedByOther(incident_id),
             AppError::DeliveryNotFound(id) => Self::DeliveryNotFound(id),
             AppError::DeliveryState { delivery_id, state, operation } => {
@@ -164,7 +175,9 @@ impl Refusal {
             Self::SettingsInvalid(_) => (Code::InvalidArgument, ErrorReason::SettingsInvalid),
             Self::RequestInvalid(_) => (Code::InvalidArgument, ErrorReason::RequestInvalid),
             Self::SecretRequired(..) => (Code::InvalidArgument, ErrorReason::SecretRequired),
-            Self::ConnectionNotFound(_) => (Code::NotFound, ErrorReason::ConnectionNotFound),
+            Self::ConnectionNotFound { .. } => (Code::NotFound, ErrorReason::ConnectionNotFound),
+            Self::ConnectionInUse { .. } => (Code::FailedPrecondition, ErrorReason::ConnectionInUse),
+            Self::SettingsChanged { .. } => (Code::Aborted, ErrorReason::SettingsChanged),
             Self::ConnectionNotConfigured(_) => {
                 (Code::FailedPrecondition, ErrorReason::ConnectionNotConfigured)
             }
@@ -209,16 +222,27 @@ impl Refusal {
             Self::IncidentInvalid(violations)
             | Self::SettingsInvalid(violations)
             | Self::RequestInvalid(violations) => summary(violations),
-            Self::SecretRequired(system, _) => {
-                let title = system.title();
-                format!("the address of {title}, or the route to it, was changed: give its secret again in the same request")
+            Self::SecretRequired(connection, _) => {
+                format!(
+                    "the address of the connection {connection}, or the route to it, was changed: give its secret again in the \
+                     same request"
+                )
             }
-            Self::ConnectionNotFound(name) => no_connection(name),
-            Self::ConnectionNotConfigured(system) => {
-                format!("the connection {system} is not configured: send its settings with Configure")
+            Self::ConnectionNotFound { name, known } => no_connection(name, known),
+            Self::ConnectionNotConfigured(connection) => {
+                format!("the connection {connection} is not configured: send its settings with Configure")
             }
-            Self::ConnectionNotEnabled(system) => {
-                format!("the connection {system} is not enabled: set {system}.enabled to true with Configure")
+            Self::ConnectionNotEnabled(connection) => {
+                format!("the connection {connection} is not enabled: set its enabled to true with Configure")
+            }
+            Self::ConnectionInUse { connection, deliveries } => {
+                format!(
+                    "the connection {connection} has {deliveries} deliveries that have not ended: wait for them, or end them \
+                     with CancelDelivery or ResolveDelivery"
+                )
+            }
+            Self::SettingsChanged { .. } => {
+                "the settings were changed since etag was read: read them again with GetStatus".to_owned()
             }
             Self::IncidentOwnedByOther(_) => {
                 "the incident belongs to another namespace: hand it over with a credential of that namespace, or under \
@@ -281,7 +305,7 @@ impl Refusal {
     }
 
     fn metadata(&self) -> HashMap<String, String> {
-        let (needed, most, known);
+        let (needed, most, names_of_known, open);
         let pairs = match self {
             Self::RequestTooLarge { limit } => {
                 most = limit.to_string();
@@ -295,13 +319,18 @@ impl Refusal {
                 most = streams.to_string();
                 vec![("limit", most.as_str())]
             }
-            Self::SecretRequired(system, _)
-            | Self::ConnectionNotConfigured(system)
-            | Self::ConnectionNotEnabled(system) => vec![("connection", system.as_str())],
-            Self::ConnectionNotFound(name) => {
-                known = connection_names(", ");
-                vec![("connection", name.as_str()), ("connections", known.as_str())]
+            Self::SecretRequired(connection, _)
+            | Self::ConnectionNotConfigured(connection)
+            | Self::ConnectionNotEnabled(connection) => vec![("connection", connection.as_str())],
+            Self::ConnectionNotFound { name, known } => {
+                names_of_known = connection_names(known, ", ");
+                vec![("connection", name.as_str()), ("connections", names_of_known.as_str())]
             }
+            Self::ConnectionInUse { connection, deliveries } => {
+                open = deliveries.to_string();
+                vec![("connection", connection.as_str()), ("deliveries", open.as_str())]
+            }
+            Self::SettingsChanged { etag } => vec![("etag", etag.as_str())],
             Self::IncidentOwnedByOther(id) => vec![("incident_id", id.as_str())],
             Self::DeliveryNotFound(id) | Self::ContentRemoved(id) => vec![("delivery_id", id.as_str())],
             Self::DeliveryState { delivery_id, state, .. } => {
@@ -334,7 +363,10 @@ impl Refusal {
             | Self::SecretRequired(_, violations) => {
                 details.set_bad_request(within_budget(violations));
             }
-            Self::ConnectionNotFound(_) => {
+            Self::SettingsChanged { .. } => {
+                details.add_bad_request_violation("etag", message);
+            }
+            Self::ConnectionNotFound { .. } => {
                 details.add_bad_request_violation("connection", message);
             }
             Self::PageTokenInvalid => {
@@ -343,8 +375,10 @@ impl Refusal {
             Self::ResumeTokenInvalid | Self::ResumeTokenExpired { .. } => {
                 details.add_bad_request_violation("resume_token", message);
             }
-            Self::ConnectionNotConfigured(system) | Self::ConnectionNotEnabled(system) => {
-                details.add_precondition_failure_violation(reason, system.as_str(), message);
+            Self::ConnectionNotConfigured(connection)
+            | Self::ConnectionNotEnabled(connection)
+            | Self::ConnectionInUse { connection, .. } => {
+                details.add_precondition_failure_violation(reason, connection.as_str(), message);
             }
             Self::DeliveryState { delivery_id, .. } | Self::ContentRemoved(delivery_id) => {
                 details.add_precondition_failure_violation(reason, delivery_id.as_str(), message);
@@ -378,12 +412,18 @@ impl Refusal {
 }
 
 /// What is wrong with a name that no connection has.
-pub(super) fn no_connection(name: &str) -> String {
-    format!("no connection is named {name:?}: set it to {}", connection_names(" or "))
+pub(super) fn no_connection(name: &str, known: &[String]) -> String {
+    format!("no connection is named {name:?}: set it to {}", connection_names(known, " or "))
 }
 
-fn connection_names(between: &str) -> String {
-    System::ALL.map(System::as_str).join(between)
+/// The names of connections; of many, the first ones.
+fn connection_names(known: &[String], between: &str) -> String {
+    let listed =
+        known.iter().take(MAX_LISTED_CONNECTIONS).map(String::as_str).collect::<Vec<_>>().join(between);
+    match known.len().saturating_sub(MAX_LISTED_CONNECTIONS) {
+        0 => listed,
+        more => format!("{listed}{between}{more} more, see GetStatus"),
+    }
 }
 
 fn names(roles: &[Role], between: &str) -> String {
@@ -458,11 +498,11 @@ mod tests {
 
     #[test]
     fn disabled_connection_is_failed_precondition() {
-        let status = Status::from(Refusal::ConnectionNotEnabled(System::ServiceNow));
+        let status = Status::from(Refusal::ConnectionNotEnabled("servicenow".to_owned()));
         assert_eq!(status.code(), Code::FailedPrecondition);
         assert_eq!(
             status.message(),
-            "the connection servicenow is not enabled: set servicenow.enabled to true with Configure"
+            "the connection servicenow is not enabled: set its enabled to true with Configure"
         );
         let details = status.get_error_details();
         assert_eq!(details.error_info().unwrap().metadata["connection"], "servicenow");
@@ -471,7 +511,10 @@ mod tests {
 
     #[test]
     fn unknown_connection_is_not_found() {
-        let status = Status::from(Refusal::ConnectionNotFound("jira-eu".to_owned()));
+        let status = Status::from(Refusal::ConnectionNotFound {
+            name: "jira-eu".to_owned(),
+            known: vec!["jira".to_owned(), "servicenow".to_owned()],
+        });
         let message = r#"no connection is named "jira-eu": set it to jira or servicenow"#;
         assert_eq!((status.code(), status.message()), (Code::NotFound, message));
         let details = status.get_error_details();

@@ -103,11 +103,12 @@ impl TicketingService for Service {
     ) -> Result<Response<v1::TestConnectionResponse>, Status> {
         let role = caller(&request)?.role;
         let by = caller(&request)?.actor();
-        let parsed = parse::tested_connection(request.into_inner(), self.app.vendors());
-        let (system, unsaved, violations) =
+        let known = self.app.connection_names();
+        let parsed = parse::tested_connection(request.into_inner(), self.app.vendors(), &known);
+        let (name, unsaved, violations) =
             parsed.map_err(|rejection| rejection.into_refusal(Refusal::RequestInvalid))?;
         let Some(unsaved) = unsaved else {
-            let test = self.app.test_connection(system).await.map_err(refused)?;
+            let test = self.app.test_connection(&name).await.map_err(refused)?;
             return Ok(Response::new(v1::TestConnectionResponse {
                 test: Some(present::connection_test(test)),
             }));
@@ -118,7 +119,7 @@ impl TicketingService for Service {
         } else {
             Err(Refusal::RoleInsufficient { role, needed: UNSAVED_SETTINGS })
         };
-        let test = self.audited(tested, by, AuditAction::TestConnection, system.as_str()).await?;
+        let test = self.audited(tested, by, AuditAction::TestConnection, &name).await?;
         Ok(Response::new(v1::TestConnectionResponse { test: Some(present::connection_test(test)) }))
     }
 
@@ -135,10 +136,11 @@ impl TicketingService for Service {
         request: Request<v1::PreviewTicketRequest>,
     ) -> Result<Response<v1::PreviewTicketResponse>, Status> {
         let request = request.into_inner();
-        let parsed = parse::pushed_incident(request.incident, request.destination);
-        let (incident, system) =
+        let known = self.app.connection_names();
+        let parsed = parse::pushed_incident(request.incident, request.destination, &known);
+        let (incident, name) =
             parsed.map_err(|rejection| rejection.into_refusal(Refusal::IncidentInvalid))?;
-        let preview = self.app.preview(incident, system).await.map_err(refused)?;
+        let preview = self.app.preview(incident, &name).await.map_err(refused)?;
         Ok(Response::new(present::preview(preview, self.max_retry_attempts())))
     }
 
@@ -149,11 +151,12 @@ impl TicketingService for Service {
         let deadline = answer_by(&request);
         let by = caller(&request)?.clone();
         let request = request.into_inner();
-        let parsed = parse::pushed_incident(request.incident, request.destination);
-        let (incident, system) =
+        let known = self.app.connection_names();
+        let parsed = parse::pushed_incident(request.incident, request.destination, &known);
+        let (incident, name) =
             parsed.map_err(|rejection| rejection.into_refusal(Refusal::IncidentInvalid))?;
         let id = incident.id.clone();
-        let pushed = self.app.create_ticket(incident, system, by.requester(), deadline).await;
+        let pushed = self.app.create_ticket(incident, &name, by.requester(), deadline).await;
         let pushed = self.audited_if_foreign(pushed, &by, AuditAction::CreateTicket, &id).await?;
         Ok(Response::new(present::pushed(pushed, self.max_retry_attempts())))
     }

@@ -4,12 +4,15 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use ticketing_core::auto_push::AutoPush;
+use ticketing_core::delivery::State;
+use ticketing_core::fault::FaultKind;
 use ticketing_core::secret::{Secret, SecretKind, SecretUse};
 use ticketing_core::system::{Check, System};
 
+use super::settling::fail_for_good;
 use super::{Bench, CONNECTION, created};
 use crate::conformance::noted;
-use crate::{SettingsChange, StoredTest};
+use crate::{ConfigureError, Revisions, SettingsChange, StoredTest};
 
 const HERE: &str = "https://jira.example";
 const THERE: &str = "https://other.example";
@@ -79,7 +82,7 @@ pub async fn proxy_password_is_removed_with_connection(bench: Bench) {
             secrets.extend([more]);
             SettingsChange::Connection { connection, system, enabled, draft, base_url, secrets }
         }
-        policy @ SettingsChange::Policy { .. } => policy,
+        other @ (SettingsChange::Remove { .. } | SettingsChange::Policy { .. }) => other,
     };
     let configure = async |change| bench.store.configure(vec![change], noted(), bench.now()).await.unwrap();
     let kept = async || {
@@ -116,6 +119,43 @@ pub async fn removed_secret_is_not_kept(bench: Bench) {
     bench.store.configure(vec![change(false, Some(None))], noted(), bench.now()).await.unwrap();
     assert!(bench.store.settings().await.unwrap().remove(0).secrets.is_empty());
     assert!(bench.store.retired_connections(CONNECTION).await.unwrap().is_empty());
+}
+
+pub async fn removed_connection_leaves_deliveries_and_no_secret(bench: Bench) {
+    let remove = || SettingsChange::Remove { connection: CONNECTION.to_owned(), system: System::Jira };
+    let configure = async |change| bench.store.configure(vec![change], noted(), bench.now()).await;
+    configure(change(true, Some(set("old", HERE)))).await.unwrap();
+    let delivery = bench.intended("INC-1").await;
+    let in_use = configure(remove()).await.unwrap_err();
+    assert!(matches!(in_use, ConfigureError::ConnectionInUse { deliveries: 1, .. }), "{in_use:?}");
+    configure(change(true, Some(set("new", THERE)))).await.unwrap();
+    bench.settle(&delivery, created("1")).await.unwrap();
+    configure(remove()).await.unwrap();
+    assert!(bench.store.settings().await.unwrap().is_empty());
+    assert!(bench.store.retired_connections(CONNECTION).await.unwrap().is_empty());
+    let removed = bench.store.removed_connections().await.unwrap().remove(0);
+    assert_eq!((removed.connection.as_str(), removed.system), (CONNECTION, System::Jira));
+    assert_eq!(bench.store.delivery(&delivery.id).await.unwrap().unwrap().state, State::Delivered);
+}
+
+pub async fn removed_connection_ends_failed_deliveries_and_scans(bench: Bench) {
+    let claimed = bench.claimed("INC-1").await;
+    let failed = fail_for_good(&bench, &claimed, FaultKind::Rejected).await;
+    assert_eq!(failed.state, State::Failed);
+    assert_eq!(bench.store.connection_removed(CONNECTION, bench.now()).await.unwrap(), 1);
+    let ended = bench.store.delivery(&failed.id).await.unwrap().unwrap();
+    assert_eq!((ended.state, ended.due_at), (State::Cancelled, None));
+    assert_eq!(bench.store.connection_removed(CONNECTION, bench.now()).await.unwrap(), 0);
+}
+
+pub async fn every_change_of_settings_has_a_revision(bench: Bench) {
+    let policy = || SettingsChange::Policy { auto_push: AutoPush::default(), retry: json!({}) };
+    let configure = async |changes| bench.store.configure(changes, noted(), bench.now()).await.unwrap();
+    let first = configure(vec![change(true, None), policy()]).await;
+    assert_eq!((first.all, first.connections[CONNECTION]), (1, 1));
+    assert_eq!(configure(vec![policy()]).await, Revisions { all: 2, ..Revisions::default() });
+    assert_eq!(configure(vec![change(false, None), policy()]).await.connections[CONNECTION], 2);
+    assert_eq!(bench.store.policy().await.unwrap().unwrap().revision, 3);
 }
 
 pub async fn keeps_last_connection_test(bench: Bench) {

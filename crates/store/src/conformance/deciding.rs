@@ -85,7 +85,8 @@ pub async fn stored_pause_is_capped_by_current_bounds(bench: Bench) {
 
 /// Changes the settings of the connection. Returns their revision.
 async fn configure(bench: &Bench) -> u32 {
-    bench.store.configure(vec![change(true, None)], noted(), bench.now()).await.unwrap()[CONNECTION]
+    bench.store.configure(vec![change(true, None)], noted(), bench.now()).await.unwrap().connections
+        [CONNECTION]
 }
 
 async fn observe(bench: &Bench, kind: FaultKind) {

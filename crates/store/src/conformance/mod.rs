@@ -32,8 +32,8 @@ use crate::{
 };
 
 pub use {
-    accepting::*, claiming::*, configuring::*, deciding::*, evidence::*, following::*, reading::*, restore::*,
-    retaining::*, settling::*,
+    accepting::*, claiming::*, configuring::*, deciding::*, evidence::*, following::*, reading::*,
+    restore::*, retaining::*, settling::*,
 };
 
 pub const LEASE: Duration = Duration::from_secs(90);
@@ -112,6 +112,9 @@ macro_rules! store_conformance {
             keeps_replaced_connection_while_needed,
             proxy_password_is_removed_with_connection,
             removed_secret_is_not_kept,
+            removed_connection_leaves_deliveries_and_no_secret,
+            removed_connection_ends_failed_deliveries_and_scans,
+            every_change_of_settings_has_a_revision,
             keeps_last_connection_test,
             events_are_ordered_without_gaps,
             filtered_events_advance_the_reader,
@@ -248,16 +251,21 @@ impl Bench {
     }
 
     pub async fn settle(&self, delivery: &Delivery, outcome: Outcome) -> Option<Delivery> {
-        let attempt = AttemptRecord {
+        let attempt = AttemptRecord { outcome, ..self.attempt(delivery) };
+        self.store.record_attempt(attempt, &Policy::default(), self.now()).await.unwrap()
+    }
+
+    /// A create that has failed without a request.
+    pub fn attempt(&self, delivery: &Delivery) -> AttemptRecord {
+        AttemptRecord {
             delivery_id: delivery.id.clone(),
             epoch: delivery.epoch,
             settings_revision: 0,
-            outcome,
+            outcome: Outcome::NotSent(fault(FaultKind::Connect)),
             times: self.times(),
             counted_from: self.now(),
             random: 0.0,
-        };
-        self.store.record_attempt(attempt, &Policy::default(), self.now()).await.unwrap()
+        }
     }
 
     pub fn times(&self) -> AttemptTimes {

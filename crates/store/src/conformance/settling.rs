@@ -304,17 +304,14 @@ async fn failed(bench: &Bench, id: &str, kind: FaultKind) -> super::Delivery {
     fail_for_good(bench, &delivery, kind).await
 }
 
-async fn fail_for_good(bench: &Bench, delivery: &super::Delivery, kind: FaultKind) -> super::Delivery {
+pub(super) async fn fail_for_good(
+    bench: &Bench,
+    delivery: &super::Delivery,
+    kind: FaultKind,
+) -> super::Delivery {
     let policy = Policy { retry: no_retries(), bounds: Bounds::default() };
-    let attempt = crate::AttemptRecord {
-        delivery_id: delivery.id.clone(),
-        epoch: delivery.epoch,
-        settings_revision: 0,
-        outcome: Outcome::NotSent(fault(kind)),
-        times: bench.times(),
-        counted_from: bench.now(),
-        random: 0.0,
-    };
+    let outcome = Outcome::NotSent(fault(kind));
+    let attempt = crate::AttemptRecord { outcome, ..bench.attempt(delivery) };
     bench.store.record_attempt(attempt, &policy, bench.now()).await.unwrap().unwrap()
 }
 

@@ -62,11 +62,12 @@ const OF_CONNECTION: &str = "
     WHERE target = ? AND state = ? AND id > ? AND coalesce(failing_since, 0) >= ? ORDER BY id LIMIT ?";
 
 const CONNECTIONS: &str = "
-    SELECT wanted.value AS target, h.health AS health, coalesce(s.system, h.system) AS system,
+    SELECT wanted.value AS target, h.health AS health, coalesce(s.system, h.system, r.system) AS system,
         coalesce(s.revision, 0) AS settings_revision
     FROM json_each(?) AS wanted
         LEFT JOIN target_health AS h ON h.target = wanted.value
-        LEFT JOIN target_settings AS s ON s.target = wanted.value";
+        LEFT JOIN target_settings AS s ON s.target = wanted.value
+        LEFT JOIN removed_connections AS r ON r.target = wanted.value";
 
 pub(super) async fn load(db: &mut SqliteConnection, read_set: ReadSet) -> Result<UnitOfWork, StoreError> {
     let mut work = UnitOfWork::default();

@@ -17,6 +17,7 @@ mod load;
 mod offline_admin;
 mod open;
 mod reads;
+mod remove_connection;
 mod restore;
 mod retention;
 mod rotate;

@@ -46,7 +46,7 @@ const INBOX: usize = 1_024;
 
 /// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second
 /// time.
-pub(super) const MIGRATIONS: [(i64, &str, &str); 11] = [
+pub(super) const MIGRATIONS: [(i64, &str, &str); 12] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "restored", include_str!("../../migrations/0002_restored.sql")),
     (3, "sweeps", include_str!("../../migrations/0003_sweeps.sql")),
@@ -58,6 +58,7 @@ pub(super) const MIGRATIONS: [(i64, &str, &str); 11] = [
     (9, "namespaces", include_str!("../../migrations/0009_namespaces.sql")),
     (10, "counts", include_str!("../../migrations/0010_counts.sql")),
     (11, "retention", include_str!("../../migrations/0011_retention.sql")),
+    (12, "connections", include_str!("../../migrations/0012_connections.sql")),
 ];
 
 /// The row of table `installation`.

@@ -1,12 +1,10 @@
 //! Settings, their secrets, and retired connections.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
-use sqlx::{Row, SqliteConnection};
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::secret::SecretUse;
 use ticketing_core::system::System;
@@ -20,9 +18,12 @@ use super::keys::Keyring;
 use super::row_digests;
 use super::rows::{self, Reader, one_row};
 use super::secrets::{self, SealedSecret, note};
-use super::{Database, State};
+use super::{Database, State, remove_connection};
 use crate::port;
-use crate::{RetiredConnection, SettingsChange, StoreError, StoredPolicy, StoredSettings, StoredTest};
+use crate::{
+    ConfigureError, RemovedConnection, RetiredConnection, Revisions, SettingsChange, StoreError,
+    StoredPolicy, StoredSettings, StoredTest,
+};
 
 const RETIRE: &str = "
     INSERT INTO retired_connections
@@ -41,9 +42,10 @@ const SAVE_SETTINGS: &str = "
     RETURNING revision";
 
 const SAVE_POLICY: &str = "
-    INSERT INTO policy (id, auto_push, retry, updated_at) VALUES (1, ?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET
-        auto_push = excluded.auto_push, retry = excluded.retry, updated_at = excluded.updated_at";
+    INSERT INTO policy (id, auto_push, retry, revision, updated_at) VALUES (1, ?, ?, 1, ?)
+    ON CONFLICT (id) DO UPDATE SET auto_push = excluded.auto_push, retry = excluded.retry,
+        revision = revision + 1, updated_at = excluded.updated_at
+    RETURNING revision";
 
 const SAVE_TEST: &str = "
     INSERT INTO target_tests (target, at, checks) VALUES (?, ?, ?)
@@ -118,13 +120,15 @@ impl port::Settings for Database {
     }
 
     async fn policy(&self) -> Result<Option<StoredPolicy>, StoreError> {
-        let query = sqlx::query("SELECT 'policy' AS name, auto_push, retry, updated_at FROM policy");
+        let query =
+            sqlx::query("SELECT 'policy' AS name, auto_push, retry, revision, updated_at FROM policy");
         let row = query.fetch_optional(&self.readers).await.map_err(StoreError::read("the policy"))?;
         let Some(row) = &row else { return Ok(None) };
         let row = Reader::new(row, "policy", "name")?;
         Ok(Some(StoredPolicy {
             auto_push: row.json("auto_push")?,
             retry: row.json("retry")?,
+            revision: row.get("revision")?,
             updated_at: row.time("updated_at")?,
         }))
     }
@@ -134,8 +138,12 @@ impl port::Settings for Database {
         changes: Vec<SettingsChange>,
         audit: NewAuditEntry,
         now: Timestamp,
-    ) -> Result<BTreeMap<String, u32>, StoreError> {
-        self.write_exclusive(Configure { changes, audit, now }).await
+    ) -> Result<Revisions, ConfigureError> {
+        self.write_exclusive(Configure { changes, audit, now }).await?
+    }
+
+    async fn removed_connections(&self) -> Result<Vec<RemovedConnection>, StoreError> {
+        remove_connection::removed(&self.readers).await
     }
 
     async fn prune_retired(&self, before: Timestamp) -> Result<u64, StoreError> {
@@ -151,27 +159,34 @@ impl port::Settings for Database {
 
 #[async_trait]
 impl ExclusiveWrite for Configure {
-    type Answer = BTreeMap<String, u32>;
+    type Answer = Result<Revisions, ConfigureError>;
 
-    async fn run(
-        &self,
-        state: &State,
-        db: &mut SqliteConnection,
-    ) -> Result<BTreeMap<String, u32>, StoreError> {
+    async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<Self::Answer, StoreError> {
+        for change in &self.changes {
+            let SettingsChange::Remove { connection, .. } = change else { continue };
+            let deliveries = remove_connection::open_deliveries(connection, db).await?;
+            if deliveries > 0 {
+                let connection = connection.clone();
+                return Ok(Err(ConfigureError::ConnectionInUse { connection, deliveries }));
+            }
+        }
         let mut head = Head::load(db, &state.audit_key).await?;
-        let mut revisions = BTreeMap::new();
+        let mut revisions = Revisions::default();
         for change in &self.changes {
             match change {
                 SettingsChange::Connection { connection, .. } => {
                     let revision = self.save_connection(change, state, &mut head.row_digests, db).await?;
-                    revisions.insert(connection.clone(), revision);
+                    revisions.connections.insert(connection.clone(), revision);
+                }
+                SettingsChange::Remove { connection, system } => {
+                    self.remove(connection, *system, &mut head.row_digests, db).await?;
                 }
                 SettingsChange::Policy { auto_push, retry } => {
                     let auto_push = rows::json("auto_push", auto_push)?;
                     let retry = retry.to_string();
                     let query = sqlx::query(SAVE_POLICY).bind(auto_push).bind(retry);
-                    let done = query.bind(self.now.as_microsecond()).execute(&mut *db).await;
-                    one_row("policy", &done.map_err(StoreError::write("the policy"))?)?;
+                    let saved = query.bind(self.now.as_microsecond()).fetch_one(&mut *db).await;
+                    revisions.all = saved.map_err(StoreError::write("the policy"))?.get(0);
                 }
             }
         }
@@ -181,13 +196,15 @@ impl ExclusiveWrite for Configure {
         failpoints::panic_at(Point::SettingsOpen, || self.exposed());
         head.append(db, &state.audit_key, vec![self.audit.clone()]).await?;
         head.save(db, &state.audit_key).await?;
-        Ok(revisions)
+        Ok(Ok(revisions))
     }
 
     fn replaces_secrets(&self) -> bool {
-        self.changes
-            .iter()
-            .any(|change| matches!(change, SettingsChange::Connection { secrets, .. } if !secrets.is_empty()))
+        self.changes.iter().any(|change| match change {
+            SettingsChange::Connection { secrets, .. } => !secrets.is_empty(),
+            SettingsChange::Remove { .. } => true,
+            SettingsChange::Policy { .. } => false,
+        })
     }
 }
 
@@ -196,10 +213,28 @@ impl Configure {
     fn exposed(&self) -> String {
         let secrets = self.changes.iter().filter_map(|change| match change {
             SettingsChange::Connection { secrets, .. } => Some(secrets.values()),
-            SettingsChange::Policy { .. } => None,
+            SettingsChange::Remove { .. } | SettingsChange::Policy { .. } => None,
         });
         let values = secrets.flatten().flatten().map(|secret| secret.value.expose_secret());
         values.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Removes a connection with its secrets, also the retired ones.
+    async fn remove(
+        &self,
+        connection: &str,
+        system: System,
+        row_digests: &mut RowDigests,
+        db: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
+        for base_url in remove_connection::retired_urls(connection, db).await? {
+            forget_retired(connection, &base_url, row_digests, db).await?;
+        }
+        for used_for in SecretUse::ALL.into_iter().filter(|used_for| *used_for != SecretUse::TicketSystem) {
+            secrets::Of { connection, base_url: "", used_for }.remove(row_digests, db).await?;
+        }
+        row_digests.remove(&row_digests::SETTINGS.place(&[connection]));
+        remove_connection::remove_rows(connection, system, self.now, db).await
     }
 
     /// Returns the revision of the settings.

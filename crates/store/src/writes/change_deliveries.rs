@@ -19,6 +19,13 @@ pub(crate) struct ChangeDeliveries {
     pub(crate) now: Timestamp,
 }
 
+/// Ends the duplicate scans of deliveries whose connection was removed.
+#[derive(Debug)]
+pub(crate) struct EndScans {
+    pub(crate) delivery_ids: Vec<String>,
+    pub(crate) now: Timestamp,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) enum DeliveriesChange {
     /// The connection admits nothing: pending deliveries wait.
@@ -31,6 +38,8 @@ pub(crate) enum DeliveriesChange {
     SearchProven,
     /// One delivery that FAILED because of the connection is rearmed as a probe.
     Probe,
+    /// The connection was removed: nothing is sent or looked up any more.
+    Remove,
 }
 
 /// The result of a chunk.
@@ -56,7 +65,8 @@ impl BatchedWrite for ChangeDeliveries {
             DeliveriesChange::Defer { .. }
             | DeliveriesChange::Recover
             | DeliveriesChange::SearchProven
-            | DeliveriesChange::Probe => None,
+            | DeliveriesChange::Probe
+            | DeliveriesChange::Remove => None,
         };
         let selection = Selection::OfConnection { connection, state: self.state, after, failing_since };
         read_set.select(selection, SelectionLimit { until: None, limit: self.limit });
@@ -81,6 +91,22 @@ impl BatchedWrite for ChangeDeliveries {
     }
 }
 
+impl BatchedWrite for EndScans {
+    type Answer = u64;
+
+    const EXCLUSIVE: bool = true;
+
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.deliveries.extend(self.delivery_ids.iter().cloned());
+    }
+
+    fn apply(&self, work: &mut UnitOfWork) -> Result<u64, StoreError> {
+        let deliveries: Vec<Delivery> = work.deliveries().cloned().collect();
+        let ended = deliveries.into_iter().filter_map(|delivery| delivery.connection_removed(self.now));
+        Ok(ended.map(|settled| work.settle(settled, "")).count() as u64)
+    }
+}
+
 impl DeliveriesChange {
     /// The affected states.
     pub(crate) fn states(&self) -> &'static [State] {
@@ -88,7 +114,7 @@ impl DeliveriesChange {
             Self::Defer { .. } => &[State::Pending],
             Self::Recover => &[State::Waiting, State::Reconciling, State::Failed],
             Self::SearchProven => &[State::Reconciling],
-            Self::EndOutage { .. } | Self::Probe => &[State::Failed],
+            Self::EndOutage { .. } | Self::Probe | Self::Remove => &[State::Failed],
         }
     }
 
@@ -99,6 +125,7 @@ impl DeliveriesChange {
             Self::EndOutage { outage_began } => delivery.outage_ended(*outage_began, now),
             Self::SearchProven => delivery.search_proven(now),
             Self::Probe => delivery.rearm_as_probe(now),
+            Self::Remove => delivery.connection_removed(now),
         }
     }
 }

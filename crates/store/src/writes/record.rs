@@ -46,7 +46,8 @@ impl BatchedWrite for Record<AttemptRecord> {
             self.what.clone();
         let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
         let connection = &delivery.connection;
-        if matches!(outcome, Outcome::Sent(Ok(_))) && work.settings_revision(connection) == settings_revision {
+        if matches!(outcome, Outcome::Sent(Ok(_))) && work.settings_revision(connection) == settings_revision
+        {
             // Also if this server knows of no failure: another may have recorded one.
             let bounds = &self.policy.bounds;
             let (health, event) = work.health(connection).observe(&Observation::Created, bounds, self.now);

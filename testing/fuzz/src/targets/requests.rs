@@ -19,6 +19,9 @@ const MAX_VIOLATIONS: usize = 4_000;
 /// Maximum length of the name of a connection, in characters.
 const MAX_CONNECTION_NAME: usize = 63;
 
+static CONNECTIONS: LazyLock<Vec<String>> =
+    LazyLock::new(|| ["jira", "jira-eu", "servicenow"].map(str::to_owned).into());
+
 static SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| Schema::of(&[FILE_DESCRIPTOR_SET]).expect("the contract has descriptors"));
 
@@ -46,7 +49,7 @@ pub(super) fn run(input: &[u8]) {
     match check(contract::method(*choice), request) {
         Outcome::Malformed | Outcome::Accepted => {}
         Outcome::Refused(Rejection::Invalid(violations)) => check_violations(&violations),
-        Outcome::Refused(Rejection::ConnectionNotFound(name)) => {
+        Outcome::Refused(Rejection::ConnectionNotFound { name, .. }) => {
             assert!((1..=MAX_CONNECTION_NAME).contains(&name.chars().count()), "{name}");
         }
     }
@@ -85,15 +88,15 @@ fn decode(method: Method, request: &[u8]) -> Outcome {
             violations.into_result(change).map_err(Rejection::Invalid)
         }),
         Method::TestConnection => parsed(request, |request| {
-            let (_, change, violations) = parse::tested_connection(request, &VENDORS)?;
+            let (_, change, violations) = parse::tested_connection(request, &VENDORS, &CONNECTIONS)?;
             violations.into_result(change).map_err(Rejection::Invalid)
         }),
         Method::GetStatus => parsed(request, |_: v1::GetStatusRequest| Ok(())),
         Method::PreviewTicket => parsed(request, |request: v1::PreviewTicketRequest| {
-            parse::pushed_incident(request.incident, request.destination)
+            parse::pushed_incident(request.incident, request.destination, &CONNECTIONS)
         }),
         Method::CreateTicket => parsed(request, |request: v1::CreateTicketRequest| {
-            parse::pushed_incident(request.incident, request.destination)
+            parse::pushed_incident(request.incident, request.destination, &CONNECTIONS)
         }),
         Method::SubmitIncident => {
             valid(request, |request: v1::SubmitIncidentRequest| parse::submitted_incident(request.incident))

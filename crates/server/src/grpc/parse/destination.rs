@@ -1,13 +1,11 @@
 //! The destination of a request: a connection by its name, or by the ticket system that it is named after.
 
 use ticketing_contract::v1;
-use ticketing_core::system::System;
+use ticketing_core::connection::MAX_NAME;
 use ticketing_core::violation::Violations;
 
 use super::field;
 use crate::grpc::errors::{Refusal, no_connection};
-
-const MAX_CONNECTION_NAME: usize = 63;
 
 /// The destination of any request.
 #[derive(Debug)]
@@ -21,15 +19,15 @@ pub enum Destination {
 pub(super) enum NoDestination {
     /// Its violations are reported.
     Invalid,
-    /// No connection has this name.
-    Unknown(String),
+    /// No connection has this name; those that exist.
+    Unknown(String, Vec<String>),
 }
 
 /// Why a request with a destination is refused.
 #[derive(Debug)]
 pub enum Rejection {
     Invalid(Violations),
-    ConnectionNotFound(String),
+    ConnectionNotFound { name: String, known: Vec<String> },
 }
 
 // === impl Destination ===
@@ -61,27 +59,34 @@ impl From<v1::test_connection_request::Destination> for Destination {
     }
 }
 
-/// The ticket system of the connection.
-pub(super) fn system(
+/// The name of the connection, one of `known`.
+pub(super) fn connection(
     given: Option<Destination>,
+    known: &[String],
     violations: &mut Violations,
-) -> Result<System, NoDestination> {
+) -> Result<String, NoDestination> {
+    match name(given, violations) {
+        Some(name) if known.contains(&name) => Ok(name),
+        Some(name) => Err(NoDestination::Unknown(name, known.to_vec())),
+        None => Err(NoDestination::Invalid),
+    }
+}
+
+/// The name of a connection that may not exist yet.
+pub(super) fn name(given: Option<Destination>, violations: &mut Violations) -> Option<String> {
     match given {
         None => {
             let description = "is required: set connection, for example to jira, or set system";
             violations.add("destination", description);
-            Err(NoDestination::Invalid)
+            None
         }
         Some(Destination::System(value)) => {
-            field::system("system", value, violations).ok_or(NoDestination::Invalid)
+            field::system("system", value, violations).map(|system| system.to_string())
         }
         Some(Destination::Connection(name)) => {
             let before = violations.iter().count();
-            violations.require_text("connection", &name, MAX_CONNECTION_NAME);
-            if violations.iter().count() > before {
-                return Err(NoDestination::Invalid);
-            }
-            System::parse(&name).ok_or(NoDestination::Unknown(name))
+            violations.require_text("connection", &name, MAX_NAME);
+            (violations.iter().count() == before).then_some(name)
         }
     }
 }
@@ -93,16 +98,18 @@ impl Rejection {
     pub(crate) fn into_refusal(self, invalid: fn(Violations) -> Refusal) -> Refusal {
         match self {
             Self::Invalid(violations) => invalid(violations),
-            Self::ConnectionNotFound(name) => Refusal::ConnectionNotFound(name),
+            Self::ConnectionNotFound { name, known } => Refusal::ConnectionNotFound { name, known },
         }
     }
 
     /// An unknown connection alone is not found; beside violations it is one of them.
     pub(super) fn of(no_destination: Option<NoDestination>, mut violations: Violations) -> Self {
         match no_destination {
-            Some(NoDestination::Unknown(name)) if violations.is_empty() => Self::ConnectionNotFound(name),
-            Some(NoDestination::Unknown(name)) => {
-                violations.add("connection", no_connection(&name));
+            Some(NoDestination::Unknown(name, known)) if violations.is_empty() => {
+                Self::ConnectionNotFound { name, known }
+            }
+            Some(NoDestination::Unknown(name, known)) => {
+                violations.add("connection", no_connection(&name, &known));
                 Self::Invalid(violations)
             }
             Some(NoDestination::Invalid) | None => Self::Invalid(violations),
@@ -115,11 +122,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connection_is_named_after_its_system() {
+    fn system_is_short_for_the_connection_named_after_it() {
         let mut violations = Violations::default();
-        for each in System::ALL {
-            let named = Destination::Connection(each.to_string());
-            assert_eq!(system(Some(named), &mut violations).unwrap(), each);
+        let known = ["jira".to_owned(), "jira-eu".to_owned()];
+        for (given, name) in [
+            (Destination::System(v1::TicketSystem::Jira.into()), "jira"),
+            (Destination::Connection("jira".to_owned()), "jira"),
+            (Destination::Connection("jira-eu".to_owned()), "jira-eu"),
+        ] {
+            assert_eq!(connection(Some(given), &known, &mut violations).unwrap(), name);
         }
         assert!(violations.is_empty());
     }
@@ -134,16 +145,16 @@ mod tests {
         ];
         for (given, field) in invalid {
             let mut violations = Violations::default();
-            assert!(matches!(system(given, &mut violations), Err(NoDestination::Invalid)));
+            assert!(matches!(connection(given, &[], &mut violations), Err(NoDestination::Invalid)));
             assert_eq!(violations.iter().map(|it| it.field.as_str()).collect::<Vec<_>>(), [field]);
         }
     }
 
     #[test]
     fn unknown_connection_is_listed_beside_other_violations() {
-        let unknown = || Some(NoDestination::Unknown("jira-eu".to_owned()));
+        let unknown = || Some(NoDestination::Unknown("jira-eu".to_owned(), vec!["jira".to_owned()]));
         let alone = Rejection::of(unknown(), Violations::default());
-        assert!(matches!(alone, Rejection::ConnectionNotFound(name) if name == "jira-eu"));
+        assert!(matches!(alone, Rejection::ConnectionNotFound { name, .. } if name == "jira-eu"));
         let mut violations = Violations::default();
         violations.add("incident", "is required");
         let Rejection::Invalid(all) = Rejection::of(unknown(), violations) else { panic!("not invalid") };

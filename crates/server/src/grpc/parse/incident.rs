@@ -7,7 +7,6 @@ use ticketing_core::incident::{
     SlaStatus, Timeline, limits,
 };
 use ticketing_core::risk::RiskLevel;
-use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 
 use super::destination::{self, Destination, Rejection};
@@ -15,19 +14,20 @@ use super::field;
 
 const PATH: &str = "incident";
 
-/// An incident and the ticket system of its connection.
+/// An incident and the name of its connection, one of `known`.
 ///
 /// # Errors
 /// Every violation, or that there is no such connection.
 pub fn pushed_incident(
     incident: Option<v1::Incident>,
     destination: Option<impl Into<Destination>>,
-) -> Result<(Incident, System), Rejection> {
+    known: &[String],
+) -> Result<(Incident, String), Rejection> {
     let mut violations = Violations::default();
     let incident = checked(incident, &mut violations);
-    match (incident, destination::system(destination.map(Into::into), &mut violations)) {
-        (Some(incident), Ok(system)) => Ok((incident, system)),
-        (_, system) => Err(Rejection::of(system.err(), violations)),
+    match (incident, destination::connection(destination.map(Into::into), known, &mut violations)) {
+        (Some(incident), Ok(name)) => Ok((incident, name)),
+        (_, name) => Err(Rejection::of(name.err(), violations)),
     }
 }
 
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn reports_absent_incident_and_destination() {
-        let Err(Rejection::Invalid(violations)) = pushed_incident(None, None::<Destination>) else {
+        let Err(Rejection::Invalid(violations)) = pushed_incident(None, None::<Destination>, &[]) else {
             panic!("not invalid")
         };
         let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();

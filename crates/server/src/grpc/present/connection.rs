@@ -43,9 +43,9 @@ pub(crate) fn condition(health: &Health, now: Timestamp) -> v1::ConnectionCondit
     }
 }
 
-/// The auto-push decision about an incident of `severity`.
+/// The auto-push decision about an incident of `severity`, for a connection by its ticket system and name.
 pub(crate) fn decision(
-    system: System,
+    (system, connection): (System, String),
     verdict: &Verdict,
     severity: Severity,
     rule: &AutoPush,
@@ -61,7 +61,7 @@ pub(crate) fn decision(
     };
     v1::AutoPushDecision {
         system: field::system(system).into(),
-        connection: system.to_string(),
+        connection,
         push: *verdict == Verdict::Push,
         skip_reason: skip_reason.into(),
         explanation,
@@ -126,7 +126,11 @@ mod tests {
     #[test]
     fn explains_auto_push_decision() {
         let rule = AutoPush { enabled: true, ..AutoPush::default() };
-        let presented = |severity, system| decision(system, &rule.verdict(severity, system), severity, &rule);
+        let presented = |severity, system: System| {
+            let name = system.to_string();
+            let verdict = rule.verdict(severity, &name);
+            decision((system, name), &verdict, severity, &rule)
+        };
         let pushed = presented(Severity::Critical, System::Jira);
         assert_eq!((pushed.push, pushed.skip_reason()), (true, v1::SkipReason::Unspecified));
         assert_eq!(pushed.explanation, "severity CRITICAL is at or above the minimum CRITICAL");

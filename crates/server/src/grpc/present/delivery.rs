@@ -2,6 +2,7 @@
 
 use prost::Message;
 use ticketing_contract::v1;
+use ticketing_core::connection::name_of;
 use ticketing_core::delivery::{Delivery, LastError, Resolution, State, Trigger};
 use ticketing_core::limits::MAX_DUPLICATES;
 use ticketing_engine::app::DeliveryWithAttempts;
@@ -19,7 +20,7 @@ pub(crate) fn delivery(delivery: Delivery, max_retry_attempts: u32) -> v1::Deliv
     v1::Delivery {
         id: delivery.id,
         incident_id: delivery.incident_id,
-        connection: delivery.connection,
+        connection: name_of(&delivery.connection).to_owned(),
         system: field::system(delivery.system).into(),
         trigger: trigger(delivery.trigger).into(),
         state: state(delivery.state).into(),

@@ -1,6 +1,7 @@
 //! Events.
 
 use ticketing_contract::v1;
+use ticketing_core::connection::name_of;
 use ticketing_core::delivery::EventKind;
 use ticketing_store::{Event, Subject};
 
@@ -25,7 +26,7 @@ pub(crate) fn event(event: &Event, stream_id: &str, max_retry_attempts: u32) -> 
         time: Some(field::timestamp(event.at)),
         kind: event_kind(event.kind).into(),
         incident_id: event.incident_id().unwrap_or_default().to_owned(),
-        connection: event.connection.clone(),
+        connection: name_of(&event.connection).to_owned(),
         system: field::system(event.system).into(),
         delivery,
         note,

@@ -6,10 +6,11 @@ use ticketing_engine::app::{Preview, Pushed, Submission};
 use super::{connection, delivery, field, message, ticket};
 
 pub(crate) fn preview(preview: Preview, max_retry_attempts: u32) -> v1::PreviewTicketResponse {
-    let Preview { system, marker, rendered, severity, auto_push, verdict, existing } = preview;
+    let Preview { system, connection: name, marker, rendered, severity, auto_push, verdict, existing } =
+        preview;
     v1::PreviewTicketResponse {
         ticket: Some(ticket::rendered(system, &marker, rendered)),
-        auto_push: Some(connection::decision(system, &verdict, severity, &auto_push)),
+        auto_push: Some(connection::decision((system, name), &verdict, severity, &auto_push)),
         existing: existing.map(|existing| delivery::delivery(existing, max_retry_attempts)),
     }
 }
@@ -26,7 +27,8 @@ pub(crate) fn pushed(pushed: Pushed, max_retry_attempts: u32) -> v1::CreateTicke
 pub(crate) fn submission(submission: Submission, max_retry_attempts: u32) -> v1::SubmitIncidentResponse {
     let Submission { severity, auto_push, decisions } = submission;
     let results = decisions.into_iter().map(|decision| {
-        let presented = connection::decision(decision.system, &decision.verdict, severity, &auto_push);
+        let destination = (decision.system, decision.connection);
+        let presented = connection::decision(destination, &decision.verdict, severity, &auto_push);
         let already_existed = decision.pushed.as_ref().is_some_and(|(_, existed)| *existed);
         let delivery = decision.pushed.map(|(pushed, _)| delivery::delivery(pushed, max_retry_attempts));
         v1::AutoPushResult { decision: Some(presented), delivery, already_existed }

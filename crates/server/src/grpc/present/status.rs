@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use ticketing_contract::v1;
+use ticketing_core::connection::name_of;
 use ticketing_core::delivery::State;
-use ticketing_engine::app::{ConnectionTest, Status, SystemStatus};
+use ticketing_engine::app::{ConnectionStatus, ConnectionTest, Status};
 use ticketing_engine::settings::Settings;
 use ticketing_store::{LastFailure, LastSuccess};
 use ticketing_vendor::Vendors;
@@ -13,12 +14,11 @@ use ticketing_vendor::Vendors;
 use super::{connection, field, rules, ticket};
 
 pub(crate) fn status(status: Status, vendors: &Vendors) -> v1::GetStatusResponse {
-    let Status { started_at, now, settings, checking_database, systems } = status;
+    let Status { started_at, now, settings, checking_database, connections } = status;
+    let connections = connections.into_iter();
     v1::GetStatusResponse {
-        connections: systems
-            .into_iter()
-            .map(|system| connection_status(system, &settings, vendors, now))
-            .collect(),
+        connections: connections.map(|status| connection_status(status, &settings, vendors, now)).collect(),
+        etag: settings.etag(),
         auto_push: Some(rules::auto_push(&settings.rules.auto_push)),
         retry: Some(rules::retry(&settings.rules.retry)),
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -33,10 +33,17 @@ pub(crate) fn configured(settings: &Settings, vendors: &Vendors, made_due: u64) 
         auto_push: Some(rules::auto_push(&settings.rules.auto_push)),
         retry: Some(rules::retry(&settings.rules.retry)),
         deliveries_made_due: u32::try_from(made_due).unwrap_or(u32::MAX),
+        etag: settings.etag(),
         ..Default::default()
     };
-    for settings in settings.connections.values() {
-        vendors.of(settings.draft.system()).show(settings, &mut response);
+    for (id, settings) in &settings.connections {
+        let name = name_of(id).to_owned();
+        let vendor = vendors.of(settings.draft.system());
+        if name == vendor.system().as_str() {
+            vendor.show(settings, &mut response);
+        }
+        let settings = Some(vendor.named_view(settings));
+        response.connections.push(v1::ConnectionSettingsView { name, settings });
     }
     response
 }
@@ -50,12 +57,12 @@ pub(crate) fn connection_test(test: ConnectionTest) -> v1::ConnectionTest {
 }
 
 fn connection_status(
-    status: SystemStatus,
+    status: ConnectionStatus,
     all: &Settings,
     vendors: &Vendors,
     now: Timestamp,
 ) -> v1::ConnectionStatus {
-    let settings = all.connections.get(&status.connection);
+    let settings = all.connections.get(&status.id);
     v1::ConnectionStatus {
         system: field::system(status.system).into(),
         configured: status.configured,
@@ -68,7 +75,7 @@ fn connection_status(
         condition: Some(connection::condition(&status.health, now)),
         needs_attention: u32::try_from(status.needs_attention).unwrap_or(u32::MAX),
         concurrency_limit: u32::try_from(status.concurrency_limit).unwrap_or(u32::MAX),
-        connection: status.connection,
+        connection: name_of(&status.id).to_owned(),
     }
 }
 

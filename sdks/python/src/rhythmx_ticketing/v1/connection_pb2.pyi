@@ -129,7 +129,7 @@ class TestConnectionRequest(_message.Message):
     system: _ticket_pb2.TicketSystem.ValueType
     """The connection that is named after this ticket system."""
     connection: _builtins.str
-    """Name of the connection: "jira" or "servicenow"."""
+    """Name of the connection. With unsaved settings, it may be one that does not exist yet. Example: "jira"."""
     @_builtins.property
     def jira(self) -> _settings_pb2.JiraSettings:
         """Unsaved settings of Jira."""
@@ -294,15 +294,18 @@ class GetStatusResponse(_message.Message):
     SERVER_VERSION_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     CHECKING_DATABASE_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     server_version: _builtins.str
     """Output only. Version of the server. Example: "0.1.0"."""
     checking_database: _builtins.bool
     """Output only. Whether the database file is being checked in the background, because the last stop was not orderly. Everything
     works meanwhile. If the check finds damage, the server stops.
     """
+    etag: _builtins.str
+    """Output only. Of the settings of all connections, auto-push and retries: another after each change. For Configure."""
     @_builtins.property
     def connections(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConnectionStatus]:
-        """Output only. One for each connection, configured or not."""
+        """Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured."""
 
     @_builtins.property
     def auto_push(self) -> _settings_pb2.AutoPushSettings:
@@ -325,10 +328,11 @@ class GetStatusResponse(_message.Message):
         server_version: _builtins.str = ...,
         started_at: _timestamp_pb2.Timestamp | None = ...,
         checking_database: _builtins.bool = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "retry", b"retry", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "checking_database", b"checking_database", "connections", b"connections", "retry", b"retry", "server_version", b"server_version", "started_at", b"started_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "checking_database", b"checking_database", "connections", b"connections", "etag", b"etag", "retry", b"retry", "server_version", b"server_version", "started_at", b"started_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -356,7 +360,7 @@ class ConnectionStatus(_message.Message):
     system: _ticket_pb2.TicketSystem.ValueType
     """Output only. Kind of its ticket system."""
     connection: _builtins.str
-    """Output only. Name of the connection: "jira" or "servicenow"."""
+    """Output only. Name of the connection. Example: "jira"."""
     configured: _builtins.bool
     """Output only. Whether all settings that a ticket requires are set."""
     enabled: _builtins.bool

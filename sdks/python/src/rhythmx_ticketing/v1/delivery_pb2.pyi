@@ -321,7 +321,7 @@ class Delivery(_message.Message):
     incident_id: _builtins.str
     """Output only. ID of the incident."""
     connection: _builtins.str
-    """Output only. Name of the connection: "jira" or "servicenow"."""
+    """Output only. Name of the connection. Example: "jira"."""
     system: _ticket_pb2.TicketSystem.ValueType
     """Output only. Kind of the ticket system."""
     trigger: Global___DeliveryTrigger.ValueType

@@ -171,6 +171,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `{"reason":"CONNECTION_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"connection":"jira-eu","connections":"jira, servicenow"}}`
     and `{"fieldViolations":[{"field":"connection","description":"no connection is named \\"jira-eu\\": set it to jira or servicenow"}]}`.
     """
+    ERROR_REASON_CONNECTION_IN_USE: _ErrorReason.ValueType  # 24
+    """The connection cannot be removed while deliveries of it are PENDING, ATTEMPTING, WAITING or RECONCILING. Wait until they have
+    ended, or end them with CancelDelivery or ResolveDelivery. Nothing was changed.
+
+    Example: Configure removes "jira-eu" during an outage of its Jira. FAILED_PRECONDITION with
+    `{"reason":"CONNECTION_IN_USE","domain":"ticketing.rhythmx","metadata":{"connection":"jira-eu","deliveries":"12"}}`.
+    """
     ERROR_REASON_TICKET_NOT_FOUND: _ErrorReason.ValueType  # 25
     """The account of the connection sees no such ticket, or the ticket is in another place than the tickets of the connection.
 
@@ -197,6 +204,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: a producer of the namespace "soc-us" submits "INC-1", which a producer of "soc-eu" submitted before.
     PERMISSION_DENIED with
     `{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
+    """
+    ERROR_REASON_SETTINGS_CHANGED: _ErrorReason.ValueType  # 41
+    """The settings were changed since the `etag` of the request was read. Nothing was changed; read them again. `etag` is the
+    current one.
+
+    Example: two administrators edit at the same time. ABORTED with
+    `{"reason":"SETTINGS_CHANGED","domain":"ticketing.rhythmx","metadata":{"etag":"8"}}`.
     """
     ERROR_REASON_REQUEST_MALFORMED: _ErrorReason.ValueType  # 50
     """The request is not a valid message: it is truncated, compressed wrongly, or of another contract. There is no `BadRequest`: the
@@ -373,6 +387,13 @@ Example: CreateTicket with connection "jira-eu". NOT_FOUND with
 `{"reason":"CONNECTION_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"connection":"jira-eu","connections":"jira, servicenow"}}`
 and `{"fieldViolations":[{"field":"connection","description":"no connection is named \\"jira-eu\\": set it to jira or servicenow"}]}`.
 """
+ERROR_REASON_CONNECTION_IN_USE: ErrorReason.ValueType  # 24
+"""The connection cannot be removed while deliveries of it are PENDING, ATTEMPTING, WAITING or RECONCILING. Wait until they have
+ended, or end them with CancelDelivery or ResolveDelivery. Nothing was changed.
+
+Example: Configure removes "jira-eu" during an outage of its Jira. FAILED_PRECONDITION with
+`{"reason":"CONNECTION_IN_USE","domain":"ticketing.rhythmx","metadata":{"connection":"jira-eu","deliveries":"12"}}`.
+"""
 ERROR_REASON_TICKET_NOT_FOUND: ErrorReason.ValueType  # 25
 """The account of the connection sees no such ticket, or the ticket is in another place than the tickets of the connection.
 
@@ -399,6 +420,13 @@ of that namespace. Nothing was changed. Admins and analysts may act on the incid
 Example: a producer of the namespace "soc-us" submits "INC-1", which a producer of "soc-eu" submitted before.
 PERMISSION_DENIED with
 `{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
+"""
+ERROR_REASON_SETTINGS_CHANGED: ErrorReason.ValueType  # 41
+"""The settings were changed since the `etag` of the request was read. Nothing was changed; read them again. `etag` is the
+current one.
+
+Example: two administrators edit at the same time. ABORTED with
+`{"reason":"SETTINGS_CHANGED","domain":"ticketing.rhythmx","metadata":{"etag":"8"}}`.
 """
 ERROR_REASON_REQUEST_MALFORMED: ErrorReason.ValueType  # 50
 """The request is not a valid message: it is truncated, compressed wrongly, or of another contract. There is no `BadRequest`: the

@@ -253,7 +253,7 @@ class TicketEvent(_message.Message):
     incident_id: _builtins.str
     """Output only. ID of the incident. Empty for the CONNECTION_ kinds."""
     connection: _builtins.str
-    """Output only. Name of the connection: "jira" or "servicenow"."""
+    """Output only. Name of the connection. Example: "jira"."""
     system: _ticket_pb2.TicketSystem.ValueType
     """Output only. Kind of the ticket system."""
     note: _builtins.str

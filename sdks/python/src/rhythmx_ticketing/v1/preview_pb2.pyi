@@ -34,7 +34,7 @@ class PreviewTicketRequest(_message.Message):
     system: _ticket_pb2.TicketSystem.ValueType
     """The connection that is named after this ticket system."""
     connection: _builtins.str
-    """Name of the connection: "jira" or "servicenow"."""
+    """Name of the connection. Example: "jira"."""
     @_builtins.property
     def incident(self) -> _incident_pb2.Incident:
         """Required."""

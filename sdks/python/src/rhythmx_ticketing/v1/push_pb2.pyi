@@ -70,7 +70,7 @@ class CreateTicketRequest(_message.Message):
     system: _ticket_pb2.TicketSystem.ValueType
     """The connection that is named after this ticket system."""
     connection: _builtins.str
-    """Name of the connection: "jira" or "servicenow"."""
+    """Name of the connection. Example: "jira"."""
     @_builtins.property
     def incident(self) -> _incident_pb2.Incident:
         """Required."""
@@ -232,7 +232,7 @@ class AutoPushDecision(_message.Message):
     system: _ticket_pb2.TicketSystem.ValueType
     """Output only. Kind of the ticket system."""
     connection: _builtins.str
-    """Output only. Name of the connection: "jira" or "servicenow"."""
+    """Output only. Name of the connection. Example: "jira"."""
     push: _builtins.bool
     """Output only. Whether the incident is pushed to it."""
     skip_reason: Global___SkipReason.ValueType

@@ -36,9 +36,10 @@ class TicketingServiceStub:
     """Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
     never lost, and a repeated call never creates a second ticket.
 
-    A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
-    name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
-    which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
+    A connection is a ticket system with the login and the place (project, table) of its tickets, by name. Configure adds as many as
+    needed; "jira" and "servicenow" are there from the beginning. A request with one destination takes the name in `connection`, or
+    the ticket system in `system`, which means the connection that is named after it. A name that no connection has gets NOT_FOUND
+    (CONNECTION_NOT_FOUND).
 
     Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
     a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
@@ -66,9 +67,10 @@ class TicketingServiceStub:
     Configure: _grpc.UnaryUnaryMultiCallable[_settings_pb2.ConfigureRequest, _settings_pb2.ConfigureResponse]
     """Changes settings. A field that is set replaces the stored value, a field that is absent keeps it: `{"jira":{"enabled":true}}`
     is a toggle. The whole request is validated, and either all of it is stored or nothing. When the settings of a connection
-    change, its waiting deliveries become due at once.
+    change, its waiting deliveries become due at once. A connection is added by its first settings, and removed by its name.
 
-    Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED).
+    Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED), NOT_FOUND (CONNECTION_NOT_FOUND, to be removed),
+    FAILED_PRECONDITION (CONNECTION_IN_USE), ABORTED (SETTINGS_CHANGED).
     """
     TestConnection: _grpc.UnaryUnaryMultiCallable[_connection_pb2.TestConnectionRequest, _connection_pb2.TestConnectionResponse]
     """Makes a few calls to the ticket system that prove authentication and access (project, issue type and create permission; table
@@ -173,9 +175,10 @@ class TicketingServiceAsyncStub(TicketingServiceStub):
     """Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
     never lost, and a repeated call never creates a second ticket.
 
-    A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
-    name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
-    which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
+    A connection is a ticket system with the login and the place (project, table) of its tickets, by name. Configure adds as many as
+    needed; "jira" and "servicenow" are there from the beginning. A request with one destination takes the name in `connection`, or
+    the ticket system in `system`, which means the connection that is named after it. A name that no connection has gets NOT_FOUND
+    (CONNECTION_NOT_FOUND).
 
     Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
     a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
@@ -200,9 +203,10 @@ class TicketingServiceAsyncStub(TicketingServiceStub):
     Configure: _aio.UnaryUnaryMultiCallable[_settings_pb2.ConfigureRequest, _settings_pb2.ConfigureResponse]  # type: ignore[assignment]
     """Changes settings. A field that is set replaces the stored value, a field that is absent keeps it: `{"jira":{"enabled":true}}`
     is a toggle. The whole request is validated, and either all of it is stored or nothing. When the settings of a connection
-    change, its waiting deliveries become due at once.
+    change, its waiting deliveries become due at once. A connection is added by its first settings, and removed by its name.
 
-    Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED).
+    Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED), NOT_FOUND (CONNECTION_NOT_FOUND, to be removed),
+    FAILED_PRECONDITION (CONNECTION_IN_USE), ABORTED (SETTINGS_CHANGED).
     """
     TestConnection: _aio.UnaryUnaryMultiCallable[_connection_pb2.TestConnectionRequest, _connection_pb2.TestConnectionResponse]  # type: ignore[assignment]
     """Makes a few calls to the ticket system that prove authentication and access (project, issue type and create permission; table
@@ -306,9 +310,10 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
     never lost, and a repeated call never creates a second ticket.
 
-    A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
-    name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
-    which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
+    A connection is a ticket system with the login and the place (project, table) of its tickets, by name. Configure adds as many as
+    needed; "jira" and "servicenow" are there from the beginning. A request with one destination takes the name in `connection`, or
+    the ticket system in `system`, which means the connection that is named after it. A name that no connection has gets NOT_FOUND
+    (CONNECTION_NOT_FOUND).
 
     Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
     a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
@@ -337,9 +342,10 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_settings_pb2.ConfigureResponse, _abc.Awaitable[_settings_pb2.ConfigureResponse]]:
         """Changes settings. A field that is set replaces the stored value, a field that is absent keeps it: `{"jira":{"enabled":true}}`
         is a toggle. The whole request is validated, and either all of it is stored or nothing. When the settings of a connection
-        change, its waiting deliveries become due at once.
+        change, its waiting deliveries become due at once. A connection is added by its first settings, and removed by its name.
 
-        Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED).
+        Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED), NOT_FOUND (CONNECTION_NOT_FOUND, to be removed),
+        FAILED_PRECONDITION (CONNECTION_IN_USE), ABORTED (SETTINGS_CHANGED).
         """
 
     @_abc_1.abstractmethod

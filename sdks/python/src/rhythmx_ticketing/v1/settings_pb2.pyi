@@ -61,6 +61,16 @@ class ConfigureRequest(_message.Message):
     SERVICENOW_FIELD_NUMBER: _builtins.int
     AUTO_PUSH_FIELD_NUMBER: _builtins.int
     RETRY_FIELD_NUMBER: _builtins.int
+    CONNECTIONS_FIELD_NUMBER: _builtins.int
+    REMOVE_CONNECTIONS_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """Of the settings that the change is meant for, from GetStatus or Configure: ABORTED (SETTINGS_CHANGED) if they were changed
+    since. At most 64 characters. Empty: not checked.
+    """
+    validate_only: _builtins.bool
+    """Whether to validate only: the response shows the settings as they would be, and nothing is stored."""
     @_builtins.property
     def jira(self) -> Global___JiraSettings:
         """Settings of the connection "jira". Absent: kept."""
@@ -77,6 +87,19 @@ class ConfigureRequest(_message.Message):
     def retry(self) -> Global___RetrySettings:
         """Retry settings. Absent: kept."""
 
+    @_builtins.property
+    def connections(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConnectionSettings]:
+        """Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+        `servicenow` are short for the connections of these names, which must not be in both.
+        """
+
+    @_builtins.property
+    def remove_connections(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+        CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+        name that is used again later is another connection: an incident then gets another ticket there.
+        """
+
     def __init__(
         self,
         *,
@@ -84,14 +107,56 @@ class ConfigureRequest(_message.Message):
         servicenow: Global___ServiceNowSettings | None = ...,
         auto_push: Global___AutoPushSettings | None = ...,
         retry: Global___RetrySettings | None = ...,
+        connections: _abc.Iterable[Global___ConnectionSettings] | None = ...,
+        remove_connections: _abc.Iterable[_builtins.str] | None = ...,
+        etag: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "jira", b"jira", "retry", b"retry", "servicenow", b"servicenow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "jira", b"jira", "retry", b"retry", "servicenow", b"servicenow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "connections", b"connections", "etag", b"etag", "jira", b"jira", "remove_connections", b"remove_connections", "retry", b"retry", "servicenow", b"servicenow", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConfigureRequest: _TypeAlias = ConfigureRequest  # noqa: Y015
+
+@_typing.final
+class ConnectionSettings(_message.Message):
+    """Settings of one connection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    JIRA_FIELD_NUMBER: _builtins.int
+    SERVICENOW_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the connection: a lower-case letter, then lower-case letters, digits or "-"; at most 63 characters. Required.
+    Example: "jira-eu".
+    """
+    @_builtins.property
+    def jira(self) -> Global___JiraSettings:
+        """Settings of a Jira connection."""
+
+    @_builtins.property
+    def servicenow(self) -> Global___ServiceNowSettings:
+        """Settings of a ServiceNow connection."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        jira: Global___JiraSettings | None = ...,
+        servicenow: Global___ServiceNowSettings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["jira", b"jira", "servicenow", b"servicenow", "settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jira", b"jira", "name", b"name", "servicenow", b"servicenow", "settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_settings: _TypeAlias = _typing.Literal["jira", "servicenow"]  # noqa: Y015
+    _WhichOneofArgType_settings: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_settings) -> _WhichOneofReturnType_settings | None: ...
+
+Global___ConnectionSettings: _TypeAlias = ConnectionSettings  # noqa: Y015
 
 @_typing.final
 class ConfigureResponse(_message.Message):
@@ -104,15 +169,19 @@ class ConfigureResponse(_message.Message):
     AUTO_PUSH_FIELD_NUMBER: _builtins.int
     RETRY_FIELD_NUMBER: _builtins.int
     DELIVERIES_MADE_DUE_FIELD_NUMBER: _builtins.int
+    CONNECTIONS_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     deliveries_made_due: _builtins.int
     """Output only. Number of waiting deliveries that the change made due at once."""
+    etag: _builtins.str
+    """Output only. Of these settings."""
     @_builtins.property
     def jira(self) -> Global___JiraSettingsView:
-        """Output only. Absent: Jira was never configured."""
+        """Output only. Of the connection "jira". Absent: it was never configured."""
 
     @_builtins.property
     def servicenow(self) -> Global___ServiceNowSettingsView:
-        """Output only. Absent: ServiceNow was never configured."""
+        """Output only. Of the connection "servicenow". Absent: it was never configured."""
 
     @_builtins.property
     def auto_push(self) -> Global___AutoPushSettings:
@@ -122,6 +191,10 @@ class ConfigureResponse(_message.Message):
     def retry(self) -> Global___RetrySettings:
         """Output only. Every field is set."""
 
+    @_builtins.property
+    def connections(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConnectionSettingsView]:
+        """Output only. Every connection with stored settings, by name."""
+
     def __init__(
         self,
         *,
@@ -130,14 +203,52 @@ class ConfigureResponse(_message.Message):
         auto_push: Global___AutoPushSettings | None = ...,
         retry: Global___RetrySettings | None = ...,
         deliveries_made_due: _builtins.int = ...,
+        connections: _abc.Iterable[Global___ConnectionSettingsView] | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "jira", b"jira", "retry", b"retry", "servicenow", b"servicenow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "deliveries_made_due", b"deliveries_made_due", "jira", b"jira", "retry", b"retry", "servicenow", b"servicenow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_push", b"auto_push", "connections", b"connections", "deliveries_made_due", b"deliveries_made_due", "etag", b"etag", "jira", b"jira", "retry", b"retry", "servicenow", b"servicenow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConfigureResponse: _TypeAlias = ConfigureResponse  # noqa: Y015
+
+@_typing.final
+class ConnectionSettingsView(_message.Message):
+    """Stored settings of one connection, without secrets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    JIRA_FIELD_NUMBER: _builtins.int
+    SERVICENOW_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Output only. Name of the connection."""
+    @_builtins.property
+    def jira(self) -> Global___JiraSettingsView:
+        """Output only. For TICKET_SYSTEM_JIRA."""
+
+    @_builtins.property
+    def servicenow(self) -> Global___ServiceNowSettingsView:
+        """Output only. For TICKET_SYSTEM_SERVICENOW."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        jira: Global___JiraSettingsView | None = ...,
+        servicenow: Global___ServiceNowSettingsView | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["jira", b"jira", "servicenow", b"servicenow", "settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jira", b"jira", "name", b"name", "servicenow", b"servicenow", "settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_settings: _TypeAlias = _typing.Literal["jira", "servicenow"]  # noqa: Y015
+    _WhichOneofArgType_settings: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_settings) -> _WhichOneofReturnType_settings | None: ...
+
+Global___ConnectionSettingsView: _TypeAlias = ConnectionSettingsView  # noqa: Y015
 
 @_typing.final
 class JiraSettings(_message.Message):

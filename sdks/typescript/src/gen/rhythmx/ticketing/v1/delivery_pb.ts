@@ -38,7 +38,7 @@ export type Delivery = Message<"rhythmx.ticketing.v1.Delivery"> & {
   incidentId: string;
 
   /**
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    *
    * @generated from field: string connection = 3;
    */

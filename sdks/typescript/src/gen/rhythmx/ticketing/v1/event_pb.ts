@@ -185,7 +185,7 @@ export type TicketEvent = Message<"rhythmx.ticketing.v1.TicketEvent"> & {
   incidentId: string;
 
   /**
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    *
    * @generated from field: string connection = 6;
    */

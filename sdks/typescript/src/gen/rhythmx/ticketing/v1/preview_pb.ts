@@ -48,7 +48,7 @@ export type PreviewTicketRequest = Message<"rhythmx.ticketing.v1.PreviewTicketRe
     case: "system";
   } | {
     /**
-     * Name of the connection: "jira" or "servicenow".
+     * Name of the connection. Example: "jira".
      *
      * @generated from field: string connection = 3;
      */

@@ -46,7 +46,7 @@ export type CreateTicketRequest = Message<"rhythmx.ticketing.v1.CreateTicketRequ
     case: "system";
   } | {
     /**
-     * Name of the connection: "jira" or "servicenow".
+     * Name of the connection. Example: "jira".
      *
      * @generated from field: string connection = 3;
      */
@@ -204,7 +204,7 @@ export type AutoPushDecision = Message<"rhythmx.ticketing.v1.AutoPushDecision"> 
   system: TicketSystem;
 
   /**
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    *
    * @generated from field: string connection = 2;
    */

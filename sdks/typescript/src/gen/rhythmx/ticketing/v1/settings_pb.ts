@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rhythmx/ticketing/v1/settings.proto.
  */
 export const file_rhythmx_ticketing_v1_settings: GenFile = /*@__PURE__*/
-  fileDesc("CiNyaHl0aG14L3RpY2tldGluZy92MS9zZXR0aW5ncy5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEi8QEKEENvbmZpZ3VyZVJlcXVlc3QSMAoEamlyYRgBIAEoCzIiLnJoeXRobXgudGlja2V0aW5nLnYxLkppcmFTZXR0aW5ncxI8CgpzZXJ2aWNlbm93GAIgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzEjkKCWF1dG9fcHVzaBgDIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoU2V0dGluZ3MSMgoFcmV0cnkYBCABKAsyIy5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeVNldHRpbmdzIpcCChFDb25maWd1cmVSZXNwb25zZRI0CgRqaXJhGAEgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzVmlldxJACgpzZXJ2aWNlbm93GAIgASgLMiwucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzVmlldxI5CglhdXRvX3B1c2gYAyABKAsyJi5yaHl0aG14LnRpY2tldGluZy52MS5BdXRvUHVzaFNldHRpbmdzEjIKBXJldHJ5GAQgASgLMiMucmh5dGhteC50aWNrZXRpbmcudjEuUmV0cnlTZXR0aW5ncxIbChNkZWxpdmVyaWVzX21hZGVfZHVlGAUgASgNItIFCgxKaXJhU2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEhAKA3VybBgCIAEoCUgBiAEBEhIKBWVtYWlsGAMgASgJSAKIAQESGwoJYXBpX3Rva2VuGAQgASgJQgOAAQFIA4gBARInChVwZXJzb25hbF9hY2Nlc3NfdG9rZW4YBSABKAlCA4ABAUgEiAEBEhgKC3Byb2plY3Rfa2V5GAYgASgJSAWIAQESFwoKaXNzdWVfdHlwZRgHIAEoCUgGiAEBEjcKB2ZsYXZvdXIYCCABKA4yIS5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhRmxhdm91ckgHiAEBEhUKCGNsb3VkX2lkGAkgASgJSAiIAQESGAoLZ2F0ZXdheV91cmwYCiABKAlICYgBARIwCgZsYWJlbHMYCyABKAsyIC5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhTGFiZWxzEhYKCXByb3h5X3VybBgMIAEoCUgKiAEBEhwKD2NhX2NlcnRpZmljYXRlcxgNIAEoCUgLiAEBEhsKDnByb3h5X3VzZXJuYW1lGA4gASgJSAyIAQESIAoOcHJveHlfcGFzc3dvcmQYDyABKAlCA4ABAUgNiAEBEhcKCnB1YmxpY191cmwYECABKAlIDogBAUIKCghfZW5hYmxlZEIGCgRfdXJsQggKBl9lbWFpbEIMCgpfYXBpX3Rva2VuQhgKFl9wZXJzb25hbF9hY2Nlc3NfdG9rZW5CDgoMX3Byb2plY3Rfa2V5Qg0KC19pc3N1ZV90eXBlQgoKCF9mbGF2b3VyQgsKCV9jbG91ZF9pZEIOCgxfZ2F0ZXdheV91cmxCDAoKX3Byb3h5X3VybEISChBfY2FfY2VydGlmaWNhdGVzQhEKD19wcm94eV91c2VybmFtZUIRCg9fcHJveHlfcGFzc3dvcmRCDQoLX3B1YmxpY191cmwiHAoKSmlyYUxhYmVscxIOCgZ2YWx1ZXMYASADKAki3gMKEEppcmFTZXR0aW5nc1ZpZXcSDwoHZW5hYmxlZBgBIAEoCBILCgN1cmwYAiABKAkSDQoFZW1haWwYAyABKAkSNAoQYXBpX3Rva2VuX3NldF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASQAoccGVyc29uYWxfYWNjZXNzX3Rva2VuX3NldF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcHJvamVjdF9rZXkYBiABKAkSEgoKaXNzdWVfdHlwZRgHIAEoCRIyCgdmbGF2b3VyGAggASgOMiEucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYUZsYXZvdXISEAoIY2xvdWRfaWQYCSABKAkSEwoLZ2F0ZXdheV91cmwYCiABKAkSDgoGbGFiZWxzGAsgAygJEhEKCXByb3h5X3VybBgMIAEoCRIXCg9jYV9jZXJ0aWZpY2F0ZXMYDSABKAkSFgoOcHJveHlfdXNlcm5hbWUYDiABKAkSOQoVcHJveHlfcGFzc3dvcmRfc2V0X2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpwdWJsaWNfdXJsGBAgASgJIp4EChJTZXJ2aWNlTm93U2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEhUKCGluc3RhbmNlGAIgASgJSAGIAQESFQoIdXNlcm5hbWUYAyABKAlIAogBARIaCghwYXNzd29yZBgEIAEoCUIDgAEBSAOIAQESHQoQYXNzaWdubWVudF9ncm91cBgFIAEoCUgEiAEBEhIKBXRhYmxlGAYgASgJSAWIAQESPgoKcHJpb3JpdGllcxgHIAEoCzIqLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0aWVzEhYKCXByb3h5X3VybBgIIAEoCUgGiAEBEhwKD2NhX2NlcnRpZmljYXRlcxgJIAEoCUgHiAEBEhsKDnByb3h5X3VzZXJuYW1lGAogASgJSAiIAQESIAoOcHJveHlfcGFzc3dvcmQYCyABKAlCA4ABAUgJiAEBEhcKCnB1YmxpY191cmwYDCABKAlICogBAUIKCghfZW5hYmxlZEILCglfaW5zdGFuY2VCCwoJX3VzZXJuYW1lQgsKCV9wYXNzd29yZEITChFfYXNzaWdubWVudF9ncm91cEIICgZfdGFibGVCDAoKX3Byb3h5X3VybEISChBfY2FfY2VydGlmaWNhdGVzQhEKD19wcm94eV91c2VybmFtZUIRCg9fcHJveHlfcGFzc3dvcmRCDQoLX3B1YmxpY191cmwi+wEKFFNlcnZpY2VOb3dQcmlvcml0aWVzEjoKCGNyaXRpY2FsGAEgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXR5EjYKBGhpZ2gYAiABKAsyKC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93UHJpb3JpdHkSOAoGbWVkaXVtGAMgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXR5EjUKA2xvdxgEIAEoCzIoLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0eSI1ChJTZXJ2aWNlTm93UHJpb3JpdHkSDgoGaW1wYWN0GAEgASgNEg8KB3VyZ2VuY3kYAiABKA0i/gIKFlNlcnZpY2VOb3dTZXR0aW5nc1ZpZXcSDwoHZW5hYmxlZBgBIAEoCBIQCghpbnN0YW5jZRgCIAEoCRIQCgh1c2VybmFtZRgDIAEoCRIzCg9wYXNzd29yZF9zZXRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKEGFzc2lnbm1lbnRfZ3JvdXAYBSABKAkSDQoFdGFibGUYBiABKAkSPgoKcHJpb3JpdGllcxgHIAEoCzIqLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0aWVzEhEKCXByb3h5X3VybBgIIAEoCRIXCg9jYV9jZXJ0aWZpY2F0ZXMYCSABKAkSFgoOcHJveHlfdXNlcm5hbWUYCiABKAkSOQoVcHJveHlfcGFzc3dvcmRfc2V0X2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpwdWJsaWNfdXJsGAwgASgJIsEBChBBdXRvUHVzaFNldHRpbmdzEhQKB2VuYWJsZWQYASABKAhIAIgBARI9ChBtaW5pbXVtX3NldmVyaXR5GAIgASgOMh4ucmh5dGhteC50aWNrZXRpbmcudjEuU2V2ZXJpdHlIAYgBARI3CgdzeXN0ZW1zGAMgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0U3lzdGVtTGlzdEIKCghfZW5hYmxlZEITChFfbWluaW11bV9zZXZlcml0eSJGChBUaWNrZXRTeXN0ZW1MaXN0EjIKBnZhbHVlcxgBIAMoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbSL7AQoNUmV0cnlTZXR0aW5ncxIfChJtYXhfcmV0cnlfYXR0ZW1wdHMYASABKA1IAIgBARItCgpiYXNlX2RlbGF5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiwKCW1heF9kZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI1ChJwcm9jZXNzb3JfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoGaml0dGVyGAUgASgBSAGIAQFCFQoTX21heF9yZXRyeV9hdHRlbXB0c0IJCgdfaml0dGVyKngKC0ppcmFGbGF2b3VyEhwKGEpJUkFfRkxBVk9VUl9VTlNQRUNJRklFRBAAEhUKEUpJUkFfRkxBVk9VUl9BVVRPEAESFgoSSklSQV9GTEFWT1VSX0NMT1VEEAISHAoYSklSQV9GTEFWT1VSX0RBVEFfQ0VOVEVSEANiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_incident, file_rhythmx_ticketing_v1_ticket]);
+  fileDesc("CiNyaHl0aG14L3RpY2tldGluZy92MS9zZXR0aW5ncy5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEi8QIKEENvbmZpZ3VyZVJlcXVlc3QSMAoEamlyYRgBIAEoCzIiLnJoeXRobXgudGlja2V0aW5nLnYxLkppcmFTZXR0aW5ncxI8CgpzZXJ2aWNlbm93GAIgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzEjkKCWF1dG9fcHVzaBgDIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoU2V0dGluZ3MSMgoFcmV0cnkYBCABKAsyIy5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeVNldHRpbmdzEj0KC2Nvbm5lY3Rpb25zGAUgAygLMigucmh5dGhteC50aWNrZXRpbmcudjEuQ29ubmVjdGlvblNldHRpbmdzEhoKEnJlbW92ZV9jb25uZWN0aW9ucxgGIAMoCRIMCgRldGFnGAcgASgJEhUKDXZhbGlkYXRlX29ubHkYCCABKAgiogEKEkNvbm5lY3Rpb25TZXR0aW5ncxIMCgRuYW1lGAEgASgJEjIKBGppcmEYAiABKAsyIi5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhU2V0dGluZ3NIABI+CgpzZXJ2aWNlbm93GAMgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzSABCCgoIc2V0dGluZ3Mi6AIKEUNvbmZpZ3VyZVJlc3BvbnNlEjQKBGppcmEYASABKAsyJi5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhU2V0dGluZ3NWaWV3EkAKCnNlcnZpY2Vub3cYAiABKAsyLC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93U2V0dGluZ3NWaWV3EjkKCWF1dG9fcHVzaBgDIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoU2V0dGluZ3MSMgoFcmV0cnkYBCABKAsyIy5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeVNldHRpbmdzEhsKE2RlbGl2ZXJpZXNfbWFkZV9kdWUYBSABKA0SQQoLY29ubmVjdGlvbnMYBiADKAsyLC5yaHl0aG14LnRpY2tldGluZy52MS5Db25uZWN0aW9uU2V0dGluZ3NWaWV3EgwKBGV0YWcYByABKAkirgEKFkNvbm5lY3Rpb25TZXR0aW5nc1ZpZXcSDAoEbmFtZRgBIAEoCRI2CgRqaXJhGAIgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzVmlld0gAEkIKCnNlcnZpY2Vub3cYAyABKAsyLC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93U2V0dGluZ3NWaWV3SABCCgoIc2V0dGluZ3Mi0gUKDEppcmFTZXR0aW5ncxIUCgdlbmFibGVkGAEgASgISACIAQESEAoDdXJsGAIgASgJSAGIAQESEgoFZW1haWwYAyABKAlIAogBARIbCglhcGlfdG9rZW4YBCABKAlCA4ABAUgDiAEBEicKFXBlcnNvbmFsX2FjY2Vzc190b2tlbhgFIAEoCUIDgAEBSASIAQESGAoLcHJvamVjdF9rZXkYBiABKAlIBYgBARIXCgppc3N1ZV90eXBlGAcgASgJSAaIAQESNwoHZmxhdm91chgIIAEoDjIhLnJoeXRobXgudGlja2V0aW5nLnYxLkppcmFGbGF2b3VySAeIAQESFQoIY2xvdWRfaWQYCSABKAlICIgBARIYCgtnYXRld2F5X3VybBgKIAEoCUgJiAEBEjAKBmxhYmVscxgLIAEoCzIgLnJoeXRobXgudGlja2V0aW5nLnYxLkppcmFMYWJlbHMSFgoJcHJveHlfdXJsGAwgASgJSAqIAQESHAoPY2FfY2VydGlmaWNhdGVzGA0gASgJSAuIAQESGwoOcHJveHlfdXNlcm5hbWUYDiABKAlIDIgBARIgCg5wcm94eV9wYXNzd29yZBgPIAEoCUIDgAEBSA2IAQESFwoKcHVibGljX3VybBgQIAEoCUgOiAEBQgoKCF9lbmFibGVkQgYKBF91cmxCCAoGX2VtYWlsQgwKCl9hcGlfdG9rZW5CGAoWX3BlcnNvbmFsX2FjY2Vzc190b2tlbkIOCgxfcHJvamVjdF9rZXlCDQoLX2lzc3VlX3R5cGVCCgoIX2ZsYXZvdXJCCwoJX2Nsb3VkX2lkQg4KDF9nYXRld2F5X3VybEIMCgpfcHJveHlfdXJsQhIKEF9jYV9jZXJ0aWZpY2F0ZXNCEQoPX3Byb3h5X3VzZXJuYW1lQhEKD19wcm94eV9wYXNzd29yZEINCgtfcHVibGljX3VybCIcCgpKaXJhTGFiZWxzEg4KBnZhbHVlcxgBIAMoCSLeAwoQSmlyYVNldHRpbmdzVmlldxIPCgdlbmFibGVkGAEgASgIEgsKA3VybBgCIAEoCRINCgVlbWFpbBgDIAEoCRI0ChBhcGlfdG9rZW5fc2V0X2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJAChxwZXJzb25hbF9hY2Nlc3NfdG9rZW5fc2V0X2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtwcm9qZWN0X2tleRgGIAEoCRISCgppc3N1ZV90eXBlGAcgASgJEjIKB2ZsYXZvdXIYCCABKA4yIS5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhRmxhdm91chIQCghjbG91ZF9pZBgJIAEoCRITCgtnYXRld2F5X3VybBgKIAEoCRIOCgZsYWJlbHMYCyADKAkSEQoJcHJveHlfdXJsGAwgASgJEhcKD2NhX2NlcnRpZmljYXRlcxgNIAEoCRIWCg5wcm94eV91c2VybmFtZRgOIAEoCRI5ChVwcm94eV9wYXNzd29yZF9zZXRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnB1YmxpY191cmwYECABKAkingQKElNlcnZpY2VOb3dTZXR0aW5ncxIUCgdlbmFibGVkGAEgASgISACIAQESFQoIaW5zdGFuY2UYAiABKAlIAYgBARIVCgh1c2VybmFtZRgDIAEoCUgCiAEBEhoKCHBhc3N3b3JkGAQgASgJQgOAAQFIA4gBARIdChBhc3NpZ25tZW50X2dyb3VwGAUgASgJSASIAQESEgoFdGFibGUYBiABKAlIBYgBARI+Cgpwcmlvcml0aWVzGAcgASgLMioucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXRpZXMSFgoJcHJveHlfdXJsGAggASgJSAaIAQESHAoPY2FfY2VydGlmaWNhdGVzGAkgASgJSAeIAQESGwoOcHJveHlfdXNlcm5hbWUYCiABKAlICIgBARIgCg5wcm94eV9wYXNzd29yZBgLIAEoCUIDgAEBSAmIAQESFwoKcHVibGljX3VybBgMIAEoCUgKiAEBQgoKCF9lbmFibGVkQgsKCV9pbnN0YW5jZUILCglfdXNlcm5hbWVCCwoJX3Bhc3N3b3JkQhMKEV9hc3NpZ25tZW50X2dyb3VwQggKBl90YWJsZUIMCgpfcHJveHlfdXJsQhIKEF9jYV9jZXJ0aWZpY2F0ZXNCEQoPX3Byb3h5X3VzZXJuYW1lQhEKD19wcm94eV9wYXNzd29yZEINCgtfcHVibGljX3VybCL7AQoUU2VydmljZU5vd1ByaW9yaXRpZXMSOgoIY3JpdGljYWwYASABKAsyKC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93UHJpb3JpdHkSNgoEaGlnaBgCIAEoCzIoLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0eRI4CgZtZWRpdW0YAyABKAsyKC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93UHJpb3JpdHkSNQoDbG93GAQgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXR5IjUKElNlcnZpY2VOb3dQcmlvcml0eRIOCgZpbXBhY3QYASABKA0SDwoHdXJnZW5jeRgCIAEoDSL+AgoWU2VydmljZU5vd1NldHRpbmdzVmlldxIPCgdlbmFibGVkGAEgASgIEhAKCGluc3RhbmNlGAIgASgJEhAKCHVzZXJuYW1lGAMgASgJEjMKD3Bhc3N3b3JkX3NldF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoQYXNzaWdubWVudF9ncm91cBgFIAEoCRINCgV0YWJsZRgGIAEoCRI+Cgpwcmlvcml0aWVzGAcgASgLMioucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXRpZXMSEQoJcHJveHlfdXJsGAggASgJEhcKD2NhX2NlcnRpZmljYXRlcxgJIAEoCRIWCg5wcm94eV91c2VybmFtZRgKIAEoCRI5ChVwcm94eV9wYXNzd29yZF9zZXRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnB1YmxpY191cmwYDCABKAkiwQEKEEF1dG9QdXNoU2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEj0KEG1pbmltdW1fc2V2ZXJpdHkYAiABKA4yHi5yaHl0aG14LnRpY2tldGluZy52MS5TZXZlcml0eUgBiAEBEjcKB3N5c3RlbXMYAyABKAsyJi5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRTeXN0ZW1MaXN0QgoKCF9lbmFibGVkQhMKEV9taW5pbXVtX3NldmVyaXR5IkYKEFRpY2tldFN5c3RlbUxpc3QSMgoGdmFsdWVzGAEgAygOMiIucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0U3lzdGVtIvsBCg1SZXRyeVNldHRpbmdzEh8KEm1heF9yZXRyeV9hdHRlbXB0cxgBIAEoDUgAiAEBEi0KCmJhc2VfZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoJbWF4X2RlbGF5GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjUKEnByb2Nlc3Nvcl9pbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgZqaXR0ZXIYBSABKAFIAYgBAUIVChNfbWF4X3JldHJ5X2F0dGVtcHRzQgkKB19qaXR0ZXIqeAoLSmlyYUZsYXZvdXISHAoYSklSQV9GTEFWT1VSX1VOU1BFQ0lGSUVEEAASFQoRSklSQV9GTEFWT1VSX0FVVE8QARIWChJKSVJBX0ZMQVZPVVJfQ0xPVUQQAhIcChhKSVJBX0ZMQVZPVVJfREFUQV9DRU5URVIQA2IGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_incident, file_rhythmx_ticketing_v1_ticket]);
 
 /**
  * Which settings to change. A field that is absent keeps its stored value.
@@ -51,6 +51,38 @@ export type ConfigureRequest = Message<"rhythmx.ticketing.v1.ConfigureRequest"> 
    * @generated from field: rhythmx.ticketing.v1.RetrySettings retry = 4;
    */
   retry?: RetrySettings | undefined;
+
+  /**
+   * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+   * `servicenow` are short for the connections of these names, which must not be in both.
+   *
+   * @generated from field: repeated rhythmx.ticketing.v1.ConnectionSettings connections = 5;
+   */
+  connections: ConnectionSettings[];
+
+  /**
+   * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+   * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+   * name that is used again later is another connection: an incident then gets another ticket there.
+   *
+   * @generated from field: repeated string remove_connections = 6;
+   */
+  removeConnections: string[];
+
+  /**
+   * Of the settings that the change is meant for, from GetStatus or Configure: ABORTED (SETTINGS_CHANGED) if they were changed
+   * since. At most 64 characters. Empty: not checked.
+   *
+   * @generated from field: string etag = 7;
+   */
+  etag: string;
+
+  /**
+   * Whether to validate only: the response shows the settings as they would be, and nothing is stored.
+   *
+   * @generated from field: bool validate_only = 8;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -61,20 +93,65 @@ export const ConfigureRequestSchema: GenMessage<ConfigureRequest> = /*@__PURE__*
   messageDesc(file_rhythmx_ticketing_v1_settings, 0);
 
 /**
+ * Settings of one connection.
+ *
+ * @generated from message rhythmx.ticketing.v1.ConnectionSettings
+ */
+export type ConnectionSettings = Message<"rhythmx.ticketing.v1.ConnectionSettings"> & {
+  /**
+   * Name of the connection: a lower-case letter, then lower-case letters, digits or "-"; at most 63 characters. Required.
+   * Example: "jira-eu".
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Settings for its ticket system, which a connection keeps permanently. Required.
+   *
+   * @generated from oneof rhythmx.ticketing.v1.ConnectionSettings.settings
+   */
+  settings: {
+    /**
+     * Settings of a Jira connection.
+     *
+     * @generated from field: rhythmx.ticketing.v1.JiraSettings jira = 2;
+     */
+    value: JiraSettings;
+    case: "jira";
+  } | {
+    /**
+     * Settings of a ServiceNow connection.
+     *
+     * @generated from field: rhythmx.ticketing.v1.ServiceNowSettings servicenow = 3;
+     */
+    value: ServiceNowSettings;
+    case: "servicenow";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message rhythmx.ticketing.v1.ConnectionSettings.
+ * Use `create(ConnectionSettingsSchema)` to create a new message.
+ */
+export const ConnectionSettingsSchema: GenMessage<ConnectionSettings> = /*@__PURE__*/
+  messageDesc(file_rhythmx_ticketing_v1_settings, 1);
+
+/**
  * Settings in force after the change.
  *
  * @generated from message rhythmx.ticketing.v1.ConfigureResponse
  */
 export type ConfigureResponse = Message<"rhythmx.ticketing.v1.ConfigureResponse"> & {
   /**
-   * Output only. Absent: Jira was never configured.
+   * Output only. Of the connection "jira". Absent: it was never configured.
    *
    * @generated from field: rhythmx.ticketing.v1.JiraSettingsView jira = 1;
    */
   jira?: JiraSettingsView | undefined;
 
   /**
-   * Output only. Absent: ServiceNow was never configured.
+   * Output only. Of the connection "servicenow". Absent: it was never configured.
    *
    * @generated from field: rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2;
    */
@@ -100,6 +177,20 @@ export type ConfigureResponse = Message<"rhythmx.ticketing.v1.ConfigureResponse"
    * @generated from field: uint32 deliveries_made_due = 5;
    */
   deliveriesMadeDue: number;
+
+  /**
+   * Output only. Every connection with stored settings, by name.
+   *
+   * @generated from field: repeated rhythmx.ticketing.v1.ConnectionSettingsView connections = 6;
+   */
+  connections: ConnectionSettingsView[];
+
+  /**
+   * Output only. Of these settings.
+   *
+   * @generated from field: string etag = 7;
+   */
+  etag: string;
 };
 
 /**
@@ -107,7 +198,51 @@ export type ConfigureResponse = Message<"rhythmx.ticketing.v1.ConfigureResponse"
  * Use `create(ConfigureResponseSchema)` to create a new message.
  */
 export const ConfigureResponseSchema: GenMessage<ConfigureResponse> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 1);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 2);
+
+/**
+ * Stored settings of one connection, without secrets.
+ *
+ * @generated from message rhythmx.ticketing.v1.ConnectionSettingsView
+ */
+export type ConnectionSettingsView = Message<"rhythmx.ticketing.v1.ConnectionSettingsView"> & {
+  /**
+   * Output only. Name of the connection.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Output only. Settings for its ticket system.
+   *
+   * @generated from oneof rhythmx.ticketing.v1.ConnectionSettingsView.settings
+   */
+  settings: {
+    /**
+     * Output only. For TICKET_SYSTEM_JIRA.
+     *
+     * @generated from field: rhythmx.ticketing.v1.JiraSettingsView jira = 2;
+     */
+    value: JiraSettingsView;
+    case: "jira";
+  } | {
+    /**
+     * Output only. For TICKET_SYSTEM_SERVICENOW.
+     *
+     * @generated from field: rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 3;
+     */
+    value: ServiceNowSettingsView;
+    case: "servicenow";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message rhythmx.ticketing.v1.ConnectionSettingsView.
+ * Use `create(ConnectionSettingsViewSchema)` to create a new message.
+ */
+export const ConnectionSettingsViewSchema: GenMessage<ConnectionSettingsView> = /*@__PURE__*/
+  messageDesc(file_rhythmx_ticketing_v1_settings, 3);
 
 /**
  * Settings of a Jira connection. `enabled: true` requires a URL, a project key and either email and API token or a personal access
@@ -260,7 +395,7 @@ export type JiraSettings = Message<"rhythmx.ticketing.v1.JiraSettings"> & {
  * Use `create(JiraSettingsSchema)` to create a new message.
  */
 export const JiraSettingsSchema: GenMessage<JiraSettings> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 2);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 4);
 
 /**
  * A list of labels. The message can be present and empty.
@@ -281,7 +416,7 @@ export type JiraLabels = Message<"rhythmx.ticketing.v1.JiraLabels"> & {
  * Use `create(JiraLabelsSchema)` to create a new message.
  */
 export const JiraLabelsSchema: GenMessage<JiraLabels> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 3);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 5);
 
 /**
  * Stored settings of a Jira connection, without secrets.
@@ -407,7 +542,7 @@ export type JiraSettingsView = Message<"rhythmx.ticketing.v1.JiraSettingsView"> 
  * Use `create(JiraSettingsViewSchema)` to create a new message.
  */
 export const JiraSettingsViewSchema: GenMessage<JiraSettingsView> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 4);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 6);
 
 /**
  * Settings of a ServiceNow connection. `enabled: true` requires an instance, a username and a password, in this request or stored.
@@ -520,7 +655,7 @@ export type ServiceNowSettings = Message<"rhythmx.ticketing.v1.ServiceNowSetting
  * Use `create(ServiceNowSettingsSchema)` to create a new message.
  */
 export const ServiceNowSettingsSchema: GenMessage<ServiceNowSettings> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 5);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 7);
 
 /**
  * Impact and urgency for each risk level; ServiceNow computes the priority from them.
@@ -562,7 +697,7 @@ export type ServiceNowPriorities = Message<"rhythmx.ticketing.v1.ServiceNowPrior
  * Use `create(ServiceNowPrioritiesSchema)` to create a new message.
  */
 export const ServiceNowPrioritiesSchema: GenMessage<ServiceNowPriorities> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 6);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 8);
 
 /**
  * Impact and urgency, from which ServiceNow computes the priority.
@@ -590,7 +725,7 @@ export type ServiceNowPriority = Message<"rhythmx.ticketing.v1.ServiceNowPriorit
  * Use `create(ServiceNowPrioritySchema)` to create a new message.
  */
 export const ServiceNowPrioritySchema: GenMessage<ServiceNowPriority> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 7);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 9);
 
 /**
  * Stored settings of a ServiceNow connection, without secrets.
@@ -688,7 +823,7 @@ export type ServiceNowSettingsView = Message<"rhythmx.ticketing.v1.ServiceNowSet
  * Use `create(ServiceNowSettingsViewSchema)` to create a new message.
  */
 export const ServiceNowSettingsViewSchema: GenMessage<ServiceNowSettingsView> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 8);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 10);
 
 /**
  * Which incidents are pushed automatically, and to which connections.
@@ -724,7 +859,7 @@ export type AutoPushSettings = Message<"rhythmx.ticketing.v1.AutoPushSettings"> 
  * Use `create(AutoPushSettingsSchema)` to create a new message.
  */
 export const AutoPushSettingsSchema: GenMessage<AutoPushSettings> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 9);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 11);
 
 /**
  * A list of ticket systems. The message can be absent.
@@ -745,7 +880,7 @@ export type TicketSystemList = Message<"rhythmx.ticketing.v1.TicketSystemList"> 
  * Use `create(TicketSystemListSchema)` to create a new message.
  */
 export const TicketSystemListSchema: GenMessage<TicketSystemList> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 10);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 12);
 
 /**
  * Retry schedule of failed deliveries. Retry n (1 to `max_retry_attempts`) is due `min(max_delay, base_delay * 2^(n-1))` after
@@ -798,7 +933,7 @@ export type RetrySettings = Message<"rhythmx.ticketing.v1.RetrySettings"> & {
  * Use `create(RetrySettingsSchema)` to create a new message.
  */
 export const RetrySettingsSchema: GenMessage<RetrySettings> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 11);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 13);
 
 /**
  * Edition of Jira. Editions differ in their API and their markup.

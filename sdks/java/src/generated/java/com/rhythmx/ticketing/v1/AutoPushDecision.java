@@ -87,7 +87,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object connection_ = "";
   /**
    * <pre>
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 2 [json_name = "connection"];</code>
@@ -108,7 +108,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 2 [json_name = "connection"];</code>
@@ -684,7 +684,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object connection_ = "";
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 2 [json_name = "connection"];</code>
@@ -704,7 +704,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 2 [json_name = "connection"];</code>
@@ -725,7 +725,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 2 [json_name = "connection"];</code>
@@ -742,7 +742,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 2 [json_name = "connection"];</code>
@@ -756,7 +756,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 2 [json_name = "connection"];</code>

@@ -32,6 +32,10 @@ private static final long serialVersionUID = 0L;
     super(builder);
   }
   private ConfigureRequest() {
+    connections_ = java.util.Collections.emptyList();
+    removeConnections_ =
+        com.google.protobuf.LazyStringArrayList.emptyList();
+    etag_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -205,6 +209,197 @@ private static final long serialVersionUID = 0L;
     return retry_ == null ? com.rhythmx.ticketing.v1.RetrySettings.getDefaultInstance() : retry_;
   }
 
+  public static final int CONNECTIONS_FIELD_NUMBER = 5;
+  @SuppressWarnings("serial")
+  private java.util.List<com.rhythmx.ticketing.v1.ConnectionSettings> connections_;
+  /**
+   * <pre>
+   * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+   * `servicenow` are short for the connections of these names, which must not be in both.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+   */
+  @java.lang.Override
+  public java.util.List<com.rhythmx.ticketing.v1.ConnectionSettings> getConnectionsList() {
+    return connections_;
+  }
+  /**
+   * <pre>
+   * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+   * `servicenow` are short for the connections of these names, which must not be in both.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+   */
+  @java.lang.Override
+  public java.util.List<? extends com.rhythmx.ticketing.v1.ConnectionSettingsOrBuilder> 
+      getConnectionsOrBuilderList() {
+    return connections_;
+  }
+  /**
+   * <pre>
+   * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+   * `servicenow` are short for the connections of these names, which must not be in both.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+   */
+  @java.lang.Override
+  public int getConnectionsCount() {
+    return connections_.size();
+  }
+  /**
+   * <pre>
+   * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+   * `servicenow` are short for the connections of these names, which must not be in both.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+   */
+  @java.lang.Override
+  public com.rhythmx.ticketing.v1.ConnectionSettings getConnections(int index) {
+    return connections_.get(index);
+  }
+  /**
+   * <pre>
+   * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+   * `servicenow` are short for the connections of these names, which must not be in both.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+   */
+  @java.lang.Override
+  public com.rhythmx.ticketing.v1.ConnectionSettingsOrBuilder getConnectionsOrBuilder(
+      int index) {
+    return connections_.get(index);
+  }
+
+  public static final int REMOVE_CONNECTIONS_FIELD_NUMBER = 6;
+  @SuppressWarnings("serial")
+  private com.google.protobuf.LazyStringArrayList removeConnections_ =
+      com.google.protobuf.LazyStringArrayList.emptyList();
+  /**
+   * <pre>
+   * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+   * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+   * name that is used again later is another connection: an incident then gets another ticket there.
+   * </pre>
+   *
+   * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+   * @return A list containing the removeConnections.
+   */
+  public com.google.protobuf.ProtocolStringList
+      getRemoveConnectionsList() {
+    return removeConnections_;
+  }
+  /**
+   * <pre>
+   * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+   * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+   * name that is used again later is another connection: an incident then gets another ticket there.
+   * </pre>
+   *
+   * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+   * @return The count of removeConnections.
+   */
+  public int getRemoveConnectionsCount() {
+    return removeConnections_.size();
+  }
+  /**
+   * <pre>
+   * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+   * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+   * name that is used again later is another connection: an incident then gets another ticket there.
+   * </pre>
+   *
+   * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+   * @param index The index of the element to return.
+   * @return The removeConnections at the given index.
+   */
+  public java.lang.String getRemoveConnections(int index) {
+    return removeConnections_.get(index);
+  }
+  /**
+   * <pre>
+   * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+   * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+   * name that is used again later is another connection: an incident then gets another ticket there.
+   * </pre>
+   *
+   * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+   * @param index The index of the value to return.
+   * @return The bytes of the removeConnections at the given index.
+   */
+  public com.google.protobuf.ByteString
+      getRemoveConnectionsBytes(int index) {
+    return removeConnections_.getByteString(index);
+  }
+
+  public static final int ETAG_FIELD_NUMBER = 7;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object etag_ = "";
+  /**
+   * <pre>
+   * Of the settings that the change is meant for, from GetStatus or Configure: ABORTED (SETTINGS_CHANGED) if they were changed
+   * since. At most 64 characters. Empty: not checked.
+   * </pre>
+   *
+   * <code>string etag = 7 [json_name = "etag"];</code>
+   * @return The etag.
+   */
+  @java.lang.Override
+  public java.lang.String getEtag() {
+    java.lang.Object ref = etag_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      etag_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Of the settings that the change is meant for, from GetStatus or Configure: ABORTED (SETTINGS_CHANGED) if they were changed
+   * since. At most 64 characters. Empty: not checked.
+   * </pre>
+   *
+   * <code>string etag = 7 [json_name = "etag"];</code>
+   * @return The bytes for etag.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getEtagBytes() {
+    java.lang.Object ref = etag_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      etag_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
+  public static final int VALIDATE_ONLY_FIELD_NUMBER = 8;
+  private boolean validateOnly_ = false;
+  /**
+   * <pre>
+   * Whether to validate only: the response shows the settings as they would be, and nothing is stored.
+   * </pre>
+   *
+   * <code>bool validate_only = 8 [json_name = "validateOnly"];</code>
+   * @return The validateOnly.
+   */
+  @java.lang.Override
+  public boolean getValidateOnly() {
+    return validateOnly_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -231,6 +426,18 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000008) != 0)) {
       output.writeMessage(4, getRetry());
     }
+    for (int i = 0; i < connections_.size(); i++) {
+      output.writeMessage(5, connections_.get(i));
+    }
+    for (int i = 0; i < removeConnections_.size(); i++) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 6, removeConnections_.getRaw(i));
+    }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(etag_)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 7, etag_);
+    }
+    if (validateOnly_ != false) {
+      output.writeBool(8, validateOnly_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -250,6 +457,30 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000008) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(4, getRetry());
+    }
+
+        {
+          final int count = connections_.size();
+          for (int i = 0; i < count; i++) {
+            size += com.google.protobuf.CodedOutputStream
+              .computeMessageSizeNoTag(connections_.get(i));
+          }
+          size += 1 * count;
+        }
+    {
+      int dataSize = 0;
+      for (int i = 0; i < removeConnections_.size(); i++) {
+        dataSize += computeStringSizeNoTag(removeConnections_.getRaw(i));
+      }
+      size += dataSize;
+      size += 1 * getRemoveConnectionsList().size();
+    }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(etag_)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(7, etag_);
+    }
+    if (validateOnly_ != false) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(8, validateOnly_);
     }
     return size;
   }
@@ -295,6 +526,14 @@ private static final long serialVersionUID = 0L;
       if (!getRetry()
           .equals(other.getRetry())) return false;
     }
+    if (!getConnectionsList()
+        .equals(other.getConnectionsList())) return false;
+    if (!getRemoveConnectionsList()
+        .equals(other.getRemoveConnectionsList())) return false;
+    if (!getEtag()
+        .equals(other.getEtag())) return false;
+    if (getValidateOnly()
+        != other.getValidateOnly()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -322,6 +561,19 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + RETRY_FIELD_NUMBER;
       hash = (53 * hash) + getRetry().hashCode();
     }
+    if (getConnectionsCount() > 0) {
+      hash = (37 * hash) + CONNECTIONS_FIELD_NUMBER;
+      hash = (53 * hash) + getConnectionsList().hashCode();
+    }
+    if (getRemoveConnectionsCount() > 0) {
+      hash = (37 * hash) + REMOVE_CONNECTIONS_FIELD_NUMBER;
+      hash = (53 * hash) + getRemoveConnectionsList().hashCode();
+    }
+    hash = (37 * hash) + ETAG_FIELD_NUMBER;
+    hash = (53 * hash) + getEtag().hashCode();
+    hash = (37 * hash) + VALIDATE_ONLY_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+        getValidateOnly());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -460,6 +712,7 @@ private static final long serialVersionUID = 0L;
         internalGetServicenowFieldBuilder();
         internalGetAutoPushFieldBuilder();
         internalGetRetryFieldBuilder();
+        internalGetConnectionsFieldBuilder();
       }
     }
     @java.lang.Override
@@ -486,6 +739,17 @@ private static final long serialVersionUID = 0L;
         retryBuilder_.dispose();
         retryBuilder_ = null;
       }
+      if (connectionsBuilder_ == null) {
+        connections_ = java.util.Collections.emptyList();
+      } else {
+        connections_ = null;
+        connectionsBuilder_.clear();
+      }
+      bitField0_ = (bitField0_ & ~0x00000010);
+      removeConnections_ =
+          com.google.protobuf.LazyStringArrayList.emptyList();
+      etag_ = "";
+      validateOnly_ = false;
       return this;
     }
 
@@ -512,9 +776,22 @@ private static final long serialVersionUID = 0L;
     @java.lang.Override
     public com.rhythmx.ticketing.v1.ConfigureRequest buildPartial() {
       com.rhythmx.ticketing.v1.ConfigureRequest result = new com.rhythmx.ticketing.v1.ConfigureRequest(this);
+      buildPartialRepeatedFields(result);
       if (bitField0_ != 0) { buildPartial0(result); }
       onBuilt();
       return result;
+    }
+
+    private void buildPartialRepeatedFields(com.rhythmx.ticketing.v1.ConfigureRequest result) {
+      if (connectionsBuilder_ == null) {
+        if (((bitField0_ & 0x00000010) != 0)) {
+          connections_ = java.util.Collections.unmodifiableList(connections_);
+          bitField0_ = (bitField0_ & ~0x00000010);
+        }
+        result.connections_ = connections_;
+      } else {
+        result.connections_ = connectionsBuilder_.build();
+      }
     }
 
     private void buildPartial0(com.rhythmx.ticketing.v1.ConfigureRequest result) {
@@ -544,6 +821,16 @@ private static final long serialVersionUID = 0L;
             : retryBuilder_.build();
         to_bitField0_ |= 0x00000008;
       }
+      if (((from_bitField0_ & 0x00000020) != 0)) {
+        removeConnections_.makeImmutable();
+        result.removeConnections_ = removeConnections_;
+      }
+      if (((from_bitField0_ & 0x00000040) != 0)) {
+        result.etag_ = etag_;
+      }
+      if (((from_bitField0_ & 0x00000080) != 0)) {
+        result.validateOnly_ = validateOnly_;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -570,6 +857,50 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasRetry()) {
         mergeRetry(other.getRetry());
+      }
+      if (connectionsBuilder_ == null) {
+        if (!other.connections_.isEmpty()) {
+          if (connections_.isEmpty()) {
+            connections_ = other.connections_;
+            bitField0_ = (bitField0_ & ~0x00000010);
+          } else {
+            ensureConnectionsIsMutable();
+            connections_.addAll(other.connections_);
+          }
+          onChanged();
+        }
+      } else {
+        if (!other.connections_.isEmpty()) {
+          if (connectionsBuilder_.isEmpty()) {
+            connectionsBuilder_.dispose();
+            connectionsBuilder_ = null;
+            connections_ = other.connections_;
+            bitField0_ = (bitField0_ & ~0x00000010);
+            connectionsBuilder_ = 
+              com.google.protobuf.GeneratedMessage.alwaysUseFieldBuilders ?
+                 internalGetConnectionsFieldBuilder() : null;
+          } else {
+            connectionsBuilder_.addAllMessages(other.connections_);
+          }
+        }
+      }
+      if (!other.removeConnections_.isEmpty()) {
+        if (removeConnections_.isEmpty()) {
+          removeConnections_ = other.removeConnections_;
+          bitField0_ |= 0x00000020;
+        } else {
+          ensureRemoveConnectionsIsMutable();
+          removeConnections_.addAll(other.removeConnections_);
+        }
+        onChanged();
+      }
+      if (!other.getEtag().isEmpty()) {
+        etag_ = other.etag_;
+        bitField0_ |= 0x00000040;
+        onChanged();
+      }
+      if (other.getValidateOnly() != false) {
+        setValidateOnly(other.getValidateOnly());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -623,6 +954,34 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000008;
               break;
             } // case 34
+            case 42: {
+              com.rhythmx.ticketing.v1.ConnectionSettings m =
+                  input.readMessage(
+                      com.rhythmx.ticketing.v1.ConnectionSettings.parser(),
+                      extensionRegistry);
+              if (connectionsBuilder_ == null) {
+                ensureConnectionsIsMutable();
+                connections_.add(m);
+              } else {
+                connectionsBuilder_.addMessage(m);
+              }
+              break;
+            } // case 42
+            case 50: {
+              ensureRemoveConnectionsIsMutable();
+              removeConnections_.add(input.readStringRequireUtf8());
+              break;
+            } // case 50
+            case 58: {
+              etag_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000040;
+              break;
+            } // case 58
+            case 64: {
+              validateOnly_ = input.readBool();
+              bitField0_ |= 0x00000080;
+              break;
+            } // case 64
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1258,6 +1617,636 @@ private static final long serialVersionUID = 0L;
         retry_ = null;
       }
       return retryBuilder_;
+    }
+
+    private java.util.List<com.rhythmx.ticketing.v1.ConnectionSettings> connections_ =
+      java.util.Collections.emptyList();
+    private void ensureConnectionsIsMutable() {
+      if (!((bitField0_ & 0x00000010) != 0)) {
+        connections_ = new java.util.ArrayList<com.rhythmx.ticketing.v1.ConnectionSettings>(connections_);
+        bitField0_ |= 0x00000010;
+       }
+    }
+
+    private com.google.protobuf.RepeatedFieldBuilder<
+        com.rhythmx.ticketing.v1.ConnectionSettings, com.rhythmx.ticketing.v1.ConnectionSettings.Builder, com.rhythmx.ticketing.v1.ConnectionSettingsOrBuilder> connectionsBuilder_;
+
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public java.util.List<com.rhythmx.ticketing.v1.ConnectionSettings> getConnectionsList() {
+      if (connectionsBuilder_ == null) {
+        return java.util.Collections.unmodifiableList(connections_);
+      } else {
+        return connectionsBuilder_.getMessageList();
+      }
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public int getConnectionsCount() {
+      if (connectionsBuilder_ == null) {
+        return connections_.size();
+      } else {
+        return connectionsBuilder_.getCount();
+      }
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public com.rhythmx.ticketing.v1.ConnectionSettings getConnections(int index) {
+      if (connectionsBuilder_ == null) {
+        return connections_.get(index);
+      } else {
+        return connectionsBuilder_.getMessage(index);
+      }
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public Builder setConnections(
+        int index, com.rhythmx.ticketing.v1.ConnectionSettings value) {
+      if (connectionsBuilder_ == null) {
+        java.util.Objects.requireNonNull(value);
+        ensureConnectionsIsMutable();
+        connections_.set(index, value);
+        onChanged();
+      } else {
+        connectionsBuilder_.setMessage(index, value);
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public Builder setConnections(
+        int index, com.rhythmx.ticketing.v1.ConnectionSettings.Builder builderForValue) {
+      if (connectionsBuilder_ == null) {
+        ensureConnectionsIsMutable();
+        connections_.set(index, builderForValue.build());
+        onChanged();
+      } else {
+        connectionsBuilder_.setMessage(index, builderForValue.build());
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public Builder addConnections(com.rhythmx.ticketing.v1.ConnectionSettings value) {
+      if (connectionsBuilder_ == null) {
+        java.util.Objects.requireNonNull(value);
+        ensureConnectionsIsMutable();
+        connections_.add(value);
+        onChanged();
+      } else {
+        connectionsBuilder_.addMessage(value);
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public Builder addConnections(
+        int index, com.rhythmx.ticketing.v1.ConnectionSettings value) {
+      if (connectionsBuilder_ == null) {
+        java.util.Objects.requireNonNull(value);
+        ensureConnectionsIsMutable();
+        connections_.add(index, value);
+        onChanged();
+      } else {
+        connectionsBuilder_.addMessage(index, value);
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public Builder addConnections(
+        com.rhythmx.ticketing.v1.ConnectionSettings.Builder builderForValue) {
+      if (connectionsBuilder_ == null) {
+        ensureConnectionsIsMutable();
+        connections_.add(builderForValue.build());
+        onChanged();
+      } else {
+        connectionsBuilder_.addMessage(builderForValue.build());
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public Builder addConnections(
+        int index, com.rhythmx.ticketing.v1.ConnectionSettings.Builder builderForValue) {
+      if (connectionsBuilder_ == null) {
+        ensureConnectionsIsMutable();
+        connections_.add(index, builderForValue.build());
+        onChanged();
+      } else {
+        connectionsBuilder_.addMessage(index, builderForValue.build());
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public Builder addAllConnections(
+        java.lang.Iterable<? extends com.rhythmx.ticketing.v1.ConnectionSettings> values) {
+      if (connectionsBuilder_ == null) {
+        ensureConnectionsIsMutable();
+        com.google.protobuf.AbstractMessageLite.Builder.addAll(
+            values, connections_);
+        onChanged();
+      } else {
+        connectionsBuilder_.addAllMessages(values);
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public Builder clearConnections() {
+      if (connectionsBuilder_ == null) {
+        connections_ = java.util.Collections.emptyList();
+        bitField0_ = (bitField0_ & ~0x00000010);
+        onChanged();
+      } else {
+        connectionsBuilder_.clear();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public Builder removeConnections(int index) {
+      if (connectionsBuilder_ == null) {
+        ensureConnectionsIsMutable();
+        connections_.remove(index);
+        onChanged();
+      } else {
+        connectionsBuilder_.remove(index);
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public com.rhythmx.ticketing.v1.ConnectionSettings.Builder getConnectionsBuilder(
+        int index) {
+      return internalGetConnectionsFieldBuilder().getBuilder(index);
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public com.rhythmx.ticketing.v1.ConnectionSettingsOrBuilder getConnectionsOrBuilder(
+        int index) {
+      if (connectionsBuilder_ == null) {
+        return connections_.get(index);  } else {
+        return connectionsBuilder_.getMessageOrBuilder(index);
+      }
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public java.util.List<? extends com.rhythmx.ticketing.v1.ConnectionSettingsOrBuilder> 
+         getConnectionsOrBuilderList() {
+      if (connectionsBuilder_ != null) {
+        return connectionsBuilder_.getMessageOrBuilderList();
+      } else {
+        return java.util.Collections.unmodifiableList(connections_);
+      }
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public com.rhythmx.ticketing.v1.ConnectionSettings.Builder addConnectionsBuilder() {
+      return internalGetConnectionsFieldBuilder().addBuilder(
+          com.rhythmx.ticketing.v1.ConnectionSettings.getDefaultInstance());
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public com.rhythmx.ticketing.v1.ConnectionSettings.Builder addConnectionsBuilder(
+        int index) {
+      return internalGetConnectionsFieldBuilder().addBuilder(
+          index, com.rhythmx.ticketing.v1.ConnectionSettings.getDefaultInstance());
+    }
+    /**
+     * <pre>
+     * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+     * `servicenow` are short for the connections of these names, which must not be in both.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+     */
+    public java.util.List<com.rhythmx.ticketing.v1.ConnectionSettings.Builder> 
+         getConnectionsBuilderList() {
+      return internalGetConnectionsFieldBuilder().getBuilderList();
+    }
+    private com.google.protobuf.RepeatedFieldBuilder<
+        com.rhythmx.ticketing.v1.ConnectionSettings, com.rhythmx.ticketing.v1.ConnectionSettings.Builder, com.rhythmx.ticketing.v1.ConnectionSettingsOrBuilder> 
+        internalGetConnectionsFieldBuilder() {
+      if (connectionsBuilder_ == null) {
+        connectionsBuilder_ = new com.google.protobuf.RepeatedFieldBuilder<
+            com.rhythmx.ticketing.v1.ConnectionSettings, com.rhythmx.ticketing.v1.ConnectionSettings.Builder, com.rhythmx.ticketing.v1.ConnectionSettingsOrBuilder>(
+                connections_,
+                ((bitField0_ & 0x00000010) != 0),
+                getParentForChildren(),
+                isClean());
+        connections_ = null;
+      }
+      return connectionsBuilder_;
+    }
+
+    private com.google.protobuf.LazyStringArrayList removeConnections_ =
+        com.google.protobuf.LazyStringArrayList.emptyList();
+    private void ensureRemoveConnectionsIsMutable() {
+      if (!removeConnections_.isModifiable()) {
+        removeConnections_ = new com.google.protobuf.LazyStringArrayList(removeConnections_);
+      }
+      bitField0_ |= 0x00000020;
+    }
+    /**
+     * <pre>
+     * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+     * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+     * name that is used again later is another connection: an incident then gets another ticket there.
+     * </pre>
+     *
+     * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+     * @return A list containing the removeConnections.
+     */
+    public com.google.protobuf.ProtocolStringList
+        getRemoveConnectionsList() {
+      removeConnections_.makeImmutable();
+      return removeConnections_;
+    }
+    /**
+     * <pre>
+     * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+     * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+     * name that is used again later is another connection: an incident then gets another ticket there.
+     * </pre>
+     *
+     * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+     * @return The count of removeConnections.
+     */
+    public int getRemoveConnectionsCount() {
+      return removeConnections_.size();
+    }
+    /**
+     * <pre>
+     * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+     * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+     * name that is used again later is another connection: an incident then gets another ticket there.
+     * </pre>
+     *
+     * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+     * @param index The index of the element to return.
+     * @return The removeConnections at the given index.
+     */
+    public java.lang.String getRemoveConnections(int index) {
+      return removeConnections_.get(index);
+    }
+    /**
+     * <pre>
+     * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+     * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+     * name that is used again later is another connection: an incident then gets another ticket there.
+     * </pre>
+     *
+     * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+     * @param index The index of the value to return.
+     * @return The bytes of the removeConnections at the given index.
+     */
+    public com.google.protobuf.ByteString
+        getRemoveConnectionsBytes(int index) {
+      return removeConnections_.getByteString(index);
+    }
+    /**
+     * <pre>
+     * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+     * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+     * name that is used again later is another connection: an incident then gets another ticket there.
+     * </pre>
+     *
+     * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+     * @param index The index to set the value at.
+     * @param value The removeConnections to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRemoveConnections(
+        int index, java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      ensureRemoveConnectionsIsMutable();
+      removeConnections_.set(index, value);
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+     * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+     * name that is used again later is another connection: an incident then gets another ticket there.
+     * </pre>
+     *
+     * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+     * @param value The removeConnections to add.
+     * @return This builder for chaining.
+     */
+    public Builder addRemoveConnections(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      ensureRemoveConnectionsIsMutable();
+      removeConnections_.add(value);
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+     * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+     * name that is used again later is another connection: an incident then gets another ticket there.
+     * </pre>
+     *
+     * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+     * @param values The removeConnections to add.
+     * @return This builder for chaining.
+     */
+    public Builder addAllRemoveConnections(
+        java.lang.Iterable<java.lang.String> values) {
+      ensureRemoveConnectionsIsMutable();
+      com.google.protobuf.AbstractMessageLite.Builder.addAll(
+          values, removeConnections_);
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+     * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+     * name that is used again later is another connection: an incident then gets another ticket there.
+     * </pre>
+     *
+     * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearRemoveConnections() {
+      removeConnections_ =
+        com.google.protobuf.LazyStringArrayList.emptyList();
+      bitField0_ = (bitField0_ & ~0x00000020);;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+     * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+     * name that is used again later is another connection: an incident then gets another ticket there.
+     * </pre>
+     *
+     * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+     * @param value The bytes of the removeConnections to add.
+     * @return This builder for chaining.
+     */
+    public Builder addRemoveConnectionsBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      ensureRemoveConnectionsIsMutable();
+      removeConnections_.add(value);
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+
+    private java.lang.Object etag_ = "";
+    /**
+     * <pre>
+     * Of the settings that the change is meant for, from GetStatus or Configure: ABORTED (SETTINGS_CHANGED) if they were changed
+     * since. At most 64 characters. Empty: not checked.
+     * </pre>
+     *
+     * <code>string etag = 7 [json_name = "etag"];</code>
+     * @return The etag.
+     */
+    public java.lang.String getEtag() {
+      java.lang.Object ref = etag_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        etag_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Of the settings that the change is meant for, from GetStatus or Configure: ABORTED (SETTINGS_CHANGED) if they were changed
+     * since. At most 64 characters. Empty: not checked.
+     * </pre>
+     *
+     * <code>string etag = 7 [json_name = "etag"];</code>
+     * @return The bytes for etag.
+     */
+    public com.google.protobuf.ByteString
+        getEtagBytes() {
+      java.lang.Object ref = etag_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        etag_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Of the settings that the change is meant for, from GetStatus or Configure: ABORTED (SETTINGS_CHANGED) if they were changed
+     * since. At most 64 characters. Empty: not checked.
+     * </pre>
+     *
+     * <code>string etag = 7 [json_name = "etag"];</code>
+     * @param value The etag to set.
+     * @return This builder for chaining.
+     */
+    public Builder setEtag(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      etag_ = value;
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Of the settings that the change is meant for, from GetStatus or Configure: ABORTED (SETTINGS_CHANGED) if they were changed
+     * since. At most 64 characters. Empty: not checked.
+     * </pre>
+     *
+     * <code>string etag = 7 [json_name = "etag"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearEtag() {
+      etag_ = getDefaultInstance().getEtag();
+      bitField0_ = (bitField0_ & ~0x00000040);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Of the settings that the change is meant for, from GetStatus or Configure: ABORTED (SETTINGS_CHANGED) if they were changed
+     * since. At most 64 characters. Empty: not checked.
+     * </pre>
+     *
+     * <code>string etag = 7 [json_name = "etag"];</code>
+     * @param value The bytes for etag to set.
+     * @return This builder for chaining.
+     */
+    public Builder setEtagBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      etag_ = value;
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+
+    private boolean validateOnly_ ;
+    /**
+     * <pre>
+     * Whether to validate only: the response shows the settings as they would be, and nothing is stored.
+     * </pre>
+     *
+     * <code>bool validate_only = 8 [json_name = "validateOnly"];</code>
+     * @return The validateOnly.
+     */
+    @java.lang.Override
+    public boolean getValidateOnly() {
+      return validateOnly_;
+    }
+    /**
+     * <pre>
+     * Whether to validate only: the response shows the settings as they would be, and nothing is stored.
+     * </pre>
+     *
+     * <code>bool validate_only = 8 [json_name = "validateOnly"];</code>
+     * @param value The validateOnly to set.
+     * @return This builder for chaining.
+     */
+    public Builder setValidateOnly(boolean value) {
+
+      validateOnly_ = value;
+      bitField0_ |= 0x00000080;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Whether to validate only: the response shows the settings as they would be, and nothing is stored.
+     * </pre>
+     *
+     * <code>bool validate_only = 8 [json_name = "validateOnly"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearValidateOnly() {
+      bitField0_ = (bitField0_ & ~0x00000080);
+      validateOnly_ = false;
+      onChanged();
+      return this;
     }
 
     // @@protoc_insertion_point(builder_scope:rhythmx.ticketing.v1.ConfigureRequest)

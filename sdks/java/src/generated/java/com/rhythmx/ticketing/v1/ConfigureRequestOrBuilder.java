@@ -117,4 +117,134 @@ public interface ConfigureRequestOrBuilder extends
    * <code>.rhythmx.ticketing.v1.RetrySettings retry = 4 [json_name = "retry"];</code>
    */
   com.rhythmx.ticketing.v1.RetrySettingsOrBuilder getRetryOrBuilder();
+
+  /**
+   * <pre>
+   * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+   * `servicenow` are short for the connections of these names, which must not be in both.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+   */
+  java.util.List<com.rhythmx.ticketing.v1.ConnectionSettings> 
+      getConnectionsList();
+  /**
+   * <pre>
+   * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+   * `servicenow` are short for the connections of these names, which must not be in both.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+   */
+  com.rhythmx.ticketing.v1.ConnectionSettings getConnections(int index);
+  /**
+   * <pre>
+   * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+   * `servicenow` are short for the connections of these names, which must not be in both.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+   */
+  int getConnectionsCount();
+  /**
+   * <pre>
+   * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+   * `servicenow` are short for the connections of these names, which must not be in both.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+   */
+  java.util.List<? extends com.rhythmx.ticketing.v1.ConnectionSettingsOrBuilder> 
+      getConnectionsOrBuilderList();
+  /**
+   * <pre>
+   * Settings of connections by name, at most 100, each once: also of those that do not exist yet. Others are kept. `jira` and
+   * `servicenow` are short for the connections of these names, which must not be in both.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettings connections = 5 [json_name = "connections"];</code>
+   */
+  com.rhythmx.ticketing.v1.ConnectionSettingsOrBuilder getConnectionsOrBuilder(
+      int index);
+
+  /**
+   * <pre>
+   * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+   * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+   * name that is used again later is another connection: an incident then gets another ticket there.
+   * </pre>
+   *
+   * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+   * @return A list containing the removeConnections.
+   */
+  java.util.List<java.lang.String>
+      getRemoveConnectionsList();
+  /**
+   * <pre>
+   * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+   * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+   * name that is used again later is another connection: an incident then gets another ticket there.
+   * </pre>
+   *
+   * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+   * @return The count of removeConnections.
+   */
+  int getRemoveConnectionsCount();
+  /**
+   * <pre>
+   * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+   * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+   * name that is used again later is another connection: an incident then gets another ticket there.
+   * </pre>
+   *
+   * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+   * @param index The index of the element to return.
+   * @return The removeConnections at the given index.
+   */
+  java.lang.String getRemoveConnections(int index);
+  /**
+   * <pre>
+   * Removes connections by name, with their secrets, at most 100. Their deliveries and events stay. FAILED deliveries become
+   * CANCELLED; a connection with deliveries that are PENDING, ATTEMPTING, WAITING or RECONCILING is refused (CONNECTION_IN_USE). A
+   * name that is used again later is another connection: an incident then gets another ticket there.
+   * </pre>
+   *
+   * <code>repeated string remove_connections = 6 [json_name = "removeConnections"];</code>
+   * @param index The index of the value to return.
+   * @return The bytes of the removeConnections at the given index.
+   */
+  com.google.protobuf.ByteString
+      getRemoveConnectionsBytes(int index);
+
+  /**
+   * <pre>
+   * Of the settings that the change is meant for, from GetStatus or Configure: ABORTED (SETTINGS_CHANGED) if they were changed
+   * since. At most 64 characters. Empty: not checked.
+   * </pre>
+   *
+   * <code>string etag = 7 [json_name = "etag"];</code>
+   * @return The etag.
+   */
+  java.lang.String getEtag();
+  /**
+   * <pre>
+   * Of the settings that the change is meant for, from GetStatus or Configure: ABORTED (SETTINGS_CHANGED) if they were changed
+   * since. At most 64 characters. Empty: not checked.
+   * </pre>
+   *
+   * <code>string etag = 7 [json_name = "etag"];</code>
+   * @return The bytes for etag.
+   */
+  com.google.protobuf.ByteString
+      getEtagBytes();
+
+  /**
+   * <pre>
+   * Whether to validate only: the response shows the settings as they would be, and nothing is stored.
+   * </pre>
+   *
+   * <code>bool validate_only = 8 [json_name = "validateOnly"];</code>
+   * @return The validateOnly.
+   */
+  boolean getValidateOnly();
 }

@@ -32,6 +32,8 @@ private static final long serialVersionUID = 0L;
     super(builder);
   }
   private ConfigureResponse() {
+    connections_ = java.util.Collections.emptyList();
+    etag_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -57,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.JiraSettingsView jira_;
   /**
    * <pre>
-   * Output only. Absent: Jira was never configured.
+   * Output only. Of the connection "jira". Absent: it was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -69,7 +71,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Absent: Jira was never configured.
+   * Output only. Of the connection "jira". Absent: it was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -81,7 +83,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Absent: Jira was never configured.
+   * Output only. Of the connection "jira". Absent: it was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -95,7 +97,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow_;
   /**
    * <pre>
-   * Output only. Absent: ServiceNow was never configured.
+   * Output only. Of the connection "servicenow". Absent: it was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -107,7 +109,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Absent: ServiceNow was never configured.
+   * Output only. Of the connection "servicenow". Absent: it was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -119,7 +121,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Absent: ServiceNow was never configured.
+   * Output only. Of the connection "servicenow". Absent: it was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -220,6 +222,114 @@ private static final long serialVersionUID = 0L;
     return deliveriesMadeDue_;
   }
 
+  public static final int CONNECTIONS_FIELD_NUMBER = 6;
+  @SuppressWarnings("serial")
+  private java.util.List<com.rhythmx.ticketing.v1.ConnectionSettingsView> connections_;
+  /**
+   * <pre>
+   * Output only. Every connection with stored settings, by name.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+   */
+  @java.lang.Override
+  public java.util.List<com.rhythmx.ticketing.v1.ConnectionSettingsView> getConnectionsList() {
+    return connections_;
+  }
+  /**
+   * <pre>
+   * Output only. Every connection with stored settings, by name.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+   */
+  @java.lang.Override
+  public java.util.List<? extends com.rhythmx.ticketing.v1.ConnectionSettingsViewOrBuilder> 
+      getConnectionsOrBuilderList() {
+    return connections_;
+  }
+  /**
+   * <pre>
+   * Output only. Every connection with stored settings, by name.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+   */
+  @java.lang.Override
+  public int getConnectionsCount() {
+    return connections_.size();
+  }
+  /**
+   * <pre>
+   * Output only. Every connection with stored settings, by name.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+   */
+  @java.lang.Override
+  public com.rhythmx.ticketing.v1.ConnectionSettingsView getConnections(int index) {
+    return connections_.get(index);
+  }
+  /**
+   * <pre>
+   * Output only. Every connection with stored settings, by name.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+   */
+  @java.lang.Override
+  public com.rhythmx.ticketing.v1.ConnectionSettingsViewOrBuilder getConnectionsOrBuilder(
+      int index) {
+    return connections_.get(index);
+  }
+
+  public static final int ETAG_FIELD_NUMBER = 7;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object etag_ = "";
+  /**
+   * <pre>
+   * Output only. Of these settings.
+   * </pre>
+   *
+   * <code>string etag = 7 [json_name = "etag"];</code>
+   * @return The etag.
+   */
+  @java.lang.Override
+  public java.lang.String getEtag() {
+    java.lang.Object ref = etag_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      etag_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Output only. Of these settings.
+   * </pre>
+   *
+   * <code>string etag = 7 [json_name = "etag"];</code>
+   * @return The bytes for etag.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getEtagBytes() {
+    java.lang.Object ref = etag_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      etag_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -249,6 +359,12 @@ private static final long serialVersionUID = 0L;
     if (deliveriesMadeDue_ != 0) {
       output.writeUInt32(5, deliveriesMadeDue_);
     }
+    for (int i = 0; i < connections_.size(); i++) {
+      output.writeMessage(6, connections_.get(i));
+    }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(etag_)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 7, etag_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -272,6 +388,18 @@ private static final long serialVersionUID = 0L;
     if (deliveriesMadeDue_ != 0) {
       size += com.google.protobuf.CodedOutputStream
         .computeUInt32Size(5, deliveriesMadeDue_);
+    }
+
+        {
+          final int count = connections_.size();
+          for (int i = 0; i < count; i++) {
+            size += com.google.protobuf.CodedOutputStream
+              .computeMessageSizeNoTag(connections_.get(i));
+          }
+          size += 1 * count;
+        }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(etag_)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(7, etag_);
     }
     return size;
   }
@@ -319,6 +447,10 @@ private static final long serialVersionUID = 0L;
     }
     if (getDeliveriesMadeDue()
         != other.getDeliveriesMadeDue()) return false;
+    if (!getConnectionsList()
+        .equals(other.getConnectionsList())) return false;
+    if (!getEtag()
+        .equals(other.getEtag())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -348,6 +480,12 @@ private static final long serialVersionUID = 0L;
     }
     hash = (37 * hash) + DELIVERIES_MADE_DUE_FIELD_NUMBER;
     hash = (53 * hash) + getDeliveriesMadeDue();
+    if (getConnectionsCount() > 0) {
+      hash = (37 * hash) + CONNECTIONS_FIELD_NUMBER;
+      hash = (53 * hash) + getConnectionsList().hashCode();
+    }
+    hash = (37 * hash) + ETAG_FIELD_NUMBER;
+    hash = (53 * hash) + getEtag().hashCode();
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -486,6 +624,7 @@ private static final long serialVersionUID = 0L;
         internalGetServicenowFieldBuilder();
         internalGetAutoPushFieldBuilder();
         internalGetRetryFieldBuilder();
+        internalGetConnectionsFieldBuilder();
       }
     }
     @java.lang.Override
@@ -513,6 +652,14 @@ private static final long serialVersionUID = 0L;
         retryBuilder_ = null;
       }
       deliveriesMadeDue_ = 0;
+      if (connectionsBuilder_ == null) {
+        connections_ = java.util.Collections.emptyList();
+      } else {
+        connections_ = null;
+        connectionsBuilder_.clear();
+      }
+      bitField0_ = (bitField0_ & ~0x00000020);
+      etag_ = "";
       return this;
     }
 
@@ -539,9 +686,22 @@ private static final long serialVersionUID = 0L;
     @java.lang.Override
     public com.rhythmx.ticketing.v1.ConfigureResponse buildPartial() {
       com.rhythmx.ticketing.v1.ConfigureResponse result = new com.rhythmx.ticketing.v1.ConfigureResponse(this);
+      buildPartialRepeatedFields(result);
       if (bitField0_ != 0) { buildPartial0(result); }
       onBuilt();
       return result;
+    }
+
+    private void buildPartialRepeatedFields(com.rhythmx.ticketing.v1.ConfigureResponse result) {
+      if (connectionsBuilder_ == null) {
+        if (((bitField0_ & 0x00000020) != 0)) {
+          connections_ = java.util.Collections.unmodifiableList(connections_);
+          bitField0_ = (bitField0_ & ~0x00000020);
+        }
+        result.connections_ = connections_;
+      } else {
+        result.connections_ = connectionsBuilder_.build();
+      }
     }
 
     private void buildPartial0(com.rhythmx.ticketing.v1.ConfigureResponse result) {
@@ -574,6 +734,9 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000010) != 0)) {
         result.deliveriesMadeDue_ = deliveriesMadeDue_;
       }
+      if (((from_bitField0_ & 0x00000040) != 0)) {
+        result.etag_ = etag_;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -603,6 +766,37 @@ private static final long serialVersionUID = 0L;
       }
       if (other.getDeliveriesMadeDue() != 0) {
         setDeliveriesMadeDue(other.getDeliveriesMadeDue());
+      }
+      if (connectionsBuilder_ == null) {
+        if (!other.connections_.isEmpty()) {
+          if (connections_.isEmpty()) {
+            connections_ = other.connections_;
+            bitField0_ = (bitField0_ & ~0x00000020);
+          } else {
+            ensureConnectionsIsMutable();
+            connections_.addAll(other.connections_);
+          }
+          onChanged();
+        }
+      } else {
+        if (!other.connections_.isEmpty()) {
+          if (connectionsBuilder_.isEmpty()) {
+            connectionsBuilder_.dispose();
+            connectionsBuilder_ = null;
+            connections_ = other.connections_;
+            bitField0_ = (bitField0_ & ~0x00000020);
+            connectionsBuilder_ = 
+              com.google.protobuf.GeneratedMessage.alwaysUseFieldBuilders ?
+                 internalGetConnectionsFieldBuilder() : null;
+          } else {
+            connectionsBuilder_.addAllMessages(other.connections_);
+          }
+        }
+      }
+      if (!other.getEtag().isEmpty()) {
+        etag_ = other.etag_;
+        bitField0_ |= 0x00000040;
+        onChanged();
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -661,6 +855,24 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000010;
               break;
             } // case 40
+            case 50: {
+              com.rhythmx.ticketing.v1.ConnectionSettingsView m =
+                  input.readMessage(
+                      com.rhythmx.ticketing.v1.ConnectionSettingsView.parser(),
+                      extensionRegistry);
+              if (connectionsBuilder_ == null) {
+                ensureConnectionsIsMutable();
+                connections_.add(m);
+              } else {
+                connectionsBuilder_.addMessage(m);
+              }
+              break;
+            } // case 50
+            case 58: {
+              etag_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000040;
+              break;
+            } // case 58
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -683,7 +895,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.JiraSettingsView, com.rhythmx.ticketing.v1.JiraSettingsView.Builder, com.rhythmx.ticketing.v1.JiraSettingsViewOrBuilder> jiraBuilder_;
     /**
      * <pre>
-     * Output only. Absent: Jira was never configured.
+     * Output only. Of the connection "jira". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -694,7 +906,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: Jira was never configured.
+     * Output only. Of the connection "jira". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -709,7 +921,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: Jira was never configured.
+     * Output only. Of the connection "jira". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -727,7 +939,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: Jira was never configured.
+     * Output only. Of the connection "jira". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -745,7 +957,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: Jira was never configured.
+     * Output only. Of the connection "jira". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -770,7 +982,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: Jira was never configured.
+     * Output only. Of the connection "jira". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -787,7 +999,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: Jira was never configured.
+     * Output only. Of the connection "jira". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -799,7 +1011,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: Jira was never configured.
+     * Output only. Of the connection "jira". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -814,7 +1026,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: Jira was never configured.
+     * Output only. Of the connection "jira". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -838,7 +1050,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.ServiceNowSettingsView, com.rhythmx.ticketing.v1.ServiceNowSettingsView.Builder, com.rhythmx.ticketing.v1.ServiceNowSettingsViewOrBuilder> servicenowBuilder_;
     /**
      * <pre>
-     * Output only. Absent: ServiceNow was never configured.
+     * Output only. Of the connection "servicenow". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -849,7 +1061,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: ServiceNow was never configured.
+     * Output only. Of the connection "servicenow". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -864,7 +1076,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: ServiceNow was never configured.
+     * Output only. Of the connection "servicenow". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -882,7 +1094,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: ServiceNow was never configured.
+     * Output only. Of the connection "servicenow". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -900,7 +1112,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: ServiceNow was never configured.
+     * Output only. Of the connection "servicenow". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -925,7 +1137,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: ServiceNow was never configured.
+     * Output only. Of the connection "servicenow". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -942,7 +1154,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: ServiceNow was never configured.
+     * Output only. Of the connection "servicenow". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -954,7 +1166,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: ServiceNow was never configured.
+     * Output only. Of the connection "servicenow". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -969,7 +1181,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Absent: ServiceNow was never configured.
+     * Output only. Of the connection "servicenow". Absent: it was never configured.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -1338,6 +1550,404 @@ private static final long serialVersionUID = 0L;
     public Builder clearDeliveriesMadeDue() {
       bitField0_ = (bitField0_ & ~0x00000010);
       deliveriesMadeDue_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private java.util.List<com.rhythmx.ticketing.v1.ConnectionSettingsView> connections_ =
+      java.util.Collections.emptyList();
+    private void ensureConnectionsIsMutable() {
+      if (!((bitField0_ & 0x00000020) != 0)) {
+        connections_ = new java.util.ArrayList<com.rhythmx.ticketing.v1.ConnectionSettingsView>(connections_);
+        bitField0_ |= 0x00000020;
+       }
+    }
+
+    private com.google.protobuf.RepeatedFieldBuilder<
+        com.rhythmx.ticketing.v1.ConnectionSettingsView, com.rhythmx.ticketing.v1.ConnectionSettingsView.Builder, com.rhythmx.ticketing.v1.ConnectionSettingsViewOrBuilder> connectionsBuilder_;
+
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public java.util.List<com.rhythmx.ticketing.v1.ConnectionSettingsView> getConnectionsList() {
+      if (connectionsBuilder_ == null) {
+        return java.util.Collections.unmodifiableList(connections_);
+      } else {
+        return connectionsBuilder_.getMessageList();
+      }
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public int getConnectionsCount() {
+      if (connectionsBuilder_ == null) {
+        return connections_.size();
+      } else {
+        return connectionsBuilder_.getCount();
+      }
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public com.rhythmx.ticketing.v1.ConnectionSettingsView getConnections(int index) {
+      if (connectionsBuilder_ == null) {
+        return connections_.get(index);
+      } else {
+        return connectionsBuilder_.getMessage(index);
+      }
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public Builder setConnections(
+        int index, com.rhythmx.ticketing.v1.ConnectionSettingsView value) {
+      if (connectionsBuilder_ == null) {
+        java.util.Objects.requireNonNull(value);
+        ensureConnectionsIsMutable();
+        connections_.set(index, value);
+        onChanged();
+      } else {
+        connectionsBuilder_.setMessage(index, value);
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public Builder setConnections(
+        int index, com.rhythmx.ticketing.v1.ConnectionSettingsView.Builder builderForValue) {
+      if (connectionsBuilder_ == null) {
+        ensureConnectionsIsMutable();
+        connections_.set(index, builderForValue.build());
+        onChanged();
+      } else {
+        connectionsBuilder_.setMessage(index, builderForValue.build());
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public Builder addConnections(com.rhythmx.ticketing.v1.ConnectionSettingsView value) {
+      if (connectionsBuilder_ == null) {
+        java.util.Objects.requireNonNull(value);
+        ensureConnectionsIsMutable();
+        connections_.add(value);
+        onChanged();
+      } else {
+        connectionsBuilder_.addMessage(value);
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public Builder addConnections(
+        int index, com.rhythmx.ticketing.v1.ConnectionSettingsView value) {
+      if (connectionsBuilder_ == null) {
+        java.util.Objects.requireNonNull(value);
+        ensureConnectionsIsMutable();
+        connections_.add(index, value);
+        onChanged();
+      } else {
+        connectionsBuilder_.addMessage(index, value);
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public Builder addConnections(
+        com.rhythmx.ticketing.v1.ConnectionSettingsView.Builder builderForValue) {
+      if (connectionsBuilder_ == null) {
+        ensureConnectionsIsMutable();
+        connections_.add(builderForValue.build());
+        onChanged();
+      } else {
+        connectionsBuilder_.addMessage(builderForValue.build());
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public Builder addConnections(
+        int index, com.rhythmx.ticketing.v1.ConnectionSettingsView.Builder builderForValue) {
+      if (connectionsBuilder_ == null) {
+        ensureConnectionsIsMutable();
+        connections_.add(index, builderForValue.build());
+        onChanged();
+      } else {
+        connectionsBuilder_.addMessage(index, builderForValue.build());
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public Builder addAllConnections(
+        java.lang.Iterable<? extends com.rhythmx.ticketing.v1.ConnectionSettingsView> values) {
+      if (connectionsBuilder_ == null) {
+        ensureConnectionsIsMutable();
+        com.google.protobuf.AbstractMessageLite.Builder.addAll(
+            values, connections_);
+        onChanged();
+      } else {
+        connectionsBuilder_.addAllMessages(values);
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public Builder clearConnections() {
+      if (connectionsBuilder_ == null) {
+        connections_ = java.util.Collections.emptyList();
+        bitField0_ = (bitField0_ & ~0x00000020);
+        onChanged();
+      } else {
+        connectionsBuilder_.clear();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public Builder removeConnections(int index) {
+      if (connectionsBuilder_ == null) {
+        ensureConnectionsIsMutable();
+        connections_.remove(index);
+        onChanged();
+      } else {
+        connectionsBuilder_.remove(index);
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public com.rhythmx.ticketing.v1.ConnectionSettingsView.Builder getConnectionsBuilder(
+        int index) {
+      return internalGetConnectionsFieldBuilder().getBuilder(index);
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public com.rhythmx.ticketing.v1.ConnectionSettingsViewOrBuilder getConnectionsOrBuilder(
+        int index) {
+      if (connectionsBuilder_ == null) {
+        return connections_.get(index);  } else {
+        return connectionsBuilder_.getMessageOrBuilder(index);
+      }
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public java.util.List<? extends com.rhythmx.ticketing.v1.ConnectionSettingsViewOrBuilder> 
+         getConnectionsOrBuilderList() {
+      if (connectionsBuilder_ != null) {
+        return connectionsBuilder_.getMessageOrBuilderList();
+      } else {
+        return java.util.Collections.unmodifiableList(connections_);
+      }
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public com.rhythmx.ticketing.v1.ConnectionSettingsView.Builder addConnectionsBuilder() {
+      return internalGetConnectionsFieldBuilder().addBuilder(
+          com.rhythmx.ticketing.v1.ConnectionSettingsView.getDefaultInstance());
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public com.rhythmx.ticketing.v1.ConnectionSettingsView.Builder addConnectionsBuilder(
+        int index) {
+      return internalGetConnectionsFieldBuilder().addBuilder(
+          index, com.rhythmx.ticketing.v1.ConnectionSettingsView.getDefaultInstance());
+    }
+    /**
+     * <pre>
+     * Output only. Every connection with stored settings, by name.
+     * </pre>
+     *
+     * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+     */
+    public java.util.List<com.rhythmx.ticketing.v1.ConnectionSettingsView.Builder> 
+         getConnectionsBuilderList() {
+      return internalGetConnectionsFieldBuilder().getBuilderList();
+    }
+    private com.google.protobuf.RepeatedFieldBuilder<
+        com.rhythmx.ticketing.v1.ConnectionSettingsView, com.rhythmx.ticketing.v1.ConnectionSettingsView.Builder, com.rhythmx.ticketing.v1.ConnectionSettingsViewOrBuilder> 
+        internalGetConnectionsFieldBuilder() {
+      if (connectionsBuilder_ == null) {
+        connectionsBuilder_ = new com.google.protobuf.RepeatedFieldBuilder<
+            com.rhythmx.ticketing.v1.ConnectionSettingsView, com.rhythmx.ticketing.v1.ConnectionSettingsView.Builder, com.rhythmx.ticketing.v1.ConnectionSettingsViewOrBuilder>(
+                connections_,
+                ((bitField0_ & 0x00000020) != 0),
+                getParentForChildren(),
+                isClean());
+        connections_ = null;
+      }
+      return connectionsBuilder_;
+    }
+
+    private java.lang.Object etag_ = "";
+    /**
+     * <pre>
+     * Output only. Of these settings.
+     * </pre>
+     *
+     * <code>string etag = 7 [json_name = "etag"];</code>
+     * @return The etag.
+     */
+    public java.lang.String getEtag() {
+      java.lang.Object ref = etag_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        etag_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Output only. Of these settings.
+     * </pre>
+     *
+     * <code>string etag = 7 [json_name = "etag"];</code>
+     * @return The bytes for etag.
+     */
+    public com.google.protobuf.ByteString
+        getEtagBytes() {
+      java.lang.Object ref = etag_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        etag_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Output only. Of these settings.
+     * </pre>
+     *
+     * <code>string etag = 7 [json_name = "etag"];</code>
+     * @param value The etag to set.
+     * @return This builder for chaining.
+     */
+    public Builder setEtag(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      etag_ = value;
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Of these settings.
+     * </pre>
+     *
+     * <code>string etag = 7 [json_name = "etag"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearEtag() {
+      etag_ = getDefaultInstance().getEtag();
+      bitField0_ = (bitField0_ & ~0x00000040);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Of these settings.
+     * </pre>
+     *
+     * <code>string etag = 7 [json_name = "etag"];</code>
+     * @param value The bytes for etag to set.
+     * @return This builder for chaining.
+     */
+    public Builder setEtagBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      etag_ = value;
+      bitField0_ |= 0x00000040;
       onChanged();
       return this;
     }

@@ -12,7 +12,7 @@ public interface ConfigureResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Absent: Jira was never configured.
+   * Output only. Of the connection "jira". Absent: it was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -21,7 +21,7 @@ public interface ConfigureResponseOrBuilder extends
   boolean hasJira();
   /**
    * <pre>
-   * Output only. Absent: Jira was never configured.
+   * Output only. Of the connection "jira". Absent: it was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -30,7 +30,7 @@ public interface ConfigureResponseOrBuilder extends
   com.rhythmx.ticketing.v1.JiraSettingsView getJira();
   /**
    * <pre>
-   * Output only. Absent: Jira was never configured.
+   * Output only. Of the connection "jira". Absent: it was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.JiraSettingsView jira = 1 [json_name = "jira"];</code>
@@ -39,7 +39,7 @@ public interface ConfigureResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Absent: ServiceNow was never configured.
+   * Output only. Of the connection "servicenow". Absent: it was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -48,7 +48,7 @@ public interface ConfigureResponseOrBuilder extends
   boolean hasServicenow();
   /**
    * <pre>
-   * Output only. Absent: ServiceNow was never configured.
+   * Output only. Of the connection "servicenow". Absent: it was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -57,7 +57,7 @@ public interface ConfigureResponseOrBuilder extends
   com.rhythmx.ticketing.v1.ServiceNowSettingsView getServicenow();
   /**
    * <pre>
-   * Output only. Absent: ServiceNow was never configured.
+   * Output only. Of the connection "servicenow". Absent: it was never configured.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.ServiceNowSettingsView servicenow = 2 [json_name = "servicenow"];</code>
@@ -127,4 +127,68 @@ public interface ConfigureResponseOrBuilder extends
    * @return The deliveriesMadeDue.
    */
   int getDeliveriesMadeDue();
+
+  /**
+   * <pre>
+   * Output only. Every connection with stored settings, by name.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+   */
+  java.util.List<com.rhythmx.ticketing.v1.ConnectionSettingsView> 
+      getConnectionsList();
+  /**
+   * <pre>
+   * Output only. Every connection with stored settings, by name.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+   */
+  com.rhythmx.ticketing.v1.ConnectionSettingsView getConnections(int index);
+  /**
+   * <pre>
+   * Output only. Every connection with stored settings, by name.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+   */
+  int getConnectionsCount();
+  /**
+   * <pre>
+   * Output only. Every connection with stored settings, by name.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+   */
+  java.util.List<? extends com.rhythmx.ticketing.v1.ConnectionSettingsViewOrBuilder> 
+      getConnectionsOrBuilderList();
+  /**
+   * <pre>
+   * Output only. Every connection with stored settings, by name.
+   * </pre>
+   *
+   * <code>repeated .rhythmx.ticketing.v1.ConnectionSettingsView connections = 6 [json_name = "connections"];</code>
+   */
+  com.rhythmx.ticketing.v1.ConnectionSettingsViewOrBuilder getConnectionsOrBuilder(
+      int index);
+
+  /**
+   * <pre>
+   * Output only. Of these settings.
+   * </pre>
+   *
+   * <code>string etag = 7 [json_name = "etag"];</code>
+   * @return The etag.
+   */
+  java.lang.String getEtag();
+  /**
+   * <pre>
+   * Output only. Of these settings.
+   * </pre>
+   *
+   * <code>string etag = 7 [json_name = "etag"];</code>
+   * @return The bytes for etag.
+   */
+  com.google.protobuf.ByteString
+      getEtagBytes();
 }

@@ -114,7 +114,7 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
       "kOutcomeR\007outcome\022\026\n\006detail\030\003 \001(\tR\006detai" +
       "l\022\022\n\004hint\030\004 \001(\tR\004hint\0225\n\010duration\030\005 \001(\0132" +
       "\031.google.protobuf.DurationR\010durationJ\004\010\002" +
-      "\020\003R\006passed\"\022\n\020GetStatusRequest\"\354\002\n\021GetSt" +
+      "\020\003R\006passed\"\022\n\020GetStatusRequest\"\200\003\n\021GetSt" +
       "atusResponse\022H\n\013connections\030\001 \003(\0132&.rhyt" +
       "hmx.ticketing.v1.ConnectionStatusR\013conne" +
       "ctions\022C\n\tauto_push\030\002 \001(\0132&.rhythmx.tick" +
@@ -123,60 +123,61 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
       "ettingsR\005retry\022%\n\016server_version\030\004 \001(\tR\r" +
       "serverVersion\0229\n\nstarted_at\030\005 \001(\0132\032.goog" +
       "le.protobuf.TimestampR\tstartedAt\022+\n\021chec" +
-      "king_database\030\006 \001(\010R\020checkingDatabase\"\366\005" +
-      "\n\020ConnectionStatus\022:\n\006system\030\001 \001(\0162\".rhy" +
-      "thmx.ticketing.v1.TicketSystemR\006system\022\036" +
-      "\n\nconnection\030\002 \001(\tR\nconnection\022\036\n\nconfig" +
-      "ured\030\003 \001(\010R\nconfigured\022\030\n\007enabled\030\004 \001(\010R" +
-      "\007enabled\022<\n\004jira\030\005 \001(\0132&.rhythmx.ticketi" +
-      "ng.v1.JiraSettingsViewH\000R\004jira\022N\n\nservic" +
-      "enow\030\006 \001(\0132,.rhythmx.ticketing.v1.Servic" +
-      "eNowSettingsViewH\000R\nservicenow\022A\n\tlast_t" +
-      "est\030\007 \001(\0132$.rhythmx.ticketing.v1.Connect" +
-      "ionTestR\010lastTest\022D\n\ndeliveries\030\010 \001(\0132$." +
-      "rhythmx.ticketing.v1.DeliveryCountsR\ndel" +
-      "iveries\022D\n\014last_success\030\t \001(\0132!.rhythmx." +
-      "ticketing.v1.LastSuccessR\013lastSuccess\022D\n" +
-      "\014last_failure\030\n \001(\0132!.rhythmx.ticketing." +
-      "v1.LastFailureR\013lastFailure\022G\n\tcondition" +
-      "\030\013 \001(\0132).rhythmx.ticketing.v1.Connection" +
-      "ConditionR\tcondition\022\'\n\017needs_attention\030" +
-      "\014 \001(\rR\016needsAttention\022+\n\021concurrency_lim" +
-      "it\030\r \001(\rR\020concurrencyLimitB\n\n\010settings\"\332" +
-      "\001\n\016DeliveryCounts\022\030\n\007pending\030\001 \001(\004R\007pend" +
-      "ing\022\036\n\nattempting\030\002 \001(\004R\nattempting\022\034\n\td" +
-      "elivered\030\003 \001(\004R\tdelivered\022\030\n\007waiting\030\004 \001" +
-      "(\004R\007waiting\022 \n\013reconciling\030\005 \001(\004R\013reconc" +
-      "iling\022\026\n\006failed\030\006 \001(\004R\006failed\022\034\n\tcancell" +
-      "ed\030\007 \001(\004R\tcancelled\"\235\001\n\013LastSuccess\022.\n\004t" +
-      "ime\030\001 \001(\0132\032.google.protobuf.TimestampR\004t" +
-      "ime\022\037\n\013delivery_id\030\002 \001(\tR\ndeliveryId\022=\n\006" +
-      "ticket\030\003 \001(\0132%.rhythmx.ticketing.v1.Tick" +
-      "etReferenceR\006ticket\"\221\001\n\013LastFailure\022.\n\004t" +
-      "ime\030\001 \001(\0132\032.google.protobuf.TimestampR\004t" +
-      "ime\022\037\n\013delivery_id\030\002 \001(\tR\ndeliveryId\0221\n\005" +
-      "fault\030\003 \001(\0132\033.rhythmx.ticketing.v1.Fault" +
-      "R\005fault\"\324\001\n\023ConnectionCondition\022A\n\004kind\030" +
-      "\001 \001(\0162-.rhythmx.ticketing.v1.ConnectionC" +
-      "onditionKindR\004kind\0220\n\005since\030\002 \001(\0132\032.goog" +
-      "le.protobuf.TimestampR\005since\0220\n\005until\030\003 " +
-      "\001(\0132\032.google.protobuf.TimestampR\005until\022\026" +
-      "\n\006reason\030\004 \001(\tR\006reason*\230\001\n\014CheckOutcome\022" +
-      "\035\n\031CHECK_OUTCOME_UNSPECIFIED\020\000\022\030\n\024CHECK_" +
-      "OUTCOME_PASSED\020\001\022\030\n\024CHECK_OUTCOME_FAILED" +
-      "\020\002\022\032\n\026CHECK_OUTCOME_UNPROVEN\020\003\022\031\n\025CHECK_" +
-      "OUTCOME_SKIPPED\020\004*\221\002\n\027ConnectionConditio" +
-      "nKind\022)\n%CONNECTION_CONDITION_KIND_UNSPE" +
-      "CIFIED\020\000\022 \n\034CONNECTION_CONDITION_KIND_OK" +
-      "\020\001\022\'\n#CONNECTION_CONDITION_KIND_THROTTLE" +
-      "D\020\002\022*\n&CONNECTION_CONDITION_KIND_CIRCUIT" +
-      "_OPEN\020\003\022+\n\'CONNECTION_CONDITION_KIND_LOG" +
-      "IN_REFUSED\020\004\022\'\n#CONNECTION_CONDITION_KIN" +
-      "D_SUSPENDED\020\005B\235\001\n\030com.rhythmx.ticketing." +
-      "v1B\017ConnectionProtoP\001\242\002\003RTX\252\002\024Rhythmx.Ti" +
-      "cketing.V1\312\002\024Rhythmx\\Ticketing\\V1\342\002 Rhyt" +
-      "hmx\\Ticketing\\V1\\GPBMetadata\352\002\026Rhythmx::" +
-      "Ticketing::V1b\006proto3"
+      "king_database\030\006 \001(\010R\020checkingDatabase\022\022\n" +
+      "\004etag\030\007 \001(\tR\004etag\"\366\005\n\020ConnectionStatus\022:" +
+      "\n\006system\030\001 \001(\0162\".rhythmx.ticketing.v1.Ti" +
+      "cketSystemR\006system\022\036\n\nconnection\030\002 \001(\tR\n" +
+      "connection\022\036\n\nconfigured\030\003 \001(\010R\nconfigur" +
+      "ed\022\030\n\007enabled\030\004 \001(\010R\007enabled\022<\n\004jira\030\005 \001" +
+      "(\0132&.rhythmx.ticketing.v1.JiraSettingsVi" +
+      "ewH\000R\004jira\022N\n\nservicenow\030\006 \001(\0132,.rhythmx" +
+      ".ticketing.v1.ServiceNowSettingsViewH\000R\n" +
+      "servicenow\022A\n\tlast_test\030\007 \001(\0132$.rhythmx." +
+      "ticketing.v1.ConnectionTestR\010lastTest\022D\n" +
+      "\ndeliveries\030\010 \001(\0132$.rhythmx.ticketing.v1" +
+      ".DeliveryCountsR\ndeliveries\022D\n\014last_succ" +
+      "ess\030\t \001(\0132!.rhythmx.ticketing.v1.LastSuc" +
+      "cessR\013lastSuccess\022D\n\014last_failure\030\n \001(\0132" +
+      "!.rhythmx.ticketing.v1.LastFailureR\013last" +
+      "Failure\022G\n\tcondition\030\013 \001(\0132).rhythmx.tic" +
+      "keting.v1.ConnectionConditionR\tcondition" +
+      "\022\'\n\017needs_attention\030\014 \001(\rR\016needsAttentio" +
+      "n\022+\n\021concurrency_limit\030\r \001(\rR\020concurrenc" +
+      "yLimitB\n\n\010settings\"\332\001\n\016DeliveryCounts\022\030\n" +
+      "\007pending\030\001 \001(\004R\007pending\022\036\n\nattempting\030\002 " +
+      "\001(\004R\nattempting\022\034\n\tdelivered\030\003 \001(\004R\tdeli" +
+      "vered\022\030\n\007waiting\030\004 \001(\004R\007waiting\022 \n\013recon" +
+      "ciling\030\005 \001(\004R\013reconciling\022\026\n\006failed\030\006 \001(" +
+      "\004R\006failed\022\034\n\tcancelled\030\007 \001(\004R\tcancelled\"" +
+      "\235\001\n\013LastSuccess\022.\n\004time\030\001 \001(\0132\032.google.p" +
+      "rotobuf.TimestampR\004time\022\037\n\013delivery_id\030\002" +
+      " \001(\tR\ndeliveryId\022=\n\006ticket\030\003 \001(\0132%.rhyth" +
+      "mx.ticketing.v1.TicketReferenceR\006ticket\"" +
+      "\221\001\n\013LastFailure\022.\n\004time\030\001 \001(\0132\032.google.p" +
+      "rotobuf.TimestampR\004time\022\037\n\013delivery_id\030\002" +
+      " \001(\tR\ndeliveryId\0221\n\005fault\030\003 \001(\0132\033.rhythm" +
+      "x.ticketing.v1.FaultR\005fault\"\324\001\n\023Connecti" +
+      "onCondition\022A\n\004kind\030\001 \001(\0162-.rhythmx.tick" +
+      "eting.v1.ConnectionConditionKindR\004kind\0220" +
+      "\n\005since\030\002 \001(\0132\032.google.protobuf.Timestam" +
+      "pR\005since\0220\n\005until\030\003 \001(\0132\032.google.protobu" +
+      "f.TimestampR\005until\022\026\n\006reason\030\004 \001(\tR\006reas" +
+      "on*\230\001\n\014CheckOutcome\022\035\n\031CHECK_OUTCOME_UNS" +
+      "PECIFIED\020\000\022\030\n\024CHECK_OUTCOME_PASSED\020\001\022\030\n\024" +
+      "CHECK_OUTCOME_FAILED\020\002\022\032\n\026CHECK_OUTCOME_" +
+      "UNPROVEN\020\003\022\031\n\025CHECK_OUTCOME_SKIPPED\020\004*\221\002" +
+      "\n\027ConnectionConditionKind\022)\n%CONNECTION_" +
+      "CONDITION_KIND_UNSPECIFIED\020\000\022 \n\034CONNECTI" +
+      "ON_CONDITION_KIND_OK\020\001\022\'\n#CONNECTION_CON" +
+      "DITION_KIND_THROTTLED\020\002\022*\n&CONNECTION_CO" +
+      "NDITION_KIND_CIRCUIT_OPEN\020\003\022+\n\'CONNECTIO" +
+      "N_CONDITION_KIND_LOGIN_REFUSED\020\004\022\'\n#CONN" +
+      "ECTION_CONDITION_KIND_SUSPENDED\020\005B\235\001\n\030co" +
+      "m.rhythmx.ticketing.v1B\017ConnectionProtoP" +
+      "\001\242\002\003RTX\252\002\024Rhythmx.Ticketing.V1\312\002\024Rhythmx" +
+      "\\Ticketing\\V1\342\002 Rhythmx\\Ticketing\\V1\\GPB" +
+      "Metadata\352\002\026Rhythmx::Ticketing::V1b\006proto" +
+      "3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -222,7 +223,7 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_GetStatusResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_GetStatusResponse_descriptor,
-        new java.lang.String[] { "Connections", "AutoPush", "Retry", "ServerVersion", "StartedAt", "CheckingDatabase", });
+        new java.lang.String[] { "Connections", "AutoPush", "Retry", "ServerVersion", "StartedAt", "CheckingDatabase", "Etag", });
     internal_static_rhythmx_ticketing_v1_ConnectionStatus_descriptor =
       getDescriptor().getMessageType(6);
     internal_static_rhythmx_ticketing_v1_ConnectionStatus_fieldAccessorTable = new

@@ -128,7 +128,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object connection_ = "";
   /**
    * <pre>
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 2 [json_name = "connection"];</code>
@@ -149,7 +149,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 2 [json_name = "connection"];</code>
@@ -1300,7 +1300,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object connection_ = "";
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 2 [json_name = "connection"];</code>
@@ -1320,7 +1320,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 2 [json_name = "connection"];</code>
@@ -1341,7 +1341,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 2 [json_name = "connection"];</code>
@@ -1358,7 +1358,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 2 [json_name = "connection"];</code>
@@ -1372,7 +1372,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 2 [json_name = "connection"];</code>

@@ -31,7 +31,7 @@ public interface ConnectionStatusOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 2 [json_name = "connection"];</code>
@@ -40,7 +40,7 @@ public interface ConnectionStatusOrBuilder extends
   java.lang.String getConnection();
   /**
    * <pre>
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 2 [json_name = "connection"];</code>

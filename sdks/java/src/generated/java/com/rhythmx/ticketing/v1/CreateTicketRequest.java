@@ -179,7 +179,7 @@ private static final long serialVersionUID = 0L;
   public static final int CONNECTION_FIELD_NUMBER = 3;
   /**
    * <pre>
-   * Name of the connection: "jira" or "servicenow".
+   * Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 3 [json_name = "connection"];</code>
@@ -190,7 +190,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Name of the connection: "jira" or "servicenow".
+   * Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 3 [json_name = "connection"];</code>
@@ -213,7 +213,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Name of the connection: "jira" or "servicenow".
+   * Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 3 [json_name = "connection"];</code>
@@ -894,7 +894,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Name of the connection: "jira" or "servicenow".
+     * Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 3 [json_name = "connection"];</code>
@@ -906,7 +906,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Name of the connection: "jira" or "servicenow".
+     * Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 3 [json_name = "connection"];</code>
@@ -930,7 +930,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Name of the connection: "jira" or "servicenow".
+     * Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 3 [json_name = "connection"];</code>
@@ -955,7 +955,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Name of the connection: "jira" or "servicenow".
+     * Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 3 [json_name = "connection"];</code>
@@ -972,7 +972,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Name of the connection: "jira" or "servicenow".
+     * Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 3 [json_name = "connection"];</code>
@@ -988,7 +988,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Name of the connection: "jira" or "servicenow".
+     * Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 3 [json_name = "connection"];</code>

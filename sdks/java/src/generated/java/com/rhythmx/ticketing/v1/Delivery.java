@@ -165,7 +165,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object connection_ = "";
   /**
    * <pre>
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 3 [json_name = "connection"];</code>
@@ -186,7 +186,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 3 [json_name = "connection"];</code>
@@ -2184,7 +2184,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object connection_ = "";
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 3 [json_name = "connection"];</code>
@@ -2204,7 +2204,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 3 [json_name = "connection"];</code>
@@ -2225,7 +2225,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 3 [json_name = "connection"];</code>
@@ -2242,7 +2242,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 3 [json_name = "connection"];</code>
@@ -2256,7 +2256,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 3 [json_name = "connection"];</code>

@@ -52,7 +52,7 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 3 [json_name = "connection"];</code>
@@ -61,7 +61,7 @@ public interface DeliveryOrBuilder extends
   java.lang.String getConnection();
   /**
    * <pre>
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 3 [json_name = "connection"];</code>

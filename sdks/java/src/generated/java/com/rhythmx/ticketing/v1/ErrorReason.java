@@ -288,6 +288,18 @@ public enum ErrorReason
   ERROR_REASON_CONNECTION_NOT_FOUND(23),
   /**
    * <pre>
+   * The connection cannot be removed while deliveries of it are PENDING, ATTEMPTING, WAITING or RECONCILING. Wait until they have
+   * ended, or end them with CancelDelivery or ResolveDelivery. Nothing was changed.
+   *
+   * Example: Configure removes "jira-eu" during an outage of its Jira. FAILED_PRECONDITION with
+   * `{"reason":"CONNECTION_IN_USE","domain":"ticketing.rhythmx","metadata":{"connection":"jira-eu","deliveries":"12"}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_CONNECTION_IN_USE = 24;</code>
+   */
+  ERROR_REASON_CONNECTION_IN_USE(24),
+  /**
+   * <pre>
    * The account of the connection sees no such ticket, or the ticket is in another place than the tickets of the connection.
    *
    * Example: ResolveDelivery with the mistyped key "SEC-999". FAILED_PRECONDITION with
@@ -333,6 +345,18 @@ public enum ErrorReason
    * <code>ERROR_REASON_INCIDENT_OWNED_BY_OTHER = 40;</code>
    */
   ERROR_REASON_INCIDENT_OWNED_BY_OTHER(40),
+  /**
+   * <pre>
+   * The settings were changed since the `etag` of the request was read. Nothing was changed; read them again. `etag` is the
+   * current one.
+   *
+   * Example: two administrators edit at the same time. ABORTED with
+   * `{"reason":"SETTINGS_CHANGED","domain":"ticketing.rhythmx","metadata":{"etag":"8"}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_SETTINGS_CHANGED = 41;</code>
+   */
+  ERROR_REASON_SETTINGS_CHANGED(41),
   /**
    * <pre>
    * The request is not a valid message: it is truncated, compressed wrongly, or of another contract. There is no `BadRequest`: the
@@ -652,6 +676,18 @@ public enum ErrorReason
   public static final int ERROR_REASON_CONNECTION_NOT_FOUND_VALUE = 23;
   /**
    * <pre>
+   * The connection cannot be removed while deliveries of it are PENDING, ATTEMPTING, WAITING or RECONCILING. Wait until they have
+   * ended, or end them with CancelDelivery or ResolveDelivery. Nothing was changed.
+   *
+   * Example: Configure removes "jira-eu" during an outage of its Jira. FAILED_PRECONDITION with
+   * `{"reason":"CONNECTION_IN_USE","domain":"ticketing.rhythmx","metadata":{"connection":"jira-eu","deliveries":"12"}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_CONNECTION_IN_USE = 24;</code>
+   */
+  public static final int ERROR_REASON_CONNECTION_IN_USE_VALUE = 24;
+  /**
+   * <pre>
    * The account of the connection sees no such ticket, or the ticket is in another place than the tickets of the connection.
    *
    * Example: ResolveDelivery with the mistyped key "SEC-999". FAILED_PRECONDITION with
@@ -697,6 +733,18 @@ public enum ErrorReason
    * <code>ERROR_REASON_INCIDENT_OWNED_BY_OTHER = 40;</code>
    */
   public static final int ERROR_REASON_INCIDENT_OWNED_BY_OTHER_VALUE = 40;
+  /**
+   * <pre>
+   * The settings were changed since the `etag` of the request was read. Nothing was changed; read them again. `etag` is the
+   * current one.
+   *
+   * Example: two administrators edit at the same time. ABORTED with
+   * `{"reason":"SETTINGS_CHANGED","domain":"ticketing.rhythmx","metadata":{"etag":"8"}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_SETTINGS_CHANGED = 41;</code>
+   */
+  public static final int ERROR_REASON_SETTINGS_CHANGED_VALUE = 41;
   /**
    * <pre>
    * The request is not a valid message: it is truncated, compressed wrongly, or of another contract. There is no `BadRequest`: the
@@ -782,10 +830,12 @@ public enum ErrorReason
       case 21: return ERROR_REASON_CONNECTION_ENDING;
       case 22: return ERROR_REASON_BUSY;
       case 23: return ERROR_REASON_CONNECTION_NOT_FOUND;
+      case 24: return ERROR_REASON_CONNECTION_IN_USE;
       case 25: return ERROR_REASON_TICKET_NOT_FOUND;
       case 26: return ERROR_REASON_TICKET_IN_USE;
       case 27: return ERROR_REASON_TICKET_UNVERIFIED;
       case 40: return ERROR_REASON_INCIDENT_OWNED_BY_OTHER;
+      case 41: return ERROR_REASON_SETTINGS_CHANGED;
       case 50: return ERROR_REASON_REQUEST_MALFORMED;
       case 51: return ERROR_REASON_REQUEST_TOO_LARGE;
       case 60: return ERROR_REASON_CONTENT_REMOVED;

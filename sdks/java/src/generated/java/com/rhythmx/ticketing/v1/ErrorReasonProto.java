@@ -36,7 +36,7 @@ public final class ErrorReasonProto extends com.google.protobuf.GeneratedFile {
   static {
     java.lang.String[] descriptorData = {
       "\n\'rhythmx/ticketing/v1/error_reason.prot" +
-      "o\022\024rhythmx.ticketing.v1*\325\010\n\013ErrorReason\022" +
+      "o\022\024rhythmx.ticketing.v1*\234\t\n\013ErrorReason\022" +
       "\034\n\030ERROR_REASON_UNSPECIFIED\020\000\022!\n\035ERROR_R" +
       "EASON_INCIDENT_INVALID\020\001\022!\n\035ERROR_REASON" +
       "_SETTINGS_INVALID\020\002\022 \n\034ERROR_REASON_SECR" +
@@ -58,17 +58,19 @@ public final class ErrorReasonProto extends com.google.protobuf.GeneratedFile {
       "_REASON_TOO_MANY_STREAMS\020\024\022\"\n\036ERROR_REAS" +
       "ON_CONNECTION_ENDING\020\025\022\025\n\021ERROR_REASON_B" +
       "USY\020\026\022%\n!ERROR_REASON_CONNECTION_NOT_FOU" +
-      "ND\020\027\022!\n\035ERROR_REASON_TICKET_NOT_FOUND\020\031\022" +
-      "\036\n\032ERROR_REASON_TICKET_IN_USE\020\032\022\"\n\036ERROR" +
-      "_REASON_TICKET_UNVERIFIED\020\033\022(\n$ERROR_REA" +
-      "SON_INCIDENT_OWNED_BY_OTHER\020(\022\"\n\036ERROR_R" +
-      "EASON_REQUEST_MALFORMED\0202\022\"\n\036ERROR_REASO" +
-      "N_REQUEST_TOO_LARGE\0203\022 \n\034ERROR_REASON_CO" +
-      "NTENT_REMOVED\020<B\236\001\n\030com.rhythmx.ticketin" +
-      "g.v1B\020ErrorReasonProtoP\001\242\002\003RTX\252\002\024Rhythmx" +
-      ".Ticketing.V1\312\002\024Rhythmx\\Ticketing\\V1\342\002 R" +
-      "hythmx\\Ticketing\\V1\\GPBMetadata\352\002\026Rhythm" +
-      "x::Ticketing::V1b\006proto3"
+      "ND\020\027\022\"\n\036ERROR_REASON_CONNECTION_IN_USE\020\030" +
+      "\022!\n\035ERROR_REASON_TICKET_NOT_FOUND\020\031\022\036\n\032E" +
+      "RROR_REASON_TICKET_IN_USE\020\032\022\"\n\036ERROR_REA" +
+      "SON_TICKET_UNVERIFIED\020\033\022(\n$ERROR_REASON_" +
+      "INCIDENT_OWNED_BY_OTHER\020(\022!\n\035ERROR_REASO" +
+      "N_SETTINGS_CHANGED\020)\022\"\n\036ERROR_REASON_REQ" +
+      "UEST_MALFORMED\0202\022\"\n\036ERROR_REASON_REQUEST" +
+      "_TOO_LARGE\0203\022 \n\034ERROR_REASON_CONTENT_REM" +
+      "OVED\020<B\236\001\n\030com.rhythmx.ticketing.v1B\020Err" +
+      "orReasonProtoP\001\242\002\003RTX\252\002\024Rhythmx.Ticketin" +
+      "g.V1\312\002\024Rhythmx\\Ticketing\\V1\342\002 Rhythmx\\Ti" +
+      "cketing\\V1\\GPBMetadata\352\002\026Rhythmx::Ticket" +
+      "ing::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,

@@ -34,6 +34,7 @@ private static final long serialVersionUID = 0L;
   private GetStatusResponse() {
     connections_ = java.util.Collections.emptyList();
     serverVersion_ = "";
+    etag_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -60,7 +61,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<com.rhythmx.ticketing.v1.ConnectionStatus> connections_;
   /**
    * <pre>
-   * Output only. One for each connection, configured or not.
+   * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -71,7 +72,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. One for each connection, configured or not.
+   * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -83,7 +84,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. One for each connection, configured or not.
+   * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -94,7 +95,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. One for each connection, configured or not.
+   * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -105,7 +106,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. One for each connection, configured or not.
+   * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -293,6 +294,53 @@ private static final long serialVersionUID = 0L;
     return checkingDatabase_;
   }
 
+  public static final int ETAG_FIELD_NUMBER = 7;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object etag_ = "";
+  /**
+   * <pre>
+   * Output only. Of the settings of all connections, auto-push and retries: another after each change. For Configure.
+   * </pre>
+   *
+   * <code>string etag = 7 [json_name = "etag"];</code>
+   * @return The etag.
+   */
+  @java.lang.Override
+  public java.lang.String getEtag() {
+    java.lang.Object ref = etag_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      etag_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Output only. Of the settings of all connections, auto-push and retries: another after each change. For Configure.
+   * </pre>
+   *
+   * <code>string etag = 7 [json_name = "etag"];</code>
+   * @return The bytes for etag.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getEtagBytes() {
+    java.lang.Object ref = etag_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      etag_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -325,6 +373,9 @@ private static final long serialVersionUID = 0L;
     if (checkingDatabase_ != false) {
       output.writeBool(6, checkingDatabase_);
     }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(etag_)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 7, etag_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -356,6 +407,9 @@ private static final long serialVersionUID = 0L;
     if (checkingDatabase_ != false) {
       size += com.google.protobuf.CodedOutputStream
         .computeBoolSize(6, checkingDatabase_);
+    }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(etag_)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(7, etag_);
     }
     return size;
   }
@@ -402,6 +456,8 @@ private static final long serialVersionUID = 0L;
     }
     if (getCheckingDatabase()
         != other.getCheckingDatabase()) return false;
+    if (!getEtag()
+        .equals(other.getEtag())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -434,6 +490,8 @@ private static final long serialVersionUID = 0L;
     hash = (37 * hash) + CHECKING_DATABASE_FIELD_NUMBER;
     hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
         getCheckingDatabase());
+    hash = (37 * hash) + ETAG_FIELD_NUMBER;
+    hash = (53 * hash) + getEtag().hashCode();
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -602,6 +660,7 @@ private static final long serialVersionUID = 0L;
         startedAtBuilder_ = null;
       }
       checkingDatabase_ = false;
+      etag_ = "";
       return this;
     }
 
@@ -673,6 +732,9 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000020) != 0)) {
         result.checkingDatabase_ = checkingDatabase_;
       }
+      if (((from_bitField0_ & 0x00000040) != 0)) {
+        result.etag_ = etag_;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -730,6 +792,11 @@ private static final long serialVersionUID = 0L;
       }
       if (other.getCheckingDatabase() != false) {
         setCheckingDatabase(other.getCheckingDatabase());
+      }
+      if (!other.getEtag().isEmpty()) {
+        etag_ = other.etag_;
+        bitField0_ |= 0x00000040;
+        onChanged();
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -799,6 +866,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000020;
               break;
             } // case 48
+            case 58: {
+              etag_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000040;
+              break;
+            } // case 58
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -830,7 +902,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -844,7 +916,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -858,7 +930,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -872,7 +944,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -891,7 +963,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -909,7 +981,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -927,7 +999,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -946,7 +1018,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -964,7 +1036,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -982,7 +1054,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -1001,7 +1073,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -1018,7 +1090,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -1035,7 +1107,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -1046,7 +1118,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -1060,7 +1132,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -1075,7 +1147,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -1086,7 +1158,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -1098,7 +1170,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. One for each connection, configured or not.
+     * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -1722,6 +1794,98 @@ private static final long serialVersionUID = 0L;
     public Builder clearCheckingDatabase() {
       bitField0_ = (bitField0_ & ~0x00000020);
       checkingDatabase_ = false;
+      onChanged();
+      return this;
+    }
+
+    private java.lang.Object etag_ = "";
+    /**
+     * <pre>
+     * Output only. Of the settings of all connections, auto-push and retries: another after each change. For Configure.
+     * </pre>
+     *
+     * <code>string etag = 7 [json_name = "etag"];</code>
+     * @return The etag.
+     */
+    public java.lang.String getEtag() {
+      java.lang.Object ref = etag_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        etag_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Output only. Of the settings of all connections, auto-push and retries: another after each change. For Configure.
+     * </pre>
+     *
+     * <code>string etag = 7 [json_name = "etag"];</code>
+     * @return The bytes for etag.
+     */
+    public com.google.protobuf.ByteString
+        getEtagBytes() {
+      java.lang.Object ref = etag_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        etag_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Output only. Of the settings of all connections, auto-push and retries: another after each change. For Configure.
+     * </pre>
+     *
+     * <code>string etag = 7 [json_name = "etag"];</code>
+     * @param value The etag to set.
+     * @return This builder for chaining.
+     */
+    public Builder setEtag(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      etag_ = value;
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Of the settings of all connections, auto-push and retries: another after each change. For Configure.
+     * </pre>
+     *
+     * <code>string etag = 7 [json_name = "etag"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearEtag() {
+      etag_ = getDefaultInstance().getEtag();
+      bitField0_ = (bitField0_ & ~0x00000040);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Of the settings of all connections, auto-push and retries: another after each change. For Configure.
+     * </pre>
+     *
+     * <code>string etag = 7 [json_name = "etag"];</code>
+     * @param value The bytes for etag to set.
+     * @return This builder for chaining.
+     */
+    public Builder setEtagBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      etag_ = value;
+      bitField0_ |= 0x00000040;
       onChanged();
       return this;
     }

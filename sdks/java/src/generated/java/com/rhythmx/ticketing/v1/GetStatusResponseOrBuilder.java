@@ -12,7 +12,7 @@ public interface GetStatusResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. One for each connection, configured or not.
+   * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -21,7 +21,7 @@ public interface GetStatusResponseOrBuilder extends
       getConnectionsList();
   /**
    * <pre>
-   * Output only. One for each connection, configured or not.
+   * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -29,7 +29,7 @@ public interface GetStatusResponseOrBuilder extends
   com.rhythmx.ticketing.v1.ConnectionStatus getConnections(int index);
   /**
    * <pre>
-   * Output only. One for each connection, configured or not.
+   * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -37,7 +37,7 @@ public interface GetStatusResponseOrBuilder extends
   int getConnectionsCount();
   /**
    * <pre>
-   * Output only. One for each connection, configured or not.
+   * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -46,7 +46,7 @@ public interface GetStatusResponseOrBuilder extends
       getConnectionsOrBuilderList();
   /**
    * <pre>
-   * Output only. One for each connection, configured or not.
+   * Output only. One for each connection, by name; "jira" and "servicenow" also if they were never configured.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.ConnectionStatus connections = 1 [json_name = "connections"];</code>
@@ -165,4 +165,24 @@ public interface GetStatusResponseOrBuilder extends
    * @return The checkingDatabase.
    */
   boolean getCheckingDatabase();
+
+  /**
+   * <pre>
+   * Output only. Of the settings of all connections, auto-push and retries: another after each change. For Configure.
+   * </pre>
+   *
+   * <code>string etag = 7 [json_name = "etag"];</code>
+   * @return The etag.
+   */
+  java.lang.String getEtag();
+  /**
+   * <pre>
+   * Output only. Of the settings of all connections, auto-push and retries: another after each change. For Configure.
+   * </pre>
+   *
+   * <code>string etag = 7 [json_name = "etag"];</code>
+   * @return The bytes for etag.
+   */
+  com.google.protobuf.ByteString
+      getEtagBytes();
 }

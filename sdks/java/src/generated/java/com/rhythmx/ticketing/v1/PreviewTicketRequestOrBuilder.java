@@ -67,7 +67,7 @@ public interface PreviewTicketRequestOrBuilder extends
 
   /**
    * <pre>
-   * Name of the connection: "jira" or "servicenow".
+   * Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 3 [json_name = "connection"];</code>
@@ -76,7 +76,7 @@ public interface PreviewTicketRequestOrBuilder extends
   boolean hasConnection();
   /**
    * <pre>
-   * Name of the connection: "jira" or "servicenow".
+   * Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 3 [json_name = "connection"];</code>
@@ -85,7 +85,7 @@ public interface PreviewTicketRequestOrBuilder extends
   java.lang.String getConnection();
   /**
    * <pre>
-   * Name of the connection: "jira" or "servicenow".
+   * Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 3 [json_name = "connection"];</code>

@@ -182,7 +182,7 @@ private static final long serialVersionUID = 0L;
   public static final int CONNECTION_FIELD_NUMBER = 4;
   /**
    * <pre>
-   * Name of the connection: "jira" or "servicenow".
+   * Name of the connection. With unsaved settings, it may be one that does not exist yet. Example: "jira".
    * </pre>
    *
    * <code>string connection = 4 [json_name = "connection"];</code>
@@ -193,7 +193,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Name of the connection: "jira" or "servicenow".
+   * Name of the connection. With unsaved settings, it may be one that does not exist yet. Example: "jira".
    * </pre>
    *
    * <code>string connection = 4 [json_name = "connection"];</code>
@@ -216,7 +216,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Name of the connection: "jira" or "servicenow".
+   * Name of the connection. With unsaved settings, it may be one that does not exist yet. Example: "jira".
    * </pre>
    *
    * <code>string connection = 4 [json_name = "connection"];</code>
@@ -882,7 +882,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Name of the connection: "jira" or "servicenow".
+     * Name of the connection. With unsaved settings, it may be one that does not exist yet. Example: "jira".
      * </pre>
      *
      * <code>string connection = 4 [json_name = "connection"];</code>
@@ -894,7 +894,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Name of the connection: "jira" or "servicenow".
+     * Name of the connection. With unsaved settings, it may be one that does not exist yet. Example: "jira".
      * </pre>
      *
      * <code>string connection = 4 [json_name = "connection"];</code>
@@ -918,7 +918,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Name of the connection: "jira" or "servicenow".
+     * Name of the connection. With unsaved settings, it may be one that does not exist yet. Example: "jira".
      * </pre>
      *
      * <code>string connection = 4 [json_name = "connection"];</code>
@@ -943,7 +943,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Name of the connection: "jira" or "servicenow".
+     * Name of the connection. With unsaved settings, it may be one that does not exist yet. Example: "jira".
      * </pre>
      *
      * <code>string connection = 4 [json_name = "connection"];</code>
@@ -960,7 +960,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Name of the connection: "jira" or "servicenow".
+     * Name of the connection. With unsaved settings, it may be one that does not exist yet. Example: "jira".
      * </pre>
      *
      * <code>string connection = 4 [json_name = "connection"];</code>
@@ -976,7 +976,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Name of the connection: "jira" or "servicenow".
+     * Name of the connection. With unsaved settings, it may be one that does not exist yet. Example: "jira".
      * </pre>
      *
      * <code>string connection = 4 [json_name = "connection"];</code>

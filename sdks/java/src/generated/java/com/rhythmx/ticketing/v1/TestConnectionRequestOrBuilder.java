@@ -40,7 +40,7 @@ public interface TestConnectionRequestOrBuilder extends
 
   /**
    * <pre>
-   * Name of the connection: "jira" or "servicenow".
+   * Name of the connection. With unsaved settings, it may be one that does not exist yet. Example: "jira".
    * </pre>
    *
    * <code>string connection = 4 [json_name = "connection"];</code>
@@ -49,7 +49,7 @@ public interface TestConnectionRequestOrBuilder extends
   boolean hasConnection();
   /**
    * <pre>
-   * Name of the connection: "jira" or "servicenow".
+   * Name of the connection. With unsaved settings, it may be one that does not exist yet. Example: "jira".
    * </pre>
    *
    * <code>string connection = 4 [json_name = "connection"];</code>
@@ -58,7 +58,7 @@ public interface TestConnectionRequestOrBuilder extends
   java.lang.String getConnection();
   /**
    * <pre>
-   * Name of the connection: "jira" or "servicenow".
+   * Name of the connection. With unsaved settings, it may be one that does not exist yet. Example: "jira".
    * </pre>
    *
    * <code>string connection = 4 [json_name = "connection"];</code>

@@ -240,7 +240,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object connection_ = "";
   /**
    * <pre>
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 6 [json_name = "connection"];</code>
@@ -261,7 +261,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 6 [json_name = "connection"];</code>
@@ -1382,7 +1382,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object connection_ = "";
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 6 [json_name = "connection"];</code>
@@ -1402,7 +1402,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 6 [json_name = "connection"];</code>
@@ -1423,7 +1423,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 6 [json_name = "connection"];</code>
@@ -1440,7 +1440,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 6 [json_name = "connection"];</code>
@@ -1454,7 +1454,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Name of the connection: "jira" or "servicenow".
+     * Output only. Name of the connection. Example: "jira".
      * </pre>
      *
      * <code>string connection = 6 [json_name = "connection"];</code>

@@ -111,7 +111,7 @@ public interface TicketEventOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 6 [json_name = "connection"];</code>
@@ -120,7 +120,7 @@ public interface TicketEventOrBuilder extends
   java.lang.String getConnection();
   /**
    * <pre>
-   * Output only. Name of the connection: "jira" or "servicenow".
+   * Output only. Name of the connection. Example: "jira".
    * </pre>
    *
    * <code>string connection = 6 [json_name = "connection"];</code>

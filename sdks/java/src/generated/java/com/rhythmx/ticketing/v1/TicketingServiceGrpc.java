@@ -6,9 +6,10 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
  * <pre>
  * Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
  * never lost, and a repeated call never creates a second ticket.
- * A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
- * name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
- * which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
+ * A connection is a ticket system with the login and the place (project, table) of its tickets, by name. Configure adds as many as
+ * needed; "jira" and "servicenow" are there from the beginning. A request with one destination takes the name in `connection`, or
+ * the ticket system in `system`, which means the connection that is named after it. A name that no connection has gets NOT_FOUND
+ * (CONNECTION_NOT_FOUND).
  * Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
  * a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
  * every violation at once, each under its field path, for example `incident.firing_rules[3].name` (indices count from 0). A
@@ -530,9 +531,10 @@ public final class TicketingServiceGrpc {
    * <pre>
    * Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
    * never lost, and a repeated call never creates a second ticket.
-   * A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
-   * name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
-   * which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
+   * A connection is a ticket system with the login and the place (project, table) of its tickets, by name. Configure adds as many as
+   * needed; "jira" and "servicenow" are there from the beginning. A request with one destination takes the name in `connection`, or
+   * the ticket system in `system`, which means the connection that is named after it. A name that no connection has gets NOT_FOUND
+   * (CONNECTION_NOT_FOUND).
    * Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
    * a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
    * every violation at once, each under its field path, for example `incident.firing_rules[3].name` (indices count from 0). A
@@ -555,8 +557,9 @@ public final class TicketingServiceGrpc {
      * <pre>
      * Changes settings. A field that is set replaces the stored value, a field that is absent keeps it: `{"jira":{"enabled":true}}`
      * is a toggle. The whole request is validated, and either all of it is stored or nothing. When the settings of a connection
-     * change, its waiting deliveries become due at once.
-     * Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED).
+     * change, its waiting deliveries become due at once. A connection is added by its first settings, and removed by its name.
+     * Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED), NOT_FOUND (CONNECTION_NOT_FOUND, to be removed),
+     * FAILED_PRECONDITION (CONNECTION_IN_USE), ABORTED (SETTINGS_CHANGED).
      * </pre>
      */
     default void configure(com.rhythmx.ticketing.v1.ConfigureRequest request,
@@ -745,9 +748,10 @@ public final class TicketingServiceGrpc {
    * <pre>
    * Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
    * never lost, and a repeated call never creates a second ticket.
-   * A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
-   * name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
-   * which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
+   * A connection is a ticket system with the login and the place (project, table) of its tickets, by name. Configure adds as many as
+   * needed; "jira" and "servicenow" are there from the beginning. A request with one destination takes the name in `connection`, or
+   * the ticket system in `system`, which means the connection that is named after it. A name that no connection has gets NOT_FOUND
+   * (CONNECTION_NOT_FOUND).
    * Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
    * a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
    * every violation at once, each under its field path, for example `incident.firing_rules[3].name` (indices count from 0). A
@@ -777,9 +781,10 @@ public final class TicketingServiceGrpc {
    * <pre>
    * Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
    * never lost, and a repeated call never creates a second ticket.
-   * A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
-   * name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
-   * which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
+   * A connection is a ticket system with the login and the place (project, table) of its tickets, by name. Configure adds as many as
+   * needed; "jira" and "servicenow" are there from the beginning. A request with one destination takes the name in `connection`, or
+   * the ticket system in `system`, which means the connection that is named after it. A name that no connection has gets NOT_FOUND
+   * (CONNECTION_NOT_FOUND).
    * Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
    * a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
    * every violation at once, each under its field path, for example `incident.firing_rules[3].name` (indices count from 0). A
@@ -813,8 +818,9 @@ public final class TicketingServiceGrpc {
      * <pre>
      * Changes settings. A field that is set replaces the stored value, a field that is absent keeps it: `{"jira":{"enabled":true}}`
      * is a toggle. The whole request is validated, and either all of it is stored or nothing. When the settings of a connection
-     * change, its waiting deliveries become due at once.
-     * Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED).
+     * change, its waiting deliveries become due at once. A connection is added by its first settings, and removed by its name.
+     * Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED), NOT_FOUND (CONNECTION_NOT_FOUND, to be removed),
+     * FAILED_PRECONDITION (CONNECTION_IN_USE), ABORTED (SETTINGS_CHANGED).
      * </pre>
      */
     public void configure(com.rhythmx.ticketing.v1.ConfigureRequest request,
@@ -1017,9 +1023,10 @@ public final class TicketingServiceGrpc {
    * <pre>
    * Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
    * never lost, and a repeated call never creates a second ticket.
-   * A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
-   * name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
-   * which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
+   * A connection is a ticket system with the login and the place (project, table) of its tickets, by name. Configure adds as many as
+   * needed; "jira" and "servicenow" are there from the beginning. A request with one destination takes the name in `connection`, or
+   * the ticket system in `system`, which means the connection that is named after it. A name that no connection has gets NOT_FOUND
+   * (CONNECTION_NOT_FOUND).
    * Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
    * a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
    * every violation at once, each under its field path, for example `incident.firing_rules[3].name` (indices count from 0). A
@@ -1053,8 +1060,9 @@ public final class TicketingServiceGrpc {
      * <pre>
      * Changes settings. A field that is set replaces the stored value, a field that is absent keeps it: `{"jira":{"enabled":true}}`
      * is a toggle. The whole request is validated, and either all of it is stored or nothing. When the settings of a connection
-     * change, its waiting deliveries become due at once.
-     * Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED).
+     * change, its waiting deliveries become due at once. A connection is added by its first settings, and removed by its name.
+     * Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED), NOT_FOUND (CONNECTION_NOT_FOUND, to be removed),
+     * FAILED_PRECONDITION (CONNECTION_IN_USE), ABORTED (SETTINGS_CHANGED).
      * </pre>
      */
     public com.rhythmx.ticketing.v1.ConfigureResponse configure(com.rhythmx.ticketing.v1.ConfigureRequest request) throws io.grpc.StatusException {
@@ -1245,9 +1253,10 @@ public final class TicketingServiceGrpc {
    * <pre>
    * Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
    * never lost, and a repeated call never creates a second ticket.
-   * A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
-   * name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
-   * which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
+   * A connection is a ticket system with the login and the place (project, table) of its tickets, by name. Configure adds as many as
+   * needed; "jira" and "servicenow" are there from the beginning. A request with one destination takes the name in `connection`, or
+   * the ticket system in `system`, which means the connection that is named after it. A name that no connection has gets NOT_FOUND
+   * (CONNECTION_NOT_FOUND).
    * Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
    * a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
    * every violation at once, each under its field path, for example `incident.firing_rules[3].name` (indices count from 0). A
@@ -1281,8 +1290,9 @@ public final class TicketingServiceGrpc {
      * <pre>
      * Changes settings. A field that is set replaces the stored value, a field that is absent keeps it: `{"jira":{"enabled":true}}`
      * is a toggle. The whole request is validated, and either all of it is stored or nothing. When the settings of a connection
-     * change, its waiting deliveries become due at once.
-     * Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED).
+     * change, its waiting deliveries become due at once. A connection is added by its first settings, and removed by its name.
+     * Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED), NOT_FOUND (CONNECTION_NOT_FOUND, to be removed),
+     * FAILED_PRECONDITION (CONNECTION_IN_USE), ABORTED (SETTINGS_CHANGED).
      * </pre>
      */
     public com.rhythmx.ticketing.v1.ConfigureResponse configure(com.rhythmx.ticketing.v1.ConfigureRequest request) {
@@ -1472,9 +1482,10 @@ public final class TicketingServiceGrpc {
    * <pre>
    * Creates tickets for RhythmX incidents in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted push is
    * never lost, and a repeated call never creates a second ticket.
-   * A connection is a ticket system with the login and the place (project, table) of its tickets. There are two connections, by
-   * name "jira" and "servicenow". A request with one destination takes the name in `connection`, or the ticket system in `system`,
-   * which means the connection that is named after it. A name that no connection has gets NOT_FOUND (CONNECTION_NOT_FOUND).
+   * A connection is a ticket system with the login and the place (project, table) of its tickets, by name. Configure adds as many as
+   * needed; "jira" and "servicenow" are there from the beginning. A request with one destination takes the name in `connection`, or
+   * the ticket system in `system`, which means the connection that is named after it. A name that no connection has gets NOT_FOUND
+   * (CONNECTION_NOT_FOUND).
    * Errors have `google.rpc` details. Every refusal has an `ErrorInfo` with the `domain` "ticketing.rhythmx" and a `reason` that is
    * a value of `ErrorReason` without its prefix, for example "CONNECTION_NOT_ENABLED". INVALID_ARGUMENT has a `BadRequest` with
    * every violation at once, each under its field path, for example `incident.firing_rules[3].name` (indices count from 0). A
@@ -1508,8 +1519,9 @@ public final class TicketingServiceGrpc {
      * <pre>
      * Changes settings. A field that is set replaces the stored value, a field that is absent keeps it: `{"jira":{"enabled":true}}`
      * is a toggle. The whole request is validated, and either all of it is stored or nothing. When the settings of a connection
-     * change, its waiting deliveries become due at once.
-     * Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED).
+     * change, its waiting deliveries become due at once. A connection is added by its first settings, and removed by its name.
+     * Errors: INVALID_ARGUMENT (SETTINGS_INVALID, SECRET_REQUIRED), NOT_FOUND (CONNECTION_NOT_FOUND, to be removed),
+     * FAILED_PRECONDITION (CONNECTION_IN_USE), ABORTED (SETTINGS_CHANGED).
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<com.rhythmx.ticketing.v1.ConfigureResponse> configure(
