@@ -17,10 +17,10 @@ const RECOVERY: Duration = Duration::from_secs(20);
 /// A 429 this long ago limits nothing any more.
 const MEMORY: Duration = Duration::from_secs(300);
 /// A 429 never lowers the rate further, in creates a second.
-const MIN_RATE: f64 = 2.0;
-/// The rate grows at least by so many creates a second in each second, as CUBIC grows at least as fast as Reno: otherwise a
-/// few refusals in a row would hold a low rate for minutes.
-const MIN_GROWTH: f64 = 0.1;
+const MIN_RATE: f64 = 0.2;
+/// The rate grows at least by this share of the accepted one in each second, as CUBIC grows at least as fast as Reno:
+/// otherwise a few refusals in a row would hold a low rate for minutes.
+const MIN_GROWTH: f64 = 0.01;
 /// Creates that may begin at once after a lull, in seconds of the rate.
 const BURST: f64 = 0.5;
 
@@ -128,7 +128,7 @@ impl Limit {
         let recovery = RECOVERY.as_secs_f64();
         let curve = ((self.age(now) - recovery) / recovery).powi(3);
         let cubic = self.accepted * (1.0 + (1.0 - DECREASE) * curve);
-        cubic.max(self.accepted * DECREASE + MIN_GROWTH * self.age(now))
+        cubic.max(self.accepted * (DECREASE + MIN_GROWTH * self.age(now)))
     }
 }
 
@@ -173,6 +173,13 @@ mod tests {
     }
 
     #[test]
+    fn settles_below_the_limit_of_a_slow_ticket_system() {
+        let (created, throttled) = play(1.0, 100);
+        assert!(created >= 80, "{created} created, {throttled} throttled");
+        assert!(throttled <= created / 8, "{created} created, {throttled} throttled");
+    }
+
+    #[test]
     fn nothing_is_limited_before_the_first_429() {
         let mut rate = SendRate::default();
         rate.spend(1_000);
@@ -186,7 +193,7 @@ mod tests {
         let mut rate = SendRate::default();
         rate.throttled(start, start);
         assert_eq!(rate.available(start), 0);
-        assert_eq!(rate.next(start), Some(start + Duration::from_millis(500)));
+        assert_eq!(rate.next(start), Some(start + Duration::from_secs(5)));
         assert_eq!(rate.available(start + Duration::from_secs(301)), usize::MAX);
     }
 

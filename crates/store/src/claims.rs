@@ -34,6 +34,8 @@ pub struct ClaimRequest {
     pub limit: u32,
     /// The IDs of deliveries that are taken first.
     pub preferred: Vec<String>,
+    /// How many of the limit are for the others, if there are so many.
+    pub for_others: u32,
     pub lease: Duration,
     /// Prepares creates, so that their intents become durable with the claim.
     pub preparer: Option<Arc<dyn Preparer>>,

@@ -197,8 +197,8 @@ impl Store {
         accepted?
     }
 
-    /// Leases at most `limit` deliveries for one attempt or one look-up each: first those of `preferred`, but the last
-    /// quarter is for the others; then those longest due. Leases a new delivery even if it is not due by the clock, which
+    /// Leases at most `limit` deliveries for one attempt or one look-up each: first those of `preferred`, but `for_others`
+    /// are for the others; then those longest due. Leases a new delivery even if it is not due by the clock, which
     /// may have been set back. A delivery whose create the preparer prepares is claimed and intended at once.
     ///
     /// # Errors

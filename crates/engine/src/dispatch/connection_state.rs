@@ -1,7 +1,7 @@
 //! The dispatcher's state of a connection, and its health.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -44,6 +44,10 @@ pub(super) struct ConnectionState {
     rate: Mutex<SendRate>,
     /// The last claim took all that the rate permitted, and there may be more.
     pub waits_for_rate: AtomicBool,
+    /// Slots that were claimed while callers waited: every fourth is for what no caller waits for.
+    claimed_slots: AtomicU32,
+    /// Whether retries get the larger half of an odd number of slots.
+    pub prefers_retries: AtomicBool,
     /// An operator requested an attempt, regardless of the health.
     pub operator_retry: AtomicBool,
     /// An operator ended the pause that the system requested: deliveries deferred until its end are not due
@@ -89,6 +93,8 @@ impl ConnectionState {
             max,
             rate: Mutex::default(),
             waits_for_rate: AtomicBool::new(false),
+            claimed_slots: AtomicU32::new(0),
+            prefers_retries: AtomicBool::new(false),
             operator_retry: AtomicBool::new(false),
             is_pause_cut_short: AtomicBool::new(false),
             last_probe: Mutex::default(),
@@ -125,6 +131,12 @@ impl ConnectionState {
 
     pub(super) fn rate<T>(&self, edit: impl FnOnce(&mut SendRate) -> T) -> T {
         edit(&mut self.rate.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How many of so many slots are for what no caller waits for: one of four, also if slots are claimed one by one.
+    pub(super) fn share_of_others(&self, slots: u32) -> u32 {
+        let before = self.claimed_slots.fetch_add(slots, Ordering::SeqCst) % 4;
+        (before + slots) / 4
     }
 
     /// Creates that may begin now, as far as those in progress are concerned.

@@ -168,11 +168,13 @@ impl Dispatcher {
     }
 
     /// Deliveries requested by an analyst, or never attempted, precede retries, which keep half of the free
-    /// slots. Returns the number of slots for retries.
+    /// slots; of an odd number, they get the larger half every second time. Returns the number of slots for retries.
     async fn dispatch_fresh_first(&self, connection: &str, state: &ConnectionState) -> usize {
         let free_slots = self.free_slots(connection, CallKind::Create);
-        if state.due().retries.is_some() {
-            self.start_pending(connection, state, free_slots.div_ceil(2)).await;
+        if free_slots > 0 && state.due().retries.is_some() {
+            let prefers_retries = state.prefers_retries.fetch_not(Ordering::SeqCst);
+            let share = if prefers_retries { free_slots / 2 } else { free_slots.div_ceil(2) };
+            self.start_pending(connection, state, share).await;
         }
         free_slots.div_ceil(2)
     }
@@ -257,7 +259,9 @@ impl Dispatcher {
         let lease = self.schedule().policy.bounds.lease;
         let now = self.0.clock.now();
         let count = u32::try_from(permits.len()).unwrap_or(u32::MAX);
-        let waited_for = if kind == ClaimKind::Fresh { self.0.waiters.waited_for() } else { vec![] };
+        let is_fresh = kind == ClaimKind::Fresh;
+        let preferred = if is_fresh { self.0.waiters.waited_for(connection) } else { vec![] };
+        let for_others = if preferred.is_empty() { 0 } else { self.state(connection).share_of_others(count) };
         let known = self.0.connections.get(connection)?;
         let is_create = CallKind::of(kind) == CallKind::Create;
         let in_force = known.in_force().filter(|_| is_create);
@@ -268,7 +272,8 @@ impl Dispatcher {
             purpose,
             kind,
             limit: count,
-            preferred: waited_for,
+            preferred,
+            for_others,
             lease,
             preparer: preparer.clone().map(|preparer| preparer as Arc<dyn Preparer>),
         };

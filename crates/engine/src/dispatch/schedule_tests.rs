@@ -80,6 +80,13 @@ impl Fake {
         self.begun.lock().unwrap().len()
     }
 
+    /// How many creates began before the `number`th one of an incident.
+    fn place_of(&self, incident: &str, number: usize) -> usize {
+        let begun = self.begun.lock().unwrap();
+        let places = begun.iter().enumerate().filter(|(_, (_, name))| name == incident);
+        places.map(|(place, _)| place).nth(number).expect("there was such a create")
+    }
+
     fn creates_of(&self, incident: &str) -> Vec<Timestamp> {
         let begun = self.begun.lock().unwrap();
         begun.iter().filter(|(_, name)| name == incident).map(|(at, _)| *at).collect()
@@ -164,6 +171,10 @@ impl TicketSystem for Fake {
 
 impl Bench {
     async fn start(name: &'static str, is_lockable: bool) -> Self {
+        Self::with_slots(name, is_lockable, 8).await
+    }
+
+    async fn with_slots(name: &'static str, is_lockable: bool, slots: u32) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
         let folder = tempfile::tempdir().unwrap();
         let options = StoreOptions {
@@ -196,7 +207,7 @@ impl Bench {
             Connection { system: kind, enabled: true, settings_revision: 0, current, retired: vec![] },
         );
         let settings = DispatchSettings {
-            concurrency: Concurrency { start: 8, max: 8 },
+            concurrency: Concurrency { start: slots, max: slots },
             event_retention: Duration::from_secs(720 * 3_600),
             incident_retention: Duration::from_secs(2_160 * 3_600),
         };
@@ -287,6 +298,37 @@ async fn fifth_retry_runs_within_31_minutes_and_a_tick() {
         assert!((60..=180).contains(&waits[0]), "{waits:?}");
         assert_eq!(waits[1..], [120, 240, 480, 960], "accepted {accepted_after} s after a tick");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_is_not_starved_by_pending_deliveries_at_one_slot() {
+    let mut bench = Bench::with_slots(JIRA, false, 1).await;
+    bench.system.fail("INC-late", fault(FaultKind::Rejected));
+    bench.push("INC-late").await;
+    bench.system.heal();
+    for n in 1..=12 {
+        bench.accept(&format!("INC-{n}")).await;
+    }
+    bench.tick().await;
+    let place = bench.system.place_of("INC-late", 1);
+    assert!(place <= 4, "it was create {place}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delivery_without_a_caller_is_not_starved_at_one_slot() {
+    let bench = Bench::with_slots(JIRA, false, 1).await;
+    bench.accept("INC-late").await;
+    let mut ids = vec![];
+    for n in 1..=12 {
+        let id = format!("INC-{n}");
+        bench.accept(&id).await;
+        ids.push(bench.delivery(&id).await.id);
+    }
+    let waiters = bench.dispatcher.waiters();
+    let _callers: Vec<_> = ids.iter().map(|id| waiters.wait_for(id, JIRA)).collect();
+    bench.dispatch().await;
+    let place = bench.system.place_of("INC-late", 0);
+    assert!((1..4).contains(&place), "it was create {place}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Callers that wait for the outcome of an attempt. They are only woken here; the response is read from the
 //! store.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -12,7 +12,15 @@ const MAX_WAITED_FOR: usize = 256;
 /// The waiters of each delivery.
 #[derive(Debug, Default)]
 pub struct Waiters {
-    by_delivery: Mutex<HashMap<String, watch::Sender<u64>>>,
+    /// By ID, so the oldest first.
+    by_delivery: Mutex<BTreeMap<String, Waited>>,
+}
+
+/// A delivery that callers wait for.
+#[derive(Debug)]
+struct Waited {
+    connection: String,
+    changes: watch::Sender<u64>,
 }
 
 /// Wakes when a change of one delivery was recorded.
@@ -26,30 +34,32 @@ pub struct Waiter<'a> {
 // === impl Waiters ===
 
 impl Waiters {
-    /// Waits for changes of a delivery from now on.
-    pub fn wait_for(&self, delivery_id: &str) -> Waiter<'_> {
+    /// Waits for changes of a delivery of a connection from now on.
+    pub fn wait_for(&self, delivery_id: &str, connection: &str) -> Waiter<'_> {
         let mut map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
-        let sender = map.entry(delivery_id.to_owned()).or_insert_with(|| watch::channel(0).0);
-        Waiter { waiters: self, delivery_id: delivery_id.to_owned(), changes: sender.subscribe() }
+        let new = || Waited { connection: connection.to_owned(), changes: watch::channel(0).0 };
+        let waited = map.entry(delivery_id.to_owned()).or_insert_with(new);
+        Waiter { waiters: self, delivery_id: delivery_id.to_owned(), changes: waited.changes.subscribe() }
     }
 
-    /// The deliveries that a caller waits for: at most a page of them.
-    pub fn waited_for(&self) -> Vec<String> {
+    /// The deliveries of a connection that a caller waits for, the oldest first: at most a page of them.
+    pub fn waited_for(&self, connection: &str) -> Vec<String> {
         let map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
-        map.keys().take(MAX_WAITED_FOR).cloned().collect()
+        let of_connection = map.iter().filter(|(_, waited)| waited.connection == connection);
+        of_connection.take(MAX_WAITED_FOR).map(|(id, _)| id.clone()).collect()
     }
 
     /// Changes of many deliveries were recorded.
     pub fn notify_all(&self) {
         let map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
-        map.values().for_each(|sender| sender.send_modify(|changes| *changes += 1));
+        map.values().for_each(|waited| waited.changes.send_modify(|changes| *changes += 1));
     }
 
     /// A change of a delivery was recorded.
     pub fn notify(&self, delivery_id: &str) {
         let map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = map.get(delivery_id) {
-            sender.send_modify(|changes| *changes += 1);
+        if let Some(waited) = map.get(delivery_id) {
+            waited.changes.send_modify(|changes| *changes += 1);
         }
     }
 }
@@ -67,7 +77,7 @@ impl Waiter<'_> {
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         let mut map = self.waiters.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
-        if map.get(&self.delivery_id).is_some_and(|sender| sender.receiver_count() <= 1) {
+        if map.get(&self.delivery_id).is_some_and(|waited| waited.changes.receiver_count() <= 1) {
             map.remove(&self.delivery_id);
         }
     }

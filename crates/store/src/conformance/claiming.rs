@@ -27,7 +27,6 @@ pub async fn claims_longest_due_first_exclusively(bench: Bench) {
     assert_eq!(all, [vec!["INC-1".to_owned(), "INC-2".to_owned()], vec!["INC-3".to_owned()]]);
 }
 
-/// The last of four places is for what no caller waits for.
 pub async fn claims_first_what_callers_wait_for(bench: Bench) {
     let mut waited_for = vec![];
     for n in 1..=9 {
@@ -37,20 +36,16 @@ pub async fn claims_first_what_callers_wait_for(bench: Bench) {
         }
         bench.clock.advance(Duration::from_secs(1));
     }
-    let claim = async |limit| {
-        let now = bench.now();
-        let claimed = bench
-            .store
-            .claim(
-                ClaimRequest { preferred: waited_for.clone(), ..claim_request(ClaimKind::Fresh, limit) },
-                now,
-            )
-            .await;
+    let claim = async |limit, for_others| {
+        let preferred = waited_for.clone();
+        let request = ClaimRequest { preferred, for_others, ..claim_request(ClaimKind::Fresh, limit) };
+        let claimed = bench.store.claim(request, bench.now()).await;
         claimed.unwrap().into_iter().map(|claimed| claimed.delivery.incident_id).collect::<Vec<_>>()
     };
-    assert_eq!(claim(1).await, ["INC-5"]);
-    assert_eq!(claim(4).await, ["INC-6", "INC-7", "INC-8", "INC-1"]);
-    assert_eq!(claim(9).await, ["INC-9", "INC-2", "INC-3", "INC-4"]);
+    assert_eq!(claim(1, 0).await, ["INC-5"]);
+    assert_eq!(claim(1, 1).await, ["INC-1"]);
+    assert_eq!(claim(4, 1).await, ["INC-6", "INC-7", "INC-8", "INC-2"]);
+    assert_eq!(claim(9, 2).await, ["INC-9", "INC-3", "INC-4"]);
 }
 
 pub async fn claim_has_the_snapshot_to_send(bench: Bench) {

@@ -160,6 +160,7 @@ pub fn claim_request(kind: ClaimKind, limit: u32) -> ClaimRequest {
         kind,
         limit,
         preferred: vec![],
+        for_others: 0,
         lease: LEASE,
         preparer: None,
     }

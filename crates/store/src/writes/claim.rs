@@ -66,19 +66,25 @@ impl BatchedWrite for Claim {
         let limit = self.request.limit as usize;
         let (mut order, mut others): (Vec<_>, Vec<_>) =
             due.into_iter().partition(|delivery| self.request.preferred.contains(&delivery.id));
-        let for_others = (limit / 4).min(others.len());
-        let late = order.split_off(order.len().min(limit - for_others));
+        // Preferred ones up to the share of the others, then the others, then the preferred ones that are left.
+        let for_others = (self.request.for_others as usize).min(others.len()).min(limit);
+        let left_over = order.split_off(order.len().min(limit - for_others));
         order.append(&mut others);
-        order.extend(late);
+        order.extend(left_over);
         let mut chosen = vec![];
         for delivery in order.into_iter().take(limit) {
             // A row that was loaded for another reason has no snapshot in memory: the next claim takes it.
             let Some(body) = work.snapshot(&delivery.incident_id, delivery.incident_revision) else {
                 continue;
             };
-            let incident: Incident = serde_json::from_str(body).map_err(|error| {
-                StoreError::bad("incident_revisions", "body", &delivery.incident_id, &error)
-            })?;
+            let incident: Incident = match serde_json::from_str(body) {
+                Ok(incident) => incident,
+                // It must not delay the others.
+                Err(error) => {
+                    tracing::error!(delivery = %delivery.id, %error, "the stored incident cannot be read: nothing is sent");
+                    continue;
+                }
+            };
             chosen.push((delivery.clone(), TicketDraft { incident, marker: delivery.marker.clone() }));
         }
         let claimed = chosen.into_iter().map(|(delivery, draft)| {
