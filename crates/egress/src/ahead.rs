@@ -147,7 +147,7 @@ where
     }
 }
 
-/// Whether the server has closed a connection that had no request yet. It has nothing to say before.
+/// Whether the server has closed a connection that had no request yet. It sends nothing before a request.
 async fn has_ended(connection: &mut (impl Read + Unpin)) -> bool {
     let mut byte = [0];
     let mut buffer = ReadBuf::new(&mut byte);

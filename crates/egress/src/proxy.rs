@@ -138,11 +138,11 @@ impl ConnectRequest<'_> {
     async fn exchange(&self) -> io::Result<ConnectReply> {
         let stream = self.connect().await?;
         if self.proxy.scheme() != "https" {
-            return self.converse(stream).await;
+            return self.request_tunnel(stream).await;
         }
         let name = self.proxy.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let name = ServerName::try_from(name).map_err(io::Error::other)?;
-        self.converse(TlsConnector::from(self.tls.clone()).connect(name, stream).await?).await
+        self.request_tunnel(TlsConnector::from(self.tls.clone()).connect(name, stream).await?).await
     }
 
     /// Connects to a checked address.
@@ -162,7 +162,10 @@ impl ConnectRequest<'_> {
         TcpStream::connect(addresses.as_slice()).await
     }
 
-    async fn converse(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<ConnectReply> {
+    async fn request_tunnel(
+        &self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    ) -> io::Result<ConnectReply> {
         let host = self.target.host_str().unwrap_or_default();
         let port = self.target.port_or_known_default().unwrap_or_default();
         let login = self.login.map(ProxyLogin::header).unwrap_or_default();

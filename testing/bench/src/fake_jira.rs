@@ -167,11 +167,11 @@ async fn listen(listener: TcpListener, site: Arc<Site>) {
     loop {
         // A connection that ended before it was accepted is not an error of the listener.
         let Ok((stream, _)) = listener.accept().await else { continue };
-        tokio::spawn(converse(stream, site.clone()));
+        tokio::spawn(handle_connection(stream, site.clone()));
     }
 }
 
-async fn converse(stream: TcpStream, site: Arc<Site>) {
+async fn handle_connection(stream: TcpStream, site: Arc<Site>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let site = site.clone();

@@ -133,6 +133,7 @@ impl Server {
             enabled: Some(true),
             minimum_severity: Some(v1::Severity::Low.into()),
             systems: Some(v1::TicketSystemList { values: vec![v1::TicketSystem::Jira.into()] }),
+            ..Default::default()
         };
         let request =
             v1::ConfigureRequest { jira: Some(settings), auto_push: Some(auto_push), ..Default::default() };

@@ -122,7 +122,9 @@ pub(super) async fn live(bench: &Bench) -> Result<Findings> {
         medians.borrow_mut().push(percentile(&latencies, 50.0));
         slowest.push(percentile(&latencies, 99.0));
     }
-    let work = format!("{per_second} events/s to {subscribers} subscribers, from the push to the subscriber");
+    let work = format!(
+        "{per_second} events/s to {subscribers} subscribers, from the event's time to the subscriber"
+    );
     let lines = vec![
         Line::alone(format!("{work}, p50"), "ms", medians.into_inner()),
         Line::alone(format!("{work}, p99"), "ms", slowest),

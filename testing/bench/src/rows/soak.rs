@@ -17,7 +17,7 @@ use crate::workbench::size;
 const DELIVERIES: usize = 1_000;
 const MINUTE: Duration = Duration::from_secs(60);
 const MB: f64 = 1_000_000.0;
-/// The part of the run, from its begin, that no slope counts: caches fill, and nothing is old enough to be removed.
+/// The part of the run, from its beginning, that no slope counts: caches fill, and nothing is old enough to be removed.
 const WARM_UP: f64 = 1.0 / 3.0;
 
 /// What was measured at the end of a minute.
