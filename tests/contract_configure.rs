@@ -157,7 +157,12 @@ async fn settings_survive_a_restart() {
     let mut world = Plan::new().in_a_process().start().await;
     let systems = Some(v1::TicketSystemList { values: vec![2, 1] });
     let request = v1::ConfigureRequest {
-        auto_push: Some(v1::AutoPushSettings { enabled: Some(true), minimum_severity: Some(3), systems }),
+        auto_push: Some(v1::AutoPushSettings {
+            enabled: Some(true),
+            minimum_severity: Some(3),
+            systems,
+            ..Default::default()
+        }),
         ..Default::default()
     };
     let before = world.configure(request).await;

@@ -30,7 +30,7 @@ async fn push_to_disabled_connection_says_how_to_enable_it() {
     world.try_jira(off).await.unwrap();
     let refused = refusal(world.try_push(incident("INC-1"), TicketSystem::Jira).await);
     refused.is_precondition("CONNECTION_NOT_ENABLED", "jira");
-    assert!(refused.message.contains("jira.enabled"), "{}", refused.message);
+    assert!(refused.message.contains("enabled to true with Configure"), "{}", refused.message);
     assert!(world.deliveries().await.is_empty());
     world.finish().await;
 }

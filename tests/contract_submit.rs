@@ -122,6 +122,7 @@ async fn auto_push(world: &mut World, minimum: Severity, systems: &[TicketSystem
         enabled: Some(true),
         minimum_severity: Some(minimum.into()),
         systems: Some(v1::TicketSystemList { values }),
+        ..Default::default()
     };
     world.configure(v1::ConfigureRequest { auto_push: Some(auto_push), ..Default::default() }).await;
 }

@@ -58,6 +58,7 @@ async fn push_everything_by_itself(world: &mut World) {
         enabled: Some(true),
         minimum_severity: Some(Severity::Low.into()),
         systems: Some(TicketSystemList { values }),
+        ..Default::default()
     };
     let request = v1::ConfigureRequest { auto_push: Some(auto_push), ..Default::default() };
     world.client.configure(request).await.unwrap();

@@ -147,6 +147,41 @@ async fn violations_are_below_their_connection() {
 }
 
 #[tokio::test]
+async fn rule_pushes_to_named_connections() {
+    let mut world = with_second_jira().await;
+    let rule = |connection: &str| v1::AutoPushRule {
+        connections: vec![connection.to_owned()],
+        minimum_severity: v1::Severity::High.into(),
+    };
+    let rules = |connection: &str| v1::ConfigureRequest {
+        auto_push: Some(v1::AutoPushSettings {
+            enabled: Some(true),
+            rules: Some(v1::AutoPushRuleList { values: vec![rule(connection)] }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let refused = refusal(configure(&mut world, rules("jira-us")).await);
+    assert_eq!(refused.fields, ["auto_push.rules.values[0].connections[0]"]);
+    configure(&mut world, rules(EU)).await.unwrap();
+    let refused = refusal(configure(&mut world, remove(EU)).await);
+    assert_eq!(refused.fields, ["auto_push.rules.values[0].connections[0]"]);
+    let mut high = incident("INC-1");
+    high.risk.as_mut().unwrap().score = 75.0;
+    let submitted = world.client.submit_incident(high).await.unwrap();
+    let pushed: Vec<_> = submitted
+        .results
+        .iter()
+        .filter_map(|result| result.decision.as_ref())
+        .map(|decision| (decision.connection.as_str(), decision.push))
+        .collect();
+    assert_eq!(pushed, [("jira", false), (EU, true), ("servicenow", false)]);
+    world.until_all_delivered(1).await;
+    assert_eq!(world.other_sites[0].tickets().len(), 1);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn stale_etag_changes_nothing() {
     let mut world = Plan::new().start().await;
     let etag = world.client.get_status().await.unwrap().etag;

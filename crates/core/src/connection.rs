@@ -7,6 +7,10 @@
 /// Maximum length of a name.
 pub const MAX_NAME: usize = 63;
 
+/// What a name must be, for a violation.
+pub const NAME_RULE: &str =
+    "must be a lower-case letter, then lower-case letters, digits or \"-\"; at most 63 characters";
+
 /// Whether `text` can be the name of a connection: a lower-case letter, then lower-case letters, digits or `-`.
 #[must_use]
 pub fn is_name(text: &str) -> bool {

@@ -46,8 +46,8 @@ pub enum ConfigureError {
 /// The revisions after a change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Revisions {
-    /// Of all settings.
-    pub all: u64,
+    /// Of all settings, if the change includes the policy.
+    pub all: Option<u64>,
     /// Of the changed connections.
     pub connections: BTreeMap<String, u32>,
 }

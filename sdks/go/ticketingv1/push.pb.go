@@ -37,6 +37,8 @@ const (
 	SkipReason_SKIP_REASON_CONNECTION_NOT_CONFIGURED SkipReason = 4
 	// The connection is disabled.
 	SkipReason_SKIP_REASON_CONNECTION_NOT_ENABLED SkipReason = 5
+	// An earlier rule applies, and with `first_match` it alone.
+	SkipReason_SKIP_REASON_EARLIER_RULE SkipReason = 6
 )
 
 // Enum value maps for SkipReason.
@@ -48,6 +50,7 @@ var (
 		3: "SKIP_REASON_BELOW_THRESHOLD",
 		4: "SKIP_REASON_CONNECTION_NOT_CONFIGURED",
 		5: "SKIP_REASON_CONNECTION_NOT_ENABLED",
+		6: "SKIP_REASON_EARLIER_RULE",
 	}
 	SkipReason_value = map[string]int32{
 		"SKIP_REASON_UNSPECIFIED":               0,
@@ -56,6 +59,7 @@ var (
 		"SKIP_REASON_BELOW_THRESHOLD":           3,
 		"SKIP_REASON_CONNECTION_NOT_CONFIGURED": 4,
 		"SKIP_REASON_CONNECTION_NOT_ENABLED":    5,
+		"SKIP_REASON_EARLIER_RULE":              6,
 	}
 )
 
@@ -299,7 +303,7 @@ type SubmitIncidentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only. Severity of the incident, from its risk score.
 	Severity Severity `protobuf:"varint,1,opt,name=severity,proto3,enum=rhythmx.ticketing.v1.Severity" json:"severity,omitempty"`
-	// Output only. The minimum severity that it was compared with.
+	// Output only. The minimum severity of the first rule.
 	MinimumSeverity Severity `protobuf:"varint,2,opt,name=minimum_severity,json=minimumSeverity,proto3,enum=rhythmx.ticketing.v1.Severity" json:"minimum_severity,omitempty"`
 	// Output only. One for each connection.
 	Results       []*AutoPushResult `protobuf:"bytes,3,rep,name=results,proto3" json:"results,omitempty"`
@@ -538,7 +542,7 @@ const file_rhythmx_ticketing_v1_push_proto_rawDesc = "" +
 	"\x04push\x18\x03 \x01(\bR\x04push\x12A\n" +
 	"\vskip_reason\x18\x04 \x01(\x0e2 .rhythmx.ticketing.v1.SkipReasonR\n" +
 	"skipReason\x12 \n" +
-	"\vexplanation\x18\x05 \x01(\tR\vexplanation*\xea\x01\n" +
+	"\vexplanation\x18\x05 \x01(\tR\vexplanation*\x88\x02\n" +
 	"\n" +
 	"SkipReason\x12\x1b\n" +
 	"\x17SKIP_REASON_UNSPECIFIED\x10\x00\x12\"\n" +
@@ -546,7 +550,8 @@ const file_rhythmx_ticketing_v1_push_proto_rawDesc = "" +
 	"#SKIP_REASON_CONNECTION_NOT_SELECTED\x10\x02\x12\x1f\n" +
 	"\x1bSKIP_REASON_BELOW_THRESHOLD\x10\x03\x12)\n" +
 	"%SKIP_REASON_CONNECTION_NOT_CONFIGURED\x10\x04\x12&\n" +
-	"\"SKIP_REASON_CONNECTION_NOT_ENABLED\x10\x05B\xd5\x01\n" +
+	"\"SKIP_REASON_CONNECTION_NOT_ENABLED\x10\x05\x12\x1c\n" +
+	"\x18SKIP_REASON_EARLIER_RULE\x10\x06B\xd5\x01\n" +
 	"\x18com.rhythmx.ticketing.v1B\tPushProtoP\x01Z<github.com/rhythmx/ticketing/sdks/go/ticketingv1;ticketingv1\xa2\x02\x03RTX\xaa\x02\x14Rhythmx.Ticketing.V1\xca\x02\x14Rhythmx\\Ticketing\\V1\xe2\x02 Rhythmx\\Ticketing\\V1\\GPBMetadata\xea\x02\x16Rhythmx::Ticketing::V1b\x06proto3"
 
 var (

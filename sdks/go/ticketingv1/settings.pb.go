@@ -1354,7 +1354,8 @@ func (x *ServiceNowSettingsView) GetPublicUrl() string {
 	return ""
 }
 
-// Which incidents are pushed automatically, and to which connections.
+// Which incidents are pushed automatically, and to which connections. `minimum_severity` and `systems` are the first rule; `rules`
+// are further ones. An incident is pushed to a connection once, whatever number of rules select it.
 type AutoPushSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether incidents are pushed automatically. Default false.
@@ -1363,7 +1364,13 @@ type AutoPushSettings struct {
 	MinimumSeverity *Severity `protobuf:"varint,2,opt,name=minimum_severity,json=minimumSeverity,proto3,enum=rhythmx.ticketing.v1.Severity,oneof" json:"minimum_severity,omitempty"`
 	// Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
 	// TICKET_SYSTEM_JIRA.
-	Systems       *TicketSystemList `protobuf:"bytes,3,opt,name=systems,proto3" json:"systems,omitempty"`
+	Systems *TicketSystemList `protobuf:"bytes,3,opt,name=systems,proto3" json:"systems,omitempty"`
+	// Further rules, in order. Absent: kept; an empty list removes them.
+	Rules *AutoPushRuleList `protobuf:"bytes,4,opt,name=rules,proto3" json:"rules,omitempty"`
+	// Whether only the first rule applies whose severity fits the incident. Default false: every rule applies. Example: the first
+	// rule pushes CRITICAL incidents to "jira", a further one pushes all from HIGH to "jira-eu"; with true, CRITICAL ones go to
+	// "jira" alone.
+	FirstMatch    *bool `protobuf:"varint,5,opt,name=first_match,json=firstMatch,proto3,oneof" json:"first_match,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1419,6 +1426,121 @@ func (x *AutoPushSettings) GetSystems() *TicketSystemList {
 	return nil
 }
 
+func (x *AutoPushSettings) GetRules() *AutoPushRuleList {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *AutoPushSettings) GetFirstMatch() bool {
+	if x != nil && x.FirstMatch != nil {
+		return *x.FirstMatch
+	}
+	return false
+}
+
+// A list of rules. The message can be present and empty.
+type AutoPushRuleList struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 100.
+	Values        []*AutoPushRule `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AutoPushRuleList) Reset() {
+	*x = AutoPushRuleList{}
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AutoPushRuleList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AutoPushRuleList) ProtoMessage() {}
+
+func (x *AutoPushRuleList) ProtoReflect() protoreflect.Message {
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AutoPushRuleList.ProtoReflect.Descriptor instead.
+func (*AutoPushRuleList) Descriptor() ([]byte, []int) {
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *AutoPushRuleList) GetValues() []*AutoPushRule {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// Pushes incidents of a severity to connections.
+type AutoPushRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names of the connections, which must exist: at least one, at most 100, none twice. Example: "jira-eu".
+	Connections []string `protobuf:"bytes,1,rep,name=connections,proto3" json:"connections,omitempty"`
+	// The lowest severity that is pushed. Required. Example: SEVERITY_HIGH.
+	MinimumSeverity Severity `protobuf:"varint,2,opt,name=minimum_severity,json=minimumSeverity,proto3,enum=rhythmx.ticketing.v1.Severity" json:"minimum_severity,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *AutoPushRule) Reset() {
+	*x = AutoPushRule{}
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AutoPushRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AutoPushRule) ProtoMessage() {}
+
+func (x *AutoPushRule) ProtoReflect() protoreflect.Message {
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AutoPushRule.ProtoReflect.Descriptor instead.
+func (*AutoPushRule) Descriptor() ([]byte, []int) {
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *AutoPushRule) GetConnections() []string {
+	if x != nil {
+		return x.Connections
+	}
+	return nil
+}
+
+func (x *AutoPushRule) GetMinimumSeverity() Severity {
+	if x != nil {
+		return x.MinimumSeverity
+	}
+	return Severity_SEVERITY_UNSPECIFIED
+}
+
 // A list of ticket systems. The message can be absent.
 type TicketSystemList struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1430,7 +1552,7 @@ type TicketSystemList struct {
 
 func (x *TicketSystemList) Reset() {
 	*x = TicketSystemList{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[12]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1442,7 +1564,7 @@ func (x *TicketSystemList) String() string {
 func (*TicketSystemList) ProtoMessage() {}
 
 func (x *TicketSystemList) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[12]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1455,7 +1577,7 @@ func (x *TicketSystemList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TicketSystemList.ProtoReflect.Descriptor instead.
 func (*TicketSystemList) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{12}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TicketSystemList) GetValues() []TicketSystem {
@@ -1488,7 +1610,7 @@ type RetrySettings struct {
 
 func (x *RetrySettings) Reset() {
 	*x = RetrySettings{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[13]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1500,7 +1622,7 @@ func (x *RetrySettings) String() string {
 func (*RetrySettings) ProtoMessage() {}
 
 func (x *RetrySettings) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[13]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1513,7 +1635,7 @@ func (x *RetrySettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetrySettings.ProtoReflect.Descriptor instead.
 func (*RetrySettings) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{13}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RetrySettings) GetMaxRetryAttempts() uint32 {
@@ -1715,14 +1837,23 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	" \x01(\tR\rproxyUsername\x12M\n" +
 	"\x15proxy_password_set_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x12proxyPasswordSetAt\x12\x1d\n" +
 	"\n" +
-	"public_url\x18\f \x01(\tR\tpublicUrl\"\xe4\x01\n" +
+	"public_url\x18\f \x01(\tR\tpublicUrl\"\xd8\x02\n" +
 	"\x10AutoPushSettings\x12\x1d\n" +
 	"\aenabled\x18\x01 \x01(\bH\x00R\aenabled\x88\x01\x01\x12N\n" +
 	"\x10minimum_severity\x18\x02 \x01(\x0e2\x1e.rhythmx.ticketing.v1.SeverityH\x01R\x0fminimumSeverity\x88\x01\x01\x12@\n" +
-	"\asystems\x18\x03 \x01(\v2&.rhythmx.ticketing.v1.TicketSystemListR\asystemsB\n" +
+	"\asystems\x18\x03 \x01(\v2&.rhythmx.ticketing.v1.TicketSystemListR\asystems\x12<\n" +
+	"\x05rules\x18\x04 \x01(\v2&.rhythmx.ticketing.v1.AutoPushRuleListR\x05rules\x12$\n" +
+	"\vfirst_match\x18\x05 \x01(\bH\x02R\n" +
+	"firstMatch\x88\x01\x01B\n" +
 	"\n" +
 	"\b_enabledB\x13\n" +
-	"\x11_minimum_severity\"N\n" +
+	"\x11_minimum_severityB\x0e\n" +
+	"\f_first_match\"N\n" +
+	"\x10AutoPushRuleList\x12:\n" +
+	"\x06values\x18\x01 \x03(\v2\".rhythmx.ticketing.v1.AutoPushRuleR\x06values\"{\n" +
+	"\fAutoPushRule\x12 \n" +
+	"\vconnections\x18\x01 \x03(\tR\vconnections\x12I\n" +
+	"\x10minimum_severity\x18\x02 \x01(\x0e2\x1e.rhythmx.ticketing.v1.SeverityR\x0fminimumSeverity\"N\n" +
 	"\x10TicketSystemList\x12:\n" +
 	"\x06values\x18\x01 \x03(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\x06values\"\xbd\x02\n" +
 	"\rRetrySettings\x121\n" +
@@ -1754,7 +1885,7 @@ func file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP() []byte {
 }
 
 var file_rhythmx_ticketing_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_rhythmx_ticketing_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_rhythmx_ticketing_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_rhythmx_ticketing_v1_settings_proto_goTypes = []any{
 	(JiraFlavour)(0),               // 0: rhythmx.ticketing.v1.JiraFlavour
 	(*ConfigureRequest)(nil),       // 1: rhythmx.ticketing.v1.ConfigureRequest
@@ -1769,53 +1900,58 @@ var file_rhythmx_ticketing_v1_settings_proto_goTypes = []any{
 	(*ServiceNowPriority)(nil),     // 10: rhythmx.ticketing.v1.ServiceNowPriority
 	(*ServiceNowSettingsView)(nil), // 11: rhythmx.ticketing.v1.ServiceNowSettingsView
 	(*AutoPushSettings)(nil),       // 12: rhythmx.ticketing.v1.AutoPushSettings
-	(*TicketSystemList)(nil),       // 13: rhythmx.ticketing.v1.TicketSystemList
-	(*RetrySettings)(nil),          // 14: rhythmx.ticketing.v1.RetrySettings
-	(*timestamppb.Timestamp)(nil),  // 15: google.protobuf.Timestamp
-	(Severity)(0),                  // 16: rhythmx.ticketing.v1.Severity
-	(TicketSystem)(0),              // 17: rhythmx.ticketing.v1.TicketSystem
-	(*durationpb.Duration)(nil),    // 18: google.protobuf.Duration
+	(*AutoPushRuleList)(nil),       // 13: rhythmx.ticketing.v1.AutoPushRuleList
+	(*AutoPushRule)(nil),           // 14: rhythmx.ticketing.v1.AutoPushRule
+	(*TicketSystemList)(nil),       // 15: rhythmx.ticketing.v1.TicketSystemList
+	(*RetrySettings)(nil),          // 16: rhythmx.ticketing.v1.RetrySettings
+	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
+	(Severity)(0),                  // 18: rhythmx.ticketing.v1.Severity
+	(TicketSystem)(0),              // 19: rhythmx.ticketing.v1.TicketSystem
+	(*durationpb.Duration)(nil),    // 20: google.protobuf.Duration
 }
 var file_rhythmx_ticketing_v1_settings_proto_depIdxs = []int32{
 	5,  // 0: rhythmx.ticketing.v1.ConfigureRequest.jira:type_name -> rhythmx.ticketing.v1.JiraSettings
 	8,  // 1: rhythmx.ticketing.v1.ConfigureRequest.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettings
 	12, // 2: rhythmx.ticketing.v1.ConfigureRequest.auto_push:type_name -> rhythmx.ticketing.v1.AutoPushSettings
-	14, // 3: rhythmx.ticketing.v1.ConfigureRequest.retry:type_name -> rhythmx.ticketing.v1.RetrySettings
+	16, // 3: rhythmx.ticketing.v1.ConfigureRequest.retry:type_name -> rhythmx.ticketing.v1.RetrySettings
 	2,  // 4: rhythmx.ticketing.v1.ConfigureRequest.connections:type_name -> rhythmx.ticketing.v1.ConnectionSettings
 	5,  // 5: rhythmx.ticketing.v1.ConnectionSettings.jira:type_name -> rhythmx.ticketing.v1.JiraSettings
 	8,  // 6: rhythmx.ticketing.v1.ConnectionSettings.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettings
 	7,  // 7: rhythmx.ticketing.v1.ConfigureResponse.jira:type_name -> rhythmx.ticketing.v1.JiraSettingsView
 	11, // 8: rhythmx.ticketing.v1.ConfigureResponse.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettingsView
 	12, // 9: rhythmx.ticketing.v1.ConfigureResponse.auto_push:type_name -> rhythmx.ticketing.v1.AutoPushSettings
-	14, // 10: rhythmx.ticketing.v1.ConfigureResponse.retry:type_name -> rhythmx.ticketing.v1.RetrySettings
+	16, // 10: rhythmx.ticketing.v1.ConfigureResponse.retry:type_name -> rhythmx.ticketing.v1.RetrySettings
 	4,  // 11: rhythmx.ticketing.v1.ConfigureResponse.connections:type_name -> rhythmx.ticketing.v1.ConnectionSettingsView
 	7,  // 12: rhythmx.ticketing.v1.ConnectionSettingsView.jira:type_name -> rhythmx.ticketing.v1.JiraSettingsView
 	11, // 13: rhythmx.ticketing.v1.ConnectionSettingsView.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettingsView
 	0,  // 14: rhythmx.ticketing.v1.JiraSettings.flavour:type_name -> rhythmx.ticketing.v1.JiraFlavour
 	6,  // 15: rhythmx.ticketing.v1.JiraSettings.labels:type_name -> rhythmx.ticketing.v1.JiraLabels
-	15, // 16: rhythmx.ticketing.v1.JiraSettingsView.api_token_set_at:type_name -> google.protobuf.Timestamp
-	15, // 17: rhythmx.ticketing.v1.JiraSettingsView.personal_access_token_set_at:type_name -> google.protobuf.Timestamp
+	17, // 16: rhythmx.ticketing.v1.JiraSettingsView.api_token_set_at:type_name -> google.protobuf.Timestamp
+	17, // 17: rhythmx.ticketing.v1.JiraSettingsView.personal_access_token_set_at:type_name -> google.protobuf.Timestamp
 	0,  // 18: rhythmx.ticketing.v1.JiraSettingsView.flavour:type_name -> rhythmx.ticketing.v1.JiraFlavour
-	15, // 19: rhythmx.ticketing.v1.JiraSettingsView.proxy_password_set_at:type_name -> google.protobuf.Timestamp
+	17, // 19: rhythmx.ticketing.v1.JiraSettingsView.proxy_password_set_at:type_name -> google.protobuf.Timestamp
 	9,  // 20: rhythmx.ticketing.v1.ServiceNowSettings.priorities:type_name -> rhythmx.ticketing.v1.ServiceNowPriorities
 	10, // 21: rhythmx.ticketing.v1.ServiceNowPriorities.critical:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
 	10, // 22: rhythmx.ticketing.v1.ServiceNowPriorities.high:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
 	10, // 23: rhythmx.ticketing.v1.ServiceNowPriorities.medium:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
 	10, // 24: rhythmx.ticketing.v1.ServiceNowPriorities.low:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
-	15, // 25: rhythmx.ticketing.v1.ServiceNowSettingsView.password_set_at:type_name -> google.protobuf.Timestamp
+	17, // 25: rhythmx.ticketing.v1.ServiceNowSettingsView.password_set_at:type_name -> google.protobuf.Timestamp
 	9,  // 26: rhythmx.ticketing.v1.ServiceNowSettingsView.priorities:type_name -> rhythmx.ticketing.v1.ServiceNowPriorities
-	15, // 27: rhythmx.ticketing.v1.ServiceNowSettingsView.proxy_password_set_at:type_name -> google.protobuf.Timestamp
-	16, // 28: rhythmx.ticketing.v1.AutoPushSettings.minimum_severity:type_name -> rhythmx.ticketing.v1.Severity
-	13, // 29: rhythmx.ticketing.v1.AutoPushSettings.systems:type_name -> rhythmx.ticketing.v1.TicketSystemList
-	17, // 30: rhythmx.ticketing.v1.TicketSystemList.values:type_name -> rhythmx.ticketing.v1.TicketSystem
-	18, // 31: rhythmx.ticketing.v1.RetrySettings.base_delay:type_name -> google.protobuf.Duration
-	18, // 32: rhythmx.ticketing.v1.RetrySettings.max_delay:type_name -> google.protobuf.Duration
-	18, // 33: rhythmx.ticketing.v1.RetrySettings.processor_interval:type_name -> google.protobuf.Duration
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	17, // 27: rhythmx.ticketing.v1.ServiceNowSettingsView.proxy_password_set_at:type_name -> google.protobuf.Timestamp
+	18, // 28: rhythmx.ticketing.v1.AutoPushSettings.minimum_severity:type_name -> rhythmx.ticketing.v1.Severity
+	15, // 29: rhythmx.ticketing.v1.AutoPushSettings.systems:type_name -> rhythmx.ticketing.v1.TicketSystemList
+	13, // 30: rhythmx.ticketing.v1.AutoPushSettings.rules:type_name -> rhythmx.ticketing.v1.AutoPushRuleList
+	14, // 31: rhythmx.ticketing.v1.AutoPushRuleList.values:type_name -> rhythmx.ticketing.v1.AutoPushRule
+	18, // 32: rhythmx.ticketing.v1.AutoPushRule.minimum_severity:type_name -> rhythmx.ticketing.v1.Severity
+	19, // 33: rhythmx.ticketing.v1.TicketSystemList.values:type_name -> rhythmx.ticketing.v1.TicketSystem
+	20, // 34: rhythmx.ticketing.v1.RetrySettings.base_delay:type_name -> google.protobuf.Duration
+	20, // 35: rhythmx.ticketing.v1.RetrySettings.max_delay:type_name -> google.protobuf.Duration
+	20, // 36: rhythmx.ticketing.v1.RetrySettings.processor_interval:type_name -> google.protobuf.Duration
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_rhythmx_ticketing_v1_settings_proto_init() }
@@ -1836,14 +1972,14 @@ func file_rhythmx_ticketing_v1_settings_proto_init() {
 	file_rhythmx_ticketing_v1_settings_proto_msgTypes[4].OneofWrappers = []any{}
 	file_rhythmx_ticketing_v1_settings_proto_msgTypes[7].OneofWrappers = []any{}
 	file_rhythmx_ticketing_v1_settings_proto_msgTypes[11].OneofWrappers = []any{}
-	file_rhythmx_ticketing_v1_settings_proto_msgTypes[13].OneofWrappers = []any{}
+	file_rhythmx_ticketing_v1_settings_proto_msgTypes[15].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rhythmx_ticketing_v1_settings_proto_rawDesc), len(file_rhythmx_ticketing_v1_settings_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -142,6 +142,7 @@ async fn auto_push(environment: &mut Environment, out: &Output) -> anyhow::Resul
         enabled: Some(true),
         minimum_severity: Some(v1::Severity::High.into()),
         systems: Some(v1::TicketSystemList { values: systems }),
+        ..Default::default()
     };
     environment
         .client

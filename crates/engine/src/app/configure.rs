@@ -109,6 +109,7 @@ impl App {
             }
         }
         self.limit_connections(&accepted, &mut violations);
+        self.check_rules(&change, &mut violations);
         failpoints::panic_at(Point::Configuring, || exposed(&accepted));
         refuse(violations, unbound)?;
         let removed = removed?;
@@ -270,6 +271,27 @@ impl App {
         }
     }
 
+    /// Adds a violation for each connection of a rule that will not exist.
+    fn check_rules(&self, change: &Change, violations: &mut Violations) {
+        let mut known = self.connection_names();
+        known.extend(change.connections.iter().map(|change| change.connection.clone()));
+        let is_named_after_system = |name: &str| System::parse(name).is_some();
+        known.retain(|name| is_named_after_system(name) || !change.remove.contains(name));
+        for (index, rule) in change.rules.auto_push.rules.iter().enumerate() {
+            for (place, name) in rule.connections.iter().enumerate().filter(|(_, name)| !known.contains(name))
+            {
+                let path = format!("auto_push.rules.values[{index}].connections[{place}]");
+                let is_removed = change.remove.contains(name);
+                let description = if is_removed {
+                    format!("names {name}, which the request removes: send rules without it")
+                } else {
+                    format!("no connection is named {name}")
+                };
+                violations.add(path, description);
+            }
+        }
+    }
+
     /// Refuses connections with deliveries that have not ended.
     async fn require_unused(&self, removed: &[String]) -> Result<(), AppError> {
         let summaries = self.0.store.summaries().await?;
@@ -312,7 +334,10 @@ impl App {
             let system = self.0.connections.get(id)?.system;
             Some(SettingsChange::Remove { connection: id.clone(), system })
         });
-        let changes = changed.chain(remove).chain([stored::rules_change(rules)]).collect();
+        let mut changes: Vec<_> = changed.chain(remove).collect();
+        if !changes.is_empty() || *rules != self.rules() {
+            changes.push(stored::rules_change(rules));
+        }
         let actor = by.name.clone();
         let detail = difference(accepted, removed, &self.rules(), rules);
         let changed = names(&detail);
@@ -350,7 +375,7 @@ impl App {
         self.0.dispatcher.reschedule(schedule);
         self.edit_settings(|all| {
             all.rules = rules;
-            all.revision = revisions.all;
+            all.revision = revisions.all.unwrap_or(all.revision);
         });
         let mut changed = Vec::new();
         for accepted in accepted {

@@ -23,7 +23,6 @@ pub struct Preview {
     pub marker: ticketing_core::marker::Marker,
     pub rendered: Rendered,
     pub severity: Severity,
-    pub auto_push: AutoPush,
     pub verdict: Verdict,
     pub existing: Option<Delivery>,
 }
@@ -73,7 +72,7 @@ impl App {
         let ticket_draft = TicketDraft { incident, marker: marker.clone() };
         let (system, rendered) = self.render(&ticket_draft, &id).await?;
         let connection = name.to_owned();
-        Ok(Preview { system, connection, marker, rendered, severity, auto_push, verdict, existing })
+        Ok(Preview { system, connection, marker, rendered, severity, verdict, existing })
     }
 
     /// Accepts a push to the connection `name` and waits for its first attempt until `deadline`.
@@ -131,7 +130,7 @@ impl App {
             for (id, system) in self.0.connections.systems() {
                 let enabled = self.require_enabled(&id);
                 let verdict = verdict(&auto_push, severity, name_of(&id), &enabled);
-                if let (Verdict::Push, Ok(connection)) = (&verdict, &enabled) {
+                if let (Verdict::Push { .. }, Ok(connection)) = (&verdict, &enabled) {
                     request.connections.push(push_to(&id, connection, Trigger::AutoPush));
                 }
                 verdicts.push((id, system, verdict));
@@ -196,7 +195,7 @@ impl App {
         asked: Delivery,
         deadline: Instant,
     ) -> Result<Delivery, AppError> {
-        let mut waiter = self.0.dispatcher.waiters().wait_for(&asked.id);
+        let mut waiter = self.0.dispatcher.waiters().wait_for(&asked.id, &asked.connection);
         let admitted = self.0.dispatcher.admission(&asked.connection) == Admission::Open;
         self.0.dispatcher.expedite(&asked);
         loop {
@@ -271,8 +270,8 @@ fn verdict(
     enabled: &Result<Connection, AppError>,
 ) -> Verdict {
     match (auto_push.verdict(severity, name), enabled) {
-        (Verdict::Push, Err(AppError::NotEnabled(_))) => Verdict::Skip(SkipReason::NotEnabled),
-        (Verdict::Push, Err(_)) => Verdict::Skip(SkipReason::NotConfigured),
+        (Verdict::Push { .. }, Err(AppError::NotEnabled(_))) => Verdict::Skip(SkipReason::NotEnabled),
+        (Verdict::Push { .. }, Err(_)) => Verdict::Skip(SkipReason::NotConfigured),
         (verdict, _) => verdict,
     }
 }

@@ -186,7 +186,7 @@ impl ExclusiveWrite for Configure {
                     let retry = retry.to_string();
                     let query = sqlx::query(SAVE_POLICY).bind(auto_push).bind(retry);
                     let saved = query.bind(self.now.as_microsecond()).fetch_one(&mut *db).await;
-                    revisions.all = saved.map_err(StoreError::write("the policy"))?.get(0);
+                    revisions.all = Some(saved.map_err(StoreError::write("the policy"))?.get(0));
                 }
             }
         }

@@ -150,6 +150,7 @@ impl Round<'_> {
             systems: Some(v1::TicketSystemList {
                 values: vec![TicketSystem::Jira.into(), TicketSystem::Servicenow.into()],
             }),
+            ..Default::default()
         });
         world.configure(request).await;
         for target in 0..TARGETS.len() {

@@ -99,6 +99,7 @@ async fn start(plan: Plan) -> World {
         enabled: Some(true),
         minimum_severity: Some(v1::Severity::Low.into()),
         systems: Some(v1::TicketSystemList { values }),
+        ..Default::default()
     };
     world.configure(v1::ConfigureRequest { auto_push: Some(auto_push), ..Default::default() }).await;
     world

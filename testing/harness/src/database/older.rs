@@ -47,6 +47,8 @@ const TAKE_BACK: &str = "
     ALTER TABLE deliveries DROP COLUMN resolution;
     ALTER TABLE deliveries DROP COLUMN absences;
     ALTER TABLE deliveries DROP COLUMN content_removed_at;
+    DROP TABLE removed_connections;
+    ALTER TABLE policy DROP COLUMN revision;
     DROP TABLE removed_revisions;
     ALTER TABLE incident_revisions RENAME TO later_revisions;
     CREATE TABLE incident_revisions (

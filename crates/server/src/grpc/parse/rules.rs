@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use ticketing_contract::v1;
-use ticketing_core::auto_push::AutoPush;
+use ticketing_core::auto_push::{AutoPush, Rule};
+use ticketing_core::connection;
 use ticketing_core::violation::Violations;
 use ticketing_engine::settings::RetrySchedule;
 use ticketing_retry::{Backoff, InvalidBackoff};
 
 use super::field;
 
+const MAX_RULES: usize = 100;
+const MAX_CONNECTIONS_OF_RULE: usize = 100;
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 const MAX_INTERVAL: Duration = Duration::from_secs(3_600);
 
@@ -35,7 +38,37 @@ pub(super) fn auto_push(
             None => current.systems.clone(),
             Some(list) => systems(&list.values, violations),
         },
+        rules: match change.rules {
+            None => current.rules.clone(),
+            Some(list) => rules(list.values, violations),
+        },
+        first_match: change.first_match.unwrap_or(current.first_match),
     }
+}
+
+/// The rules besides the first one. Whether their connections exist is decided with all settings.
+fn rules(given: Vec<v1::AutoPushRule>, violations: &mut Violations) -> Vec<Rule> {
+    let path = "auto_push.rules.values";
+    violations.limit_list(path, &given, MAX_RULES);
+    let mut all = vec![];
+    for (index, rule) in given.into_iter().take(MAX_RULES).enumerate() {
+        let path = format!("{path}[{index}]");
+        let v1::AutoPushRule { connections, minimum_severity } = rule;
+        let severity_path = format!("{path}.minimum_severity");
+        let severity = field::severity(&severity_path, minimum_severity, violations);
+        violations.require(severity != Some(None), &severity_path, "is required, for example SEVERITY_HIGH");
+        let path = format!("{path}.connections");
+        violations.require(!connections.is_empty(), &path, "must name at least one connection");
+        violations.limit_list(&path, &connections, MAX_CONNECTIONS_OF_RULE);
+        for (index, name) in connections.iter().take(MAX_CONNECTIONS_OF_RULE).enumerate() {
+            let path = format!("{path}[{index}]");
+            violations.require(connection::is_name(name), &path, connection::NAME_RULE);
+            violations.require(!connections[..index].contains(name), &path, "is in the list twice");
+        }
+        let Some(minimum_severity) = severity.flatten() else { continue };
+        all.push(Rule { connections, minimum_severity });
+    }
+    all
 }
 
 /// The retry settings after a change; absent fields stay as in `current`.

@@ -15,8 +15,6 @@ use super::rules;
 /// Maximum number of connections that one request changes, and that it removes.
 const MAX_CHANGES: usize = 100;
 const MAX_ETAG: usize = 64;
-const NAME_RULE: &str =
-    "must be a lower-case letter, then lower-case letters, digits or \"-\"; at most 63 characters";
 
 /// A Configure request, given the current rules.
 pub fn change(
@@ -42,7 +40,7 @@ pub fn change(
     violations.limit_list("remove_connections", &remove, MAX_CHANGES);
     for (index, name) in remove.iter().take(MAX_CHANGES).enumerate() {
         let path = format!("remove_connections[{index}]");
-        violations.require(connection::is_name(name), &path, NAME_RULE);
+        violations.require(connection::is_name(name), &path, connection::NAME_RULE);
         let is_repeated = is_listed(name, &connections) || remove[..index].contains(name);
         violations.require(!is_repeated, &path, "is in the request twice");
     }
@@ -66,7 +64,7 @@ fn named_change(
     violations: &mut Violations,
 ) -> Option<ConnectionChange> {
     let name = settings.name;
-    violations.require(connection::is_name(&name), "name", NAME_RULE);
+    violations.require(connection::is_name(&name), "name", connection::NAME_RULE);
     let named_after = System::parse(&name);
     let Some(settings) = settings.settings else {
         violations.add("settings", "is required: the settings for the ticket system of the connection");
@@ -118,7 +116,7 @@ pub fn tested_connection(
             format!("are settings of {}, but the test is for {}", given.title(), expected.title());
         wrong.add(given.as_str(), description);
     }
-    wrong.require(connection::is_name(&name), "connection", NAME_RULE);
+    wrong.require(connection::is_name(&name), "connection", connection::NAME_RULE);
     match wrong.is_empty() {
         true => Ok((name.clone(), Some(ConnectionChange { connection: name, ..change }), unsaved)),
         false => Err(Rejection::Invalid(wrong)),

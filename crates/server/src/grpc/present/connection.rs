@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use ticketing_contract::v1;
-use ticketing_core::auto_push::{AutoPush, SkipReason, Verdict};
+use ticketing_core::auto_push::{SkipReason, Verdict};
 use ticketing_core::health::{Condition, Health};
 use ticketing_core::limits;
 use ticketing_core::risk::Severity;
@@ -48,12 +48,11 @@ pub(crate) fn decision(
     (system, connection): (System, String),
     verdict: &Verdict,
     severity: Severity,
-    rule: &AutoPush,
 ) -> v1::AutoPushDecision {
     let (skip_reason, explanation) = match verdict {
-        Verdict::Push => {
+        Verdict::Push { minimum } => {
             let severity = severity.as_str();
-            let minimum = rule.minimum_severity.as_str();
+            let minimum = minimum.as_str();
             let explanation = format!("severity {severity} is at or above the minimum {minimum}");
             (v1::SkipReason::Unspecified, explanation)
         }
@@ -62,7 +61,7 @@ pub(crate) fn decision(
     v1::AutoPushDecision {
         system: field::system(system).into(),
         connection,
-        push: *verdict == Verdict::Push,
+        push: matches!(verdict, Verdict::Push { .. }),
         skip_reason: skip_reason.into(),
         explanation,
     }
@@ -72,6 +71,7 @@ fn skip_reason(reason: SkipReason) -> v1::SkipReason {
     match reason {
         SkipReason::Disabled => v1::SkipReason::AutoPushDisabled,
         SkipReason::NotInRule => v1::SkipReason::ConnectionNotSelected,
+        SkipReason::EarlierRule => v1::SkipReason::EarlierRule,
         SkipReason::BelowThreshold { .. } => v1::SkipReason::BelowThreshold,
         SkipReason::NotConfigured => v1::SkipReason::ConnectionNotConfigured,
         SkipReason::NotEnabled => v1::SkipReason::ConnectionNotEnabled,
@@ -82,6 +82,7 @@ fn skip_reason(reason: SkipReason) -> v1::SkipReason {
 mod tests {
     use std::time::Duration;
 
+    use ticketing_core::auto_push::AutoPush;
     use ticketing_core::fault::{Fault, FaultKind};
 
     use super::*;
@@ -129,7 +130,7 @@ mod tests {
         let presented = |severity, system: System| {
             let name = system.to_string();
             let verdict = rule.verdict(severity, &name);
-            decision((system, name), &verdict, severity, &rule)
+            decision((system, name), &verdict, severity)
         };
         let pushed = presented(Severity::Critical, System::Jira);
         assert_eq!((pushed.push, pushed.skip_reason()), (true, v1::SkipReason::Unspecified));

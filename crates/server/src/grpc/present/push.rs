@@ -6,11 +6,10 @@ use ticketing_engine::app::{Preview, Pushed, Submission};
 use super::{connection, delivery, field, message, ticket};
 
 pub(crate) fn preview(preview: Preview, max_retry_attempts: u32) -> v1::PreviewTicketResponse {
-    let Preview { system, connection: name, marker, rendered, severity, auto_push, verdict, existing } =
-        preview;
+    let Preview { system, connection: name, marker, rendered, severity, verdict, existing } = preview;
     v1::PreviewTicketResponse {
         ticket: Some(ticket::rendered(system, &marker, rendered)),
-        auto_push: Some(connection::decision((system, name), &verdict, severity, &auto_push)),
+        auto_push: Some(connection::decision((system, name), &verdict, severity)),
         existing: existing.map(|existing| delivery::delivery(existing, max_retry_attempts)),
     }
 }
@@ -28,7 +27,7 @@ pub(crate) fn submission(submission: Submission, max_retry_attempts: u32) -> v1:
     let Submission { severity, auto_push, decisions } = submission;
     let results = decisions.into_iter().map(|decision| {
         let destination = (decision.system, decision.connection);
-        let presented = connection::decision(destination, &decision.verdict, severity, &auto_push);
+        let presented = connection::decision(destination, &decision.verdict, severity);
         let already_existed = decision.pushed.as_ref().is_some_and(|(_, existed)| *existed);
         let delivery = decision.pushed.map(|(pushed, _)| delivery::delivery(pushed, max_retry_attempts));
         v1::AutoPushResult { decision: Some(presented), delivery, already_existed }

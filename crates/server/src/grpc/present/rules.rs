@@ -1,17 +1,26 @@
 //! The rules for all connections.
 
 use ticketing_contract::v1;
-use ticketing_core::auto_push::AutoPush;
+use ticketing_core::auto_push::{AutoPush, Rule};
 use ticketing_engine::settings::RetrySchedule;
 
 use super::field;
 
-pub(crate) fn auto_push(rule: &AutoPush) -> v1::AutoPushSettings {
-    let systems = rule.systems.iter().map(|system| field::system(*system).into()).collect();
+pub(crate) fn auto_push(rules: &AutoPush) -> v1::AutoPushSettings {
+    let systems = rules.systems.iter().map(|system| field::system(*system).into()).collect();
     v1::AutoPushSettings {
-        enabled: Some(rule.enabled),
-        minimum_severity: Some(field::severity(rule.minimum_severity).into()),
+        enabled: Some(rules.enabled),
+        minimum_severity: Some(field::severity(rules.minimum_severity).into()),
         systems: Some(v1::TicketSystemList { values: systems }),
+        rules: Some(v1::AutoPushRuleList { values: rules.rules.iter().map(auto_push_rule).collect() }),
+        first_match: Some(rules.first_match),
+    }
+}
+
+fn auto_push_rule(rule: &Rule) -> v1::AutoPushRule {
+    v1::AutoPushRule {
+        connections: rule.connections.clone(),
+        minimum_severity: field::severity(rule.minimum_severity).into(),
     }
 }
 

@@ -117,6 +117,8 @@ from .incident_pb2 import (
     Timeline,
 )
 from .settings_pb2 import (
+    AutoPushRule,
+    AutoPushRuleList,
     AutoPushSettings,
     ConfigureRequest,
     ConfigureResponse,
@@ -233,6 +235,7 @@ from .push_pb2 import (
     SKIP_REASON_CONNECTION_NOT_CONFIGURED,
     SKIP_REASON_CONNECTION_NOT_ENABLED,
     SKIP_REASON_CONNECTION_NOT_SELECTED,
+    SKIP_REASON_EARLIER_RULE,
     SKIP_REASON_UNSPECIFIED,
     SkipReason,
     SubmitIncidentRequest,
@@ -271,6 +274,8 @@ __all__ = [
     "AuditEntry",
     "AutoPushDecision",
     "AutoPushResult",
+    "AutoPushRule",
+    "AutoPushRuleList",
     "AutoPushSettings",
     "Bookmark",
     "CHECK_OUTCOME_FAILED",
@@ -421,6 +426,7 @@ __all__ = [
     "SKIP_REASON_CONNECTION_NOT_CONFIGURED",
     "SKIP_REASON_CONNECTION_NOT_ENABLED",
     "SKIP_REASON_CONNECTION_NOT_SELECTED",
+    "SKIP_REASON_EARLIER_RULE",
     "SKIP_REASON_UNSPECIFIED",
     "SLA_STATUS_AT_RISK",
     "SLA_STATUS_BREACHED",

@@ -40,6 +40,8 @@ class _SkipReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SkipReason
     """The connection lacks settings that a ticket requires."""
     SKIP_REASON_CONNECTION_NOT_ENABLED: _SkipReason.ValueType  # 5
     """The connection is disabled."""
+    SKIP_REASON_EARLIER_RULE: _SkipReason.ValueType  # 6
+    """An earlier rule applies, and with `first_match` it alone."""
 
 class SkipReason(_SkipReason, metaclass=_SkipReasonEnumTypeWrapper):
     """Why auto-push does not push an incident. If several reasons hold, the first of this list is given."""
@@ -56,6 +58,8 @@ SKIP_REASON_CONNECTION_NOT_CONFIGURED: SkipReason.ValueType  # 4
 """The connection lacks settings that a ticket requires."""
 SKIP_REASON_CONNECTION_NOT_ENABLED: SkipReason.ValueType  # 5
 """The connection is disabled."""
+SKIP_REASON_EARLIER_RULE: SkipReason.ValueType  # 6
+"""An earlier rule applies, and with `first_match` it alone."""
 Global___SkipReason: _TypeAlias = SkipReason  # noqa: Y015
 
 @_typing.final
@@ -164,7 +168,7 @@ class SubmitIncidentResponse(_message.Message):
     severity: _incident_pb2.Severity.ValueType
     """Output only. Severity of the incident, from its risk score."""
     minimum_severity: _incident_pb2.Severity.ValueType
-    """Output only. The minimum severity that it was compared with."""
+    """Output only. The minimum severity of the first rule."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___AutoPushResult]:
         """Output only. One for each connection."""

@@ -823,22 +823,35 @@ Global___ServiceNowSettingsView: _TypeAlias = ServiceNowSettingsView  # noqa: Y0
 
 @_typing.final
 class AutoPushSettings(_message.Message):
-    """Which incidents are pushed automatically, and to which connections."""
+    """Which incidents are pushed automatically, and to which connections. `minimum_severity` and `systems` are the first rule; `rules`
+    are further ones. An incident is pushed to a connection once, whatever number of rules select it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ENABLED_FIELD_NUMBER: _builtins.int
     MINIMUM_SEVERITY_FIELD_NUMBER: _builtins.int
     SYSTEMS_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    FIRST_MATCH_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Whether incidents are pushed automatically. Default false."""
     minimum_severity: _incident_pb2.Severity.ValueType
     """The lowest severity that is pushed. Default SEVERITY_CRITICAL. Example: SEVERITY_HIGH pushes scores of 70 and above."""
+    first_match: _builtins.bool
+    """Whether only the first rule applies whose severity fits the incident. Default false: every rule applies. Example: the first
+    rule pushes CRITICAL incidents to "jira", a further one pushes all from HIGH to "jira-eu"; with true, CRITICAL ones go to
+    "jira" alone.
+    """
     @_builtins.property
     def systems(self) -> Global___TicketSystemList:
         """Connections that they are pushed to, those that are named after these ticket systems. Absent: kept. Default
         TICKET_SYSTEM_JIRA.
         """
+
+    @_builtins.property
+    def rules(self) -> Global___AutoPushRuleList:
+        """Further rules, in order. Absent: kept; an empty list removes them."""
 
     def __init__(
         self,
@@ -846,21 +859,79 @@ class AutoPushSettings(_message.Message):
         enabled: _builtins.bool | None = ...,
         minimum_severity: _incident_pb2.Severity.ValueType | None = ...,
         systems: Global___TicketSystemList | None = ...,
+        rules: Global___AutoPushRuleList | None = ...,
+        first_match: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_minimum_severity", b"_minimum_severity", "enabled", b"enabled", "minimum_severity", b"minimum_severity", "systems", b"systems"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_first_match", b"_first_match", "_minimum_severity", b"_minimum_severity", "enabled", b"enabled", "first_match", b"first_match", "minimum_severity", b"minimum_severity", "rules", b"rules", "systems", b"systems"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_minimum_severity", b"_minimum_severity", "enabled", b"enabled", "minimum_severity", b"minimum_severity", "systems", b"systems"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "_first_match", b"_first_match", "_minimum_severity", b"_minimum_severity", "enabled", b"enabled", "first_match", b"first_match", "minimum_severity", b"minimum_severity", "rules", b"rules", "systems", b"systems"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    _WhichOneofReturnType__first_match: _TypeAlias = _typing.Literal["first_match"]  # noqa: Y015
+    _WhichOneofArgType__first_match: _TypeAlias = _typing.Literal["_first_match", b"_first_match"]  # noqa: Y015
     _WhichOneofReturnType__minimum_severity: _TypeAlias = _typing.Literal["minimum_severity"]  # noqa: Y015
     _WhichOneofArgType__minimum_severity: _TypeAlias = _typing.Literal["_minimum_severity", b"_minimum_severity"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__first_match) -> _WhichOneofReturnType__first_match | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum_severity) -> _WhichOneofReturnType__minimum_severity | None: ...
 
 Global___AutoPushSettings: _TypeAlias = AutoPushSettings  # noqa: Y015
+
+@_typing.final
+class AutoPushRuleList(_message.Message):
+    """A list of rules. The message can be present and empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___AutoPushRule]:
+        """At most 100."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[Global___AutoPushRule] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AutoPushRuleList: _TypeAlias = AutoPushRuleList  # noqa: Y015
+
+@_typing.final
+class AutoPushRule(_message.Message):
+    """Pushes incidents of a severity to connections."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONNECTIONS_FIELD_NUMBER: _builtins.int
+    MINIMUM_SEVERITY_FIELD_NUMBER: _builtins.int
+    minimum_severity: _incident_pb2.Severity.ValueType
+    """The lowest severity that is pushed. Required. Example: SEVERITY_HIGH."""
+    @_builtins.property
+    def connections(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the connections, which must exist: at least one, at most 100, none twice. Example: "jira-eu"."""
+
+    def __init__(
+        self,
+        *,
+        connections: _abc.Iterable[_builtins.str] | None = ...,
+        minimum_severity: _incident_pb2.Severity.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connections", b"connections", "minimum_severity", b"minimum_severity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AutoPushRule: _TypeAlias = AutoPushRule  # noqa: Y015
 
 @_typing.final
 class TicketSystemList(_message.Message):

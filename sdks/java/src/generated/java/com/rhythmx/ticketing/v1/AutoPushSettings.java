@@ -7,7 +7,8 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Which incidents are pushed automatically, and to which connections.
+ * Which incidents are pushed automatically, and to which connections. `minimum_severity` and `systems` are the first rule; `rules`
+ * are further ones. An incident is pushed to a connection once, whatever number of rules select it.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.AutoPushSettings}
@@ -159,6 +160,75 @@ private static final long serialVersionUID = 0L;
     return systems_ == null ? com.rhythmx.ticketing.v1.TicketSystemList.getDefaultInstance() : systems_;
   }
 
+  public static final int RULES_FIELD_NUMBER = 4;
+  private com.rhythmx.ticketing.v1.AutoPushRuleList rules_;
+  /**
+   * <pre>
+   * Further rules, in order. Absent: kept; an empty list removes them.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.AutoPushRuleList rules = 4 [json_name = "rules"];</code>
+   * @return Whether the rules field is set.
+   */
+  @java.lang.Override
+  public boolean hasRules() {
+    return ((bitField0_ & 0x00000008) != 0);
+  }
+  /**
+   * <pre>
+   * Further rules, in order. Absent: kept; an empty list removes them.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.AutoPushRuleList rules = 4 [json_name = "rules"];</code>
+   * @return The rules.
+   */
+  @java.lang.Override
+  public com.rhythmx.ticketing.v1.AutoPushRuleList getRules() {
+    return rules_ == null ? com.rhythmx.ticketing.v1.AutoPushRuleList.getDefaultInstance() : rules_;
+  }
+  /**
+   * <pre>
+   * Further rules, in order. Absent: kept; an empty list removes them.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.AutoPushRuleList rules = 4 [json_name = "rules"];</code>
+   */
+  @java.lang.Override
+  public com.rhythmx.ticketing.v1.AutoPushRuleListOrBuilder getRulesOrBuilder() {
+    return rules_ == null ? com.rhythmx.ticketing.v1.AutoPushRuleList.getDefaultInstance() : rules_;
+  }
+
+  public static final int FIRST_MATCH_FIELD_NUMBER = 5;
+  private boolean firstMatch_ = false;
+  /**
+   * <pre>
+   * Whether only the first rule applies whose severity fits the incident. Default false: every rule applies. Example: the first
+   * rule pushes CRITICAL incidents to "jira", a further one pushes all from HIGH to "jira-eu"; with true, CRITICAL ones go to
+   * "jira" alone.
+   * </pre>
+   *
+   * <code>optional bool first_match = 5 [json_name = "firstMatch"];</code>
+   * @return Whether the firstMatch field is set.
+   */
+  @java.lang.Override
+  public boolean hasFirstMatch() {
+    return ((bitField0_ & 0x00000010) != 0);
+  }
+  /**
+   * <pre>
+   * Whether only the first rule applies whose severity fits the incident. Default false: every rule applies. Example: the first
+   * rule pushes CRITICAL incidents to "jira", a further one pushes all from HIGH to "jira-eu"; with true, CRITICAL ones go to
+   * "jira" alone.
+   * </pre>
+   *
+   * <code>optional bool first_match = 5 [json_name = "firstMatch"];</code>
+   * @return The firstMatch.
+   */
+  @java.lang.Override
+  public boolean getFirstMatch() {
+    return firstMatch_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -182,6 +252,12 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       output.writeMessage(3, getSystems());
     }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      output.writeMessage(4, getRules());
+    }
+    if (((bitField0_ & 0x00000010) != 0)) {
+      output.writeBool(5, firstMatch_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -197,6 +273,14 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(3, getSystems());
+    }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(4, getRules());
+    }
+    if (((bitField0_ & 0x00000010) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(5, firstMatch_);
     }
     return size;
   }
@@ -236,6 +320,16 @@ private static final long serialVersionUID = 0L;
       if (!getSystems()
           .equals(other.getSystems())) return false;
     }
+    if (hasRules() != other.hasRules()) return false;
+    if (hasRules()) {
+      if (!getRules()
+          .equals(other.getRules())) return false;
+    }
+    if (hasFirstMatch() != other.hasFirstMatch()) return false;
+    if (hasFirstMatch()) {
+      if (getFirstMatch()
+          != other.getFirstMatch()) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -259,6 +353,15 @@ private static final long serialVersionUID = 0L;
     if (hasSystems()) {
       hash = (37 * hash) + SYSTEMS_FIELD_NUMBER;
       hash = (53 * hash) + getSystems().hashCode();
+    }
+    if (hasRules()) {
+      hash = (37 * hash) + RULES_FIELD_NUMBER;
+      hash = (53 * hash) + getRules().hashCode();
+    }
+    if (hasFirstMatch()) {
+      hash = (37 * hash) + FIRST_MATCH_FIELD_NUMBER;
+      hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+          getFirstMatch());
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -359,7 +462,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which incidents are pushed automatically, and to which connections.
+   * Which incidents are pushed automatically, and to which connections. `minimum_severity` and `systems` are the first rule; `rules`
+   * are further ones. An incident is pushed to a connection once, whatever number of rules select it.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.AutoPushSettings}
@@ -395,6 +499,7 @@ private static final long serialVersionUID = 0L;
       if (com.google.protobuf.GeneratedMessage
               .alwaysUseFieldBuilders) {
         internalGetSystemsFieldBuilder();
+        internalGetRulesFieldBuilder();
       }
     }
     @java.lang.Override
@@ -408,6 +513,12 @@ private static final long serialVersionUID = 0L;
         systemsBuilder_.dispose();
         systemsBuilder_ = null;
       }
+      rules_ = null;
+      if (rulesBuilder_ != null) {
+        rulesBuilder_.dispose();
+        rulesBuilder_ = null;
+      }
+      firstMatch_ = false;
       return this;
     }
 
@@ -456,6 +567,16 @@ private static final long serialVersionUID = 0L;
             : systemsBuilder_.build();
         to_bitField0_ |= 0x00000004;
       }
+      if (((from_bitField0_ & 0x00000008) != 0)) {
+        result.rules_ = rulesBuilder_ == null
+            ? rules_
+            : rulesBuilder_.build();
+        to_bitField0_ |= 0x00000008;
+      }
+      if (((from_bitField0_ & 0x00000010) != 0)) {
+        result.firstMatch_ = firstMatch_;
+        to_bitField0_ |= 0x00000010;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -479,6 +600,12 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasSystems()) {
         mergeSystems(other.getSystems());
+      }
+      if (other.hasRules()) {
+        mergeRules(other.getRules());
+      }
+      if (other.hasFirstMatch()) {
+        setFirstMatch(other.getFirstMatch());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -521,6 +648,18 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000004;
               break;
             } // case 26
+            case 34: {
+              input.readMessage(
+                  internalGetRulesFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00000008;
+              break;
+            } // case 34
+            case 40: {
+              firstMatch_ = input.readBool();
+              bitField0_ |= 0x00000010;
+              break;
+            } // case 40
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -839,6 +978,225 @@ private static final long serialVersionUID = 0L;
         systems_ = null;
       }
       return systemsBuilder_;
+    }
+
+    private com.rhythmx.ticketing.v1.AutoPushRuleList rules_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.rhythmx.ticketing.v1.AutoPushRuleList, com.rhythmx.ticketing.v1.AutoPushRuleList.Builder, com.rhythmx.ticketing.v1.AutoPushRuleListOrBuilder> rulesBuilder_;
+    /**
+     * <pre>
+     * Further rules, in order. Absent: kept; an empty list removes them.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.AutoPushRuleList rules = 4 [json_name = "rules"];</code>
+     * @return Whether the rules field is set.
+     */
+    public boolean hasRules() {
+      return ((bitField0_ & 0x00000008) != 0);
+    }
+    /**
+     * <pre>
+     * Further rules, in order. Absent: kept; an empty list removes them.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.AutoPushRuleList rules = 4 [json_name = "rules"];</code>
+     * @return The rules.
+     */
+    public com.rhythmx.ticketing.v1.AutoPushRuleList getRules() {
+      if (rulesBuilder_ == null) {
+        return rules_ == null ? com.rhythmx.ticketing.v1.AutoPushRuleList.getDefaultInstance() : rules_;
+      } else {
+        return rulesBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * Further rules, in order. Absent: kept; an empty list removes them.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.AutoPushRuleList rules = 4 [json_name = "rules"];</code>
+     */
+    public Builder setRules(com.rhythmx.ticketing.v1.AutoPushRuleList value) {
+      if (rulesBuilder_ == null) {
+        java.util.Objects.requireNonNull(value);
+        rules_ = value;
+      } else {
+        rulesBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Further rules, in order. Absent: kept; an empty list removes them.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.AutoPushRuleList rules = 4 [json_name = "rules"];</code>
+     */
+    public Builder setRules(
+        com.rhythmx.ticketing.v1.AutoPushRuleList.Builder builderForValue) {
+      if (rulesBuilder_ == null) {
+        rules_ = builderForValue.build();
+      } else {
+        rulesBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Further rules, in order. Absent: kept; an empty list removes them.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.AutoPushRuleList rules = 4 [json_name = "rules"];</code>
+     */
+    public Builder mergeRules(com.rhythmx.ticketing.v1.AutoPushRuleList value) {
+      if (rulesBuilder_ == null) {
+        if (((bitField0_ & 0x00000008) != 0) &&
+          rules_ != null &&
+          rules_ != com.rhythmx.ticketing.v1.AutoPushRuleList.getDefaultInstance()) {
+          getRulesBuilder().mergeFrom(value);
+        } else {
+          rules_ = value;
+        }
+      } else {
+        rulesBuilder_.mergeFrom(value);
+      }
+      if (rules_ != null) {
+        bitField0_ |= 0x00000008;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Further rules, in order. Absent: kept; an empty list removes them.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.AutoPushRuleList rules = 4 [json_name = "rules"];</code>
+     */
+    public Builder clearRules() {
+      bitField0_ = (bitField0_ & ~0x00000008);
+      rules_ = null;
+      if (rulesBuilder_ != null) {
+        rulesBuilder_.dispose();
+        rulesBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Further rules, in order. Absent: kept; an empty list removes them.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.AutoPushRuleList rules = 4 [json_name = "rules"];</code>
+     */
+    public com.rhythmx.ticketing.v1.AutoPushRuleList.Builder getRulesBuilder() {
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return internalGetRulesFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * Further rules, in order. Absent: kept; an empty list removes them.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.AutoPushRuleList rules = 4 [json_name = "rules"];</code>
+     */
+    public com.rhythmx.ticketing.v1.AutoPushRuleListOrBuilder getRulesOrBuilder() {
+      if (rulesBuilder_ != null) {
+        return rulesBuilder_.getMessageOrBuilder();
+      } else {
+        return rules_ == null ?
+            com.rhythmx.ticketing.v1.AutoPushRuleList.getDefaultInstance() : rules_;
+      }
+    }
+    /**
+     * <pre>
+     * Further rules, in order. Absent: kept; an empty list removes them.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.AutoPushRuleList rules = 4 [json_name = "rules"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.rhythmx.ticketing.v1.AutoPushRuleList, com.rhythmx.ticketing.v1.AutoPushRuleList.Builder, com.rhythmx.ticketing.v1.AutoPushRuleListOrBuilder> 
+        internalGetRulesFieldBuilder() {
+      if (rulesBuilder_ == null) {
+        rulesBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.rhythmx.ticketing.v1.AutoPushRuleList, com.rhythmx.ticketing.v1.AutoPushRuleList.Builder, com.rhythmx.ticketing.v1.AutoPushRuleListOrBuilder>(
+                getRules(),
+                getParentForChildren(),
+                isClean());
+        rules_ = null;
+      }
+      return rulesBuilder_;
+    }
+
+    private boolean firstMatch_ ;
+    /**
+     * <pre>
+     * Whether only the first rule applies whose severity fits the incident. Default false: every rule applies. Example: the first
+     * rule pushes CRITICAL incidents to "jira", a further one pushes all from HIGH to "jira-eu"; with true, CRITICAL ones go to
+     * "jira" alone.
+     * </pre>
+     *
+     * <code>optional bool first_match = 5 [json_name = "firstMatch"];</code>
+     * @return Whether the firstMatch field is set.
+     */
+    @java.lang.Override
+    public boolean hasFirstMatch() {
+      return ((bitField0_ & 0x00000010) != 0);
+    }
+    /**
+     * <pre>
+     * Whether only the first rule applies whose severity fits the incident. Default false: every rule applies. Example: the first
+     * rule pushes CRITICAL incidents to "jira", a further one pushes all from HIGH to "jira-eu"; with true, CRITICAL ones go to
+     * "jira" alone.
+     * </pre>
+     *
+     * <code>optional bool first_match = 5 [json_name = "firstMatch"];</code>
+     * @return The firstMatch.
+     */
+    @java.lang.Override
+    public boolean getFirstMatch() {
+      return firstMatch_;
+    }
+    /**
+     * <pre>
+     * Whether only the first rule applies whose severity fits the incident. Default false: every rule applies. Example: the first
+     * rule pushes CRITICAL incidents to "jira", a further one pushes all from HIGH to "jira-eu"; with true, CRITICAL ones go to
+     * "jira" alone.
+     * </pre>
+     *
+     * <code>optional bool first_match = 5 [json_name = "firstMatch"];</code>
+     * @param value The firstMatch to set.
+     * @return This builder for chaining.
+     */
+    public Builder setFirstMatch(boolean value) {
+
+      firstMatch_ = value;
+      bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Whether only the first rule applies whose severity fits the incident. Default false: every rule applies. Example: the first
+     * rule pushes CRITICAL incidents to "jira", a further one pushes all from HIGH to "jira-eu"; with true, CRITICAL ones go to
+     * "jira" alone.
+     * </pre>
+     *
+     * <code>optional bool first_match = 5 [json_name = "firstMatch"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearFirstMatch() {
+      bitField0_ = (bitField0_ & ~0x00000010);
+      firstMatch_ = false;
+      onChanged();
+      return this;
     }
 
     // @@protoc_insertion_point(builder_scope:rhythmx.ticketing.v1.AutoPushSettings)

@@ -86,4 +86,54 @@ public interface AutoPushSettingsOrBuilder extends
    * <code>.rhythmx.ticketing.v1.TicketSystemList systems = 3 [json_name = "systems"];</code>
    */
   com.rhythmx.ticketing.v1.TicketSystemListOrBuilder getSystemsOrBuilder();
+
+  /**
+   * <pre>
+   * Further rules, in order. Absent: kept; an empty list removes them.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.AutoPushRuleList rules = 4 [json_name = "rules"];</code>
+   * @return Whether the rules field is set.
+   */
+  boolean hasRules();
+  /**
+   * <pre>
+   * Further rules, in order. Absent: kept; an empty list removes them.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.AutoPushRuleList rules = 4 [json_name = "rules"];</code>
+   * @return The rules.
+   */
+  com.rhythmx.ticketing.v1.AutoPushRuleList getRules();
+  /**
+   * <pre>
+   * Further rules, in order. Absent: kept; an empty list removes them.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.AutoPushRuleList rules = 4 [json_name = "rules"];</code>
+   */
+  com.rhythmx.ticketing.v1.AutoPushRuleListOrBuilder getRulesOrBuilder();
+
+  /**
+   * <pre>
+   * Whether only the first rule applies whose severity fits the incident. Default false: every rule applies. Example: the first
+   * rule pushes CRITICAL incidents to "jira", a further one pushes all from HIGH to "jira-eu"; with true, CRITICAL ones go to
+   * "jira" alone.
+   * </pre>
+   *
+   * <code>optional bool first_match = 5 [json_name = "firstMatch"];</code>
+   * @return Whether the firstMatch field is set.
+   */
+  boolean hasFirstMatch();
+  /**
+   * <pre>
+   * Whether only the first rule applies whose severity fits the incident. Default false: every rule applies. Example: the first
+   * rule pushes CRITICAL incidents to "jira", a further one pushes all from HIGH to "jira-eu"; with true, CRITICAL ones go to
+   * "jira" alone.
+   * </pre>
+   *
+   * <code>optional bool first_match = 5 [json_name = "firstMatch"];</code>
+   * @return The firstMatch.
+   */
+  boolean getFirstMatch();
 }

@@ -96,17 +96,17 @@ public final class PushProto extends com.google.protobuf.GeneratedFile {
       "ion\022\022\n\004push\030\003 \001(\010R\004push\022A\n\013skip_reason\030\004" +
       " \001(\0162 .rhythmx.ticketing.v1.SkipReasonR\n" +
       "skipReason\022 \n\013explanation\030\005 \001(\tR\013explana" +
-      "tion*\352\001\n\nSkipReason\022\033\n\027SKIP_REASON_UNSPE" +
+      "tion*\210\002\n\nSkipReason\022\033\n\027SKIP_REASON_UNSPE" +
       "CIFIED\020\000\022\"\n\036SKIP_REASON_AUTO_PUSH_DISABL" +
       "ED\020\001\022\'\n#SKIP_REASON_CONNECTION_NOT_SELEC" +
       "TED\020\002\022\037\n\033SKIP_REASON_BELOW_THRESHOLD\020\003\022)" +
       "\n%SKIP_REASON_CONNECTION_NOT_CONFIGURED\020" +
       "\004\022&\n\"SKIP_REASON_CONNECTION_NOT_ENABLED\020" +
-      "\005B\227\001\n\030com.rhythmx.ticketing.v1B\tPushProt" +
-      "oP\001\242\002\003RTX\252\002\024Rhythmx.Ticketing.V1\312\002\024Rhyth" +
-      "mx\\Ticketing\\V1\342\002 Rhythmx\\Ticketing\\V1\\G" +
-      "PBMetadata\352\002\026Rhythmx::Ticketing::V1b\006pro" +
-      "to3"
+      "\005\022\034\n\030SKIP_REASON_EARLIER_RULE\020\006B\227\001\n\030com." +
+      "rhythmx.ticketing.v1B\tPushProtoP\001\242\002\003RTX\252" +
+      "\002\024Rhythmx.Ticketing.V1\312\002\024Rhythmx\\Ticketi" +
+      "ng\\V1\342\002 Rhythmx\\Ticketing\\V1\\GPBMetadata" +
+      "\352\002\026Rhythmx::Ticketing::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,

@@ -87,6 +87,16 @@ public final class SettingsProto extends com.google.protobuf.GeneratedFile {
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
       internal_static_rhythmx_ticketing_v1_AutoPushSettings_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_rhythmx_ticketing_v1_AutoPushRuleList_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_rhythmx_ticketing_v1_AutoPushRuleList_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_rhythmx_ticketing_v1_AutoPushRule_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_rhythmx_ticketing_v1_AutoPushRule_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
     internal_static_rhythmx_ticketing_v1_TicketSystemList_descriptor;
   static final 
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
@@ -222,29 +232,37 @@ public final class SettingsProto extends com.google.protobuf.GeneratedFile {
       "yUsername\022M\n\025proxy_password_set_at\030\013 \001(\013" +
       "2\032.google.protobuf.TimestampR\022proxyPassw" +
       "ordSetAt\022\035\n\npublic_url\030\014 \001(\tR\tpublicUrl\"" +
-      "\344\001\n\020AutoPushSettings\022\035\n\007enabled\030\001 \001(\010H\000R" +
+      "\330\002\n\020AutoPushSettings\022\035\n\007enabled\030\001 \001(\010H\000R" +
       "\007enabled\210\001\001\022N\n\020minimum_severity\030\002 \001(\0162\036." +
       "rhythmx.ticketing.v1.SeverityH\001R\017minimum" +
       "Severity\210\001\001\022@\n\007systems\030\003 \001(\0132&.rhythmx.t" +
-      "icketing.v1.TicketSystemListR\007systemsB\n\n" +
-      "\010_enabledB\023\n\021_minimum_severity\"N\n\020Ticket" +
-      "SystemList\022:\n\006values\030\001 \003(\0162\".rhythmx.tic" +
-      "keting.v1.TicketSystemR\006values\"\275\002\n\rRetry" +
-      "Settings\0221\n\022max_retry_attempts\030\001 \001(\rH\000R\020" +
-      "maxRetryAttempts\210\001\001\0228\n\nbase_delay\030\002 \001(\0132" +
-      "\031.google.protobuf.DurationR\tbaseDelay\0226\n" +
-      "\tmax_delay\030\003 \001(\0132\031.google.protobuf.Durat" +
-      "ionR\010maxDelay\022H\n\022processor_interval\030\004 \001(" +
-      "\0132\031.google.protobuf.DurationR\021processorI" +
-      "nterval\022\033\n\006jitter\030\005 \001(\001H\001R\006jitter\210\001\001B\025\n\023" +
-      "_max_retry_attemptsB\t\n\007_jitter*x\n\013JiraFl" +
-      "avour\022\034\n\030JIRA_FLAVOUR_UNSPECIFIED\020\000\022\025\n\021J" +
-      "IRA_FLAVOUR_AUTO\020\001\022\026\n\022JIRA_FLAVOUR_CLOUD" +
-      "\020\002\022\034\n\030JIRA_FLAVOUR_DATA_CENTER\020\003B\233\001\n\030com" +
-      ".rhythmx.ticketing.v1B\rSettingsProtoP\001\242\002" +
-      "\003RTX\252\002\024Rhythmx.Ticketing.V1\312\002\024Rhythmx\\Ti" +
-      "cketing\\V1\342\002 Rhythmx\\Ticketing\\V1\\GPBMet" +
-      "adata\352\002\026Rhythmx::Ticketing::V1b\006proto3"
+      "icketing.v1.TicketSystemListR\007systems\022<\n" +
+      "\005rules\030\004 \001(\0132&.rhythmx.ticketing.v1.Auto" +
+      "PushRuleListR\005rules\022$\n\013first_match\030\005 \001(\010" +
+      "H\002R\nfirstMatch\210\001\001B\n\n\010_enabledB\023\n\021_minimu" +
+      "m_severityB\016\n\014_first_match\"N\n\020AutoPushRu" +
+      "leList\022:\n\006values\030\001 \003(\0132\".rhythmx.ticketi" +
+      "ng.v1.AutoPushRuleR\006values\"{\n\014AutoPushRu" +
+      "le\022 \n\013connections\030\001 \003(\tR\013connections\022I\n\020" +
+      "minimum_severity\030\002 \001(\0162\036.rhythmx.ticketi" +
+      "ng.v1.SeverityR\017minimumSeverity\"N\n\020Ticke" +
+      "tSystemList\022:\n\006values\030\001 \003(\0162\".rhythmx.ti" +
+      "cketing.v1.TicketSystemR\006values\"\275\002\n\rRetr" +
+      "ySettings\0221\n\022max_retry_attempts\030\001 \001(\rH\000R" +
+      "\020maxRetryAttempts\210\001\001\0228\n\nbase_delay\030\002 \001(\013" +
+      "2\031.google.protobuf.DurationR\tbaseDelay\0226" +
+      "\n\tmax_delay\030\003 \001(\0132\031.google.protobuf.Dura" +
+      "tionR\010maxDelay\022H\n\022processor_interval\030\004 \001" +
+      "(\0132\031.google.protobuf.DurationR\021processor" +
+      "Interval\022\033\n\006jitter\030\005 \001(\001H\001R\006jitter\210\001\001B\025\n" +
+      "\023_max_retry_attemptsB\t\n\007_jitter*x\n\013JiraF" +
+      "lavour\022\034\n\030JIRA_FLAVOUR_UNSPECIFIED\020\000\022\025\n\021" +
+      "JIRA_FLAVOUR_AUTO\020\001\022\026\n\022JIRA_FLAVOUR_CLOU" +
+      "D\020\002\022\034\n\030JIRA_FLAVOUR_DATA_CENTER\020\003B\233\001\n\030co" +
+      "m.rhythmx.ticketing.v1B\rSettingsProtoP\001\242" +
+      "\002\003RTX\252\002\024Rhythmx.Ticketing.V1\312\002\024Rhythmx\\T" +
+      "icketing\\V1\342\002 Rhythmx\\Ticketing\\V1\\GPBMe" +
+      "tadata\352\002\026Rhythmx::Ticketing::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -325,15 +343,27 @@ public final class SettingsProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_AutoPushSettings_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_AutoPushSettings_descriptor,
-        new java.lang.String[] { "Enabled", "MinimumSeverity", "Systems", });
-    internal_static_rhythmx_ticketing_v1_TicketSystemList_descriptor =
+        new java.lang.String[] { "Enabled", "MinimumSeverity", "Systems", "Rules", "FirstMatch", });
+    internal_static_rhythmx_ticketing_v1_AutoPushRuleList_descriptor =
       getDescriptor().getMessageType(12);
+    internal_static_rhythmx_ticketing_v1_AutoPushRuleList_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_rhythmx_ticketing_v1_AutoPushRuleList_descriptor,
+        new java.lang.String[] { "Values", });
+    internal_static_rhythmx_ticketing_v1_AutoPushRule_descriptor =
+      getDescriptor().getMessageType(13);
+    internal_static_rhythmx_ticketing_v1_AutoPushRule_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_rhythmx_ticketing_v1_AutoPushRule_descriptor,
+        new java.lang.String[] { "Connections", "MinimumSeverity", });
+    internal_static_rhythmx_ticketing_v1_TicketSystemList_descriptor =
+      getDescriptor().getMessageType(14);
     internal_static_rhythmx_ticketing_v1_TicketSystemList_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_TicketSystemList_descriptor,
         new java.lang.String[] { "Values", });
     internal_static_rhythmx_ticketing_v1_RetrySettings_descriptor =
-      getDescriptor().getMessageType(13);
+      getDescriptor().getMessageType(15);
     internal_static_rhythmx_ticketing_v1_RetrySettings_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_RetrySettings_descriptor,

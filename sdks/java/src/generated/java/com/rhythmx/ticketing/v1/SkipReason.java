@@ -63,6 +63,14 @@ public enum SkipReason
    * <code>SKIP_REASON_CONNECTION_NOT_ENABLED = 5;</code>
    */
   SKIP_REASON_CONNECTION_NOT_ENABLED(5),
+  /**
+   * <pre>
+   * An earlier rule applies, and with `first_match` it alone.
+   * </pre>
+   *
+   * <code>SKIP_REASON_EARLIER_RULE = 6;</code>
+   */
+  SKIP_REASON_EARLIER_RULE(6),
   UNRECOGNIZED(-1),
   ;
 
@@ -123,6 +131,14 @@ public enum SkipReason
    * <code>SKIP_REASON_CONNECTION_NOT_ENABLED = 5;</code>
    */
   public static final int SKIP_REASON_CONNECTION_NOT_ENABLED_VALUE = 5;
+  /**
+   * <pre>
+   * An earlier rule applies, and with `first_match` it alone.
+   * </pre>
+   *
+   * <code>SKIP_REASON_EARLIER_RULE = 6;</code>
+   */
+  public static final int SKIP_REASON_EARLIER_RULE_VALUE = 6;
 
 
   public final int getNumber() {
@@ -155,6 +171,7 @@ public enum SkipReason
       case 3: return SKIP_REASON_BELOW_THRESHOLD;
       case 4: return SKIP_REASON_CONNECTION_NOT_CONFIGURED;
       case 5: return SKIP_REASON_CONNECTION_NOT_ENABLED;
+      case 6: return SKIP_REASON_EARLIER_RULE;
       default: return null;
     }
   }

@@ -85,7 +85,7 @@ private static final long serialVersionUID = 0L;
   private int minimumSeverity_ = 0;
   /**
    * <pre>
-   * Output only. The minimum severity that it was compared with.
+   * Output only. The minimum severity of the first rule.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -96,7 +96,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The minimum severity that it was compared with.
+   * Output only. The minimum severity of the first rule.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -640,7 +640,7 @@ private static final long serialVersionUID = 0L;
     private int minimumSeverity_ = 0;
     /**
      * <pre>
-     * Output only. The minimum severity that it was compared with.
+     * Output only. The minimum severity of the first rule.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -651,7 +651,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The minimum severity that it was compared with.
+     * Output only. The minimum severity of the first rule.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -666,7 +666,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The minimum severity that it was compared with.
+     * Output only. The minimum severity of the first rule.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -679,7 +679,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The minimum severity that it was compared with.
+     * Output only. The minimum severity of the first rule.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -696,7 +696,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The minimum severity that it was compared with.
+     * Output only. The minimum severity of the first rule.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>

@@ -31,7 +31,7 @@ public interface SubmitIncidentResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The minimum severity that it was compared with.
+   * Output only. The minimum severity of the first rule.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
@@ -40,7 +40,7 @@ public interface SubmitIncidentResponseOrBuilder extends
   int getMinimumSeverityValue();
   /**
    * <pre>
-   * Output only. The minimum severity that it was compared with.
+   * Output only. The minimum severity of the first rule.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Severity minimum_severity = 2 [json_name = "minimumSeverity"];</code>
