@@ -18,6 +18,8 @@ const RECOVERY: Duration = Duration::from_secs(20);
 const MEMORY: Duration = Duration::from_secs(300);
 /// A 429 never lowers the rate further, in creates a second.
 const MIN_RATE: f64 = 0.2;
+/// The rate after a 429 before anything was accepted.
+const ASSUMED_RATE: f64 = 2.0;
 /// The rate grows at least by this share of the accepted one in each second, as CUBIC grows at least as fast as Reno:
 /// otherwise a few refusals in a row would hold a low rate for minutes.
 const MIN_GROWTH: f64 = 0.01;
@@ -58,9 +60,13 @@ impl SendRate {
             return;
         }
         self.forget(now);
-        let measured = self.accepted(now);
-        let tried = self.limit.map_or(measured, |limit| limit.rate(now));
-        let accepted = measured.min(tried).max(MIN_RATE / DECREASE);
+        let tried = self.limit.map(|limit| limit.rate(now));
+        let accepted = match (self.accepted(now), tried) {
+            // Nothing was accepted recently, as after a pause: so nothing is known of the rate.
+            (0.0, tried) => tried.unwrap_or(ASSUMED_RATE / DECREASE),
+            (measured, tried) => tried.map_or(measured, |tried| measured.min(tried)),
+        };
+        let accepted = accepted.max(MIN_RATE / DECREASE);
         self.limit = Some(Limit { since: now, accepted, tokens: 0.0, counted_at: now });
     }
 
@@ -193,7 +199,7 @@ mod tests {
         let mut rate = SendRate::default();
         rate.throttled(start, start);
         assert_eq!(rate.available(start), 0);
-        assert_eq!(rate.next(start), Some(start + Duration::from_secs(5)));
+        assert_eq!(rate.next(start), Some(start + Duration::from_millis(500)));
         assert_eq!(rate.available(start + Duration::from_secs(301)), usize::MAX);
     }
 
