@@ -24,6 +24,7 @@ pub mod incident;
 pub mod limits;
 pub mod marker;
 pub mod namespace;
+pub mod nearest;
 pub mod pasted;
 pub mod pem;
 pub mod policy;
