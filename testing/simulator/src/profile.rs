@@ -96,6 +96,80 @@ pub struct ScreenField {
     pub allowed: Option<Vec<Value>>,
 }
 
+/// A column of a ServiceNow table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// The table that declares it: `task` for an inherited one.
+    pub table: String,
+    /// Its name, such as `caller_id`.
+    pub name: String,
+    /// Its label.
+    pub label: String,
+    /// Its internal type, such as `reference`.
+    pub kind: String,
+    /// The table of a reference; empty for other types.
+    pub reference: String,
+    /// Maximum length of a text; a longer one is cut.
+    pub max_length: usize,
+    /// Whether a form shows its choices only.
+    pub is_choice: bool,
+    /// Value and label of its choices.
+    pub choices: Vec<(String, String)>,
+}
+
+impl Column {
+    /// A column of a type without a reference or choices.
+    pub fn new(table: &str, name: &str, label: &str, kind: &str) -> Self {
+        Self {
+            table: table.to_owned(),
+            name: name.to_owned(),
+            label: label.to_owned(),
+            kind: kind.to_owned(),
+            reference: String::new(),
+            max_length: 4_000,
+            is_choice: false,
+            choices: Vec::new(),
+        }
+    }
+
+    /// Makes it a reference to `table`.
+    #[must_use]
+    pub fn referring_to(mut self, table: &str) -> Self {
+        table.clone_into(&mut self.reference);
+        self
+    }
+
+    /// Offers choices, by value and label.
+    #[must_use]
+    pub fn with_choices(mut self, choices: &[(&str, &str)]) -> Self {
+        self.is_choice = true;
+        self.choices =
+            choices.iter().map(|(value, label)| ((*value).to_owned(), (*label).to_owned())).collect();
+        self
+    }
+
+    /// The columns of a usual incident table.
+    pub fn usual() -> Vec<Self> {
+        let category = [("software", "Software"), ("network", "Network"), ("security", "Security incident")];
+        vec![
+            Self::new("task", "short_description", "Short description", "string"),
+            Self::new("task", "assigned_to", "Assigned to", "reference").referring_to("sys_user"),
+            Self::new("task", "cmdb_ci", "Configuration item", "reference").referring_to("cmdb_ci"),
+            Self::new("task", "due_date", "Due date", "glide_date_time"),
+            Self::new("task", "contact_type", "Contact type", "string").with_choices(&[("phone", "Phone")]),
+            // A child's row replaces the parent's.
+            Self::new("incident", "contact_type", "Channel", "string")
+                .with_choices(&[("siem", "SIEM"), ("phone", "Phone")]),
+            Self::new("incident", "caller_id", "Caller", "reference").referring_to("sys_user"),
+            Self::new("incident", "category", "Category", "string").with_choices(&category),
+            Self::new("incident", "u_confirmed", "Confirmed", "boolean"),
+            Self::new("incident", "u_risk_score", "Risk score", "integer"),
+            Self::new("incident", "u_source", "Source", "string"),
+            Self::new("incident", "u_watchers", "Watchers", "glide_list").referring_to("sys_user"),
+        ]
+    }
+}
+
 /// A person who has an account on the site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
@@ -250,10 +324,17 @@ pub struct Profile {
     pub people: Vec<Person>,
     /// Jira: searches of people show no emails.
     pub hides_emails: bool,
+    /// ServiceNow: the columns of the incident table and of the one that it extends.
+    pub columns: Vec<Column>,
+    /// ServiceNow: records of further tables, by table; names need not be unique.
+    pub records: BTreeMap<String, Vec<Named>>,
+    /// ServiceNow: the dictionary and the choices read as empty with status 200, as with a missing read ACL; with
+    /// `read_dictionary` withdrawn they are refused.
+    pub hides_dictionary: bool,
     /// ServiceNow: the assignment groups; names need not be unique.
     pub groups: Vec<Named>,
     /// Permissions that the account lacks: `BROWSE_PROJECTS`, `CREATE_ISSUES`, `EDIT_ISSUES`, `USER_PICKER` on Jira; `read`,
-    /// `create`, `write` (the incident table) and `read_groups` on ServiceNow.
+    /// `create`, `write` (the incident table), `read_groups` and `read_dictionary` on ServiceNow.
     pub withdrawn: BTreeSet<String>,
     /// Jira Data Center: the context path before `/rest`, such as `/jira`; empty for none.
     pub context_path: String,
@@ -319,6 +400,12 @@ impl Profile {
             projects: vec![Project::new("10100", "SEC")],
             people: default_people(vendor),
             hides_emails: false,
+            columns: Column::usual(),
+            records: BTreeMap::from([(
+                "cmdb_ci".to_owned(),
+                named(&[("109562a3c611227500a7b7ff98cc0dc7", "mail-01")]),
+            )]),
+            hides_dictionary: false,
             groups: named(&[
                 ("287ebd7da9fe198100f92cc8d1d2154e", "Network"),
                 ("d625dccec0a8016700a222a0f7900d06", "Security Operations"),

@@ -8,7 +8,9 @@ mod convert;
 mod users;
 
 use serde_json::Value;
+use ticketing_core::content_settings::{Mapping, setting_of};
 use ticketing_core::nearest::nearest;
+use ticketing_core::violation::Violations;
 
 pub(crate) use apply::{Applied, Place, apply, apply_online};
 pub(crate) use users::Users;
@@ -194,6 +196,18 @@ impl Allowed {
 /// How this code treats the field `id`, if it does.
 pub(crate) fn own(id: &str) -> Option<&'static OwnField> {
     OWN_FIELDS.iter().find(|own| own.id == id)
+}
+
+/// Refuses fields that other settings fill; `None` if there are any.
+pub(crate) fn check_names(mapping: &Mapping, violations: &mut Violations) -> Option<()> {
+    let mut is_valid = true;
+    for name in mapping.field_names() {
+        if let Some(instead) = own(name).and_then(|own| own.instead) {
+            violations.add(format!("content.{}", setting_of(name)), format!("cannot be mapped: {instead}"));
+            is_valid = false;
+        }
+    }
+    is_valid.then_some(())
 }
 
 /// Whether a text is the ID of a field rather than a name: `customfield_10010`, `duedate`, `fixVersions`.
