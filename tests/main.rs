@@ -42,6 +42,7 @@ mod idempotency;
 mod key_rotation;
 mod listeners;
 mod logs;
+mod mapped_fields;
 mod named_connections;
 mod namespaces;
 mod open_streams;

@@ -136,8 +136,16 @@ async fn violations_are_below_their_connection() {
         Some(Settings::Jira(settings))
     };
     let connections = vec![
-        v1::ConnectionSettings { name: EU.to_owned(), settings: settings(&world.jira.base_url()) },
-        v1::ConnectionSettings { name: "jira-us".to_owned(), settings: settings("ftp://jira.example") },
+        v1::ConnectionSettings {
+            name: EU.to_owned(),
+            settings: settings(&world.jira.base_url()),
+            content: None,
+        },
+        v1::ConnectionSettings {
+            name: "jira-us".to_owned(),
+            settings: settings("ftp://jira.example"),
+            content: None,
+        },
     ];
     let request = v1::ConfigureRequest { connections, ..Default::default() };
     let refused = refusal(configure(&mut world, request).await);
@@ -217,7 +225,8 @@ fn named(name: &str, site: &Simulator, world: &World) -> v1::ConfigureRequest {
 }
 
 fn of(name: &str, settings: Settings) -> v1::ConfigureRequest {
-    let connection = v1::ConnectionSettings { name: name.to_owned(), settings: Some(settings) };
+    let connection =
+        v1::ConnectionSettings { name: name.to_owned(), settings: Some(settings), content: None };
     v1::ConfigureRequest { connections: vec![connection], ..Default::default() }
 }
 

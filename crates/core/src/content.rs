@@ -86,6 +86,17 @@ impl Content {
         Document { sections: sections.into_iter().flatten().collect() }
     }
 
+    /// The whole description, after the text of an introduction.
+    #[must_use]
+    pub fn introduced(&self, introduction: Option<&str>) -> Document {
+        let mut document = self.document();
+        if let Some(text) = introduction {
+            let blocks = vec![Block::Prose(clean(text).text.into_owned())];
+            document.sections.insert(0, Section { topic: Topic::Introduction, blocks });
+        }
+        document
+    }
+
     /// Text in the ticket that says where the rest of a cut text is.
     #[must_use]
     pub fn elsewhere(&self) -> String {

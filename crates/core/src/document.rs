@@ -17,6 +17,8 @@ pub struct Section {
 /// The topic of a section, in reading order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
+    /// The operator's own text before everything else. It has no title.
+    Introduction,
     /// Actor, severity, time, and the link to RhythmX. It has no title.
     Headline,
     Risk,
@@ -91,7 +93,7 @@ impl Topic {
     #[must_use]
     pub fn title(self) -> Option<&'static str> {
         match self {
-            Self::Headline | Self::Omissions | Self::Marker => None,
+            Self::Introduction | Self::Headline | Self::Omissions | Self::Marker => None,
             Self::Risk => Some("Risk"),
             Self::Activity => Some("Activity"),
             Self::Timeline => Some("Timeline"),
@@ -108,6 +110,7 @@ impl Topic {
     pub fn worth(self) -> u8 {
         match self {
             Self::Marker | Self::Omissions | Self::Headline => u8::MAX,
+            Self::Introduction => 80,
             Self::Risk => 70,
             Self::Timeline => 60,
             Self::Activity => 50,

@@ -75,7 +75,7 @@ impl Omission {
     /// For example "Investigation notes (40,000 characters, of which the first 1,200 are shown)".
     #[must_use]
     pub fn describe(&self) -> String {
-        let title = self.topic.title().unwrap_or("Summary");
+        let title = self.topic.title().unwrap_or("Introduction");
         match self.cut {
             Some((kept, all)) => format!("{title} (the first {kept} of {all} characters are shown)"),
             None => title.to_owned(),

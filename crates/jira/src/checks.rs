@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use ticketing_core::clock::Clock;
+use ticketing_core::content_settings::{Mapping, setting_of};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::risk::RiskLevel;
 use ticketing_core::system::Check;
 
 use crate::client::{Api, Client};
 use crate::evidence;
+use crate::faults;
+use crate::fields::{self, Applied, Field, Place, Users};
 use crate::meta::{self, Offer, Priorities};
 use crate::priority;
 use crate::settings::{Flavour, Settings};
@@ -21,6 +24,12 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The checked fields of the create screen, in order.
 const FIELDS: [&str; 4] = ["priority", "labels", "description", "required_fields"];
+
+/// The check of the mapped fields, if there are any.
+const MAPPED: &str = "fields";
+
+/// Maximum number of listed values of a required field.
+const MAX_VALUES: usize = 10;
 
 /// Where Jira does not show its create screen.
 const UNCHECKED: &str = "could not be checked";
@@ -34,9 +43,17 @@ pub(crate) struct Tester<'a> {
     settings: &'a Settings,
     clock: &'a dyn Clock,
     flavour: Flavour,
+    mapped: MappedFields<'a>,
     /// Jira's description of itself.
     info: Option<ServerInfo>,
     checks: Vec<Check>,
+}
+
+/// The mapped fields, and the people who were found for them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MappedFields<'a> {
+    pub(crate) mapping: &'a Mapping,
+    pub(crate) users: &'a Users,
 }
 
 // === impl Tester ===
@@ -47,8 +64,9 @@ impl<'a> Tester<'a> {
         settings: &'a Settings,
         clock: &'a dyn Clock,
         flavour: Flavour,
+        mapped: MappedFields<'a>,
     ) -> Self {
-        Self { client, settings, clock, flavour, info: None, checks: Vec::new() }
+        Self { client, settings, clock, flavour, mapped, info: None, checks: Vec::new() }
     }
 
     /// The checks, the detected flavor, and Jira's description of itself.
@@ -56,7 +74,7 @@ impl<'a> Tester<'a> {
         let began = self.clock.now();
         let step = self.reach().await;
         match step {
-            Err(fault) if !meta::is_final(fault.kind) => self.reach_by_login(began, fault).await,
+            Err(fault) if !faults::is_final(fault.kind) => self.reach_by_login(began, fault).await,
             step => self.note_reach(began, step),
         }
         let api = self.api();
@@ -160,14 +178,24 @@ impl<'a> Tester<'a> {
         let began = self.clock.now();
         let offer = meta::offer(self.client, api, &settings.project_key, &settings.issue_type).await;
         self.note("issue_type", began, offer.as_ref().map(issue_type).map_err(Clone::clone));
-        match offer {
-            Ok(offer) => self.checks.extend(field_checks(&offer)),
-            Err(_) => self.skip_fields(),
+        let Ok(offer) = offer else { return self.skip_fields() };
+        let content = self.mapped.mapping.sample();
+        let began = self.clock.now();
+        let place =
+            Place { api, fields: offer.known_fields(), users: self.mapped.users, absent: &[], now: began };
+        let applied = fields::apply_online(&content, &place, self.client, &settings.project_key).await;
+        let is_mapped = self.mapped.mapping.field_names().next().is_some();
+        let known = applied.as_ref().ok().cloned().unwrap_or_default();
+        self.checks.extend(field_checks(&offer, &known));
+        if is_mapped {
+            let duration = self.clock.now().duration_since(began).unsigned_abs();
+            self.checks.push(mapping_check(&offer, &applied, duration));
         }
     }
 
     fn skip_fields(&mut self) {
-        for name in FIELDS {
+        let is_mapped = self.mapped.mapping.field_names().next().is_some();
+        for name in FIELDS.into_iter().chain(is_mapped.then_some(MAPPED)) {
             self.go_on(name);
         }
     }
@@ -236,7 +264,7 @@ fn logged_in(me: Myself) -> Step {
 }
 
 /// Priority, labels and description never fail a test: a ticket can be created without any one of them.
-fn field_checks(offer: &Offer) -> [Check; 4] {
+fn field_checks(offer: &Offer, applied: &Applied) -> [Check; 4] {
     let priority = match &offer.priorities {
         Priorities::Offered(offered) => priorities(offered),
         Priorities::OffScreen => {
@@ -264,25 +292,70 @@ fn field_checks(offer: &Offer) -> [Check; 4] {
         false => Check::failed(FIELDS[2], &ticket::without_marker(), Duration::ZERO),
     };
     let priority = known(!matches!(offer.priorities, Priorities::Unknown), FIELDS[0], &priority);
-    [priority, known(offer.is_known, FIELDS[1], labels), description, required_fields(offer)]
+    [priority, known(offer.is_known, FIELDS[1], labels), description, required_fields(offer, applied)]
 }
 
 /// A required field that is not sent causes every ticket to be refused.
-fn required_fields(offer: &Offer) -> Check {
-    if offer.unfilled.is_empty() {
+fn required_fields(offer: &Offer, applied: &Applied) -> Check {
+    let unfilled = offer.unfilled(applied);
+    if unfilled.is_empty() {
         return match offer.is_known {
             true => Check::passed(FIELDS[3], "every required field is filled", Duration::ZERO),
             false => Check::unproven(FIELDS[3], UNCHECKED, Duration::ZERO),
         };
     }
-    let named: Vec<String> = offer.unfilled.iter().map(|(id, name)| format!("\"{name}\" ({id})")).collect();
-    let message = format!("the project requires fields that are not sent: {}", named.join(", "));
+    let named: Vec<String> = unfilled.iter().map(|field| with_values(field)).collect();
+    let message = format!("the project requires fields that are not sent: {}", named.join("; "));
+    let settings: Vec<String> = unfilled.iter().map(|field| setting_of(&field.id)).collect();
+    let names: Vec<String> = unfilled.iter().map(|field| field.describe()).collect();
     let hint = format!(
-        "make {} optional for {}, give them a default value there, or set jira.issue_type to a type that does not require them",
-        named.join(", "),
+        "set {}; or make {} optional for {}, give them a default value there, or set jira.issue_type to a type that does \
+         not require them",
+        settings.join(", "),
+        names.join(", "),
         offer.issue_type.name
     );
     Check::failed(FIELDS[3], &Fault::new(FaultKind::Misconfigured, message).with_hint(hint), Duration::ZERO)
+}
+
+/// A field with its type and the values that it takes.
+fn with_values(field: &Field) -> String {
+    let values = field.nearest("", MAX_VALUES + 1);
+    let more = if values.len() > MAX_VALUES { ", …" } else { "" };
+    let listed: Vec<&str> = values.iter().take(MAX_VALUES).map(String::as_str).collect();
+    match listed.as_slice() {
+        [] => format!("{}, a {}", field.describe(), field.kind.describe()),
+        values => format!("{}, one of {}{more}", field.describe(), values.join(", ")),
+    }
+}
+
+/// Whether the mapped values, for a sample incident, are what the fields take.
+fn mapping_check(offer: &Offer, applied: &Result<Applied, Fault>, duration: Duration) -> Check {
+    let applied = match applied {
+        Ok(applied) => applied,
+        Err(fault) => return Check::failed(MAPPED, fault, duration),
+    };
+    if let Some(fault) = applied.fault() {
+        // A check has more room than a fault.
+        let Check { detail, .. } = Check::passed(MAPPED, applied.describe_faults(), duration);
+        return Check { detail, ..Check::failed(MAPPED, &fault, duration) };
+    }
+    let name = |(id, setting): &(String, String)| {
+        if id == setting { id.clone() } else { format!("{setting} -> {id}") }
+    };
+    let named: Vec<String> = applied.settings.iter().map(name).collect();
+    let left_out: Vec<String> = match offer.is_known {
+        true => applied.adjustments.iter().map(|left| format!("{}: {}", left.field, left.reason)).collect(),
+        false => vec![],
+    };
+    let detail = match left_out.as_slice() {
+        [] => format!("for a sample incident: {}", named.join(", ")),
+        left_out => format!("for a sample incident: {}; {}", named.join(", "), left_out.join("; ")),
+    };
+    match offer.is_known {
+        true => Check::passed(MAPPED, detail, duration),
+        false => Check::unproven(MAPPED, format!("{UNCHECKED}: Jira did not list the fields"), duration),
+    }
 }
 
 fn priorities(offered: &[crate::wire::Named]) -> String {

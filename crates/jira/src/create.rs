@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use ticketing_core::content::Content;
+use ticketing_core::content_settings::setting_of;
 use ticketing_core::fault::Fault;
 use ticketing_core::system::{Adjustment, Dialing, Rendered, TicketDraft};
 use ticketing_egress::Reply;
@@ -14,6 +15,7 @@ use ticketing_egress::Reply;
 use crate::client::{Api, Client};
 use crate::evidence;
 use crate::faults::{self, Purpose};
+use crate::fields;
 use crate::render;
 use crate::wire::CreatedIssue;
 
@@ -23,8 +25,6 @@ const MAX_REPEATS: usize = 2;
 const MAX_KEY: usize = 255;
 /// Maximum length of an issue ID, in bytes: Jira's are 64-bit integers.
 const MAX_ID: usize = 20;
-const OPTIONAL: [&str; 3] = ["priority", "labels", "description"];
-
 /// A created ticket, by ID and key.
 pub(crate) type Issue = CreatedIssue;
 
@@ -36,6 +36,12 @@ pub(crate) struct Site<'a> {
     /// Jira reported that the create screen has a description: then a refusal of the field is about its
     /// content.
     pub(crate) takes_description: bool,
+    /// The mapped fields that may be left out, by ID.
+    pub(crate) droppable: Vec<String>,
+    /// The names of mapped fields in the settings, by ID.
+    pub(crate) settings: Vec<(String, String)>,
+    /// The text before the description.
+    pub(crate) introduction: Option<String>,
     /// Set before a ticket is sent with its marker in the description although labels were offered.
     pub(crate) labels_were_refused: &'a AtomicBool,
 }
@@ -62,7 +68,7 @@ pub(crate) async fn create(
         if reply.status == 201 {
             let issue = created(&reply).map_err(|fault| client.without_secret(fault))?;
             if !has_description(&body) {
-                adjustments.extend(comment(client, api, &issue, ticket_draft, left).await);
+                adjustments.extend(comment(site, api, &issue, ticket_draft, left).await);
             }
             return Ok((issue, adjustments));
         }
@@ -72,7 +78,7 @@ pub(crate) async fn create(
             || left.is_zero()
             || !drop_optional(&mut ticket, &refused, ticket_draft, api, site)
         {
-            let refusal = client.classify_create(&reply);
+            let refusal = with_settings(client.classify_create(&reply), &refused, site);
             return Err(evidence::check_scope(client, api, site.project, &reply, refusal, left).await);
         }
         if refused.iter().any(|(field, _)| field == "labels") {
@@ -104,15 +110,16 @@ fn has_description(body: &str) -> bool {
 /// Writes the description as the first comment of a ticket without one. Sent once, because the ticket exists
 /// whatever happens to the comment.
 async fn comment(
-    client: &Client,
+    site: &Site<'_>,
     api: Api,
     issue: &Issue,
     ticket_draft: &TicketDraft,
     left: Duration,
 ) -> Option<Adjustment> {
-    let text = render::description(&Content::of(&ticket_draft.incident), None, api);
+    let content = Content::of(&ticket_draft.incident);
+    let text = render::description(&content, site.introduction.as_deref(), None, api);
     let body = json!({ "body": text.value() }).to_string();
-    let fault = client.comment(api, &issue.id, body, left).await.err()?;
+    let fault = site.client.comment(api, &issue.id, body, left).await.err()?;
     let reason = format!("the comment that should hold it may be missing: {}", fault.message);
     Some(Adjustment::new("description", reason))
 }
@@ -147,27 +154,48 @@ fn drop_optional(
     api: Api,
     site: &Site<'_>,
 ) -> bool {
-    let Some(fields) = ticket["fields"].as_object_mut() else { return false };
+    let Some(sent) = ticket["fields"].as_object_mut() else { return false };
     let goes = |wanted: &str| refused.iter().any(|(field, _)| field == wanted);
-    let optional =
-        |(field, _): &(String, String)| OPTIONAL.contains(&field.as_str()) && fields.contains_key(field);
+    let is_mapped = |field: &str| site.settings.iter().any(|(id, _)| id == field);
+    let may_go = |field: &str| match is_mapped(field) {
+        // Labels hold the marker and those of the settings, too.
+        true if field != "labels" => site.droppable.iter().any(|id| id == field),
+        _ => fields::own(field).is_some_and(|own| own.is_optional),
+    };
+    let optional = |(field, _): &(String, String)| may_go(field) && sent.contains_key(field);
     if refused.is_empty() || !refused.iter().all(optional) {
         return false;
     }
     // The marker must be somewhere: in a ticket without labels it is in the description.
-    let bears_marker = !fields.contains_key("labels") || goes("labels");
+    let bears_marker = !sent.contains_key("labels") || goes("labels");
     if goes("description") && (site.takes_description || bears_marker) {
         return false;
     }
     for (field, _) in refused {
-        fields.remove(field);
+        sent.remove(field);
         if field == "labels" {
-            let description =
-                render::description(&Content::of(&ticket_draft.incident), Some(&ticket_draft.marker), api);
-            fields.insert("description".to_owned(), json!(description.value()));
+            let content = Content::of(&ticket_draft.incident);
+            let marker = Some(&ticket_draft.marker);
+            let description = render::description(&content, site.introduction.as_deref(), marker, api);
+            sent.insert("description".to_owned(), json!(description.value()));
         }
     }
     true
+}
+
+/// A refusal whose hint names the settings of the refused fields.
+fn with_settings(refusal: Fault, refused: &[(String, String)], site: &Site<'_>) -> Fault {
+    let of = |field: &str| site.settings.iter().find(|(id, _)| id == field);
+    let named: Vec<String> =
+        refused.iter().filter_map(|(field, _)| of(field)).map(|(_, name)| setting_of(name)).collect();
+    if named.is_empty() {
+        return refusal;
+    }
+    let hint = format!(
+        "Jira refuses the value of {}: correct it, or mark it as droppable to create the ticket without it",
+        named.join(", ")
+    );
+    refusal.with_hint(hint)
 }
 
 fn dropped(field: &str, reason: &str) -> Adjustment {

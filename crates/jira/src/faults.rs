@@ -113,6 +113,34 @@ pub(crate) fn is_from_jira(reply: &Reply) -> bool {
         .is_ok_and(|collection| collection.error_messages.is_array() || collection.errors.is_object())
 }
 
+/// Whether the next request would fail in the same way, or must not be sent.
+pub(crate) fn is_final(kind: FaultKind) -> bool {
+    match kind {
+        FaultKind::NotPermitted
+        | FaultKind::Dns
+        | FaultKind::Connect
+        | FaultKind::Tls
+        | FaultKind::Misconfigured
+        | FaultKind::Unauthorized
+        | FaultKind::LockedOut
+        | FaultKind::RateLimited => true,
+        FaultKind::TooLate
+        | FaultKind::Rejected
+        | FaultKind::Forbidden
+        | FaultKind::NotFound
+        | FaultKind::TooLarge
+        | FaultKind::TimedOut
+        | FaultKind::ConnectionLost
+        | FaultKind::Redirected
+        | FaultKind::Conflict
+        | FaultKind::ServerError
+        | FaultKind::UnreadableReply
+        | FaultKind::Dormant
+        | FaultKind::Dropped
+        | FaultKind::Restored => false,
+    }
+}
+
 /// The message of a reply, in any format.
 #[derive(Debug, Default)]
 struct ErrorBody {

@@ -1,12 +1,11 @@
 //! Finds the configured issue type, whatever the language of the account.
 
-use ticketing_core::text::{shorten, single_line};
+use ticketing_core::nearest::nearest;
 
 use crate::wire::Named;
 
-/// Maximum number of suggested types, and maximum length of each name.
+/// Maximum number of suggested types.
 const MAX_OFFERED: usize = 20;
-const MAX_NAME: usize = 60;
 
 /// Jira's translations of the default type. Data Center does not return the untranslated name.
 const TASK: [&str; 20] = [
@@ -56,29 +55,12 @@ pub(crate) fn find_any<'t>(types: &'t [Named], wanted: &str) -> Option<&'t Named
 
 /// The names of the creatable types, those most similar to `wanted` first.
 pub(crate) fn nearest_first(types: &[Named], wanted: &str) -> Vec<String> {
-    let wanted = wanted.to_lowercase();
-    let mut whole: Vec<&Named> = types.iter().filter(|offered| !offered.subtask).collect();
-    whole.sort_by_key(|offered| distance(&shorten(&offered.name.to_lowercase(), MAX_NAME), &wanted));
-    whole.iter().take(MAX_OFFERED).map(|offered| shorten(&single_line(&offered.name), MAX_NAME)).collect()
+    let whole = types.iter().filter(|offered| !offered.subtask);
+    nearest(wanted, whole.map(|offered| offered.name.as_str()), MAX_OFFERED)
 }
 
 fn same(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()
-}
-
-/// The edit distance of two texts, in characters.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, c) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
-        for (column, d) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(c != *d);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

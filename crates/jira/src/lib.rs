@@ -2,7 +2,7 @@
 //! [`TicketSystem`](ticketing_core::system::TicketSystem).
 //!
 //! Start at [`JiraVendor`], which reads settings and connects; [`Jira`] is the connection. `meta` reads
-//! what a project offers, `ticket` and `render` write the ticket, and `faults` and `evidence` classify
+//! what a project offers, `fields` converts what an operator maps to its fields, `ticket` and `render` write the ticket, and `faults` and `evidence` classify
 //! refusals.
 
 mod checks;
@@ -12,6 +12,7 @@ mod contract;
 mod create;
 mod evidence;
 mod faults;
+mod fields;
 mod issue_type;
 mod look_up;
 mod meta;

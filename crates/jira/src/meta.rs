@@ -4,6 +4,7 @@
 //! tickets are created from the settings alone, with adjustments that list what could not be checked. The
 //! only requirement is that the login works and sees the project.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,15 +15,13 @@ use ticketing_core::system::Adjustment;
 
 use crate::choice::Choice;
 use crate::client::{Api, Client};
+use crate::faults::is_final;
+use crate::fields::{self, Applied, Field};
 use crate::issue_type;
 use crate::wire::{CreateField, MetaPage, Myself, Named, Project};
 
 const PAGE: usize = 50;
 const MAX_PAGES: usize = 20;
-/// Fields that are sent, or that Jira fills in.
-const NO_CONCERN: [&str; 7] =
-    ["project", "issuetype", "summary", "description", "priority", "labels", "reporter"];
-
 /// What a project offers for our tickets.
 #[derive(Debug, Clone)]
 pub(crate) struct Offer {
@@ -32,9 +31,9 @@ pub(crate) struct Offer {
     pub(crate) description: bool,
     /// Whether Jira reported this, rather than the settings.
     pub(crate) is_known: bool,
-    /// Required fields that are not sent, by ID and name.
-    pub(crate) unfilled: Vec<(String, String)>,
-    /// What could not be checked, or may be missing.
+    /// The fields of the create screen; empty if Jira did not list them.
+    pub(crate) fields: Arc<[Field]>,
+    /// What could not be checked.
     pub(crate) remarks: Vec<Adjustment>,
 }
 
@@ -60,40 +59,38 @@ impl Offer {
             labels: true,
             description: true,
             is_known: false,
-            unfilled: Vec::new(),
+            fields: Arc::default(),
             remarks: remarks.to_vec(),
         }
     }
 
     pub(crate) fn of_fields(issue_type: &Named, fields: Vec<CreateField>) -> Self {
-        let mut offer = Self {
+        let id = |field: &CreateField| field.field_id.clone().or_else(|| field.key.clone());
+        let is_on_screen = |wanted: &str| fields.iter().any(|field| id(field).as_deref() == Some(wanted));
+        let priorities = fields.iter().find(|field| id(field).as_deref() == Some("priority"));
+        let priorities = priorities.map(|field| Priorities::Offered(named(field.allowed_values.clone())));
+        Self {
             issue_type: Choice::with_id(&issue_type.id, &issue_type.name),
-            priorities: Priorities::OffScreen,
-            labels: false,
-            description: false,
+            priorities: priorities.unwrap_or(Priorities::OffScreen),
+            labels: is_on_screen("labels"),
+            description: is_on_screen("description"),
             is_known: true,
-            unfilled: Vec::new(),
+            fields: fields.into_iter().filter_map(Field::of).collect(),
             remarks: Vec::new(),
-        };
-        for field in fields {
-            let id = field.field_id.or(field.key).unwrap_or_default();
-            match id.as_str() {
-                "priority" => offer.priorities = Priorities::Offered(named(field.allowed_values)),
-                "labels" => offer.labels = true,
-                "description" => offer.description = true,
-                id if field.required && !field.has_default_value && !NO_CONCERN.contains(&id) => {
-                    let reason = format!(
-                        "the project requires \"{}\", which is not sent: the ticket may be refused; make it optional or \
-                         give it a default for {}",
-                        field.name, issue_type.name
-                    );
-                    offer.remarks.push(Adjustment::new(id, reason));
-                    offer.unfilled.push((id.to_owned(), field.name));
-                }
-                _ => {}
-            }
         }
-        offer
+    }
+
+    /// The fields for a mapping; `None` if Jira did not list them.
+    pub(crate) fn known_fields(&self) -> Option<&[Field]> {
+        self.is_known.then_some(&self.fields)
+    }
+
+    /// Required fields that neither this code, nor Jira, nor a mapping fills.
+    pub(crate) fn unfilled(&self, applied: &Applied) -> Vec<&Field> {
+        let is_unfilled = |field: &&Field| {
+            field.is_required && fields::own(&field.id).is_none() && !applied.fills(&field.id)
+        };
+        self.fields.iter().filter(is_unfilled).collect()
     }
 }
 
@@ -174,34 +171,6 @@ async fn without_meta(
     ))
 }
 
-/// Whether the next request would fail in the same way, or must not be sent.
-pub(crate) fn is_final(kind: FaultKind) -> bool {
-    match kind {
-        FaultKind::NotPermitted
-        | FaultKind::Dns
-        | FaultKind::Connect
-        | FaultKind::Tls
-        | FaultKind::Misconfigured
-        | FaultKind::Unauthorized
-        | FaultKind::LockedOut
-        | FaultKind::RateLimited => true,
-        FaultKind::TooLate
-        | FaultKind::Rejected
-        | FaultKind::Forbidden
-        | FaultKind::NotFound
-        | FaultKind::TooLarge
-        | FaultKind::TimedOut
-        | FaultKind::ConnectionLost
-        | FaultKind::Redirected
-        | FaultKind::Conflict
-        | FaultKind::ServerError
-        | FaultKind::UnreadableReply
-        | FaultKind::Dormant
-        | FaultKind::Dropped
-        | FaultKind::Restored => false,
-    }
-}
-
 async fn pages<T: DeserializeOwned>(
     client: &Client,
     api: Api,
@@ -220,11 +189,16 @@ async fn pages<T: DeserializeOwned>(
         }
         let is_last = page.is_last;
         let total = page.total;
+        let size = page.max_results.unwrap_or(PAGE);
         let more = page.rows();
-        let empty = more.is_empty();
+        let count = more.len();
         rows.extend(more);
-        let last = is_last.unwrap_or_else(|| total.is_none_or(|total| rows.len() >= total));
-        if empty || last {
+        let is_complete = match (is_last, total) {
+            (Some(is_last), _) => is_last,
+            (None, Some(total)) => rows.len() >= total,
+            (None, None) => count < size,
+        };
+        if count == 0 || is_complete {
             break;
         }
     }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use ticketing_core::clock::Clock;
+use ticketing_core::content_settings::{MappedContent, Mapping};
 use ticketing_core::evidence::token_fingerprint;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{
@@ -16,14 +17,16 @@ use ticketing_core::system::{
 };
 use ticketing_egress::HttpClient;
 
-use crate::checks::Tester;
+use crate::checks::{MappedFields, Tester};
 use crate::client::{Api, Client};
+use crate::fields::{self, Applied, Place, Users};
 use crate::meta::{self, Offer};
 use crate::settings::{self, Flavour, Settings};
 use crate::site::Site;
+use crate::ticket::Mapped;
 use crate::vendor::Flags;
 use crate::wire::{Myself, ServerInfo};
-use crate::{create, look_up, read, ticket};
+use crate::{create, faults, look_up, read, ticket};
 
 /// Timeout of reads that only improve links.
 const GLANCE: Duration = Duration::from_secs(2);
@@ -44,6 +47,8 @@ pub struct Jira {
     /// The detected flavor.
     detected: OnceLock<Flavour>,
     offer: Mutex<Option<(Timestamp, Offer)>>,
+    mapping: Mapping,
+    users: Users,
     /// The URL for people that Jira reports; the inner value is `None` if it reported no usable one.
     public: Mutex<Option<Option<Site>>>,
     /// A create had to put the marker into the description although the project offered labels.
@@ -64,9 +69,26 @@ impl Jira {
             clock,
             detected: OnceLock::new(),
             offer: Mutex::new(None),
+            mapping: Mapping::default(),
+            users: Users::default(),
             public: Mutex::new(None),
             labels_were_refused: AtomicBool::new(false),
         }
+    }
+
+    /// The same with what an operator decides about the content of tickets.
+    #[must_use]
+    pub fn with_mapping(self, mapping: Mapping) -> Self {
+        Self { mapping, ..self }
+    }
+
+    /// The mapped fields, with the people among their values looked up.
+    async fn applied(&self, content: &MappedContent, api: Api, offer: &Offer) -> Result<Applied, Fault> {
+        fields::apply_online(content, &self.place(api, offer), &self.client, &self.settings.project_key).await
+    }
+
+    fn place<'p>(&'p self, api: Api, offer: &'p Offer) -> Place<'p> {
+        Place { api, fields: offer.known_fields(), users: &self.users, absent: &[], now: self.clock.now() }
     }
 
     /// The flavor, as far as known without a call.
@@ -93,7 +115,7 @@ impl Jira {
                 self.note_public(&info.value);
                 Ok(info.value.flavour())
             }
-            Err(fault) if meta::is_final(fault.kind) => Err(fault),
+            Err(fault) if faults::is_final(fault.kind) => Err(fault),
             Err(_) if self.settings.is_cloud() => Ok(Flavour::Cloud),
             Err(_) => Ok(self.client.read::<Myself>(Api::V2, &["myself"], &[]).await?.value.flavour()),
         }
@@ -215,20 +237,41 @@ impl TicketSystem for Jira {
         if !offer.labels && !offer.description {
             return Err(ticket::without_marker());
         }
+        let content = self.mapping.apply(&ticket_draft.incident);
+        let applied = self.applied(&content, api, &offer).await?;
+        if let Some(fault) = applied.fault() {
+            // The fields of the project may have changed meanwhile.
+            self.invalidate_offer();
+            return Err(fault);
+        }
         self.read_public_url(api).await;
-        Ok(ticket::render(&self.settings, api, &offer, ticket_draft))
+        let mapped = Mapped { content: &content, applied };
+        Ok(ticket::render(&self.settings, api, &offer, ticket_draft, mapped))
     }
 
     fn prepare_from_memory(&self, ticket_draft: &TicketDraft) -> Option<Rendered> {
         let api = self.assumed_api();
         let offer = self.known_offer().filter(|offer| offer.labels || offer.description)?;
-        let is_known = self.known_flavour() != Flavour::Auto && self.knows_public_url(api);
-        is_known.then(|| ticket::render(&self.settings, api, &offer, ticket_draft))
+        if self.known_flavour() == Flavour::Auto || !self.knows_public_url(api) {
+            return None;
+        }
+        let content = self.mapping.apply(&ticket_draft.incident);
+        let applied = fields::apply(&content, &self.place(api, &offer));
+        if !applied.faults.is_empty() || !applied.unknown_users.is_empty() {
+            return None;
+        }
+        let mapped = Mapped { content: &content, applied };
+        Some(ticket::render(&self.settings, api, &offer, ticket_draft, mapped))
     }
 
     fn render_offline(&self, ticket_draft: &TicketDraft) -> Rendered {
         let offer = Offer::assumed(&self.settings.issue_type, "not checked against the project");
-        ticket::render(&self.settings, self.assumed_api(), &offer, ticket_draft)
+        let api = self.assumed_api();
+        let content = self.mapping.apply(&ticket_draft.incident);
+        let mut applied = fields::apply(&content, &self.place(api, &offer));
+        applied.note_problems();
+        let mapped = Mapped { content: &content, applied };
+        ticket::render(&self.settings, api, &offer, ticket_draft, mapped)
     }
 
     fn dial(&self) -> Dialing {
@@ -243,10 +286,18 @@ impl TicketSystem for Jira {
         within: Duration,
     ) -> Result<Created, Fault> {
         let known = self.offer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let content = self.mapping.apply(&ticket_draft.incident);
+        let api = self.assumed_api();
+        let unknown = Offer::assumed(&self.settings.issue_type, "");
+        let offer = known.as_ref().map_or(&unknown, |(_, offer)| offer);
+        let applied = fields::apply(&content, &self.place(api, offer));
         let site = create::Site {
+            droppable: applied.droppable,
+            settings: applied.settings,
+            introduction: content.introduction.and_then(Result::ok),
             client: &self.client,
             project: &self.settings.project_key,
-            takes_description: known.is_some_and(|(_, offer)| offer.is_known && offer.description),
+            takes_description: offer.is_known && offer.description,
             labels_were_refused: &self.labels_were_refused,
         };
         let created = create::create(&site, ticket_draft, rendered, dialing, within).await;
@@ -279,7 +330,9 @@ impl TicketSystem for Jira {
     }
 
     async fn test(&self) -> Vec<Check> {
-        let tester = Tester::new(&self.client, &self.settings, self.clock.as_ref(), self.known_flavour());
+        let mapped = MappedFields { mapping: &self.mapping, users: &self.users };
+        let tester =
+            Tester::new(&self.client, &self.settings, self.clock.as_ref(), self.known_flavour(), mapped);
         let (checks, reported, info) = tester.run().await;
         info.iter().for_each(|info| self.note_public(info));
         if let Some(flavour) = reported {

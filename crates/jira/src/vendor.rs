@@ -16,7 +16,7 @@ use ticketing_egress::HttpClient;
 use ticketing_vendor::{ConnectionChange, ConnectionSettings, Draft, Vendor};
 
 use crate::settings::{Settings, SettingsDraft};
-use crate::{Jira, contract};
+use crate::{Jira, contract, fields};
 
 /// What an operator may know about the Jira of the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
@@ -78,7 +78,7 @@ impl Vendor for JiraVendor {
     }
 
     fn stored(&self, json: serde_json::Value) -> Result<Draft, serde_json::Error> {
-        serde_json::from_value::<SettingsDraft>(json).map(|draft| Draft::new(System::Jira, draft))
+        Draft::from_json::<SettingsDraft>(System::Jira, json)
     }
 
     fn placeholder(&self) -> ConnectionSettings {
@@ -135,8 +135,10 @@ impl Vendor for JiraVendor {
         path: &str,
         violations: &mut Violations,
     ) -> Option<Arc<dyn TicketSystem>> {
-        let settings = Settings::parse(draft.get(), secret, path, violations)?;
-        Some(Arc::new(Jira::new(settings, client?, self.flags)))
+        let settings = Settings::parse(draft.get(), secret, path, violations);
+        let mapping = draft.mapping(violations)?;
+        fields::check_names(&mapping, violations)?;
+        Some(Arc::new(Jira::new(settings?, client?, self.flags).with_mapping(mapping)))
     }
 }
 

@@ -84,6 +84,7 @@ pub(crate) struct MetaPage<T> {
     pub(crate) values: Option<Vec<T>>,
     pub(crate) total: Option<usize>,
     pub(crate) is_last: Option<bool>,
+    pub(crate) max_results: Option<usize>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -115,6 +116,35 @@ pub(crate) struct CreateField {
     #[serde(default)]
     pub(crate) has_default_value: bool,
     pub(crate) allowed_values: Option<Vec<Value>>,
+    #[serde(default)]
+    pub(crate) schema: Schema,
+    /// What can be done with the field; an empty list means that it is shown only.
+    pub(crate) operations: Option<Vec<Value>>,
+}
+
+/// The type of a field.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Schema {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    /// The type of a list's items.
+    pub(crate) items: String,
+    /// The name of a system field.
+    pub(crate) system: String,
+    /// The kind of a custom field.
+    pub(crate) custom: String,
+}
+
+/// A person, as searches return them; Cloud has account IDs, Data Center names.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct FoundUser {
+    pub(crate) account_id: Option<String>,
+    pub(crate) name: Option<String>,
+    /// Hidden by the person's privacy settings on Cloud.
+    pub(crate) email_address: Option<String>,
+    pub(crate) active: Option<bool>,
 }
 
 /// A page of search results, of Cloud or Data Center.

@@ -1,13 +1,16 @@
 //! The connection test: what can be proven without writing anything, step by step.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use ticketing_core::content_settings::{Mapping, setting_of};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::Check;
 
 use crate::client::{Client, READ_TIMEOUT};
+use crate::columns::{self, Applied, Dictionary, KnownDictionary, Place, References};
 use crate::faults;
 use crate::group;
 use crate::look_up::{self, hides_rows};
@@ -22,14 +25,42 @@ const ASSIGNMENT_GROUP: &str = "assignment_group";
 const REQUIRED_FIELDS: &str = "required_fields";
 const CREATE_ACCESS: &str = "create_access";
 
+/// The check of the mapped columns, if there are any.
+const FIELDS: &str = "fields";
+
+/// The mapping of a connection, and what is known of its columns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MappedColumns<'a> {
+    pub(crate) mapping: &'a Mapping,
+    pub(crate) dictionary: &'a KnownDictionary,
+    pub(crate) references: &'a References,
+}
+
 /// All steps in order.
 const STEPS: [&str; 6] = [AUTHENTICATION, TABLE, LOOK_UP, ASSIGNMENT_GROUP, REQUIRED_FIELDS, CREATE_ACCESS];
 
 /// A marker that no ticket has.
 const UNUSED_MARKER: &str = "rhythmx-00000000000000000000000000000000";
 
+// === impl MappedColumns ===
+
+impl MappedColumns<'_> {
+    /// The mapping applied to a sample incident, by the columns as they are now.
+    async fn apply(&self, client: &Client, settings: &Settings) -> Result<(Applied, Arc<Dictionary>), Fault> {
+        let content = self.mapping.sample();
+        if content.fields.is_empty() {
+            return Ok(Default::default());
+        }
+        self.dictionary.forget();
+        let dictionary = self.dictionary.read(client, &settings.table).await;
+        let place = Place { dictionary: &dictionary, references: self.references, now: client.now() };
+        let applied = columns::apply_online(&content, place, client).await?;
+        Ok((applied, dictionary))
+    }
+}
+
 /// Every step in order; after the first that fails the others are not tried.
-pub(crate) async fn run(client: &Client, settings: &Settings) -> Vec<Check> {
+pub(crate) async fn run(client: &Client, settings: &Settings, mapped: MappedColumns<'_>) -> Vec<Check> {
     let mut checks = access(client, settings).await;
     if all_passed(&checks) {
         checks.push(searchable(client, settings).await);
@@ -38,15 +69,24 @@ pub(crate) async fn run(client: &Client, settings: &Settings) -> Vec<Check> {
         checks.push(assignment_group(client, settings).await);
     }
     if all_passed(&checks) {
-        checks.push(required_fields(client, settings).await);
+        let began = client.now();
+        let applied = mapped.apply(client, settings).await;
+        let known = applied.as_ref().ok().map(|(applied, _)| applied.clone()).unwrap_or_default();
+        checks.push(required_fields(client, settings, &known).await);
+        if mapped.mapping.field_names().next().is_some() {
+            checks.push(mapped_fields(&applied, since(client, began)));
+        }
     }
     if all_passed(&checks) {
         checks.push(create_access(settings));
     }
     let failed =
         checks.iter().find(|check| check.has_failed()).map(|check| check.name.clone()).unwrap_or_default();
-    let skipped = STEPS.into_iter().skip(checks.len()).map(|name| Check::skipped(name, &failed));
-    checks.extend(skipped.collect::<Vec<_>>());
+    let is_done = |name: &&str| checks.iter().any(|check| check.name == *name);
+    let is_mapped = mapped.mapping.field_names().next().is_some();
+    let steps = STEPS.into_iter().chain(is_mapped.then_some(FIELDS));
+    let left: Vec<&str> = steps.filter(|name| !is_done(name)).collect();
+    checks.extend(left.into_iter().map(|name| Check::skipped(name, &failed)));
     checks
 }
 
@@ -100,9 +140,9 @@ async fn assignment_group(client: &Client, settings: &Settings) -> Check {
 }
 
 /// Most accounts may not read what fields a data policy demands: then the first ticket tells.
-async fn required_fields(client: &Client, settings: &Settings) -> Check {
+async fn required_fields(client: &Client, settings: &Settings, mapped: &Applied) -> Check {
     let began = client.now();
-    let outcome = mandatory::unfilled(client, settings).await;
+    let outcome = mandatory::unfilled(client, settings, mapped).await;
     let took = since(client, began);
     match outcome {
         Ok(unfilled) if unfilled.is_empty() => {
@@ -112,8 +152,10 @@ async fn required_fields(client: &Client, settings: &Settings) -> Check {
             let fields = unfilled.join(", ");
             let message =
                 format!("data policies of {} demand fields that are not sent: {fields}", settings.table);
+            let named: Vec<String> = unfilled.iter().map(|field| setting_of(field)).collect();
+            let named = named.join(", ");
             let hint = format!(
-                "give {fields} a default value in ServiceNow, or exempt the account of servicenow.username from the data policy"
+                "set {named}; or give {fields} a default value in ServiceNow, or exempt the account of servicenow.username from the data policy"
             );
             let fault = Fault::new(FaultKind::Misconfigured, message).with_hint(hint);
             Check::failed(REQUIRED_FIELDS, &fault, took)
@@ -123,6 +165,29 @@ async fn required_fields(client: &Client, settings: &Settings) -> Check {
             Check::unproven(REQUIRED_FIELDS, detail, took)
         }
     }
+}
+
+/// Whether the mapped values, for a sample incident, are what the columns take.
+fn mapped_fields(applied: &Result<(Applied, Arc<Dictionary>), Fault>, took: Duration) -> Check {
+    let (applied, dictionary) = match applied {
+        Ok(found) => found,
+        Err(fault) => return Check::failed(FIELDS, fault, took),
+    };
+    if let Some(fault) = applied.fault() {
+        // A check has more room than a fault.
+        let Check { detail, .. } = Check::passed(FIELDS, applied.faults.join("; "), took);
+        return Check { detail, ..Check::failed(FIELDS, &fault, took) };
+    }
+    if !dictionary.is_known() {
+        let detail = "could not be checked: the account may not read sys_dictionary; a read ACL for it and for sys_choice \
+                      allows it";
+        return Check::unproven(FIELDS, detail, took);
+    }
+    let named: Vec<String> =
+        applied.settings.iter().map(|(column, setting)| format!("{setting} -> {column}")).collect();
+    let left_out = applied.adjustments.iter().map(|left| format!("; {}: {}", left.field, left.reason));
+    let left_out: String = left_out.collect();
+    Check::passed(FIELDS, format!("for a sample incident: {}{left_out}", named.join(", ")), took)
 }
 
 /// ServiceNow has no question to ask here.

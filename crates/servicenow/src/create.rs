@@ -39,10 +39,11 @@ pub(crate) async fn create(
 ) -> Result<Created, Fault> {
     let Insert { destination, marker, rendered } = insert;
     let table = &destination.place;
+    let fields = all_fields(rendered);
     let query = [
         ("sysparm_display_value", "all"),
         ("sysparm_exclude_reference_link", "true"),
-        ("sysparm_fields", ALL_FIELDS),
+        ("sysparm_fields", fields.as_str()),
     ];
     let inserted = match client.insert(table, &query, &rendered.body, dialing, deadline).await {
         Err((fault, Some(reply))) => Err(evidence::check_scope(client, table, &reply, fault, deadline).await),
@@ -68,6 +69,13 @@ pub(crate) async fn create(
         adjustments.extend(read_back(client, made, &sent, deadline).await);
     }
     Ok(Created { ticket, adjustments })
+}
+
+/// Fields that are compared with what was sent, with the mapped ones.
+fn all_fields(rendered: &Rendered) -> String {
+    let sent = serde_json::from_str::<Body>(&rendered.body).ok();
+    let mapped = sent.into_iter().flat_map(|sent| sent.mapped.into_keys());
+    [ALL_FIELDS.to_owned()].into_iter().chain(mapped).collect::<Vec<_>>().join(",")
 }
 
 /// The ticket of a record, with its URL for people; `None` if the record has no `sys_id`. Without a valid
@@ -148,7 +156,19 @@ pub(crate) fn differences(record: &Record, rendered: &Rendered) -> Vec<Adjustmen
             Adjustment::new("sys_id", "the instance assigned its own; correlation_id identifies the ticket")
         }),
     ];
-    found.into_iter().flatten().collect()
+    let mapped = sent.mapped.iter().filter_map(|(field, sent)| {
+        let became = record.value(field).filter(|value| !is_same(value, sent))?;
+        let became = if became.is_empty() { "empty".to_owned() } else { format!("\"{became}\"") };
+        Some(Adjustment::new(field, format!("is {became}, not the value that was sent")))
+    });
+    found.into_iter().flatten().chain(mapped).collect()
+}
+
+/// Whether a stored value is the one that was sent, however its lines end, or a number is written.
+fn is_same(stored: &str, sent: &str) -> bool {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    stored.split_whitespace().eq(sent.split_whitespace())
+        || number(stored).is_some_and(|stored| number(sent) == Some(stored))
 }
 
 // === impl Body ===

@@ -7,6 +7,7 @@
 
 mod check;
 mod client;
+mod columns;
 mod contract;
 mod create;
 mod evidence;

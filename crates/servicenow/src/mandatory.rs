@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use ticketing_core::fault::Fault;
 
 use crate::client::Client;
+use crate::columns::{self, Applied};
 use crate::settings::Settings;
 use crate::wire::Record;
 
@@ -15,25 +16,15 @@ const POLICIES: &str = "sys_data_policy_rule";
 const DICTIONARY: &str = "sys_dictionary";
 const CONDITIONS: &str = "sys_data_policy.conditions";
 
-/// Fields that every ticket has, set by us or by the platform.
-const FILLED: [&str; 10] = [
-    "sys_id",
-    "number",
-    "short_description",
-    "description",
-    "work_notes",
-    "correlation_id",
-    "impact",
-    "urgency",
-    "priority",
-    "state",
-];
-
 /// The fields that data policies require of every ticket and that are not sent.
 ///
 /// # Errors
 /// If the account may not read the policies, which is usual.
-pub(crate) async fn unfilled(client: &Client, settings: &Settings) -> Result<Vec<String>, Fault> {
+pub(crate) async fn unfilled(
+    client: &Client,
+    settings: &Settings,
+    mapped: &Applied,
+) -> Result<Vec<String>, Fault> {
     let table = settings.table.as_str();
     let query = format!("table={table}^mandatory=true^sys_data_policy.active=true");
     let fields = format!("table,field,mandatory,{CONDITIONS}");
@@ -50,7 +41,12 @@ pub(crate) async fn unfilled(client: &Client, settings: &Settings) -> Result<Vec
         unfilled.extend(unknown.filter(agrees).map(|demand| demand.field.clone()));
     }
     let has_group = settings.assignment_group.is_some();
-    let is_filled = |field: &str| FILLED.contains(&field) || (has_group && field == "assignment_group");
+    let is_filled = |field: &str| match field {
+        "assignment_group" => has_group,
+        field => {
+            columns::own(field).is_some() || mapped.values.get(field).is_some_and(|value| !value.is_empty())
+        }
+    };
     unfilled.retain(|field| !is_filled(field));
     Ok(unfilled.into_iter().collect())
 }

@@ -1,12 +1,17 @@
 //! The ticket as sent: the body of the insert, within ServiceNow's limits.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use ticketing_core::content::Content;
+use ticketing_core::content_settings::MappedContent;
 use ticketing_core::document::Document;
 use ticketing_core::fit::{self, Omission};
 use ticketing_core::system::{Adjustment, Rendered, TicketDraft};
-use ticketing_core::text::Limit;
+use ticketing_core::template::TemplateError;
+use ticketing_core::text::{Limit, single_line};
 
+use crate::columns::Applied;
 use crate::priority::{self, ImpactUrgency};
 use crate::render;
 
@@ -36,6 +41,16 @@ pub(crate) struct Body {
     pub(crate) correlation_display: String,
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub(crate) work_notes: String,
+    /// Values of further columns.
+    #[serde(flatten)]
+    pub(crate) mapped: BTreeMap<String, String>,
+}
+
+/// What an operator decided about one ticket.
+#[derive(Debug)]
+pub(crate) struct Mapped<'a> {
+    pub(crate) content: &'a MappedContent,
+    pub(crate) applied: Applied,
 }
 
 /// What the description contains, and what it omits.
@@ -46,10 +61,18 @@ struct Texts {
 }
 
 /// The ticket of a draft; `group` is the assignment group's `sys_id`, empty for none.
-pub(crate) fn render(ticket_draft: &TicketDraft, weight: ImpactUrgency, group: &str) -> Rendered {
+pub(crate) fn render(
+    ticket_draft: &TicketDraft,
+    weight: ImpactUrgency,
+    group: &str,
+    mapped: Mapped<'_>,
+) -> Rendered {
     let content = Content::of(&ticket_draft.incident);
-    let (short_description, shortened) = short_description(&content);
-    let texts = texts(&content.document());
+    let mut of_mapping = mapped.applied.adjustments;
+    let summary = text(&mapped.content.summary, "summary_template", &mut of_mapping);
+    let introduction = text(&mapped.content.introduction, "introduction_template", &mut of_mapping);
+    let (short_description, shortened) = short_description(&content, summary);
+    let texts = texts(&content.introduced(introduction));
     let body = Body {
         sys_id: ticket_draft.marker.hex().to_owned(),
         short_description: short_description.clone(),
@@ -60,6 +83,7 @@ pub(crate) fn render(ticket_draft: &TicketDraft, weight: ImpactUrgency, group: &
         correlation_id: ticket_draft.marker.as_str().to_owned(),
         correlation_display: CORRELATION_DISPLAY.to_owned(),
         work_notes: texts.work_notes.clone(),
+        mapped: mapped.applied.values,
     };
     let plain_text = match texts.work_notes.as_str() {
         "" => texts.description.clone(),
@@ -77,14 +101,31 @@ pub(crate) fn render(ticket_draft: &TicketDraft, weight: ImpactUrgency, group: &
             .into_iter()
             .chain(content.cleaned("description"))
             .chain(texts.adjustments)
+            .chain(of_mapping)
             .collect(),
     }
 }
 
-fn short_description(content: &Content) -> (String, Option<Adjustment>) {
+/// The rendered text of a template. A failed one is left out: an accepted incident gets its ticket.
+fn text<'t>(
+    rendered: &'t Option<Result<String, TemplateError>>,
+    setting: &str,
+    adjustments: &mut Vec<Adjustment>,
+) -> Option<&'t str> {
+    match rendered.as_ref()? {
+        Ok(text) => Some(text),
+        Err(error) => {
+            adjustments.push(Adjustment::new(setting, format!("not used for this incident: {error}")));
+            None
+        }
+    }
+}
+
+fn short_description(content: &Content, own: Option<&str>) -> (String, Option<Adjustment>) {
     let limit = limits::SHORT_DESCRIPTION;
-    let whole = render::harmless(&content.summary(Limit::NONE));
-    let text = limit.shorten(&render::harmless(&content.summary(limit)));
+    let summary = |limit| own.map_or_else(|| content.summary(limit), single_line);
+    let whole = render::harmless(&summary(Limit::NONE));
+    let text = limit.shorten(&render::harmless(&summary(limit)));
     let reason = || format!("shortened from {} to {} UTF-16 code units", limit.measure(&whole), limit.max());
     let shortened = (text != whole).then(|| Adjustment::new("short_description", reason()));
     (text, shortened)

@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use ticketing_core::content_settings::Mapping;
 use ticketing_core::incident::{
     Activity, Actor, ActorKind, FiringRule, Incident, IncidentFields, MitreEntry, Risk, RiskFactor, Timeline,
 };
@@ -36,7 +37,9 @@ fn fields() -> IncidentFields {
 fn rendered(fields: IncidentFields) -> (Rendered, Body) {
     let marker = Marker::parse("rhythmx-0123456789abcdef0123456789abcdef").unwrap();
     let ticket_draft = TicketDraft { incident: Incident::try_new(fields, "incident").unwrap(), marker };
-    let rendered = render(&ticket_draft, ImpactUrgency::new(1, 1), GROUP);
+    let content = Mapping::default().sample();
+    let mapped = Mapped { content: &content, applied: Applied::default() };
+    let rendered = render(&ticket_draft, ImpactUrgency::new(1, 1), GROUP, mapped);
     let body = serde_json::from_str(&rendered.body).unwrap();
     (rendered, body)
 }

@@ -14,7 +14,7 @@ use ticketing_egress::HttpClient;
 use ticketing_vendor::{ConnectionChange, ConnectionSettings, Draft, Vendor};
 
 use crate::settings::{Settings, SettingsDraft};
-use crate::{ServiceNow, contract};
+use crate::{ServiceNow, columns, contract};
 
 /// What an operator may know about the instances of the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
@@ -64,7 +64,7 @@ impl Vendor for ServiceNowVendor {
     }
 
     fn stored(&self, json: serde_json::Value) -> Result<Draft, serde_json::Error> {
-        serde_json::from_value::<SettingsDraft>(json).map(|draft| Draft::new(System::ServiceNow, draft))
+        Draft::from_json::<SettingsDraft>(System::ServiceNow, json)
     }
 
     fn placeholder(&self) -> ConnectionSettings {
@@ -121,8 +121,10 @@ impl Vendor for ServiceNowVendor {
         violations: &mut Violations,
     ) -> Option<Arc<dyn TicketSystem>> {
         let password = secret.map(|secret| &secret.value);
-        let settings = Settings::parse(draft.get(), password, path, violations)?;
-        Some(Arc::new(ServiceNow::new(settings, client?)))
+        let settings = Settings::parse(draft.get(), password, path, violations);
+        let mapping = draft.mapping(violations)?;
+        columns::check_names(&mapping, violations)?;
+        Some(Arc::new(ServiceNow::new(settings?, client?).with_mapping(mapping)))
     }
 }
 

@@ -6,8 +6,10 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use ticketing_core::content_settings::{ContentSettings, Mapping};
 use ticketing_core::secret::SecretUse;
 use ticketing_core::system::System;
+use ticketing_core::violation::Violations;
 use ticketing_egress::RouteDraft;
 
 /// The settings of a vendor's connection: any field may be missing or invalid. Secrets are kept separately.
@@ -32,7 +34,14 @@ pub trait SettingsDraft:
 pub struct Draft {
     system: System,
     settings: Box<dyn AnyDraft>,
+    /// What is decided about the content of tickets, in the same way for all vendors.
+    pub content: ContentSettings,
+    /// The name of the connection, for templates. Not a setting: it is not stored or compared.
+    pub connection: String,
 }
+
+/// The member of the stored form that has the content settings.
+const CONTENT: &str = "content";
 
 /// [`SettingsDraft`] as an object.
 trait AnyDraft: fmt::Debug + Send + Sync {
@@ -51,7 +60,23 @@ trait AnyDraft: fmt::Debug + Send + Sync {
 impl Draft {
     #[must_use]
     pub fn new(system: System, settings: impl SettingsDraft) -> Self {
-        Self { system, settings: Box::new(settings) }
+        let connection = system.to_string();
+        Self { system, settings: Box::new(settings), content: ContentSettings::default(), connection }
+    }
+
+    /// Parses the stored form of [`to_json`](Self::to_json).
+    ///
+    /// # Errors
+    /// If it is not of these settings.
+    pub fn from_json<D: SettingsDraft>(system: System, mut json: Value) -> serde_json::Result<Self> {
+        let content = json.as_object_mut().and_then(|members| members.remove(CONTENT));
+        let content = content.map(serde_json::from_value).transpose()?.unwrap_or_default();
+        Ok(Self { content, ..Self::new(system, serde_json::from_value::<D>(json)?) })
+    }
+
+    /// Parses the content settings; adds every violation to `violations`, with the field path `content`.
+    pub fn mapping(&self, violations: &mut Violations) -> Option<Mapping> {
+        Mapping::parse(&self.content, &self.connection, CONTENT, violations)
     }
 
     #[must_use]
@@ -72,6 +97,7 @@ impl Draft {
     pub fn merge(&mut self, patch: &Self) {
         if self.system == patch.system {
             self.settings.merge_any(patch.settings.as_ref());
+            self.content.merge(patch.content.clone());
         }
     }
 
@@ -107,19 +133,31 @@ impl Draft {
     /// The stored form.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        self.settings.to_json().expect("settings are made of texts, numbers and lists")
+        let mut json = self.settings.to_json().expect("settings are made of texts, numbers and lists");
+        if let Some(members) = json.as_object_mut().filter(|_| !self.content.is_empty()) {
+            let content = serde_json::to_value(&self.content);
+            members.insert(CONTENT.to_owned(), content.expect("templates and JSON are JSON"));
+        }
+        json
     }
 }
 
 impl Clone for Draft {
     fn clone(&self) -> Self {
-        Self { system: self.system, settings: self.settings.cloned() }
+        Self {
+            system: self.system,
+            settings: self.settings.cloned(),
+            content: self.content.clone(),
+            connection: self.connection.clone(),
+        }
     }
 }
 
 impl PartialEq for Draft {
     fn eq(&self, other: &Self) -> bool {
-        self.system == other.system && self.settings.is_equal(other.settings.as_ref())
+        self.system == other.system
+            && self.settings.is_equal(other.settings.as_ref())
+            && self.content == other.content
     }
 }
 

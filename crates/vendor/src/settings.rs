@@ -47,6 +47,7 @@ impl ConnectionSettings {
     pub fn changed(&self, change: &ConnectionChange, now: Timestamp) -> Self {
         let mut next = self.clone();
         next.draft.merge(&change.draft);
+        next.draft.connection.clone_from(&change.connection);
         next.enabled = change.enabled.unwrap_or(self.enabled);
         for (used_for, change) in &change.secrets {
             match change {

@@ -10,6 +10,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -205,7 +206,9 @@ type ConnectionSettings struct {
 	//
 	//	*ConnectionSettings_Jira
 	//	*ConnectionSettings_Servicenow
-	Settings      isConnectionSettings_Settings `protobuf_oneof:"settings"`
+	Settings isConnectionSettings_Settings `protobuf_oneof:"settings"`
+	// Content of the tickets. Optional: absent keeps it.
+	Content       *ContentSettings `protobuf:"bytes,5,opt,name=content,proto3" json:"content,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -272,6 +275,13 @@ func (x *ConnectionSettings) GetServicenow() *ServiceNowSettings {
 	return nil
 }
 
+func (x *ConnectionSettings) GetContent() *ContentSettings {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
 type isConnectionSettings_Settings interface {
 	isConnectionSettings_Settings()
 }
@@ -289,6 +299,221 @@ type ConnectionSettings_Servicenow struct {
 func (*ConnectionSettings_Jira) isConnectionSettings_Settings() {}
 
 func (*ConnectionSettings_Servicenow) isConnectionSettings_Settings() {}
+
+// Content of the tickets of a connection.
+//
+// Templates are written in the Jinja syntax of MiniJinja. Their names are the fields of Incident (`id`, `actor.name`, `risk.score`,
+// `firing_rules` and so on) and `severity`, `risk_level` and `connection`. Enumerations are written without their prefix
+// (`actor.type` is "USER"), times in RFC 3339, durations in seconds. What is absent is none: test it before naming its members.
+// Configure refuses errors of syntax and names that do not exist, with the line (SETTINGS_INVALID). A template has at most 10,000
+// characters, and renders at most 32,767. Example: "{{ id }}: {{ actor.name }}{% if sla %} ({{ sla.status }}){% endif %}".
+type ContentSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Template of the summary, on one line. "": the standard summary.
+	SummaryTemplate *string `protobuf:"bytes,1,opt,name=summary_template,json=summaryTemplate,proto3,oneof" json:"summary_template,omitempty"`
+	// Template of a text before the standard description. "": none.
+	IntroductionTemplate *string `protobuf:"bytes,2,opt,name=introduction_template,json=introductionTemplate,proto3,oneof" json:"introduction_template,omitempty"`
+	// Values of further fields, instead of all stored ones.
+	Fields        *FieldMap `protobuf:"bytes,3,opt,name=fields,proto3" json:"fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContentSettings) Reset() {
+	*x = ContentSettings{}
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContentSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContentSettings) ProtoMessage() {}
+
+func (x *ContentSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContentSettings.ProtoReflect.Descriptor instead.
+func (*ContentSettings) Descriptor() ([]byte, []int) {
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ContentSettings) GetSummaryTemplate() string {
+	if x != nil && x.SummaryTemplate != nil {
+		return *x.SummaryTemplate
+	}
+	return ""
+}
+
+func (x *ContentSettings) GetIntroductionTemplate() string {
+	if x != nil && x.IntroductionTemplate != nil {
+		return *x.IntroductionTemplate
+	}
+	return ""
+}
+
+func (x *ContentSettings) GetFields() *FieldMap {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+// Values of fields in the ticket system.
+type FieldMap struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By the ID or the name of the field, of at most 255 characters. At most 100. Examples of names: "customfield_10107", "Due date",
+	// "caller_id".
+	Values        map[string]*FieldValue `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FieldMap) Reset() {
+	*x = FieldMap{}
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FieldMap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FieldMap) ProtoMessage() {}
+
+func (x *FieldMap) ProtoReflect() protoreflect.Message {
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FieldMap.ProtoReflect.Descriptor instead.
+func (*FieldMap) Descriptor() ([]byte, []int) {
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *FieldMap) GetValues() map[string]*FieldValue {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// Value of one field.
+type FieldValue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	//
+	// Types that are valid to be assigned to Value:
+	//
+	//	*FieldValue_Template
+	//	*FieldValue_Json
+	Value isFieldValue_Value `protobuf_oneof:"value"`
+	// Whether the ticket is created without the field if its value does not fit, or the ticket system refuses it; an adjustment then
+	// says so. Otherwise the delivery fails with an error that names the field. Default false.
+	Droppable     bool `protobuf:"varint,3,opt,name=droppable,proto3" json:"droppable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FieldValue) Reset() {
+	*x = FieldValue{}
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FieldValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FieldValue) ProtoMessage() {}
+
+func (x *FieldValue) ProtoReflect() protoreflect.Message {
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FieldValue.ProtoReflect.Descriptor instead.
+func (*FieldValue) Descriptor() ([]byte, []int) {
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *FieldValue) GetValue() isFieldValue_Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *FieldValue) GetTemplate() string {
+	if x != nil {
+		if x, ok := x.Value.(*FieldValue_Template); ok {
+			return x.Template
+		}
+	}
+	return ""
+}
+
+func (x *FieldValue) GetJson() *structpb.Value {
+	if x != nil {
+		if x, ok := x.Value.(*FieldValue_Json); ok {
+			return x.Json
+		}
+	}
+	return nil
+}
+
+func (x *FieldValue) GetDroppable() bool {
+	if x != nil {
+		return x.Droppable
+	}
+	return false
+}
+
+type isFieldValue_Value interface {
+	isFieldValue_Value()
+}
+
+type FieldValue_Template struct {
+	// Template of a text, which is converted to the type of the field: a choice by its label or ID, a list by commas or lines, a
+	// user by email, a cascading choice as "Parent > Child", dates as 2026-11-29, numbers. An empty text leaves the field out.
+	Template string `protobuf:"bytes,1,opt,name=template,proto3,oneof"`
+}
+
+type FieldValue_Json struct {
+	// As the API of the ticket system takes it: at most 32,768 bytes as JSON, at most 20 levels deep.
+	Json *structpb.Value `protobuf:"bytes,2,opt,name=json,proto3,oneof"`
+}
+
+func (*FieldValue_Template) isFieldValue_Value() {}
+
+func (*FieldValue_Json) isFieldValue_Value() {}
 
 // Settings in force after the change.
 type ConfigureResponse struct {
@@ -313,7 +538,7 @@ type ConfigureResponse struct {
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[2]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -325,7 +550,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[2]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -338,7 +563,7 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{2}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ConfigureResponse) GetJira() *JiraSettingsView {
@@ -401,14 +626,16 @@ type ConnectionSettingsView struct {
 	//
 	//	*ConnectionSettingsView_Jira
 	//	*ConnectionSettingsView_Servicenow
-	Settings      isConnectionSettingsView_Settings `protobuf_oneof:"settings"`
+	Settings isConnectionSettingsView_Settings `protobuf_oneof:"settings"`
+	// Output only. Content of the tickets. Every field is set.
+	Content       *ContentSettings `protobuf:"bytes,5,opt,name=content,proto3" json:"content,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConnectionSettingsView) Reset() {
 	*x = ConnectionSettingsView{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[3]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -420,7 +647,7 @@ func (x *ConnectionSettingsView) String() string {
 func (*ConnectionSettingsView) ProtoMessage() {}
 
 func (x *ConnectionSettingsView) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[3]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -433,7 +660,7 @@ func (x *ConnectionSettingsView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectionSettingsView.ProtoReflect.Descriptor instead.
 func (*ConnectionSettingsView) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{3}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ConnectionSettingsView) GetName() string {
@@ -464,6 +691,13 @@ func (x *ConnectionSettingsView) GetServicenow() *ServiceNowSettingsView {
 		if x, ok := x.Settings.(*ConnectionSettingsView_Servicenow); ok {
 			return x.Servicenow
 		}
+	}
+	return nil
+}
+
+func (x *ConnectionSettingsView) GetContent() *ContentSettings {
+	if x != nil {
+		return x.Content
 	}
 	return nil
 }
@@ -554,7 +788,7 @@ type JiraSettings struct {
 
 func (x *JiraSettings) Reset() {
 	*x = JiraSettings{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[4]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -566,7 +800,7 @@ func (x *JiraSettings) String() string {
 func (*JiraSettings) ProtoMessage() {}
 
 func (x *JiraSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[4]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -579,7 +813,7 @@ func (x *JiraSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JiraSettings.ProtoReflect.Descriptor instead.
 func (*JiraSettings) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{4}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *JiraSettings) GetEnabled() bool {
@@ -705,7 +939,7 @@ type JiraLabels struct {
 
 func (x *JiraLabels) Reset() {
 	*x = JiraLabels{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[5]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -717,7 +951,7 @@ func (x *JiraLabels) String() string {
 func (*JiraLabels) ProtoMessage() {}
 
 func (x *JiraLabels) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[5]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -730,7 +964,7 @@ func (x *JiraLabels) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JiraLabels.ProtoReflect.Descriptor instead.
 func (*JiraLabels) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{5}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *JiraLabels) GetValues() []string {
@@ -781,7 +1015,7 @@ type JiraSettingsView struct {
 
 func (x *JiraSettingsView) Reset() {
 	*x = JiraSettingsView{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[6]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -793,7 +1027,7 @@ func (x *JiraSettingsView) String() string {
 func (*JiraSettingsView) ProtoMessage() {}
 
 func (x *JiraSettingsView) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[6]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -806,7 +1040,7 @@ func (x *JiraSettingsView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JiraSettingsView.ProtoReflect.Descriptor instead.
 func (*JiraSettingsView) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{6}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *JiraSettingsView) GetEnabled() bool {
@@ -969,7 +1203,7 @@ type ServiceNowSettings struct {
 
 func (x *ServiceNowSettings) Reset() {
 	*x = ServiceNowSettings{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[7]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1215,7 @@ func (x *ServiceNowSettings) String() string {
 func (*ServiceNowSettings) ProtoMessage() {}
 
 func (x *ServiceNowSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[7]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1228,7 @@ func (x *ServiceNowSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceNowSettings.ProtoReflect.Descriptor instead.
 func (*ServiceNowSettings) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{7}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ServiceNowSettings) GetEnabled() bool {
@@ -1098,7 +1332,7 @@ type ServiceNowPriorities struct {
 
 func (x *ServiceNowPriorities) Reset() {
 	*x = ServiceNowPriorities{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[8]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1344,7 @@ func (x *ServiceNowPriorities) String() string {
 func (*ServiceNowPriorities) ProtoMessage() {}
 
 func (x *ServiceNowPriorities) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[8]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1357,7 @@ func (x *ServiceNowPriorities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceNowPriorities.ProtoReflect.Descriptor instead.
 func (*ServiceNowPriorities) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{8}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ServiceNowPriorities) GetCritical() *ServiceNowPriority {
@@ -1167,7 +1401,7 @@ type ServiceNowPriority struct {
 
 func (x *ServiceNowPriority) Reset() {
 	*x = ServiceNowPriority{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[9]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1413,7 @@ func (x *ServiceNowPriority) String() string {
 func (*ServiceNowPriority) ProtoMessage() {}
 
 func (x *ServiceNowPriority) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[9]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1426,7 @@ func (x *ServiceNowPriority) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceNowPriority.ProtoReflect.Descriptor instead.
 func (*ServiceNowPriority) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{9}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ServiceNowPriority) GetImpact() uint32 {
@@ -1242,7 +1476,7 @@ type ServiceNowSettingsView struct {
 
 func (x *ServiceNowSettingsView) Reset() {
 	*x = ServiceNowSettingsView{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[10]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1488,7 @@ func (x *ServiceNowSettingsView) String() string {
 func (*ServiceNowSettingsView) ProtoMessage() {}
 
 func (x *ServiceNowSettingsView) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[10]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1501,7 @@ func (x *ServiceNowSettingsView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceNowSettingsView.ProtoReflect.Descriptor instead.
 func (*ServiceNowSettingsView) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{10}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ServiceNowSettingsView) GetEnabled() bool {
@@ -1377,7 +1611,7 @@ type AutoPushSettings struct {
 
 func (x *AutoPushSettings) Reset() {
 	*x = AutoPushSettings{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[11]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1389,7 +1623,7 @@ func (x *AutoPushSettings) String() string {
 func (*AutoPushSettings) ProtoMessage() {}
 
 func (x *AutoPushSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[11]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1402,7 +1636,7 @@ func (x *AutoPushSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AutoPushSettings.ProtoReflect.Descriptor instead.
 func (*AutoPushSettings) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{11}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AutoPushSettings) GetEnabled() bool {
@@ -1451,7 +1685,7 @@ type AutoPushRuleList struct {
 
 func (x *AutoPushRuleList) Reset() {
 	*x = AutoPushRuleList{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[12]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1463,7 +1697,7 @@ func (x *AutoPushRuleList) String() string {
 func (*AutoPushRuleList) ProtoMessage() {}
 
 func (x *AutoPushRuleList) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[12]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1476,7 +1710,7 @@ func (x *AutoPushRuleList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AutoPushRuleList.ProtoReflect.Descriptor instead.
 func (*AutoPushRuleList) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{12}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AutoPushRuleList) GetValues() []*AutoPushRule {
@@ -1499,7 +1733,7 @@ type AutoPushRule struct {
 
 func (x *AutoPushRule) Reset() {
 	*x = AutoPushRule{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[13]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1511,7 +1745,7 @@ func (x *AutoPushRule) String() string {
 func (*AutoPushRule) ProtoMessage() {}
 
 func (x *AutoPushRule) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[13]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1524,7 +1758,7 @@ func (x *AutoPushRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AutoPushRule.ProtoReflect.Descriptor instead.
 func (*AutoPushRule) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{13}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AutoPushRule) GetConnections() []string {
@@ -1552,7 +1786,7 @@ type TicketSystemList struct {
 
 func (x *TicketSystemList) Reset() {
 	*x = TicketSystemList{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[14]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1798,7 @@ func (x *TicketSystemList) String() string {
 func (*TicketSystemList) ProtoMessage() {}
 
 func (x *TicketSystemList) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[14]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1811,7 @@ func (x *TicketSystemList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TicketSystemList.ProtoReflect.Descriptor instead.
 func (*TicketSystemList) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{14}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TicketSystemList) GetValues() []TicketSystem {
@@ -1610,7 +1844,7 @@ type RetrySettings struct {
 
 func (x *RetrySettings) Reset() {
 	*x = RetrySettings{}
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[15]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +1856,7 @@ func (x *RetrySettings) String() string {
 func (*RetrySettings) ProtoMessage() {}
 
 func (x *RetrySettings) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[15]
+	mi := &file_rhythmx_ticketing_v1_settings_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +1869,7 @@ func (x *RetrySettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetrySettings.ProtoReflect.Descriptor instead.
 func (*RetrySettings) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{15}
+	return file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RetrySettings) GetMaxRetryAttempts() uint32 {
@@ -1677,7 +1911,7 @@ var File_rhythmx_ticketing_v1_settings_proto protoreflect.FileDescriptor
 
 const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"#rhythmx/ticketing/v1/settings.proto\x12\x14rhythmx.ticketing.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#rhythmx/ticketing/v1/incident.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\xc8\x03\n" +
+	"#rhythmx/ticketing/v1/settings.proto\x12\x14rhythmx.ticketing.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#rhythmx/ticketing/v1/incident.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\xc8\x03\n" +
 	"\x10ConfigureRequest\x126\n" +
 	"\x04jira\x18\x01 \x01(\v2\".rhythmx.ticketing.v1.JiraSettingsR\x04jira\x12H\n" +
 	"\n" +
@@ -1688,15 +1922,33 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"\vconnections\x18\x05 \x03(\v2(.rhythmx.ticketing.v1.ConnectionSettingsR\vconnections\x12-\n" +
 	"\x12remove_connections\x18\x06 \x03(\tR\x11removeConnections\x12\x12\n" +
 	"\x04etag\x18\a \x01(\tR\x04etag\x12#\n" +
-	"\rvalidate_only\x18\b \x01(\bR\fvalidateOnly\"\xba\x01\n" +
+	"\rvalidate_only\x18\b \x01(\bR\fvalidateOnly\"\xfb\x01\n" +
 	"\x12ConnectionSettings\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
 	"\x04jira\x18\x02 \x01(\v2\".rhythmx.ticketing.v1.JiraSettingsH\x00R\x04jira\x12J\n" +
 	"\n" +
 	"servicenow\x18\x03 \x01(\v2(.rhythmx.ticketing.v1.ServiceNowSettingsH\x00R\n" +
-	"servicenowB\n" +
+	"servicenow\x12?\n" +
+	"\acontent\x18\x05 \x01(\v2%.rhythmx.ticketing.v1.ContentSettingsR\acontentB\n" +
 	"\n" +
-	"\bsettings\"\xb1\x03\n" +
+	"\bsettings\"\xe2\x01\n" +
+	"\x0fContentSettings\x12.\n" +
+	"\x10summary_template\x18\x01 \x01(\tH\x00R\x0fsummaryTemplate\x88\x01\x01\x128\n" +
+	"\x15introduction_template\x18\x02 \x01(\tH\x01R\x14introductionTemplate\x88\x01\x01\x126\n" +
+	"\x06fields\x18\x03 \x01(\v2\x1e.rhythmx.ticketing.v1.FieldMapR\x06fieldsB\x13\n" +
+	"\x11_summary_templateB\x18\n" +
+	"\x16_introduction_template\"\xab\x01\n" +
+	"\bFieldMap\x12B\n" +
+	"\x06values\x18\x01 \x03(\v2*.rhythmx.ticketing.v1.FieldMap.ValuesEntryR\x06values\x1a[\n" +
+	"\vValuesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x126\n" +
+	"\x05value\x18\x02 \x01(\v2 .rhythmx.ticketing.v1.FieldValueR\x05value:\x028\x01\"\x7f\n" +
+	"\n" +
+	"FieldValue\x12\x1c\n" +
+	"\btemplate\x18\x01 \x01(\tH\x00R\btemplate\x12,\n" +
+	"\x04json\x18\x02 \x01(\v2\x16.google.protobuf.ValueH\x00R\x04json\x12\x1c\n" +
+	"\tdroppable\x18\x03 \x01(\bR\tdroppableB\a\n" +
+	"\x05value\"\xb1\x03\n" +
 	"\x11ConfigureResponse\x12:\n" +
 	"\x04jira\x18\x01 \x01(\v2&.rhythmx.ticketing.v1.JiraSettingsViewR\x04jira\x12L\n" +
 	"\n" +
@@ -1706,13 +1958,14 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"\x05retry\x18\x04 \x01(\v2#.rhythmx.ticketing.v1.RetrySettingsR\x05retry\x12.\n" +
 	"\x13deliveries_made_due\x18\x05 \x01(\rR\x11deliveriesMadeDue\x12N\n" +
 	"\vconnections\x18\x06 \x03(\v2,.rhythmx.ticketing.v1.ConnectionSettingsViewR\vconnections\x12\x12\n" +
-	"\x04etag\x18\a \x01(\tR\x04etag\"\xc6\x01\n" +
+	"\x04etag\x18\a \x01(\tR\x04etag\"\x87\x02\n" +
 	"\x16ConnectionSettingsView\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12<\n" +
 	"\x04jira\x18\x02 \x01(\v2&.rhythmx.ticketing.v1.JiraSettingsViewH\x00R\x04jira\x12N\n" +
 	"\n" +
 	"servicenow\x18\x03 \x01(\v2,.rhythmx.ticketing.v1.ServiceNowSettingsViewH\x00R\n" +
-	"servicenowB\n" +
+	"servicenow\x12?\n" +
+	"\acontent\x18\x05 \x01(\v2%.rhythmx.ticketing.v1.ContentSettingsR\acontentB\n" +
 	"\n" +
 	"\bsettings\"\x86\a\n" +
 	"\fJiraSettings\x12\x1d\n" +
@@ -1885,73 +2138,84 @@ func file_rhythmx_ticketing_v1_settings_proto_rawDescGZIP() []byte {
 }
 
 var file_rhythmx_ticketing_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_rhythmx_ticketing_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_rhythmx_ticketing_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_rhythmx_ticketing_v1_settings_proto_goTypes = []any{
 	(JiraFlavour)(0),               // 0: rhythmx.ticketing.v1.JiraFlavour
 	(*ConfigureRequest)(nil),       // 1: rhythmx.ticketing.v1.ConfigureRequest
 	(*ConnectionSettings)(nil),     // 2: rhythmx.ticketing.v1.ConnectionSettings
-	(*ConfigureResponse)(nil),      // 3: rhythmx.ticketing.v1.ConfigureResponse
-	(*ConnectionSettingsView)(nil), // 4: rhythmx.ticketing.v1.ConnectionSettingsView
-	(*JiraSettings)(nil),           // 5: rhythmx.ticketing.v1.JiraSettings
-	(*JiraLabels)(nil),             // 6: rhythmx.ticketing.v1.JiraLabels
-	(*JiraSettingsView)(nil),       // 7: rhythmx.ticketing.v1.JiraSettingsView
-	(*ServiceNowSettings)(nil),     // 8: rhythmx.ticketing.v1.ServiceNowSettings
-	(*ServiceNowPriorities)(nil),   // 9: rhythmx.ticketing.v1.ServiceNowPriorities
-	(*ServiceNowPriority)(nil),     // 10: rhythmx.ticketing.v1.ServiceNowPriority
-	(*ServiceNowSettingsView)(nil), // 11: rhythmx.ticketing.v1.ServiceNowSettingsView
-	(*AutoPushSettings)(nil),       // 12: rhythmx.ticketing.v1.AutoPushSettings
-	(*AutoPushRuleList)(nil),       // 13: rhythmx.ticketing.v1.AutoPushRuleList
-	(*AutoPushRule)(nil),           // 14: rhythmx.ticketing.v1.AutoPushRule
-	(*TicketSystemList)(nil),       // 15: rhythmx.ticketing.v1.TicketSystemList
-	(*RetrySettings)(nil),          // 16: rhythmx.ticketing.v1.RetrySettings
-	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
-	(Severity)(0),                  // 18: rhythmx.ticketing.v1.Severity
-	(TicketSystem)(0),              // 19: rhythmx.ticketing.v1.TicketSystem
-	(*durationpb.Duration)(nil),    // 20: google.protobuf.Duration
+	(*ContentSettings)(nil),        // 3: rhythmx.ticketing.v1.ContentSettings
+	(*FieldMap)(nil),               // 4: rhythmx.ticketing.v1.FieldMap
+	(*FieldValue)(nil),             // 5: rhythmx.ticketing.v1.FieldValue
+	(*ConfigureResponse)(nil),      // 6: rhythmx.ticketing.v1.ConfigureResponse
+	(*ConnectionSettingsView)(nil), // 7: rhythmx.ticketing.v1.ConnectionSettingsView
+	(*JiraSettings)(nil),           // 8: rhythmx.ticketing.v1.JiraSettings
+	(*JiraLabels)(nil),             // 9: rhythmx.ticketing.v1.JiraLabels
+	(*JiraSettingsView)(nil),       // 10: rhythmx.ticketing.v1.JiraSettingsView
+	(*ServiceNowSettings)(nil),     // 11: rhythmx.ticketing.v1.ServiceNowSettings
+	(*ServiceNowPriorities)(nil),   // 12: rhythmx.ticketing.v1.ServiceNowPriorities
+	(*ServiceNowPriority)(nil),     // 13: rhythmx.ticketing.v1.ServiceNowPriority
+	(*ServiceNowSettingsView)(nil), // 14: rhythmx.ticketing.v1.ServiceNowSettingsView
+	(*AutoPushSettings)(nil),       // 15: rhythmx.ticketing.v1.AutoPushSettings
+	(*AutoPushRuleList)(nil),       // 16: rhythmx.ticketing.v1.AutoPushRuleList
+	(*AutoPushRule)(nil),           // 17: rhythmx.ticketing.v1.AutoPushRule
+	(*TicketSystemList)(nil),       // 18: rhythmx.ticketing.v1.TicketSystemList
+	(*RetrySettings)(nil),          // 19: rhythmx.ticketing.v1.RetrySettings
+	nil,                            // 20: rhythmx.ticketing.v1.FieldMap.ValuesEntry
+	(*structpb.Value)(nil),         // 21: google.protobuf.Value
+	(*timestamppb.Timestamp)(nil),  // 22: google.protobuf.Timestamp
+	(Severity)(0),                  // 23: rhythmx.ticketing.v1.Severity
+	(TicketSystem)(0),              // 24: rhythmx.ticketing.v1.TicketSystem
+	(*durationpb.Duration)(nil),    // 25: google.protobuf.Duration
 }
 var file_rhythmx_ticketing_v1_settings_proto_depIdxs = []int32{
-	5,  // 0: rhythmx.ticketing.v1.ConfigureRequest.jira:type_name -> rhythmx.ticketing.v1.JiraSettings
-	8,  // 1: rhythmx.ticketing.v1.ConfigureRequest.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettings
-	12, // 2: rhythmx.ticketing.v1.ConfigureRequest.auto_push:type_name -> rhythmx.ticketing.v1.AutoPushSettings
-	16, // 3: rhythmx.ticketing.v1.ConfigureRequest.retry:type_name -> rhythmx.ticketing.v1.RetrySettings
+	8,  // 0: rhythmx.ticketing.v1.ConfigureRequest.jira:type_name -> rhythmx.ticketing.v1.JiraSettings
+	11, // 1: rhythmx.ticketing.v1.ConfigureRequest.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettings
+	15, // 2: rhythmx.ticketing.v1.ConfigureRequest.auto_push:type_name -> rhythmx.ticketing.v1.AutoPushSettings
+	19, // 3: rhythmx.ticketing.v1.ConfigureRequest.retry:type_name -> rhythmx.ticketing.v1.RetrySettings
 	2,  // 4: rhythmx.ticketing.v1.ConfigureRequest.connections:type_name -> rhythmx.ticketing.v1.ConnectionSettings
-	5,  // 5: rhythmx.ticketing.v1.ConnectionSettings.jira:type_name -> rhythmx.ticketing.v1.JiraSettings
-	8,  // 6: rhythmx.ticketing.v1.ConnectionSettings.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettings
-	7,  // 7: rhythmx.ticketing.v1.ConfigureResponse.jira:type_name -> rhythmx.ticketing.v1.JiraSettingsView
-	11, // 8: rhythmx.ticketing.v1.ConfigureResponse.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettingsView
-	12, // 9: rhythmx.ticketing.v1.ConfigureResponse.auto_push:type_name -> rhythmx.ticketing.v1.AutoPushSettings
-	16, // 10: rhythmx.ticketing.v1.ConfigureResponse.retry:type_name -> rhythmx.ticketing.v1.RetrySettings
-	4,  // 11: rhythmx.ticketing.v1.ConfigureResponse.connections:type_name -> rhythmx.ticketing.v1.ConnectionSettingsView
-	7,  // 12: rhythmx.ticketing.v1.ConnectionSettingsView.jira:type_name -> rhythmx.ticketing.v1.JiraSettingsView
-	11, // 13: rhythmx.ticketing.v1.ConnectionSettingsView.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettingsView
-	0,  // 14: rhythmx.ticketing.v1.JiraSettings.flavour:type_name -> rhythmx.ticketing.v1.JiraFlavour
-	6,  // 15: rhythmx.ticketing.v1.JiraSettings.labels:type_name -> rhythmx.ticketing.v1.JiraLabels
-	17, // 16: rhythmx.ticketing.v1.JiraSettingsView.api_token_set_at:type_name -> google.protobuf.Timestamp
-	17, // 17: rhythmx.ticketing.v1.JiraSettingsView.personal_access_token_set_at:type_name -> google.protobuf.Timestamp
-	0,  // 18: rhythmx.ticketing.v1.JiraSettingsView.flavour:type_name -> rhythmx.ticketing.v1.JiraFlavour
-	17, // 19: rhythmx.ticketing.v1.JiraSettingsView.proxy_password_set_at:type_name -> google.protobuf.Timestamp
-	9,  // 20: rhythmx.ticketing.v1.ServiceNowSettings.priorities:type_name -> rhythmx.ticketing.v1.ServiceNowPriorities
-	10, // 21: rhythmx.ticketing.v1.ServiceNowPriorities.critical:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
-	10, // 22: rhythmx.ticketing.v1.ServiceNowPriorities.high:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
-	10, // 23: rhythmx.ticketing.v1.ServiceNowPriorities.medium:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
-	10, // 24: rhythmx.ticketing.v1.ServiceNowPriorities.low:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
-	17, // 25: rhythmx.ticketing.v1.ServiceNowSettingsView.password_set_at:type_name -> google.protobuf.Timestamp
-	9,  // 26: rhythmx.ticketing.v1.ServiceNowSettingsView.priorities:type_name -> rhythmx.ticketing.v1.ServiceNowPriorities
-	17, // 27: rhythmx.ticketing.v1.ServiceNowSettingsView.proxy_password_set_at:type_name -> google.protobuf.Timestamp
-	18, // 28: rhythmx.ticketing.v1.AutoPushSettings.minimum_severity:type_name -> rhythmx.ticketing.v1.Severity
-	15, // 29: rhythmx.ticketing.v1.AutoPushSettings.systems:type_name -> rhythmx.ticketing.v1.TicketSystemList
-	13, // 30: rhythmx.ticketing.v1.AutoPushSettings.rules:type_name -> rhythmx.ticketing.v1.AutoPushRuleList
-	14, // 31: rhythmx.ticketing.v1.AutoPushRuleList.values:type_name -> rhythmx.ticketing.v1.AutoPushRule
-	18, // 32: rhythmx.ticketing.v1.AutoPushRule.minimum_severity:type_name -> rhythmx.ticketing.v1.Severity
-	19, // 33: rhythmx.ticketing.v1.TicketSystemList.values:type_name -> rhythmx.ticketing.v1.TicketSystem
-	20, // 34: rhythmx.ticketing.v1.RetrySettings.base_delay:type_name -> google.protobuf.Duration
-	20, // 35: rhythmx.ticketing.v1.RetrySettings.max_delay:type_name -> google.protobuf.Duration
-	20, // 36: rhythmx.ticketing.v1.RetrySettings.processor_interval:type_name -> google.protobuf.Duration
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	8,  // 5: rhythmx.ticketing.v1.ConnectionSettings.jira:type_name -> rhythmx.ticketing.v1.JiraSettings
+	11, // 6: rhythmx.ticketing.v1.ConnectionSettings.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettings
+	3,  // 7: rhythmx.ticketing.v1.ConnectionSettings.content:type_name -> rhythmx.ticketing.v1.ContentSettings
+	4,  // 8: rhythmx.ticketing.v1.ContentSettings.fields:type_name -> rhythmx.ticketing.v1.FieldMap
+	20, // 9: rhythmx.ticketing.v1.FieldMap.values:type_name -> rhythmx.ticketing.v1.FieldMap.ValuesEntry
+	21, // 10: rhythmx.ticketing.v1.FieldValue.json:type_name -> google.protobuf.Value
+	10, // 11: rhythmx.ticketing.v1.ConfigureResponse.jira:type_name -> rhythmx.ticketing.v1.JiraSettingsView
+	14, // 12: rhythmx.ticketing.v1.ConfigureResponse.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettingsView
+	15, // 13: rhythmx.ticketing.v1.ConfigureResponse.auto_push:type_name -> rhythmx.ticketing.v1.AutoPushSettings
+	19, // 14: rhythmx.ticketing.v1.ConfigureResponse.retry:type_name -> rhythmx.ticketing.v1.RetrySettings
+	7,  // 15: rhythmx.ticketing.v1.ConfigureResponse.connections:type_name -> rhythmx.ticketing.v1.ConnectionSettingsView
+	10, // 16: rhythmx.ticketing.v1.ConnectionSettingsView.jira:type_name -> rhythmx.ticketing.v1.JiraSettingsView
+	14, // 17: rhythmx.ticketing.v1.ConnectionSettingsView.servicenow:type_name -> rhythmx.ticketing.v1.ServiceNowSettingsView
+	3,  // 18: rhythmx.ticketing.v1.ConnectionSettingsView.content:type_name -> rhythmx.ticketing.v1.ContentSettings
+	0,  // 19: rhythmx.ticketing.v1.JiraSettings.flavour:type_name -> rhythmx.ticketing.v1.JiraFlavour
+	9,  // 20: rhythmx.ticketing.v1.JiraSettings.labels:type_name -> rhythmx.ticketing.v1.JiraLabels
+	22, // 21: rhythmx.ticketing.v1.JiraSettingsView.api_token_set_at:type_name -> google.protobuf.Timestamp
+	22, // 22: rhythmx.ticketing.v1.JiraSettingsView.personal_access_token_set_at:type_name -> google.protobuf.Timestamp
+	0,  // 23: rhythmx.ticketing.v1.JiraSettingsView.flavour:type_name -> rhythmx.ticketing.v1.JiraFlavour
+	22, // 24: rhythmx.ticketing.v1.JiraSettingsView.proxy_password_set_at:type_name -> google.protobuf.Timestamp
+	12, // 25: rhythmx.ticketing.v1.ServiceNowSettings.priorities:type_name -> rhythmx.ticketing.v1.ServiceNowPriorities
+	13, // 26: rhythmx.ticketing.v1.ServiceNowPriorities.critical:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
+	13, // 27: rhythmx.ticketing.v1.ServiceNowPriorities.high:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
+	13, // 28: rhythmx.ticketing.v1.ServiceNowPriorities.medium:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
+	13, // 29: rhythmx.ticketing.v1.ServiceNowPriorities.low:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
+	22, // 30: rhythmx.ticketing.v1.ServiceNowSettingsView.password_set_at:type_name -> google.protobuf.Timestamp
+	12, // 31: rhythmx.ticketing.v1.ServiceNowSettingsView.priorities:type_name -> rhythmx.ticketing.v1.ServiceNowPriorities
+	22, // 32: rhythmx.ticketing.v1.ServiceNowSettingsView.proxy_password_set_at:type_name -> google.protobuf.Timestamp
+	23, // 33: rhythmx.ticketing.v1.AutoPushSettings.minimum_severity:type_name -> rhythmx.ticketing.v1.Severity
+	18, // 34: rhythmx.ticketing.v1.AutoPushSettings.systems:type_name -> rhythmx.ticketing.v1.TicketSystemList
+	16, // 35: rhythmx.ticketing.v1.AutoPushSettings.rules:type_name -> rhythmx.ticketing.v1.AutoPushRuleList
+	17, // 36: rhythmx.ticketing.v1.AutoPushRuleList.values:type_name -> rhythmx.ticketing.v1.AutoPushRule
+	23, // 37: rhythmx.ticketing.v1.AutoPushRule.minimum_severity:type_name -> rhythmx.ticketing.v1.Severity
+	24, // 38: rhythmx.ticketing.v1.TicketSystemList.values:type_name -> rhythmx.ticketing.v1.TicketSystem
+	25, // 39: rhythmx.ticketing.v1.RetrySettings.base_delay:type_name -> google.protobuf.Duration
+	25, // 40: rhythmx.ticketing.v1.RetrySettings.max_delay:type_name -> google.protobuf.Duration
+	25, // 41: rhythmx.ticketing.v1.RetrySettings.processor_interval:type_name -> google.protobuf.Duration
+	5,  // 42: rhythmx.ticketing.v1.FieldMap.ValuesEntry.value:type_name -> rhythmx.ticketing.v1.FieldValue
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_rhythmx_ticketing_v1_settings_proto_init() }
@@ -1965,21 +2229,26 @@ func file_rhythmx_ticketing_v1_settings_proto_init() {
 		(*ConnectionSettings_Jira)(nil),
 		(*ConnectionSettings_Servicenow)(nil),
 	}
-	file_rhythmx_ticketing_v1_settings_proto_msgTypes[3].OneofWrappers = []any{
+	file_rhythmx_ticketing_v1_settings_proto_msgTypes[2].OneofWrappers = []any{}
+	file_rhythmx_ticketing_v1_settings_proto_msgTypes[4].OneofWrappers = []any{
+		(*FieldValue_Template)(nil),
+		(*FieldValue_Json)(nil),
+	}
+	file_rhythmx_ticketing_v1_settings_proto_msgTypes[6].OneofWrappers = []any{
 		(*ConnectionSettingsView_Jira)(nil),
 		(*ConnectionSettingsView_Servicenow)(nil),
 	}
-	file_rhythmx_ticketing_v1_settings_proto_msgTypes[4].OneofWrappers = []any{}
 	file_rhythmx_ticketing_v1_settings_proto_msgTypes[7].OneofWrappers = []any{}
-	file_rhythmx_ticketing_v1_settings_proto_msgTypes[11].OneofWrappers = []any{}
-	file_rhythmx_ticketing_v1_settings_proto_msgTypes[15].OneofWrappers = []any{}
+	file_rhythmx_ticketing_v1_settings_proto_msgTypes[10].OneofWrappers = []any{}
+	file_rhythmx_ticketing_v1_settings_proto_msgTypes[14].OneofWrappers = []any{}
+	file_rhythmx_ticketing_v1_settings_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rhythmx_ticketing_v1_settings_proto_rawDesc), len(file_rhythmx_ticketing_v1_settings_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -62,7 +62,11 @@ fn fill(descriptor: &MessageDescriptor, depth: usize) -> DynamicMessage {
     }
     let mut message = DynamicMessage::new(descriptor.clone());
     for field in descriptor.fields().filter(|_| depth < DEEPEST) {
-        let value = typical(&field, depth);
+        let value = match field.kind() {
+            // The entry of a map is not its value.
+            Kind::Message(entry) if field.is_map() => typical(&entry.map_entry_value_field(), depth),
+            _ => typical(&field, depth),
+        };
         let value = if field.is_map() {
             Value::Map([(MapKey::String("key".to_owned()), value)].into())
         } else if field.is_list() {

@@ -122,7 +122,7 @@ pub use clock::{Clock, ClockHand};
 pub use effect::{Effect, Reply, RetryAfter};
 pub use fault_script::{FaultScript, Rule, When};
 pub use points::{Point, Reached};
-pub use profile::{Credential, Named, Profile, Project, Vendor};
+pub use profile::{Column, Credential, Named, Person, Profile, Project, ScreenField, Vendor};
 pub use record::{Keep, RecordedCreate, RecordedRequest};
 pub use simulator::{FaultScriptRecord, Simulator};
 pub use ticket::Ticket;

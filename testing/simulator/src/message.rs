@@ -117,6 +117,15 @@ impl Answer {
         Self::json(status, &json!({ "errorMessages": [], "errors": errors }))
     }
 
+    /// Jira's error collection with messages of both kinds.
+    pub(crate) fn jira_errors(
+        status: u16,
+        messages: &[String],
+        errors: &serde_json::Map<String, Value>,
+    ) -> Self {
+        Self::json(status, &json!({ "errorMessages": messages, "errors": errors }))
+    }
+
     /// Error of Jira's servlet container, in JSON or, without an `Accept` header for JSON, in XML.
     pub(crate) fn jira_status(request: &Request, status: u16, message: &str) -> Self {
         if request.takes_json() == Some(true) {

@@ -88,8 +88,9 @@ const ALLOWANCES: &[Allowance] = &[
     package(XTASK, &[SERVER]),
 ];
 
-/// Packages for databases and networks, and the only packages that may use them outside of tests.
+/// Packages for databases, networks and templates, and the only packages that may use them outside of tests.
 const RESTRICTED: &[(&str, &[&str])] = &[
+    ("minijinja", &[CORE]),
     ("sqlx", &[STORE, HARNESS, BENCH]),
     ("rusqlite", &[BENCH]),
     ("hyper", &[EGRESS, INGRESS, SIMULATOR, BENCH]),

@@ -1,6 +1,7 @@
 //! Converts settings from and to their stored form.
 
 use ticketing_core::auto_push::AutoPush;
+use ticketing_core::connection::name_of;
 use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::secret::{Secret, SecretUse};
 use ticketing_core::system::System;
@@ -87,7 +88,9 @@ fn draft(
     json: serde_json::Value,
 ) -> Result<Draft, StoreError> {
     let draft = vendors.of(system).stored(json);
-    draft.map_err(|error| StoreError::bad("target_settings", "draft", connection, &error))
+    let mut draft = draft.map_err(|error| StoreError::bad("target_settings", "draft", connection, &error))?;
+    name_of(connection).clone_into(&mut draft.connection);
+    Ok(draft)
 }
 
 fn rules(auto_push: AutoPush, retry: serde_json::Value) -> Result<Rules, StoreError> {

@@ -6,6 +6,7 @@ mod wiki;
 mod wiki_text;
 
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use ticketing_core::content::Content;
 use ticketing_core::document::{Block, Document, Inline, Section, Topic};
@@ -40,9 +41,14 @@ pub(crate) enum Markup<'a> {
     Wiki(&'a str),
 }
 
-/// Renders the description of an incident, with the marker if one is given.
-pub(crate) fn description(content: &Content, marker: Option<&Marker>, api: Api) -> Description {
-    let mut document = content.document();
+/// Renders the description of an incident, with an introduction and the marker if they are given.
+pub(crate) fn description(
+    content: &Content,
+    introduction: Option<&str>,
+    marker: Option<&Marker>,
+    api: Api,
+) -> Description {
+    let mut document = content.introduced(introduction);
     document.sections.extend(marker.map(marker_section));
     let elsewhere = content.elsewhere();
     let fitted = match api {
@@ -52,6 +58,20 @@ pub(crate) fn description(content: &Content, marker: Option<&Marker>, api: Api) 
     let plain_text = plain::render(&fitted.document);
     let adjustments = left_out(&fitted.omissions);
     Description { markup: fitted.text, is_adf: api == Api::V3, plain_text, adjustments }
+}
+
+/// A text of several lines as the value of a field, within its limit.
+pub(crate) fn prose(text: &str, api: Api) -> Value {
+    let blocks = vec![Block::Prose(text.to_owned())];
+    let document = Document { sections: vec![Section { topic: Topic::Introduction, blocks }] };
+    match api {
+        Api::V3 => {
+            let text = |document: &Document| json(&adf::render(document, ProseForm::Paragraph));
+            let fitted = fit(&document, MAX_DESCRIPTION, "see the incident", false, text);
+            serde_json::from_str(&fitted.text).expect("an ADF document is JSON")
+        }
+        Api::V2 => Value::from(fit(&document, MAX_DESCRIPTION, "see the incident", false, wiki::render).text),
+    }
 }
 
 // === impl Description ===

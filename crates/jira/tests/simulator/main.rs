@@ -6,6 +6,7 @@ mod connection;
 mod create;
 mod evidence;
 mod faults;
+mod fields;
 mod login;
 mod look_up;
 mod read;

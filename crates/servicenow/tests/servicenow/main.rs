@@ -3,6 +3,7 @@
 mod connection;
 mod create;
 mod evidence;
+mod fields;
 mod group;
 mod look_up;
 mod read;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::fields::{self, Checked};
 use super::values::{self, Limits};
 use super::{Flavour, Visit, auth, jira_time};
 use crate::message::Answer;
-use crate::profile::{Named, Project};
+use crate::profile::{Named, Project, ScreenField};
 use crate::state::State;
 use crate::ticket::Ticket;
 
@@ -181,12 +182,15 @@ fn validated(
     given: &Map<String, Value>,
 ) -> Result<Map<String, Value>, Answer> {
     let limits = Limits { adf: visit.version == 3, text: visit.turn.state.profile.text_limit };
-    let mut fields = initial_fields(project, visit.turn.now);
+    let mut created = initial_fields(project, visit.turn.now);
     let mut errors = Map::new();
+    let mut whole = Vec::new();
     let issue_type =
         given.get("issuetype").and_then(|value| values::choice(&project.issue_types, value).ok());
     match issue_type {
-        Some(found) => drop(fields.insert("issuetype".into(), json!({ "id": found.id, "name": found.name }))),
+        Some(found) => {
+            drop(created.insert("issuetype".into(), json!({ "id": found.id, "name": found.name })));
+        }
         None if given.contains_key("issuetype") => {
             errors.insert("issuetype".into(), "The issue type selected is invalid.".into());
         }
@@ -194,6 +198,16 @@ fn validated(
     }
     for (field, value) in given.iter().filter(|(field, _)| !matches!(field.as_str(), "project" | "issuetype"))
     {
+        if let Some(known) = project.fields.iter().find(|known| known.id == *field && known.is_settable) {
+            let checked =
+                Checked { flavour: visit.flavour, limits, people: &visit.turn.state.profile.people };
+            match fields::read(known, value, checked) {
+                Ok(value) => drop(created.insert(field.clone(), value)),
+                Err(values::Objection::Field(message)) => drop(errors.insert(field.clone(), message.into())),
+                Err(values::Objection::Whole(message)) => whole.push(message),
+            }
+            continue;
+        }
         if !project.screen.contains(field) {
             let message =
                 format!("Field '{field}' cannot be set. It is not on the appropriate screen, or unknown.");
@@ -204,7 +218,7 @@ fn validated(
             continue;
         }
         match values::read(project, field, value, limits) {
-            Ok(value) => drop(fields.insert(field.clone(), value)),
+            Ok(value) => drop(created.insert(field.clone(), value)),
             Err(values::Objection::Field(message)) => drop(errors.insert(field.clone(), message.into())),
             Err(values::Objection::Whole(message)) => return Err(Answer::jira_messages(400, &[&message])),
         }
@@ -212,9 +226,18 @@ fn validated(
     if !given.contains_key("summary") {
         errors.insert("summary".into(), values::NO_SUMMARY.into());
     }
+    let is_missing = |field: &&ScreenField| {
+        field.required && !field.has_default && given.get(&field.id).is_none_or(Value::is_null)
+    };
+    for field in project.fields.iter().filter(is_missing) {
+        errors.insert(field.id.clone(), fields::required(field).into());
+    }
+    if !whole.is_empty() {
+        return Err(Answer::jira_errors(400, &whole, &errors));
+    }
     let missing = project.required.iter().find(|field| given.get(*field).is_none_or(Value::is_null));
     match (errors.is_empty(), missing) {
-        (true, None) => Ok(fields),
+        (true, None) => Ok(created),
         (true, Some(field)) => Err(Answer::jira_messages(400, &[&format!("Field '{field}' is required")])),
         (false, _) => Err(Answer::jira_fields(400, &errors)),
     }

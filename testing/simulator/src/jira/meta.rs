@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Flavour, Visit, account_id, auth, jira_time};
+use super::{Flavour, Visit, account_id, auth, fields, jira_time};
 use crate::message::Answer;
 use crate::profile::{Named, Project, SITE_PRIORITIES};
 
@@ -118,7 +118,8 @@ pub(super) fn create_fields(visit: &Visit<'_, '_>, id_or_key: &str, issue_type_i
         let status = if visit.flavour == Flavour::Cloud { 404 } else { 400 };
         return Answer::jira_messages(status, &["The issue type selected is invalid."]);
     }
-    let all: Vec<Value> = project.screen.iter().map(|field| create_field(visit, project, field)).collect();
+    let usual = project.screen.iter().map(|field| create_field(visit, project, field));
+    let all: Vec<Value> = usual.chain(project.fields.iter().map(fields::describe)).collect();
     page(visit, "fields", &all)
 }
 

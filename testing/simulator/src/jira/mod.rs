@@ -4,6 +4,7 @@ pub(crate) mod adf;
 mod auth;
 mod create;
 mod edit;
+mod fields;
 mod issue;
 mod jql;
 mod meta;
@@ -90,7 +91,8 @@ pub(crate) fn classify(request: &Request) -> Call {
         (_, ["myself" | "mypermissions"]) => Call::Auth,
         (
             _,
-            ["issue", "createmeta", ..] | ["serverInfo" | "project" | "priority" | "field" | "issuetype", ..],
+            ["issue", "createmeta", ..]
+            | ["serverInfo" | "project" | "priority" | "field" | "issuetype" | "user", ..],
         ) => Call::Meta,
         (&Method::GET, ["issue", ..]) => Call::Read,
         (_, ["issue", ..]) => Call::Update,
@@ -153,6 +155,8 @@ fn route(visit: &mut Visit<'_, '_>, path: &[&str]) -> Answer {
         (&Method::GET, ["myself"]) => meta::myself(visit),
         (&Method::GET, ["mypermissions"]) => meta::my_permissions(visit),
         (&Method::GET, ["priority"]) => meta::priorities(visit),
+        (&Method::GET, ["user", "search"]) => fields::search_users(visit, false),
+        (&Method::GET, ["user", "assignable", "search"]) => fields::search_users(visit, true),
         (&Method::GET, ["project", key]) => meta::project(visit, key),
         (&Method::GET, ["issue", "createmeta", project, "issuetypes"]) => meta::issue_types(visit, project),
         (&Method::GET, ["issue", "createmeta", project, "issuetypes", id]) => {

@@ -1,5 +1,6 @@
 //! ServiceNow's Table API.
 
+mod dictionary;
 mod query;
 mod record;
 mod table;
@@ -77,6 +78,9 @@ fn route(turn: &mut SiteRequest<'_>, rest: &[&str]) -> Answer {
         (&Method::GET, ["sys_user_group", sys_id]) => table::one_group(turn, sys_id),
         (_, ["incident" | "sys_user_group" | "sys_journal_field", ..]) => {
             Answer::servicenow_error(405, "Method not supported", None)
+        }
+        (&Method::GET, [name]) if dictionary::rows(&turn.state.profile, name).is_some() => {
+            table::list_described(turn, name)
         }
         (_, [table, ..]) => Answer::servicenow_error(400, &format!("Invalid table {table}"), None),
         (_, []) => not_a_resource(),

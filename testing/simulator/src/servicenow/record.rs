@@ -92,7 +92,8 @@ pub(super) fn write(
             continue;
         }
         let ignored = name == "correlation_id" && profile.ignores_correlation_id;
-        if !WRITABLE.contains(&name.as_str()) || ignored {
+        let column = profile.columns.iter().rfind(|column| column.name == *name);
+        if (!WRITABLE.contains(&name.as_str()) && column.is_none()) || ignored {
             continue;
         }
         let value = match name.as_str() {
@@ -100,7 +101,12 @@ pub(super) fn write(
             "short_description" => text.chars().take(160).collect(),
             "description" => text.chars().take(profile.description_limit.unwrap_or(usize::MAX)).collect(),
             "correlation_id" | "correlation_display" => text.chars().take(100).collect(),
-            _ => text,
+            _ => match column {
+                // A choice that is not offered is stored as it is.
+                Some(column) if column.kind == "reference" && !is_sys_id(&text) => String::new(),
+                Some(column) => text.chars().take(column.max_length).collect(),
+                None => text,
+            },
         };
         fields.insert(name.clone(), value.into());
     }

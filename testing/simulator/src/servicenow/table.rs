@@ -1,9 +1,10 @@
 //! The operations of the Table API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::dictionary;
 use super::query::{self, Query};
 use super::record::{self, Row};
 use crate::message::Answer;
@@ -121,6 +122,15 @@ pub(super) fn list_journals(turn: &SiteRequest<'_>) -> Answer {
         false => turn.state.tickets.existing().flat_map(record::journal_rows).collect(),
     };
     list(turn, rows, |name| JOURNAL_FIELDS.contains(&name))
+}
+
+pub(super) fn list_described(turn: &SiteRequest<'_>, table: &str) -> Answer {
+    if let Some(refusal) = dictionary::refusal(turn, table) {
+        return refusal;
+    }
+    let rows = dictionary::rows(&turn.state.profile, table).unwrap_or_default();
+    let names: BTreeSet<String> = rows.iter().flat_map(|row| row.fields.keys().cloned()).collect();
+    list(turn, |_| rows.clone(), |name| names.contains(name))
 }
 
 pub(super) fn one_group(turn: &SiteRequest<'_>, sys_id: &str) -> Answer {

@@ -7,7 +7,7 @@ use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 use ticketing_engine::app::Change;
 use ticketing_engine::settings::Rules;
-use ticketing_vendor::{ConnectionChange, Vendors};
+use ticketing_vendor::{ConnectionChange, Vendors, contract};
 
 use super::destination::{self, Rejection};
 use super::rules;
@@ -66,11 +66,15 @@ fn named_change(
     let name = settings.name;
     violations.require(connection::is_name(&name), "name", connection::NAME_RULE);
     let named_after = System::parse(&name);
+    let content = settings.content;
     let Some(settings) = settings.settings else {
         violations.add("settings", "is required: the settings for the ticket system of the connection");
         return None;
     };
-    let change = vendors.iter().find_map(|vendor| vendor.change(&settings, violations))?;
+    let mut change = vendors.iter().find_map(|vendor| vendor.change(&settings, violations))?;
+    if let Some(content) = content {
+        change.draft.content = contract::content_settings(content, violations);
+    }
     let system = change.draft.system();
     if let Some(expected) = named_after.filter(|expected| *expected != system) {
         let description = format!("is the name of a connection to {}", expected.title());
@@ -174,7 +178,8 @@ mod tests {
 
     #[test]
     fn reports_what_is_wrong_with_named_connections() {
-        let named = |name: &str, settings| v1::ConnectionSettings { name: name.to_owned(), settings };
+        let named =
+            |name: &str, settings| v1::ConnectionSettings { name: name.to_owned(), settings, content: None };
         let jira = |flavour| Settings::Jira(v1::JiraSettings { flavour, ..Default::default() });
         let request = v1::ConfigureRequest {
             jira: Some(v1::JiraSettings::default()),

@@ -9,7 +9,7 @@ use ticketing_core::delivery::State;
 use ticketing_engine::app::{ConnectionStatus, ConnectionTest, Status};
 use ticketing_engine::settings::Settings;
 use ticketing_store::{LastFailure, LastSuccess};
-use ticketing_vendor::Vendors;
+use ticketing_vendor::{Vendors, contract};
 
 use super::{connection, field, rules, ticket};
 
@@ -42,8 +42,9 @@ pub(crate) fn configured(settings: &Settings, vendors: &Vendors, made_due: u64) 
         if name == vendor.system().as_str() {
             vendor.show(settings, &mut response);
         }
+        let content = Some(contract::content_view(&settings.draft.content));
         let settings = Some(vendor.named_view(settings));
-        response.connections.push(v1::ConnectionSettingsView { name, settings });
+        response.connections.push(v1::ConnectionSettingsView { name, settings, content });
     }
     response
 }

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -129,6 +130,7 @@ class ConnectionSettings(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     JIRA_FIELD_NUMBER: _builtins.int
     SERVICENOW_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the connection: a lower-case letter, then lower-case letters, digits or "-"; at most 63 characters. Required.
     Example: "jira-eu".
@@ -141,22 +143,158 @@ class ConnectionSettings(_message.Message):
     def servicenow(self) -> Global___ServiceNowSettings:
         """Settings of a ServiceNow connection."""
 
+    @_builtins.property
+    def content(self) -> Global___ContentSettings:
+        """Content of the tickets. Optional: absent keeps it."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         jira: Global___JiraSettings | None = ...,
         servicenow: Global___ServiceNowSettings | None = ...,
+        content: Global___ContentSettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["jira", b"jira", "servicenow", b"servicenow", "settings", b"settings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "jira", b"jira", "servicenow", b"servicenow", "settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["jira", b"jira", "name", b"name", "servicenow", b"servicenow", "settings", b"settings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "jira", b"jira", "name", b"name", "servicenow", b"servicenow", "settings", b"settings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_settings: _TypeAlias = _typing.Literal["jira", "servicenow"]  # noqa: Y015
     _WhichOneofArgType_settings: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_settings) -> _WhichOneofReturnType_settings | None: ...
 
 Global___ConnectionSettings: _TypeAlias = ConnectionSettings  # noqa: Y015
+
+@_typing.final
+class ContentSettings(_message.Message):
+    """Content of the tickets of a connection.
+
+    Templates are written in the Jinja syntax of MiniJinja. Their names are the fields of Incident (`id`, `actor.name`, `risk.score`,
+    `firing_rules` and so on) and `severity`, `risk_level` and `connection`. Enumerations are written without their prefix
+    (`actor.type` is "USER"), times in RFC 3339, durations in seconds. What is absent is none: test it before naming its members.
+    Configure refuses errors of syntax and names that do not exist, with the line (SETTINGS_INVALID). A template has at most 10,000
+    characters, and renders at most 32,767. Example: "{{ id }}: {{ actor.name }}{% if sla %} ({{ sla.status }}){% endif %}".
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUMMARY_TEMPLATE_FIELD_NUMBER: _builtins.int
+    INTRODUCTION_TEMPLATE_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    summary_template: _builtins.str
+    """Template of the summary, on one line. "": the standard summary."""
+    introduction_template: _builtins.str
+    """Template of a text before the standard description. "": none."""
+    @_builtins.property
+    def fields(self) -> Global___FieldMap:
+        """Values of further fields, instead of all stored ones."""
+
+    def __init__(
+        self,
+        *,
+        summary_template: _builtins.str | None = ...,
+        introduction_template: _builtins.str | None = ...,
+        fields: Global___FieldMap | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_introduction_template", b"_introduction_template", "_summary_template", b"_summary_template", "fields", b"fields", "introduction_template", b"introduction_template", "summary_template", b"summary_template"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_introduction_template", b"_introduction_template", "_summary_template", b"_summary_template", "fields", b"fields", "introduction_template", b"introduction_template", "summary_template", b"summary_template"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__introduction_template: _TypeAlias = _typing.Literal["introduction_template"]  # noqa: Y015
+    _WhichOneofArgType__introduction_template: _TypeAlias = _typing.Literal["_introduction_template", b"_introduction_template"]  # noqa: Y015
+    _WhichOneofReturnType__summary_template: _TypeAlias = _typing.Literal["summary_template"]  # noqa: Y015
+    _WhichOneofArgType__summary_template: _TypeAlias = _typing.Literal["_summary_template", b"_summary_template"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__introduction_template) -> _WhichOneofReturnType__introduction_template | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__summary_template) -> _WhichOneofReturnType__summary_template | None: ...
+
+Global___ContentSettings: _TypeAlias = ContentSettings  # noqa: Y015
+
+@_typing.final
+class FieldMap(_message.Message):
+    """Values of fields in the ticket system."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ValuesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___FieldValue: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___FieldValue | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.MessageMap[_builtins.str, Global___FieldValue]:
+        """By the ID or the name of the field, of at most 255 characters. At most 100. Examples of names: "customfield_10107", "Due date",
+        "caller_id".
+        """
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Mapping[_builtins.str, Global___FieldValue] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FieldMap: _TypeAlias = FieldMap  # noqa: Y015
+
+@_typing.final
+class FieldValue(_message.Message):
+    """Value of one field."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    JSON_FIELD_NUMBER: _builtins.int
+    DROPPABLE_FIELD_NUMBER: _builtins.int
+    template: _builtins.str
+    """Template of a text, which is converted to the type of the field: a choice by its label or ID, a list by commas or lines, a
+    user by email, a cascading choice as "Parent > Child", dates as 2026-11-29, numbers. An empty text leaves the field out.
+    """
+    droppable: _builtins.bool
+    """Whether the ticket is created without the field if its value does not fit, or the ticket system refuses it; an adjustment then
+    says so. Otherwise the delivery fails with an error that names the field. Default false.
+    """
+    @_builtins.property
+    def json(self) -> _struct_pb2.Value:
+        """As the API of the ticket system takes it: at most 32,768 bytes as JSON, at most 20 levels deep."""
+
+    def __init__(
+        self,
+        *,
+        template: _builtins.str = ...,
+        json: _struct_pb2.Value | None = ...,
+        droppable: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["json", b"json", "template", b"template", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["droppable", b"droppable", "json", b"json", "template", b"template", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["template", "json"]  # noqa: Y015
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
+
+Global___FieldValue: _TypeAlias = FieldValue  # noqa: Y015
 
 @_typing.final
 class ConfigureResponse(_message.Message):
@@ -223,6 +361,7 @@ class ConnectionSettingsView(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     JIRA_FIELD_NUMBER: _builtins.int
     SERVICENOW_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. Name of the connection."""
     @_builtins.property
@@ -233,16 +372,21 @@ class ConnectionSettingsView(_message.Message):
     def servicenow(self) -> Global___ServiceNowSettingsView:
         """Output only. For TICKET_SYSTEM_SERVICENOW."""
 
+    @_builtins.property
+    def content(self) -> Global___ContentSettings:
+        """Output only. Content of the tickets. Every field is set."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         jira: Global___JiraSettingsView | None = ...,
         servicenow: Global___ServiceNowSettingsView | None = ...,
+        content: Global___ContentSettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["jira", b"jira", "servicenow", b"servicenow", "settings", b"settings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "jira", b"jira", "servicenow", b"servicenow", "settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["jira", b"jira", "name", b"name", "servicenow", b"servicenow", "settings", b"settings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "jira", b"jira", "name", b"name", "servicenow", b"servicenow", "settings", b"settings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_settings: _TypeAlias = _typing.Literal["jira", "servicenow"]  # noqa: Y015
     _WhichOneofArgType_settings: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015

@@ -4,8 +4,8 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp, Value } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Severity } from "./incident_pb.js";
 import { file_rhythmx_ticketing_v1_incident } from "./incident_pb.js";
 import type { TicketSystem } from "./ticket_pb.js";
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rhythmx/ticketing/v1/settings.proto.
  */
 export const file_rhythmx_ticketing_v1_settings: GenFile = /*@__PURE__*/
-  fileDesc("CiNyaHl0aG14L3RpY2tldGluZy92MS9zZXR0aW5ncy5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEi8QIKEENvbmZpZ3VyZVJlcXVlc3QSMAoEamlyYRgBIAEoCzIiLnJoeXRobXgudGlja2V0aW5nLnYxLkppcmFTZXR0aW5ncxI8CgpzZXJ2aWNlbm93GAIgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzEjkKCWF1dG9fcHVzaBgDIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoU2V0dGluZ3MSMgoFcmV0cnkYBCABKAsyIy5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeVNldHRpbmdzEj0KC2Nvbm5lY3Rpb25zGAUgAygLMigucmh5dGhteC50aWNrZXRpbmcudjEuQ29ubmVjdGlvblNldHRpbmdzEhoKEnJlbW92ZV9jb25uZWN0aW9ucxgGIAMoCRIMCgRldGFnGAcgASgJEhUKDXZhbGlkYXRlX29ubHkYCCABKAgiogEKEkNvbm5lY3Rpb25TZXR0aW5ncxIMCgRuYW1lGAEgASgJEjIKBGppcmEYAiABKAsyIi5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhU2V0dGluZ3NIABI+CgpzZXJ2aWNlbm93GAMgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzSABCCgoIc2V0dGluZ3Mi6AIKEUNvbmZpZ3VyZVJlc3BvbnNlEjQKBGppcmEYASABKAsyJi5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhU2V0dGluZ3NWaWV3EkAKCnNlcnZpY2Vub3cYAiABKAsyLC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93U2V0dGluZ3NWaWV3EjkKCWF1dG9fcHVzaBgDIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoU2V0dGluZ3MSMgoFcmV0cnkYBCABKAsyIy5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeVNldHRpbmdzEhsKE2RlbGl2ZXJpZXNfbWFkZV9kdWUYBSABKA0SQQoLY29ubmVjdGlvbnMYBiADKAsyLC5yaHl0aG14LnRpY2tldGluZy52MS5Db25uZWN0aW9uU2V0dGluZ3NWaWV3EgwKBGV0YWcYByABKAkirgEKFkNvbm5lY3Rpb25TZXR0aW5nc1ZpZXcSDAoEbmFtZRgBIAEoCRI2CgRqaXJhGAIgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzVmlld0gAEkIKCnNlcnZpY2Vub3cYAyABKAsyLC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93U2V0dGluZ3NWaWV3SABCCgoIc2V0dGluZ3Mi0gUKDEppcmFTZXR0aW5ncxIUCgdlbmFibGVkGAEgASgISACIAQESEAoDdXJsGAIgASgJSAGIAQESEgoFZW1haWwYAyABKAlIAogBARIbCglhcGlfdG9rZW4YBCABKAlCA4ABAUgDiAEBEicKFXBlcnNvbmFsX2FjY2Vzc190b2tlbhgFIAEoCUIDgAEBSASIAQESGAoLcHJvamVjdF9rZXkYBiABKAlIBYgBARIXCgppc3N1ZV90eXBlGAcgASgJSAaIAQESNwoHZmxhdm91chgIIAEoDjIhLnJoeXRobXgudGlja2V0aW5nLnYxLkppcmFGbGF2b3VySAeIAQESFQoIY2xvdWRfaWQYCSABKAlICIgBARIYCgtnYXRld2F5X3VybBgKIAEoCUgJiAEBEjAKBmxhYmVscxgLIAEoCzIgLnJoeXRobXgudGlja2V0aW5nLnYxLkppcmFMYWJlbHMSFgoJcHJveHlfdXJsGAwgASgJSAqIAQESHAoPY2FfY2VydGlmaWNhdGVzGA0gASgJSAuIAQESGwoOcHJveHlfdXNlcm5hbWUYDiABKAlIDIgBARIgCg5wcm94eV9wYXNzd29yZBgPIAEoCUIDgAEBSA2IAQESFwoKcHVibGljX3VybBgQIAEoCUgOiAEBQgoKCF9lbmFibGVkQgYKBF91cmxCCAoGX2VtYWlsQgwKCl9hcGlfdG9rZW5CGAoWX3BlcnNvbmFsX2FjY2Vzc190b2tlbkIOCgxfcHJvamVjdF9rZXlCDQoLX2lzc3VlX3R5cGVCCgoIX2ZsYXZvdXJCCwoJX2Nsb3VkX2lkQg4KDF9nYXRld2F5X3VybEIMCgpfcHJveHlfdXJsQhIKEF9jYV9jZXJ0aWZpY2F0ZXNCEQoPX3Byb3h5X3VzZXJuYW1lQhEKD19wcm94eV9wYXNzd29yZEINCgtfcHVibGljX3VybCIcCgpKaXJhTGFiZWxzEg4KBnZhbHVlcxgBIAMoCSLeAwoQSmlyYVNldHRpbmdzVmlldxIPCgdlbmFibGVkGAEgASgIEgsKA3VybBgCIAEoCRINCgVlbWFpbBgDIAEoCRI0ChBhcGlfdG9rZW5fc2V0X2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJAChxwZXJzb25hbF9hY2Nlc3NfdG9rZW5fc2V0X2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtwcm9qZWN0X2tleRgGIAEoCRISCgppc3N1ZV90eXBlGAcgASgJEjIKB2ZsYXZvdXIYCCABKA4yIS5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhRmxhdm91chIQCghjbG91ZF9pZBgJIAEoCRITCgtnYXRld2F5X3VybBgKIAEoCRIOCgZsYWJlbHMYCyADKAkSEQoJcHJveHlfdXJsGAwgASgJEhcKD2NhX2NlcnRpZmljYXRlcxgNIAEoCRIWCg5wcm94eV91c2VybmFtZRgOIAEoCRI5ChVwcm94eV9wYXNzd29yZF9zZXRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnB1YmxpY191cmwYECABKAkingQKElNlcnZpY2VOb3dTZXR0aW5ncxIUCgdlbmFibGVkGAEgASgISACIAQESFQoIaW5zdGFuY2UYAiABKAlIAYgBARIVCgh1c2VybmFtZRgDIAEoCUgCiAEBEhoKCHBhc3N3b3JkGAQgASgJQgOAAQFIA4gBARIdChBhc3NpZ25tZW50X2dyb3VwGAUgASgJSASIAQESEgoFdGFibGUYBiABKAlIBYgBARI+Cgpwcmlvcml0aWVzGAcgASgLMioucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXRpZXMSFgoJcHJveHlfdXJsGAggASgJSAaIAQESHAoPY2FfY2VydGlmaWNhdGVzGAkgASgJSAeIAQESGwoOcHJveHlfdXNlcm5hbWUYCiABKAlICIgBARIgCg5wcm94eV9wYXNzd29yZBgLIAEoCUIDgAEBSAmIAQESFwoKcHVibGljX3VybBgMIAEoCUgKiAEBQgoKCF9lbmFibGVkQgsKCV9pbnN0YW5jZUILCglfdXNlcm5hbWVCCwoJX3Bhc3N3b3JkQhMKEV9hc3NpZ25tZW50X2dyb3VwQggKBl90YWJsZUIMCgpfcHJveHlfdXJsQhIKEF9jYV9jZXJ0aWZpY2F0ZXNCEQoPX3Byb3h5X3VzZXJuYW1lQhEKD19wcm94eV9wYXNzd29yZEINCgtfcHVibGljX3VybCL7AQoUU2VydmljZU5vd1ByaW9yaXRpZXMSOgoIY3JpdGljYWwYASABKAsyKC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93UHJpb3JpdHkSNgoEaGlnaBgCIAEoCzIoLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0eRI4CgZtZWRpdW0YAyABKAsyKC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93UHJpb3JpdHkSNQoDbG93GAQgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXR5IjUKElNlcnZpY2VOb3dQcmlvcml0eRIOCgZpbXBhY3QYASABKA0SDwoHdXJnZW5jeRgCIAEoDSL+AgoWU2VydmljZU5vd1NldHRpbmdzVmlldxIPCgdlbmFibGVkGAEgASgIEhAKCGluc3RhbmNlGAIgASgJEhAKCHVzZXJuYW1lGAMgASgJEjMKD3Bhc3N3b3JkX3NldF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoQYXNzaWdubWVudF9ncm91cBgFIAEoCRINCgV0YWJsZRgGIAEoCRI+Cgpwcmlvcml0aWVzGAcgASgLMioucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXRpZXMSEQoJcHJveHlfdXJsGAggASgJEhcKD2NhX2NlcnRpZmljYXRlcxgJIAEoCRIWCg5wcm94eV91c2VybmFtZRgKIAEoCRI5ChVwcm94eV9wYXNzd29yZF9zZXRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnB1YmxpY191cmwYDCABKAkiogIKEEF1dG9QdXNoU2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEj0KEG1pbmltdW1fc2V2ZXJpdHkYAiABKA4yHi5yaHl0aG14LnRpY2tldGluZy52MS5TZXZlcml0eUgBiAEBEjcKB3N5c3RlbXMYAyABKAsyJi5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRTeXN0ZW1MaXN0EjUKBXJ1bGVzGAQgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuQXV0b1B1c2hSdWxlTGlzdBIYCgtmaXJzdF9tYXRjaBgFIAEoCEgCiAEBQgoKCF9lbmFibGVkQhMKEV9taW5pbXVtX3NldmVyaXR5Qg4KDF9maXJzdF9tYXRjaCJGChBBdXRvUHVzaFJ1bGVMaXN0EjIKBnZhbHVlcxgBIAMoCzIiLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoUnVsZSJdCgxBdXRvUHVzaFJ1bGUSEwoLY29ubmVjdGlvbnMYASADKAkSOAoQbWluaW11bV9zZXZlcml0eRgCIAEoDjIeLnJoeXRobXgudGlja2V0aW5nLnYxLlNldmVyaXR5IkYKEFRpY2tldFN5c3RlbUxpc3QSMgoGdmFsdWVzGAEgAygOMiIucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0U3lzdGVtIvsBCg1SZXRyeVNldHRpbmdzEh8KEm1heF9yZXRyeV9hdHRlbXB0cxgBIAEoDUgAiAEBEi0KCmJhc2VfZGVsYXkYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoJbWF4X2RlbGF5GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjUKEnByb2Nlc3Nvcl9pbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgZqaXR0ZXIYBSABKAFIAYgBAUIVChNfbWF4X3JldHJ5X2F0dGVtcHRzQgkKB19qaXR0ZXIqeAoLSmlyYUZsYXZvdXISHAoYSklSQV9GTEFWT1VSX1VOU1BFQ0lGSUVEEAASFQoRSklSQV9GTEFWT1VSX0FVVE8QARIWChJKSVJBX0ZMQVZPVVJfQ0xPVUQQAhIcChhKSVJBX0ZMQVZPVVJfREFUQV9DRU5URVIQA2IGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_incident, file_rhythmx_ticketing_v1_ticket]);
+  fileDesc("CiNyaHl0aG14L3RpY2tldGluZy92MS9zZXR0aW5ncy5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEi8QIKEENvbmZpZ3VyZVJlcXVlc3QSMAoEamlyYRgBIAEoCzIiLnJoeXRobXgudGlja2V0aW5nLnYxLkppcmFTZXR0aW5ncxI8CgpzZXJ2aWNlbm93GAIgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzEjkKCWF1dG9fcHVzaBgDIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoU2V0dGluZ3MSMgoFcmV0cnkYBCABKAsyIy5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeVNldHRpbmdzEj0KC2Nvbm5lY3Rpb25zGAUgAygLMigucmh5dGhteC50aWNrZXRpbmcudjEuQ29ubmVjdGlvblNldHRpbmdzEhoKEnJlbW92ZV9jb25uZWN0aW9ucxgGIAMoCRIMCgRldGFnGAcgASgJEhUKDXZhbGlkYXRlX29ubHkYCCABKAgi2gEKEkNvbm5lY3Rpb25TZXR0aW5ncxIMCgRuYW1lGAEgASgJEjIKBGppcmEYAiABKAsyIi5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhU2V0dGluZ3NIABI+CgpzZXJ2aWNlbm93GAMgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzSAASNgoHY29udGVudBgFIAEoCzIlLnJoeXRobXgudGlja2V0aW5nLnYxLkNvbnRlbnRTZXR0aW5nc0IKCghzZXR0aW5ncyKzAQoPQ29udGVudFNldHRpbmdzEh0KEHN1bW1hcnlfdGVtcGxhdGUYASABKAlIAIgBARIiChVpbnRyb2R1Y3Rpb25fdGVtcGxhdGUYAiABKAlIAYgBARIuCgZmaWVsZHMYAyABKAsyHi5yaHl0aG14LnRpY2tldGluZy52MS5GaWVsZE1hcEITChFfc3VtbWFyeV90ZW1wbGF0ZUIYChZfaW50cm9kdWN0aW9uX3RlbXBsYXRlIpcBCghGaWVsZE1hcBI6CgZ2YWx1ZXMYASADKAsyKi5yaHl0aG14LnRpY2tldGluZy52MS5GaWVsZE1hcC5WYWx1ZXNFbnRyeRpPCgtWYWx1ZXNFbnRyeRILCgNrZXkYASABKAkSLwoFdmFsdWUYAiABKAsyIC5yaHl0aG14LnRpY2tldGluZy52MS5GaWVsZFZhbHVlOgI4ASJkCgpGaWVsZFZhbHVlEhIKCHRlbXBsYXRlGAEgASgJSAASJgoEanNvbhgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEhEKCWRyb3BwYWJsZRgDIAEoCEIHCgV2YWx1ZSLoAgoRQ29uZmlndXJlUmVzcG9uc2USNAoEamlyYRgBIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkppcmFTZXR0aW5nc1ZpZXcSQAoKc2VydmljZW5vdxgCIAEoCzIsLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dTZXR0aW5nc1ZpZXcSOQoJYXV0b19wdXNoGAMgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuQXV0b1B1c2hTZXR0aW5ncxIyCgVyZXRyeRgEIAEoCzIjLnJoeXRobXgudGlja2V0aW5nLnYxLlJldHJ5U2V0dGluZ3MSGwoTZGVsaXZlcmllc19tYWRlX2R1ZRgFIAEoDRJBCgtjb25uZWN0aW9ucxgGIAMoCzIsLnJoeXRobXgudGlja2V0aW5nLnYxLkNvbm5lY3Rpb25TZXR0aW5nc1ZpZXcSDAoEZXRhZxgHIAEoCSLmAQoWQ29ubmVjdGlvblNldHRpbmdzVmlldxIMCgRuYW1lGAEgASgJEjYKBGppcmEYAiABKAsyJi5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhU2V0dGluZ3NWaWV3SAASQgoKc2VydmljZW5vdxgDIAEoCzIsLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dTZXR0aW5nc1ZpZXdIABI2Cgdjb250ZW50GAUgASgLMiUucmh5dGhteC50aWNrZXRpbmcudjEuQ29udGVudFNldHRpbmdzQgoKCHNldHRpbmdzItIFCgxKaXJhU2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEhAKA3VybBgCIAEoCUgBiAEBEhIKBWVtYWlsGAMgASgJSAKIAQESGwoJYXBpX3Rva2VuGAQgASgJQgOAAQFIA4gBARInChVwZXJzb25hbF9hY2Nlc3NfdG9rZW4YBSABKAlCA4ABAUgEiAEBEhgKC3Byb2plY3Rfa2V5GAYgASgJSAWIAQESFwoKaXNzdWVfdHlwZRgHIAEoCUgGiAEBEjcKB2ZsYXZvdXIYCCABKA4yIS5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhRmxhdm91ckgHiAEBEhUKCGNsb3VkX2lkGAkgASgJSAiIAQESGAoLZ2F0ZXdheV91cmwYCiABKAlICYgBARIwCgZsYWJlbHMYCyABKAsyIC5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhTGFiZWxzEhYKCXByb3h5X3VybBgMIAEoCUgKiAEBEhwKD2NhX2NlcnRpZmljYXRlcxgNIAEoCUgLiAEBEhsKDnByb3h5X3VzZXJuYW1lGA4gASgJSAyIAQESIAoOcHJveHlfcGFzc3dvcmQYDyABKAlCA4ABAUgNiAEBEhcKCnB1YmxpY191cmwYECABKAlIDogBAUIKCghfZW5hYmxlZEIGCgRfdXJsQggKBl9lbWFpbEIMCgpfYXBpX3Rva2VuQhgKFl9wZXJzb25hbF9hY2Nlc3NfdG9rZW5CDgoMX3Byb2plY3Rfa2V5Qg0KC19pc3N1ZV90eXBlQgoKCF9mbGF2b3VyQgsKCV9jbG91ZF9pZEIOCgxfZ2F0ZXdheV91cmxCDAoKX3Byb3h5X3VybEISChBfY2FfY2VydGlmaWNhdGVzQhEKD19wcm94eV91c2VybmFtZUIRCg9fcHJveHlfcGFzc3dvcmRCDQoLX3B1YmxpY191cmwiHAoKSmlyYUxhYmVscxIOCgZ2YWx1ZXMYASADKAki3gMKEEppcmFTZXR0aW5nc1ZpZXcSDwoHZW5hYmxlZBgBIAEoCBILCgN1cmwYAiABKAkSDQoFZW1haWwYAyABKAkSNAoQYXBpX3Rva2VuX3NldF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASQAoccGVyc29uYWxfYWNjZXNzX3Rva2VuX3NldF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcHJvamVjdF9rZXkYBiABKAkSEgoKaXNzdWVfdHlwZRgHIAEoCRIyCgdmbGF2b3VyGAggASgOMiEucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYUZsYXZvdXISEAoIY2xvdWRfaWQYCSABKAkSEwoLZ2F0ZXdheV91cmwYCiABKAkSDgoGbGFiZWxzGAsgAygJEhEKCXByb3h5X3VybBgMIAEoCRIXCg9jYV9jZXJ0aWZpY2F0ZXMYDSABKAkSFgoOcHJveHlfdXNlcm5hbWUYDiABKAkSOQoVcHJveHlfcGFzc3dvcmRfc2V0X2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpwdWJsaWNfdXJsGBAgASgJIp4EChJTZXJ2aWNlTm93U2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEhUKCGluc3RhbmNlGAIgASgJSAGIAQESFQoIdXNlcm5hbWUYAyABKAlIAogBARIaCghwYXNzd29yZBgEIAEoCUIDgAEBSAOIAQESHQoQYXNzaWdubWVudF9ncm91cBgFIAEoCUgEiAEBEhIKBXRhYmxlGAYgASgJSAWIAQESPgoKcHJpb3JpdGllcxgHIAEoCzIqLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0aWVzEhYKCXByb3h5X3VybBgIIAEoCUgGiAEBEhwKD2NhX2NlcnRpZmljYXRlcxgJIAEoCUgHiAEBEhsKDnByb3h5X3VzZXJuYW1lGAogASgJSAiIAQESIAoOcHJveHlfcGFzc3dvcmQYCyABKAlCA4ABAUgJiAEBEhcKCnB1YmxpY191cmwYDCABKAlICogBAUIKCghfZW5hYmxlZEILCglfaW5zdGFuY2VCCwoJX3VzZXJuYW1lQgsKCV9wYXNzd29yZEITChFfYXNzaWdubWVudF9ncm91cEIICgZfdGFibGVCDAoKX3Byb3h5X3VybEISChBfY2FfY2VydGlmaWNhdGVzQhEKD19wcm94eV91c2VybmFtZUIRCg9fcHJveHlfcGFzc3dvcmRCDQoLX3B1YmxpY191cmwi+wEKFFNlcnZpY2VOb3dQcmlvcml0aWVzEjoKCGNyaXRpY2FsGAEgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXR5EjYKBGhpZ2gYAiABKAsyKC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93UHJpb3JpdHkSOAoGbWVkaXVtGAMgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXR5EjUKA2xvdxgEIAEoCzIoLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0eSI1ChJTZXJ2aWNlTm93UHJpb3JpdHkSDgoGaW1wYWN0GAEgASgNEg8KB3VyZ2VuY3kYAiABKA0i/gIKFlNlcnZpY2VOb3dTZXR0aW5nc1ZpZXcSDwoHZW5hYmxlZBgBIAEoCBIQCghpbnN0YW5jZRgCIAEoCRIQCgh1c2VybmFtZRgDIAEoCRIzCg9wYXNzd29yZF9zZXRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKEGFzc2lnbm1lbnRfZ3JvdXAYBSABKAkSDQoFdGFibGUYBiABKAkSPgoKcHJpb3JpdGllcxgHIAEoCzIqLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0aWVzEhEKCXByb3h5X3VybBgIIAEoCRIXCg9jYV9jZXJ0aWZpY2F0ZXMYCSABKAkSFgoOcHJveHlfdXNlcm5hbWUYCiABKAkSOQoVcHJveHlfcGFzc3dvcmRfc2V0X2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpwdWJsaWNfdXJsGAwgASgJIqICChBBdXRvUHVzaFNldHRpbmdzEhQKB2VuYWJsZWQYASABKAhIAIgBARI9ChBtaW5pbXVtX3NldmVyaXR5GAIgASgOMh4ucmh5dGhteC50aWNrZXRpbmcudjEuU2V2ZXJpdHlIAYgBARI3CgdzeXN0ZW1zGAMgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0U3lzdGVtTGlzdBI1CgVydWxlcxgEIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoUnVsZUxpc3QSGAoLZmlyc3RfbWF0Y2gYBSABKAhIAogBAUIKCghfZW5hYmxlZEITChFfbWluaW11bV9zZXZlcml0eUIOCgxfZmlyc3RfbWF0Y2giRgoQQXV0b1B1c2hSdWxlTGlzdBIyCgZ2YWx1ZXMYASADKAsyIi5yaHl0aG14LnRpY2tldGluZy52MS5BdXRvUHVzaFJ1bGUiXQoMQXV0b1B1c2hSdWxlEhMKC2Nvbm5lY3Rpb25zGAEgAygJEjgKEG1pbmltdW1fc2V2ZXJpdHkYAiABKA4yHi5yaHl0aG14LnRpY2tldGluZy52MS5TZXZlcml0eSJGChBUaWNrZXRTeXN0ZW1MaXN0EjIKBnZhbHVlcxgBIAMoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbSL7AQoNUmV0cnlTZXR0aW5ncxIfChJtYXhfcmV0cnlfYXR0ZW1wdHMYASABKA1IAIgBARItCgpiYXNlX2RlbGF5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiwKCW1heF9kZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI1ChJwcm9jZXNzb3JfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoGaml0dGVyGAUgASgBSAGIAQFCFQoTX21heF9yZXRyeV9hdHRlbXB0c0IJCgdfaml0dGVyKngKC0ppcmFGbGF2b3VyEhwKGEpJUkFfRkxBVk9VUl9VTlNQRUNJRklFRBAAEhUKEUpJUkFfRkxBVk9VUl9BVVRPEAESFgoSSklSQV9GTEFWT1VSX0NMT1VEEAISHAoYSklSQV9GTEFWT1VSX0RBVEFfQ0VOVEVSEANiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_incident, file_rhythmx_ticketing_v1_ticket]);
 
 /**
  * Which settings to change. A field that is absent keeps its stored value.
@@ -128,6 +128,13 @@ export type ConnectionSettings = Message<"rhythmx.ticketing.v1.ConnectionSetting
     value: ServiceNowSettings;
     case: "servicenow";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Content of the tickets. Optional: absent keeps it.
+   *
+   * @generated from field: rhythmx.ticketing.v1.ContentSettings content = 5;
+   */
+  content?: ContentSettings | undefined;
 };
 
 /**
@@ -136,6 +143,115 @@ export type ConnectionSettings = Message<"rhythmx.ticketing.v1.ConnectionSetting
  */
 export const ConnectionSettingsSchema: GenMessage<ConnectionSettings> = /*@__PURE__*/
   messageDesc(file_rhythmx_ticketing_v1_settings, 1);
+
+/**
+ * Content of the tickets of a connection.
+ *
+ * Templates are written in the Jinja syntax of MiniJinja. Their names are the fields of Incident (`id`, `actor.name`, `risk.score`,
+ * `firing_rules` and so on) and `severity`, `risk_level` and `connection`. Enumerations are written without their prefix
+ * (`actor.type` is "USER"), times in RFC 3339, durations in seconds. What is absent is none: test it before naming its members.
+ * Configure refuses errors of syntax and names that do not exist, with the line (SETTINGS_INVALID). A template has at most 10,000
+ * characters, and renders at most 32,767. Example: "{{ id }}: {{ actor.name }}{% if sla %} ({{ sla.status }}){% endif %}".
+ *
+ * @generated from message rhythmx.ticketing.v1.ContentSettings
+ */
+export type ContentSettings = Message<"rhythmx.ticketing.v1.ContentSettings"> & {
+  /**
+   * Template of the summary, on one line. "": the standard summary.
+   *
+   * @generated from field: optional string summary_template = 1;
+   */
+  summaryTemplate?: string | undefined;
+
+  /**
+   * Template of a text before the standard description. "": none.
+   *
+   * @generated from field: optional string introduction_template = 2;
+   */
+  introductionTemplate?: string | undefined;
+
+  /**
+   * Values of further fields, instead of all stored ones.
+   *
+   * @generated from field: rhythmx.ticketing.v1.FieldMap fields = 3;
+   */
+  fields?: FieldMap | undefined;
+};
+
+/**
+ * Describes the message rhythmx.ticketing.v1.ContentSettings.
+ * Use `create(ContentSettingsSchema)` to create a new message.
+ */
+export const ContentSettingsSchema: GenMessage<ContentSettings> = /*@__PURE__*/
+  messageDesc(file_rhythmx_ticketing_v1_settings, 2);
+
+/**
+ * Values of fields in the ticket system.
+ *
+ * @generated from message rhythmx.ticketing.v1.FieldMap
+ */
+export type FieldMap = Message<"rhythmx.ticketing.v1.FieldMap"> & {
+  /**
+   * By the ID or the name of the field, of at most 255 characters. At most 100. Examples of names: "customfield_10107", "Due date",
+   * "caller_id".
+   *
+   * @generated from field: map<string, rhythmx.ticketing.v1.FieldValue> values = 1;
+   */
+  values: { [key: string]: FieldValue };
+};
+
+/**
+ * Describes the message rhythmx.ticketing.v1.FieldMap.
+ * Use `create(FieldMapSchema)` to create a new message.
+ */
+export const FieldMapSchema: GenMessage<FieldMap> = /*@__PURE__*/
+  messageDesc(file_rhythmx_ticketing_v1_settings, 3);
+
+/**
+ * Value of one field.
+ *
+ * @generated from message rhythmx.ticketing.v1.FieldValue
+ */
+export type FieldValue = Message<"rhythmx.ticketing.v1.FieldValue"> & {
+  /**
+   * Required.
+   *
+   * @generated from oneof rhythmx.ticketing.v1.FieldValue.value
+   */
+  value: {
+    /**
+     * Template of a text, which is converted to the type of the field: a choice by its label or ID, a list by commas or lines, a
+     * user by email, a cascading choice as "Parent > Child", dates as 2026-11-29, numbers. An empty text leaves the field out.
+     *
+     * @generated from field: string template = 1;
+     */
+    value: string;
+    case: "template";
+  } | {
+    /**
+     * As the API of the ticket system takes it: at most 32,768 bytes as JSON, at most 20 levels deep.
+     *
+     * @generated from field: google.protobuf.Value json = 2;
+     */
+    value: Value;
+    case: "json";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Whether the ticket is created without the field if its value does not fit, or the ticket system refuses it; an adjustment then
+   * says so. Otherwise the delivery fails with an error that names the field. Default false.
+   *
+   * @generated from field: bool droppable = 3;
+   */
+  droppable: boolean;
+};
+
+/**
+ * Describes the message rhythmx.ticketing.v1.FieldValue.
+ * Use `create(FieldValueSchema)` to create a new message.
+ */
+export const FieldValueSchema: GenMessage<FieldValue> = /*@__PURE__*/
+  messageDesc(file_rhythmx_ticketing_v1_settings, 4);
 
 /**
  * Settings in force after the change.
@@ -198,7 +314,7 @@ export type ConfigureResponse = Message<"rhythmx.ticketing.v1.ConfigureResponse"
  * Use `create(ConfigureResponseSchema)` to create a new message.
  */
 export const ConfigureResponseSchema: GenMessage<ConfigureResponse> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 2);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 5);
 
 /**
  * Stored settings of one connection, without secrets.
@@ -235,6 +351,13 @@ export type ConnectionSettingsView = Message<"rhythmx.ticketing.v1.ConnectionSet
     value: ServiceNowSettingsView;
     case: "servicenow";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Output only. Content of the tickets. Every field is set.
+   *
+   * @generated from field: rhythmx.ticketing.v1.ContentSettings content = 5;
+   */
+  content?: ContentSettings | undefined;
 };
 
 /**
@@ -242,7 +365,7 @@ export type ConnectionSettingsView = Message<"rhythmx.ticketing.v1.ConnectionSet
  * Use `create(ConnectionSettingsViewSchema)` to create a new message.
  */
 export const ConnectionSettingsViewSchema: GenMessage<ConnectionSettingsView> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 3);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 6);
 
 /**
  * Settings of a Jira connection. `enabled: true` requires a URL, a project key and either email and API token or a personal access
@@ -395,7 +518,7 @@ export type JiraSettings = Message<"rhythmx.ticketing.v1.JiraSettings"> & {
  * Use `create(JiraSettingsSchema)` to create a new message.
  */
 export const JiraSettingsSchema: GenMessage<JiraSettings> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 4);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 7);
 
 /**
  * A list of labels. The message can be present and empty.
@@ -416,7 +539,7 @@ export type JiraLabels = Message<"rhythmx.ticketing.v1.JiraLabels"> & {
  * Use `create(JiraLabelsSchema)` to create a new message.
  */
 export const JiraLabelsSchema: GenMessage<JiraLabels> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 5);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 8);
 
 /**
  * Stored settings of a Jira connection, without secrets.
@@ -542,7 +665,7 @@ export type JiraSettingsView = Message<"rhythmx.ticketing.v1.JiraSettingsView"> 
  * Use `create(JiraSettingsViewSchema)` to create a new message.
  */
 export const JiraSettingsViewSchema: GenMessage<JiraSettingsView> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 6);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 9);
 
 /**
  * Settings of a ServiceNow connection. `enabled: true` requires an instance, a username and a password, in this request or stored.
@@ -655,7 +778,7 @@ export type ServiceNowSettings = Message<"rhythmx.ticketing.v1.ServiceNowSetting
  * Use `create(ServiceNowSettingsSchema)` to create a new message.
  */
 export const ServiceNowSettingsSchema: GenMessage<ServiceNowSettings> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 7);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 10);
 
 /**
  * Impact and urgency for each risk level; ServiceNow computes the priority from them.
@@ -697,7 +820,7 @@ export type ServiceNowPriorities = Message<"rhythmx.ticketing.v1.ServiceNowPrior
  * Use `create(ServiceNowPrioritiesSchema)` to create a new message.
  */
 export const ServiceNowPrioritiesSchema: GenMessage<ServiceNowPriorities> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 8);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 11);
 
 /**
  * Impact and urgency, from which ServiceNow computes the priority.
@@ -725,7 +848,7 @@ export type ServiceNowPriority = Message<"rhythmx.ticketing.v1.ServiceNowPriorit
  * Use `create(ServiceNowPrioritySchema)` to create a new message.
  */
 export const ServiceNowPrioritySchema: GenMessage<ServiceNowPriority> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 9);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 12);
 
 /**
  * Stored settings of a ServiceNow connection, without secrets.
@@ -823,7 +946,7 @@ export type ServiceNowSettingsView = Message<"rhythmx.ticketing.v1.ServiceNowSet
  * Use `create(ServiceNowSettingsViewSchema)` to create a new message.
  */
 export const ServiceNowSettingsViewSchema: GenMessage<ServiceNowSettingsView> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 10);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 13);
 
 /**
  * Which incidents are pushed automatically, and to which connections. `minimum_severity` and `systems` are the first rule; `rules`
@@ -876,7 +999,7 @@ export type AutoPushSettings = Message<"rhythmx.ticketing.v1.AutoPushSettings"> 
  * Use `create(AutoPushSettingsSchema)` to create a new message.
  */
 export const AutoPushSettingsSchema: GenMessage<AutoPushSettings> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 11);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 14);
 
 /**
  * A list of rules. The message can be present and empty.
@@ -897,7 +1020,7 @@ export type AutoPushRuleList = Message<"rhythmx.ticketing.v1.AutoPushRuleList"> 
  * Use `create(AutoPushRuleListSchema)` to create a new message.
  */
 export const AutoPushRuleListSchema: GenMessage<AutoPushRuleList> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 12);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 15);
 
 /**
  * Pushes incidents of a severity to connections.
@@ -925,7 +1048,7 @@ export type AutoPushRule = Message<"rhythmx.ticketing.v1.AutoPushRule"> & {
  * Use `create(AutoPushRuleSchema)` to create a new message.
  */
 export const AutoPushRuleSchema: GenMessage<AutoPushRule> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 13);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 16);
 
 /**
  * A list of ticket systems. The message can be absent.
@@ -946,7 +1069,7 @@ export type TicketSystemList = Message<"rhythmx.ticketing.v1.TicketSystemList"> 
  * Use `create(TicketSystemListSchema)` to create a new message.
  */
 export const TicketSystemListSchema: GenMessage<TicketSystemList> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 14);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 17);
 
 /**
  * Retry schedule of failed deliveries. Retry n (1 to `max_retry_attempts`) is due `min(max_delay, base_delay * 2^(n-1))` after
@@ -999,7 +1122,7 @@ export type RetrySettings = Message<"rhythmx.ticketing.v1.RetrySettings"> & {
  * Use `create(RetrySettingsSchema)` to create a new message.
  */
 export const RetrySettingsSchema: GenMessage<RetrySettings> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_settings, 15);
+  messageDesc(file_rhythmx_ticketing_v1_settings, 18);
 
 /**
  * Edition of Jira. Editions differ in their API and their markup.

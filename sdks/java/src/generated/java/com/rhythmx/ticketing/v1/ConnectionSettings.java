@@ -53,6 +53,7 @@ private static final long serialVersionUID = 0L;
             com.rhythmx.ticketing.v1.ConnectionSettings.class, com.rhythmx.ticketing.v1.ConnectionSettings.Builder.class);
   }
 
+  private int bitField0_;
   private int settingsCase_ = 0;
   @SuppressWarnings("serial")
   private java.lang.Object settings_;
@@ -230,6 +231,44 @@ private static final long serialVersionUID = 0L;
     return com.rhythmx.ticketing.v1.ServiceNowSettings.getDefaultInstance();
   }
 
+  public static final int CONTENT_FIELD_NUMBER = 5;
+  private com.rhythmx.ticketing.v1.ContentSettings content_;
+  /**
+   * <pre>
+   * Content of the tickets. Optional: absent keeps it.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+   * @return Whether the content field is set.
+   */
+  @java.lang.Override
+  public boolean hasContent() {
+    return ((bitField0_ & 0x00000001) != 0);
+  }
+  /**
+   * <pre>
+   * Content of the tickets. Optional: absent keeps it.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+   * @return The content.
+   */
+  @java.lang.Override
+  public com.rhythmx.ticketing.v1.ContentSettings getContent() {
+    return content_ == null ? com.rhythmx.ticketing.v1.ContentSettings.getDefaultInstance() : content_;
+  }
+  /**
+   * <pre>
+   * Content of the tickets. Optional: absent keeps it.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+   */
+  @java.lang.Override
+  public com.rhythmx.ticketing.v1.ContentSettingsOrBuilder getContentOrBuilder() {
+    return content_ == null ? com.rhythmx.ticketing.v1.ContentSettings.getDefaultInstance() : content_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -253,6 +292,9 @@ private static final long serialVersionUID = 0L;
     if (settingsCase_ == 3) {
       output.writeMessage(3, (com.rhythmx.ticketing.v1.ServiceNowSettings) settings_);
     }
+    if (((bitField0_ & 0x00000001) != 0)) {
+      output.writeMessage(5, getContent());
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -267,6 +309,10 @@ private static final long serialVersionUID = 0L;
     if (settingsCase_ == 3) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(3, (com.rhythmx.ticketing.v1.ServiceNowSettings) settings_);
+    }
+    if (((bitField0_ & 0x00000001) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(5, getContent());
     }
     return size;
   }
@@ -294,6 +340,11 @@ private static final long serialVersionUID = 0L;
 
     if (!getName()
         .equals(other.getName())) return false;
+    if (hasContent() != other.hasContent()) return false;
+    if (hasContent()) {
+      if (!getContent()
+          .equals(other.getContent())) return false;
+    }
     if (!getSettingsCase().equals(other.getSettingsCase())) return false;
     switch (settingsCase_) {
       case 2:
@@ -320,6 +371,10 @@ private static final long serialVersionUID = 0L;
     hash = (19 * hash) + getDescriptor().hashCode();
     hash = (37 * hash) + NAME_FIELD_NUMBER;
     hash = (53 * hash) + getName().hashCode();
+    if (hasContent()) {
+      hash = (37 * hash) + CONTENT_FIELD_NUMBER;
+      hash = (53 * hash) + getContent().hashCode();
+    }
     switch (settingsCase_) {
       case 2:
         hash = (37 * hash) + JIRA_FIELD_NUMBER;
@@ -455,13 +510,19 @@ private static final long serialVersionUID = 0L;
 
     // Construct using com.rhythmx.ticketing.v1.ConnectionSettings.newBuilder()
     private Builder() {
-
+      maybeForceBuilderInitialization();
     }
 
     private Builder(
         com.google.protobuf.GeneratedMessage.BuilderParent parent) {
       super(parent);
-
+      maybeForceBuilderInitialization();
+    }
+    private void maybeForceBuilderInitialization() {
+      if (com.google.protobuf.GeneratedMessage
+              .alwaysUseFieldBuilders) {
+        internalGetContentFieldBuilder();
+      }
     }
     @java.lang.Override
     public Builder clear() {
@@ -473,6 +534,11 @@ private static final long serialVersionUID = 0L;
       }
       if (servicenowBuilder_ != null) {
         servicenowBuilder_.clear();
+      }
+      content_ = null;
+      if (contentBuilder_ != null) {
+        contentBuilder_.dispose();
+        contentBuilder_ = null;
       }
       settingsCase_ = 0;
       settings_ = null;
@@ -513,6 +579,14 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000001) != 0)) {
         result.name_ = name_;
       }
+      int to_bitField0_ = 0;
+      if (((from_bitField0_ & 0x00000008) != 0)) {
+        result.content_ = contentBuilder_ == null
+            ? content_
+            : contentBuilder_.build();
+        to_bitField0_ |= 0x00000001;
+      }
+      result.bitField0_ |= to_bitField0_;
     }
 
     private void buildPartialOneofs(com.rhythmx.ticketing.v1.ConnectionSettings result) {
@@ -544,6 +618,9 @@ private static final long serialVersionUID = 0L;
         name_ = other.name_;
         bitField0_ |= 0x00000001;
         onChanged();
+      }
+      if (other.hasContent()) {
+        mergeContent(other.getContent());
       }
       switch (other.getSettingsCase()) {
         case JIRA: {
@@ -601,6 +678,13 @@ private static final long serialVersionUID = 0L;
               settingsCase_ = 3;
               break;
             } // case 26
+            case 42: {
+              input.readMessage(
+                  internalGetContentFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00000008;
+              break;
+            } // case 42
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1080,6 +1164,161 @@ private static final long serialVersionUID = 0L;
       settingsCase_ = 3;
       onChanged();
       return servicenowBuilder_;
+    }
+
+    private com.rhythmx.ticketing.v1.ContentSettings content_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.rhythmx.ticketing.v1.ContentSettings, com.rhythmx.ticketing.v1.ContentSettings.Builder, com.rhythmx.ticketing.v1.ContentSettingsOrBuilder> contentBuilder_;
+    /**
+     * <pre>
+     * Content of the tickets. Optional: absent keeps it.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+     * @return Whether the content field is set.
+     */
+    public boolean hasContent() {
+      return ((bitField0_ & 0x00000008) != 0);
+    }
+    /**
+     * <pre>
+     * Content of the tickets. Optional: absent keeps it.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+     * @return The content.
+     */
+    public com.rhythmx.ticketing.v1.ContentSettings getContent() {
+      if (contentBuilder_ == null) {
+        return content_ == null ? com.rhythmx.ticketing.v1.ContentSettings.getDefaultInstance() : content_;
+      } else {
+        return contentBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * Content of the tickets. Optional: absent keeps it.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+     */
+    public Builder setContent(com.rhythmx.ticketing.v1.ContentSettings value) {
+      if (contentBuilder_ == null) {
+        java.util.Objects.requireNonNull(value);
+        content_ = value;
+      } else {
+        contentBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Content of the tickets. Optional: absent keeps it.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+     */
+    public Builder setContent(
+        com.rhythmx.ticketing.v1.ContentSettings.Builder builderForValue) {
+      if (contentBuilder_ == null) {
+        content_ = builderForValue.build();
+      } else {
+        contentBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Content of the tickets. Optional: absent keeps it.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+     */
+    public Builder mergeContent(com.rhythmx.ticketing.v1.ContentSettings value) {
+      if (contentBuilder_ == null) {
+        if (((bitField0_ & 0x00000008) != 0) &&
+          content_ != null &&
+          content_ != com.rhythmx.ticketing.v1.ContentSettings.getDefaultInstance()) {
+          getContentBuilder().mergeFrom(value);
+        } else {
+          content_ = value;
+        }
+      } else {
+        contentBuilder_.mergeFrom(value);
+      }
+      if (content_ != null) {
+        bitField0_ |= 0x00000008;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Content of the tickets. Optional: absent keeps it.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+     */
+    public Builder clearContent() {
+      bitField0_ = (bitField0_ & ~0x00000008);
+      content_ = null;
+      if (contentBuilder_ != null) {
+        contentBuilder_.dispose();
+        contentBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Content of the tickets. Optional: absent keeps it.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+     */
+    public com.rhythmx.ticketing.v1.ContentSettings.Builder getContentBuilder() {
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return internalGetContentFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * Content of the tickets. Optional: absent keeps it.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+     */
+    public com.rhythmx.ticketing.v1.ContentSettingsOrBuilder getContentOrBuilder() {
+      if (contentBuilder_ != null) {
+        return contentBuilder_.getMessageOrBuilder();
+      } else {
+        return content_ == null ?
+            com.rhythmx.ticketing.v1.ContentSettings.getDefaultInstance() : content_;
+      }
+    }
+    /**
+     * <pre>
+     * Content of the tickets. Optional: absent keeps it.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.rhythmx.ticketing.v1.ContentSettings, com.rhythmx.ticketing.v1.ContentSettings.Builder, com.rhythmx.ticketing.v1.ContentSettingsOrBuilder> 
+        internalGetContentFieldBuilder() {
+      if (contentBuilder_ == null) {
+        contentBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.rhythmx.ticketing.v1.ContentSettings, com.rhythmx.ticketing.v1.ContentSettings.Builder, com.rhythmx.ticketing.v1.ContentSettingsOrBuilder>(
+                getContent(),
+                getParentForChildren(),
+                isClean());
+        content_ = null;
+      }
+      return contentBuilder_;
     }
 
     // @@protoc_insertion_point(builder_scope:rhythmx.ticketing.v1.ConnectionSettings)

@@ -86,5 +86,32 @@ public interface ConnectionSettingsOrBuilder extends
    */
   com.rhythmx.ticketing.v1.ServiceNowSettingsOrBuilder getServicenowOrBuilder();
 
+  /**
+   * <pre>
+   * Content of the tickets. Optional: absent keeps it.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+   * @return Whether the content field is set.
+   */
+  boolean hasContent();
+  /**
+   * <pre>
+   * Content of the tickets. Optional: absent keeps it.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+   * @return The content.
+   */
+  com.rhythmx.ticketing.v1.ContentSettings getContent();
+  /**
+   * <pre>
+   * Content of the tickets. Optional: absent keeps it.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+   */
+  com.rhythmx.ticketing.v1.ContentSettingsOrBuilder getContentOrBuilder();
+
   com.rhythmx.ticketing.v1.ConnectionSettings.SettingsCase getSettingsCase();
 }

@@ -84,5 +84,32 @@ public interface ConnectionSettingsViewOrBuilder extends
    */
   com.rhythmx.ticketing.v1.ServiceNowSettingsViewOrBuilder getServicenowOrBuilder();
 
+  /**
+   * <pre>
+   * Output only. Content of the tickets. Every field is set.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+   * @return Whether the content field is set.
+   */
+  boolean hasContent();
+  /**
+   * <pre>
+   * Output only. Content of the tickets. Every field is set.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+   * @return The content.
+   */
+  com.rhythmx.ticketing.v1.ContentSettings getContent();
+  /**
+   * <pre>
+   * Output only. Content of the tickets. Every field is set.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.ContentSettings content = 5 [json_name = "content"];</code>
+   */
+  com.rhythmx.ticketing.v1.ContentSettingsOrBuilder getContentOrBuilder();
+
   com.rhythmx.ticketing.v1.ConnectionSettingsView.SettingsCase getSettingsCase();
 }

@@ -37,6 +37,26 @@ public final class SettingsProto extends com.google.protobuf.GeneratedFile {
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
       internal_static_rhythmx_ticketing_v1_ConnectionSettings_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_rhythmx_ticketing_v1_ContentSettings_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_rhythmx_ticketing_v1_ContentSettings_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_rhythmx_ticketing_v1_FieldMap_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_rhythmx_ticketing_v1_FieldMap_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_rhythmx_ticketing_v1_FieldMap_ValuesEntry_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_rhythmx_ticketing_v1_FieldMap_ValuesEntry_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_rhythmx_ticketing_v1_FieldValue_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessage.FieldAccessorTable
+      internal_static_rhythmx_ticketing_v1_FieldValue_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
     internal_static_rhythmx_ticketing_v1_ConfigureResponse_descriptor;
   static final 
     com.google.protobuf.GeneratedMessage.FieldAccessorTable
@@ -117,157 +137,176 @@ public final class SettingsProto extends com.google.protobuf.GeneratedFile {
     java.lang.String[] descriptorData = {
       "\n#rhythmx/ticketing/v1/settings.proto\022\024r" +
       "hythmx.ticketing.v1\032\036google/protobuf/dur" +
-      "ation.proto\032\037google/protobuf/timestamp.p" +
-      "roto\032#rhythmx/ticketing/v1/incident.prot" +
-      "o\032!rhythmx/ticketing/v1/ticket.proto\"\310\003\n" +
-      "\020ConfigureRequest\0226\n\004jira\030\001 \001(\0132\".rhythm" +
-      "x.ticketing.v1.JiraSettingsR\004jira\022H\n\nser" +
-      "vicenow\030\002 \001(\0132(.rhythmx.ticketing.v1.Ser" +
-      "viceNowSettingsR\nservicenow\022C\n\tauto_push" +
-      "\030\003 \001(\0132&.rhythmx.ticketing.v1.AutoPushSe" +
-      "ttingsR\010autoPush\0229\n\005retry\030\004 \001(\0132#.rhythm" +
-      "x.ticketing.v1.RetrySettingsR\005retry\022J\n\013c" +
-      "onnections\030\005 \003(\0132(.rhythmx.ticketing.v1." +
-      "ConnectionSettingsR\013connections\022-\n\022remov" +
-      "e_connections\030\006 \003(\tR\021removeConnections\022\022" +
-      "\n\004etag\030\007 \001(\tR\004etag\022#\n\rvalidate_only\030\010 \001(" +
-      "\010R\014validateOnly\"\272\001\n\022ConnectionSettings\022\022" +
-      "\n\004name\030\001 \001(\tR\004name\0228\n\004jira\030\002 \001(\0132\".rhyth" +
-      "mx.ticketing.v1.JiraSettingsH\000R\004jira\022J\n\n" +
-      "servicenow\030\003 \001(\0132(.rhythmx.ticketing.v1." +
-      "ServiceNowSettingsH\000R\nservicenowB\n\n\010sett" +
-      "ings\"\261\003\n\021ConfigureResponse\022:\n\004jira\030\001 \001(\013" +
-      "2&.rhythmx.ticketing.v1.JiraSettingsView" +
-      "R\004jira\022L\n\nservicenow\030\002 \001(\0132,.rhythmx.tic" +
-      "keting.v1.ServiceNowSettingsViewR\nservic" +
-      "enow\022C\n\tauto_push\030\003 \001(\0132&.rhythmx.ticket" +
-      "ing.v1.AutoPushSettingsR\010autoPush\0229\n\005ret" +
-      "ry\030\004 \001(\0132#.rhythmx.ticketing.v1.RetrySet" +
-      "tingsR\005retry\022.\n\023deliveries_made_due\030\005 \001(" +
-      "\rR\021deliveriesMadeDue\022N\n\013connections\030\006 \003(" +
-      "\0132,.rhythmx.ticketing.v1.ConnectionSetti" +
-      "ngsViewR\013connections\022\022\n\004etag\030\007 \001(\tR\004etag" +
-      "\"\306\001\n\026ConnectionSettingsView\022\022\n\004name\030\001 \001(" +
-      "\tR\004name\022<\n\004jira\030\002 \001(\0132&.rhythmx.ticketin" +
-      "g.v1.JiraSettingsViewH\000R\004jira\022N\n\nservice" +
-      "now\030\003 \001(\0132,.rhythmx.ticketing.v1.Service" +
-      "NowSettingsViewH\000R\nservicenowB\n\n\010setting" +
-      "s\"\206\007\n\014JiraSettings\022\035\n\007enabled\030\001 \001(\010H\000R\007e" +
-      "nabled\210\001\001\022\025\n\003url\030\002 \001(\tH\001R\003url\210\001\001\022\031\n\005emai" +
-      "l\030\003 \001(\tH\002R\005email\210\001\001\022%\n\tapi_token\030\004 \001(\tB\003" +
-      "\200\001\001H\003R\010apiToken\210\001\001\022<\n\025personal_access_to" +
-      "ken\030\005 \001(\tB\003\200\001\001H\004R\023personalAccessToken\210\001\001" +
-      "\022$\n\013project_key\030\006 \001(\tH\005R\nprojectKey\210\001\001\022\"" +
-      "\n\nissue_type\030\007 \001(\tH\006R\tissueType\210\001\001\022@\n\007fl" +
-      "avour\030\010 \001(\0162!.rhythmx.ticketing.v1.JiraF" +
-      "lavourH\007R\007flavour\210\001\001\022\036\n\010cloud_id\030\t \001(\tH\010" +
-      "R\007cloudId\210\001\001\022$\n\013gateway_url\030\n \001(\tH\tR\ngat" +
-      "ewayUrl\210\001\001\0228\n\006labels\030\013 \001(\0132 .rhythmx.tic" +
-      "keting.v1.JiraLabelsR\006labels\022 \n\tproxy_ur" +
-      "l\030\014 \001(\tH\nR\010proxyUrl\210\001\001\022,\n\017ca_certificate" +
-      "s\030\r \001(\tH\013R\016caCertificates\210\001\001\022*\n\016proxy_us" +
-      "ername\030\016 \001(\tH\014R\rproxyUsername\210\001\001\022/\n\016prox" +
-      "y_password\030\017 \001(\tB\003\200\001\001H\rR\rproxyPassword\210\001" +
-      "\001\022\"\n\npublic_url\030\020 \001(\tH\016R\tpublicUrl\210\001\001B\n\n" +
-      "\010_enabledB\006\n\004_urlB\010\n\006_emailB\014\n\n_api_toke" +
-      "nB\030\n\026_personal_access_tokenB\016\n\014_project_" +
-      "keyB\r\n\013_issue_typeB\n\n\010_flavourB\013\n\t_cloud" +
-      "_idB\016\n\014_gateway_urlB\014\n\n_proxy_urlB\022\n\020_ca" +
-      "_certificatesB\021\n\017_proxy_usernameB\021\n\017_pro" +
-      "xy_passwordB\r\n\013_public_url\"$\n\nJiraLabels" +
-      "\022\026\n\006values\030\001 \003(\tR\006values\"\241\005\n\020JiraSetting" +
-      "sView\022\030\n\007enabled\030\001 \001(\010R\007enabled\022\020\n\003url\030\002" +
-      " \001(\tR\003url\022\024\n\005email\030\003 \001(\tR\005email\022C\n\020api_t" +
-      "oken_set_at\030\004 \001(\0132\032.google.protobuf.Time" +
-      "stampR\rapiTokenSetAt\022Z\n\034personal_access_" +
-      "token_set_at\030\005 \001(\0132\032.google.protobuf.Tim" +
-      "estampR\030personalAccessTokenSetAt\022\037\n\013proj" +
-      "ect_key\030\006 \001(\tR\nprojectKey\022\035\n\nissue_type\030" +
-      "\007 \001(\tR\tissueType\022;\n\007flavour\030\010 \001(\0162!.rhyt" +
-      "hmx.ticketing.v1.JiraFlavourR\007flavour\022\031\n" +
-      "\010cloud_id\030\t \001(\tR\007cloudId\022\037\n\013gateway_url\030" +
-      "\n \001(\tR\ngatewayUrl\022\026\n\006labels\030\013 \003(\tR\006label" +
-      "s\022\033\n\tproxy_url\030\014 \001(\tR\010proxyUrl\022\'\n\017ca_cer" +
-      "tificates\030\r \001(\tR\016caCertificates\022%\n\016proxy" +
-      "_username\030\016 \001(\tR\rproxyUsername\022M\n\025proxy_" +
-      "password_set_at\030\017 \001(\0132\032.google.protobuf." +
-      "TimestampR\022proxyPasswordSetAt\022\035\n\npublic_" +
-      "url\030\020 \001(\tR\tpublicUrl\"\254\005\n\022ServiceNowSetti" +
-      "ngs\022\035\n\007enabled\030\001 \001(\010H\000R\007enabled\210\001\001\022\037\n\010in" +
-      "stance\030\002 \001(\tH\001R\010instance\210\001\001\022\037\n\010username\030" +
-      "\003 \001(\tH\002R\010username\210\001\001\022$\n\010password\030\004 \001(\tB\003" +
-      "\200\001\001H\003R\010password\210\001\001\022.\n\020assignment_group\030\005" +
-      " \001(\tH\004R\017assignmentGroup\210\001\001\022\031\n\005table\030\006 \001(" +
-      "\tH\005R\005table\210\001\001\022J\n\npriorities\030\007 \001(\0132*.rhyt" +
-      "hmx.ticketing.v1.ServiceNowPrioritiesR\np" +
-      "riorities\022 \n\tproxy_url\030\010 \001(\tH\006R\010proxyUrl" +
-      "\210\001\001\022,\n\017ca_certificates\030\t \001(\tH\007R\016caCertif" +
-      "icates\210\001\001\022*\n\016proxy_username\030\n \001(\tH\010R\rpro" +
-      "xyUsername\210\001\001\022/\n\016proxy_password\030\013 \001(\tB\003\200" +
-      "\001\001H\tR\rproxyPassword\210\001\001\022\"\n\npublic_url\030\014 \001" +
-      "(\tH\nR\tpublicUrl\210\001\001B\n\n\010_enabledB\013\n\t_insta" +
-      "nceB\013\n\t_usernameB\013\n\t_passwordB\023\n\021_assign" +
-      "ment_groupB\010\n\006_tableB\014\n\n_proxy_urlB\022\n\020_c" +
-      "a_certificatesB\021\n\017_proxy_usernameB\021\n\017_pr" +
-      "oxy_passwordB\r\n\013_public_url\"\230\002\n\024ServiceN" +
-      "owPriorities\022D\n\010critical\030\001 \001(\0132(.rhythmx" +
-      ".ticketing.v1.ServiceNowPriorityR\010critic" +
-      "al\022<\n\004high\030\002 \001(\0132(.rhythmx.ticketing.v1." +
-      "ServiceNowPriorityR\004high\022@\n\006medium\030\003 \001(\013" +
-      "2(.rhythmx.ticketing.v1.ServiceNowPriori" +
-      "tyR\006medium\022:\n\003low\030\004 \001(\0132(.rhythmx.ticket" +
-      "ing.v1.ServiceNowPriorityR\003low\"F\n\022Servic" +
-      "eNowPriority\022\026\n\006impact\030\001 \001(\rR\006impact\022\030\n\007" +
-      "urgency\030\002 \001(\rR\007urgency\"\226\004\n\026ServiceNowSet" +
-      "tingsView\022\030\n\007enabled\030\001 \001(\010R\007enabled\022\032\n\010i" +
-      "nstance\030\002 \001(\tR\010instance\022\032\n\010username\030\003 \001(" +
-      "\tR\010username\022B\n\017password_set_at\030\004 \001(\0132\032.g" +
-      "oogle.protobuf.TimestampR\rpasswordSetAt\022" +
-      ")\n\020assignment_group\030\005 \001(\tR\017assignmentGro" +
-      "up\022\024\n\005table\030\006 \001(\tR\005table\022J\n\npriorities\030\007" +
-      " \001(\0132*.rhythmx.ticketing.v1.ServiceNowPr" +
-      "ioritiesR\npriorities\022\033\n\tproxy_url\030\010 \001(\tR" +
-      "\010proxyUrl\022\'\n\017ca_certificates\030\t \001(\tR\016caCe" +
-      "rtificates\022%\n\016proxy_username\030\n \001(\tR\rprox" +
-      "yUsername\022M\n\025proxy_password_set_at\030\013 \001(\013" +
-      "2\032.google.protobuf.TimestampR\022proxyPassw" +
-      "ordSetAt\022\035\n\npublic_url\030\014 \001(\tR\tpublicUrl\"" +
-      "\330\002\n\020AutoPushSettings\022\035\n\007enabled\030\001 \001(\010H\000R" +
-      "\007enabled\210\001\001\022N\n\020minimum_severity\030\002 \001(\0162\036." +
-      "rhythmx.ticketing.v1.SeverityH\001R\017minimum" +
-      "Severity\210\001\001\022@\n\007systems\030\003 \001(\0132&.rhythmx.t" +
-      "icketing.v1.TicketSystemListR\007systems\022<\n" +
-      "\005rules\030\004 \001(\0132&.rhythmx.ticketing.v1.Auto" +
-      "PushRuleListR\005rules\022$\n\013first_match\030\005 \001(\010" +
-      "H\002R\nfirstMatch\210\001\001B\n\n\010_enabledB\023\n\021_minimu" +
-      "m_severityB\016\n\014_first_match\"N\n\020AutoPushRu" +
-      "leList\022:\n\006values\030\001 \003(\0132\".rhythmx.ticketi" +
-      "ng.v1.AutoPushRuleR\006values\"{\n\014AutoPushRu" +
-      "le\022 \n\013connections\030\001 \003(\tR\013connections\022I\n\020" +
-      "minimum_severity\030\002 \001(\0162\036.rhythmx.ticketi" +
-      "ng.v1.SeverityR\017minimumSeverity\"N\n\020Ticke" +
-      "tSystemList\022:\n\006values\030\001 \003(\0162\".rhythmx.ti" +
-      "cketing.v1.TicketSystemR\006values\"\275\002\n\rRetr" +
-      "ySettings\0221\n\022max_retry_attempts\030\001 \001(\rH\000R" +
-      "\020maxRetryAttempts\210\001\001\0228\n\nbase_delay\030\002 \001(\013" +
-      "2\031.google.protobuf.DurationR\tbaseDelay\0226" +
-      "\n\tmax_delay\030\003 \001(\0132\031.google.protobuf.Dura" +
-      "tionR\010maxDelay\022H\n\022processor_interval\030\004 \001" +
-      "(\0132\031.google.protobuf.DurationR\021processor" +
-      "Interval\022\033\n\006jitter\030\005 \001(\001H\001R\006jitter\210\001\001B\025\n" +
-      "\023_max_retry_attemptsB\t\n\007_jitter*x\n\013JiraF" +
-      "lavour\022\034\n\030JIRA_FLAVOUR_UNSPECIFIED\020\000\022\025\n\021" +
-      "JIRA_FLAVOUR_AUTO\020\001\022\026\n\022JIRA_FLAVOUR_CLOU" +
-      "D\020\002\022\034\n\030JIRA_FLAVOUR_DATA_CENTER\020\003B\233\001\n\030co" +
-      "m.rhythmx.ticketing.v1B\rSettingsProtoP\001\242" +
-      "\002\003RTX\252\002\024Rhythmx.Ticketing.V1\312\002\024Rhythmx\\T" +
-      "icketing\\V1\342\002 Rhythmx\\Ticketing\\V1\\GPBMe" +
-      "tadata\352\002\026Rhythmx::Ticketing::V1b\006proto3"
+      "ation.proto\032\034google/protobuf/struct.prot" +
+      "o\032\037google/protobuf/timestamp.proto\032#rhyt" +
+      "hmx/ticketing/v1/incident.proto\032!rhythmx" +
+      "/ticketing/v1/ticket.proto\"\310\003\n\020Configure" +
+      "Request\0226\n\004jira\030\001 \001(\0132\".rhythmx.ticketin" +
+      "g.v1.JiraSettingsR\004jira\022H\n\nservicenow\030\002 " +
+      "\001(\0132(.rhythmx.ticketing.v1.ServiceNowSet" +
+      "tingsR\nservicenow\022C\n\tauto_push\030\003 \001(\0132&.r" +
+      "hythmx.ticketing.v1.AutoPushSettingsR\010au" +
+      "toPush\0229\n\005retry\030\004 \001(\0132#.rhythmx.ticketin" +
+      "g.v1.RetrySettingsR\005retry\022J\n\013connections" +
+      "\030\005 \003(\0132(.rhythmx.ticketing.v1.Connection" +
+      "SettingsR\013connections\022-\n\022remove_connecti" +
+      "ons\030\006 \003(\tR\021removeConnections\022\022\n\004etag\030\007 \001" +
+      "(\tR\004etag\022#\n\rvalidate_only\030\010 \001(\010R\014validat" +
+      "eOnly\"\373\001\n\022ConnectionSettings\022\022\n\004name\030\001 \001" +
+      "(\tR\004name\0228\n\004jira\030\002 \001(\0132\".rhythmx.ticketi" +
+      "ng.v1.JiraSettingsH\000R\004jira\022J\n\nservicenow" +
+      "\030\003 \001(\0132(.rhythmx.ticketing.v1.ServiceNow" +
+      "SettingsH\000R\nservicenow\022?\n\007content\030\005 \001(\0132" +
+      "%.rhythmx.ticketing.v1.ContentSettingsR\007" +
+      "contentB\n\n\010settings\"\342\001\n\017ContentSettings\022" +
+      ".\n\020summary_template\030\001 \001(\tH\000R\017summaryTemp" +
+      "late\210\001\001\0228\n\025introduction_template\030\002 \001(\tH\001" +
+      "R\024introductionTemplate\210\001\001\0226\n\006fields\030\003 \001(" +
+      "\0132\036.rhythmx.ticketing.v1.FieldMapR\006field" +
+      "sB\023\n\021_summary_templateB\030\n\026_introduction_" +
+      "template\"\253\001\n\010FieldMap\022B\n\006values\030\001 \003(\0132*." +
+      "rhythmx.ticketing.v1.FieldMap.ValuesEntr" +
+      "yR\006values\032[\n\013ValuesEntry\022\020\n\003key\030\001 \001(\tR\003k" +
+      "ey\0226\n\005value\030\002 \001(\0132 .rhythmx.ticketing.v1" +
+      ".FieldValueR\005value:\0028\001\"\177\n\nFieldValue\022\034\n\010" +
+      "template\030\001 \001(\tH\000R\010template\022,\n\004json\030\002 \001(\013" +
+      "2\026.google.protobuf.ValueH\000R\004json\022\034\n\tdrop" +
+      "pable\030\003 \001(\010R\tdroppableB\007\n\005value\"\261\003\n\021Conf" +
+      "igureResponse\022:\n\004jira\030\001 \001(\0132&.rhythmx.ti" +
+      "cketing.v1.JiraSettingsViewR\004jira\022L\n\nser" +
+      "vicenow\030\002 \001(\0132,.rhythmx.ticketing.v1.Ser" +
+      "viceNowSettingsViewR\nservicenow\022C\n\tauto_" +
+      "push\030\003 \001(\0132&.rhythmx.ticketing.v1.AutoPu" +
+      "shSettingsR\010autoPush\0229\n\005retry\030\004 \001(\0132#.rh" +
+      "ythmx.ticketing.v1.RetrySettingsR\005retry\022" +
+      ".\n\023deliveries_made_due\030\005 \001(\rR\021deliveries" +
+      "MadeDue\022N\n\013connections\030\006 \003(\0132,.rhythmx.t" +
+      "icketing.v1.ConnectionSettingsViewR\013conn" +
+      "ections\022\022\n\004etag\030\007 \001(\tR\004etag\"\207\002\n\026Connecti" +
+      "onSettingsView\022\022\n\004name\030\001 \001(\tR\004name\022<\n\004ji" +
+      "ra\030\002 \001(\0132&.rhythmx.ticketing.v1.JiraSett" +
+      "ingsViewH\000R\004jira\022N\n\nservicenow\030\003 \001(\0132,.r" +
+      "hythmx.ticketing.v1.ServiceNowSettingsVi" +
+      "ewH\000R\nservicenow\022?\n\007content\030\005 \001(\0132%.rhyt" +
+      "hmx.ticketing.v1.ContentSettingsR\007conten" +
+      "tB\n\n\010settings\"\206\007\n\014JiraSettings\022\035\n\007enable" +
+      "d\030\001 \001(\010H\000R\007enabled\210\001\001\022\025\n\003url\030\002 \001(\tH\001R\003ur" +
+      "l\210\001\001\022\031\n\005email\030\003 \001(\tH\002R\005email\210\001\001\022%\n\tapi_t" +
+      "oken\030\004 \001(\tB\003\200\001\001H\003R\010apiToken\210\001\001\022<\n\025person" +
+      "al_access_token\030\005 \001(\tB\003\200\001\001H\004R\023personalAc" +
+      "cessToken\210\001\001\022$\n\013project_key\030\006 \001(\tH\005R\npro" +
+      "jectKey\210\001\001\022\"\n\nissue_type\030\007 \001(\tH\006R\tissueT" +
+      "ype\210\001\001\022@\n\007flavour\030\010 \001(\0162!.rhythmx.ticket" +
+      "ing.v1.JiraFlavourH\007R\007flavour\210\001\001\022\036\n\010clou" +
+      "d_id\030\t \001(\tH\010R\007cloudId\210\001\001\022$\n\013gateway_url\030" +
+      "\n \001(\tH\tR\ngatewayUrl\210\001\001\0228\n\006labels\030\013 \001(\0132 " +
+      ".rhythmx.ticketing.v1.JiraLabelsR\006labels" +
+      "\022 \n\tproxy_url\030\014 \001(\tH\nR\010proxyUrl\210\001\001\022,\n\017ca" +
+      "_certificates\030\r \001(\tH\013R\016caCertificates\210\001\001" +
+      "\022*\n\016proxy_username\030\016 \001(\tH\014R\rproxyUsernam" +
+      "e\210\001\001\022/\n\016proxy_password\030\017 \001(\tB\003\200\001\001H\rR\rpro" +
+      "xyPassword\210\001\001\022\"\n\npublic_url\030\020 \001(\tH\016R\tpub" +
+      "licUrl\210\001\001B\n\n\010_enabledB\006\n\004_urlB\010\n\006_emailB" +
+      "\014\n\n_api_tokenB\030\n\026_personal_access_tokenB" +
+      "\016\n\014_project_keyB\r\n\013_issue_typeB\n\n\010_flavo" +
+      "urB\013\n\t_cloud_idB\016\n\014_gateway_urlB\014\n\n_prox" +
+      "y_urlB\022\n\020_ca_certificatesB\021\n\017_proxy_user" +
+      "nameB\021\n\017_proxy_passwordB\r\n\013_public_url\"$" +
+      "\n\nJiraLabels\022\026\n\006values\030\001 \003(\tR\006values\"\241\005\n" +
+      "\020JiraSettingsView\022\030\n\007enabled\030\001 \001(\010R\007enab" +
+      "led\022\020\n\003url\030\002 \001(\tR\003url\022\024\n\005email\030\003 \001(\tR\005em" +
+      "ail\022C\n\020api_token_set_at\030\004 \001(\0132\032.google.p" +
+      "rotobuf.TimestampR\rapiTokenSetAt\022Z\n\034pers" +
+      "onal_access_token_set_at\030\005 \001(\0132\032.google." +
+      "protobuf.TimestampR\030personalAccessTokenS" +
+      "etAt\022\037\n\013project_key\030\006 \001(\tR\nprojectKey\022\035\n" +
+      "\nissue_type\030\007 \001(\tR\tissueType\022;\n\007flavour\030" +
+      "\010 \001(\0162!.rhythmx.ticketing.v1.JiraFlavour" +
+      "R\007flavour\022\031\n\010cloud_id\030\t \001(\tR\007cloudId\022\037\n\013" +
+      "gateway_url\030\n \001(\tR\ngatewayUrl\022\026\n\006labels\030" +
+      "\013 \003(\tR\006labels\022\033\n\tproxy_url\030\014 \001(\tR\010proxyU" +
+      "rl\022\'\n\017ca_certificates\030\r \001(\tR\016caCertifica" +
+      "tes\022%\n\016proxy_username\030\016 \001(\tR\rproxyUserna" +
+      "me\022M\n\025proxy_password_set_at\030\017 \001(\0132\032.goog" +
+      "le.protobuf.TimestampR\022proxyPasswordSetA" +
+      "t\022\035\n\npublic_url\030\020 \001(\tR\tpublicUrl\"\254\005\n\022Ser" +
+      "viceNowSettings\022\035\n\007enabled\030\001 \001(\010H\000R\007enab" +
+      "led\210\001\001\022\037\n\010instance\030\002 \001(\tH\001R\010instance\210\001\001\022" +
+      "\037\n\010username\030\003 \001(\tH\002R\010username\210\001\001\022$\n\010pass" +
+      "word\030\004 \001(\tB\003\200\001\001H\003R\010password\210\001\001\022.\n\020assign" +
+      "ment_group\030\005 \001(\tH\004R\017assignmentGroup\210\001\001\022\031" +
+      "\n\005table\030\006 \001(\tH\005R\005table\210\001\001\022J\n\npriorities\030" +
+      "\007 \001(\0132*.rhythmx.ticketing.v1.ServiceNowP" +
+      "rioritiesR\npriorities\022 \n\tproxy_url\030\010 \001(\t" +
+      "H\006R\010proxyUrl\210\001\001\022,\n\017ca_certificates\030\t \001(\t" +
+      "H\007R\016caCertificates\210\001\001\022*\n\016proxy_username\030" +
+      "\n \001(\tH\010R\rproxyUsername\210\001\001\022/\n\016proxy_passw" +
+      "ord\030\013 \001(\tB\003\200\001\001H\tR\rproxyPassword\210\001\001\022\"\n\npu" +
+      "blic_url\030\014 \001(\tH\nR\tpublicUrl\210\001\001B\n\n\010_enabl" +
+      "edB\013\n\t_instanceB\013\n\t_usernameB\013\n\t_passwor" +
+      "dB\023\n\021_assignment_groupB\010\n\006_tableB\014\n\n_pro" +
+      "xy_urlB\022\n\020_ca_certificatesB\021\n\017_proxy_use" +
+      "rnameB\021\n\017_proxy_passwordB\r\n\013_public_url\"" +
+      "\230\002\n\024ServiceNowPriorities\022D\n\010critical\030\001 \001" +
+      "(\0132(.rhythmx.ticketing.v1.ServiceNowPrio" +
+      "rityR\010critical\022<\n\004high\030\002 \001(\0132(.rhythmx.t" +
+      "icketing.v1.ServiceNowPriorityR\004high\022@\n\006" +
+      "medium\030\003 \001(\0132(.rhythmx.ticketing.v1.Serv" +
+      "iceNowPriorityR\006medium\022:\n\003low\030\004 \001(\0132(.rh" +
+      "ythmx.ticketing.v1.ServiceNowPriorityR\003l" +
+      "ow\"F\n\022ServiceNowPriority\022\026\n\006impact\030\001 \001(\r" +
+      "R\006impact\022\030\n\007urgency\030\002 \001(\rR\007urgency\"\226\004\n\026S" +
+      "erviceNowSettingsView\022\030\n\007enabled\030\001 \001(\010R\007" +
+      "enabled\022\032\n\010instance\030\002 \001(\tR\010instance\022\032\n\010u" +
+      "sername\030\003 \001(\tR\010username\022B\n\017password_set_" +
+      "at\030\004 \001(\0132\032.google.protobuf.TimestampR\rpa" +
+      "sswordSetAt\022)\n\020assignment_group\030\005 \001(\tR\017a" +
+      "ssignmentGroup\022\024\n\005table\030\006 \001(\tR\005table\022J\n\n" +
+      "priorities\030\007 \001(\0132*.rhythmx.ticketing.v1." +
+      "ServiceNowPrioritiesR\npriorities\022\033\n\tprox" +
+      "y_url\030\010 \001(\tR\010proxyUrl\022\'\n\017ca_certificates" +
+      "\030\t \001(\tR\016caCertificates\022%\n\016proxy_username" +
+      "\030\n \001(\tR\rproxyUsername\022M\n\025proxy_password_" +
+      "set_at\030\013 \001(\0132\032.google.protobuf.Timestamp" +
+      "R\022proxyPasswordSetAt\022\035\n\npublic_url\030\014 \001(\t" +
+      "R\tpublicUrl\"\330\002\n\020AutoPushSettings\022\035\n\007enab" +
+      "led\030\001 \001(\010H\000R\007enabled\210\001\001\022N\n\020minimum_sever" +
+      "ity\030\002 \001(\0162\036.rhythmx.ticketing.v1.Severit" +
+      "yH\001R\017minimumSeverity\210\001\001\022@\n\007systems\030\003 \001(\013" +
+      "2&.rhythmx.ticketing.v1.TicketSystemList" +
+      "R\007systems\022<\n\005rules\030\004 \001(\0132&.rhythmx.ticke" +
+      "ting.v1.AutoPushRuleListR\005rules\022$\n\013first" +
+      "_match\030\005 \001(\010H\002R\nfirstMatch\210\001\001B\n\n\010_enable" +
+      "dB\023\n\021_minimum_severityB\016\n\014_first_match\"N" +
+      "\n\020AutoPushRuleList\022:\n\006values\030\001 \003(\0132\".rhy" +
+      "thmx.ticketing.v1.AutoPushRuleR\006values\"{" +
+      "\n\014AutoPushRule\022 \n\013connections\030\001 \003(\tR\013con" +
+      "nections\022I\n\020minimum_severity\030\002 \001(\0162\036.rhy" +
+      "thmx.ticketing.v1.SeverityR\017minimumSever" +
+      "ity\"N\n\020TicketSystemList\022:\n\006values\030\001 \003(\0162" +
+      "\".rhythmx.ticketing.v1.TicketSystemR\006val" +
+      "ues\"\275\002\n\rRetrySettings\0221\n\022max_retry_attem" +
+      "pts\030\001 \001(\rH\000R\020maxRetryAttempts\210\001\001\0228\n\nbase" +
+      "_delay\030\002 \001(\0132\031.google.protobuf.DurationR" +
+      "\tbaseDelay\0226\n\tmax_delay\030\003 \001(\0132\031.google.p" +
+      "rotobuf.DurationR\010maxDelay\022H\n\022processor_" +
+      "interval\030\004 \001(\0132\031.google.protobuf.Duratio" +
+      "nR\021processorInterval\022\033\n\006jitter\030\005 \001(\001H\001R\006" +
+      "jitter\210\001\001B\025\n\023_max_retry_attemptsB\t\n\007_jit" +
+      "ter*x\n\013JiraFlavour\022\034\n\030JIRA_FLAVOUR_UNSPE" +
+      "CIFIED\020\000\022\025\n\021JIRA_FLAVOUR_AUTO\020\001\022\026\n\022JIRA_" +
+      "FLAVOUR_CLOUD\020\002\022\034\n\030JIRA_FLAVOUR_DATA_CEN" +
+      "TER\020\003B\233\001\n\030com.rhythmx.ticketing.v1B\rSett" +
+      "ingsProtoP\001\242\002\003RTX\252\002\024Rhythmx.Ticketing.V1" +
+      "\312\002\024Rhythmx\\Ticketing\\V1\342\002 Rhythmx\\Ticket" +
+      "ing\\V1\\GPBMetadata\352\002\026Rhythmx::Ticketing:" +
+      ":V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
         new com.google.protobuf.Descriptors.FileDescriptor[] {
           com.google.protobuf.DurationProto.getDescriptor(),
+          com.google.protobuf.StructProto.getDescriptor(),
           com.google.protobuf.TimestampProto.getDescriptor(),
           com.rhythmx.ticketing.v1.IncidentProto.getDescriptor(),
           com.rhythmx.ticketing.v1.TicketProto.getDescriptor(),
@@ -283,93 +322,118 @@ public final class SettingsProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_ConnectionSettings_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_ConnectionSettings_descriptor,
-        new java.lang.String[] { "Name", "Jira", "Servicenow", "Settings", });
-    internal_static_rhythmx_ticketing_v1_ConfigureResponse_descriptor =
+        new java.lang.String[] { "Name", "Jira", "Servicenow", "Content", "Settings", });
+    internal_static_rhythmx_ticketing_v1_ContentSettings_descriptor =
       getDescriptor().getMessageType(2);
+    internal_static_rhythmx_ticketing_v1_ContentSettings_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_rhythmx_ticketing_v1_ContentSettings_descriptor,
+        new java.lang.String[] { "SummaryTemplate", "IntroductionTemplate", "Fields", });
+    internal_static_rhythmx_ticketing_v1_FieldMap_descriptor =
+      getDescriptor().getMessageType(3);
+    internal_static_rhythmx_ticketing_v1_FieldMap_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_rhythmx_ticketing_v1_FieldMap_descriptor,
+        new java.lang.String[] { "Values", });
+    internal_static_rhythmx_ticketing_v1_FieldMap_ValuesEntry_descriptor =
+      internal_static_rhythmx_ticketing_v1_FieldMap_descriptor.getNestedType(0);
+    internal_static_rhythmx_ticketing_v1_FieldMap_ValuesEntry_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_rhythmx_ticketing_v1_FieldMap_ValuesEntry_descriptor,
+        new java.lang.String[] { "Key", "Value", });
+    internal_static_rhythmx_ticketing_v1_FieldValue_descriptor =
+      getDescriptor().getMessageType(4);
+    internal_static_rhythmx_ticketing_v1_FieldValue_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessage.FieldAccessorTable(
+        internal_static_rhythmx_ticketing_v1_FieldValue_descriptor,
+        new java.lang.String[] { "Template", "Json", "Droppable", "Value", });
+    internal_static_rhythmx_ticketing_v1_ConfigureResponse_descriptor =
+      getDescriptor().getMessageType(5);
     internal_static_rhythmx_ticketing_v1_ConfigureResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_ConfigureResponse_descriptor,
         new java.lang.String[] { "Jira", "Servicenow", "AutoPush", "Retry", "DeliveriesMadeDue", "Connections", "Etag", });
     internal_static_rhythmx_ticketing_v1_ConnectionSettingsView_descriptor =
-      getDescriptor().getMessageType(3);
+      getDescriptor().getMessageType(6);
     internal_static_rhythmx_ticketing_v1_ConnectionSettingsView_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_ConnectionSettingsView_descriptor,
-        new java.lang.String[] { "Name", "Jira", "Servicenow", "Settings", });
+        new java.lang.String[] { "Name", "Jira", "Servicenow", "Content", "Settings", });
     internal_static_rhythmx_ticketing_v1_JiraSettings_descriptor =
-      getDescriptor().getMessageType(4);
+      getDescriptor().getMessageType(7);
     internal_static_rhythmx_ticketing_v1_JiraSettings_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_JiraSettings_descriptor,
         new java.lang.String[] { "Enabled", "Url", "Email", "ApiToken", "PersonalAccessToken", "ProjectKey", "IssueType", "Flavour", "CloudId", "GatewayUrl", "Labels", "ProxyUrl", "CaCertificates", "ProxyUsername", "ProxyPassword", "PublicUrl", });
     internal_static_rhythmx_ticketing_v1_JiraLabels_descriptor =
-      getDescriptor().getMessageType(5);
+      getDescriptor().getMessageType(8);
     internal_static_rhythmx_ticketing_v1_JiraLabels_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_JiraLabels_descriptor,
         new java.lang.String[] { "Values", });
     internal_static_rhythmx_ticketing_v1_JiraSettingsView_descriptor =
-      getDescriptor().getMessageType(6);
+      getDescriptor().getMessageType(9);
     internal_static_rhythmx_ticketing_v1_JiraSettingsView_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_JiraSettingsView_descriptor,
         new java.lang.String[] { "Enabled", "Url", "Email", "ApiTokenSetAt", "PersonalAccessTokenSetAt", "ProjectKey", "IssueType", "Flavour", "CloudId", "GatewayUrl", "Labels", "ProxyUrl", "CaCertificates", "ProxyUsername", "ProxyPasswordSetAt", "PublicUrl", });
     internal_static_rhythmx_ticketing_v1_ServiceNowSettings_descriptor =
-      getDescriptor().getMessageType(7);
+      getDescriptor().getMessageType(10);
     internal_static_rhythmx_ticketing_v1_ServiceNowSettings_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_ServiceNowSettings_descriptor,
         new java.lang.String[] { "Enabled", "Instance", "Username", "Password", "AssignmentGroup", "Table", "Priorities", "ProxyUrl", "CaCertificates", "ProxyUsername", "ProxyPassword", "PublicUrl", });
     internal_static_rhythmx_ticketing_v1_ServiceNowPriorities_descriptor =
-      getDescriptor().getMessageType(8);
+      getDescriptor().getMessageType(11);
     internal_static_rhythmx_ticketing_v1_ServiceNowPriorities_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_ServiceNowPriorities_descriptor,
         new java.lang.String[] { "Critical", "High", "Medium", "Low", });
     internal_static_rhythmx_ticketing_v1_ServiceNowPriority_descriptor =
-      getDescriptor().getMessageType(9);
+      getDescriptor().getMessageType(12);
     internal_static_rhythmx_ticketing_v1_ServiceNowPriority_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_ServiceNowPriority_descriptor,
         new java.lang.String[] { "Impact", "Urgency", });
     internal_static_rhythmx_ticketing_v1_ServiceNowSettingsView_descriptor =
-      getDescriptor().getMessageType(10);
+      getDescriptor().getMessageType(13);
     internal_static_rhythmx_ticketing_v1_ServiceNowSettingsView_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_ServiceNowSettingsView_descriptor,
         new java.lang.String[] { "Enabled", "Instance", "Username", "PasswordSetAt", "AssignmentGroup", "Table", "Priorities", "ProxyUrl", "CaCertificates", "ProxyUsername", "ProxyPasswordSetAt", "PublicUrl", });
     internal_static_rhythmx_ticketing_v1_AutoPushSettings_descriptor =
-      getDescriptor().getMessageType(11);
+      getDescriptor().getMessageType(14);
     internal_static_rhythmx_ticketing_v1_AutoPushSettings_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_AutoPushSettings_descriptor,
         new java.lang.String[] { "Enabled", "MinimumSeverity", "Systems", "Rules", "FirstMatch", });
     internal_static_rhythmx_ticketing_v1_AutoPushRuleList_descriptor =
-      getDescriptor().getMessageType(12);
+      getDescriptor().getMessageType(15);
     internal_static_rhythmx_ticketing_v1_AutoPushRuleList_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_AutoPushRuleList_descriptor,
         new java.lang.String[] { "Values", });
     internal_static_rhythmx_ticketing_v1_AutoPushRule_descriptor =
-      getDescriptor().getMessageType(13);
+      getDescriptor().getMessageType(16);
     internal_static_rhythmx_ticketing_v1_AutoPushRule_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_AutoPushRule_descriptor,
         new java.lang.String[] { "Connections", "MinimumSeverity", });
     internal_static_rhythmx_ticketing_v1_TicketSystemList_descriptor =
-      getDescriptor().getMessageType(14);
+      getDescriptor().getMessageType(17);
     internal_static_rhythmx_ticketing_v1_TicketSystemList_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_TicketSystemList_descriptor,
         new java.lang.String[] { "Values", });
     internal_static_rhythmx_ticketing_v1_RetrySettings_descriptor =
-      getDescriptor().getMessageType(15);
+      getDescriptor().getMessageType(18);
     internal_static_rhythmx_ticketing_v1_RetrySettings_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_RetrySettings_descriptor,
         new java.lang.String[] { "MaxRetryAttempts", "BaseDelay", "MaxDelay", "ProcessorInterval", "Jitter", });
     descriptor.resolveAllFeaturesImmutable();
     com.google.protobuf.DurationProto.getDescriptor();
+    com.google.protobuf.StructProto.getDescriptor();
     com.google.protobuf.TimestampProto.getDescriptor();
     com.rhythmx.ticketing.v1.IncidentProto.getDescriptor();
     com.rhythmx.ticketing.v1.TicketProto.getDescriptor();
