@@ -11,7 +11,7 @@ use super::save;
 use crate::DEFAULT_BUSY_TIMEOUT;
 
 /// Tables of a few rows, with their aliases in statements, and the rows that a statement was given.
-const SMALL: [&str; 18] = [
+const SMALL: [&str; 19] = [
     "_sqlx_migrations",
     "audit_head",
     "c",
@@ -21,6 +21,7 @@ const SMALL: [&str; 18] = [
     "installation",
     "new",
     "policy",
+    "removed_connections",
     "retired_connections",
     "search_evidence",
     "sqlite_master",
