@@ -63,6 +63,16 @@ async fn errors_of_templates_are_refused_with_their_line() {
 }
 
 #[tokio::test]
+async fn disabled_connection_takes_no_invalid_template() {
+    let mut world = Plan::new().start_unconfigured().await;
+    let wrong =
+        v1::ContentSettings { summary_template: Some("{{ sevrity }}".to_owned()), ..Default::default() };
+    let refused = refusal(configure(&mut world, wrong).await);
+    assert_eq!(refused.fields, ["connections[0].content.summary_template"]);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn wrong_value_fails_the_push_and_names_its_setting() {
     let mut world = Plan::new().with_jira(Vendor::JiraCloud, requiring(Vendor::JiraCloud)).start().await;
     configure(&mut world, content(&[("Severity", "Sev 9"), ("Owner", "ada@example.com")])).await.unwrap();

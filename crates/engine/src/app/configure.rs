@@ -523,8 +523,11 @@ fn exposed(accepted: &[Accepted]) -> String {
 fn given_only(found: &Violations, settings: &ConnectionSettings) -> Violations {
     let draft = settings.draft.to_json();
     let is_given = |violation: &&Violation| {
-        let field = violation.field.split(['.', '[']).nth(1).unwrap_or_default();
-        draft.get(field).is_some_and(|value| !value.is_null())
+        let mut segments = violation.field.split(['.', '[']);
+        let is_content = segments.next() == Some("content");
+        let field = segments.next().unwrap_or_default();
+        is_content
+            || draft.get(field).is_some_and(|value| !value.is_null())
             || settings.secrets.values().any(|held| held.kind.as_str() == field)
     };
     let mut given = Violations::default();
