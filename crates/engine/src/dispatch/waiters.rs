@@ -82,3 +82,18 @@ impl Drop for Waiter<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefers_the_oldest_deliveries_of_the_connection() {
+        let waiters = Waiters::default();
+        let ids: Vec<_> = (0..=MAX_WAITED_FOR).map(|n| format!("{n:03}")).collect();
+        let _of_jira: Vec<_> = ids.iter().rev().map(|id| waiters.wait_for(id, "jira")).collect();
+        let _of_other = waiters.wait_for("999", "servicenow");
+        assert_eq!(waiters.waited_for("jira"), ids[..MAX_WAITED_FOR]);
+        assert_eq!(waiters.waited_for("servicenow"), ["999"]);
+    }
+}
